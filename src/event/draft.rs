@@ -1,0 +1,304 @@
+//! What a capture call gave, sorted by meaning and not yet written: from loose
+//! arguments, or from one JSON object that holds the whole event.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::additions::Additions;
+use super::encode::parsed;
+use super::properties::{Destination, LIFTED, Lifted, LiftedValues, MERGED, Properties, coerce};
+use super::scan::{Fault, Scanner};
+use super::text::{repaired, unescaped};
+use super::timestamp::Timestamp;
+use crate::status::{Error, Status};
+use crate::suggest::did_you_mean;
+
+/// The event's name or its distinct id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Name<'a> {
+    /// Text still to be escaped.
+    Plain(Cow<'a, str>),
+    /// What stands between the quotes of a scanned JSON string.
+    Json(Cow<'a, str>),
+}
+
+/// The properties, before they are written.
+#[derive(Clone, Debug)]
+pub enum Given<'a> {
+    /// None.
+    Nothing,
+    /// One JSON object, not yet scanned.
+    Unscanned(&'a [u8]),
+    /// A text that has been scanned already: the scratch's `properties` says
+    /// where in it they are.
+    Scanned(Cow<'a, str>),
+}
+
+/// One event before it is encoded.
+#[derive(Clone, Debug)]
+pub struct Draft<'a> {
+    /// The event's name.
+    pub event: Name<'a>,
+    /// Whose event it is.
+    pub distinct_id: Name<'a>,
+    /// Its properties.
+    pub properties: Given<'a>,
+    /// `$set`, `$set_once` and `$groups` from outside the properties, by
+    /// position in [`MERGED`]: scanned JSON objects.
+    pub merged: [Option<Cow<'a, str>>; MERGED.len()],
+    /// What was given as an option or a field of the event itself, by position
+    /// in [`LIFTED`].
+    pub lifted: LiftedValues<Cow<'a, str>>,
+    /// The caller's uuid, in any spelling.
+    pub uuid: Option<Cow<'a, str>>,
+    /// When it happened; none is now.
+    pub timestamp: Option<Timestamp>,
+    /// Whether text was repaired on the way here.
+    pub repaired: bool,
+}
+
+impl<'a> Draft<'a> {
+    /// A draft of loose texts; bad UTF-8 in them is repaired.
+    pub fn new(distinct_id: &'a [u8], event: &'a [u8]) -> Self {
+        let (distinct_id, event) = (repaired(distinct_id), repaired(event));
+        Draft {
+            repaired: matches!(distinct_id, Cow::Owned(_)) || matches!(event, Cow::Owned(_)),
+            event: Name::Plain(event),
+            distinct_id: Name::Plain(distinct_id),
+            properties: Given::Nothing,
+            merged: Default::default(),
+            lifted: LiftedValues::default(),
+            uuid: None,
+            timestamp: None,
+        }
+    }
+
+    /// With a properties object; no text, or the text `null`, is an empty one.
+    #[must_use]
+    pub fn with_properties(mut self, json: Option<&'a [u8]>) -> Self {
+        self.properties = json.filter(|text| !is_null(text)).map_or(Given::Nothing, Given::Unscanned);
+        self
+    }
+
+    /// With one of the [`MERGED`] objects from outside the properties.
+    pub fn set_merged(&mut self, key: &str, json: Option<&'a [u8]>) -> Result<(), Error> {
+        let Some(json) = json.filter(|text| !is_null(text)) else { return Ok(()) };
+        let (text, was_repaired) = parsed(key, json, |scanner| scanner.members(1, |_| ()))?;
+        self.repaired |= was_repaired;
+        let text = match text {
+            Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii()),
+            Cow::Owned(text) => Cow::Owned(text.trim_ascii().to_owned()),
+        };
+        put(&mut self.merged, MERGED.iter().position(|name| *name == key), text);
+        Ok(())
+    }
+
+    /// Reads a whole event from one JSON object. `properties` is filled for the
+    /// encoder, so that they are not scanned a second time.
+    pub fn from_json(
+        json: &'a [u8],
+        properties: &mut Properties,
+        additions: &Additions,
+    ) -> Result<Self, Error> {
+        let mut fields = Fields::default();
+        let (text, was_repaired) = parsed("event", json, |scanner| {
+            fields = Fields::default();
+            fields.scan(scanner, properties, additions)
+        })?;
+        if let Some(key) = fields.unknown {
+            return Err(unknown_key("event", &key, FIELDS.iter().copied()));
+        }
+        let part = |key: &str| -> Option<Cow<'a, str>> {
+            let range = fields.get(key)?;
+            match &text {
+                Cow::Borrowed(text) => text.get(range).map(Cow::Borrowed),
+                Cow::Owned(text) => text.get(range).map(|part| Cow::Owned(part.to_owned())),
+            }
+        };
+        let name = |key: &str, status: Status| match part(key).map(between_quotes) {
+            Some(Some(raw)) => Ok(Name::Json(raw)),
+            Some(None) => Err(Error::new(status, format!("event: `{key}` must be a string"))),
+            None => Err(Error::new(status, format!("event: the key `{key}` is missing"))),
+        };
+        let object = |key: &str| match part(key) {
+            Some(value) if !value.starts_with('{') => {
+                Err(Error::new(Status::INVALID_PROPERTY, format!("event: `{key}` must be a JSON object")))
+            }
+            value => Ok(value),
+        };
+
+        let mut draft = Draft {
+            event: name("event", Status::INVALID_EVENT)?,
+            distinct_id: name("distinct_id", Status::INVALID_DISTINCT_ID)?,
+            properties: Given::Nothing,
+            merged: [object("$set")?, object("$set_once")?, object("$groups")?.or(object("groups")?)],
+            lifted: LiftedValues::default(),
+            // What is no string is no uuid either, and is replaced like one.
+            uuid: part("uuid").map(|value| match between_quotes(value) {
+                Some(raw) => Cow::Owned(unescaped(raw.as_bytes()).into_owned()),
+                None => Cow::Borrowed(""),
+            }),
+            timestamp: part("timestamp").map(|value| timestamp_of(&value)).transpose()?,
+            repaired: was_repaired,
+        };
+        if let Some(options) = object("options")? {
+            draft.take_options(&options)?;
+        }
+        for (i, (_, destination, kind)) in LIFTED.iter().enumerate() {
+            if let Destination::Event(key) = destination
+                && let Some(value) = part(key)
+            {
+                put(&mut draft.lifted, Some(i), coerce(*kind, value.as_bytes(), || value.clone()));
+            }
+        }
+        if object("properties")?.is_some() {
+            draft.properties = Given::Scanned(text);
+        }
+        Ok(draft)
+    }
+
+    fn take_options(&mut self, options: &str) -> Result<(), Error> {
+        let names = || {
+            LIFTED.iter().filter_map(|(_, destination, _)| match destination {
+                Destination::Option(name) => Some(*name),
+                Destination::Event(_) => None,
+            })
+        };
+        let mut unknown = None;
+        let scanned = Scanner::new(options).members(0, |member| {
+            let text = |range: &Range<usize>| options.get(range.clone()).unwrap_or_default();
+            let key = unescaped(text(&member.key).as_bytes());
+            let position = LIFTED
+                .iter()
+                .position(|(_, destination, _)| matches!(destination, Destination::Option(name) if *name == key));
+            match position.and_then(|i| LIFTED.get(i)) {
+                Some((_, _, kind)) => {
+                    let value = text(&member.value);
+                    let lifted = coerce(*kind, value.as_bytes(), || Cow::Owned(value.to_owned()));
+                    put(&mut self.lifted, position, lifted);
+                }
+                None => unknown = Some(key.into_owned()),
+            }
+        });
+        match (scanned, unknown) {
+            (Ok(()), None) => Ok(()),
+            (Ok(()), Some(key)) => Err(unknown_key("options", &key, names())),
+            (Err(fault), _) => Err(super::encode::broken("options", &fault)),
+        }
+    }
+
+    /// What was given for this position of [`LIFTED`].
+    pub fn lifted_at(&self, position: usize) -> Option<Lifted<&[u8]>> {
+        Some(match self.lifted.get(position)?.as_ref()? {
+            Lifted::Bool(value) => Lifted::Bool(*value),
+            Lifted::Text(text) => Lifted::Text(text.as_bytes()),
+            Lifted::Mistyped => Lifted::Mistyped,
+        })
+    }
+}
+
+/// The keys of an event that comes as one JSON object.
+const FIELDS: [&str; 12] = [
+    "event",
+    "distinct_id",
+    "properties",
+    "timestamp",
+    "uuid",
+    "$set",
+    "$set_once",
+    "$groups",
+    "groups",
+    "options",
+    "session_id",
+    "window_id",
+];
+
+/// Where the values of [`FIELDS`] are; on duplicate keys the last.
+#[derive(Default)]
+struct Fields {
+    values: [Option<Range<usize>>; FIELDS.len()],
+    unknown: Option<String>,
+}
+
+impl Fields {
+    fn scan(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        properties: &mut Properties,
+        additions: &Additions,
+    ) -> Result<(), Fault> {
+        let mut more = scanner.open_object(0)?;
+        while more {
+            let (range, escaped) = scanner.key()?;
+            let raw = scanner.text.get(range).unwrap_or_default();
+            let key = if escaped { unescaped(raw) } else { String::from_utf8_lossy(raw) };
+            let position = FIELDS.iter().position(|field| *field == key);
+            let value = if key == "properties" && scanner.peek_token() == Some(b'{') {
+                let start = scanner.position();
+                properties.scan(scanner, additions)?;
+                start..scanner.position()
+            } else {
+                scanner.spanned_value(1)?
+            };
+            if position.is_none() {
+                self.unknown = Some(key.into_owned());
+            }
+            let null = scanner.text.get(value.clone()) == Some(b"null");
+            put(&mut self.values, position, value);
+            if let (true, Some(slot)) = (null, position.and_then(|i| self.values.get_mut(i))) {
+                *slot = None;
+            }
+            more = scanner.more_members()?;
+        }
+        Ok(())
+    }
+
+    fn get(&self, key: &str) -> Option<Range<usize>> {
+        let position = FIELDS.iter().position(|field| *field == key)?;
+        self.values.get(position)?.clone()
+    }
+}
+
+fn put<T>(slots: &mut [Option<T>], position: Option<usize>, value: T) {
+    if let Some(slot) = position.and_then(|i| slots.get_mut(i)) {
+        *slot = Some(value);
+    }
+}
+
+fn is_null(json: &[u8]) -> bool {
+    json.trim_ascii() == b"null"
+}
+
+fn between_quotes(value: Cow<'_, str>) -> Option<Cow<'_, str>> {
+    fn inside(text: &str) -> Option<&str> {
+        text.strip_prefix('"')?.strip_suffix('"')
+    }
+    match value {
+        Cow::Borrowed(text) => inside(text).map(Cow::Borrowed),
+        Cow::Owned(text) => inside(&text).map(|inner| Cow::Owned(inner.to_owned())),
+    }
+}
+
+/// The instant that a JSON value names.
+fn timestamp_of(value: &str) -> Result<Timestamp, Error> {
+    let text = between_quotes(Cow::Borrowed(value)).map(|raw| unescaped(raw.as_bytes()).into_owned());
+    match text {
+        Some(text) => parse_timestamp(&text),
+        None => Err(Error::new(Status::INVALID_TIMESTAMP, "event: `timestamp` must be a string")),
+    }
+}
+
+/// The instant that a text names, or the error that says what is wanted.
+pub fn parse_timestamp(text: &str) -> Result<Timestamp, Error> {
+    Timestamp::parse(text).ok_or_else(|| {
+        let message = format!(
+            "the timestamp {text:?} is not RFC 3339 with an offset (2026-01-31T12:00:00Z) in a year of four digits"
+        );
+        Error::new(Status::INVALID_TIMESTAMP, message)
+    })
+}
+
+fn unknown_key<'k>(place: &str, key: &str, known: impl Iterator<Item = &'k str>) -> Error {
+    let hint = did_you_mean(key, known);
+    Error::new(Status::INVALID_JSON, format!("{place}: the key {key:?} is unknown{hint}"))
+}

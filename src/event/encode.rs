@@ -1,0 +1,296 @@
+//! A draft becomes the bytes of the wire, in one pass and without a JSON tree.
+//! What cannot be sent is refused here, to the caller that made it.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use uuid::Uuid;
+
+use super::additions::Additions;
+use super::draft::{Draft, Given, Name};
+use super::properties::{Destination, LIFTED, Lifted, MERGED};
+use super::scan::{Fault, Scanner};
+use super::scratch::Scratch;
+use super::text::{repaired, unescaped, write_string};
+use super::timestamp::Timestamp;
+use crate::status::{Error, Status};
+
+/// The server's bound for event names and distinct ids, in bytes.
+pub const MAX_NAME: usize = 200;
+
+/// What is known of an event once its bytes are in the scratch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// Its uuid, as on the wire.
+    pub uuid: Uuid,
+    /// Whether text had to be repaired (bad UTF-8, lone surrogates).
+    pub repaired: bool,
+    /// Whether the caller's uuid was no uuid and was replaced.
+    pub uuid_replaced: bool,
+}
+
+/// Writes the draft's wire bytes into `scratch.wire`.
+pub fn encode(
+    draft: &Draft<'_>,
+    additions: &Additions,
+    max_event_bytes: usize,
+    scratch: &mut Scratch,
+) -> Result<Encoded, Error> {
+    let now = Timestamp::now();
+    check_name(&draft.event, Status::INVALID_EVENT, "event name")?;
+    check_name(&draft.distinct_id, Status::INVALID_DISTINCT_ID, "distinct_id")?;
+
+    let (properties, properties_repaired) = match &draft.properties {
+        Given::Scanned(text) => (Cow::Borrowed(text.as_ref()), false),
+        Given::Unscanned(text) => parsed("properties", text, |s| scratch.properties.scan(s, additions))?,
+        Given::Nothing => {
+            scratch.properties.clear(additions);
+            (Cow::Borrowed(""), false)
+        }
+    };
+    let given = draft.uuid.as_deref().map(|text| Uuid::try_parse(text.trim()));
+    let uuid = match given {
+        Some(Ok(uuid)) => uuid,
+        _ => scratch.randomness.uuid_v7(now.unix_ms())?,
+    };
+
+    let instant = scratch.clock_text(draft.timestamp.unwrap_or(now));
+    let Scratch { wire, properties: found, .. } = scratch;
+    wire.clear();
+    wire.extend_from_slice(b"{\"event\":");
+    write_name(wire, &draft.event);
+    wire.extend_from_slice(b",\"uuid\":\"");
+    wire.extend_from_slice(uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
+    wire.extend_from_slice(b"\",\"distinct_id\":");
+    write_name(wire, &draft.distinct_id);
+    wire.extend_from_slice(b",\"timestamp\":\"");
+    wire.extend_from_slice(&instant);
+    wire.extend_from_slice(b"\",\"properties\":{");
+
+    let slice = |range: &Range<usize>| properties.as_bytes().get(range.clone()).unwrap_or_default();
+    let mut members = Joined::new(wire);
+    for run in &found.runs {
+        members.next().extend_from_slice(slice(run));
+    }
+    for (i, key) in MERGED.iter().enumerate() {
+        let inner = found.merged.get(i).and_then(Option::as_ref).map(slice);
+        let outer = draft.merged.get(i).and_then(Option::as_ref);
+        let added = additions.merged.get(i).and_then(Option::as_ref);
+        write_merged(&mut members, key, inner, outer.map(|text| text.as_ref()), added.map(String::as_str))?;
+    }
+    for (addition, overridden) in additions.members.iter().zip(&found.overridden) {
+        if !overridden {
+            members.next().extend_from_slice(&addition.text);
+        }
+    }
+
+    // The caller's own property, else what the event has outside its properties,
+    // else what the client adds.
+    let lifted = |i: usize| {
+        let own = found.lifted.get(i).and_then(Option::as_ref).map(|lifted| match lifted {
+            Lifted::Text(range) => Lifted::Text(slice(range)),
+            Lifted::Bool(value) => Lifted::Bool(*value),
+            Lifted::Mistyped => Lifted::Mistyped,
+        });
+        own.or_else(|| draft.lifted_at(i)).or_else(|| additions.lifted_at(i))
+    };
+    wire.extend_from_slice(b"},\"options\":{");
+    let mut options = Joined::new(wire);
+    for (i, (_, destination, _)) in LIFTED.iter().enumerate() {
+        if let Destination::Option(key) = destination
+            && let Some(lifted) = lifted(i)
+        {
+            write_lifted(&mut options, key, &lifted);
+        }
+    }
+    wire.push(b'}');
+    let mut fields = Joined::after_the_first(wire);
+    for (i, (_, destination, _)) in LIFTED.iter().enumerate() {
+        if let Destination::Event(key) = destination
+            && let Some(lifted) = lifted(i)
+        {
+            write_lifted(&mut fields, key, &lifted);
+        }
+    }
+    wire.push(b'}');
+
+    if wire.len() > max_event_bytes {
+        return Err(too_large(wire.len(), max_event_bytes));
+    }
+    Ok(Encoded {
+        uuid,
+        repaired: draft.repaired || properties_repaired,
+        uuid_replaced: matches!(given, Some(Err(_))),
+    })
+}
+
+/// The error for an event over its bound.
+pub fn too_large(bytes: usize, bound: usize) -> Error {
+    let message = format!("the event is {bytes} bytes long; max_event_bytes is {bound}");
+    Error::new(Status::EVENT_TOO_LARGE, message)
+}
+
+/// The error for a JSON text that does not parse.
+pub fn broken(what: &str, fault: &Fault) -> Error {
+    Error::new(Status::INVALID_JSON, format!("{what}: {fault}"))
+}
+
+/// Scans JSON text as sound UTF-8; answers it and whether it had to be repaired:
+/// bad bytes before the scan, lone surrogate escapes after a first one.
+pub fn parsed<'a>(
+    what: &str,
+    bytes: &'a [u8],
+    mut scan: impl FnMut(&mut Scanner<'_>) -> Result<(), Fault>,
+) -> Result<(Cow<'a, str>, bool), Error> {
+    let mut text = match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => repaired(bytes),
+    };
+    let mut was_repaired = matches!(text, Cow::Owned(_));
+    loop {
+        let mut scanner = Scanner::new(&text);
+        scan(&mut scanner).and_then(|()| scanner.end()).map_err(|fault| broken(what, &fault))?;
+        let lone = std::mem::take(&mut scanner.lone_surrogates);
+        if lone.is_empty() {
+            return Ok((text, was_repaired));
+        }
+        let mut patched = text.into_owned();
+        for digits in lone {
+            patched.replace_range(digits..digits + 4, "fffd");
+        }
+        text = Cow::Owned(patched);
+        was_repaired = true;
+    }
+}
+
+fn check_name(name: &Name<'_>, status: Status, what: &str) -> Result<(), Error> {
+    let bytes = match name {
+        Name::Plain(text) => text.len(),
+        Name::Json(raw) => unescaped(raw.as_bytes()).len(),
+    };
+    match bytes {
+        0 => Err(Error::new(status, format!("the {what} is empty; the server takes 1 to {MAX_NAME} bytes"))),
+        1..=MAX_NAME => Ok(()),
+        _ => {
+            Err(Error::new(status, format!("the {what} has {bytes} bytes; the server takes 1 to {MAX_NAME}")))
+        }
+    }
+}
+
+fn write_name(wire: &mut Vec<u8>, name: &Name<'_>) {
+    match name {
+        Name::Plain(text) => write_string(wire, text),
+        Name::Json(raw) => {
+            wire.push(b'"');
+            wire.extend_from_slice(raw.as_bytes());
+            wire.push(b'"');
+        }
+    }
+}
+
+fn write_lifted(out: &mut Joined<'_>, key: &str, lifted: &Lifted<&[u8]>) {
+    let value = match lifted {
+        Lifted::Bool(true) => b"true".as_slice(),
+        Lifted::Bool(false) => b"false",
+        Lifted::Text(text) => text,
+        Lifted::Mistyped => return,
+    };
+    out.member(key, value);
+}
+
+/// Writes `$set`, `$set_once` or `$groups`: what stands inside `properties`
+/// merged with what was given outside, or else what the client adds.
+fn write_merged(
+    out: &mut Joined<'_>,
+    key: &str,
+    inner: Option<&[u8]>,
+    outer: Option<&str>,
+    added: Option<&str>,
+) -> Result<(), Error> {
+    let is_object = |value: &[u8]| value.first() == Some(&b'{');
+    match (inner, outer) {
+        (Some(b"null"), None) if key == "$groups" => {}
+        (Some(inner), _) if key == "$groups" && inner != b"null" && !is_object(inner) => {
+            return Err(not_an_object(key));
+        }
+        (Some(inner), Some(outer)) if is_object(inner) => {
+            out.member(key, &merge(inner, outer));
+        }
+        (Some(b"null") | None, Some(outer)) => out.member(key, outer.as_bytes()),
+        (Some(_), Some(_)) => return Err(not_an_object(key)),
+        (Some(inner), None) => out.member(key, inner),
+        (None, None) => {
+            if let Some(added) = added {
+                out.member(key, added.as_bytes());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn not_an_object(key: &str) -> Error {
+    Error::new(Status::INVALID_PROPERTY, format!("properties: {key} must be a JSON object"))
+}
+
+/// Both objects' members in one object; on a collision of keys the inner value
+/// wins. Both texts have been scanned.
+fn merge(inner: &[u8], outer: &str) -> Vec<u8> {
+    let inner = repaired(inner);
+    let collect = |text: &str| {
+        let mut members = Vec::new();
+        let _ = Scanner::new(text).members(0, |member| members.push(member));
+        members
+    };
+    let key_of = |text: &str, range: &Range<usize>| {
+        unescaped(text.get(range.clone()).unwrap_or_default().as_bytes()).into_owned()
+    };
+    let inner_members = collect(&inner);
+    let inner_keys: Vec<_> = inner_members.iter().map(|m| key_of(&inner, &m.key)).collect();
+    let mut merged = vec![b'{'];
+    let mut members = Joined::new(&mut merged);
+    for member in collect(outer) {
+        if !inner_keys.contains(&key_of(outer, &member.key)) {
+            members.span(outer, &(member.key.start - 1..member.value.end));
+        }
+    }
+    for member in inner_members {
+        members.span(&inner, &(member.key.start - 1..member.value.end));
+    }
+    merged.push(b'}');
+    merged
+}
+
+/// Writes members with commas between them.
+struct Joined<'a> {
+    out: &'a mut Vec<u8>,
+    first: bool,
+}
+
+impl<'a> Joined<'a> {
+    fn new(out: &'a mut Vec<u8>) -> Self {
+        Joined { out, first: true }
+    }
+
+    fn after_the_first(out: &'a mut Vec<u8>) -> Self {
+        Joined { out, first: false }
+    }
+
+    fn next(&mut self) -> &mut Vec<u8> {
+        if !std::mem::take(&mut self.first) {
+            self.out.push(b',');
+        }
+        self.out
+    }
+
+    fn member(&mut self, key: &str, value: &[u8]) {
+        let out = self.next();
+        out.push(b'"');
+        out.extend_from_slice(key.as_bytes());
+        out.extend_from_slice(b"\":");
+        out.extend_from_slice(value);
+    }
+
+    fn span(&mut self, text: &str, range: &Range<usize>) {
+        self.next().extend_from_slice(text.get(range.clone()).unwrap_or_default().as_bytes());
+    }
+}

@@ -1,0 +1,5 @@
+//! libphc
+
+pub mod event;
+pub mod status;
+mod suggest;

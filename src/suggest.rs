@@ -1,0 +1,10 @@
+//! "Did you mean …?", for keys that are not known.
+
+/// ` (did you mean "flush_at"?)` when a known name is close, else nothing.
+pub fn did_you_mean<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> String {
+    known
+        .map(|name| (strsim::damerau_levenshtein(given, name), name))
+        .min()
+        .filter(|(distance, name)| *distance <= name.len() / 3 + 1)
+        .map_or_else(String::new, |(_, name)| format!(" (did you mean {name:?}?)"))
+}
