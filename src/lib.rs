@@ -1,5 +1,36 @@
-//! libphc
+//! libphc delivers product-analytics events by Capture v1, once and for every
+//! language, behind a C ABI.
+//!
+//! An event goes one way: a call of the host → [`event`] (validated and encoded
+//! once, on the calling thread) → [`queue`] (bounded) → [`batch`] → [`protocol`]
+//! ⇄ [`transport`] → [`outcome`] → the host.
+//!
+//! - [`capi`]: the C boundary. Converts and calls; decides nothing.
+//! - [`config`]: every setting once, in one table.
+//! - [`event`]: what a capture call was given becomes the bytes of the wire.
+//! - [`queue`], [`batch`]: waiting events, already as bodies in the making.
+//! - [`protocol`]: Capture v1 as rules, without I/O, clock or threads.
+//! - [`transport`]: one attempt over the network.
+//! - [`sender`]: the send loop; what goes next and what waits.
+//! - [`books`]: what is pending and how each event ended, behind one lock.
+//! - [`outcome`]: counters that add up, and reports.
+//! - [`runtime`]: the one I/O thread; fork and signals.
+//! - [`client`]: ties them together; what `capi` wraps.
+#![deny(unsafe_code)]
 
+pub mod batch;
+pub mod books;
+pub mod capi;
+pub mod client;
+pub mod config;
 pub mod event;
+pub mod listener;
+pub mod outcome;
+pub mod protocol;
+pub mod queue;
+pub mod runtime;
+pub mod sender;
+pub mod shared;
 pub mod status;
 mod suggest;
+pub mod transport;

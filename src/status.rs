@@ -3,11 +3,19 @@
 //! A number is never reused and never changes its meaning: bindings built years
 //! ago compare against it.
 
+use std::ffi::CStr;
 use std::fmt;
 
 /// The outcome of a call. Zero is success.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Status(pub i32);
+
+const fn c_str(text: &'static str) -> &'static CStr {
+    match CStr::from_bytes_with_nul(text.as_bytes()) {
+        Ok(text) => text,
+        Err(_) => c"",
+    }
+}
 
 macro_rules! statuses {
     ($($number:literal $name:ident $label:literal $meaning:literal;)*) => {
@@ -16,6 +24,9 @@ macro_rules! statuses {
 
             /// All statuses with their names and meanings, in order of number.
             pub const ALL: &[(Status, &str, &str)] = &[$((Status::$name, $label, $meaning)),*];
+
+            /// The names and meanings once more, for C.
+            const ALL_C: &[(&CStr, &CStr)] = &[$((c_str(concat!($label, "\0")), c_str(concat!($meaning, "\0")))),*];
         }
     };
 }
@@ -52,6 +63,20 @@ impl Status {
     /// What the status means and what to do next.
     pub fn meaning(self) -> &'static str {
         self.entry().map_or("an unknown status, perhaps of a newer libphc", |(_, _, meaning)| meaning)
+    }
+
+    /// [`Status::name`] for C.
+    pub fn name_c(self) -> &'static CStr {
+        self.entry_c().map_or(c"unknown", |(name, _)| name)
+    }
+
+    /// [`Status::meaning`] for C.
+    pub fn meaning_c(self) -> &'static CStr {
+        self.entry_c().map_or(c"an unknown status, perhaps of a newer libphc", |(_, meaning)| meaning)
+    }
+
+    fn entry_c(self) -> Option<&'static (&'static CStr, &'static CStr)> {
+        usize::try_from(self.0).ok().and_then(|number| Self::ALL_C.get(number))
     }
 
     fn entry(self) -> Option<&'static (Status, &'static str, &'static str)> {
@@ -104,6 +129,8 @@ mod tests {
         for (position, (status, name, _)) in Status::ALL.iter().enumerate() {
             assert_eq!(usize::try_from(status.0).unwrap(), position, "{name}");
             assert_eq!(status.name(), *name);
+            assert_eq!(status.name_c().to_str().unwrap(), *name);
+            assert_eq!(status.meaning_c().to_str().unwrap(), status.meaning());
         }
         assert_eq!(Status(-1).name(), "unknown");
         assert_eq!(Status(i32::MAX).name(), "unknown");

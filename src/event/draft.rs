@@ -168,9 +168,9 @@ impl<'a> Draft<'a> {
         let scanned = Scanner::new(options).members(0, |member| {
             let text = |range: &Range<usize>| options.get(range.clone()).unwrap_or_default();
             let key = unescaped(text(&member.key).as_bytes());
-            let position = LIFTED
-                .iter()
-                .position(|(_, destination, _)| matches!(destination, Destination::Option(name) if *name == key));
+            let position = LIFTED.iter().position(
+                |(_, destination, _)| matches!(destination, Destination::Option(name) if *name == key),
+            );
             match position.and_then(|i| LIFTED.get(i)) {
                 Some((_, _, kind)) => {
                     let value = text(&member.value);

@@ -1,0 +1,103 @@
+//! Reports that wait for a listener, bounded. When nobody fetches them the
+//! oldest go; the next one that is fetched says how many are missing.
+
+use std::collections::VecDeque;
+
+use super::report::Report;
+use crate::protocol::judge::Loss;
+
+/// Reports that are kept at most.
+const MAX_REPORTS: usize = 10_000;
+/// Events that are kept in them at most; one larger report is kept whole.
+const MAX_EVENTS: usize = 200_000;
+/// Evictions come one by one; so many of them share a report.
+const EVICTIONS_A_REPORT: usize = 1000;
+
+/// The waiting reports.
+#[derive(Debug, Default)]
+pub struct Mailbox {
+    reports: VecDeque<Report>,
+    events: usize,
+    missed_reports: u64,
+    missed_events: u64,
+}
+
+impl Mailbox {
+    /// Adds a report, and lets the oldest go when there are too many.
+    pub fn put(&mut self, mut report: Report) {
+        let is_eviction = |report: &Report| {
+            let evicted = super::Ending::Lost(Loss::Evicted);
+            report.events.first().is_some_and(|event| event.ending == evicted)
+        };
+        self.events += report.events.len();
+        match self.reports.back_mut() {
+            Some(last)
+                if last.events.len() < EVICTIONS_A_REPORT && is_eviction(last) && is_eviction(&report) =>
+            {
+                last.events.append(&mut report.events);
+            }
+            _ => self.reports.push_back(report),
+        }
+        while self.reports.len() > MAX_REPORTS || (self.events > MAX_EVENTS && self.reports.len() > 1) {
+            let Some(oldest) = self.reports.pop_front() else { break };
+            self.events -= oldest.events.len();
+            self.missed_reports += 1 + oldest.missed_reports;
+            self.missed_events += oldest.events.len() as u64 + oldest.missed_events;
+        }
+    }
+
+    /// The oldest report.
+    pub fn take(&mut self) -> Option<Report> {
+        let mut report = self.reports.pop_front()?;
+        self.events -= report.events.len();
+        report.missed_reports += std::mem::take(&mut self.missed_reports);
+        report.missed_events += std::mem::take(&mut self.missed_events);
+        Some(report)
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.reports.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.reports.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Ending, EventReport};
+    use super::*;
+    use uuid::Uuid;
+
+    fn report(events: usize, ending: Ending) -> Report {
+        let event = EventReport { uuid: Uuid::nil(), ending, maybe_delivered: false, remark: None };
+        Report { events: vec![event; events], ..Report::default() }
+    }
+
+    #[test]
+    fn what_is_missed_is_told() {
+        let mut mailbox = Mailbox::default();
+        for _ in 0..MAX_REPORTS + 5 {
+            mailbox.put(report(2, Ending::Delivered));
+        }
+        assert_eq!(mailbox.len(), MAX_REPORTS);
+        let first = mailbox.take().unwrap();
+        assert_eq!((first.missed_reports, first.missed_events), (5, 10));
+        assert_eq!(mailbox.take().unwrap().missed_reports, 0);
+        mailbox.put(report(MAX_EVENTS + 1, Ending::Delivered));
+        assert_eq!(mailbox.len(), 1);
+    }
+
+    #[test]
+    fn evictions_share_reports() {
+        let mut mailbox = Mailbox::default();
+        for _ in 0..EVICTIONS_A_REPORT + 1 {
+            mailbox.put(report(1, Ending::Lost(Loss::Evicted)));
+        }
+        assert_eq!(mailbox.len(), 2);
+        assert_eq!(mailbox.take().unwrap().events.len(), EVICTIONS_A_REPORT);
+    }
+}

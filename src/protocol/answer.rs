@@ -1,0 +1,241 @@
+//! Reading the body of an answer: verdicts by uuid, or the text of an error.
+
+use uuid::Uuid;
+
+use super::verdict::{Remark, Verdict, Word};
+use crate::event::scan::{Fault, Scanner};
+use crate::event::text::{repaired, unescaped};
+
+/// No text of the server is kept beyond this many bytes.
+const KEPT_TEXT: usize = 500;
+
+/// The bound of an answer to a batch of `events`: larger ones are not read on.
+pub const fn max_bytes(events: usize) -> usize {
+    64 * 1024 + events * 1024
+}
+
+/// The verdicts of a 2xx body, in the order of `uuids`. An error says why the
+/// body is not of the shape `{"results": {…}}`.
+///
+/// Results are matched by the uuid's value, not by its spelling; an odd key or
+/// value is passed over and spoils no other.
+pub fn verdicts(body: &[u8], uuids: &[Uuid]) -> Result<Vec<Word>, String> {
+    let mut words = vec![Word::ABSENT; uuids.len()];
+    let text = repaired(body);
+    let mut scanner = Scanner::lenient(&text);
+    let mut index = Index::new(uuids);
+    let mut found = false;
+    let mut scan = || -> Result<(), Fault> {
+        let mut more = scanner.open_object(0)?;
+        while more {
+            let (key, _) = scanner.key()?;
+            let is_results = unescaped(scanner.text.get(key).unwrap_or_default()) == "results";
+            if is_results && scanner.peek_token() == Some(b'{') {
+                found = true;
+                read_results(&mut scanner, &mut index, &mut words)?;
+            } else {
+                scanner.value(1)?;
+            }
+            more = scanner.more_members()?;
+        }
+        scanner.end()
+    };
+    match scan() {
+        Ok(()) if found => Ok(words),
+        Ok(()) => Err("the answer has no object `results`".to_owned()),
+        Err(fault) => Err(format!("the answer is not the JSON object it should be: {fault}")),
+    }
+}
+
+fn read_results(scanner: &mut Scanner<'_>, index: &mut Index<'_>, words: &mut [Word]) -> Result<(), Fault> {
+    let mut more = scanner.open_object(1)?;
+    while more {
+        let (key, _) = scanner.key()?;
+        let key = unescaped(scanner.text.get(key).unwrap_or_default());
+        let word = read_word(scanner)?;
+        let position = Uuid::try_parse(&key).ok().and_then(|uuid| index.find(uuid));
+        if let (Some(word), Some(slot)) = (word, position.and_then(|i| words.get_mut(i))) {
+            *slot = word;
+        }
+        more = scanner.more_members()?;
+    }
+    Ok(())
+}
+
+/// Reads `{"result": "…", "details": "…"}`; nothing when it is no such object.
+fn read_word(scanner: &mut Scanner<'_>) -> Result<Option<Word>, Fault> {
+    if scanner.peek_token() != Some(b'{') {
+        scanner.value(2)?;
+        return Ok(None);
+    }
+    let text = scanner.text;
+    let (mut code, mut details) = (None, None);
+    scanner.members(2, |member| {
+        let key = unescaped(text.get(member.key).unwrap_or_default());
+        let value = text.get(member.value).unwrap_or_default();
+        let string = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+        match key.as_ref() {
+            "result" => code = string,
+            "details" => details = string,
+            _ => {}
+        }
+    })?;
+    let Some(code) = code.map(unescaped) else { return Ok(None) };
+    let verdict = Verdict::from_code(&code);
+    let details = details.map(|raw| shortened(&unescaped(raw)));
+    let remark = (verdict != Verdict::Ok).then(|| Box::new(Remark { code: shortened(&code), details }));
+    Ok(Some(Word { verdict, remark }))
+}
+
+/// Finds an event of the batch by its uuid. Servers answer in the order of the
+/// batch, so the next one is tried first; the rest are sorted on the first miss.
+struct Index<'a> {
+    uuids: &'a [Uuid],
+    next: usize,
+    sorted: Vec<(Uuid, usize)>,
+}
+
+impl<'a> Index<'a> {
+    fn new(uuids: &'a [Uuid]) -> Self {
+        Index { uuids, next: 0, sorted: Vec::new() }
+    }
+
+    fn find(&mut self, uuid: Uuid) -> Option<usize> {
+        if self.uuids.get(self.next) == Some(&uuid) {
+            self.next += 1;
+            return Some(self.next - 1);
+        }
+        if self.sorted.is_empty() {
+            self.sorted = self.uuids.iter().copied().zip(0..).collect();
+            self.sorted.sort_unstable();
+        }
+        let at = self.sorted.binary_search_by_key(&uuid, |(uuid, _)| *uuid).ok()?;
+        let position = self.sorted.get(at)?.1;
+        self.next = position + 1;
+        Some(position)
+    }
+}
+
+/// The text of an error answer: `error: error_description (error_uri)` where it
+/// is JSON, else the start of the text.
+pub fn error_text(body: &[u8]) -> String {
+    let text = repaired(body);
+    let mut scanner = Scanner::lenient(&text);
+    let mut parts: [Option<String>; 3] = [None, None, None];
+    let scanned = scanner.members(0, |member| {
+        let part = |range| text.get(range).unwrap_or_default();
+        let string = part(member.value).strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        let slot = match part(member.key) {
+            "error" => parts.get_mut(0),
+            "error_description" => parts.get_mut(1),
+            "error_uri" => parts.get_mut(2),
+            _ => None,
+        };
+        if let (Some(slot), Some(string)) = (slot, string) {
+            *slot = Some(unescaped(string.as_bytes()).into_owned());
+        }
+    });
+    let [error, description, uri] = parts;
+    let words: Vec<String> = error.into_iter().chain(description).collect();
+    if scanned.is_err() || words.is_empty() {
+        return shortened(text.trim());
+    }
+    let uri = uri.map(|uri| format!(" ({uri})")).unwrap_or_default();
+    shortened(&format!("{}{uri}", words.join(": ")))
+}
+
+/// At most [`KEPT_TEXT`] bytes, cut at a character.
+pub fn shortened(text: &str) -> String {
+    match text.char_indices().map(|(at, _)| at).take_while(|at| *at <= KEPT_TEXT).last() {
+        Some(cut) if text.len() > KEPT_TEXT => format!("{}…", text.get(..cut).unwrap_or_default()),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uuids(count: u128) -> Vec<Uuid> {
+        (1..=count).map(Uuid::from_u128).collect()
+    }
+
+    fn read(body: &str, count: u128) -> Result<Vec<Verdict>, String> {
+        verdicts(body.as_bytes(), &uuids(count)).map(|words| words.iter().map(|w| w.verdict).collect())
+    }
+
+    #[test]
+    fn reads_each_verdict() {
+        let u = uuids(6);
+        let body = format!(
+            r#"{{"results":{{"{}":{{"result":"ok"}},"{}":{{"details":"d\u0021","result":"warning"}},
+               "{}":{{"result":"drop"}},"{}":{{"result":"retry"}},"{}":{{"result":"limited","x":1}}}},"more":[1]}}"#,
+            u[0], u[1], u[2], u[3], u[4]
+        );
+        let words = verdicts(body.as_bytes(), &u).unwrap();
+        let seen: Vec<_> = words.iter().map(|w| w.verdict).collect();
+        use Verdict::*;
+        assert_eq!(seen, [Ok, Warning, Drop, Retry, Other, Absent]);
+        assert_eq!(words[1].remark.as_ref().unwrap().details.as_deref(), Some("d!"));
+        assert_eq!(words[4].remark.as_ref().unwrap().code, "limited");
+    }
+
+    #[test]
+    fn matches_by_value_in_any_order_and_spelling() {
+        let u = uuids(3);
+        let body = format!(
+            r#"{{"results":{{"{}":{{"result":"drop"}},"{}":{{"result":"retry"}},"nonsense":{{"result":"drop"}}}}}}"#,
+            u[2].simple().to_string().to_uppercase(),
+            u[0].urn()
+        );
+        assert_eq!(read(&body, 3).unwrap(), [Verdict::Retry, Verdict::Absent, Verdict::Drop]);
+    }
+
+    #[test]
+    fn odd_values_spoil_no_other() {
+        let u = uuids(2);
+        for odd in ["7", "null", "[]", "{}", r#"{"result":7}"#, r#"{"result":null}"#, "\"\\ud800\"", "1e999"]
+        {
+            let body = format!(r#"{{"results":{{"{}":{odd},"{}":{{"result":"drop"}}}}}}"#, u[0], u[1]);
+            assert_eq!(read(&body, 2).unwrap(), [Verdict::Absent, Verdict::Drop], "{odd}");
+        }
+    }
+
+    #[test]
+    fn refuses_every_other_shape() {
+        for body in [
+            "",
+            "{}",
+            "null",
+            "[]",
+            "ok",
+            r#"{"results":null}"#,
+            r#"{"results":[]}"#,
+            r#"{"results":{}"#,
+            r#"{"results":{}}x"#,
+            "\u{0}",
+        ] {
+            assert!(read(body, 1).is_err(), "{body}");
+        }
+        assert_eq!(read(r#"{"results":{}}"#, 1).unwrap(), [Verdict::Absent]);
+    }
+
+    #[test]
+    fn error_bodies_are_read_as_far_as_they_go() {
+        let table = [
+            (
+                r#"{"error":"bad","error_description":"no batch","error_uri":"https://x"}"#,
+                "bad: no batch (https://x)",
+            ),
+            (r#"{"error":"bad"}"#, "bad"),
+            (r#"{"detail":"x"}"#, r#"{"detail":"x"}"#),
+            (" <html> ", "<html>"),
+            ("", ""),
+        ];
+        for (body, expected) in table {
+            assert_eq!(error_text(body.as_bytes()), expected);
+        }
+        let long = "é".repeat(1000);
+        assert!(error_text(long.as_bytes()).len() <= KEPT_TEXT + 3);
+    }
+}

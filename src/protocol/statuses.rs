@@ -1,0 +1,52 @@
+//! Which HTTP statuses are worth another attempt.
+
+/// Worth another attempt by default. 429 is not: v1 signals overload by 503 with
+/// `Retry-After`. The setting `retry_statuses` replaces the set.
+pub const RETRYABLE: [u16; 5] = [408, 500, 502, 503, 504];
+
+/// What an HTTP status asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// 2xx: the body holds a verdict for each event.
+    Success,
+    /// 413: the batch was too large, perhaps its halves are not.
+    TooLarge,
+    /// 415: the codec was not understood, perhaps another one is.
+    UnknownCodec,
+    /// Another attempt may succeed.
+    Retryable,
+    /// No attempt will succeed.
+    Terminal,
+}
+
+/// The class of a status, given the set of retryable ones.
+pub fn classify(status: u16, retryable: &[u16]) -> Class {
+    match status {
+        200..=299 => Class::Success,
+        413 => Class::TooLarge,
+        415 => Class::UnknownCodec,
+        _ if retryable.contains(&status) => Class::Retryable,
+        _ => Class::Terminal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_one_class() {
+        for status in 100..=599 {
+            let expected = match status {
+                200..=299 => Class::Success,
+                408 | 500 | 502 | 503 | 504 => Class::Retryable,
+                413 => Class::TooLarge,
+                415 => Class::UnknownCodec,
+                _ => Class::Terminal,
+            };
+            assert_eq!(classify(status, &RETRYABLE), expected, "{status}");
+        }
+        assert_eq!(classify(429, &[429, 404]), Class::Retryable);
+        assert_eq!(classify(503, &[429, 404]), Class::Terminal);
+    }
+}

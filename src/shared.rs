@@ -1,0 +1,72 @@
+//! What the threads of one client share: captures and flushes of the host, the
+//! sender on the I/O thread, and the listener. It belongs to one process; a
+//! forked child makes its own.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use crate::books::Books;
+use crate::config::Config;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Shared {
+    books: Mutex<Books>,
+    /// Signalled when events settle: flushes and blocked captures wait for it.
+    pub settled: Condvar,
+    /// Signalled when a report is put into the mailbox, and at the end.
+    pub news: Condvar,
+    /// Wakes the sender.
+    pub wake: Notify,
+    started: Instant,
+}
+
+impl Shared {
+    /// Empty books, starting now.
+    pub fn new(config: &Config) -> Self {
+        Shared {
+            books: Mutex::new(Books::new(config)),
+            settled: Condvar::new(),
+            news: Condvar::new(),
+            wake: Notify::new(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Locks the books. It is the only lock of a client that is held while
+    /// another thread may want it, and nothing blocks while holding it. A panic
+    /// while it is held leaves the books usable.
+    pub fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time since the start.
+    pub fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The instant that lies so long after the start.
+    pub fn instant(&self, since_start: Duration) -> Option<Instant> {
+        self.started.checked_add(since_start)
+    }
+
+    /// Waits on a condition variable of the books, until `deadline` (none: for
+    /// ever). Answers the lock, and whether the deadline has passed.
+    pub fn wait<'a>(
+        condition: &Condvar,
+        books: MutexGuard<'a, Books>,
+        deadline: Option<Instant>,
+    ) -> (MutexGuard<'a, Books>, bool) {
+        let Some(deadline) = deadline else {
+            return (condition.wait(books).unwrap_or_else(PoisonError::into_inner), false);
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return (books, true);
+        }
+        let (books, timeout) = condition.wait_timeout(books, left).unwrap_or_else(PoisonError::into_inner);
+        (books, timeout.timed_out())
+    }
+}

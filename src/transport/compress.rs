@@ -1,0 +1,137 @@
+//! Compression of request bodies, with contexts that are kept from one batch to
+//! the next.
+
+use flate2::{Compress, Compression, FlushCompress, Status};
+
+use crate::config::Codec;
+
+impl Codec {
+    /// The value of `Content-Encoding`; none when there is none.
+    pub fn content_encoding(self) -> Option<&'static str> {
+        match self {
+            Codec::None => None,
+            Codec::Gzip => Some("gzip"),
+            Codec::Deflate => Some("deflate"),
+            Codec::Zstd => Some("zstd"),
+            Codec::Br => Some("br"),
+        }
+    }
+}
+
+/// Reusable compressors of one client.
+pub struct Compressor {
+    level: u32,
+    gzip: Option<Compress>,
+    deflate: Option<Compress>,
+    zstd: Option<zstd::bulk::Compressor<'static>>,
+}
+
+impl Compressor {
+    /// Nothing is allocated before the first body.
+    pub fn new(level: u64) -> Self {
+        let level = u32::try_from(level).unwrap_or(u32::MAX);
+        Compressor { level, gzip: None, deflate: None, zstd: None }
+    }
+
+    /// The compressed body; none when the codec is `None` or fails, and then the
+    /// body is to be sent as it is.
+    pub fn compress(&mut self, codec: Codec, body: &[u8]) -> Option<Vec<u8>> {
+        let zlib_level = Compression::new(self.level.clamp(1, 9));
+        match codec {
+            Codec::None => None,
+            Codec::Gzip => {
+                deflated(self.gzip.get_or_insert_with(|| Compress::new_gzip(zlib_level, 15)), body)
+            }
+            Codec::Deflate => {
+                deflated(self.deflate.get_or_insert_with(|| Compress::new(zlib_level, true)), body)
+            }
+            Codec::Zstd => {
+                if self.zstd.is_none() {
+                    let level = i32::try_from(self.level.clamp(1, 19)).unwrap_or(1);
+                    self.zstd = zstd::bulk::Compressor::new(level).ok();
+                }
+                self.zstd.as_mut()?.compress(body).ok()
+            }
+            Codec::Br => brotli_compressed(self.level.min(11), body),
+        }
+    }
+}
+
+fn deflated(compress: &mut Compress, body: &[u8]) -> Option<Vec<u8>> {
+    compress.reset();
+    let mut out = Vec::with_capacity(body.len() / 4 + 128);
+    loop {
+        let consumed = usize::try_from(compress.total_in()).ok()?;
+        let rest = body.get(consumed..)?;
+        match compress.compress_vec(rest, &mut out, FlushCompress::Finish).ok()? {
+            Status::StreamEnd => return Some(out),
+            Status::Ok | Status::BufError => out.reserve(out.capacity().max(128)),
+        }
+    }
+}
+
+#[cfg(feature = "brotli")]
+fn brotli_compressed(quality: u32, body: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(body.len() / 4 + 128);
+    let params = brotli::enc::BrotliEncoderParams {
+        quality: i32::try_from(quality).unwrap_or(1),
+        size_hint: body.len(),
+        ..Default::default()
+    };
+    let mut input = body;
+    brotli::BrotliCompress(&mut input, &mut out, &params).ok()?;
+    Some(out)
+}
+
+#[cfg(not(feature = "brotli"))]
+fn brotli_compressed(_quality: u32, _body: &[u8]) -> Option<Vec<u8>> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    fn decoded(codec: Codec, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        match codec {
+            Codec::None => out = bytes.to_vec(),
+            Codec::Gzip => drop(flate2::read::GzDecoder::new(bytes).read_to_end(&mut out).unwrap()),
+            Codec::Deflate => {
+                assert_eq!(bytes[0], 0x78);
+                flate2::read::ZlibDecoder::new(bytes).read_to_end(&mut out).unwrap();
+            }
+            Codec::Zstd => out = zstd::decode_all(bytes).unwrap(),
+            #[cfg(feature = "brotli")]
+            Codec::Br => brotli::BrotliDecompress(&mut &bytes[..], &mut out).unwrap(),
+            #[cfg(not(feature = "brotli"))]
+            Codec::Br => unreachable!(),
+        }
+        out
+    }
+
+    #[test]
+    fn every_codec_gives_back_what_it_was_given() {
+        let text: Vec<u8> = (0..20_000_u32)
+            .flat_map(|i| format!("{{\"n\":{},\"x\":\"{}\"}}", i, i * 7919 % 1000).into_bytes())
+            .collect();
+        let random: Vec<u8> =
+            (0..50_000_u64).map(|i| (i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect();
+        for codec in [Codec::Gzip, Codec::Deflate, Codec::Zstd, Codec::Br] {
+            if codec == Codec::Br && cfg!(not(feature = "brotli")) {
+                continue;
+            }
+            for level in [0, 1, 6, 19] {
+                let mut compressor = Compressor::new(level);
+                for body in [text.as_slice(), b"{}", &random, &text] {
+                    let small = compressor.compress(codec, body).unwrap();
+                    assert_eq!(decoded(codec, &small), body, "{codec:?} {level}");
+                }
+                assert!(compressor.compress(codec, &text).unwrap().len() < text.len() / 2);
+            }
+        }
+        assert_eq!(Compressor::new(1).compress(Codec::None, b"{}"), None);
+    }
+}

@@ -1,0 +1,68 @@
+//! Which certificates are trusted.
+//!
+//! One explicit crypto provider, and roots from the `ca_file` setting, else from
+//! the platform's files, else the bundled Mozilla set. The usual helper crates
+//! read environment variables for this, which races a host's setenv.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+/// Where platforms keep their roots.
+const PLATFORM_FILES: [&str; 7] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/tls/cacert.pem",
+    "/etc/ssl/cert.pem",
+    "/usr/local/share/certs/ca-root-nss.crt",
+];
+
+/// A TLS configuration, for a connection that needs one.
+pub fn config(ca_file: &str) -> Result<ClientConfig, String> {
+    Ok(with_roots(if ca_file.is_empty() { platform_roots() } else { roots_of(ca_file)? }))
+}
+
+/// A configuration that trusts nobody, for plain http.
+pub fn unused() -> ClientConfig {
+    with_roots(RootCertStore::empty())
+}
+
+fn with_roots(roots: RootCertStore) -> ClientConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = ClientConfig::builder_with_provider(provider).with_protocol_versions(rustls::ALL_VERSIONS);
+    match verifier {
+        Ok(builder) => builder.with_root_certificates(roots).with_no_client_auth(),
+        // The provider supports every version that rustls knows.
+        Err(_) => ClientConfig::builder().with_root_certificates(roots).with_no_client_auth(),
+    }
+}
+
+/// The certificates of a PEM file; an error names the file and the trouble.
+pub fn roots_of(ca_file: &str) -> Result<RootCertStore, String> {
+    let trouble = |reason: String| format!("ca_file {ca_file:?}: {reason}");
+    let roots = read(Path::new(ca_file)).map_err(trouble)?;
+    if roots.is_empty() {
+        return Err(trouble("no certificate is in it; a PEM file is expected".to_owned()));
+    }
+    Ok(roots)
+}
+
+fn platform_roots() -> RootCertStore {
+    let found =
+        PLATFORM_FILES.iter().filter_map(|file| read(Path::new(file)).ok()).find(|roots| !roots.is_empty());
+    found.unwrap_or_else(|| RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
+}
+
+fn read(file: &Path) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| error.to_string())? {
+        // One odd certificate among a hundred does not spoil the rest.
+        let _ = roots.add(certificate.map_err(|error| error.to_string())?);
+    }
+    Ok(roots)
+}
