@@ -155,7 +155,7 @@ impl Queue {
     fn reserve(&mut self, more: usize) {
         let body = &mut self.open.body;
         if body.capacity() - body.len() < more {
-            let doubled = (body.capacity() * 2).clamp(16 * 1024, self.cutting.max_body + ENVELOPE_BACK);
+            let doubled = (body.capacity() * 2).max(16 * 1024).min(self.cutting.max_body + ENVELOPE_BACK);
             body.reserve_exact(doubled.saturating_sub(body.len()).max(more + ENVELOPE_BACK));
         }
     }

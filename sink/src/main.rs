@@ -1,1 +1,136 @@
-fn main() {}
+//! The command line.
+
+use std::io::{IsTerminal, Read, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, PoisonError};
+
+use clap::Parser;
+use phc_sink::chaos::Chaos;
+use phc_sink::script::Script;
+use phc_sink::server::{Sink, Terminal};
+use phc_sink::space::Rules;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+/// A strict local Capture v1 server: takes events, checks every rule of the
+/// contract, answers as scripted, shows what it got.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Writes the port into this file once it listens.
+    #[arg(long)]
+    port_file: Option<PathBuf>,
+    /// A script (JSON) for the space without a prefix.
+    #[arg(long)]
+    script: Option<PathBuf>,
+    /// Seeded trouble for the space without a prefix: seed=1,status503=0.1,…
+    #[arg(long)]
+    chaos: Option<String>,
+    /// A certificate chain (PEM): speak TLS.
+    #[arg(long, requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key (PEM).
+    #[arg(long, requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Answer 401 to any other project key.
+    #[arg(long)]
+    api_key: Option<String>,
+    /// Answer 413 to bodies over so many bytes, decompressed.
+    #[arg(long, default_value_t = 20 << 20)]
+    max_body: usize,
+    /// Show nothing of the requests.
+    #[arg(long)]
+    quiet: bool,
+    /// End when standard input does, so that no test leaves a sink behind.
+    #[arg(long)]
+    exit_with_stdin: bool,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("phc-sink: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), String> {
+    let rules = Rules { api_key: arguments.api_key.clone(), max_body: arguments.max_body };
+    let terminal = (!arguments.quiet).then(|| Terminal { colour: std::io::stdout().is_terminal() });
+    let sink = Sink::new(rules, terminal);
+    {
+        let root = sink.space("");
+        let mut root = root.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = &arguments.script {
+            root.set_script(Script::parse(&read(file)?)?);
+        }
+        if let Some(chaos) = &arguments.chaos {
+            root.set_chaos(Chaos::parse(chaos)?);
+        }
+    }
+    let tls = match (&arguments.tls_cert, &arguments.tls_key) {
+        (Some(certificate), Some(key)) => Some(acceptor(certificate, key)?),
+        _ => None,
+    };
+    if arguments.exit_with_stdin {
+        std::thread::spawn(|| {
+            let _ = std::io::stdin().read_to_end(&mut Vec::new());
+            std::process::exit(0);
+        });
+    }
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind(arguments.listen)
+            .await
+            .map_err(|error| format!("{}: {error}", arguments.listen))?;
+        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        println!("phc-sink listening on {scheme}://{address}");
+        std::io::stdout().flush().map_err(|error| error.to_string())?;
+        if let Some(file) = &arguments.port_file {
+            write_port(file, address.port())?;
+        }
+        let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+            .map_err(|error| error.to_string())?;
+        tokio::select! {
+            served = Arc::clone(&sink).serve(listener, tls) => served.map_err(|error| error.to_string()),
+            _ = terminated.recv() => Ok(()),
+            _ = tokio::signal::ctrl_c() => Ok(()),
+        }
+    })
+}
+
+fn read(file: &Path) -> Result<String, String> {
+    std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// At once, so that a reader never sees half of it.
+fn write_port(file: &Path, port: u16) -> Result<(), String> {
+    let new = file.with_extension("new");
+    std::fs::write(&new, format!("{port}\n"))
+        .and_then(|()| std::fs::rename(&new, file))
+        .map_err(|error| format!("{}: {error}", file.display()))
+}
+
+fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, String> {
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| format!("{}: {error}", certificate.display()))?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| format!("{}: {error}", key.display()))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(rustls::ALL_VERSIONS)
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .map_err(|error| error.to_string())?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}

@@ -98,8 +98,8 @@ pub extern "C" fn phc_status_name(status: phc_status) -> *const c_char {
 }
 
 /// What exactly was wrong with the last call that failed on this thread: the
-/// argument, the key, the byte. Never NULL; empty when none has failed. The text
-/// belongs to the library and is good until the next failing call of the thread.
+/// argument, the key, the byte; at most 1023 bytes. Never NULL; empty when none
+/// has failed. The text is the thread's own, good until its next failing call.
 #[unsafe(no_mangle)]
 pub extern "C" fn phc_last_error() -> *const c_char {
     guard(last_error)

@@ -1,26 +1,33 @@
 //! Text in and out of C.
 
-use std::cell::RefCell;
+use std::cell::UnsafeCell;
 use std::ffi::{CStr, CString, c_char};
 
 use uuid::Uuid;
 
 use crate::status::{Error, Status};
 
+/// Room for the text of an error, NUL included.
+const LAST_ERROR_BYTES: usize = 1024;
+
 thread_local! {
-    static LAST_ERROR: RefCell<CString> = RefCell::new(CString::default());
+    // A place that never moves and is never freed while its thread lives, so
+    // that a pointer that was kept too long shows a newer text, no garbage.
+    static LAST_ERROR: UnsafeCell<[c_char; LAST_ERROR_BYTES]> = const { UnsafeCell::new([0; LAST_ERROR_BYTES]) };
 }
 
 /// Remembers what went wrong on this thread.
 pub fn set_last_error(text: &str) {
     let text = c_string(text);
-    let _ = LAST_ERROR.try_with(|slot| slot.try_borrow_mut().map(|mut slot| *slot = text));
+    let text = text.to_str().unwrap_or_default();
+    // SAFETY: the place is this thread's alone and has so many bytes; C reads
+    // it between calls only.
+    let _ = LAST_ERROR.try_with(|place| unsafe { copy_out(text, place.get().cast(), LAST_ERROR_BYTES) });
 }
 
 /// The text of the last call that failed on this thread.
 pub fn last_error() -> *const c_char {
-    let text = LAST_ERROR.try_with(|slot| slot.try_borrow().map(|text| text.as_ptr()));
-    text.ok().and_then(Result::ok).unwrap_or(c"".as_ptr())
+    LAST_ERROR.try_with(|place| place.get().cast_const().cast()).unwrap_or(c"".as_ptr())
 }
 
 /// Text for C; it ends at a NUL inside it.

@@ -1,0 +1,91 @@
+//! Rules about the envelope.
+
+use std::collections::HashSet;
+
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::event::{self, Event};
+use super::{Findings, is_wire_time};
+use crate::wire::Members;
+
+/// A body that could be read.
+#[derive(Debug, Default)]
+pub struct Body {
+    /// As sent.
+    pub created_at: String,
+    /// The events that could be read.
+    pub events: Vec<Event>,
+}
+
+/// Reads a body and holds it against the rules.
+#[must_use]
+pub fn check(body: &[u8], key: &str, findings: &mut Findings) -> Body {
+    let Ok(text) = std::str::from_utf8(body) else {
+        findings.refuse(400, "invalid-utf8", "the body is not valid UTF-8");
+        return Body::default();
+    };
+    // The strictest reader at hand: it refuses lone surrogates, numbers beyond a
+    // double and nesting deeper than 128.
+    if let Err(error) = serde_json::from_str::<serde_json::Value>(text) {
+        let rule = match error.to_string() {
+            text if text.contains("surrogate") => "lone-surrogate",
+            text if text.contains("number out of range") => "number-range",
+            text if text.contains("recursion limit") => "too-deep",
+            _ => "invalid-json",
+        };
+        findings.refuse(400, rule, format!("the body does not parse: {error}"));
+        return Body::default();
+    }
+    if key.len() >= 4 && text.contains(key) {
+        findings.add("key-in-body", "the project key is in the body");
+    }
+    let Ok(envelope) = Members::read(text) else {
+        findings.refuse(400, "envelope", "the body is no object");
+        return Body::default();
+    };
+    let mut read = Body::default();
+    let mut keys = HashSet::new();
+    for (name, value) in &envelope.0 {
+        if !keys.insert(name.clone()) {
+            findings.add("duplicate-key", format!("`{name}` is twice in the envelope"));
+        }
+        match (name.as_ref(), value.get()) {
+            ("created_at", _) => read.created_at = envelope.string("created_at").unwrap_or_default(),
+            ("batch", _) | ("historical_migration", "true") => {}
+            ("historical_migration", value) => {
+                findings.add("historical-migration", format!("only sent when true, not {value}"));
+            }
+            ("api_key" | "token" | "sent_at", _) => {
+                findings.add("legacy-key", format!("`{name}` is of the older protocol"));
+            }
+            _ => findings.add("unknown-key", format!("`{name}` is no key of the envelope")),
+        }
+    }
+    if !is_wire_time(&read.created_at) {
+        findings.refuse(
+            400,
+            "created-at",
+            format!("created_at is not UTC with milliseconds: {:?}", read.created_at),
+        );
+    }
+    let batch: Vec<&RawValue> = match envelope.get("batch").map(serde_json::from_str) {
+        Some(Ok(batch)) => batch,
+        _ => {
+            findings.refuse(400, "batch", "`batch` must be a list");
+            return read;
+        }
+    };
+    if batch.is_empty() {
+        findings.refuse(400, "empty-batch", "the batch is empty");
+    }
+    let mut uuids: HashSet<Uuid> = HashSet::new();
+    for raw in batch {
+        let Some(event) = event::check(raw.get(), findings) else { continue };
+        if !uuids.insert(event.uuid) {
+            findings.refuse(400, "duplicate-uuid", format!("{} is twice in the batch", event.uuid));
+        }
+        read.events.push(event);
+    }
+    read
+}

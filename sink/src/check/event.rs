@@ -1,0 +1,150 @@
+//! Rules about one event.
+
+use std::collections::HashSet;
+
+use uuid::Uuid;
+
+use super::{Findings, is_wire_time};
+use crate::wire::Members;
+
+/// An event that could be read.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Its uuid.
+    pub uuid: Uuid,
+    /// Its name.
+    pub name: String,
+    /// Whose it is.
+    pub distinct_id: String,
+    /// Its exact bytes.
+    pub raw: String,
+}
+
+const OPTIONS: [(&str, bool); 4] = [
+    ("cookieless_mode", true),
+    ("disable_skew_correction", true),
+    ("process_person_profile", true),
+    ("product_tour_id", false),
+];
+const SENTINELS: [&str; 8] = [
+    "$cookieless_mode",
+    "$ignore_sent_at",
+    "$process_person_profile",
+    "$product_tour_id",
+    "$session_id",
+    "$window_id",
+    "$lib",
+    "$lib_version",
+];
+
+/// Ids that look as if nobody had set them: stored, with a remark.
+const ANONYMOUS: [&str; 11] = [
+    "anonymous",
+    "guest",
+    "null",
+    "none",
+    "undefined",
+    "0",
+    "nan",
+    "[object object]",
+    "distinct_id",
+    "id",
+    "true",
+];
+
+/// Whether the server remarks on this distinct id.
+#[must_use]
+pub fn is_anonymous(distinct_id: &str) -> bool {
+    ANONYMOUS.contains(&distinct_id.trim().to_ascii_lowercase().as_str())
+}
+
+/// Reads an event and holds it against the rules.
+pub fn check(raw: &str, findings: &mut Findings) -> Option<Event> {
+    let Ok(members) = Members::read(raw) else {
+        findings.refuse(400, "event", "an event is no object");
+        return None;
+    };
+    let given = members.string("uuid").unwrap_or_default();
+    let Ok(uuid) = Uuid::try_parse(&given) else {
+        findings.refuse(400, "invalid-uuid", format!("an event's uuid is no uuid: {given:?}"));
+        return None;
+    };
+    let mut broken = |rule, message: String| findings.add_event(rule, &given, message);
+    if uuid.hyphenated().to_string() != given {
+        broken("uuid-form", format!("not in lower case with hyphens: {given:?}"));
+    }
+    let mut keys = HashSet::new();
+    for (key, _) in &members.0 {
+        if !keys.insert(key.clone()) {
+            broken("duplicate-key", format!("`{key}` is twice in the event"));
+        }
+        if !matches!(
+            key.as_ref(),
+            "event"
+                | "uuid"
+                | "distinct_id"
+                | "timestamp"
+                | "options"
+                | "properties"
+                | "session_id"
+                | "window_id"
+        ) {
+            broken("unknown-event-key", format!("`{key}` is no key of an event"));
+        }
+    }
+    for (key, rule) in [("event", "event-name"), ("distinct_id", "distinct-id")] {
+        let length = members.string(key).map(|text| text.len());
+        if !length.is_some_and(|length| (1..=200).contains(&length)) {
+            broken(rule, format!("`{key}` must be text of 1 to 200 bytes"));
+        }
+    }
+    if !members.string("timestamp").is_some_and(|text| is_wire_time(&text)) {
+        broken("event-timestamp", format!("not UTC with milliseconds: {:?}", members.get("timestamp")));
+    }
+    for key in ["session_id", "window_id"] {
+        if members.get(key).is_some() && members.string(key).is_none() {
+            broken("session-type", format!("`{key}` must be text or absent"));
+        }
+    }
+    check_options(&members, &mut broken);
+    check_properties(&members, &mut broken);
+    Some(Event {
+        uuid,
+        name: members.string("event").unwrap_or_default(),
+        distinct_id: members.string("distinct_id").unwrap_or_default(),
+        raw: raw.to_owned(),
+    })
+}
+
+fn check_options(members: &Members<'_>, broken: &mut impl FnMut(&'static str, String)) {
+    let Some(Ok(options)) = members.get("options").map(Members::read) else {
+        return broken("options", "`options` must be an object, {} when empty".to_owned());
+    };
+    for (key, value) in &options.0 {
+        let value = value.get();
+        match OPTIONS.iter().find(|(name, _)| name == key) {
+            None => broken("unknown-option", format!("`{key}` is no option")),
+            Some((_, true)) if !matches!(value, "true" | "false") => {
+                broken("option-type", format!("`{key}` must be a bool, not {value}"));
+            }
+            Some((_, false)) if !value.starts_with('"') => {
+                broken("option-type", format!("`{key}` must be text, not {value}"));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn check_properties(members: &Members<'_>, broken: &mut impl FnMut(&'static str, String)) {
+    let Some(Ok(properties)) = members.get("properties").map(Members::read) else {
+        return broken("properties", "`properties` must be an object".to_owned());
+    };
+    for (key, value) in &properties.0 {
+        if SENTINELS.contains(&key.as_ref()) {
+            broken("unlifted-sentinel", format!("`{key}` must not be in properties"));
+        }
+        if key == "$groups" && !value.get().starts_with('{') {
+            broken("groups-type", "`$groups` must be an object".to_owned());
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Request bodies: decompressed, no further than a bound.
+
+use std::io::Read;
+
+/// Why a body could not be decoded.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The codec is not one of the contract's.
+    Unknown,
+    /// The bytes are not what `Content-Encoding` says.
+    Broken(String),
+    /// The text is over the bound.
+    TooLarge,
+}
+
+/// The text of a body with this `Content-Encoding`.
+///
+/// # Errors
+/// Says which [`Trouble`] there was.
+pub fn decode(encoding: Option<&str>, body: &[u8], bound: usize) -> Result<Vec<u8>, Trouble> {
+    match encoding {
+        None => Ok(body.to_vec()),
+        Some("gzip") => bounded(flate2::read::GzDecoder::new(body), bound),
+        Some("deflate") if body.first() != Some(&0x78) => {
+            Err(Trouble::Broken("deflate must be zlib-wrapped: the first byte is not 0x78".to_owned()))
+        }
+        Some("deflate") => bounded(flate2::read::ZlibDecoder::new(body), bound),
+        Some("zstd") => match zstd::Decoder::new(body) {
+            Ok(decoder) => bounded(decoder, bound),
+            Err(error) => Err(Trouble::Broken(error.to_string())),
+        },
+        Some("br") => bounded(brotli::Decompressor::new(body, 64 * 1024), bound),
+        Some(_) => Err(Trouble::Unknown),
+    }
+    .and_then(|text| if text.len() > bound { Err(Trouble::TooLarge) } else { Ok(text) })
+}
+
+fn bounded(reader: impl Read, bound: usize) -> Result<Vec<u8>, Trouble> {
+    let mut text = Vec::new();
+    let limit = u64::try_from(bound).unwrap_or(u64::MAX).saturating_add(1);
+    reader.take(limit).read_to_end(&mut text).map_err(|error| Trouble::Broken(error.to_string()))?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn decodes_each_codec_and_stops_at_the_bound() {
+        let text = b"{\"batch\":[]}".repeat(1000);
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&text).unwrap();
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        zlib.write_all(&text).unwrap();
+        let mut br = Vec::new();
+        brotli::BrotliCompress(&mut &text[..], &mut br, &brotli::enc::BrotliEncoderParams::default())
+            .unwrap();
+        let encoded = [
+            (None, text.clone()),
+            (Some("gzip"), gzip.finish().unwrap()),
+            (Some("deflate"), zlib.finish().unwrap()),
+            (Some("zstd"), zstd::encode_all(&text[..], 1).unwrap()),
+            (Some("br"), br),
+        ];
+        for (encoding, body) in encoded {
+            assert_eq!(decode(encoding, &body, text.len()).unwrap(), text, "{encoding:?}");
+            assert_eq!(decode(encoding, &body, text.len() - 1), Err(Trouble::TooLarge), "{encoding:?}");
+            if encoding.is_some() {
+                assert!(matches!(decode(encoding, &text, 1 << 20), Err(Trouble::Broken(_))), "{encoding:?}");
+                assert!(decode(encoding, &body[..body.len() / 2], 1 << 20).is_err(), "{encoding:?}");
+            }
+        }
+        assert_eq!(decode(Some("lzma"), b"", 10), Err(Trouble::Unknown));
+    }
+}
