@@ -35,7 +35,7 @@ impl Additions {
         let (value, _) = parsed("the super property's value", value, |scanner| scanner.value(1))?;
         let value = value.trim();
         self.unregister(key);
-        match place_of(key.as_bytes()) {
+        match place_of(key) {
             Place::Stripped => {}
             Place::Stays => {
                 let mut text = Vec::with_capacity(key.len() + value.len() + 3);
@@ -46,7 +46,7 @@ impl Additions {
             }
             Place::Lifted(i) => {
                 if let (Some(slot), Some((_, _, kind))) = (self.lifted.get_mut(i), LIFTED.get(i)) {
-                    *slot = Some(coerce(*kind, value.as_bytes(), || value.as_bytes().to_vec()));
+                    *slot = Some(coerce(*kind, value, || value.as_bytes().to_vec()));
                 }
             }
             Place::Merged(i) => {
@@ -64,7 +64,7 @@ impl Additions {
 
     /// Adds `key` no longer; one that was never registered is fine.
     pub fn unregister(&mut self, key: &str) {
-        match place_of(key.as_bytes()) {
+        match place_of(key) {
             Place::Lifted(i) => {
                 if let Some(slot) = self.lifted.get_mut(i) {
                     *slot = None;
@@ -81,9 +81,9 @@ impl Additions {
 
     /// Marks the addition that the caller's key stands in for.
     #[inline]
-    pub fn mark(&self, key: &[u8], overridden: &mut [bool]) {
+    pub fn mark(&self, key: &str, overridden: &mut [bool]) {
         for (member, mark) in self.members.iter().zip(overridden) {
-            *mark |= member.key.as_bytes() == key;
+            *mark |= member.key == key;
         }
     }
 

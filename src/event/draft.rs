@@ -135,7 +135,7 @@ impl<'a> Draft<'a> {
             lifted: LiftedValues::default(),
             // What is no string is no uuid either, and is replaced like one.
             uuid: part("uuid").map(|value| match between_quotes(value) {
-                Some(raw) => Cow::Owned(unescaped(raw.as_bytes()).into_owned()),
+                Some(raw) => Cow::Owned(unescaped(&raw).into_owned()),
                 None => Cow::Borrowed(""),
             }),
             timestamp: part("timestamp").map(|value| timestamp_of(&value)).transpose()?,
@@ -148,7 +148,7 @@ impl<'a> Draft<'a> {
             if let Destination::Event(key) = destination
                 && let Some(value) = part(key)
             {
-                put(&mut draft.lifted, Some(i), coerce(*kind, value.as_bytes(), || value.clone()));
+                put(&mut draft.lifted, Some(i), coerce(*kind, value.as_ref(), || value.clone()));
             }
         }
         if object("properties")?.is_some() {
@@ -167,14 +167,14 @@ impl<'a> Draft<'a> {
         let mut unknown = None;
         let scanned = Scanner::new(options).members(0, |member| {
             let text = |range: &Range<usize>| options.get(range.clone()).unwrap_or_default();
-            let key = unescaped(text(&member.key).as_bytes());
+            let key = unescaped(text(&member.key));
             let position = LIFTED.iter().position(
                 |(_, destination, _)| matches!(destination, Destination::Option(name) if *name == key),
             );
             match position.and_then(|i| LIFTED.get(i)) {
                 Some((_, _, kind)) => {
                     let value = text(&member.value);
-                    let lifted = coerce(*kind, value.as_bytes(), || Cow::Owned(value.to_owned()));
+                    let lifted = coerce(*kind, value.as_ref(), || Cow::Owned(value.to_owned()));
                     put(&mut self.lifted, position, lifted);
                 }
                 None => unknown = Some(key.into_owned()),
@@ -230,8 +230,8 @@ impl Fields {
         let mut more = scanner.open_object(0)?;
         while more {
             let (range, escaped) = scanner.key()?;
-            let raw = scanner.text.get(range).unwrap_or_default();
-            let key = if escaped { unescaped(raw) } else { String::from_utf8_lossy(raw) };
+            let raw = scanner.slice(&range);
+            let key = if escaped { unescaped(raw) } else { Cow::Borrowed(raw) };
             let position = FIELDS.iter().position(|field| *field == key);
             let value = if key == "properties" && scanner.peek_token() == Some(b'{') {
                 let start = scanner.position();
@@ -243,7 +243,7 @@ impl Fields {
             if position.is_none() {
                 self.unknown = Some(key.into_owned());
             }
-            let null = scanner.text.get(value.clone()) == Some(b"null");
+            let null = scanner.slice(&value) == "null";
             put(&mut self.values, position, value);
             if let (true, Some(slot)) = (null, position.and_then(|i| self.values.get_mut(i))) {
                 *slot = None;
@@ -281,7 +281,7 @@ fn between_quotes(value: Cow<'_, str>) -> Option<Cow<'_, str>> {
 
 /// The instant that a JSON value names.
 fn timestamp_of(value: &str) -> Result<Timestamp, Error> {
-    let text = between_quotes(Cow::Borrowed(value)).map(|raw| unescaped(raw.as_bytes()).into_owned());
+    let text = between_quotes(Cow::Borrowed(value)).map(|raw| unescaped(&raw).into_owned());
     match text {
         Some(text) => parse_timestamp(&text),
         None => Err(Error::new(Status::INVALID_TIMESTAMP, "event: `timestamp` must be a string")),

@@ -166,7 +166,7 @@ pub fn parsed<'a>(
 fn check_name(name: &Name<'_>, status: Status, what: &str) -> Result<(), Error> {
     let bytes = match name {
         Name::Plain(text) => text.len(),
-        Name::Json(raw) => unescaped(raw.as_bytes()).len(),
+        Name::Json(raw) => unescaped(raw).len(),
     };
     match bytes {
         0 => Err(Error::new(status, format!("the {what} is empty; the server takes 1 to {MAX_NAME} bytes"))),
@@ -242,7 +242,7 @@ fn merge(inner: &[u8], outer: &str) -> Vec<u8> {
         members
     };
     let key_of = |text: &str, range: &Range<usize>| {
-        unescaped(text.get(range.clone()).unwrap_or_default().as_bytes()).into_owned()
+        unescaped(text.get(range.clone()).unwrap_or_default()).into_owned()
     };
     let inner_members = collect(&inner);
     let inner_keys: Vec<_> = inner_members.iter().map(|m| key_of(&inner, &m.key)).collect();

@@ -101,7 +101,7 @@ impl Properties {
     /// Scans the properties object at the scanner's position.
     pub fn scan(&mut self, scanner: &mut Scanner<'_>, additions: &Additions) -> Result<(), Fault> {
         self.clear(additions);
-        let text = scanner.text;
+        let text = scanner.text();
         let slice = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
         // Whether the member before this one belongs to the last run.
         let mut run_open = false;
@@ -110,7 +110,7 @@ impl Properties {
             let unescaped_key;
             let key = if member.escaped {
                 unescaped_key = unescaped(key);
-                unescaped_key.as_bytes()
+                unescaped_key.as_ref()
             } else {
                 key
             };
@@ -140,16 +140,16 @@ impl Properties {
 
 /// Where the property with this (unescaped) key belongs.
 #[inline]
-pub fn place_of(key: &[u8]) -> Place {
-    if key.first() == Some(&b'$') { place_of_sentinel(key) } else { Place::Stays }
+pub fn place_of(key: &str) -> Place {
+    if key.as_bytes().first() == Some(&b'$') { place_of_sentinel(key) } else { Place::Stays }
 }
 
-fn place_of_sentinel(key: &[u8]) -> Place {
-    if let Some(i) = LIFTED.iter().position(|(name, _, _)| name.as_bytes() == key) {
+fn place_of_sentinel(key: &str) -> Place {
+    if let Some(i) = LIFTED.iter().position(|(name, _, _)| *name == key) {
         Place::Lifted(i)
-    } else if let Some(i) = MERGED.iter().position(|name| name.as_bytes() == key) {
+    } else if let Some(i) = MERGED.iter().position(|name| *name == key) {
         Place::Merged(i)
-    } else if STRIPPED.iter().any(|name| name.as_bytes() == key) {
+    } else if STRIPPED.iter().any(|name| *name == key) {
         Place::Stripped
     } else {
         Place::Stays
@@ -157,13 +157,13 @@ fn place_of_sentinel(key: &[u8]) -> Place {
 }
 
 /// The value as the type its destination wants.
-pub fn coerce<Text>(kind: Kind, value: &[u8], text: impl FnOnce() -> Text) -> Lifted<Text> {
-    match (kind, value.first()) {
+pub fn coerce<Text>(kind: Kind, value: &str, text: impl FnOnce() -> Text) -> Lifted<Text> {
+    match (kind, value.as_bytes().first()) {
         (Kind::Text, Some(b'"')) => Lifted::Text(text()),
         (Kind::Bool, Some(b't')) => Lifted::Bool(true),
         (Kind::Bool, Some(b'f')) => Lifted::Bool(false),
         (Kind::Bool, Some(b'-' | b'0'..=b'9')) => {
-            as_double(value).map_or(Lifted::Mistyped, |number| Lifted::Bool(number != 0.0))
+            as_double(value.as_bytes()).map_or(Lifted::Mistyped, |number| Lifted::Bool(number != 0.0))
         }
         (Kind::Bool, Some(b'"')) => {
             let word = value.get(1..value.len() - 1).unwrap_or_default();
@@ -205,12 +205,12 @@ mod tests {
             ("[true]", None),
         ];
         for (value, expected) in bool_cells {
-            let lifted = coerce(Kind::Bool, value.as_bytes(), || ());
+            let lifted = coerce(Kind::Bool, value, || ());
             assert_eq!(lifted, expected.map_or(Lifted::Mistyped, Lifted::Bool), "{value}");
         }
         for (value, text) in [(r#""a""#, true), ("1", false), ("true", false), ("null", false), ("{}", false)]
         {
-            let lifted = coerce(Kind::Text, value.as_bytes(), || ());
+            let lifted = coerce(Kind::Text, value, || ());
             assert_eq!(lifted, if text { Lifted::Text(()) } else { Lifted::Mistyped }, "{value}");
         }
     }

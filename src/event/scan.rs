@@ -40,20 +40,26 @@ pub struct Member {
 }
 
 /// A position in a JSON text that is known to be UTF-8.
+///
+/// The position is kept as the rest of the text: moving on is taking a shorter
+/// slice, which the compiler turns into a pointer without a bounds check.
 pub struct Scanner<'a> {
-    /// The whole text.
-    pub text: &'a [u8],
-    at: usize,
+    text: &'a str,
+    rest: &'a [u8],
     /// Whether numbers that no double can hold are let through.
     any_number: bool,
     /// Offsets of the four hex digits of every lone surrogate escape seen.
     pub lone_surrogates: Vec<usize>,
 }
 
+/// A step of the scanner: the rest behind what was read, or what is wrong with
+/// the first byte of which rest.
+type Step<'a> = Result<&'a [u8], (&'a [u8], &'static str)>;
+
 impl<'a> Scanner<'a> {
     /// A scanner at the start of `text`.
     pub fn new(text: &'a str) -> Self {
-        Scanner { text: text.as_bytes(), at: 0, any_number: false, lone_surrogates: Vec::new() }
+        Scanner { text, rest: text.as_bytes(), any_number: false, lone_surrogates: Vec::new() }
     }
 
     /// For text that is only read, never sent on: any number will do.
@@ -61,36 +67,56 @@ impl<'a> Scanner<'a> {
         Scanner { any_number: true, ..Scanner::new(text) }
     }
 
+    /// The whole text.
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// The text of a range that this scanner answered.
+    #[inline]
+    pub fn slice(&self, range: &Range<usize>) -> &'a str {
+        self.text.get(range.clone()).unwrap_or_default()
+    }
+
     /// Offset of the next byte.
+    #[inline]
     pub fn position(&self) -> usize {
-        self.at
+        self.text.len() - self.rest.len()
     }
 
     /// Steps into the object that starts here, `depth` containers deep already;
     /// answers whether it has a member.
     pub fn open_object(&mut self, depth: u32) -> Result<bool, Fault> {
-        if self.peek_token() != Some(b'{') {
+        self.rest = token(self.rest);
+        let Some((b'{', inside)) = self.rest.split_first() else {
             return Err(self.fault("an object is expected here"));
-        }
+        };
         if depth >= MAX_DEPTH {
             return Err(self.fault(TOO_DEEP));
         }
-        self.at += 1;
-        Ok(!self.eat(b'}'))
+        self.rest = token(inside);
+        Ok(!self.take_byte(b'}'))
     }
 
     /// Steps over the comma to the next member, or out of the object.
+    #[inline]
     pub fn more_members(&mut self) -> Result<bool, Fault> {
-        let more = match self.peek_token() {
-            Some(b',') => true,
-            Some(b'}') => false,
-            _ => return Err(self.fault("a comma or `}` is expected here")),
-        };
-        self.at += 1;
-        Ok(more)
+        self.rest = token(self.rest);
+        match self.rest.split_first() {
+            Some((b',', rest)) => {
+                self.rest = rest;
+                Ok(true)
+            }
+            Some((b'}', rest)) => {
+                self.rest = rest;
+                Ok(false)
+            }
+            _ => Err(self.fault("a comma or `}` is expected here")),
+        }
     }
 
     /// Calls `each` for every member of the object that starts here.
+    #[inline]
     pub fn members(&mut self, depth: u32, mut each: impl FnMut(Member)) -> Result<(), Fault> {
         let mut more = self.open_object(depth)?;
         while more {
@@ -103,73 +129,107 @@ impl<'a> Scanner<'a> {
     }
 
     /// Scans one value and answers where it is.
+    #[inline]
     pub fn spanned_value(&mut self, outer: u32) -> Result<Range<usize>, Fault> {
-        self.skip_space();
-        let start = self.at;
+        self.rest = token(self.rest);
+        let start = self.position();
         self.value(outer)?;
-        Ok(start..self.at)
+        Ok(start..self.position())
     }
 
     /// Nothing but white space may follow.
     pub fn end(&mut self) -> Result<(), Fault> {
-        match self.peek_token() {
-            None => Ok(()),
-            Some(_) => Err(self.fault("the JSON text ends before this byte")),
+        self.rest = token(self.rest);
+        if self.rest.is_empty() { Ok(()) } else { Err(self.fault("the JSON text ends before this byte")) }
+    }
+
+    /// The next byte that is not white space.
+    #[inline]
+    pub fn peek_token(&mut self) -> Option<u8> {
+        self.rest = token(self.rest);
+        self.rest.first().copied()
+    }
+
+    /// Scans `"key":` and answers the key's range and whether it is escaped.
+    #[inline]
+    pub fn key(&mut self) -> Result<(Range<usize>, bool), Fault> {
+        let Some((b'"', inside)) = token(self.rest).split_first() else {
+            self.rest = token(self.rest);
+            return Err(self.fault("a key in double quotes is expected here"));
+        };
+        let behind = self.string(inside)?;
+        let end = self.text.len() - behind.len() - 1;
+        let key = self.text.len() - inside.len()..end;
+        let escaped = self.slice(&key).as_bytes().contains(&b'\\');
+        self.rest = token(behind);
+        if !self.take_byte(b':') {
+            return Err(self.fault("a colon is expected after the key"));
         }
+        Ok((key, escaped))
     }
 
     /// Scans one value of any kind, `outer` containers deep already.
     pub fn value(&mut self, outer: u32) -> Result<(), Fault> {
-        // Bit `depth % 128` says whether the container at that depth is an
-        // object. MAX_DEPTH bits are enough, so no stack is allocated.
+        // The lowest bit says whether the innermost container is an object, the
+        // next one whether the one around it is, and so on. MAX_DEPTH bits are
+        // enough, so no stack is allocated.
         let mut objects: u128 = 0;
         let mut depth: u32 = 0;
+        let mut rest = token(self.rest);
         loop {
-            match self.peek_token() {
-                Some(b'"') => {
-                    self.at += 1;
-                    self.string()?;
-                }
-                Some(open @ (b'{' | b'[')) => {
+            rest = match rest.split_first() {
+                Some((b'"', inside)) => self.string(inside)?,
+                Some((open @ (b'{' | b'['), inside)) => {
                     if outer + depth >= MAX_DEPTH {
-                        return Err(self.fault(TOO_DEEP));
+                        return Err(self.fault_at(rest, TOO_DEEP));
                     }
-                    self.at += 1;
-                    let object = open == b'{';
-                    if !self.eat(if object { b'}' } else { b']' }) {
-                        objects = objects << 1 | u128::from(object);
-                        depth += 1;
-                        if object {
-                            self.key()?;
+                    let object = *open == b'{';
+                    let inside = token(inside);
+                    match inside.split_first() {
+                        Some((b'}', behind)) if object => behind,
+                        Some((b']', behind)) if !object => behind,
+                        _ => {
+                            objects = objects << 1 | u128::from(object);
+                            depth += 1;
+                            rest = inside;
+                            if object {
+                                self.rest = rest;
+                                self.key()?;
+                                rest = token(self.rest);
+                            }
+                            continue;
                         }
-                        continue;
                     }
                 }
-                Some(b'-' | b'0'..=b'9') => self.number()?,
-                Some(b't') => self.literal(b"true")?,
-                Some(b'f') => self.literal(b"false")?,
-                Some(b'n') => self.literal(b"null")?,
-                Some(_) => return Err(self.fault("a JSON value is expected here")),
-                None => return Err(self.fault("the text ends where a value is expected")),
-            }
+                Some((b'-' | b'0'..=b'9', _)) => self.number(rest)?,
+                Some((b't', _)) => self.literal(rest, b"true")?,
+                Some((b'f', _)) => self.literal(rest, b"false")?,
+                Some((b'n', _)) => self.literal(rest, b"null")?,
+                Some(_) => return Err(self.fault_at(rest, "a JSON value is expected here")),
+                None => return Err(self.fault_at(rest, "the text ends where a value is expected")),
+            };
             // A value is complete: close what closes after it.
             loop {
                 if depth == 0 {
+                    self.rest = rest;
                     return Ok(());
                 }
                 let in_object = objects & 1 == 1;
-                match self.peek_token() {
-                    Some(b',') => {
-                        self.at += 1;
+                rest = token(rest);
+                match rest.split_first() {
+                    Some((b',', next)) => {
+                        rest = token(next);
                         if in_object {
+                            self.rest = rest;
                             self.key()?;
+                            rest = token(self.rest);
                         }
                         break;
                     }
-                    Some(b'}') if in_object => self.at += 1,
-                    Some(b']') if !in_object => self.at += 1,
-                    _ if in_object => return Err(self.fault("a comma or `}` is expected here")),
-                    _ => return Err(self.fault("a comma or `]` is expected here")),
+                    Some((b'}', behind)) if in_object => rest = behind,
+                    Some((b']', behind)) if !in_object => rest = behind,
+                    _ if in_object => return Err(self.fault_at(rest, "a comma or `}` is expected here")),
+                    _ => return Err(self.fault_at(rest, "a comma or `]` is expected here")),
                 }
                 objects >>= 1;
                 depth -= 1;
@@ -177,165 +237,136 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Scans `"key":` and answers the key's range and whether it is escaped.
-    pub fn key(&mut self) -> Result<(Range<usize>, bool), Fault> {
-        if self.peek_token() != Some(b'"') {
-            return Err(self.fault("a key in double quotes is expected here"));
-        }
-        self.at += 1;
-        let start = self.at;
-        let escaped = self.string()?;
-        let key = start..self.at - 1;
-        if self.peek_token() != Some(b':') {
-            return Err(self.fault("a colon is expected after the key"));
-        }
-        self.at += 1;
-        Ok((key, escaped))
-    }
-
-    /// Scans the rest of a string whose opening quote has been read.
+    /// Scans a string, given what stands behind its opening quote.
     #[inline]
-    fn string(&mut self) -> Result<bool, Fault> {
-        let mut escaped = false;
+    fn string(&mut self, inside: &'a [u8]) -> Result<&'a [u8], Fault> {
+        let mut rest = behind_plain_run(inside);
         loop {
-            self.at += plain_run(self.text.get(self.at..).unwrap_or_default());
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(escaped);
+            rest = match rest.split_first() {
+                Some((b'"', behind)) => return Ok(behind),
+                Some((b'\\', escape)) => behind_plain_run(self.escape(escape)?),
+                Some(_) => return Err(self.fault_at(rest, "a control character must be escaped in a string")),
+                None => return Err(self.fault_at(rest, "the text ends inside a string")),
+            }
+        }
+    }
+
+    /// Scans an escape, given what stands behind its backslash.
+    fn escape(&mut self, escape: &'a [u8]) -> Result<&'a [u8], Fault> {
+        match escape.split_first() {
+            Some((b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', behind)) => Ok(behind),
+            Some((b'u', digits)) => {
+                let (unit, behind) = self.unit(digits)?;
+                if (0xD800..=0xDBFF).contains(&unit)
+                    && let Some(low_digits) = behind.strip_prefix(b"\\u")
+                    && let (0xDC00..=0xDFFF, behind_pair) = self.unit(low_digits)?
+                {
+                    return Ok(behind_pair);
                 }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.at += 1;
-                    self.escape()?;
+                if (0xD800..=0xDFFF).contains(&unit) {
+                    self.lone_surrogates.push(self.text.len() - digits.len());
                 }
-                Some(_) => {
-                    return Err(self.fault("a control character must be escaped in a string"));
-                }
-                None => return Err(self.fault("the text ends inside a string")),
+                Ok(behind)
             }
+            _ => Err(self.fault_at(escape, "this is no JSON escape")),
         }
     }
 
-    fn escape(&mut self) -> Result<(), Fault> {
-        match self.peek() {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
-            Some(b'u') => {
-                let digits = self.at + 1;
-                let unit = self.hex4(digits)?;
-                self.at = digits + 4;
-                match unit {
-                    0xD800..=0xDBFF if self.low_surrogate_follows()? => self.at += 6,
-                    0xD800..=0xDFFF => self.lone_surrogates.push(digits),
-                    _ => {}
-                }
-            }
-            _ => return Err(self.fault("this is no JSON escape")),
-        }
-        Ok(())
-    }
-
-    fn low_surrogate_follows(&self) -> Result<bool, Fault> {
-        if self.text.get(self.at..self.at + 2) != Some(b"\\u") {
-            return Ok(false);
-        }
-        Ok(matches!(self.hex4(self.at + 2)?, 0xDC00..=0xDFFF))
-    }
-
-    fn hex4(&self, at: usize) -> Result<u16, Fault> {
-        hex4(self.text.get(at..at + 4).unwrap_or_default())
-            .ok_or(Fault { at, what: "four hexadecimal digits are expected after \\u" })
-    }
-
-    fn number(&mut self) -> Result<(), Fault> {
-        let start = self.at;
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        let whole = self.digits();
-        let leading_zero = self.text.get(self.at - whole) == Some(&b'0');
-        if whole == 0 || (whole > 1 && leading_zero) {
-            return Err(Fault { at: start, what: "this is no JSON number" });
-        }
-        // Without an exponent only a very long number can leave the range.
-        let mut may_overflow = whole > 300;
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            if self.digits() == 0 {
-                return Err(self.fault("a digit is expected after the decimal point"));
-            }
-        }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            self.at += 1;
-            if matches!(self.peek(), Some(b'+' | b'-')) {
-                self.at += 1;
-            }
-            if self.digits() == 0 {
-                return Err(self.fault("a digit is expected in the exponent"));
-            }
-            may_overflow = true;
-        }
-        if may_overflow
-            && !self.any_number
-            && !as_double(self.text.get(start..self.at).unwrap_or_default()).is_some_and(f64::is_finite)
-        {
-            return Err(Fault { at: start, what: "this number is beyond the range of a double" });
-        }
-        Ok(())
-    }
-
-    fn digits(&mut self) -> usize {
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        let count = rest.iter().take_while(|b| b.is_ascii_digit()).count();
-        self.at += count;
-        count
-    }
-
-    fn literal(&mut self, word: &[u8]) -> Result<(), Fault> {
-        if self.text.get(self.at..self.at + word.len()) != Some(word) {
-            return Err(self.fault("a JSON value is expected here"));
-        }
-        self.at += word.len();
-        Ok(())
+    fn unit(&self, digits: &'a [u8]) -> Result<(u16, &'a [u8]), Fault> {
+        let split = digits.split_at_checked(4);
+        split
+            .and_then(|(digits, behind)| Some((hex4(digits)?, behind)))
+            .ok_or_else(|| self.fault_at(digits, "four hexadecimal digits are expected after \\u"))
     }
 
     #[inline]
-    fn peek(&self) -> Option<u8> {
-        self.text.get(self.at).copied()
-    }
-
-    #[inline]
-    fn skip_space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
-            self.at += 1;
-        }
-    }
-
-    /// The next byte that is not white space.
-    #[inline]
-    pub fn peek_token(&mut self) -> Option<u8> {
-        match self.peek() {
-            Some(b' ' | b'\n' | b'\r' | b'\t') => {
-                self.skip_space();
-                self.peek()
+    fn number(&self, number: &'a [u8]) -> Result<&'a [u8], Fault> {
+        match behind_number(number) {
+            Ok((behind, false)) => Ok(behind),
+            Ok((behind, true)) => {
+                let text = number.get(..number.len() - behind.len()).unwrap_or_default();
+                if self.any_number || as_double(text).is_some_and(f64::is_finite) {
+                    return Ok(behind);
+                }
+                Err(self.fault_at(number, "this number is beyond the range of a double"))
             }
-            byte => byte,
+            Err((at, what)) => Err(self.fault_at(at, what)),
         }
     }
 
+    fn literal(&self, at: &'a [u8], word: &[u8]) -> Result<&'a [u8], Fault> {
+        at.strip_prefix(word).ok_or_else(|| self.fault_at(at, "a JSON value is expected here"))
+    }
+
     #[inline]
-    fn eat(&mut self, byte: u8) -> bool {
-        let found = self.peek_token() == Some(byte);
-        self.at += usize::from(found);
-        found
+    fn take_byte(&mut self, byte: u8) -> bool {
+        match self.rest.split_first() {
+            Some((first, rest)) if *first == byte => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    #[cold]
+    fn fault_at(&self, rest: &[u8], what: &'static str) -> Fault {
+        Fault { at: self.text.len() - rest.len(), what }
     }
 
     fn fault(&self, what: &'static str) -> Fault {
-        Fault { at: self.at, what }
+        self.fault_at(self.rest, what)
     }
 }
 
 const TOO_DEEP: &str = "nesting deeper than 100 containers is refused";
+
+/// The text from the next byte that is not white space.
+#[inline]
+fn token(mut rest: &[u8]) -> &[u8] {
+    while let Some((b' ' | b'\n' | b'\r' | b'\t', behind)) = rest.split_first() {
+        rest = behind;
+    }
+    rest
+}
+
+/// What stands behind a number, and whether the number may be beyond a double.
+#[inline]
+fn behind_number(number: &[u8]) -> Result<(&[u8], bool), (&[u8], &'static str)> {
+    let whole = number.strip_prefix(b"-").unwrap_or(number);
+    let mut rest = behind_digits(whole);
+    let digits = whole.len() - rest.len();
+    if digits == 0 || (digits > 1 && whole.first() == Some(&b'0')) {
+        return Err((number, "this is no JSON number"));
+    }
+    // Without an exponent only a very long number can leave the range.
+    let mut may_overflow = digits > 300;
+    if let Some((b'.', fraction)) = rest.split_first() {
+        rest = behind_some_digits(fraction, "a digit is expected after the decimal point")?;
+    }
+    if let Some((b'e' | b'E', exponent)) = rest.split_first() {
+        let unsigned = match exponent.split_first() {
+            Some((b'+' | b'-', unsigned)) => unsigned,
+            _ => exponent,
+        };
+        rest = behind_some_digits(unsigned, "a digit is expected in the exponent")?;
+        may_overflow = true;
+    }
+    Ok((rest, may_overflow))
+}
+
+#[inline]
+fn behind_digits(mut rest: &[u8]) -> &[u8] {
+    while let Some((b'0'..=b'9', behind)) = rest.split_first() {
+        rest = behind;
+    }
+    rest
+}
+
+fn behind_some_digits<'a>(digits: &'a [u8], otherwise: &'static str) -> Step<'a> {
+    let rest = behind_digits(digits);
+    if rest.len() == digits.len() { Err((digits, otherwise)) } else { Ok(rest) }
+}
 
 /// The number's value as a double; infinite when beyond its range.
 pub fn as_double(number: &[u8]) -> Option<f64> {
@@ -349,20 +380,21 @@ pub fn hex4(digits: &[u8]) -> Option<u16> {
     u16::from_str_radix(text, 16).ok()
 }
 
-/// How many bytes from the start may stand in a JSON string as they are: no
-/// quote, no backslash, no control character. Eight bytes at a time.
+/// The text from the first byte that may not stand in a JSON string as it is: a
+/// quote, a backslash, a control character. Eight bytes at a time.
 #[inline]
-pub fn plain_run(bytes: &[u8]) -> usize {
-    let (words, tail) = bytes.as_chunks::<8>();
-    let mut run = 0;
-    for word in words {
+pub fn behind_plain_run(mut bytes: &[u8]) -> &[u8] {
+    while let Some((word, behind)) = bytes.split_first_chunk::<8>() {
         let special = special_bytes(u64::from_le_bytes(*word));
         if special != 0 {
-            return run + special.trailing_zeros() as usize / 8;
+            return bytes.split_at_checked(special.trailing_zeros() as usize / 8).unwrap_or_default().1;
         }
-        run += 8;
+        bytes = behind;
     }
-    run + tail.iter().take_while(|b| !matches!(b, b'"' | b'\\' | 0..=0x1F)).count()
+    while let Some((0x20..=0x21 | 0x23..=0x5B | 0x5D..=0xFF, behind)) = bytes.split_first() {
+        bytes = behind;
+    }
+    bytes
 }
 
 /// Sets the top bit of the first byte that is a quote, a backslash or below
@@ -506,7 +538,8 @@ mod tests {
                 text.extend_from_slice(&[0x80; 9]);
                 let special = byte < 0x20 || byte == b'"' || byte == b'\\';
                 let expected = if special { before } else { before + 10 };
-                assert_eq!(plain_run(&text), expected, "{byte:#x} after {before}");
+                let run = text.len() - behind_plain_run(&text).len();
+                assert_eq!(run, expected, "{byte:#x} after {before}");
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::scan::{hex4, plain_run};
+use super::scan::{behind_plain_run, hex4};
 
 /// The text as UTF-8, each bad sequence replaced by U+FFFD.
 pub fn repaired(bytes: &[u8]) -> Cow<'_, str> {
@@ -14,8 +14,8 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut rest = text.as_bytes();
     loop {
-        let (plain, special) = rest.split_at(plain_run(rest));
-        out.extend_from_slice(plain);
+        let special = behind_plain_run(rest);
+        out.extend_from_slice(rest.split_at_checked(rest.len() - special.len()).unwrap_or_default().0);
         let Some((&byte, after)) = special.split_first() else { break };
         write_escape(out, byte);
         rest = after;
@@ -43,12 +43,12 @@ fn write_escape(out: &mut Vec<u8>, byte: u8) {
 
 /// The text that a scanned JSON string stands for, given what is between its
 /// quotes. A lone surrogate becomes U+FFFD.
-pub fn unescaped(raw: &[u8]) -> Cow<'_, str> {
-    if !raw.contains(&b'\\') {
-        return repaired(raw);
+pub fn unescaped(raw: &str) -> Cow<'_, str> {
+    if !raw.as_bytes().contains(&b'\\') {
+        return Cow::Borrowed(raw);
     }
     let mut out = Vec::with_capacity(raw.len());
-    let mut rest = raw;
+    let mut rest = raw.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;
         if byte != b'\\' {
@@ -108,10 +108,10 @@ mod tests {
     fn unescapes_as_json_readers_do() {
         for raw in [r"plain", r#"\"\\\/\b\f\n\r\t"#, r"\u0024lib", r"\ud83d\ude00!", r"\u00e9é"] {
             let expected: String = serde_json::from_str(&format!("\"{raw}\"")).unwrap();
-            assert_eq!(unescaped(raw.as_bytes()), expected);
+            assert_eq!(unescaped(raw), expected);
         }
-        assert_eq!(unescaped(br"\ud800x"), "\u{fffd}x");
-        assert_eq!(unescaped(br"\ud800\u0041"), "\u{fffd}A");
+        assert_eq!(unescaped(r"\ud800x"), "\u{fffd}x");
+        assert_eq!(unescaped(r"\ud800\u0041"), "\u{fffd}A");
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub fn verdicts(body: &[u8], uuids: &[Uuid]) -> Result<Vec<Word>, String> {
         let mut more = scanner.open_object(0)?;
         while more {
             let (key, _) = scanner.key()?;
-            let is_results = unescaped(scanner.text.get(key).unwrap_or_default()) == "results";
+            let is_results = unescaped(scanner.slice(&key)) == "results";
             if is_results && scanner.peek_token() == Some(b'{') {
                 found = true;
                 read_results(&mut scanner, &mut index, &mut words)?;
@@ -51,7 +51,7 @@ fn read_results(scanner: &mut Scanner<'_>, index: &mut Index<'_>, words: &mut [W
     let mut more = scanner.open_object(1)?;
     while more {
         let (key, _) = scanner.key()?;
-        let key = unescaped(scanner.text.get(key).unwrap_or_default());
+        let key = unescaped(scanner.slice(&key));
         let word = read_word(scanner)?;
         let position = Uuid::try_parse(&key).ok().and_then(|uuid| index.find(uuid));
         if let (Some(word), Some(slot)) = (word, position.and_then(|i| words.get_mut(i))) {
@@ -68,12 +68,12 @@ fn read_word(scanner: &mut Scanner<'_>) -> Result<Option<Word>, Fault> {
         scanner.value(2)?;
         return Ok(None);
     }
-    let text = scanner.text;
+    let text = scanner.text();
     let (mut code, mut details) = (None, None);
     scanner.members(2, |member| {
         let key = unescaped(text.get(member.key).unwrap_or_default());
         let value = text.get(member.value).unwrap_or_default();
-        let string = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+        let string = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
         match key.as_ref() {
             "result" => code = string,
             "details" => details = string,
@@ -132,7 +132,7 @@ pub fn error_text(body: &[u8]) -> String {
             _ => None,
         };
         if let (Some(slot), Some(string)) = (slot, string) {
-            *slot = Some(unescaped(string.as_bytes()).into_owned());
+            *slot = Some(unescaped(string).into_owned());
         }
     });
     let [error, description, uri] = parts;
