@@ -108,50 +108,55 @@ impl<'a> Draft<'a> {
         if let Some(key) = fields.unknown {
             return Err(unknown_key("event", &key, FIELDS.iter().copied()));
         }
-        let part = |key: &str| -> Option<Cow<'a, str>> {
-            let range = fields.get(key)?;
+        let part = |field: Field| -> Option<Cow<'a, str>> {
+            let range = fields.get(field)?;
             match &text {
                 Cow::Borrowed(text) => text.get(range).map(Cow::Borrowed),
                 Cow::Owned(text) => text.get(range).map(|part| Cow::Owned(part.to_owned())),
             }
         };
-        let name = |key: &str, status: Status| match part(key).map(between_quotes) {
+        let name = |field: Field, status: Status| match part(field).map(between_quotes) {
             Some(Some(raw)) => Ok(Name::Json(raw)),
-            Some(None) => Err(Error::new(status, format!("event: `{key}` must be a string"))),
-            None => Err(Error::new(status, format!("event: the key `{key}` is missing"))),
+            Some(None) => Err(Error::new(status, format!("event: `{}` must be a string", field.name()))),
+            None => Err(Error::new(status, format!("event: the key `{}` is missing", field.name()))),
         };
-        let object = |key: &str| match part(key) {
+        let object = |field: Field| match part(field) {
             Some(value) if !value.starts_with('{') => {
-                Err(Error::new(Status::INVALID_PROPERTY, format!("event: `{key}` must be a JSON object")))
+                let message = format!("event: `{}` must be a JSON object", field.name());
+                Err(Error::new(Status::INVALID_PROPERTY, message))
             }
             value => Ok(value),
         };
 
         let mut draft = Draft {
-            event: name("event", Status::INVALID_EVENT)?,
-            distinct_id: name("distinct_id", Status::INVALID_DISTINCT_ID)?,
+            event: name(Field::Event, Status::INVALID_EVENT)?,
+            distinct_id: name(Field::DistinctId, Status::INVALID_DISTINCT_ID)?,
             properties: Given::Nothing,
-            merged: [object("$set")?, object("$set_once")?, object("$groups")?.or(object("groups")?)],
+            merged: [
+                object(Field::Set)?,
+                object(Field::SetOnce)?,
+                object(Field::DollarGroups)?.or(object(Field::Groups)?),
+            ],
             lifted: LiftedValues::default(),
             // What is no string is no uuid either, and is replaced like one.
-            uuid: part("uuid").map(|value| match between_quotes(value) {
+            uuid: part(Field::Uuid).map(|value| match between_quotes(value) {
                 Some(raw) => Cow::Owned(unescaped(&raw).into_owned()),
                 None => Cow::Borrowed(""),
             }),
-            timestamp: part("timestamp").map(|value| timestamp_of(&value)).transpose()?,
+            timestamp: part(Field::Timestamp).map(|value| timestamp_of(&value)).transpose()?,
             repaired: was_repaired,
         };
-        if let Some(options) = object("options")? {
+        if let Some(options) = object(Field::Options)? {
             draft.take_options(&options)?;
         }
         for (i, (_, destination, kind)) in LIFTED.iter().enumerate() {
-            if let Destination::Event(key) = destination
-                && let Some(value) = part(key)
+            if let Destination::Event(name) = destination
+                && let Some(value) = Field::of_destination(name).and_then(part)
             {
                 put(&mut draft.lifted, Some(i), coerce(*kind, value.as_ref(), || value.clone()));
             }
         }
-        if object("properties")?.is_some() {
+        if object(Field::Properties)?.is_some() {
             draft.properties = Given::Scanned(text);
         }
         Ok(draft)
@@ -198,6 +203,23 @@ impl<'a> Draft<'a> {
 }
 
 /// The keys of an event that comes as one JSON object.
+#[derive(Clone, Copy)]
+enum Field {
+    Event,
+    DistinctId,
+    Properties,
+    Timestamp,
+    Uuid,
+    Set,
+    SetOnce,
+    DollarGroups,
+    Groups,
+    Options,
+    SessionId,
+    WindowId,
+}
+
+/// Their names, in the order of [`Field`].
 const FIELDS: [&str; 12] = [
     "event",
     "distinct_id",
@@ -212,6 +234,17 @@ const FIELDS: [&str; 12] = [
     "session_id",
     "window_id",
 ];
+
+impl Field {
+    fn name(self) -> &'static str {
+        FIELDS.get(self as usize).copied().unwrap_or_default()
+    }
+
+    /// The field that a lifted property's destination stands for.
+    fn of_destination(name: &str) -> Option<Field> {
+        [Field::SessionId, Field::WindowId].into_iter().find(|field| field.name() == name)
+    }
+}
 
 /// Where the values of [`FIELDS`] are; on duplicate keys the last.
 #[derive(Default)]
@@ -253,9 +286,8 @@ impl Fields {
         Ok(())
     }
 
-    fn get(&self, key: &str) -> Option<Range<usize>> {
-        let position = FIELDS.iter().position(|field| *field == key)?;
-        self.values.get(position)?.clone()
+    fn get(&self, field: Field) -> Option<Range<usize>> {
+        self.values.get(field as usize)?.clone()
     }
 }
 

@@ -103,8 +103,8 @@ impl Properties {
         self.clear(additions);
         let text = scanner.text();
         let slice = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
-        // Whether the member before this one belongs to the last run.
-        let mut run_open = false;
+        // The run that the last member belongs to; empty after one that went.
+        let mut run = 0..0;
         scanner.members(0, |member| {
             let key = slice(&member.key);
             let unescaped_key;
@@ -116,12 +116,18 @@ impl Properties {
             };
             additions.mark(key, &mut self.overridden);
             let place = place_of(key);
+            if place == Place::Stays {
+                if run.is_empty() {
+                    run.start = member.key.start - 1;
+                }
+                run.end = member.value.end;
+                return;
+            }
+            if !run.is_empty() {
+                self.runs.push(std::mem::take(&mut run));
+            }
             match place {
-                Place::Stays => match self.runs.last_mut() {
-                    Some(run) if run_open => run.end = member.value.end,
-                    _ => self.runs.push(member.key.start - 1..member.value.end),
-                },
-                Place::Stripped => {}
+                Place::Stays | Place::Stripped => {}
                 Place::Lifted(i) => {
                     if let (Some(slot), Some((_, _, kind))) = (self.lifted.get_mut(i), LIFTED.get(i)) {
                         *slot = Some(coerce(*kind, slice(&member.value), || member.value));
@@ -133,8 +139,11 @@ impl Properties {
                     }
                 }
             }
-            run_open = place == Place::Stays;
-        })
+        })?;
+        if !run.is_empty() {
+            self.runs.push(run);
+        }
+        Ok(())
     }
 }
 

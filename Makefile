@@ -1,0 +1,77 @@
+# `make help` lists what there is. Two commands do everything on a fresh Debian
+# machine: `make demo` and `make test`.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CARGO   ?= cargo
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+MAJOR   := $(firstword $(subst ., ,$(VERSION)))
+
+# What ships is built by itself: with `rlib` among the crate types cargo would
+# silently leave out link-time optimisation.
+BUILD := target/release
+SHIP  := target/ship
+STAGE := $(CURDIR)/target/stage
+SINK  := $(BUILD)/phc-sink
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+.PHONY: tools
+tools:
+	@scripts/tools.sh
+
+.PHONY: build
+build: tools ## the library that ships, in target/ship
+	$(CARGO) rustc --locked --release -p libphc --crate-type cdylib,staticlib
+	@mkdir -p $(SHIP)
+	@cmp -s $(BUILD)/libphc.so $(SHIP)/libphc.so || cp $(BUILD)/libphc.so $(SHIP)/libphc.so
+	@ln -sf libphc.so $(SHIP)/libphc.so.$(MAJOR)
+	@[ $(SHIP)/libphc.a -nt $(BUILD)/libphc.a ] || scripts/localise.sh $(BUILD)/libphc.a $(SHIP)/libphc.a
+
+.PHONY: sink
+sink: tools ## the local server, target/release/phc-sink
+	$(CARGO) build --locked --release -p phc-sink
+
+.PHONY: demo
+demo: build sink ## the C example against the local sink, or against HOST=… API_KEY=…
+	@$(MAKE) --no-print-directory stage
+	@scripts/demo.sh $(STAGE)/usr $(SINK) "$(HOST)" "$(API_KEY)"
+
+.PHONY: test
+test: tools ## everything, in every language
+	@scripts/test.sh
+
+.PHONY: headers docs
+headers: tools ## include/phc.h and phc.cdef.h, from src/capi
+	$(CARGO) run --locked -q -p xtask -- headers
+docs: tools ## docs/settings.md, from src/config/table.rs
+	$(CARGO) run --locked -q -p xtask -- settings
+
+.PHONY: bench
+bench: build sink ## what a capture and the whole way cost
+	@scripts/bench.sh
+
+.PHONY: install uninstall stage
+install: ## into PREFIX, below DESTDIR
+	@[ -f $(SHIP)/libphc.so ] || $(MAKE) --no-print-directory build
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
+	install -m 755 $(SHIP)/libphc.so $(DESTDIR)$(PREFIX)/lib/libphc.so.$(VERSION)
+	ln -sf libphc.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libphc.so.$(MAJOR)
+	ln -sf libphc.so.$(MAJOR) $(DESTDIR)$(PREFIX)/lib/libphc.so
+	install -m 644 $(SHIP)/libphc.a $(DESTDIR)$(PREFIX)/lib/libphc.a
+	install -m 644 include/phc.h include/phc.cdef.h $(DESTDIR)$(PREFIX)/include
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' phc.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/phc.pc
+
+uninstall: ## what install put there
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,lib/libphc.so.$(VERSION) lib/libphc.so.$(MAJOR) lib/libphc.so \
+	  lib/libphc.a lib/pkgconfig/phc.pc include/phc.h include/phc.cdef.h)
+
+stage: # an installation that examples and tests are built against
+	@$(MAKE) -s install PREFIX=/usr DESTDIR=$(STAGE)
+
+.PHONY: clean
+clean: ## everything that was built
+	$(CARGO) clean

@@ -1,0 +1,21 @@
+# Sourced by the scripts beside it.
+
+# start_sink FOLDER [ARGUMENT…]: starts the sink on a free port, with its output
+# in FOLDER/sink.log; sets SINK_PORT. It ends with this script.
+start_sink() {
+    local folder=$1
+    shift
+    mkfifo "$folder/hold"
+    "$SINK" --port-file "$folder/port" --exit-with-stdin "$@" <"$folder/hold" >"$folder/sink.log" 2>&1 &
+    # The sink lives as long as this end is open, so that nothing outlives a
+    # script that is killed.
+    exec 9>"$folder/hold"
+    for _ in $(seq 200); do
+        [ -s "$folder/port" ] && break
+        sleep 0.05
+    done
+    [ -s "$folder/port" ] || { cat "$folder/sink.log" >&2; echo "the sink did not start" >&2; return 1; }
+    SINK_PORT=$(cat "$folder/port")
+}
+
+stop_sink() { exec 9>&-; wait; }

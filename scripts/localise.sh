@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# localise.sh IN.a OUT.a: an archive whose only global symbols are phc_*.
+#
+# rustc's static library exports hundreds of symbols of zstd and ring, which
+# clash with a host's own copies. So its members become one object from which
+# only what phc_* reaches is kept, and everything else is made local.
+set -euo pipefail
+in=$(realpath "$1") out=$2
+symbols=$(realpath "$(dirname "$0")/../abi/symbols.txt")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+roots=$(sed 's/^/-u /' "$symbols")
+# shellcheck disable=SC2086 # many words
+ld -r --gc-sections $roots --whole-archive "$in" -o "$work/phc.o"
+objcopy --wildcard --keep-global-symbol='phc_*' --strip-debug "$work/phc.o"
+rm -f "$out"
+ar crs "$out" "$work/phc.o"
