@@ -27,7 +27,7 @@ tools:
 build: tools ## the library that ships, in target/ship
 	$(CARGO) rustc --locked --release -p libphc --crate-type cdylib,staticlib
 	@mkdir -p $(SHIP)
-	@cmp -s $(BUILD)/libphc.so $(SHIP)/libphc.so || cp $(BUILD)/libphc.so $(SHIP)/libphc.so
+	@[ $(SHIP)/libphc.so -nt $(BUILD)/libphc.so ] || strip -o $(SHIP)/libphc.so $(BUILD)/libphc.so
 	@ln -sf libphc.so $(SHIP)/libphc.so.$(MAJOR)
 	@[ $(SHIP)/libphc.a -nt $(BUILD)/libphc.a ] || scripts/localise.sh $(BUILD)/libphc.a $(SHIP)/libphc.a
 

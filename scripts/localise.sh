@@ -12,6 +12,9 @@ trap 'rm -rf "$work"' EXIT
 roots=$(sed 's/^/-u /' "$symbols")
 # shellcheck disable=SC2086 # many words
 ld -r --gc-sections $roots --whole-archive "$in" -o "$work/phc.o"
-objcopy --wildcard --keep-global-symbol='phc_*' --strip-debug "$work/phc.o"
-rm -f "$out"
-ar crs "$out" "$work/phc.o"
+# std's own objects carry bitcode, which is of no use to a linker and which some
+# archivers choke on.
+objcopy --wildcard --keep-global-symbol='phc_*' --strip-debug \
+    --remove-section=.llvmbc --remove-section=.llvmcmd "$work/phc.o"
+(cd "$work" && ar crs libphc.a phc.o)
+mv "$work/libphc.a" "$out"
