@@ -201,8 +201,7 @@ impl Space {
         let step = step
             .or_else(|| self.chaos.as_mut().map(|chaos| chaos.next(body.events.len())))
             .unwrap_or_default();
-        let unread = step.close == Some(Close::BeforeRead);
-        if !unread && body.created_at.len() == 24 {
+        if body.created_at.len() == 24 {
             self.history.check(&headers, &body, now_ms, &mut findings);
         }
         let mut plan = self.plan(&step, &headers, &body, &findings);

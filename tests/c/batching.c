@@ -1,0 +1,303 @@
+/* When batches are cut, what is bounded, and what flush and close promise. */
+#include "harness.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void capture_n(phc_client *client, int n) {
+    for (int i = 0; i < n; i++) CHECK_EQ(phc_capture(client, "user", "event", NULL), PHC_OK);
+}
+
+static void flush_at_sends_without_a_flush(void) {
+    phc_client *client = make_client("flush_at", "3", "flush_interval_ms", "60000", NULL);
+    double start = now_ms();
+    capture_n(client, 3);
+    wait_for("accepted=3");
+    CHECK(now_ms() - start < 1000);
+    finish(client);
+}
+
+static void the_interval_sends_a_single_event(void) {
+    phc_client *client = make_client("flush_at", "100", "flush_interval_ms", "200", NULL);
+    for (int i = 1; i <= 3; i++) {
+        double start = now_ms();
+        capture_n(client, 1);
+        char wanted[32];
+        snprintf(wanted, sizeof wanted, "accepted=%d", i);
+        wait_for(wanted);
+        CHECK(now_ms() - start < 2000);
+    }
+    CHECK_EQ(summary("requests"), 3);
+    finish(client);
+}
+
+static void batches_keep_their_bounds(void) {
+    phc_client *client = make_client("max_batch_events", "7", "flush_at", "100000", NULL);
+    capture_n(client, 30);
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    char *requests = sink_get("_requests");
+    CHECK_EQ(count(requests, "\"event_count\":7"), 4);
+    CHECK_EQ(count(requests, "\"event_count\":2"), 1);
+    free(requests);
+    finish(client);
+
+    client = make_client("max_batch_bytes", "4096", "flush_at", "100000", NULL);
+    capture_n(client, 200);
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    CHECK(summary("max_body") <= 4096);
+    CHECK(summary("max_body") > 3500);
+    finish(client);
+}
+
+static void a_backlog_makes_batches_grow(void) {
+    script("{\"then\":{\"delay_ms\":100}}");
+    phc_client *client = make_client("flush_at", "10", "max_in_flight", "1", NULL);
+    capture_n(client, 2000);
+    CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
+    /* 200 batches of flush_at would take 20 s. */
+    CHECK(summary("requests") <= 5);
+    finish(client);
+}
+
+static void one_slow_batch_delays_nobody(void) {
+    script("{\"steps\":[{\"when\":{\"event\":\"slow\"},\"delay_ms\":1500}]}");
+    phc_client *client = make_client("flush_at", "1", "max_in_flight", "4", NULL);
+    CHECK_EQ(phc_capture(client, "user", "slow", NULL), PHC_OK);
+    double start = now_ms();
+    wait_for("requests=1");
+    for (int i = 2; i <= 6; i++) {
+        capture_n(client, 1);
+        char wanted[32];
+        snprintf(wanted, sizeof wanted, "requests=%d", i);
+        wait_for(wanted);
+    }
+    wait_for("delivered=5");
+    CHECK(now_ms() - start < 1400);
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    finish(client);
+}
+
+static void a_batch_in_back_off_delays_nobody(void) {
+    script("{\"steps\":[{\"when\":{\"event\":\"again\"},\"status\":503,\"headers\":{\"Retry-After\":\"2\"}}]}");
+    phc_client *client = make_client("flush_at", "1", "max_in_flight", "1", NULL);
+    CHECK_EQ(phc_capture(client, "user", "again", NULL), PHC_OK);
+    wait_for("requests=1");
+    double start = now_ms();
+    capture_n(client, 5);
+    wait_for("delivered=5");
+    CHECK(now_ms() - start < 1500);
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    finish(client);
+}
+
+static void no_more_requests_are_open_than_allowed(void) {
+    script("{\"then\":{\"delay_ms\":20}}");
+    phc_client *client = make_client("flush_at", "1", "max_batch_events", "2", "max_in_flight", "3", NULL);
+    capture_n(client, 60);
+    CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
+    CHECK_EQ(summary("max_concurrent"), 3);
+    finish(client);
+}
+
+static void a_full_queue_refuses_the_newest(void) {
+    script("{\"then\":{\"delay_ms\":300}}");
+    phc_client *client = make_client("queue_max_events", "10", NULL);
+    capture_n(client, 10);
+    CHECK_EQ(phc_capture(client, "user", "late", NULL), PHC_QUEUE_FULL);
+    phc_event *event = phc_event_new("user", "kept");
+    CHECK_EQ(phc_capture_event(client, event, NULL), PHC_QUEUE_FULL);
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    CHECK_EQ(phc_capture_event(client, event, NULL), PHC_OK);
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    phc_stats stats = stats_of(client);
+    CHECK_EQ(stats.delivered, 11);
+    CHECK_EQ(stats.refused, 2);
+    finish(client);
+
+    client = make_client("queue_max_bytes", "4096", NULL);
+    int taken = 0;
+    while (phc_capture(client, "user", "event", NULL) == PHC_OK) taken++;
+    CHECK(taken > 10 && taken < 30);
+    CHECK(stats_of(client).pending_bytes <= 4096);
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    finish(client);
+}
+
+static void a_full_queue_can_evict_the_oldest(void) {
+    phc_client *client = make_client("queue_max_events", "10", "overflow", "drop_oldest", "flush_at", "100", NULL);
+    for (int i = 0; i < 25; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "e%02d", i);
+        CHECK_EQ(phc_capture(client, "user", name, NULL), PHC_OK);
+    }
+    phc_stats stats = stats_of(client);
+    CHECK_EQ(stats.lost, 15);
+    CHECK_EQ(stats.pending_events, 10);
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_LOST_EVENTS);
+    char *events = sink_get("_events");
+    CHECK_EQ(count(events, "\"event\":\"e"), 10);
+    CHECK_HAS(events, "\"e15\"");
+    CHECK_EQ(count(events, "\"e14\""), 0);
+    free(events);
+    char *reports = reports_of(client);
+    CHECK_EQ(count(reports, "\"ending\":\"evicted\""), 15);
+    free(reports);
+    finish(client);
+}
+
+static void a_full_queue_can_block(void) {
+    script("{\"steps\":[{\"delay_ms\":200},{\"never\":true,\"times\":0}]}");
+    phc_client *client = make_client("queue_max_events", "1", "overflow", "block", "block_timeout_ms", "500", "flush_at", "1", NULL);
+    capture_n(client, 1);
+    double start = now_ms();
+    capture_n(client, 1); /* waits for the answer to the first */
+    double took = now_ms() - start;
+    CHECK(took >= 100 && took < 450);
+    start = now_ms();
+    CHECK_EQ(phc_capture(client, "user", "late", NULL), PHC_QUEUE_FULL);
+    took = now_ms() - start;
+    CHECK(took >= 490 && took < 1500);
+    CHECK_EQ(phc_client_close(client, 0), PHC_LOST_EVENTS);
+    finish(client);
+}
+
+static void one_uuid_is_never_twice_in_a_batch(void) {
+    phc_client *client = make_client(NULL, NULL);
+    const char *json = "{\"event\":\"twin\",\"distinct_id\":\"user\",\"uuid\":\"0190A5B4-7C3D-7ABC-8DEF-0123456789AB\",\"properties\":{\"n\":%d}}";
+    for (int i = 0; i < 3; i++) {
+        char text[256], uuid[37];
+        snprintf(text, sizeof text, json, i);
+        CHECK_EQ(phc_capture_json(client, text, strlen(text), uuid), PHC_OK);
+        CHECK(strcmp(uuid, "0190a5b4-7c3d-7abc-8def-0123456789ab") == 0);
+    }
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    CHECK_EQ(summary("requests"), 3);
+    finish(client);
+}
+
+static void a_flush_that_times_out_abandons_nothing(void) {
+    script("{\"steps\":[{\"delay_ms\":400}]}");
+    phc_client *client = make_client(NULL, NULL);
+    capture_n(client, 3);
+    phc_flush_result result;
+    CHECK_EQ(phc_flush(client, 0, &result, sizeof result), PHC_TIMEOUT);
+    CHECK_EQ(result.pending, 3);
+    double start = now_ms();
+    CHECK_EQ(phc_flush(client, 100, &result, sizeof result), PHC_TIMEOUT);
+    CHECK(now_ms() - start < 350);
+    CHECK_EQ(result.pending, 3);
+    CHECK_EQ(phc_flush(client, PHC_NO_LIMIT, &result, sizeof result), PHC_OK);
+    CHECK_EQ(result.delivered, 3);
+    finish(client);
+}
+
+static void a_flush_covers_what_is_in_flight_and_no_more(void) {
+    script("{\"steps\":[{\"delay_ms\":300}]}");
+    phc_client *client = make_client("flush_at", "1", NULL);
+    capture_n(client, 1);
+    wait_for("requests=1");
+    phc_flush_result result;
+    double start = now_ms();
+    CHECK_EQ(phc_flush(client, 10000, &result, sizeof result), PHC_OK);
+    CHECK(now_ms() - start >= 150);
+    CHECK_EQ(result.settled, 1);
+    CHECK_EQ(phc_flush(client, 10000, &result, sizeof result), PHC_OK);
+    CHECK_EQ(result.settled, 0);
+    finish(client);
+}
+
+static volatile int stop_capturing;
+static void *keep_capturing(void *client) {
+    while (!stop_capturing) phc_capture(client, "user", "more", NULL);
+    return NULL;
+}
+
+static void a_flush_ends_while_others_go_on_capturing(void) {
+    phc_client *client = make_client("overflow", "drop_newest", NULL);
+    pthread_t thread;
+    stop_capturing = 0;
+    pthread_create(&thread, NULL, keep_capturing, client);
+    for (int i = 0; i < 5; i++) {
+        double start = now_ms();
+        CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
+        CHECK(now_ms() - start < 15000);
+    }
+    stop_capturing = 1;
+    pthread_join(thread, NULL);
+    CHECK_EQ(phc_client_close(client, 30000), PHC_OK);
+    finish(client);
+}
+
+static void close_ends_in_time_and_says_what_is_lost(void) {
+    script("{\"then\":{\"never\":true}}");
+    phc_client *client = make_client("flush_at", "1", "max_in_flight", "1", "max_batch_events", "2", NULL);
+    capture_n(client, 1);
+    wait_for("requests=1");
+    capture_n(client, 4);
+    double start = now_ms();
+    CHECK_EQ(phc_client_close(client, 200), PHC_LOST_EVENTS);
+    double took = now_ms() - start;
+    CHECK(took >= 195 && took < 400);
+    CHECK_EQ(phc_capture(client, "user", "late", NULL), PHC_CLOSED);
+    CHECK_EQ(phc_flush(client, 100, NULL, 0), PHC_CLOSED);
+    CHECK_EQ(phc_client_close(client, 100), PHC_OK);
+    phc_stats stats = stats_of(client);
+    CHECK_EQ(stats.lost, 5);
+    CHECK_EQ(stats.maybe_delivered, 1);
+    CHECK_EQ(stats.pending_events, 0);
+    char *reports = reports_of(client);
+    CHECK_EQ(count(reports, "\"ending\":\"closed\""), 5);
+    free(reports);
+    finish(client);
+}
+
+static void close_during_back_off_reports_it(void) {
+    script("{\"then\":{\"status\":503,\"headers\":{\"Retry-After\":\"20\"}}}");
+    phc_client *client = make_client("flush_at", "1", NULL);
+    capture_n(client, 1);
+    wait_for("requests=1");
+    CHECK_EQ(phc_client_close(client, 100), PHC_LOST_EVENTS);
+    CHECK_EQ(stats_of(client).maybe_delivered, 0);
+    finish(client);
+}
+
+static void close_sends_what_waits(void) {
+    phc_client *client = make_client(NULL, NULL);
+    capture_n(client, 50);
+    CHECK_EQ(phc_client_close(client, 10000), PHC_OK);
+    CHECK_EQ(summary("delivered"), 50);
+    finish(client);
+}
+
+static void free_sends_what_waits(void) {
+    phc_client *client = make_client(NULL, NULL);
+    capture_n(client, 50);
+    phc_client_free(client);
+    CHECK_EQ(summary("accepted"), 50);
+}
+
+int main(int argc, char **argv) {
+    const test_case tests[] = {
+        TEST(flush_at_sends_without_a_flush),
+        TEST(the_interval_sends_a_single_event),
+        TEST(batches_keep_their_bounds),
+        TEST(a_backlog_makes_batches_grow),
+        TEST(one_slow_batch_delays_nobody),
+        TEST(a_batch_in_back_off_delays_nobody),
+        TEST(no_more_requests_are_open_than_allowed),
+        TEST(a_full_queue_refuses_the_newest),
+        TEST(a_full_queue_can_evict_the_oldest),
+        TEST(a_full_queue_can_block),
+        TEST(one_uuid_is_never_twice_in_a_batch),
+        TEST(a_flush_that_times_out_abandons_nothing),
+        TEST(a_flush_covers_what_is_in_flight_and_no_more),
+        TEST(a_flush_ends_while_others_go_on_capturing),
+        TEST(close_ends_in_time_and_says_what_is_lost),
+        TEST(close_during_back_off_reports_it),
+        TEST(close_sends_what_waits),
+        TEST(free_sends_what_waits),
+    };
+    return RUN_TESTS(tests);
+}

@@ -1,0 +1,252 @@
+#include "harness.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+static int failures;
+static int violations_expected;
+static char space[128];
+static const char *running = "";
+
+void check_at(int ok, const char *file, int line, const char *text, ...) {
+    if (ok) return;
+    failures++;
+    va_list args;
+    va_start(args, text);
+    fprintf(stderr, "%s:%d: ", file, line);
+    vfprintf(stderr, text, args);
+    fputc('\n', stderr);
+    va_end(args);
+}
+
+static const char *sink_address(void) {
+    const char *address = getenv("PHC_SINK");
+    if (address == NULL) {
+        fprintf(stderr, "PHC_SINK is not set; run tests/run-c.sh\n");
+        exit(2);
+    }
+    return address;
+}
+
+const char *space_host(void) {
+    static char host[256];
+    snprintf(host, sizeof host, "http://%s%s", sink_address(), space);
+    return host;
+}
+
+/* One HTTP/1.0 request; the body of the answer. */
+static char *http(const char *method, const char *path, const char *body) {
+    char address[64];
+    snprintf(address, sizeof address, "%s", sink_address());
+    char *colon = strrchr(address, ':');
+    *colon = '\0';
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(colon + 1))};
+    inet_pton(AF_INET, address, &to.sin_addr);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0) {
+        perror("the sink does not answer");
+        exit(2);
+    }
+    dprintf(fd, "%s %s%s HTTP/1.0\r\nContent-Length: %zu\r\n\r\n%s", method, space, path, strlen(body), body);
+    size_t size = 0, room = 65536;
+    char *text = malloc(room + 1);
+    ssize_t got;
+    while ((got = read(fd, text + size, room - size)) > 0) {
+        size += (size_t)got;
+        if (size == room) text = realloc(text, (room *= 2) + 1);
+    }
+    close(fd);
+    text[size] = '\0';
+    char *start = strstr(text, "\r\n\r\n");
+    char *answer = strdup(start == NULL ? "" : start + 4);
+    free(text);
+    return answer;
+}
+
+void script(const char *json) {
+    char *answer = http("POST", "/_script", json);
+    check_at(strstr(answer, "\"ok\":true") != NULL, __FILE__, __LINE__, "script: %s", answer);
+    free(answer);
+}
+
+char *sink_get(const char *view) {
+    char path[256];
+    snprintf(path, sizeof path, "/%s", view);
+    return http("GET", path, "");
+}
+
+static long long number_after(const char *text, const char *key) {
+    char quoted[64];
+    snprintf(quoted, sizeof quoted, "\"%s\":", key);
+    const char *at = strstr(text, quoted);
+    return at == NULL ? 0 : atoll(at + strlen(quoted));
+}
+
+long long summary(const char *key) {
+    char *text = sink_get("_summary");
+    long long value = number_after(text, key);
+    free(text);
+    return value;
+}
+
+long long status_count(int status) {
+    char key[16];
+    snprintf(key, sizeof key, "%d", status);
+    return summary(key);
+}
+
+int wait_for(const char *condition) {
+    char view[200];
+    snprintf(view, sizeof view, "_wait?timeout_ms=10000&%s", condition);
+    char *text = sink_get(view);
+    int ok = strstr(text, "\"ok\":true") != NULL;
+    check_at(ok, __FILE__, __LINE__, "not reached: %s: %s", condition, text);
+    free(text);
+    return ok;
+}
+
+size_t count(const char *text, const char *part) {
+    size_t found = 0;
+    for (const char *at = text; (at = strstr(at, part)) != NULL; at += strlen(part)) found++;
+    return found;
+}
+
+const char *nth_string(const char *list, const char *key, size_t n) {
+    static char values[8][128];
+    static unsigned turn;
+    char *value = values[turn++ % 8];
+    char quoted[64];
+    snprintf(quoted, sizeof quoted, "\"%s\":\"", key);
+    value[0] = '\0';
+    const char *at = list;
+    for (size_t i = 0; (at = strstr(at, quoted)) != NULL; i++) {
+        at += strlen(quoted);
+        if (i == n) {
+            snprintf(value, sizeof values[0], "%.*s", (int)strcspn(at, "\""), at);
+            break;
+        }
+    }
+    return value;
+}
+
+static phc_client *make(const char *host, const char *first, va_list args) {
+    phc_config *config = phc_config_new("phc_blackbox_key");
+    phc_config_set(config, "host", host);
+    phc_config_set(config, "reports", "all");
+    phc_config_set(config, "retry_initial_ms", "10");
+    phc_config_set(config, "retry_max_ms", "50");
+    for (const char *key = first; key != NULL; key = va_arg(args, const char *)) {
+        const char *value = va_arg(args, const char *);
+        if (phc_config_set(config, key, value) != PHC_OK) {
+            check_at(0, __FILE__, __LINE__, "%s", phc_config_error(config));
+        }
+    }
+    char error[256] = "";
+    phc_client *client = phc_client_new(config, error, sizeof error);
+    check_at(client != NULL, __FILE__, __LINE__, "phc_client_new: %s", error);
+    phc_config_free(config);
+    return client;
+}
+
+phc_client *make_client(const char *first, ...) {
+    va_list args;
+    va_start(args, first);
+    phc_client *client = make(space_host(), first, args);
+    va_end(args);
+    return client;
+}
+
+phc_client *make_client_at(const char *host, const char *first, ...) {
+    va_list args;
+    va_start(args, first);
+    phc_client *client = make(host, first, args);
+    va_end(args);
+    return client;
+}
+
+phc_stats stats_of(phc_client *client) {
+    phc_stats stats;
+    CHECK_EQ(phc_stats_get(client, &stats, sizeof stats), PHC_OK);
+    CHECK_EQ(stats.captured, stats.delivered + stats.lost + stats.pending_events);
+    return stats;
+}
+
+char *reports_of(phc_client *client) {
+    char *all = calloc(1, 1);
+    phc_report *report;
+    while ((report = phc_report_next(client)) != NULL) {
+        const char *json = phc_report_json(report);
+        all = realloc(all, strlen(all) + strlen(json) + 2);
+        strcat(strcat(all, json), "\n");
+        phc_report_free(report);
+    }
+    return all;
+}
+
+void finish(phc_client *client) {
+    stats_of(client);
+    phc_client_free(client);
+}
+
+void expect_violations(void) { violations_expected = 1; }
+
+double now_ms(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
+}
+
+int thread_count(const char *name_prefix) {
+    int found = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    for (struct dirent *task; (task = readdir(tasks)) != NULL;) {
+        char path[300], name[64] = "";
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
+        FILE *file = fopen(path, "r");
+        if (file == NULL) continue;
+        if (fgets(name, sizeof name, file) != NULL && strncmp(name, name_prefix, strlen(name_prefix)) == 0) found++;
+        fclose(file);
+    }
+    closedir(tasks);
+    return found;
+}
+
+static void too_slow(int signal) {
+    (void)signal;
+    fprintf(stderr, "%s hangs\n", running);
+    _exit(3);
+}
+
+int run_tests(const char *file, const test_case *tests, size_t count, int argc, char **argv) {
+    int passed = 0, failed = 0;
+    struct sigaction action = {.sa_handler = too_slow};
+    sigaction(SIGALRM, &action, NULL);
+    const char *base = strrchr(file, '/') == NULL ? file : strrchr(file, '/') + 1;
+    for (size_t i = 0; i < count; i++) {
+        int chosen = argc < 2;
+        for (int j = 1; j < argc; j++) chosen |= strcmp(argv[j], tests[i].name) == 0;
+        if (!chosen) continue;
+        running = tests[i].name;
+        failures = violations_expected = 0;
+        snprintf(space, sizeof space, "/%s/%d/%s", base, (int)getpid(), tests[i].name);
+        alarm(60);
+        tests[i].run();
+        alarm(0);
+        char *violations = sink_get("_violations");
+        if (!violations_expected) check_at(strcmp(violations, "[]") == 0, file, 0, "violations: %.2000s", violations);
+        free(violations);
+        printf("%s %s: %s\n", failures ? "FAILED" : "ok", base, tests[i].name);
+        failures ? failed++ : passed++;
+        fflush(stdout);
+    }
+    printf("%d passed, %d failed\n", passed, failed);
+    return failed != 0;
+}

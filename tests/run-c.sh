@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# run-c.sh LINK SINK [PROGRAM…]: builds and runs the black-box tests in C.
+#   LINK       shared (target/ship/libphc.so) or static (target/ship/libphc.a)
+#   PHC_WRAP   a command to run each program under, such as valgrind
+set -euo pipefail
+cd "$(dirname "$0")/.."
+link=$1 SINK=$2
+shift 2
+. scripts/common.sh
+ship=$PWD/target/ship
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+case $link in
+shared) library=("$ship/libphc.so" "-Wl,-rpath,$ship") ;;
+static) library=("$ship/libphc.a" -lgcc_s -lutil -lrt -lpthread -lm -ldl) ;;
+esac
+programs=("$@")
+[ ${#programs[@]} -gt 0 ] || programs=(delivery codecs batching misuse threads fork chaos)
+
+start_sink "$work" --quiet
+export PHC_SINK=127.0.0.1:$SINK_PORT
+passed=0 failed=0
+for program in "${programs[@]}"; do
+    cc -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -Iinclude "tests/c/$program.c" tests/c/harness.c \
+        "${library[@]}" -lpthread -o "$work/$program"
+    # shellcheck disable=SC2086 # several words
+    timeout 300 ${PHC_WRAP-} "$work/$program" >"$work/out" 2>&1 || echo "FAILED $program ended with $?" >>"$work/out"
+    cat "$work/out"
+    passed=$((passed + $(grep -c '^ok ' "$work/out" || true)))
+    failed=$((failed + $(grep -c '^FAILED ' "$work/out" || true)))
+done
+stop_sink
+echo "C, $link${PHC_WRAP:+, under ${PHC_WRAP%% *}}: $passed passed, $failed failed"
+[ "$failed" -eq 0 ]
