@@ -71,11 +71,14 @@ static char *http(const char *method, const char *path, const char *body) {
     return answer;
 }
 
-void script(const char *json) {
-    char *answer = http("POST", "/_script", json);
-    check_at(strstr(answer, "\"ok\":true") != NULL, __FILE__, __LINE__, "script: %s", answer);
+static void post(const char *path, const char *json) {
+    char *answer = http("POST", path, json);
+    check_at(strstr(answer, "\"ok\":true") != NULL, __FILE__, __LINE__, "%s: %s", path, answer);
     free(answer);
 }
+
+void script(const char *json) { post("/_script", json); }
+void chaos_of_space(const char *json) { post("/_chaos", json); }
 
 char *sink_get(const char *view) {
     char path[256];
@@ -208,6 +211,7 @@ int thread_count(const char *name_prefix) {
     int found = 0;
     DIR *tasks = opendir("/proc/self/task");
     for (struct dirent *task; (task = readdir(tasks)) != NULL;) {
+        if (task->d_name[0] == '.') continue;
         char path[300], name[64] = "";
         snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
         FILE *file = fopen(path, "r");
@@ -217,6 +221,13 @@ int thread_count(const char *name_prefix) {
     }
     closedir(tasks);
     return found;
+}
+
+int thread_appears(const char *name) {
+    /* A new thread gives itself its name. */
+    double start = now_ms();
+    while (thread_count(name) == 0 && now_ms() - start < 5000) usleep(100);
+    return thread_count(name);
 }
 
 static void too_slow(int signal) {

@@ -35,6 +35,7 @@ void check_at(int ok, const char *file, int line, const char *text, ...)
 
 /* The sink, in the space of the running test. Texts are the test's to free. */
 void script(const char *json);
+void chaos_of_space(const char *json); /* seeded trouble: sink/README.md */
 char *sink_get(const char *view);
 long long summary(const char *key);
 long long status_count(int status);
@@ -60,5 +61,6 @@ void expect_violations(void);
 
 double now_ms(void);
 int thread_count(const char *name_prefix);
+int thread_appears(const char *name); /* waits for it; how many there are */
 
 #endif

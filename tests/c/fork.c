@@ -1,0 +1,241 @@
+/* Forks, with no help from the host. */
+#include "harness.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Runs `body` in a forked child; 0 when it answered 0 in time. */
+static int in_child(int (*body)(phc_client *), phc_client *client) {
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(20);
+        _exit(body(client));
+    }
+    int status = -1;
+    waitpid(pid, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + status;
+}
+
+static int capture_some(phc_client *client, const char *name, int n) {
+    int bad = 0;
+    for (int i = 0; i < n; i++) bad |= phc_capture(client, "user", name, NULL) != PHC_OK;
+    return bad;
+}
+
+static int child_captures(phc_client *client) {
+    if (thread_count("phc-") != 0) return 1;
+    if (capture_some(client, "child", 5)) return 2;
+    if (thread_appears("phc-io") != 1) return 3;
+    phc_flush_result result;
+    if (phc_flush(client, 10000, &result, sizeof result) != PHC_OK) return 4;
+    if (result.delivered != 5) return 5;
+    phc_client_free(client);
+    return 0;
+}
+
+static int child_only_exits(phc_client *client) {
+    (void)client;
+    return thread_count("phc-") == 0 ? 0 : 1;
+}
+
+static int child_flushes_and_frees(phc_client *client) {
+    if (phc_flush(client, 10000, NULL, 0) != PHC_OK) return 1;
+    phc_client_free(client);
+    return thread_count("phc-") == 0 ? 0 : 2;
+}
+
+static int child_forks_again(phc_client *client) {
+    if (capture_some(client, "child", 5)) return 1;
+    int grandchild = in_child(child_captures, client);
+    if (phc_flush(client, 10000, NULL, 0) != PHC_OK) return 2;
+    return grandchild;
+}
+
+/* No uuid came twice, but on a retry. */
+static void check_distinct(long long events) {
+    CHECK_EQ(summary("accepted"), events);
+    CHECK_EQ(summary("events"), events);
+}
+
+static void fork_when_idle(void) {
+    phc_client *client = make_client(NULL, NULL);
+    capture_some(client, "parent", 5);
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    CHECK_EQ(in_child(child_captures, client), 0);
+    CHECK_EQ(in_child(child_only_exits, client), 0);
+    CHECK_EQ(in_child(child_flushes_and_frees, client), 0);
+    capture_some(client, "parent", 5);
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    check_distinct(15);
+    finish(client);
+}
+
+static void what_was_captured_before_belongs_to_the_parent(void) {
+    phc_client *client = make_client("flush_interval_ms", "60000", NULL);
+    capture_some(client, "parent", 20);
+    for (int i = 0; i < 20; i++) CHECK_EQ(in_child(child_captures, client), 0);
+    CHECK_EQ(in_child(child_only_exits, client), 0);
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    CHECK_EQ(stats_of(client).captured, 20);
+    check_distinct(20 + 20 * 5);
+    finish(client);
+}
+
+static void fork_with_requests_in_flight(void) {
+    script("{\"steps\":[{\"delay_ms\":500,\"times\":3}]}");
+    phc_client *client = make_client("flush_at", "1", "max_batch_events", "2", NULL);
+    capture_some(client, "parent", 6);
+    wait_for("requests=3");
+    CHECK_EQ(in_child(child_captures, client), 0);
+    CHECK_EQ(in_child(child_flushes_and_frees, client), 0);
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    check_distinct(11);
+    finish(client);
+}
+
+static void fork_during_back_off(void) {
+    script("{\"steps\":[{\"status\":503,\"headers\":{\"Retry-After\":\"1\"}}]}");
+    phc_client *client = make_client("flush_at", "1", NULL);
+    capture_some(client, "parent", 1);
+    wait_for("requests=1");
+    CHECK_EQ(in_child(child_captures, client), 0);
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    CHECK_EQ(summary("accepted"), 6);
+    finish(client);
+}
+
+static void fork_before_the_first_capture(void) {
+    phc_client *client = make_client(NULL, NULL);
+    CHECK_EQ(in_child(child_captures, client), 0);
+    capture_some(client, "parent", 3);
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    check_distinct(8);
+    finish(client);
+}
+
+static void a_child_that_forks_again(void) {
+    phc_client *client = make_client(NULL, NULL);
+    capture_some(client, "parent", 3);
+    CHECK_EQ(in_child(child_forks_again, client), 0);
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    check_distinct(13);
+    finish(client);
+}
+
+static volatile int stop;
+static void *capture_until_stopped(void *client) {
+    long long taken = 0;
+    while (!stop && taken < 20000) taken += phc_capture(client, "user", "parent", "{\"a\":1}") == PHC_OK;
+    return (void *)taken;
+}
+
+static void fork_while_four_threads_capture(void) {
+    phc_client *client = make_client("queue_max_events", "1000000", NULL);
+    pthread_t threads[4];
+    stop = 0;
+    for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, capture_until_stopped, client);
+    int children = 0;
+    for (; children < 30; children++) CHECK_EQ(in_child(child_captures, client), 0);
+    stop = 1;
+    long long taken = 0;
+    for (int i = 0; i < 4; i++) {
+        void *own;
+        pthread_join(threads[i], &own);
+        taken += (long long)own;
+    }
+    CHECK_EQ(phc_flush(client, 30000, NULL, 0), PHC_OK);
+    CHECK_EQ(stats_of(client).delivered, taken);
+    check_distinct(taken + 5 * children);
+    finish(client);
+}
+
+static int child_captures_a_thousand(phc_client *client) {
+    if (capture_some(client, "child", 1000)) return 1;
+    return phc_client_close(client, 20000) == PHC_OK ? 0 : 2;
+}
+
+static void twenty_children_at_once_make_no_uuid_twice(void) {
+    phc_client *client = make_client(NULL, NULL);
+    capture_some(client, "parent", 10);
+    pid_t children[20];
+    fflush(NULL);
+    for (int i = 0; i < 20; i++) {
+        children[i] = fork();
+        if (children[i] == 0) {
+            alarm(30);
+            _exit(child_captures_a_thousand(client));
+        }
+    }
+    capture_some(client, "parent", 10);
+    for (int i = 0; i < 20; i++) {
+        int status = -1;
+        waitpid(children[i], &status, 0);
+        CHECK_EQ(status, 0);
+    }
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    check_distinct(20 * 1000 + 20);
+    finish(client);
+}
+
+static void *first_capture(void *client) {
+    phc_capture(client, "user", "parent", NULL);
+    return NULL;
+}
+
+static void fork_while_another_thread_makes_the_first_capture(void) {
+    for (int round = 0; round < 100; round++) {
+        phc_client *client = make_client(NULL, NULL);
+        pthread_t thread;
+        pthread_create(&thread, NULL, first_capture, client);
+        CHECK_EQ(in_child(child_captures, client), 0);
+        pthread_join(thread, NULL);
+        CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+        finish(client);
+    }
+    check_distinct(100 * 6);
+}
+
+static int child_opens_by_name(phc_client *client) {
+    (void)client;
+    phc_config *config = phc_config_new("key");
+    phc_config_set(config, "host", space_host());
+    phc_client *own = NULL;
+    if (phc_client_open("forked", config, &own) != PHC_OK) return 1;
+    phc_config_free(config);
+    return child_captures(own);
+}
+
+static void a_child_can_open_a_client_by_name(void) {
+    phc_config *config = phc_config_new("key");
+    phc_config_set(config, "host", space_host());
+    phc_client *client = NULL;
+    CHECK_EQ(phc_client_open("forked", config, &client), PHC_OK);
+    phc_config_free(config);
+    capture_some(client, "parent", 2);
+    CHECK_EQ(in_child(child_opens_by_name, client), 0);
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    check_distinct(7);
+    finish(client);
+}
+
+int main(int argc, char **argv) {
+    const test_case tests[] = {
+        TEST(fork_when_idle),
+        TEST(what_was_captured_before_belongs_to_the_parent),
+        TEST(fork_with_requests_in_flight),
+        TEST(fork_during_back_off),
+        TEST(fork_before_the_first_capture),
+        TEST(a_child_that_forks_again),
+        TEST(fork_while_four_threads_capture),
+        TEST(twenty_children_at_once_make_no_uuid_twice),
+        TEST(fork_while_another_thread_makes_the_first_capture),
+        TEST(a_child_can_open_a_client_by_name),
+    };
+    return RUN_TESTS(tests);
+}

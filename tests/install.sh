@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# make install, the link line of the README, make uninstall.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+make -s install DESTDIR="$work" PREFIX=/opt/phc
+[ -L "$work/opt/phc/lib/libphc.so" ] && [ -L "$work/opt/phc/lib/libphc.so.0" ]
+export PKG_CONFIG_PATH=$work/opt/phc/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$work
+cp examples/c/quickstart.c "$work"
+link_line=$(grep -o 'cc quickstart.c .*-o quickstart' README.md)
+echo "$link_line"
+(cd "$work" && sh -c "$link_line")
+# By its SONAME, as the dynamic linker finds it.
+readelf -d "$work/quickstart" | grep -q 'NEEDED.*\[libphc.so.0\]'
+LD_LIBRARY_PATH=$work/opt/phc/lib "$work/quickstart" 2>&1 | grep -q '^usage:'
+# The archive, by the same file.
+# shellcheck disable=SC2046 # several words
+cc "$work/quickstart.c" -Wl,-Bstatic $(pkg-config --cflags --libs phc) -Wl,-Bdynamic \
+    $(pkg-config --libs --static phc | sed 's/-lphc//') -o "$work/static"
+! readelf -d "$work/static" | grep -q libphc
+make -s uninstall DESTDIR="$work" PREFIX=/opt/phc
+left=$(find "$work/opt" ! -type d)
+[ -z "$left" ] || { echo "left behind: $left"; exit 1; }
