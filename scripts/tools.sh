@@ -18,6 +18,7 @@ make make
 ld binutils
 pkg-config pkg-config
 curl curl
+openssl openssl
 valgrind valgrind
 LIST
 [ ${#missing[@]} -eq 0 ] && exit 0

@@ -106,7 +106,11 @@ pub unsafe fn fill<T>(pointer: *mut T, value: &T, size: usize) {
         let known = size.min(size_of::<T>());
         // SAFETY: both sides are valid for `known` bytes and do not overlap.
         unsafe {
-            std::ptr::copy_nonoverlapping(std::ptr::from_ref(value).cast::<u8>(), pointer.cast::<u8>(), known)
+            std::ptr::copy_nonoverlapping(
+                std::ptr::from_ref(value).cast::<u8>(),
+                pointer.cast::<u8>(),
+                known,
+            );
         };
     }
 }

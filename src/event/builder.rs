@@ -163,7 +163,7 @@ impl Members {
         });
         if let Some(found) = found {
             let (_, whole) = self.lengths.remove(found);
-            self.text.drain(at..at + whole + 1);
+            self.text.drain(at..=at + whole);
         }
     }
 

@@ -179,7 +179,7 @@ impl<'a> Draft<'a> {
             match position.and_then(|i| LIFTED.get(i)) {
                 Some((_, _, kind)) => {
                     let value = text(&member.value);
-                    let lifted = coerce(*kind, value.as_ref(), || Cow::Owned(value.to_owned()));
+                    let lifted = coerce(*kind, value, || Cow::Owned(value.to_owned()));
                     put(&mut self.lifted, position, lifted);
                 }
                 None => unknown = Some(key.into_owned()),

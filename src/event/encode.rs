@@ -76,7 +76,7 @@ pub fn encode(
         let inner = found.merged.get(i).and_then(Option::as_ref).map(slice);
         let outer = draft.merged.get(i).and_then(Option::as_ref);
         let added = additions.merged.get(i).and_then(Option::as_ref);
-        write_merged(&mut members, key, inner, outer.map(|text| text.as_ref()), added.map(String::as_str))?;
+        write_merged(&mut members, key, inner, outer.map(AsRef::as_ref), added.map(String::as_str))?;
     }
     for (addition, overridden) in additions.members.iter().zip(&found.overridden) {
         if !overridden {

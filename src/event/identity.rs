@@ -17,6 +17,7 @@ pub struct Randomness {
 
 impl Randomness {
     /// An empty buffer: the first uuid fills it.
+    #[allow(clippy::new_without_default, reason = "a default that asks the system is no default")]
     pub const fn new() -> Self {
         Randomness { bytes: [0; RANDOM * BUFFERED], used: BUFFERED }
     }

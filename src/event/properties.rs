@@ -158,7 +158,7 @@ fn place_of_sentinel(key: &str) -> Place {
         Place::Lifted(i)
     } else if let Some(i) = MERGED.iter().position(|name| *name == key) {
         Place::Merged(i)
-    } else if STRIPPED.iter().any(|name| *name == key) {
+    } else if STRIPPED.contains(&key) {
         Place::Stripped
     } else {
         Place::Stays

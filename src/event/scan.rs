@@ -56,7 +56,7 @@ pub struct Scanner<'a> {
 
 /// A step of the scanner: the rest behind what was read, or what is wrong with
 /// the first byte of which rest.
-type Step<'a> = Result<&'a [u8], (&'a [u8], &'static str)>;
+type Step<'a, T = &'a [u8]> = Result<T, (&'a [u8], &'static str)>;
 
 impl<'a> Scanner<'a> {
     /// A scanner at the start of `text`.
@@ -348,7 +348,7 @@ fn token(mut rest: &[u8]) -> &[u8] {
 
 /// What stands behind a number, and whether the number may be beyond a double.
 #[inline]
-fn behind_number(number: &[u8]) -> Result<(&[u8], bool), (&[u8], &'static str)> {
+fn behind_number(number: &[u8]) -> Step<'_, (&[u8], bool)> {
     let whole = number.strip_prefix(b"-").unwrap_or(number);
     let mut rest = behind_digits(whole);
     let digits = whole.len() - rest.len();

@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn evictions_share_reports() {
         let mut mailbox = Mailbox::default();
-        for _ in 0..EVICTIONS_A_REPORT + 1 {
+        for _ in 0..=EVICTIONS_A_REPORT {
             mailbox.put(report(1, Ending::Lost(Loss::Evicted)));
         }
         assert_eq!(mailbox.len(), 2);

@@ -69,21 +69,21 @@ fn read_word(scanner: &mut Scanner<'_>) -> Result<Option<Word>, Fault> {
         return Ok(None);
     }
     let text = scanner.text();
-    let (mut code, mut details) = (None, None);
+    let (mut result, mut details) = (None, None);
     scanner.members(2, |member| {
         let key = unescaped(text.get(member.key).unwrap_or_default());
         let value = text.get(member.value).unwrap_or_default();
         let string = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
         match key.as_ref() {
-            "result" => code = string,
+            "result" => result = string,
             "details" => details = string,
             _ => {}
         }
     })?;
-    let Some(code) = code.map(unescaped) else { return Ok(None) };
-    let verdict = Verdict::from_code(&code);
+    let Some(result) = result.map(unescaped) else { return Ok(None) };
+    let verdict = Verdict::from_code(&result);
     let details = details.map(|raw| shortened(&unescaped(raw)));
-    let remark = (verdict != Verdict::Ok).then(|| Box::new(Remark { code: shortened(&code), details }));
+    let remark = (verdict != Verdict::Ok).then(|| Box::new(Remark { code: shortened(&result), details }));
     Ok(Some(Word { verdict, remark }))
 }
 
@@ -122,7 +122,7 @@ pub fn error_text(body: &[u8]) -> String {
     let text = repaired(body);
     let mut scanner = Scanner::lenient(&text);
     let mut parts: [Option<String>; 3] = [None, None, None];
-    let scanned = scanner.members(0, |member| {
+    let outcome = scanner.members(0, |member| {
         let part = |range| text.get(range).unwrap_or_default();
         let string = part(member.value).strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
         let slot = match part(member.key) {
@@ -137,7 +137,7 @@ pub fn error_text(body: &[u8]) -> String {
     });
     let [error, description, uri] = parts;
     let words: Vec<String> = error.into_iter().chain(description).collect();
-    if scanned.is_err() || words.is_empty() {
+    if outcome.is_err() || words.is_empty() {
         return shortened(text.trim());
     }
     let uri = uri.map(|uri| format!(" ({uri})")).unwrap_or_default();

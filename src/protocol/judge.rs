@@ -179,7 +179,7 @@ pub fn judge(outcome: &Outcome, attempt: &Attempt<'_>, policy: &Policy) -> Judge
                 Class::Success => judgement.read_verdicts(&answer.body, attempt, next),
                 Class::TooLarge if attempt.uuids.len() > 1 => judgement.keep_all(attempt, Next::Split),
                 Class::UnknownCodec if attempt.can_change_codec => {
-                    judgement.keep_all(attempt, Next::ChangeCodec)
+                    judgement.keep_all(attempt, Next::ChangeCodec);
                 }
                 Class::Retryable => judgement.keep_or_lose(attempt, next, Loss::Rejected),
                 _ => judgement.keep_or_lose(attempt, None, Loss::Rejected),

@@ -101,11 +101,11 @@ impl Sender {
         tokio::select! {
             biased;
             Some(done) = self.attempts.join_next_with_id() => match done {
-                Ok((id, made)) => self.finish(id, made),
+                Ok((id, made)) => self.finish(id, &made),
                 Err(error) => {
                     let message = "a fault inside libphc ended the attempt".to_owned();
                     let outcome = Outcome::Transport { message, maybe_sent: true };
-                    self.finish(error.id(), Made { outcome, codec: Codec::None, sent_bytes: 0 });
+                    self.finish(error.id(), &Made { outcome, codec: Codec::None, sent_bytes: 0 });
                 }
             },
             () = shared.wake.notified() => {}
@@ -132,7 +132,7 @@ impl Sender {
         self.in_flight.insert(task.id(), (batch, dispatch));
     }
 
-    fn finish(&mut self, id: Id, made: Made) {
+    fn finish(&mut self, id: Id, made: &Made) {
         let Some((batch, dispatch)) = self.in_flight.remove(&id) else { return };
         let can_change_codec = !matches!(made.codec, Codec::None | Codec::Gzip);
         if can_change_codec && matches!(&made.outcome, Outcome::Answer(answer) if answer.status == 415) {

@@ -273,7 +273,7 @@ fn check_endings(world: &World) {
         match ending {
             Ending::Delivered => assert!(stored, "reported delivered, but the server has it not"),
             Ending::Lost(_) => {
-                assert!(!stored || maybe_delivered, "lost, stored, and not said to be perhaps")
+                assert!(!stored || maybe_delivered, "lost, stored, and not said to be perhaps");
             }
         }
     }
@@ -353,7 +353,7 @@ fn an_outage_holds_new_batches_and_probes_one_at_a_time() {
     let mut waits = Vec::new();
     for _ in 0..9 {
         let Step::Sleep { until: Some(until), .. } = schedule.next(now, READY) else { panic!("not held") };
-        waits.push((until - now).as_millis());
+        waits.push(until.checked_sub(now).unwrap().as_millis());
         now = until;
         let Step::Start(batch) = schedule.next(now, READY) else { panic!("no probe") };
         assert!(matches!(schedule.next(now, READY), Step::Sleep { until: None, .. }), "two probes at once");

@@ -188,17 +188,15 @@ async fn read(mut response: Response, events: usize) -> Result<Outcome, Failure>
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
-            Ok(None) => break,
             Ok(Some(chunk)) if body.len() + chunk.len() <= bound => body.extend_from_slice(&chunk),
             Ok(Some(_)) if success => return Ok(Outcome::Oversized { status }),
-            // The text of an error is only for people; its status is enough.
-            Ok(Some(_)) => break,
-            Err(_) if !success => break,
-            Err(error) => {
+            Err(error) if success => {
                 let message =
                     format!("the answer (HTTP {status}) was cut off: {}", described(&error.without_url()));
                 return Err(Failure { message, maybe_sent: true });
             }
+            // The end; or that of an error answer, whose text is only for people.
+            Ok(_) | Err(_) => break,
         }
     }
     Ok(Outcome::Answer(Answer { status, retry_after, location, body }))

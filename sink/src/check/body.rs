@@ -69,12 +69,9 @@ pub fn check(body: &[u8], key: &str, findings: &mut Findings) -> Body {
             format!("created_at is not UTC with milliseconds: {:?}", read.created_at),
         );
     }
-    let batch: Vec<&RawValue> = match envelope.get("batch").map(serde_json::from_str) {
-        Some(Ok(batch)) => batch,
-        _ => {
-            findings.refuse(400, "batch", "`batch` must be a list");
-            return read;
-        }
+    let Some(Ok(batch)) = envelope.get("batch").map(serde_json::from_str::<Vec<&RawValue>>) else {
+        findings.refuse(400, "batch", "`batch` must be a list");
+        return read;
     };
     if batch.is_empty() {
         findings.refuse(400, "empty-batch", "the batch is empty");
