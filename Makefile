@@ -47,12 +47,13 @@ test: tools ## everything, in every language
 .PHONY: headers docs
 headers: tools ## include/phc.h and phc.cdef.h, from src/capi
 	$(CARGO) run --locked -q -p xtask -- headers
-docs: tools ## docs/settings.md, from src/config/table.rs
+docs: tools ## docs/settings.md from src/config/table.rs, docs/third-party from Cargo.lock
 	$(CARGO) run --locked -q -p xtask -- settings
+	$(CARGO) run --locked -q -p xtask -- licences
 
 .PHONY: bench
-bench: build sink ## what a capture and the whole way cost
-	@scripts/bench.sh
+bench: tools ## what a capture and the whole way cost
+	$(CARGO) bench --locked -p libphc --bench capture
 
 .PHONY: install uninstall stage
 install: ## into PREFIX, below DESTDIR

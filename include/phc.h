@@ -383,8 +383,8 @@ PHC_API const char *phc_status_name(phc_status status);
 
 /**
  * What exactly was wrong with the last call that failed on this thread: the
- * argument, the key, the byte. Never NULL; empty when none has failed. The text
- * belongs to the library and is good until the next failing call of the thread.
+ * argument, the key, the byte; at most 1023 bytes. Never NULL; empty when none
+ * has failed. The text is the thread's own, good until its next failing call.
  */
 PHC_API const char *phc_last_error(void);
 

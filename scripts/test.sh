@@ -27,7 +27,7 @@ VALGRIND="valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-lea
 step "format" "$CARGO" fmt --all --check
 step "lints" "$CARGO" clippy --locked --workspace --all-targets -q -- -D warnings
 step "unit and property tests" "$CARGO" test --locked --workspace -q
-step "generated files" sh -c "$CARGO run --locked -q -p xtask -- headers --check && $CARGO run --locked -q -p xtask -- settings --check"
+step "generated files" sh -c "for what in headers settings licences; do $CARGO run --locked -q -p xtask -- \$what --check || exit 1; done"
 step "build what ships" make --no-print-directory build sink
 step "the binary interface" tests/abi.sh target/ship "$SINK"
 step "without brotli" tests/size.sh

@@ -1,12 +1,15 @@
-//! `cargo run -p xtask -- headers|settings [--check]`: writes generated files
-//! that are committed, or compares them with what the sources say now.
+//! `cargo run -p xtask -- headers|settings|licences [--check]`: writes generated
+//! files that are committed, or compares them with what the sources say now.
+
+mod licences;
 
 use std::error::Error;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
+/// What may go wrong ends the task.
+pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -15,7 +18,11 @@ fn main() -> ExitCode {
     let outcome = match task {
         "headers" => headers(check),
         "settings" => keep(&root().join("docs/settings.md"), &phc::config::settings_page(), check),
-        _ => Err("usage: xtask headers|settings [--check]".into()),
+        "licences" => licences::pages().and_then(|(table, texts)| {
+            keep(&root().join("docs/third-party/README.md"), &table, check)?;
+            keep(&root().join("docs/third-party/LICENCES.txt"), &texts, check)
+        }),
+        _ => Err("usage: xtask headers|settings|licences [--check]".into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -26,7 +33,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn root() -> PathBuf {
+/// The repository.
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 

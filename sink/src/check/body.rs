@@ -29,7 +29,7 @@ pub fn check(body: &[u8], key: &str, findings: &mut Findings) -> Body {
     // double and nesting deeper than 128.
     if let Err(error) = serde_json::from_str::<serde_json::Value>(text) {
         let rule = match error.to_string() {
-            text if text.contains("surrogate") => "lone-surrogate",
+            text if text.contains("surrogate") || text.contains("hex escape") => "lone-surrogate",
             text if text.contains("number out of range") => "number-range",
             text if text.contains("recursion limit") => "too-deep",
             _ => "invalid-json",

@@ -1,0 +1,292 @@
+//! Every rule: one valid request, one thing changed, exactly that rule broken.
+
+use std::time::Instant;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use phc_sink::script::Script;
+use phc_sink::space::{Arrival, Plan, Rules, Space};
+use serde_json::{Value, json};
+
+const KEY: &str = "phc_rules_key";
+
+fn event(n: u8) -> Value {
+    json!({
+        "event": "e", "uuid": format!("0190a5b4-7c3d-7abc-8def-0123456789{n:02x}"), "distinct_id": "user",
+        "timestamp": "2026-01-02T03:04:05.006Z", "options": {}, "properties": {"a": 1},
+    })
+}
+
+fn body() -> Value {
+    json!({"created_at": "2026-01-02T03:04:05.006Z", "batch": [event(1)]})
+}
+
+fn headers(id: u8, attempt: &str) -> HeaderMap {
+    let pairs = [
+        ("authorization", format!("Bearer {KEY}")),
+        ("content-type", "application/json".into()),
+        ("user-agent", "sdk/1.0".into()),
+        ("posthog-sdk-info", "sdk/1.0".into()),
+        ("posthog-request-id", format!("0190a5b4-0000-7abc-8def-0123456789{id:02x}")),
+        ("posthog-attempt", attempt.into()),
+        ("posthog-request-timestamp", format!("2026-01-02T03:04:06.{:0>3}Z", attempt)),
+    ];
+    pairs
+        .into_iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::try_from(value).unwrap()))
+        .collect()
+}
+
+struct Bench {
+    space: Space,
+    started: Instant,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Bench { space: Space::default(), started: Instant::now() }
+    }
+
+    fn scripted(script: &str) -> Self {
+        let mut bench = Bench::new();
+        bench.space.set_script(Script::parse(script).unwrap());
+        bench
+    }
+
+    fn send_to(&mut self, uri: &str, headers: &HeaderMap, body: &[u8]) -> Plan {
+        let uri: Uri = uri.parse().unwrap();
+        let rules = Rules { api_key: None, max_body: 1 << 20 };
+        self.space.receive(&Arrival { headers, uri: &uri, body, connection: 1 }, &rules, self.started)
+    }
+
+    fn send(&mut self, headers: &HeaderMap, body: &Value) -> Plan {
+        self.send_to("/i/v1/analytics/events", headers, body.to_string().as_bytes())
+    }
+
+    /// Sends and tells the client.
+    fn exchange(&mut self, headers: &HeaderMap, body: &Value, retry_after: Option<f64>) -> Plan {
+        let plan = self.send(headers, body);
+        self.space.answered(&plan, self.started, retry_after);
+        plan
+    }
+
+    fn rules(&self) -> Vec<&'static str> {
+        let mut rules: Vec<_> = self.space.violations.iter().map(|violation| violation.rule).collect();
+        rules.dedup();
+        rules
+    }
+}
+
+#[test]
+fn a_valid_request_breaks_no_rule() {
+    let mut bench = Bench::new();
+    let plan = bench.send(&headers(1, "1"), &body());
+    assert_eq!(bench.space.violations, []);
+    assert_eq!(plan.status, 200);
+    assert_eq!(bench.space.accepted.len(), 1);
+}
+
+#[test]
+fn each_header_has_its_rule() {
+    let table: [(&str, Option<&str>, &str, u16); 15] = [
+        ("authorization", None, "authorization", 401),
+        ("authorization", Some("Basic x"), "authorization", 401),
+        ("content-type", Some("text/plain"), "content-type", 400),
+        ("user-agent", None, "user-agent", 400),
+        ("posthog-sdk-info", None, "sdk-info", 400),
+        ("posthog-sdk-info", Some("sdk/2.0"), "sdk-info", 200),
+        ("posthog-request-id", None, "request-id", 400),
+        ("posthog-request-id", Some("7"), "request-id", 400),
+        ("posthog-attempt", None, "attempt", 400),
+        ("posthog-attempt", Some("0"), "attempt", 400),
+        ("posthog-attempt", Some("2"), "attempt-gap", 200),
+        ("posthog-request-timestamp", None, "request-timestamp", 400),
+        ("posthog-request-timestamp", Some("2026-01-02T03:04:05Z"), "request-timestamp", 400),
+        ("content-encoding", Some("lzma"), "content-encoding", 415),
+        ("content-encoding", Some("gzip"), "broken-encoding", 400),
+    ];
+    for (name, value, rule, status) in table {
+        let mut changed = headers(1, "1");
+        changed.remove(name);
+        if let Some(value) = value {
+            changed.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let mut bench = Bench::new();
+        let plan = bench.send(&changed, &body());
+        assert!(bench.rules().contains(&rule), "{name}: {value:?}: {:?}", bench.space.violations);
+        assert_eq!(plan.status, status, "{name}: {value:?}");
+    }
+    let mut bench = Bench::new();
+    bench.send_to("/i/v1/analytics/events?key=x", &headers(1, "1"), body().to_string().as_bytes());
+    assert_eq!(bench.rules(), ["query"]);
+    let mut bench = Bench::new();
+    bench.send_to("//i/v1/analytics/events", &headers(1, "1"), body().to_string().as_bytes());
+    assert_eq!(bench.rules(), ["path"]);
+}
+
+#[test]
+fn each_part_of_the_body_has_its_rule() {
+    let set = |pointer: &str, value: Value| {
+        let mut changed = body();
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        changed.pointer_mut(parent).unwrap()[key] = value;
+        changed.to_string().into_bytes()
+    };
+    let text = |from: &str, to: &str| body().to_string().replacen(from, to, 1).into_bytes();
+    let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+    let table: Vec<(Vec<u8>, &str, u16)> = vec![
+        (b"\xff".to_vec(), "invalid-utf8", 400),
+        (b"{".to_vec(), "invalid-json", 400),
+        (b"[]".to_vec(), "envelope", 400),
+        (text("\"a\":1", "\"a\":\"\\ud800\""), "lone-surrogate", 400),
+        (text("\"a\":1", "\"a\":1e999"), "number-range", 400),
+        (text("\"a\":1", &format!("\"a\":{deep}")), "too-deep", 400),
+        (text("\"a\":1", &format!("\"a\":\"{KEY}\"")), "key-in-body", 200),
+        (set("/api_key", json!("x")), "legacy-key", 200),
+        (set("/other", json!(1)), "unknown-key", 200),
+        (set("/historical_migration", json!(false)), "historical-migration", 200),
+        (set("/created_at", json!("2026-01-02")), "created-at", 400),
+        (set("/batch", json!({})), "batch", 400),
+        (set("/batch", json!([])), "empty-batch", 400),
+        (set("/batch", json!([event(1), event(1)])), "duplicate-uuid", 400),
+        (set("/batch", json!([7])), "event", 400),
+        (text("{\"batch\"", "{\"created_at\":1,\"batch\""), "duplicate-key", 200),
+        (set("/batch/0/uuid", json!("x")), "invalid-uuid", 400),
+        (set("/batch/0/uuid", json!("0190A5B4-7C3D-7ABC-8DEF-012345678901")), "uuid-form", 200),
+        (set("/batch/0/$set", json!({})), "unknown-event-key", 200),
+        (set("/batch/0/event", json!("")), "event-name", 200),
+        (set("/batch/0/distinct_id", json!("x".repeat(201))), "distinct-id", 200),
+        (set("/batch/0/timestamp", json!("2026-01-02T03:04:05Z")), "event-timestamp", 200),
+        (set("/batch/0/session_id", json!(null)), "session-type", 200),
+        (set("/batch/0/options", json!(null)), "options", 200),
+        (set("/batch/0/options", json!({"x": 1})), "unknown-option", 200),
+        (set("/batch/0/options", json!({"cookieless_mode": "true"})), "option-type", 200),
+        (set("/batch/0/options", json!({"product_tour_id": 1})), "option-type", 200),
+        (set("/batch/0/properties", json!([])), "properties", 200),
+        (text("\"a\":1", "\"$\\u006cib\":1"), "unlifted-sentinel", 200),
+        (set("/batch/0/properties", json!({"$groups": 1})), "groups-type", 200),
+    ];
+    for (body, rule, status) in table {
+        let mut bench = Bench::new();
+        let plan = bench.send_to("/i/v1/analytics/events", &headers(1, "1"), &body);
+        let shown = String::from_utf8_lossy(&body).chars().take(200).collect::<String>();
+        assert!(bench.rules().contains(&rule), "{rule}: {shown}: {:?}", bench.space.violations);
+        assert_eq!(plan.status, status, "{rule}: {shown}");
+    }
+}
+
+#[test]
+fn a_body_over_the_bound_is_413() {
+    let mut bench = Bench::new();
+    let large = format!("{}{}", body(), " ".repeat(2 << 20));
+    let plan = bench.send_to("/i/v1/analytics/events", &headers(1, "1"), large.as_bytes());
+    assert_eq!(plan.status, 413);
+}
+
+fn with_events(events: &[u8]) -> Value {
+    let mut body = body();
+    body["batch"] = events.iter().map(|n| event(*n)).collect();
+    body
+}
+
+#[test]
+fn a_history_that_is_right_breaks_no_rule() {
+    // A partial retry after a 503 and after an answer that never came.
+    let mut bench =
+        Bench::scripted(r#"{"steps":[{"status":503},{"close":"mid_body"},{"verdicts":["retry","ok"]}]}"#);
+    bench.exchange(&headers(1, "1"), &with_events(&[1, 2]), None);
+    bench.send(&headers(1, "2"), &with_events(&[1, 2]));
+    bench.exchange(&headers(1, "3"), &with_events(&[1, 2]), None);
+    bench.exchange(&headers(1, "4"), &with_events(&[1]), None);
+    // A split.
+    bench.space.set_script(Script::parse(r#"{"steps":[{"status":413}]}"#).unwrap());
+    bench.exchange(&headers(2, "1"), &with_events(&[3, 4]), None);
+    bench.exchange(&headers(3, "1"), &with_events(&[3]), None);
+    bench.exchange(&headers(4, "1"), &with_events(&[4]), None);
+    // Another event of the same uuid.
+    let mut other = with_events(&[1]);
+    other["batch"][0]["event"] = json!("other");
+    bench.exchange(&headers(5, "1"), &other, None);
+    assert_eq!(bench.space.violations, []);
+}
+
+#[test]
+fn each_wrong_history_has_its_rule() {
+    // The first request's answer, its events, and the second request.
+    let changed = |pointer: &str, value: Value| {
+        let mut body = with_events(&[1, 2]);
+        *body.pointer_mut(pointer).unwrap() = value;
+        body
+    };
+    let other_time = "2026-01-02T03:04:05.007Z";
+    let cases = vec![
+        (r#"{"status":503}"#, headers(1, "3"), with_events(&[1, 2]), "attempt-gap"),
+        (r#"{"status":503}"#, headers(1, "1"), with_events(&[1, 2]), "attempt-gap"),
+        (
+            r#"{"status":503}"#,
+            headers(1, "2"),
+            changed("/created_at", json!(other_time)),
+            "created-at-changed",
+        ),
+        (
+            r#"{"status":503}"#,
+            headers(1, "2"),
+            changed("/batch/0/event", json!("x")),
+            "bytes-changed-on-retry",
+        ),
+        (r#"{"status":503}"#, headers(1, "2"), with_events(&[3]), "request-id-reused"),
+        (r#"{"status":503}"#, headers(1, "2"), with_events(&[1, 3]), "event-added-on-retry"),
+        (r#"{"verdicts":["ok","retry"]}"#, headers(1, "2"), with_events(&[1, 2]), "resent-after-acceptance"),
+        (r#"{"verdicts":["drop","retry"]}"#, headers(1, "2"), with_events(&[1, 2]), "resent-after-refusal"),
+        (r#"{"status":400}"#, headers(1, "2"), with_events(&[1, 2]), "resent-after-refusal"),
+        (r#"{"verdicts":["retry"]}"#, headers(2, "1"), with_events(&[1, 2]), "uuid-in-second-batch"),
+    ];
+    for (answer, second, body, rule) in cases {
+        let mut bench = Bench::scripted(&format!(r#"{{"steps":[{answer}]}}"#));
+        bench.exchange(&headers(1, "1"), &with_events(&[1, 2]), None);
+        bench.send(&second, &body);
+        assert!(bench.rules().contains(&rule), "{rule} after {answer}: {:?}", bench.space.violations);
+    }
+    let mut stale = headers(1, "2");
+    stale.insert("posthog-request-timestamp", HeaderValue::from_static("2026-01-02T03:04:05.000Z"));
+    let mut bench = Bench::scripted(r#"{"steps":[{"status":503}]}"#);
+    bench.exchange(&headers(1, "1"), &with_events(&[1]), None);
+    bench.send(&stale, &with_events(&[1]));
+    assert_eq!(bench.rules(), ["request-timestamp-stale"]);
+
+    let mut bench = Bench::scripted(r#"{"steps":[{"status":503}]}"#);
+    bench.exchange(&headers(1, "1"), &with_events(&[1]), Some(2.0));
+    bench.send(&headers(1, "2"), &with_events(&[1]));
+    assert_eq!(bench.rules(), ["retry-too-early"]);
+}
+
+#[test]
+fn every_rule_is_tested_and_described() {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(here.join(path)).unwrap();
+    let (tests, readme) = (read("tests/rules.rs"), read("README.md"));
+    let mut rules = Vec::new();
+    for file in ["headers", "body", "event"]
+        .map(|name| format!("src/check/{name}.rs"))
+        .into_iter()
+        .chain(["src/history.rs".to_owned()])
+    {
+        let source: String = read(&file).split_whitespace().collect();
+        for call in [
+            "findings.add(\"",
+            "add_event(\"",
+            "refuse(400,\"",
+            "refuse(401,\"",
+            "refuse(415,\"",
+            "broken(\"",
+        ] {
+            rules.extend(
+                source.split(call).skip(1).filter_map(|rest| rest.split('"').next().map(str::to_owned)),
+            );
+        }
+    }
+    assert!(rules.len() > 30, "{rules:?}");
+    for rule in rules {
+        assert!(tests.contains(&format!("\"{rule}\"")), "{rule} has no test");
+        assert!(readme.contains(&format!("`{rule}`")), "{rule} is not in README.md");
+    }
+}
