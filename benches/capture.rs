@@ -167,7 +167,9 @@ fn main() {
             capturing.capture_json(std::hint::black_box(EVENT.as_bytes())).unwrap();
         }
     };
-    let flush = || drop(capturing.flush(None).unwrap());
+    let flush = || {
+        capturing.flush(None).unwrap();
+    };
     for _ in 0..20 {
         capture(5000);
         flush();
@@ -179,7 +181,6 @@ fn main() {
         encoding / validation,
         captures / validation
     );
-    let before = ALLOCATIONS.with(Cell::get);
     let mut allocated = 0;
     for _ in 0..10 {
         let start = ALLOCATIONS.with(Cell::get);
@@ -187,7 +188,6 @@ fn main() {
         allocated += ALLOCATIONS.with(Cell::get) - start;
         flush();
     }
-    let _ = before;
     println!("allocations in 50,000 captures, warm: {allocated}");
 
     for compression in ["none", "zstd", "gzip"] {

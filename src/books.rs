@@ -19,7 +19,7 @@ use crate::outcome::{Ending, EventReport, Ledger, Mailbox, Report};
 use crate::protocol::envelope;
 use crate::protocol::judge::{Fate, Judgement, Loss, Next};
 use crate::protocol::verdict::Verdict;
-use crate::queue::{Cutting, Queue, Span, cost};
+use crate::queue::{Cutting, Queue, Segment, Span, cost};
 use crate::status::Status;
 
 /// Names a batch within its client.
@@ -333,13 +333,13 @@ impl Books {
         }
     }
 
-    /// The memory of a finished batch's body serves a next segment, when nobody
-    /// else holds it.
+    /// The memory of a finished batch serves a next segment, when nobody else
+    /// holds it.
     fn recycle(&mut self, batch: Batch) {
-        if let Ok(cargo) = Arc::try_unwrap(batch.cargo)
-            && let Ok(body) = cargo.body.try_into_mut()
+        if let Ok(Cargo { uuids, spans, body }) = Arc::try_unwrap(batch.cargo)
+            && let Ok(body) = body.try_into_mut()
         {
-            self.queue.recycle(body.into());
+            self.queue.recycle(Segment { body: body.into(), uuids, spans, ..Segment::default() });
         }
     }
 

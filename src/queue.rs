@@ -97,11 +97,11 @@ pub struct Queue {
     sealed: VecDeque<Segment>,
     /// Everything up to this place is wanted out now.
     flush_through: u64,
-    /// Bodies of finished batches, to be filled again.
-    spare: Vec<Vec<u8>>,
+    /// Memory of finished batches, to be filled again.
+    spare: Vec<Segment>,
 }
 
-/// Bodies that are kept for the next segments.
+/// How much of that is kept.
 const MAX_SPARE: usize = 8;
 
 impl Queue {
@@ -135,10 +135,10 @@ impl Queue {
             self.seal();
         }
         if self.open.spans.is_empty() {
-            self.open.opened_at = now();
             if self.open.body.capacity() == 0 {
-                self.open.body = self.spare.pop().unwrap_or_default();
+                self.open = self.spare.pop().unwrap_or_default();
             }
+            self.open.opened_at = now();
             self.open.body.resize(FRONT, 0);
         } else {
             self.open.body.push(b',');
@@ -208,16 +208,19 @@ impl Queue {
         segment.evicted += usize::from(evicted.is_some());
         if evicted.is_some() && segment.is_empty() {
             let empty = self.sealed.pop_front().unwrap_or_else(|| std::mem::take(&mut self.open));
-            self.recycle(empty.body);
+            self.recycle(empty);
         }
         evicted
     }
 
-    /// Keeps the memory of a finished body for a next one.
-    pub fn recycle(&mut self, mut body: Vec<u8>) {
+    /// Keeps the memory of a finished batch for a next one.
+    pub fn recycle(&mut self, finished: Segment) {
         if self.spare.len() < MAX_SPARE {
+            let Segment { mut body, mut uuids, mut spans, .. } = finished;
             body.clear();
-            self.spare.push(body);
+            uuids.clear();
+            spans.clear();
+            self.spare.push(Segment { body, uuids, spans, ..Segment::default() });
         }
     }
 

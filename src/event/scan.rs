@@ -135,7 +135,12 @@ impl<'a> Scanner<'a> {
     pub fn spanned_value(&mut self, outer: u32) -> Result<Range<usize>, Fault> {
         self.rest = token(self.rest);
         let start = self.position();
-        self.value(outer)?;
+        // What most properties are, without the loop for containers.
+        match self.rest.split_first() {
+            Some((b'"', inside)) => self.rest = self.string(inside)?.0,
+            Some((b'-' | b'0'..=b'9', _)) => self.rest = self.number(self.rest)?,
+            _ => self.value(outer)?,
+        }
         Ok(start..self.position())
     }
 
