@@ -1,4 +1,5 @@
 //! Every rule: one valid request, one thing changed, exactly that rule broken.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::time::Instant;
 
@@ -28,7 +29,7 @@ fn headers(id: u8, attempt: &str) -> HeaderMap {
         ("posthog-sdk-info", "sdk/1.0".into()),
         ("posthog-request-id", format!("0190a5b4-0000-7abc-8def-0123456789{id:02x}")),
         ("posthog-attempt", attempt.into()),
-        ("posthog-request-timestamp", format!("2026-01-02T03:04:06.{:0>3}Z", attempt)),
+        ("posthog-request-timestamp", format!("2026-01-02T03:04:06.{attempt:0>3}Z")),
     ];
     pairs
         .into_iter()
