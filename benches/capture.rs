@@ -3,7 +3,13 @@
 //!
 //! Medians of rounds, with their spread. Times drift by machine; the share of a
 //! plain validation of the same text by serde_json is printed beside them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_precision_loss)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    reason = "a benchmark may panic"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -205,7 +211,7 @@ fn end_to_end(host: &str, compression: &str, count: u32) {
         match client.capture_json(EVENT.as_bytes()) {
             Ok(_) => taken += 1,
             Err(error) if error.status == Status::QUEUE_FULL => {
-                std::thread::sleep(Duration::from_micros(200))
+                std::thread::sleep(Duration::from_micros(200));
             }
             Err(error) => panic!("{error}"),
         }
