@@ -34,6 +34,15 @@ pub enum Refused {
     WouldBlock,
 }
 
+/// What a capture is to do once it has let go of the books.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pushed {
+    /// The sender is to be woken.
+    pub wake: bool,
+    /// Older events made room: who waits for their end is to be told.
+    pub evicted: bool,
+}
+
 /// An attempt that is about to be made.
 #[derive(Debug)]
 pub struct Dispatch {
@@ -133,19 +142,20 @@ impl Books {
         }
     }
 
-    /// Takes an encoded event; answers whether the sender is to be woken.
+    /// Takes an encoded event.
     pub fn push(
         &mut self,
         wire: &[u8],
         encoded: &Encoded,
         caller_uuid: bool,
         now: impl FnOnce() -> Duration,
-    ) -> Result<bool, Refused> {
+    ) -> Result<Pushed, Refused> {
         if let Some(status) = self.shut {
             return Err(Refused::With(status));
         }
         let cost = cost(wire.len());
-        if !self.has_room(cost) {
+        let evicted = !self.has_room(cost);
+        if evicted {
             self.make_room(cost)?;
         }
         let was_empty = self.queue.is_empty();
@@ -161,7 +171,7 @@ impl Books {
         if wake {
             self.alarm = Alarm::default();
         }
-        Ok(wake)
+        Ok(Pushed { wake, evicted })
     }
 
     fn has_room(&self, cost: u64) -> bool {

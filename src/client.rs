@@ -156,9 +156,9 @@ impl Client {
         let shared = &*life.shared;
         let mut books = shared.books();
         let mut deadline = None;
-        let wake = loop {
+        let pushed = loop {
             match books.push(wire, encoded, caller_uuid, || shared.now()) {
-                Ok(wake) => break wake,
+                Ok(pushed) => break pushed,
                 Err(Refused::With(status)) => return Err(status.into()),
                 Err(Refused::WouldBlock) => {
                     let limit = Duration::from_millis(self.config.block_timeout_ms);
@@ -173,12 +173,12 @@ impl Client {
                 }
             }
         };
-        let evicted = !books.mailbox.is_empty() && self.listener.is_set();
         drop(books);
-        if wake {
+        if pushed.wake {
             shared.wake.notify_one();
         }
-        if evicted {
+        if pushed.evicted {
+            shared.settled.notify_all();
             shared.news.notify_all();
         }
         Ok(())
@@ -271,8 +271,12 @@ impl Client {
         if threads.lease.is_some() {
             life.start_listener(&mut threads, &self.listener)?;
         }
-        if let Some(thread) = &threads.listener {
-            thread.wait_for_call();
+        // Without the lock: the call that is waited for may want to set a
+        // listener itself.
+        let call = threads.listener.as_ref().map(ListenerThread::call);
+        drop(threads);
+        if let Some(call) = call {
+            call.wait();
         }
         life.shared.news.notify_all();
         Ok(())
@@ -311,7 +315,9 @@ impl Drop for Client {
         let Some(life) = self.life.get() else { return };
         let Threads { lease, listener } = std::mem::take(&mut *life.threads());
         if let Some(listener) = listener {
-            listener.stop(&life.shared, limit);
+            // What the close has lost is still told, to a callback that is not
+            // too slow.
+            listener.stop(&life.shared, limit.max(Duration::from_secs(1)));
         }
         drop(lease);
     }

@@ -91,11 +91,9 @@ impl ListenerThread {
         Ok(ListenerThread { thread, control })
     }
 
-    /// Waits until no call is under way; at once from inside one.
-    pub fn wait_for_call(&self) {
-        if !self.is_this_thread() {
-            drop(self.control.calling.lock().unwrap_or_else(PoisonError::into_inner));
-        }
+    /// The call that may be under way.
+    pub fn call(&self) -> Call {
+        Call { control: Arc::clone(&self.control), thread: self.thread.thread().id() }
     }
 
     /// Lets it call what is still to be told, for at most so long, and ends it.
@@ -106,14 +104,24 @@ impl ListenerThread {
         // the books and its wait.
         drop(shared.books());
         shared.news.notify_all();
-        if !self.is_this_thread() {
+        if self.thread.thread().id() != std::thread::current().id() {
             let _ = self.thread.join();
         }
     }
+}
 
-    fn is_this_thread(&self) -> bool {
-        let own: ThreadId = std::thread::current().id();
-        self.thread.thread().id() == own
+/// A call of a listener that may be under way.
+pub struct Call {
+    control: Arc<Control>,
+    thread: ThreadId,
+}
+
+impl Call {
+    /// Waits for its end; not at all from inside it.
+    pub fn wait(&self) {
+        if self.thread != std::thread::current().id() {
+            drop(self.control.calling.lock().unwrap_or_else(PoisonError::into_inner));
+        }
     }
 }
 

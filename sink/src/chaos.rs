@@ -122,3 +122,29 @@ impl Chaos {
         step
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_is_a_history() {
+        let story = |text: &str| {
+            let mut chaos = Chaos::parse(text).unwrap();
+            (0..500).map(|_| format!("{:?}", chaos.next(3))).collect::<Vec<_>>()
+        };
+        let text = "seed=7,status503=0.1,retry=0.1,drop=0.02,cut=0.05";
+        assert_eq!(story(text), story(text));
+        assert_ne!(story(text), story("seed=8,status503=0.1,retry=0.1,drop=0.02,cut=0.05"));
+        let count = |part: &str| story(text).iter().filter(|step| step.contains(part)).count();
+        assert!((25..80).contains(&count("Some(503)")));
+        assert!((8..50).contains(&count("close: Some")));
+    }
+
+    #[test]
+    fn odd_lists_are_refused() {
+        for text in ["seed", "sed=1", "retry=x", "retry=0.1=2"] {
+            assert!(Chaos::parse(text).is_err(), "{text}");
+        }
+    }
+}

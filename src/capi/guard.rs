@@ -102,3 +102,16 @@ pub fn free_deferred() {
 pub fn not_in_callback() -> Result<(), Error> {
     if in_callback() { Err(Status::REENTRANT.into()) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_the_failure_value() {
+        assert_eq!(guard(|| -> i32 { panic!("as a test") }), Status::INTERNAL.0);
+        assert!(guard(|| -> *mut u8 { panic!("as a test") }).is_null());
+        assert_eq!(guard(|| -> usize { panic!("as a test") }), 0);
+        assert_eq!(guard(|| 7), 7);
+    }
+}

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::additions::Additions;
-use super::scan::{Fault, Scanner, as_double};
+use super::scan::{Fault, Member, Scanner, as_double};
 use super::text::unescaped;
 
 /// Where a lifted property goes.
@@ -102,48 +102,47 @@ impl Properties {
     pub fn scan(&mut self, scanner: &mut Scanner<'_>, additions: &Additions) -> Result<(), Fault> {
         self.clear(additions);
         let text = scanner.text();
-        let slice = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
         // The run that the last member belongs to; empty after one that went.
         let mut run = 0..0;
         scanner.members(0, |member| {
-            let key = slice(&member.key);
-            let unescaped_key;
-            let key = if member.escaped {
-                unescaped_key = unescaped(key);
-                unescaped_key.as_ref()
-            } else {
-                key
-            };
-            additions.mark(key, &mut self.overridden);
-            let place = place_of(key);
-            if place == Place::Stays {
+            let first = text.as_bytes().get(member.key.start);
+            let plain = !member.escaped && first != Some(&b'$') && additions.members.is_empty();
+            if plain || self.place(text, &member, additions) == Place::Stays {
                 if run.is_empty() {
                     run.start = member.key.start - 1;
                 }
                 run.end = member.value.end;
-                return;
-            }
-            if !run.is_empty() {
+            } else if !run.is_empty() {
                 self.runs.push(std::mem::take(&mut run));
-            }
-            match place {
-                Place::Stays | Place::Stripped => {}
-                Place::Lifted(i) => {
-                    if let (Some(slot), Some((_, _, kind))) = (self.lifted.get_mut(i), LIFTED.get(i)) {
-                        *slot = Some(coerce(*kind, slice(&member.value), || member.value));
-                    }
-                }
-                Place::Merged(i) => {
-                    if let Some(slot) = self.merged.get_mut(i) {
-                        *slot = Some(member.value);
-                    }
-                }
             }
         })?;
         if !run.is_empty() {
             self.runs.push(run);
         }
         Ok(())
+    }
+
+    /// Takes note of a member that may be special; answers where it belongs.
+    #[inline(never)]
+    fn place(&mut self, text: &str, member: &Member, additions: &Additions) -> Place {
+        let slice = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
+        let key = unescaped(slice(&member.key));
+        additions.mark(&key, &mut self.overridden);
+        let place = place_of(&key);
+        match place {
+            Place::Stays | Place::Stripped => {}
+            Place::Lifted(i) => {
+                if let (Some(slot), Some((_, _, kind))) = (self.lifted.get_mut(i), LIFTED.get(i)) {
+                    *slot = Some(coerce(*kind, slice(&member.value), || member.value.clone()));
+                }
+            }
+            Place::Merged(i) => {
+                if let Some(slot) = self.merged.get_mut(i) {
+                    *slot = Some(member.value.clone());
+                }
+            }
+        }
+        place
     }
 }
 

@@ -301,6 +301,18 @@ impl<'a> Scanner<'a> {
 
     #[inline]
     fn number(&self, number: &'a [u8]) -> Result<&'a [u8], Fault> {
+        // The usual one: a few digits, the first of them no zero.
+        if matches!(number.first(), Some(b'1'..=b'9')) {
+            let behind = behind_digits(number);
+            if number.len() - behind.len() < 300 && !matches!(behind.first(), Some(b'.' | b'e' | b'E')) {
+                return Ok(behind);
+            }
+        }
+        self.odd_number(number)
+    }
+
+    #[inline(never)]
+    fn odd_number(&self, number: &'a [u8]) -> Result<&'a [u8], Fault> {
         match behind_number(number) {
             Ok((behind, false)) => Ok(behind),
             Ok((behind, true)) => {

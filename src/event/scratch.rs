@@ -48,6 +48,8 @@ impl Scratch {
     pub fn keep(mut self: Box<Scratch>) {
         self.wire.clear();
         self.wire.shrink_to(KEPT_BYTES);
+        self.properties.runs.clear();
+        self.properties.runs.shrink_to(KEPT_BYTES / size_of::<std::ops::Range<usize>>());
         // A thread that is ending has no place for it any more.
         let _ = SCRATCH.try_with(|slot| slot.set(Some(self)));
     }

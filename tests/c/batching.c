@@ -147,6 +147,20 @@ static void a_full_queue_can_evict_the_oldest(void) {
     finish(client);
 }
 
+static void what_is_in_back_off_is_not_evicted(void) {
+    script("{\"then\":{\"status\":503}}");
+    phc_client *client = make_client("queue_max_events", "5", "overflow", "drop_oldest", "flush_at", "100", "max_retries", "1000",
+                                     "retry_initial_ms", "20000", "retry_max_ms", "20000", "max_in_flight", "1", NULL);
+    capture_n(client, 1);
+    CHECK_EQ(phc_flush(client, 100, NULL, 0), PHC_TIMEOUT); /* in back-off now */
+    for (int i = 0; i < 50; i++) capture_n(client, 1);
+    phc_stats stats = stats_of(client);
+    CHECK_EQ(stats.pending_events, 5);
+    CHECK_EQ(stats.lost, 46);
+    CHECK_EQ(phc_client_close(client, 0), PHC_LOST_EVENTS);
+    finish(client);
+}
+
 static void a_full_queue_can_block(void) {
     script("{\"steps\":[{\"delay_ms\":200},{\"never\":true,\"times\":0}]}");
     phc_client *client = make_client("queue_max_events", "1", "overflow", "block", "block_timeout_ms", "500", "flush_at", "1", NULL);
@@ -289,6 +303,7 @@ int main(int argc, char **argv) {
         TEST(no_more_requests_are_open_than_allowed),
         TEST(a_full_queue_refuses_the_newest),
         TEST(a_full_queue_can_evict_the_oldest),
+        TEST(what_is_in_back_off_is_not_evicted),
         TEST(a_full_queue_can_block),
         TEST(one_uuid_is_never_twice_in_a_batch),
         TEST(a_flush_that_times_out_abandons_nothing),

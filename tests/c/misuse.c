@@ -277,6 +277,28 @@ static void callbacks_run_on_a_thread_of_their_own(void) {
     CHECK_EQ(thread_count("phc-"), 0);
 }
 
+static void replace_inside(const phc_report *report, void *user_data) {
+    (void)report;
+    usleep(20000); /* so that the replacement from outside comes meanwhile */
+    CHECK_EQ(phc_set_error_callback(user_data, NULL, NULL, NULL), PHC_OK);
+    __atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST);
+}
+
+static void a_callback_may_be_replaced_from_inside_and_outside_at_once(void) {
+    script("{\"then\":{\"verdicts\":[\"drop\"]}}");
+    phc_client *client = make_client("reports", "losses", NULL);
+    calls = 0;
+    CHECK_EQ(phc_set_error_callback(client, replace_inside, client, NULL), PHC_OK);
+    CHECK_EQ(phc_capture(client, "user", "event", NULL), PHC_OK);
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_LOST_EVENTS);
+    CHECK_EQ(phc_set_error_callback(client, NULL, NULL, NULL), PHC_OK);
+    /* The old one runs no more: it has run once, or never will. */
+    int seen = __atomic_load_n(&calls, __ATOMIC_SEQ_CST);
+    usleep(50000);
+    CHECK_EQ(__atomic_load_n(&calls, __ATOMIC_SEQ_CST), seen);
+    finish(client);
+}
+
 static void free_inside(const phc_report *report, void *user_data) {
     (void)report;
     phc_client_free(user_data);
@@ -319,6 +341,7 @@ int main(int argc, char **argv) {
         TEST(opting_out_and_super_properties),
         TEST(one_client_a_name),
         TEST(callbacks_run_on_a_thread_of_their_own),
+        TEST(a_callback_may_be_replaced_from_inside_and_outside_at_once),
         TEST(a_free_inside_a_callback_happens_after_it),
         TEST(an_older_caller_knows_a_smaller_struct),
     };
