@@ -43,18 +43,23 @@ pub struct Draft<'a> {
     pub distinct_id: Name<'a>,
     /// Its properties.
     pub properties: Given<'a>,
-    /// `$set`, `$set_once` and `$groups` from outside the properties, by
-    /// position in [`MERGED`]: scanned JSON objects.
-    pub merged: [Option<Cow<'a, str>>; MERGED.len()],
-    /// What was given as an option or a field of the event itself, by position
-    /// in [`LIFTED`].
-    pub lifted: LiftedValues<Cow<'a, str>>,
+    /// What was given outside of them; few events have any.
+    outside: Option<Box<Outside<'a>>>,
     /// The caller's uuid, in any spelling.
     pub uuid: Option<Cow<'a, str>>,
     /// When it happened; none is now.
     pub timestamp: Option<Timestamp>,
     /// Whether text was repaired on the way here.
     pub repaired: bool,
+}
+
+/// What belongs into the properties or out of them, and was given elsewhere.
+#[derive(Clone, Debug, Default)]
+struct Outside<'a> {
+    /// By position in [`MERGED`]: scanned JSON objects.
+    merged: [Option<Cow<'a, str>>; MERGED.len()],
+    /// Options and fields of the event itself, by position in [`LIFTED`].
+    lifted: LiftedValues<Cow<'a, str>>,
 }
 
 impl<'a> Draft<'a> {
@@ -66,8 +71,7 @@ impl<'a> Draft<'a> {
             event: Name::Plain(event),
             distinct_id: Name::Plain(distinct_id),
             properties: Given::Nothing,
-            merged: Default::default(),
-            lifted: LiftedValues::default(),
+            outside: None,
             uuid: None,
             timestamp: None,
         }
@@ -89,7 +93,8 @@ impl<'a> Draft<'a> {
             Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii()),
             Cow::Owned(text) => Cow::Owned(text.trim_ascii().to_owned()),
         };
-        put(&mut self.merged, MERGED.iter().position(|name| *name == key), text);
+        let merged = &mut self.outside.get_or_insert_default().merged;
+        put(merged, MERGED.iter().position(|name| *name == key), text);
         Ok(())
     }
 
@@ -132,12 +137,7 @@ impl<'a> Draft<'a> {
             event: name(Field::Event, Status::INVALID_EVENT)?,
             distinct_id: name(Field::DistinctId, Status::INVALID_DISTINCT_ID)?,
             properties: Given::Nothing,
-            merged: [
-                object(Field::Set)?,
-                object(Field::SetOnce)?,
-                object(Field::DollarGroups)?.or(object(Field::Groups)?),
-            ],
-            lifted: LiftedValues::default(),
+            outside: None,
             // What is no string is no uuid either, and is replaced like one.
             uuid: part(Field::Uuid).map(|value| match between_quotes(value) {
                 Some(raw) => Cow::Owned(unescaped(&raw).into_owned()),
@@ -146,15 +146,24 @@ impl<'a> Draft<'a> {
             timestamp: part(Field::Timestamp).map(|value| timestamp_of(&value)).transpose()?,
             repaired: was_repaired,
         };
-        if let Some(options) = object(Field::Options)? {
-            draft.take_options(&options)?;
-        }
-        for (i, (_, destination, kind)) in LIFTED.iter().enumerate() {
-            if let Destination::Event(name) = destination
-                && let Some(value) = Field::of_destination(name).and_then(part)
-            {
-                put(&mut draft.lifted, Some(i), coerce(*kind, value.as_ref(), || value.clone()));
+        if fields.has_outside() {
+            let merged = [
+                object(Field::Set)?,
+                object(Field::SetOnce)?,
+                object(Field::DollarGroups)?.or(object(Field::Groups)?),
+            ];
+            let mut outside = Outside { merged, lifted: LiftedValues::default() };
+            if let Some(options) = object(Field::Options)? {
+                outside.take_options(&options)?;
             }
+            for (i, (_, destination, kind)) in LIFTED.iter().enumerate() {
+                if let Destination::Event(name) = destination
+                    && let Some(value) = Field::of_destination(name).and_then(part)
+                {
+                    put(&mut outside.lifted, Some(i), coerce(*kind, value.as_ref(), || value.clone()));
+                }
+            }
+            draft.outside = Some(Box::new(outside));
         }
         if object(Field::Properties)?.is_some() {
             draft.properties = Given::Scanned(text);
@@ -162,6 +171,22 @@ impl<'a> Draft<'a> {
         Ok(draft)
     }
 
+    /// The object that was given for this position of [`MERGED`].
+    pub fn merged_at(&self, position: usize) -> Option<&str> {
+        self.outside.as_ref()?.merged.get(position)?.as_deref()
+    }
+
+    /// What was given for this position of [`LIFTED`].
+    pub fn lifted_at(&self, position: usize) -> Option<Lifted<&[u8]>> {
+        Some(match self.outside.as_ref()?.lifted.get(position)?.as_ref()? {
+            Lifted::Bool(value) => Lifted::Bool(*value),
+            Lifted::Text(text) => Lifted::Text(text.as_bytes()),
+            Lifted::Mistyped => Lifted::Mistyped,
+        })
+    }
+}
+
+impl Outside<'_> {
     fn take_options(&mut self, options: &str) -> Result<(), Error> {
         let names = || {
             LIFTED.iter().filter_map(|(_, destination, _)| match destination {
@@ -190,15 +215,6 @@ impl<'a> Draft<'a> {
             (Ok(()), Some(key)) => Err(unknown_key("options", &key, names())),
             (Err(fault), _) => Err(super::encode::broken("options", &fault)),
         }
-    }
-
-    /// What was given for this position of [`LIFTED`].
-    pub fn lifted_at(&self, position: usize) -> Option<Lifted<&[u8]>> {
-        Some(match self.lifted.get(position)?.as_ref()? {
-            Lifted::Bool(value) => Lifted::Bool(*value),
-            Lifted::Text(text) => Lifted::Text(text.as_bytes()),
-            Lifted::Mistyped => Lifted::Mistyped,
-        })
     }
 }
 
@@ -284,6 +300,12 @@ impl Fields {
             more = scanner.more_members()?;
         }
         Ok(())
+    }
+
+    /// Whether anything was given that belongs elsewhere: [`Field::Set`] and all
+    /// behind it.
+    fn has_outside(&self) -> bool {
+        self.values.iter().skip(Field::Set as usize).any(Option::is_some)
     }
 
     fn get(&self, field: Field) -> Option<Range<usize>> {

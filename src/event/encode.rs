@@ -74,9 +74,9 @@ pub fn encode(
     }
     for (i, key) in MERGED.iter().enumerate() {
         let inner = found.merged.get(i).and_then(Option::as_ref).map(slice);
-        let outer = draft.merged.get(i).and_then(Option::as_ref);
+        let outer = draft.merged_at(i);
         let added = additions.merged.get(i).and_then(Option::as_ref);
-        write_merged(&mut members, key, inner, outer.map(AsRef::as_ref), added.map(String::as_str))?;
+        write_merged(&mut members, key, inner, outer, added.map(String::as_str))?;
     }
     for (addition, overridden) in additions.members.iter().zip(&found.overridden) {
         if !overridden {
