@@ -16,11 +16,11 @@ check() { # check WHAT COMMAND…
 exported() { nm -D --defined-only "$ship/libphc.so" | awk '{print $3}' | LC_ALL=C sort | diff - abi/symbols.txt; }
 archived() { nm -g --defined-only "$ship/libphc.a" | awk 'NF == 3 {print $3}' | LC_ALL=C sort | diff - abi/symbols.txt; }
 declared() { grep -o 'phc_[a-z_0-9]*(' include/phc.h | tr -d '(' | LC_ALL=C sort -u | diff - abi/symbols.txt; }
-soname() { readelf -d "$ship/libphc.so" | grep -q 'SONAME.*\[libphc.so.0\]'; }
-nodelete() { readelf -d "$ship/libphc.so" | grep -q NODELETE; }
+soname() { readelf -d "$ship/libphc.so" | grep 'SONAME.*\[libphc.so.0\]' >/dev/null; }
+nodelete() { readelf -d "$ship/libphc.so" | grep NODELETE >/dev/null; }
 # Without link-time optimisation it would be far beyond this.
 small() { [ "$(stat -c %s "$ship/libphc.so")" -lt 4500000 ]; }
-stripped() { ! readelf -S "$ship/libphc.so" | grep -q '\.symtab'; }
+stripped() { ! readelf -S "$ship/libphc.so" | grep '\.symtab' >/dev/null; }
 # Every exported function is one call of the guard, so that no panic gets out.
 guarded() {
     cat src/capi/*.rs | awk '

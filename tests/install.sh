@@ -12,13 +12,14 @@ link_line=$(grep -o 'cc quickstart.c .*-o quickstart' README.md)
 echo "$link_line"
 (cd "$work" && sh -c "$link_line")
 # By its SONAME, as the dynamic linker finds it.
-readelf -d "$work/quickstart" | grep -q 'NEEDED.*\[libphc.so.0\]'
-LD_LIBRARY_PATH=$work/opt/phc/lib "$work/quickstart" 2>&1 | grep -q '^usage:'
+readelf -d "$work/quickstart" | grep 'NEEDED.*\[libphc.so.0\]'
+usage=$(LD_LIBRARY_PATH=$work/opt/phc/lib "$work/quickstart" 2>&1 || true)
+[[ $usage == usage:* ]] || { echo "the installed example says: $usage"; exit 1; }
 # The archive, by the same file.
 # shellcheck disable=SC2046 # several words
 cc "$work/quickstart.c" -Wl,-Bstatic $(pkg-config --cflags --libs phc) -Wl,-Bdynamic \
     $(pkg-config --libs --static phc | sed 's/-lphc//') -o "$work/static"
-! readelf -d "$work/static" | grep -q libphc
+if readelf -d "$work/static" | grep libphc; then echo "linked to the shared library"; exit 1; fi
 make -s uninstall DESTDIR="$work" PREFIX=/opt/phc
 left=$(find "$work/opt" ! -type d)
 [ -z "$left" ] || { echo "left behind: $left"; exit 1; }
