@@ -108,8 +108,11 @@ fn while_connected(stream: &TcpStream) -> Option<()> {
     }
 }
 
-fn client(host: &str, compression: &str) -> Client {
+fn client(host: &str, compression: &str, settings: &[(&str, &str)]) -> Client {
     let mut config = Config::new("phc_bench");
+    for (key, value) in settings {
+        config.set(key, value).unwrap();
+    }
     config.set("host", host).unwrap();
     config.set("compression", compression).unwrap();
     Client::new(config).unwrap()
@@ -167,34 +170,16 @@ fn main() {
     );
     let encoding = show("encode the event", &encoding, "ns");
 
-    let capturing = client(&host, "none");
-    let capture = |count: u32| {
-        for _ in 0..count {
-            capturing.capture_json(std::hint::black_box(EVENT.as_bytes())).unwrap();
-        }
-    };
-    let flush = || {
-        capturing.flush(None).unwrap();
-    };
-    for _ in 0..20 {
-        capture(5000);
-        flush();
-    }
-    let captures = timed(30, 5000, capture, flush);
-    let captures = show("capture it (5,000 at a time, then a flush)", &captures, "ns");
+    // Nothing is sent before the flush, so that the caller's own cost is seen.
+    let patient = [("flush_at", "100000"), ("max_batch_events", "100000"), ("max_batch_bytes", "16777216")];
+    let alone = capturing(&client(&host, "none", &patient), "capture it, nothing being sent meanwhile");
+    let beside = capturing(&client(&host, "none", &[]), "capture it while the I/O thread sends");
     println!(
-        "    that is {:.1} and {:.1} times the validation",
+        "    encoding, these two: {:.1}, {:.1}, {:.1} times the validation",
         encoding / validation,
-        captures / validation
+        alone / validation,
+        beside / validation
     );
-    let mut allocated = 0;
-    for _ in 0..10 {
-        let start = ALLOCATIONS.with(Cell::get);
-        capture(5000);
-        allocated += ALLOCATIONS.with(Cell::get) - start;
-        flush();
-    }
-    println!("allocations in 50,000 captures, warm: {allocated}");
 
     for compression in ["none", "zstd", "gzip"] {
         let rates = timed(5, 300_000, |count| end_to_end(&host, compression, count), || {});
@@ -203,9 +188,37 @@ fn main() {
     }
 }
 
+/// Captures 5,000 events at a time, with an untimed flush between; the time of
+/// one, and the allocations of 50,000.
+fn capturing(client: &Client, what: &str) -> f64 {
+    let capture = |count: u32| {
+        for _ in 0..count {
+            client.capture_json(std::hint::black_box(EVENT.as_bytes())).unwrap();
+        }
+    };
+    let flush = || {
+        client.flush(None).unwrap();
+    };
+    for _ in 0..20 {
+        capture(5000);
+        flush();
+    }
+    let captures = timed(30, 5000, capture, flush);
+    let median = show(what, &captures, "ns");
+    let mut allocated = 0;
+    for _ in 0..10 {
+        let start = ALLOCATIONS.with(Cell::get);
+        capture(5000);
+        allocated += ALLOCATIONS.with(Cell::get) - start;
+        flush();
+    }
+    println!("    allocations in 50,000 of these, warm: {allocated}");
+    median
+}
+
 /// Captures as fast as the queue takes them, and waits for the last verdict.
 fn end_to_end(host: &str, compression: &str, count: u32) {
-    let client = client(host, compression);
+    let client = client(host, compression, &[]);
     let mut taken = 0;
     while taken < count {
         match client.capture_json(EVENT.as_bytes()) {
