@@ -28,6 +28,8 @@ pub mod listener;
 pub mod outcome;
 pub mod protocol;
 pub mod queue;
+#[cfg(test)]
+mod random;
 pub mod runtime;
 pub mod sender;
 pub mod shared;

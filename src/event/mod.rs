@@ -18,6 +18,8 @@ pub mod text;
 pub mod timestamp;
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;
 
 pub use additions::Additions;

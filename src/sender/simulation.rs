@@ -13,26 +13,7 @@ use crate::event::Encoded;
 use crate::event::timestamp::Timestamp;
 use crate::outcome::Ending;
 use crate::protocol::judge::{Answer, Attempt, Loss, Outcome, Policy, judge};
-
-/// A small generator (xorshift*), so that a seed is a history.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        (self.next() >> 33) % bound
-    }
-
-    fn percent(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-}
+use crate::random::Random;
 
 #[derive(Default)]
 struct Server {
@@ -62,7 +43,7 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        let mut random = Random::new(seed);
         let mut config = Config::new("key");
         config.reports = 1;
         config.flush_at = 1 + random.below(20);
