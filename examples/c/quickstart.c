@@ -13,9 +13,10 @@ static void on_report(const phc_report *report, void *user_data) {
     for (size_t i = 0; i < phc_report_event_count(report); i++) {
         phc_event_report event;
         if (phc_report_event(report, i, &event, sizeof event) != PHC_OK) continue;
-        printf("  %s %s: attempt %u, HTTP %u %s %s %s\n", event.uuid, phc_loss_name(event.loss),
-               phc_report_attempt(report), phc_report_status(report), event.verdict, event.details,
-               phc_report_error(report));
+        const char *plain = event.loss == PHC_LOSS_NONE ? "ok" : "none";
+        printf("  %s %s: attempt %u, HTTP %u, verdict %s %s%s\n", event.uuid, phc_loss_name(event.loss),
+               phc_report_attempt(report), phc_report_status(report),
+               event.verdict[0] == '\0' ? plain : event.verdict, event.details, phc_report_error(report));
     }
 }
 
