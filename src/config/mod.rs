@@ -60,8 +60,7 @@ config! {
     Vec<u16>: retry_statuses;
     u64: flush_at flush_interval_ms max_batch_events max_batch_bytes max_event_bytes max_in_flight
          queue_max_events queue_max_bytes block_timeout_ms max_retries retry_initial_ms retry_max_ms
-         retry_after_max_ms request_timeout_ms connect_timeout_ms shutdown_timeout_ms compression_level
-         exit_flush_ms;
+         retry_after_max_ms request_timeout_ms connect_timeout_ms shutdown_timeout_ms compression_level;
 }
 
 const HEADER_PREFIX: &str = "header.";

@@ -214,12 +214,6 @@ pub const SETTINGS: &[Setting] = &[
         slot: |c| Slot::Text(&mut c.ca_file, |text| Ok(text.to_owned())),
     },
     Setting {
-        key: "exit_flush_ms",
-        default: "0",
-        doc: "Above 0: at the exit of the process, wait this long for events that it captured. `_exit`, `quick_exit` and fatal signals run no exit handlers.",
-        slot: |c| Slot::Integer(&mut c.exit_flush_ms, 0..=HOUR),
-    },
-    Setting {
         key: "reports",
         default: "losses",
         doc: "Which attempts are reported: those that lost an event or drew a remark of the server, or all.",
