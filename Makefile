@@ -33,7 +33,7 @@ build: tools ## the library that ships, in target/ship
 
 .PHONY: sink
 sink: tools ## the local server, target/release/phc-sink
-	$(CARGO) build --locked --release -p phc-sink
+	$(CARGO) build --locked --release -p phc-sink -p phc-conformance
 
 .PHONY: demo
 demo: build sink ## the C example against the local sink, or against HOST=… API_KEY=…
@@ -44,12 +44,25 @@ demo: build sink ## the C example against the local sink, or against HOST=… AP
 test: tools ## everything, in every language
 	@scripts/test.sh
 
+# c, or all
+SDK  ?= all
+PORT ?= 8080
+
+.PHONY: conformance adapter mutants
+conformance: build sink ## every vector and scenario against SDK=c|all
+	@scripts/conformance.sh run $(SDK) $(ARGS)
+adapter: build sink ## SDK=c PORT=8080 COMPRESSION=gzip: for the official harness
+	@scripts/conformance.sh adapter $(SDK) $(PORT)
+mutants: tools ## deliberate faults, each of which a vector or scenario must catch
+	@scripts/mutants.sh $(ARGS)
+
 .PHONY: headers docs
 headers: tools ## include/phc.h and phc.cdef.h, from src/capi
 	$(CARGO) run --locked -q -p xtask -- headers
 docs: tools ## docs/settings.md from src/config/table.rs, docs/third-party from Cargo.lock
 	$(CARGO) run --locked -q -p xtask -- settings
 	$(CARGO) run --locked -q -p xtask -- licences
+	$(CARGO) run --locked -q -p phc-conformance -- index
 
 .PHONY: bench
 bench: tools ## what a capture and the whole way cost

@@ -28,12 +28,15 @@ step "format" "$CARGO" fmt --all --check
 step "lints" "$CARGO" clippy --locked --workspace --all-targets -q -- -D warnings
 step "unit and property tests" "$CARGO" test --locked --workspace -q
 step "generated files" sh -c "for what in headers settings licences; do $CARGO run --locked -q -p xtask -- \$what --check || exit 1; done"
+step "every rule of the contract has a case" "$CARGO" run --locked -q -p phc-conformance -- index --check
 step "build what ships" make --no-print-directory build sink
 step "the binary interface" tests/abi.sh target/ship "$SINK"
 step "without brotli" tests/size.sh
 step "black-box tests, shared library" tests/run-c.sh shared "$SINK"
 step "black-box tests, archive" tests/run-c.sh static "$SINK" delivery misuse
 step "black-box tests, under valgrind" env PHC_WRAP="$VALGRIND" tests/run-c.sh shared "$SINK" misuse codecs
+step "conformance" scripts/conformance.sh run all
+step "adapter" tests/adapter.sh "$SINK"
 step "no environment reads" tests/environment.sh "$SINK"
 step "TLS" tests/tls.sh "$SINK"
 step "install and uninstall" tests/install.sh

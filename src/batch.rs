@@ -30,6 +30,8 @@ pub struct Batch {
     pub historical_migration: bool,
     /// Requests made, the one in flight included.
     pub attempt: u32,
+    /// When the last of them began, in milliseconds since 1970.
+    pub sent_at_ms: i64,
     /// Attempts that count against `max_retries`.
     pub used: u32,
     /// Whether a request is open.
@@ -66,6 +68,7 @@ impl Batch {
             created_at,
             historical_migration,
             attempt: 0,
+            sent_at_ms: 0,
             used: 0,
             in_flight: false,
             answer_unknown: false,
@@ -98,6 +101,7 @@ impl Batch {
             created_at,
             historical_migration: self.historical_migration,
             attempt: 0,
+            sent_at_ms: 0,
             used: 0,
             in_flight: false,
             answer_unknown: self.answer_unknown,

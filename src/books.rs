@@ -102,6 +102,8 @@ pub struct Books {
     pub blocked: usize,
     /// No event is taken any more: this is what captures answer.
     pub shut: Option<Status>,
+    /// The sender is through: nothing is sent any more.
+    pub silent: bool,
     batches: BTreeMap<BatchId, Batch>,
     next_batch: BatchId,
     tickets: Vec<Ticket>,
@@ -130,6 +132,7 @@ impl Books {
             alarm: Alarm::default(),
             blocked: 0,
             shut: None,
+            silent: false,
             batches: BTreeMap::new(),
             next_batch: 1,
             tickets: Vec::new(),
@@ -212,9 +215,10 @@ impl Books {
 
     /// Counts an attempt of this batch and hands out what it needs; nothing when
     /// the batch has been settled in the meantime.
-    pub fn begin_attempt(&mut self, id: BatchId) -> Option<Dispatch> {
+    pub fn begin_attempt(&mut self, id: BatchId, now: Timestamp) -> Option<Dispatch> {
         let batch = self.batches.get_mut(&id)?;
         batch.attempt += 1;
+        batch.sent_at_ms = now.unix_ms();
         batch.used += 1;
         batch.in_flight = true;
         self.ledger.requests += 1;
@@ -245,6 +249,7 @@ impl Books {
         let mut report = Report {
             request_id: Some(batch.request_id),
             attempt: batch.attempt,
+            sent_at_ms: batch.sent_at_ms,
             status: judgement.status,
             error: judgement.error,
             ..Report::default()
@@ -255,6 +260,10 @@ impl Books {
         {
             pending.push(fate == Fate::Pending);
             let (ending, word) = match fate {
+                Fate::Pending if self.reports_all => {
+                    report.pending_events.push(*uuid);
+                    continue;
+                }
                 Fate::Pending => continue,
                 Fate::Delivered(word) => (Ending::Delivered, word),
                 Fate::Lost(loss, word) => (Ending::Lost(loss), word),
@@ -292,8 +301,12 @@ impl Books {
     pub fn lose_everything(&mut self, loss: Loss) {
         for (_, batch) in std::mem::take(&mut self.batches) {
             let maybe_delivered = batch.answer_unknown || batch.in_flight;
-            let report =
-                Report { request_id: Some(batch.request_id), attempt: batch.attempt, ..Report::default() };
+            let report = Report {
+                request_id: Some(batch.request_id),
+                attempt: batch.attempt,
+                sent_at_ms: batch.sent_at_ms,
+                ..Report::default()
+            };
             self.lose(report, &batch.cargo.uuids, &batch.cargo.spans, loss, maybe_delivered);
         }
         while let Some(segment) = self.queue.cut() {

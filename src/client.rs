@@ -241,7 +241,10 @@ impl Client {
         // books shut.
         let life = self.life();
         life.shared.books().shut.get_or_insert(Status::CLOSED);
-        life.settle(timeout);
+        // Without time nothing is begun that could only be cancelled.
+        if timeout != Some(Duration::ZERO) {
+            life.settle(timeout);
+        }
         let mut books = life.shared.books();
         books.lose_everything(Loss::Closed);
         let lost = books.ledger.take_lost_news();
@@ -249,6 +252,7 @@ impl Client {
         life.shared.wake.notify_one();
         life.shared.settled.notify_all();
         life.shared.news.notify_all();
+        life.await_silence();
         if lost { Err(Status::LOST_EVENTS.into()) } else { Ok(()) }
     }
 
@@ -323,7 +327,27 @@ impl Drop for Client {
     }
 }
 
+/// How long a close waits for the sender to have cancelled what is in flight. It
+/// takes microseconds, unless the machine is busy.
+const SILENCE: Duration = Duration::from_millis(40);
+
 impl Life {
+    /// After a close nothing is sent any more.
+    fn await_silence(&self) {
+        if self.threads().lease.is_none() {
+            return;
+        }
+        let deadline = Instant::now() + SILENCE;
+        let mut books = self.shared.books();
+        while !books.silent {
+            let passed;
+            (books, passed) = Shared::wait(&self.shared.settled, books, Some(deadline));
+            if passed {
+                return;
+            }
+        }
+    }
+
     fn threads(&self) -> MutexGuard<'_, Threads> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }

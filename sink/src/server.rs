@@ -272,9 +272,12 @@ async fn events(sink: &Sink, space: &Mutex<Space>, peer: Peer, request: Request)
         Some(Close::BeforeRead | Close::BeforeAnswer) => cut(),
         Some(close) => with_headers(cut_off(&plan.body, close), plan.status, headers),
         None => {
-            // From here on a client that is still there will learn of it.
-            lock(space).answered(&plan, sink.started, retry_after);
-            sink.changed.notify_waiters();
+            // From here on a client that is still there will learn of it, but
+            // hardly of what comes byte by byte.
+            if step.drip_ms.is_none() {
+                lock(space).answered(&plan, sink.started, retry_after);
+                sink.changed.notify_waiters();
+            }
             with_headers(answer_body(&plan), plan.status, headers)
         }
     }
@@ -334,15 +337,12 @@ fn cut_off(body: &str, close: Close) -> Response {
     response
 }
 
-/// A gigabyte of zeros, compressed.
+/// A gigabyte of zeros, compressed: a gzip file may have many members.
 fn bomb() -> Vec<u8> {
     use std::io::Write;
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    let zeros = vec![0; 1 << 20];
-    for _ in 0..1024 {
-        let _ = encoder.write_all(&zeros);
-    }
-    encoder.finish().unwrap_or_default()
+    let _ = encoder.write_all(&vec![0; 1 << 20]);
+    encoder.finish().unwrap_or_default().repeat(1024)
 }
 
 async fn endless_headers(peer: Peer) {

@@ -77,6 +77,8 @@ pub struct RequestRecord {
     pub bytes_raw: usize,
     /// `created_at`
     pub created_at: String,
+    /// `historical_migration`
+    pub historical_migration: bool,
     /// When it had been read, in ms since the start of the sink.
     pub received_at_ms: f64,
     /// Which connection it came on.
@@ -219,6 +221,7 @@ impl Space {
             bytes_wire: arrival.body.len(),
             bytes_raw,
             created_at: body.created_at.clone(),
+            historical_migration: body.historical_migration,
             received_at_ms: now_ms,
             connection: arrival.connection,
             fault: step.close.map(|close| format!("{close:?}")),

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::additions::Additions;
 use super::draft::{Draft, Given, Name};
 use super::properties::{Destination, LIFTED, Lifted, MERGED};
-use super::scan::{Fault, Scanner};
+use super::scan::{Fault, NO_OBJECT, Scanner};
 use super::scratch::Scratch;
 use super::text::{repaired, unescaped, write_string};
 use super::timestamp::Timestamp;
@@ -132,7 +132,10 @@ pub fn too_large(bytes: usize, bound: usize) -> Error {
 
 /// The error for a JSON text that does not parse.
 pub fn broken(what: &str, fault: &Fault) -> Error {
-    Error::new(Status::INVALID_JSON, format!("{what}: {fault}"))
+    // The text may be JSON, but is not what belongs into an event.
+    let misplaced = fault.what == NO_OBJECT && what != "event";
+    let status = if misplaced { Status::INVALID_PROPERTY } else { Status::INVALID_JSON };
+    Error::new(status, format!("{what}: {fault}"))
 }
 
 /// Scans JSON text as sound UTF-8; answers it and whether it had to be repaired:

@@ -16,6 +16,9 @@ use wide::u8x16;
 /// levels of its own to the server's limit of 128.
 pub const MAX_DEPTH: u32 = 100;
 
+/// What is wrong with a value that is no object where one belongs.
+pub const NO_OBJECT: &str = "an object is expected here";
+
 /// What the scanner refuses, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -92,7 +95,7 @@ impl<'a> Scanner<'a> {
     pub fn open_object(&mut self, depth: u32) -> Result<bool, Fault> {
         self.rest = token(self.rest);
         let Some((b'{', inside)) = self.rest.split_first() else {
-            return Err(self.fault("an object is expected here"));
+            return Err(self.fault(NO_OBJECT));
         };
         if depth >= MAX_DEPTH {
             return Err(self.fault(TOO_DEEP));

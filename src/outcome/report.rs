@@ -51,8 +51,12 @@ pub struct Report {
     pub status: u16,
     /// What went wrong with the batch as a whole; empty when nothing did.
     pub error: String,
+    /// When the attempt began, in milliseconds since 1970; 0 with no request.
+    pub sent_at_ms: i64,
     /// Events that go into the next attempt.
     pub pending: usize,
+    /// Which those are; told only to who wants all reports.
+    pub pending_events: Vec<Uuid>,
     /// Reports that were thrown away before this one because nobody fetched
     /// them in time, and the events in them.
     pub missed_reports: u64,
@@ -84,8 +88,8 @@ impl Report {
         let mut numbers = String::new();
         let _ = write!(
             numbers,
-            ",\"attempt\":{},\"status\":{},\"pending\":{},\"missed_reports\":{},\"missed_events\":{},\"error\":",
-            self.attempt, self.status, self.pending, self.missed_reports, self.missed_events
+            ",\"attempt\":{},\"sent_at_ms\":{},\"status\":{},\"pending\":{},\"missed_reports\":{},\"missed_events\":{},\"error\":",
+            self.attempt, self.sent_at_ms, self.status, self.pending, self.missed_reports, self.missed_events
         );
         out.extend_from_slice(numbers.as_bytes());
         write_string(&mut out, &self.error);
@@ -108,7 +112,12 @@ impl Report {
             }
             out.push(b'}');
         }
-        out.extend_from_slice(b"]}");
+        out.push(b']');
+        for (i, uuid) in self.pending_events.iter().enumerate() {
+            out.extend_from_slice(if i == 0 { b",\"pending_events\":[" } else { b"," });
+            write_string(&mut out, &uuid.hyphenated().to_string());
+        }
+        out.extend_from_slice(if self.pending_events.is_empty() { b"}" } else { b"]}" });
         String::from_utf8_lossy(&out).into_owned()
     }
 }

@@ -67,7 +67,8 @@ impl Sender {
                 Step::Sleep { until, .. } => self.sleep(until).await,
             }
         }
-        // What is still in flight has been settled; dropping it cancels it.
+        // What is still in flight has been settled; the requests are cancelled.
+        self.attempts.shutdown().await;
     }
 
     /// The next step; none when all is over. The alarm is set under the same
@@ -123,7 +124,7 @@ impl Sender {
     }
 
     fn start(&mut self, batch: BatchId) {
-        let Some(dispatch) = self.shared.books().begin_attempt(batch) else {
+        let Some(dispatch) = self.shared.books().begin_attempt(batch, Timestamp::now()) else {
             return self.schedule.cancelled();
         };
         let transport = Arc::clone(&self.transport);
@@ -180,14 +181,15 @@ impl Sender {
     }
 }
 
-/// Settles the books when the sender is unwound; after a proper end there is
-/// nothing to settle.
+/// Settles the books when the sender is unwound (after a proper end there is
+/// nothing to settle), and says that it is silent.
 struct LastWill(Arc<Shared>);
 
 impl Drop for LastWill {
     fn drop(&mut self) {
         let mut books = self.0.books();
         books.shut.get_or_insert(Status::INTERNAL);
+        books.silent = true;
         books.lose_everything(Loss::Internal);
         drop(books);
         self.0.settled.notify_all();

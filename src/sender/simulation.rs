@@ -101,7 +101,9 @@ impl World {
                 }
                 Step::Sleep { until, .. } => return until,
             };
-            match batch.and_then(|batch| Some((batch, self.books.begin_attempt(batch)?))) {
+            match batch.and_then(|batch| {
+                Some((batch, self.books.begin_attempt(batch, Timestamp::from_unix_ms(0).unwrap())?))
+            }) {
                 Some((batch, dispatch)) => self.send(batch, dispatch),
                 None => self.schedule.cancelled(),
             }

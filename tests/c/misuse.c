@@ -99,7 +99,7 @@ static void bad_events_are_refused_and_cost_no_other(void) {
     CHECK_HAS(phc_last_error(), "byte 5");
     CHECK_EQ(phc_capture(client, "user", "event", "{\"a\":1e999}"), PHC_INVALID_JSON);
     CHECK_HAS(phc_last_error(), "double");
-    CHECK_EQ(phc_capture(client, "user", "event", "[]"), PHC_INVALID_JSON);
+    CHECK_EQ(phc_capture(client, "user", "event", "[]"), PHC_INVALID_PROPERTY);
     memset(deep, '[', 300);
     memset(deep + 300, ']', 299);
     deep[599] = '\0';

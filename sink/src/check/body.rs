@@ -14,6 +14,8 @@ use crate::wire::Members;
 pub struct Body {
     /// As sent.
     pub created_at: String,
+    /// Whether it says that it is an import.
+    pub historical_migration: bool,
     /// The events that could be read.
     pub events: Vec<Event>,
 }
@@ -52,7 +54,8 @@ pub fn check(body: &[u8], key: &str, findings: &mut Findings) -> Body {
         }
         match (name.as_ref(), value.get()) {
             ("created_at", _) => read.created_at = envelope.string("created_at").unwrap_or_default(),
-            ("batch", _) | ("historical_migration", "true") => {}
+            ("batch", _) => {}
+            ("historical_migration", "true") => read.historical_migration = true,
             ("historical_migration", value) => {
                 findings.add("historical-migration", format!("only sent when true, not {value}"));
             }

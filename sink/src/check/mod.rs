@@ -58,8 +58,7 @@ pub fn is_wire_time(text: &str) -> bool {
             b'd' => byte.is_ascii_digit(),
             other => byte == other,
         });
-    // Year 0000 is legal on the wire and no year for some readers.
-    shape && (text.starts_with("0000-") || text.parse::<jiff::Timestamp>().is_ok())
+    shape && text.trim_end_matches('Z').parse::<jiff::civil::DateTime>().is_ok()
 }
 
 #[cfg(test)]
@@ -69,7 +68,8 @@ mod tests {
     #[test]
     fn wire_times() {
         assert!(is_wire_time("2026-11-23T21:20:05.123Z"));
-        assert!(is_wire_time("9999-12-30T21:59:59.999Z"));
+        assert!(is_wire_time("9999-12-31T23:59:59.999Z"));
+        assert!(is_wire_time("0000-01-01T00:00:00.000Z"));
         for bad in [
             "2026-11-23T21:20:05Z",
             "2026-11-23T21:20:05.123+00:00",

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# workers.sh SDK…: builds the conformance workers of these languages (all: every
+# one) against target/ship, and prints NAME=COMMAND for each.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+ship=${PHC_SHIP:-$PWD/target/ship}
+out=$PWD/target/workers
+mkdir -p "$out"
+
+worker_c() {
+    cc -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -Iinclude conformance/workers/c/*.c \
+        "$ship/libphc.so" "-Wl,-rpath,$ship" -o "$out/c"
+    echo "c=$out/c"
+}
+
+known=(c)
+wanted=("$@")
+if [ ${#wanted[@]} -eq 0 ] || [ "${wanted[0]}" = all ]; then wanted=("${known[@]}"); fi
+for sdk in "${wanted[@]}"; do
+    if ! declare -F "worker_$sdk" >/dev/null; then
+        echo "there is no worker for '$sdk'; there are: ${known[*]}" >&2
+        exit 2
+    fi
+    "worker_$sdk"
+done
