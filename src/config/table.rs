@@ -2,6 +2,7 @@
 //! its description. Parsing, checking, "did you mean" and docs/settings.md all
 //! come from here.
 
+use crate::protocol::statuses::RETRYABLE;
 use std::ops::RangeInclusive;
 
 use super::{Config, host, texts};
@@ -137,7 +138,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "retry_statuses",
-        default: "408,500,502,503,504",
+        default: RETRYABLE,
         doc: "HTTP statuses worth another attempt; replaces the default set. A 413 splits the batch and a 2xx is read for verdicts, whatever stands here.",
         slot: |c| Slot::Statuses(&mut c.retry_statuses),
     },

@@ -268,7 +268,7 @@ mod tests {
                 max: Duration::from_secs(30),
                 retry_after_max: Duration::from_secs(30),
             },
-            retry_statuses: crate::protocol::statuses::RETRYABLE.to_vec(),
+            retry_statuses: vec![408, 500, 502, 503, 504],
         }
     }
 
