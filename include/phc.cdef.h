@@ -1,7 +1,10 @@
 enum { PHC_ABI_VERSION = 1 };
+enum { PHC_KEEP = 0 };
+enum { PHC_DROP = 1 };
 typedef struct phc_client phc_client;
 typedef struct phc_config phc_config;
 typedef struct phc_event phc_event;
+typedef struct phc_outgoing phc_outgoing;
 typedef struct phc_report phc_report;
 typedef int32_t phc_status;
 typedef struct {
@@ -12,6 +15,9 @@ typedef struct {
 } phc_flush_result;
 typedef void (*phc_error_callback)(const phc_report *report, void *user_data);
 typedef void (*phc_free_callback)(void *user_data);
+typedef int32_t phc_log_level;
+typedef void (*phc_log_callback)(phc_log_level level, const char *message, void *user_data);
+typedef int32_t (*phc_before_send_callback)(phc_outgoing *event, void *user_data);
 typedef int32_t phc_loss;
 typedef struct {
     char uuid[37];
@@ -56,6 +62,9 @@ enum { PHC_OPTED_OUT = 16 };
 enum { PHC_BEFORE_SEND = 17 };
 enum { PHC_INTERNAL = 18 };
 enum { PHC_OUT_OF_RESOURCES = 19 };
+enum { PHC_LOG_ERROR = 1 };
+enum { PHC_LOG_WARNING = 2 };
+enum { PHC_LOG_INFO = 3 };
 enum { PHC_LOSS_NONE = 0 };
 enum { PHC_LOSS_DROPPED = 1 };
 enum { PHC_LOSS_RETRY_EXHAUSTED = 2 };
@@ -80,12 +89,23 @@ phc_status phc_flush(phc_client *client,
                      uint32_t timeout_ms,
                      phc_flush_result *result,
                      size_t size);
+phc_status phc_flush_begin(phc_client *client, uint64_t *ticket);
+phc_status phc_flush_wait(phc_client *client,
+                          uint64_t ticket,
+                          uint32_t timeout_ms,
+                          phc_flush_result *result,
+                          size_t size);
+phc_status phc_flush_end(phc_client *client, uint64_t ticket);
 phc_status phc_client_close(phc_client *client, uint32_t timeout_ms);
 void phc_client_free(phc_client *client);
 phc_status phc_set_error_callback(phc_client *client,
                                   phc_error_callback callback,
                                   void *user_data,
                                   phc_free_callback free_user_data);
+phc_status phc_set_log_callback(phc_client *client,
+                                phc_log_callback callback,
+                                void *user_data,
+                                phc_free_callback free_user_data);
 phc_status phc_capture(phc_client *client,
                        const char *distinct_id,
                        const char *event,
@@ -106,6 +126,7 @@ phc_status phc_register(phc_client *client, const char *key, const char *value_j
 phc_status phc_unregister(phc_client *client, const char *key);
 phc_status phc_opt_out(phc_client *client);
 phc_status phc_opt_in(phc_client *client);
+size_t phc_test_next(phc_client *client, char *buf, size_t len);
 phc_event *phc_event_new(const char *distinct_id, const char *event);
 void phc_event_free(phc_event *event);
 phc_status phc_event_set_string(phc_event *event, const char *key, const char *value);
@@ -118,7 +139,15 @@ phc_status phc_event_set_group(phc_event *event, const char *group_type, const c
 phc_status phc_event_set_uuid(phc_event *event, const char *uuid);
 phc_status phc_event_set_timestamp_ms(phc_event *event, int64_t unix_ms);
 phc_status phc_event_set_timestamp(phc_event *event, const char *rfc3339);
-phc_report *phc_report_next(phc_client *client);
+phc_status phc_set_before_send_callback(phc_client *client,
+                                        phc_before_send_callback callback,
+                                        void *user_data,
+                                        phc_free_callback free_user_data);
+const char *phc_outgoing_json(const phc_outgoing *event, size_t *len);
+phc_status phc_outgoing_replace(phc_outgoing *event, const char *json, size_t len);
+phc_status phc_count_dropped(phc_client *client);
+phc_report *phc_poll(phc_client *client, uint32_t timeout_ms);
+int phc_poll_fd(phc_client *client);
 void phc_report_free(phc_report *report);
 const char *phc_report_request_id(const phc_report *report);
 uint32_t phc_report_attempt(const phc_report *report);

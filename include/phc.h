@@ -48,6 +48,16 @@
 #define PHC_ABI_VERSION 1
 
 /**
+ * What a before_send callback answers: the event is taken.
+ */
+#define PHC_KEEP 0
+
+/**
+ * The event is not taken; the capture answers PHC_BEFORE_SEND.
+ */
+#define PHC_DROP 1
+
+/**
  * A client: one destination with its own queue. All calls are safe from any
  * thread, but for phc_client_free, which must be the last one on its handle.
  */
@@ -63,6 +73,11 @@ typedef struct phc_config phc_config;
  * A growing event. It belongs to one thread at a time.
  */
 typedef struct phc_event phc_event;
+
+/**
+ * An event that is about to be taken. It lives until the callback returns.
+ */
+typedef struct phc_outgoing phc_outgoing;
 
 /**
  * What a listener is told. It belongs to one thread at a time; its texts live
@@ -112,6 +127,25 @@ typedef void (*phc_error_callback)(const phc_report *report, void *user_data);
  * Frees the user data of a callback that is called no more.
  */
 typedef void (*phc_free_callback)(void *user_data);
+
+/**
+ * How much a line of the log matters: PHC_LOG_ERROR, PHC_LOG_WARNING or
+ * PHC_LOG_INFO.
+ */
+typedef int32_t phc_log_level;
+
+/**
+ * Called with each line for the log, on the thread of phc_error_callback and
+ * under the same rules. The message is good until it returns.
+ */
+typedef void (*phc_log_callback)(phc_log_level level, const char *message, void *user_data);
+
+/**
+ * Called on the thread of each capture with the event as it would be sent.
+ * Answers PHC_KEEP or PHC_DROP; any other number drops too. It must not throw
+ * or longjmp. Client calls from inside it answer PHC_REENTRANT.
+ */
+typedef int32_t (*phc_before_send_callback)(phc_outgoing *event, void *user_data);
 
 /**
  * Why an event is lost; 0 is none: it is delivered. A number that is not known
@@ -310,6 +344,21 @@ typedef struct {
 #define PHC_OUT_OF_RESOURCES 19
 
 /**
+ * Events were lost.
+ */
+#define PHC_LOG_ERROR 1
+
+/**
+ * Something is wrong that may right itself.
+ */
+#define PHC_LOG_WARNING 2
+
+/**
+ * Worth knowing once.
+ */
+#define PHC_LOG_INFO 3
+
+/**
  * It is delivered.
  */
 #define PHC_LOSS_NONE 0
@@ -447,6 +496,33 @@ phc_status phc_flush(phc_client *client,
                      size_t size);
 
 /**
+ * Begins a flush that is waited for in slices, for hosts whose own waits must
+ * stay interruptible. ticket gets its number. Does not wait. To be ended by
+ * phc_flush_wait (when it answers anything but PHC_TIMEOUT) or phc_flush_end;
+ * of more than 1000 the oldest is forgotten.
+ */
+PHC_API phc_status phc_flush_begin(phc_client *client, uint64_t *ticket);
+
+/**
+ * Waits for a flush that was begun, at most timeout_ms. Answers like phc_flush;
+ * after PHC_TIMEOUT the flush goes on and can be waited for again, after
+ * anything else it is over. PHC_INVALID_ARGUMENT: there is no such flush in
+ * this process.
+ */
+PHC_API
+phc_status phc_flush_wait(phc_client *client,
+                          uint64_t ticket,
+                          uint32_t timeout_ms,
+                          phc_flush_result *result,
+                          size_t size);
+
+/**
+ * Forgets a flush that was begun. What it wanted out goes out all the same. One
+ * that is not known is fine.
+ */
+PHC_API phc_status phc_flush_end(phc_client *client, uint64_t ticket);
+
+/**
  * Takes no event any more, flushes for at most timeout_ms, then cancels what is
  * in flight and counts what is left as lost for the reason "closed". Returns
  * within timeout_ms and 50 ms more, whatever the server does. PHC_OK: nothing
@@ -474,6 +550,19 @@ phc_status phc_set_error_callback(phc_client *client,
                                   phc_error_callback callback,
                                   void *user_data,
                                   phc_free_callback free_user_data);
+
+/**
+ * Sets what is called with lines for a log, in place of the one before; NULL is
+ * nothing, and the default. Losses are among them while no error callback is
+ * set: one line for all of them, at most one a second. What phc_set_error_callback
+ * says of replacing, user_data and fork holds here too. A client without a
+ * project key says so at once, on the calling thread.
+ */
+PHC_API
+phc_status phc_set_log_callback(phc_client *client,
+                                phc_log_callback callback,
+                                void *user_data,
+                                phc_free_callback free_user_data);
 
 /**
  * Captures an event with properties given as one JSON object (NULL: none).
@@ -557,6 +646,14 @@ PHC_API phc_status phc_opt_out(phc_client *client);
 PHC_API phc_status phc_opt_in(phc_client *client);
 
 /**
+ * With the setting test_mode: the wire bytes of the oldest captured event, as one
+ * JSON object, into a buffer of len bytes, NUL included. Answers the length that
+ * the whole text needs without the NUL, like snprintf; the event is taken away
+ * only when it fits. 0: there is none.
+ */
+PHC_API size_t phc_test_next(phc_client *client, char *buf, size_t len);
+
+/**
  * Begins an event. NULL texts are taken for empty ones, which the capture will
  * refuse. To be given to phc_capture_event, or freed by phc_event_free.
  */
@@ -629,13 +726,54 @@ PHC_API phc_status phc_event_set_timestamp_ms(phc_event *event, int64_t unix_ms)
 PHC_API phc_status phc_event_set_timestamp(phc_event *event, const char *rfc3339);
 
 /**
- * Takes the oldest report that waits; NULL when there is none. With an error
- * callback set, that has the reports. To be freed by phc_report_free.
+ * Sets what sees each event before it is taken, in place of the one before;
+ * NULL is nothing. It may be called from several threads at once. Returns once
+ * the old one runs no more. free_user_data (NULL is fine) is called when
+ * user_data is needed no more. It stays set in a forked child.
  */
-PHC_API phc_report *phc_report_next(phc_client *client);
+PHC_API
+phc_status phc_set_before_send_callback(phc_client *client,
+                                        phc_before_send_callback callback,
+                                        void *user_data,
+                                        phc_free_callback free_user_data);
 
 /**
- * Frees a report that phc_report_next answered. NULL is fine.
+ * The event as one JSON object, as it would be sent, with its length in len
+ * (NULL is fine) and a NUL behind it. Good until the callback returns.
+ */
+PHC_API const char *phc_outgoing_json(const phc_outgoing *event, size_t *len);
+
+/**
+ * Takes this JSON object of len bytes in place of the event, should the callback
+ * answer PHC_KEEP. It is read like that of phc_capture_json when the callback
+ * has returned; if it is refused, the event is dropped. It is copied.
+ */
+PHC_API phc_status phc_outgoing_replace(phc_outgoing *event, const char *json, size_t len);
+
+/**
+ * Counts one event that the host's own before_send has dropped before any
+ * capture call: bindings run that hook in their own language.
+ */
+PHC_API phc_status phc_count_dropped(phc_client *client);
+
+/**
+ * Takes the oldest report that waits; if there is none, waits for one for at most
+ * timeout_ms. NULL: none came in time, or the client is closed and all is told.
+ * With an error callback set, that has the reports. To be freed by
+ * phc_report_free.
+ */
+PHC_API phc_report *phc_poll(phc_client *client, uint32_t timeout_ms);
+
+/**
+ * A file descriptor that is readable while reports wait: for poll(2), epoll or
+ * an event loop, which then calls phc_poll with no timeout until it answers
+ * NULL. Read nothing from it. It is the client's, good until the free; a forked
+ * child must ask again. -1: none could be made; phc_last_error says why.
+ */
+PHC_API int phc_poll_fd(phc_client *client);
+
+/**
+ * Frees a report that phc_poll answered. NULL is fine.
  */
 PHC_API void phc_report_free(phc_report *report);
 

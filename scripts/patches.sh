@@ -1,5 +1,22 @@
 #!/usr/bin/env bash
-# Whether each deliberate fault still applies: `make mutants` takes minutes, this none.
+# patches.sh [refresh]: whether each deliberate fault still applies: `make mutants`
+# takes minutes, this none. With refresh, those that apply only roughly are
+# written anew.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-for patch in conformance/mutants/*.patch; do git apply --check "$patch"; done
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+for patch in conformance/mutants/*.patch; do
+    if [ "${1-}" != refresh ]; then
+        git apply --check "$patch"
+    elif ! git apply --check "$patch" 2>/dev/null; then
+        file=$(sed -n 's|^+++ b/||p' "$patch")
+        mkdir -p "$work/a/$(dirname "$file")" "$work/b/$(dirname "$file")"
+        cp "$file" "$work/a/$file"
+        cp "$file" "$work/b/$file"
+        patch -s -d "$work/b" -p1 --fuzz=3 --no-backup-if-mismatch <"$patch"
+        (cd "$work" && diff -u --label "a/$file" --label "b/$file" "a/$file" "b/$file") >"$work/new" || true
+        cp "$work/new" "$patch"
+        echo "refreshed ${patch##*/}"
+    fi
+done

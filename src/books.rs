@@ -15,7 +15,7 @@ use crate::batch::{Batch, Cargo};
 use crate::config::{Config, Overflow};
 use crate::event::Encoded;
 use crate::event::timestamp::Timestamp;
-use crate::outcome::{Ending, EventReport, Ledger, Mailbox, Report};
+use crate::outcome::{Ending, EventReport, Ledger, Mailbox, Notes, Report, Tray};
 use crate::protocol::envelope;
 use crate::protocol::judge::{Fate, Judgement, Loss, Next};
 use crate::protocol::verdict::Verdict;
@@ -69,6 +69,9 @@ pub struct FlushResult {
     pub pending: u64,
 }
 
+/// Flushes that are watched at most.
+const MAX_TICKETS: usize = 1000;
+
 #[derive(Debug)]
 struct Ticket {
     id: u64,
@@ -96,6 +99,10 @@ pub struct Books {
     pub ledger: Ledger,
     /// Reports for the listener.
     pub mailbox: Mailbox,
+    /// Lines for the host's log.
+    pub notes: Notes,
+    /// The events of test mode.
+    pub tray: Tray,
     /// What the sender sleeps for.
     pub alarm: Alarm,
     /// Captures that wait for room.
@@ -129,6 +136,8 @@ impl Books {
             queue: Queue::new(cutting),
             ledger: Ledger::default(),
             mailbox: Mailbox::default(),
+            notes: Notes::default(),
+            tray: Tray::default(),
             alarm: Alarm::default(),
             blocked: 0,
             shut: None,
@@ -162,11 +171,9 @@ impl Books {
             self.make_room(cost)?;
         }
         let was_empty = self.queue.is_empty();
-        self.ledger.captured += 1;
+        self.count_captured(encoded);
         self.ledger.pending_events += 1;
         self.ledger.pending_bytes += cost;
-        self.ledger.repaired += u64::from(encoded.repaired);
-        self.ledger.uuids_replaced += u64::from(encoded.uuid_replaced);
         self.queue.push(wire, encoded.uuid, caller_uuid, self.ledger.captured, now);
 
         let full = self.alarm.on_full && self.queue.is_full();
@@ -175,6 +182,25 @@ impl Books {
             self.alarm = Alarm::default();
         }
         Ok(Pushed { wake, evicted })
+    }
+
+    fn count_captured(&mut self, encoded: &Encoded) {
+        self.ledger.captured += 1;
+        self.ledger.repaired += u64::from(encoded.repaired);
+        self.ledger.uuids_replaced += u64::from(encoded.uuid_replaced);
+    }
+
+    /// Takes an encoded event in test mode, where it is delivered at once.
+    pub fn push_for_test(&mut self, wire: &[u8], encoded: &Encoded) -> Result<(), Status> {
+        if let Some(status) = self.shut {
+            return Err(status);
+        }
+        if !self.tray.put(wire, self.max_events, self.max_bytes) {
+            return Err(Status::QUEUE_FULL);
+        }
+        self.count_captured(encoded);
+        self.ledger.delivered += 1;
+        Ok(())
     }
 
     fn has_room(&self, cost: u64) -> bool {
@@ -281,6 +307,9 @@ impl Books {
         }
         report.pending = pending.iter().filter(|pending| **pending).count();
         let goes_on = report.pending > 0;
+        if report.lost() > 0 {
+            self.notes.last_error.clone_from(&report.error);
+        }
         if self.reports_all || report.is_news() {
             self.deposit(report);
         }
@@ -366,8 +395,12 @@ impl Books {
         }
     }
 
-    /// Begins to watch everything that is pending now, and wants it sent.
+    /// Begins to watch everything that is pending now, and wants it sent. When
+    /// too many flushes were begun and never ended, the oldest is forgotten.
     pub fn begin_flush(&mut self) -> u64 {
+        if self.tickets.len() >= MAX_TICKETS {
+            self.tickets.remove(0);
+        }
         let id = self.next_ticket;
         self.next_ticket += 1;
         let through = self.ledger.captured;
@@ -377,9 +410,9 @@ impl Books {
         id
     }
 
-    /// What a flush has seen so far.
-    pub fn flush_result(&self, id: u64) -> FlushResult {
-        self.tickets.iter().find(|ticket| ticket.id == id).map(|ticket| ticket.result).unwrap_or_default()
+    /// What a flush has seen so far; none when it is not known, or forgotten.
+    pub fn flush_result(&self, id: u64) -> Option<FlushResult> {
+        self.tickets.iter().find(|ticket| ticket.id == id).map(|ticket| ticket.result)
     }
 
     /// Stops watching.
@@ -390,6 +423,11 @@ impl Books {
     /// Whether a flush or a blocked capture waits for events to settle.
     pub fn is_waited_for(&self) -> bool {
         self.blocked > 0 || !self.tickets.is_empty()
+    }
+
+    /// Whether there is something to tell the host.
+    pub fn has_news(&self) -> bool {
+        !self.mailbox.is_empty() || !self.notes.is_empty() || self.notes.has_losses(&self.ledger)
     }
 
     /// Pending events, counted where they are: for the checks of the ledger.

@@ -12,10 +12,12 @@ use uuid::Uuid;
 use crate::books::{FlushResult, Refused};
 use crate::config::Config;
 use crate::event::{Additions, Draft, Encoded, Scratch, encode, encode::too_large};
-use crate::listener::{Listener, ListenerSlot, ListenerThread};
-use crate::outcome::{Ledger, Report};
+use crate::hook::{self, Decision, Hook, SetHook};
+use crate::listener::{Listener, ListenerSlot, ListenerThread, Logger};
+use crate::outcome::{Beacon, Ledger, Level, Report};
 use crate::protocol::judge::Loss;
 use crate::runtime::Lease;
+use crate::runtime::exit::flush_at_exit;
 use crate::runtime::fork::{self, PerGeneration};
 use crate::sender::Sender;
 use crate::shared::Shared;
@@ -41,6 +43,7 @@ pub struct Client {
 struct Kept {
     additions: Additions,
     opted_out: bool,
+    before_send: Option<SetHook>,
 }
 
 /// A client's state in one process.
@@ -72,7 +75,7 @@ impl Client {
         }
         Ok(Client {
             config,
-            kept: ArcSwap::from_pointee(Kept { additions, opted_out: false }),
+            kept: ArcSwap::from_pointee(Kept { additions, ..Kept::default() }),
             closed: AtomicBool::new(false),
             listener: Arc::default(),
             life: PerGeneration::new(),
@@ -143,15 +146,61 @@ impl Client {
         if kept.opted_out {
             return Err(Status::OPTED_OUT.into());
         }
+        hook::not_inside()?;
         let draft = draft(scratch, &kept.additions)?;
-        let encoded = encode(&draft, &kept.additions, self.max_event_bytes(), scratch)?;
-        let caller_uuid = draft.uuid.is_some() && !encoded.uuid_replaced;
+        let mut encoded = encode(&draft, &kept.additions, self.max_event_bytes(), scratch)?;
+        let mut caller_uuid = draft.uuid.is_some() && !encoded.uuid_replaced;
+        if let Some(before_send) = &kept.before_send
+            && let Some(replacement) = self.ask(before_send, scratch)?
+        {
+            encoded = Encoded { repaired: encoded.repaired || replacement.repaired, ..replacement };
+            caller_uuid = true;
+        }
         self.push(&scratch.wire, &encoded, caller_uuid)?;
         Ok(encoded.uuid)
     }
 
+    /// Lets the host see the event that is in the scratch. Should it want
+    /// another one, that is there afterwards, encoded in full; what the client
+    /// adds is not added again, for the host may have taken it out.
+    #[inline(never)]
+    fn ask(&self, before_send: &SetHook, scratch: &mut Scratch) -> Result<Option<Encoded>, Error> {
+        let refused = |text: String| Error::new(Status::BEFORE_SEND, format!("before_send {text}"));
+        let json = match before_send.ask(&scratch.wire) {
+            Decision::Keep => return Ok(None),
+            Decision::Drop => return Err(refused("dropped the event".to_owned())),
+            Decision::Replace(json) => json,
+        };
+        let nothing = Additions::default();
+        let encoded = Draft::from_json(&json, &mut scratch.properties, &nothing)
+            .and_then(|draft| encode(&draft, &nothing, self.max_event_bytes(), scratch));
+        encoded
+            .map(Some)
+            .map_err(|error| refused(format!("made an event that is refused: {}", error.message)))
+    }
+
+    /// Sets what sees each event before it is taken, or nothing. Returns once
+    /// the one before runs no more; at once from inside it.
+    pub fn set_before_send(&self, hook: Option<Hook>) {
+        let new = hook.map(SetHook::new);
+        let old = self.kept.rcu(|kept| Kept { before_send: new.clone(), ..Kept::clone(kept) });
+        let before = old.before_send.clone();
+        drop(old);
+        if let Some(before) = before {
+            before.await_end();
+        }
+    }
+
+    /// Counts an event that the host's own before_send has dropped.
+    pub fn count_dropped(&self) {
+        self.count_refusal(Status::BEFORE_SEND);
+    }
+
     fn push(&self, wire: &[u8], encoded: &Encoded, caller_uuid: bool) -> Result<(), Error> {
         let life = self.life();
+        if self.config.test_mode {
+            return Ok(life.shared.books().push_for_test(wire, encoded)?);
+        }
         life.start(&self.config, &self.listener)?;
         let shared = &*life.shared;
         let mut books = shared.books();
@@ -179,6 +228,7 @@ impl Client {
         }
         if pushed.evicted {
             shared.settled.notify_all();
+            shared.show_reports(&shared.books());
             shared.news.notify_all();
         }
         Ok(())
@@ -231,6 +281,39 @@ impl Client {
         Err((status.into(), result))
     }
 
+    /// Begins a flush, to be waited for in slices. It does not wait itself.
+    pub fn begin_flush(&self) -> Result<u64, Error> {
+        if self.is_closed() {
+            return Err(Status::CLOSED.into());
+        }
+        Ok(self.life().shared.begin_flush())
+    }
+
+    /// Waits for a flush that was begun. When everything is settled the flush
+    /// is over and forgotten; at the time limit it goes on.
+    pub fn await_flush(&self, ticket: u64, timeout: Timeout) -> Result<FlushResult, (Error, FlushResult)> {
+        let unknown = || {
+            let message = "no flush of this number is under way (it is over, was ended, or belongs to the parent process)";
+            (Error::new(Status::INVALID_ARGUMENT, message), FlushResult::default())
+        };
+        let life = self.life.get().ok_or_else(unknown)?;
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        let result = life.shared.await_flush(ticket, deadline).ok_or_else(unknown)?;
+        if result.pending > 0 {
+            return Err((Status::TIMEOUT.into(), result));
+        }
+        let mut books = life.shared.books();
+        books.end_flush(ticket);
+        if books.ledger.take_lost_news() { Err((Status::LOST_EVENTS.into(), result)) } else { Ok(result) }
+    }
+
+    /// Forgets a flush that was begun; what it wanted out goes out all the same.
+    pub fn end_flush(&self, ticket: u64) {
+        if let Some(life) = self.life.get() {
+            life.shared.books().end_flush(ticket);
+        }
+    }
+
     /// Takes no event any more, waits like [`Client::flush`], and at the time
     /// limit cancels what is in flight and ends what is left as `closed`.
     pub fn close(&self, timeout: Timeout) -> Result<(), Error> {
@@ -247,6 +330,7 @@ impl Client {
         }
         let mut books = life.shared.books();
         books.lose_everything(Loss::Closed);
+        life.shared.show_reports(&books);
         let lost = books.ledger.take_lost_news();
         drop(books);
         life.shared.wake.notify_one();
@@ -270,6 +354,23 @@ impl Client {
     /// before is called no more; at once from inside it.
     pub fn set_listener(&self, listener: Option<Listener>) -> Result<(), Error> {
         self.listener.replace(listener);
+        self.renew_callbacks()
+    }
+
+    /// Sets what is called with lines for the log, or nothing; otherwise like
+    /// [`Client::set_listener`]. A disabled client says so at once.
+    pub fn set_logger(&self, logger: Option<Logger>) -> Result<(), Error> {
+        if let Some(logger) = logger.as_ref().filter(|_| self.is_disabled()) {
+            logger(
+                Level::Warning,
+                "there is no project key: captures answer PHC_DISABLED and nothing is sent",
+            );
+        }
+        self.listener.replace_logger(logger);
+        self.renew_callbacks()
+    }
+
+    fn renew_callbacks(&self) -> Result<(), Error> {
         let Some(life) = self.life.get() else { return Ok(()) };
         let mut threads = life.threads();
         if threads.lease.is_some() {
@@ -286,9 +387,49 @@ impl Client {
         Ok(())
     }
 
-    /// The oldest report that waits.
-    pub fn take_report(&self) -> Option<Report> {
-        self.life.get()?.shared.books().mailbox.take()
+    /// The oldest report that waits; if there is none, waits for one. None at
+    /// the time limit, and once the client is closed and all is told.
+    pub fn poll(&self, timeout: Timeout) -> Option<Report> {
+        if timeout == Some(Duration::ZERO) {
+            return self.life.get()?.take_report();
+        }
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        let shared = &self.life().shared;
+        let mut books = shared.books();
+        loop {
+            if let Some(report) = books.mailbox.take() {
+                shared.show_reports(&books);
+                return Some(report);
+            }
+            if books.shut.is_some() && books.ledger.pending_events == 0 {
+                return None;
+            }
+            let passed;
+            (books, passed) = Shared::wait(&shared.news, books, deadline);
+            if passed {
+                return None;
+            }
+        }
+    }
+
+    /// A file descriptor that is readable while reports wait. It is the
+    /// client's own, and another one in a forked child.
+    pub fn poll_descriptor(&self) -> Result<i32, Error> {
+        self.life().shared.beacon().map(Beacon::descriptor).map_err(|error| {
+            Error::new(Status::OUT_OF_RESOURCES, format!("no descriptor could be made: {error}"))
+        })
+    }
+
+    /// In test mode, shows the oldest captured event, which is gone when `look`
+    /// answers true. Answers whether there was one.
+    pub fn look_at_captured(&self, look: impl FnOnce(&[u8]) -> bool) -> bool {
+        let Some(life) = self.life.get() else { return false };
+        let mut books = life.shared.books();
+        let Some(event) = books.tray.oldest() else { return false };
+        if look(event) {
+            books.tray.remove_oldest();
+        }
+        true
     }
 
     /// All counters, of one instant.
@@ -332,6 +473,13 @@ impl Drop for Client {
 const SILENCE: Duration = Duration::from_millis(40);
 
 impl Life {
+    fn take_report(&self) -> Option<Report> {
+        let mut books = self.shared.books();
+        let report = books.mailbox.take()?;
+        self.shared.show_reports(&books);
+        Some(report)
+    }
+
     /// After a close nothing is sent any more.
     fn await_silence(&self) {
         if self.threads().lease.is_none() {
@@ -366,8 +514,11 @@ impl Life {
             let lease = Lease::take()?;
             lease.spawn(Sender::new(Arc::clone(&self.shared), transport, config).run());
             threads.lease = Some(lease);
+            if config.exit_flush_ms > 0 {
+                flush_at_exit(&self.shared, Duration::from_millis(config.exit_flush_ms));
+            }
         }
-        if listener.is_set() {
+        if listener.wants_anything() {
             self.start_listener(&mut threads, listener)?;
         }
         self.started.store(true, Ordering::Release);
@@ -375,7 +526,7 @@ impl Life {
     }
 
     fn start_listener(&self, threads: &mut Threads, slot: &Arc<ListenerSlot>) -> Result<(), Error> {
-        if threads.listener.is_none() && slot.is_set() {
+        if threads.listener.is_none() && slot.wants_anything() {
             let thread =
                 ListenerThread::start(Arc::clone(&self.shared), Arc::clone(slot)).map_err(|error| {
                     Error::new(
@@ -391,22 +542,9 @@ impl Life {
     /// Wants everything out that is pending now, and waits for its end.
     fn settle(&self, timeout: Timeout) -> FlushResult {
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
-        let mut books = self.shared.books();
-        let ticket = books.begin_flush();
-        self.shared.wake.notify_one();
-        loop {
-            let result = books.flush_result(ticket);
-            if result.pending == 0 {
-                books.end_flush(ticket);
-                return result;
-            }
-            let passed;
-            (books, passed) = Shared::wait(&self.shared.settled, books, deadline);
-            if passed {
-                let result = books.flush_result(ticket);
-                books.end_flush(ticket);
-                return result;
-            }
-        }
+        let ticket = self.shared.begin_flush();
+        let result = self.shared.await_flush(ticket, deadline);
+        self.shared.books().end_flush(ticket);
+        result.unwrap_or_default()
     }
 }

@@ -14,7 +14,9 @@
 //! - [`sender`]: the send loop; what goes next and what waits.
 //! - [`books`]: what is pending and how each event ended, behind one lock.
 //! - [`outcome`]: counters that add up, and reports.
-//! - [`runtime`]: the one I/O thread; fork and signals.
+//! - [`listener`], [`hook`]: the host's callbacks, on their thread and on the
+//!   caller's.
+//! - [`runtime`]: the one I/O thread; fork, signals and exit.
 //! - [`client`]: ties them together; what `capi` wraps.
 #![deny(unsafe_code)]
 
@@ -24,6 +26,7 @@ pub mod capi;
 pub mod client;
 pub mod config;
 pub mod event;
+pub mod hook;
 pub mod listener;
 pub mod outcome;
 pub mod protocol;

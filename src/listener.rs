@@ -1,5 +1,5 @@
-//! The host's error callback, on a thread of its own, so that a slow one delays
-//! no delivery and one client's none of another's.
+//! The host's error and log callbacks, on a thread of their own, so that a slow
+//! one delays no delivery and one client's none of another's.
 
 use std::cell::Cell;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 
-use crate::outcome::Report;
+use crate::outcome::{Level, Report};
 use crate::runtime;
 use crate::shared::Shared;
 
@@ -17,6 +17,12 @@ pub const NAME: &str = "phc-callback";
 
 /// What is called with each report.
 pub type Listener = Box<dyn Fn(Report) + Send + Sync>;
+
+/// What is called with each line for the log.
+pub type Logger = Box<dyn Fn(Level, &str) + Send + Sync>;
+
+/// A second passes between two lines about losses.
+const LOSSES_EVERY: Duration = Duration::from_secs(1);
 
 thread_local! {
     static IN_CALLBACK: Cell<bool> = const { Cell::new(false) };
@@ -39,20 +45,36 @@ pub fn inside_callback<T>(call: impl FnOnce() -> T) -> T {
     call()
 }
 
-/// The listener of a client. It outlives a fork: the child calls it too, from a
-/// thread of its own.
+/// The listener and the logger of a client. They outlive a fork: the child calls
+/// them too, from a thread of its own.
 #[derive(Default)]
 pub struct ListenerSlot {
     listener: ArcSwapOption<Listener>,
+    logger: ArcSwapOption<Logger>,
 }
 
 impl ListenerSlot {
-    /// Whether one is set.
-    pub fn is_set(&self) -> bool {
+    /// Whether there is a listener.
+    fn is_heard(&self) -> bool {
         self.listener.load().is_some()
     }
 
-    /// Puts another one, or none, in the place of the present one.
+    /// Whether there is a logger.
+    fn is_logged(&self) -> bool {
+        self.logger.load().is_some()
+    }
+
+    /// Whether there is one of them.
+    pub fn wants_anything(&self) -> bool {
+        self.is_heard() || self.is_logged()
+    }
+
+    /// Puts another logger, or none, in the place of the present one.
+    pub fn replace_logger(&self, logger: Option<Logger>) {
+        self.logger.store(logger.map(Arc::new));
+    }
+
+    /// Puts another listener, or none, in the place of the present one.
     pub fn replace(&self, listener: Option<Listener>) {
         self.listener.store(listener.map(Arc::new));
     }
@@ -79,11 +101,21 @@ impl ListenerThread {
         let thread = {
             let control = Arc::clone(&control);
             runtime::spawn(NAME, move || {
-                while let Some(report) = control.next_report(&shared, &slot) {
+                let mut pace = Pace::default();
+                while let Some(news) = control.next(&shared, &slot, &mut pace) {
                     let _calling = control.calling.lock().unwrap_or_else(PoisonError::into_inner);
-                    // Read once more: it may have been replaced just now.
-                    if let Some(listener) = slot.listener.load_full() {
-                        listener(report);
+                    // Read once more: they may have been replaced just now.
+                    match news {
+                        News::Report(report) => {
+                            if let Some(listener) = slot.listener.load_full() {
+                                listener(report);
+                            }
+                        }
+                        News::Line(level, line) => {
+                            if let Some(logger) = slot.logger.load_full() {
+                                logger(level, &line);
+                            }
+                        }
                     }
                 }
             })?
@@ -125,20 +157,56 @@ impl Call {
     }
 }
 
+/// What the thread has to tell.
+enum News {
+    Report(Report),
+    Line(Level, String),
+}
+
+/// When the next line about losses may come.
+#[derive(Default)]
+struct Pace {
+    not_before: Option<Instant>,
+}
+
 impl Control {
-    fn next_report(&self, shared: &Shared, slot: &ListenerSlot) -> Option<Report> {
+    fn next(&self, shared: &Shared, slot: &ListenerSlot, pace: &mut Pace) -> Option<News> {
         let mut books = shared.books();
         loop {
             let stop_at = *self.stop_at.lock().unwrap_or_else(PoisonError::into_inner);
-            if stop_at.is_some_and(|stop_at| Instant::now() >= stop_at) {
+            let now = Instant::now();
+            if stop_at.is_some_and(|stop_at| now >= stop_at) {
                 return None;
             }
             // With no listener set, reports wait for a poller.
-            let report = if slot.is_set() { books.mailbox.take() } else { None };
-            if report.is_some() || stop_at.is_some() {
-                return report;
+            let heard = slot.is_heard();
+            if heard && let Some(report) = books.mailbox.take() {
+                shared.show_reports(&books);
+                return Some(News::Report(report));
             }
-            books = Shared::wait(&shared.news, books, None).0;
+            let mut wake_at = None;
+            if slot.is_logged() {
+                if let Some((level, line)) = books.notes.take() {
+                    return Some(News::Line(level, line));
+                }
+                let books = &mut *books;
+                if heard {
+                    books.notes.pass_over(&books.ledger);
+                } else if books.notes.has_losses(&books.ledger) {
+                    // The last words of a client are not held back.
+                    wake_at = pace.not_before.filter(|at| *at > now && stop_at.is_none());
+                    if wake_at.is_none()
+                        && let Some((level, line)) = books.notes.losses(&books.ledger)
+                    {
+                        pace.not_before = now.checked_add(LOSSES_EVERY);
+                        return Some(News::Line(level, line));
+                    }
+                }
+            }
+            if stop_at.is_some() {
+                return None;
+            }
+            books = Shared::wait(&shared.news, books, wake_at).0;
         }
     }
 }

@@ -2,13 +2,14 @@
 //! sender on the I/O thread, and the listener. It belongs to one process; a
 //! forked child makes its own.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::books::Books;
+use crate::books::{Books, FlushResult};
 use crate::config::Config;
+use crate::outcome::Beacon;
 
 /// See the module.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub struct Shared {
     pub news: Condvar,
     /// Wakes the sender.
     pub wake: Notify,
+    beacon: OnceLock<Beacon>,
     started: Instant,
 }
 
@@ -31,6 +33,7 @@ impl Shared {
             settled: Condvar::new(),
             news: Condvar::new(),
             wake: Notify::new(),
+            beacon: OnceLock::new(),
             started: Instant::now(),
         }
     }
@@ -40,6 +43,49 @@ impl Shared {
     /// while it is held leaves the books usable.
     pub fn books(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wants everything out that is pending now; the answer names the flush.
+    pub fn begin_flush(&self) -> u64 {
+        let ticket = self.books().begin_flush();
+        self.wake.notify_one();
+        ticket
+    }
+
+    /// Waits for the end of a flush that was begun. Answers what it has seen so
+    /// far; none for one that is not known. It goes on until it is ended.
+    pub fn await_flush(&self, ticket: u64, deadline: Option<Instant>) -> Option<FlushResult> {
+        let mut books = self.books();
+        loop {
+            let result = books.flush_result(ticket)?;
+            if result.pending == 0 {
+                return Some(result);
+            }
+            let passed;
+            (books, passed) = Shared::wait(&self.settled, books, deadline);
+            if passed {
+                return books.flush_result(ticket);
+            }
+        }
+    }
+
+    /// Tells who waits for reports that there are some, or none any more.
+    /// Under the lock of the books, so that nobody is told of the past.
+    pub fn show_reports(&self, books: &Books) {
+        if let Some(beacon) = self.beacon.get() {
+            beacon.show(!books.mailbox.is_empty());
+        }
+    }
+
+    /// A file descriptor that is readable while reports wait.
+    pub fn beacon(&self) -> std::io::Result<&Beacon> {
+        if let Some(beacon) = self.beacon.get() {
+            return Ok(beacon);
+        }
+        let new = Beacon::new()?;
+        let beacon = self.beacon.get_or_init(|| new);
+        self.show_reports(&self.books());
+        Ok(beacon)
     }
 
     /// The time since the start.

@@ -7,7 +7,7 @@ use super::event::phc_event;
 use super::guard::{guard, not_in_callback};
 use super::handle::{borrow, share, take};
 use super::status::{PHC_QUEUE_FULL, answer, phc_status};
-use super::text::{optional, required, sized, utf8, write_uuid};
+use super::text::{copy_out, optional, required, sized, utf8, write_uuid};
 use crate::event::{Draft, shapes};
 use crate::status::Error;
 
@@ -224,6 +224,26 @@ pub unsafe extern "C" fn phc_opt_out(client: *mut phc_client) -> phc_status {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_opt_in(client: *mut phc_client) -> phc_status {
     guard(|| set_opted_out(client, false))
+}
+
+/// With the setting test_mode: the wire bytes of the oldest captured event, as one
+/// JSON object, into a buffer of len bytes, NUL included. Answers the length that
+/// the whole text needs without the NUL, like snprintf; the event is taken away
+/// only when it fits. 0: there is none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_test_next(client: *mut phc_client, buf: *mut c_char, len: usize) -> usize {
+    guard(|| {
+        let mut needed = 0;
+        // SAFETY: the caller passes NULL or a live client.
+        if let Ok(client) = unsafe { share(client, "client") } {
+            client.look_at_captured(|event| {
+                // SAFETY: the caller passes NULL or a buffer of len bytes.
+                needed = unsafe { copy_out(&String::from_utf8_lossy(event), buf, len) };
+                needed < len && !buf.is_null()
+            });
+        }
+        needed
+    })
 }
 
 fn set_opted_out(client: *mut phc_client, opted_out: bool) -> phc_status {

@@ -9,11 +9,11 @@ use super::guard::{free_deferred, free_later, guard, not_in_callback};
 use super::handle::{Counted, borrow, fill, share, take_count, write};
 use super::report::phc_report;
 use super::status::{PHC_NO_LIMIT, answer, phc_status};
-use super::text::{copy_out, required, set_last_error, utf8};
+use super::text::{c_string, copy_out, required, set_last_error, utf8};
 use crate::books::FlushResult;
 use crate::client::{Client, Timeout};
 use crate::config::Config;
-use crate::listener::{Listener, in_callback, inside_callback};
+use crate::listener::{Listener, Logger, in_callback, inside_callback};
 use crate::runtime::fork::generation;
 use crate::status::Error;
 
@@ -63,6 +63,22 @@ impl From<FlushResult> for phc_flush_result {
 /// captures, phc_stats_get, phc_stats_json, the callback setters and
 /// phc_client_free; others answer PHC_REENTRANT.
 pub type phc_error_callback = Option<unsafe extern "C" fn(report: *const phc_report, user_data: *mut c_void)>;
+
+/// How much a line of the log matters: PHC_LOG_ERROR, PHC_LOG_WARNING or
+/// PHC_LOG_INFO.
+pub type phc_log_level = i32;
+
+/// Events were lost.
+pub const PHC_LOG_ERROR: phc_log_level = 1;
+/// Something is wrong that may right itself.
+pub const PHC_LOG_WARNING: phc_log_level = 2;
+/// Worth knowing once.
+pub const PHC_LOG_INFO: phc_log_level = 3;
+
+/// Called with each line for the log, on the thread of phc_error_callback and
+/// under the same rules. The message is good until it returns.
+pub type phc_log_callback =
+    Option<unsafe extern "C" fn(level: phc_log_level, message: *const c_char, user_data: *mut c_void)>;
 
 /// Frees the user data of a callback that is called no more.
 pub type phc_free_callback = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
@@ -155,6 +171,66 @@ pub unsafe extern "C" fn phc_flush(
     })
 }
 
+/// Begins a flush that is waited for in slices, for hosts whose own waits must
+/// stay interruptible. ticket gets its number. Does not wait. To be ended by
+/// phc_flush_wait (when it answers anything but PHC_TIMEOUT) or phc_flush_end;
+/// of more than 1000 the oldest is forgotten.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_flush_begin(client: *mut phc_client, ticket: *mut u64) -> phc_status {
+    guard(|| {
+        let begin = || {
+            // SAFETY: the caller passes NULL or a live client.
+            let client = unsafe { share(client, "client") }?;
+            not_in_callback()?;
+            // SAFETY: the caller passes NULL or a place for a number.
+            unsafe { write(ticket, 0, "ticket") }?;
+            let number = client.begin_flush()?;
+            // SAFETY: as above.
+            unsafe { write(ticket, number, "ticket") }
+        };
+        answer(begin())
+    })
+}
+
+/// Waits for a flush that was begun, at most timeout_ms. Answers like phc_flush;
+/// after PHC_TIMEOUT the flush goes on and can be waited for again, after
+/// anything else it is over. PHC_INVALID_ARGUMENT: there is no such flush in
+/// this process.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_flush_wait(
+    client: *mut phc_client,
+    ticket: u64,
+    timeout_ms: u32,
+    result: *mut phc_flush_result,
+    size: usize,
+) -> phc_status {
+    guard(|| {
+        let wait = || {
+            // SAFETY: the caller passes NULL or a live client.
+            let client = unsafe { share(client, "client") }?;
+            not_in_callback()?;
+            let (outcome, seen) = match client.await_flush(ticket, timeout(timeout_ms)) {
+                Ok(seen) => (Ok(()), seen),
+                Err((error, seen)) => (Err(error), seen),
+            };
+            // SAFETY: the caller passes NULL or a struct of size bytes.
+            unsafe { fill(result, &seen.into(), size) };
+            outcome
+        };
+        answer(wait())
+    })
+}
+
+/// Forgets a flush that was begun. What it wanted out goes out all the same. One
+/// that is not known is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_flush_end(client: *mut phc_client, ticket: u64) -> phc_status {
+    guard(|| {
+        // SAFETY: the caller passes NULL or a live client.
+        answer(unsafe { share(client, "client") }.map(|client| client.end_flush(ticket)))
+    })
+}
+
 /// Takes no event any more, flushes for at most timeout_ms, then cancels what is
 /// in flight and counts what is left as lost for the reason "closed". Returns
 /// within timeout_ms and 50 ms more, whatever the server does. PHC_OK: nothing
@@ -197,7 +273,7 @@ pub unsafe extern "C" fn phc_set_error_callback(
     free_user_data: phc_free_callback,
 ) -> phc_status {
     guard(|| {
-        let user_data = UserData { pointer: user_data, free: free_user_data, generation: generation() };
+        let user_data = UserData::new(user_data, free_user_data);
         let listener = callback.map(|callback| -> Listener {
             Box::new(move |report| {
                 let user_data = &user_data;
@@ -213,11 +289,48 @@ pub unsafe extern "C" fn phc_set_error_callback(
     })
 }
 
+/// Sets what is called with lines for a log, in place of the one before; NULL is
+/// nothing, and the default. Losses are among them while no error callback is
+/// set: one line for all of them, at most one a second. What phc_set_error_callback
+/// says of replacing, user_data and fork holds here too. A client without a
+/// project key says so at once, on the calling thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_set_log_callback(
+    client: *mut phc_client,
+    callback: phc_log_callback,
+    user_data: *mut c_void,
+    free_user_data: phc_free_callback,
+) -> phc_status {
+    guard(|| {
+        let user_data = UserData::new(user_data, free_user_data);
+        let logger = callback.map(|callback| -> Logger {
+            Box::new(move |level, line| {
+                let user_data = &user_data;
+                let line = c_string(line);
+                // SAFETY: the host says that its callback may be called with its
+                // user data from another thread, and does not unwind.
+                inside_callback(|| unsafe { callback(level as i32, line.as_ptr(), user_data.pointer) });
+                free_deferred();
+            })
+        });
+        // SAFETY: the caller passes NULL or a live client.
+        answer(unsafe { share(client, "client") }.and_then(|client| client.set_logger(logger)))
+    })
+}
+
 /// A pointer of the host's that is freed when its callback is called no more.
-struct UserData {
-    pointer: *mut c_void,
+pub struct UserData {
+    /// The pointer.
+    pub pointer: *mut c_void,
     free: phc_free_callback,
     generation: u64,
+}
+
+impl UserData {
+    /// Of the present process.
+    pub fn new(pointer: *mut c_void, free: phc_free_callback) -> Self {
+        UserData { pointer, free, generation: generation() }
+    }
 }
 
 // SAFETY: the header says that callbacks run on another thread; what the pointer

@@ -16,6 +16,7 @@ pub mod config;
 pub mod event;
 pub mod guard;
 pub mod handle;
+pub mod outgoing;
 pub mod report;
 pub mod stats;
 pub mod status;

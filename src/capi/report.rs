@@ -1,13 +1,14 @@
 //! phc_report: one attempt, or one other occasion on which events ended.
 
-use std::ffi::{CString, c_char};
+use std::ffi::{CString, c_char, c_int};
 use std::sync::OnceLock;
 
-use super::client::phc_client;
+use super::client::{phc_client, timeout};
 use super::guard::{guard, not_in_callback};
 use super::handle::{Boxed, borrow, fill, share, take};
 use super::status::answer;
 use super::text::{c_string, write_uuid};
+use crate::client::Client;
 use crate::outcome::{Ending, Report};
 
 /// Why an event is lost; 0 is none: it is delivered. A number that is not known
@@ -104,15 +105,20 @@ unsafe fn read<T: Default>(report: *const phc_report, get: impl FnOnce(&phc_repo
     unsafe { borrow(report, "report") }.map(get).unwrap_or_default()
 }
 
-/// Takes the oldest report that waits; NULL when there is none. With an error
-/// callback set, that has the reports. To be freed by phc_report_free.
+/// Takes the oldest report that waits; if there is none, waits for one for at most
+/// timeout_ms. NULL: none came in time, or the client is closed and all is told.
+/// With an error callback set, that has the reports. To be freed by
+/// phc_report_free.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn phc_report_next(client: *mut phc_client) -> *mut phc_report {
+pub unsafe extern "C" fn phc_poll(client: *mut phc_client, timeout_ms: u32) -> *mut phc_report {
     guard(|| {
-        // SAFETY: the caller passes NULL or a live client.
-        let client = unsafe { share(client, "client") };
-        let report = client.and_then(|client| not_in_callback().map(|()| client.take_report()));
-        match report {
+        let poll = || {
+            // SAFETY: the caller passes NULL or a live client.
+            let client = unsafe { share(client, "client") }?;
+            not_in_callback()?;
+            Ok(client.poll(timeout(timeout_ms)))
+        };
+        match poll() {
             Ok(Some(report)) => phc_report::new(report).into_raw(),
             Ok(None) => std::ptr::null_mut(),
             Err(error) => {
@@ -123,7 +129,23 @@ pub unsafe extern "C" fn phc_report_next(client: *mut phc_client) -> *mut phc_re
     })
 }
 
-/// Frees a report that phc_report_next answered. NULL is fine.
+/// A file descriptor that is readable while reports wait: for poll(2), epoll or
+/// an event loop, which then calls phc_poll with no timeout until it answers
+/// NULL. Read nothing from it. It is the client's, good until the free; a forked
+/// child must ask again. -1: none could be made; phc_last_error says why.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_poll_fd(client: *mut phc_client) -> c_int {
+    guard(|| {
+        // SAFETY: the caller passes NULL or a live client.
+        let descriptor = unsafe { share(client, "client") }.and_then(Client::poll_descriptor);
+        descriptor.unwrap_or_else(|error| {
+            answer(Err(error));
+            -1
+        })
+    })
+}
+
+/// Frees a report that phc_poll answered. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_report_free(report: *mut phc_report) {
     // SAFETY: the caller passes NULL or a report that is never used again.

@@ -55,12 +55,13 @@ macro_rules! config {
 
 config! {
     String: host sdk_name sdk_version proxy ca_file;
-    bool: disable_geoip is_server historical_migration;
+    bool: disable_geoip is_server historical_migration test_mode;
     usize: overflow compression reports;
     Vec<u16>: retry_statuses;
     u64: flush_at flush_interval_ms max_batch_events max_batch_bytes max_event_bytes max_in_flight
          queue_max_events queue_max_bytes block_timeout_ms max_retries retry_initial_ms retry_max_ms
-         retry_after_max_ms request_timeout_ms connect_timeout_ms shutdown_timeout_ms compression_level;
+         retry_after_max_ms request_timeout_ms connect_timeout_ms shutdown_timeout_ms exit_flush_ms
+         compression_level;
 }
 
 const HEADER_PREFIX: &str = "header.";

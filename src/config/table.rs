@@ -161,6 +161,12 @@ pub const SETTINGS: &[Setting] = &[
         slot: |c| Slot::Integer(&mut c.shutdown_timeout_ms, 0..=HOUR),
     },
     Setting {
+        key: "exit_flush_ms",
+        default: "0",
+        doc: "How long the end of the process (`exit` or a return from `main`) waits for pending events; 0 is not at all. Not for `_exit`, `quick_exit` or a fatal signal.",
+        slot: |c| Slot::Integer(&mut c.exit_flush_ms, 0..=60_000),
+    },
+    Setting {
         key: "compression",
         default: "zstd",
         doc: "Codec of request bodies. After a 415 to another codec the client uses gzip for the rest of its life.",
@@ -213,6 +219,12 @@ pub const SETTINGS: &[Setting] = &[
         default: "",
         doc: "PEM file of the certificates to trust, instead of the system's; empty is the system's, and the bundled Mozilla set where there is none.",
         slot: |c| Slot::Text(&mut c.ca_file, |text| Ok(text.to_owned())),
+    },
+    Setting {
+        key: "test_mode",
+        default: "false",
+        doc: "Sends nothing and starts no thread: an event is encoded as ever, counts as delivered at once, and `phc_test_next` hands out its wire bytes.",
+        slot: |c| Slot::Bool(&mut c.test_mode),
     },
     Setting {
         key: "reports",

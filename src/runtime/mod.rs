@@ -5,6 +5,7 @@
 //! current-thread runtime; name resolution may add two short-lived threads,
 //! `phc-io` too. A forked child finds no thread here and starts its own.
 
+pub mod exit;
 pub mod fork;
 pub mod signals;
 

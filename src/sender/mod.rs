@@ -19,6 +19,7 @@ use crate::books::{BatchId, Dispatch};
 use crate::config::{Codec, Config};
 use crate::event::identity::Randomness;
 use crate::event::timestamp::Timestamp;
+use crate::outcome::Level;
 use crate::protocol::judge::{Attempt, Judgement, Loss, Outcome, Policy, judge};
 use crate::shared::Shared;
 use crate::status::Status;
@@ -106,7 +107,7 @@ impl Sender {
                 Err(error) => {
                     let message = "a fault inside libphc ended the attempt".to_owned();
                     let outcome = Outcome::Transport { message, maybe_sent: true };
-                    self.finish(error.id(), &Made { outcome, codec: Codec::None, sent_bytes: 0 });
+                    self.finish(error.id(), &Made { outcome, codec: Codec::None, sent_bytes: 0, note: None });
                 }
             },
             () = shared.wake.notified() => {}
@@ -138,6 +139,11 @@ impl Sender {
         let can_change_codec = !matches!(made.codec, Codec::None | Codec::Gzip);
         if can_change_codec && matches!(&made.outcome, Outcome::Answer(answer) if answer.status == 415) {
             self.transport.fall_back_to_gzip();
+            let line = "the server does not know the configured codec (HTTP 415); gzip is used from now on";
+            self.shared.books().notes.add(Level::Warning, line.to_owned());
+        }
+        if let Some(line) = &made.note {
+            self.shared.books().notes.add(Level::Info, line.clone());
         }
         let random = self.random();
         let judgement = {
@@ -160,7 +166,8 @@ impl Sender {
             let now = Timestamp::now();
             ([(); 2].map(|()| randomness.uuid_v7(now.unix_ms()).unwrap_or_default()), now)
         });
-        let (waited_for, news) = (books.is_waited_for(), !books.mailbox.is_empty());
+        let (waited_for, news) = (books.is_waited_for(), books.has_news());
+        self.shared.show_reports(&books);
         drop(books);
         self.schedule.finished(self.shared.now(), &outlook, random, &going_on);
         if waited_for {
@@ -191,6 +198,7 @@ impl Drop for LastWill {
         books.shut.get_or_insert(Status::INTERNAL);
         books.silent = true;
         books.lose_everything(Loss::Internal);
+        self.0.show_reports(&books);
         drop(books);
         self.0.settled.notify_all();
         self.0.news.notify_all();

@@ -32,6 +32,8 @@ pub struct Made {
     pub codec: Codec,
     /// The bytes of its body, as sent.
     pub sent_bytes: u64,
+    /// A line for the host's log.
+    pub note: Option<String>,
 }
 
 /// How one client reaches its host. It lives on the I/O thread.
@@ -43,6 +45,7 @@ pub struct Transport {
     /// Whether the server has refused the configured codec.
     use_gzip: AtomicBool,
     client: Mutex<Option<Client>>,
+    note: Mutex<Option<String>>,
 }
 
 impl Transport {
@@ -73,6 +76,7 @@ impl Transport {
             compressor: Mutex::new(Compressor::new(config.compression_level)),
             use_gzip: AtomicBool::new(false),
             client: Mutex::new(None),
+            note: Mutex::new(None),
         })
     }
 
@@ -104,7 +108,8 @@ impl Transport {
                 Outcome::Transport { message, maybe_sent: true }
             }
         };
-        Made { outcome, codec, sent_bytes }
+        let note = lock(&self.note).take();
+        Made { outcome, codec, sent_bytes, note }
     }
 
     async fn send(&self, dispatch: &Dispatch, body: Bytes, codec: Codec) -> Result<Outcome, Failure> {
@@ -136,7 +141,13 @@ impl Transport {
 
     fn build(&self) -> Result<Client, String> {
         let secure = self.url.scheme() == "https" || self.config.proxy.starts_with("https:");
-        let tls = if secure { tls::config(&self.config.ca_file)? } else { tls::unused() };
+        let tls = if secure {
+            let (tls, source) = tls::config(&self.config.ca_file)?;
+            *lock(&self.note) = Some(format!("certificates are checked against {source}"));
+            tls
+        } else {
+            tls::unused()
+        };
         let mut builder = Client::builder()
             .use_preconfigured_tls(tls)
             .no_proxy()

@@ -23,8 +23,14 @@ const PLATFORM_FILES: [&str; 7] = [
 ];
 
 /// A TLS configuration, for a connection that needs one.
-pub fn config(ca_file: &str) -> Result<ClientConfig, String> {
-    Ok(with_roots(if ca_file.is_empty() { platform_roots() } else { roots_of(ca_file)? }))
+/// Answers too where its roots come from.
+pub fn config(ca_file: &str) -> Result<(ClientConfig, String), String> {
+    let (roots, source) = if ca_file.is_empty() {
+        platform_roots()
+    } else {
+        (roots_of(ca_file)?, format!("ca_file {ca_file:?}"))
+    };
+    Ok((with_roots(roots), source))
 }
 
 /// A configuration that trusts nobody, for plain http.
@@ -52,10 +58,13 @@ pub fn roots_of(ca_file: &str) -> Result<RootCertStore, String> {
     Ok(roots)
 }
 
-fn platform_roots() -> RootCertStore {
-    let found =
-        PLATFORM_FILES.iter().filter_map(|file| read(Path::new(file)).ok()).find(|roots| !roots.is_empty());
-    found.unwrap_or_else(|| RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
+fn platform_roots() -> (RootCertStore, String) {
+    let mut files =
+        PLATFORM_FILES.iter().filter_map(|file| Some((read(Path::new(file)).ok()?, (*file).to_owned())));
+    files.find(|(roots, _)| !roots.is_empty()).unwrap_or_else(|| {
+        let bundled = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        (bundled, "the bundled roots of Mozilla".to_owned())
+    })
 }
 
 fn read(file: &Path) -> Result<RootCertStore, String> {

@@ -21,7 +21,7 @@ int main(int argc, char **argv) {
     phc_config_free(config);
     phc_status captured = phc_capture(client, "user", "event", NULL);
     phc_status flushed = phc_flush(client, 20000, NULL, 0);
-    phc_report *report = phc_report_next(client);
+    phc_report *report = phc_poll(client, 0);
     printf("  capture %s, flush %s %s\n", phc_status_name(captured), phc_status_name(flushed),
            phc_report_error(report));
     phc_report_free(report);

@@ -185,7 +185,7 @@ phc_stats stats_of(phc_client *client) {
 char *reports_of(phc_client *client) {
     char *all = calloc(1, 1);
     phc_report *report;
-    while ((report = phc_report_next(client)) != NULL) {
+    while ((report = phc_poll(client, 0)) != NULL) {
         const char *json = phc_report_json(report);
         all = realloc(all, strlen(all) + strlen(json) + 2);
         strcat(strcat(all, json), "\n");

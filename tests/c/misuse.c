@@ -59,8 +59,8 @@ static void null_everywhere(void) {
     CHECK_EQ(phc_event_set_uuid(event, NULL), PHC_INVALID_ARGUMENT);
     CHECK_EQ(phc_event_set_timestamp(event, NULL), PHC_INVALID_ARGUMENT);
     CHECK_EQ(phc_event_set_timestamp_ms(NULL, 0), PHC_INVALID_ARGUMENT);
-    CHECK(phc_report_next(NULL) == NULL);
-    CHECK(phc_report_next(client) == NULL);
+    CHECK(phc_poll(NULL, 0) == NULL);
+    CHECK(phc_poll(client, 0) == NULL);
     CHECK(phc_report_request_id(NULL)[0] == '\0');
     CHECK(phc_report_error(NULL)[0] == '\0');
     CHECK(strcmp(phc_report_json(NULL), "{}") == 0);

@@ -17,7 +17,7 @@ int main(int argc, char **argv) {
     }
     phc_capture(client, "user", "event", NULL);
     phc_status status = phc_flush(client, 20000, NULL, 0);
-    phc_report *report = phc_report_next(client);
+    phc_report *report = phc_poll(client, 0);
     printf("%s %s\n", phc_status_name(status), phc_report_error(report));
     phc_report_free(report);
     phc_client_free(client);

@@ -78,7 +78,7 @@ fn headers(check: bool) -> Outcome<()> {
 
 fn generated(config: cbindgen::Config) -> Outcome<String> {
     let mut builder = cbindgen::Builder::new().with_config(config);
-    for file in ["status", "config", "client", "capture", "event", "report", "stats"] {
+    for file in ["status", "config", "client", "capture", "event", "outgoing", "report", "stats"] {
         builder = builder.with_src(root().join(format!("src/capi/{file}.rs")));
     }
     let bindings = builder.generate()?;

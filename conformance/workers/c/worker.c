@@ -301,7 +301,7 @@ static void reports(slice with, const char *way) {
     (void)with, (void)way;
     printf("{\"status\":\"ok\",\"result\":[");
     phc_report *report;
-    for (int first = 1; (report = phc_report_next(client)) != NULL; first = 0) {
+    for (int first = 1; (report = phc_poll(client, 0)) != NULL; first = 0) {
         printf("%s%s", first ? "" : ",", phc_report_json(report));
         phc_report_free(report);
     }
