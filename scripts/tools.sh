@@ -20,6 +20,8 @@ pkg-config pkg-config
 curl curl
 openssl openssl
 valgrind valgrind
+tinyproxy tinyproxy-bin
+unshare util-linux
 LIST
 [ ${#missing[@]} -eq 0 ] && exit 0
 
