@@ -4,11 +4,12 @@
 use std::collections::VecDeque;
 
 use super::report::Report;
+use crate::fault;
 use crate::protocol::judge::Loss;
 
 /// Reports that are kept at most.
 const MAX_REPORTS: usize = 10_000;
-/// Events that are kept in them at most; one larger report is kept whole.
+/// Events that are named in them at most; one larger report is kept whole.
 const MAX_EVENTS: usize = 200_000;
 /// Evictions come one by one; so many of them share a report.
 const EVICTIONS_A_REPORT: usize = 1000;
@@ -16,6 +17,8 @@ const EVICTIONS_A_REPORT: usize = 1000;
 /// The waiting reports.
 #[derive(Debug, Default)]
 pub struct Mailbox {
+    /// An error callback has the reports; pollers get none.
+    pub claimed: bool,
     reports: VecDeque<Report>,
     events: usize,
     missed_reports: u64,
@@ -25,11 +28,12 @@ pub struct Mailbox {
 impl Mailbox {
     /// Adds a report, and lets the oldest go when there are too many.
     pub fn put(&mut self, mut report: Report) {
+        fault::point("outcome");
         let is_eviction = |report: &Report| {
             let evicted = super::Ending::Lost(Loss::Evicted);
             report.events.first().is_some_and(|event| event.ending == evicted)
         };
-        self.events += report.events.len();
+        self.events += named(&report);
         match self.reports.back_mut() {
             Some(last)
                 if last.events.len() < EVICTIONS_A_REPORT && is_eviction(last) && is_eviction(&report) =>
@@ -40,7 +44,7 @@ impl Mailbox {
         }
         while self.reports.len() > MAX_REPORTS || (self.events > MAX_EVENTS && self.reports.len() > 1) {
             let Some(oldest) = self.reports.pop_front() else { break };
-            self.events -= oldest.events.len();
+            self.events -= named(&oldest);
             self.missed_reports += 1 + oldest.missed_reports;
             self.missed_events += oldest.events.len() as u64 + oldest.missed_events;
         }
@@ -49,10 +53,26 @@ impl Mailbox {
     /// The oldest report.
     pub fn take(&mut self) -> Option<Report> {
         let mut report = self.reports.pop_front()?;
-        self.events -= report.events.len();
+        self.events -= named(&report);
         report.missed_reports += std::mem::take(&mut self.missed_reports);
         report.missed_events += std::mem::take(&mut self.missed_events);
         Some(report)
+    }
+
+    /// Counts a report that was taken and could not be told.
+    pub fn miss(&mut self, events: usize) {
+        self.missed_reports += 1;
+        self.missed_events += events as u64;
+    }
+
+    /// The oldest report, for a poller.
+    pub fn take_unclaimed(&mut self) -> Option<Report> {
+        if self.claimed { None } else { self.take() }
+    }
+
+    /// Whether a poller would get one.
+    pub fn has_unclaimed(&self) -> bool {
+        !self.claimed && !self.is_empty()
     }
 
     /// How many wait.
@@ -64,6 +84,11 @@ impl Mailbox {
     pub fn is_empty(&self) -> bool {
         self.reports.is_empty()
     }
+}
+
+/// Events that a report names.
+fn named(report: &Report) -> usize {
+    report.events.len() + report.pending_events.len()
 }
 
 #[cfg(test)]
