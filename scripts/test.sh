@@ -34,6 +34,9 @@ step "build what ships" make --no-print-directory build sink
 step "the binary interface" tests/abi.sh target/ship "$SINK"
 step "without brotli" tests/size.sh
 step "black-box tests, shared library" tests/run-c.sh shared "$SINK"
+step "a random life" env PHC_SOAK_SECONDS=20 tests/run-c.sh shared "$SINK" soak
+step "panics" tests/panics.sh "$SINK"
+step "loaded, unloaded, loaded again" tests/reload.sh "$SINK"
 step "black-box tests, archive" tests/run-c.sh static "$SINK" delivery misuse
 step "black-box tests, under valgrind" env PHC_WRAP="$VALGRIND" tests/run-c.sh shared "$SINK" misuse codecs
 step "conformance" scripts/conformance.sh run all
