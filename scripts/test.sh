@@ -30,6 +30,7 @@ step "unit and property tests" "$CARGO" test --locked --workspace -q
 step "generated files" sh -c "for what in headers settings licences; do $CARGO run --locked -q -p xtask -- \$what --check || exit 1; done"
 step "every rule of the contract has a case" "$CARGO" run --locked -q -p phc-conformance -- index --check
 step "deliberate faults still apply" scripts/patches.sh
+step "every promise has its test" tests/guarantees.sh
 step "build what ships" make --no-print-directory build sink
 step "the binary interface" tests/abi.sh target/ship "$SINK"
 step "without brotli" tests/size.sh
