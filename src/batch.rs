@@ -4,6 +4,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::event::timestamp::Timestamp;
+use crate::fault;
 use crate::protocol::envelope::{FRONT, back, front};
 use crate::queue::{Segment, Span};
 
@@ -51,6 +52,7 @@ impl Batch {
         created_at: Timestamp,
         historical_migration: bool,
     ) -> Self {
+        fault::point("batch");
         let Segment { mut body, mut uuids, mut spans, evicted, .. } = segment;
         let cargo = if evicted == 0 {
             if let Some(room) = body.get_mut(..FRONT) {

@@ -15,6 +15,7 @@ use crate::batch::{Batch, Cargo};
 use crate::config::{Config, Overflow};
 use crate::event::Encoded;
 use crate::event::timestamp::Timestamp;
+use crate::fault;
 use crate::outcome::{Ending, EventReport, Ledger, Mailbox, Notes, Report, Tray};
 use crate::protocol::envelope;
 use crate::protocol::judge::{Fate, Judgement, Loss, Next};
@@ -69,14 +70,16 @@ pub struct FlushResult {
     pub pending: u64,
 }
 
-/// Flushes that are watched at most.
-const MAX_TICKETS: usize = 1000;
+/// Flushes that are waited for in slices, at most: their host may forget them.
+const MAX_SLICED: usize = 100;
 
 #[derive(Debug)]
 struct Ticket {
     id: u64,
     /// It counts events up to this place.
     through: u64,
+    /// Nobody need be waiting for it just now.
+    sliced: bool,
     result: FlushResult,
 }
 
@@ -171,10 +174,11 @@ impl Books {
             self.make_room(cost)?;
         }
         let was_empty = self.queue.is_empty();
+        // First what could fail, so that what is counted is there.
+        self.queue.push(wire, encoded.uuid, caller_uuid, self.ledger.captured + 1, now);
         self.count_captured(encoded);
         self.ledger.pending_events += 1;
         self.ledger.pending_bytes += cost;
-        self.queue.push(wire, encoded.uuid, caller_uuid, self.ledger.captured, now);
 
         let full = self.alarm.on_full && self.queue.is_full();
         let wake = full || (self.alarm.on_first && was_empty);
@@ -267,6 +271,7 @@ impl Books {
         fresh: impl FnOnce() -> ([Uuid; 2], Timestamp),
     ) -> Vec<BatchId> {
         let Some(mut batch) = self.batches.remove(&id) else { return Vec::new() };
+        fault::point("books");
         batch.in_flight = false;
         batch.answer_unknown |= judgement.answer_unknown;
         if judgement.next == Next::ChangeCodec {
@@ -345,6 +350,29 @@ impl Books {
             self.lose(Report::default(), uuids, spans, loss, false);
         }
         self.queue.shrink();
+        self.lose_strays(loss);
+    }
+
+    /// Events that a fault inside libphc has taken out of every list, in the
+    /// middle of their settling: their number is all that is known of them.
+    fn lose_strays(&mut self, loss: Loss) {
+        let strays = self.ledger.pending_events;
+        if strays == 0 {
+            return;
+        }
+        (0..strays).for_each(|_| self.ledger.lose(loss, true));
+        self.ledger.pending_events = 0;
+        self.ledger.pending_bytes = 0;
+        for ticket in &mut self.tickets {
+            let strays = std::mem::take(&mut ticket.result.pending);
+            ticket.result.settled += strays;
+            ticket.result.lost += strays;
+        }
+        self.mailbox.put(Report {
+            error: "a fault inside libphc; the uuids of some lost events are not known".to_owned(),
+            missed_events: strays,
+            ..Report::default()
+        });
     }
 
     fn lose(
@@ -396,17 +424,19 @@ impl Books {
     }
 
     /// Begins to watch everything that is pending now, and wants it sent. When
-    /// too many flushes were begun and never ended, the oldest is forgotten.
-    pub fn begin_flush(&mut self) -> u64 {
-        if self.tickets.len() >= MAX_TICKETS {
-            self.tickets.remove(0);
+    /// too many sliced flushes were begun and never ended, the oldest of them is
+    /// forgotten.
+    pub fn begin_flush(&mut self, sliced: bool) -> u64 {
+        if sliced && self.tickets.iter().filter(|ticket| ticket.sliced).count() >= MAX_SLICED {
+            let oldest = self.tickets.iter().position(|ticket| ticket.sliced);
+            oldest.map(|position| self.tickets.remove(position));
         }
         let id = self.next_ticket;
         self.next_ticket += 1;
         let through = self.ledger.captured;
         self.queue.flush_through(through);
         let result = FlushResult { pending: self.ledger.pending_events, ..FlushResult::default() };
-        self.tickets.push(Ticket { id, through, result });
+        self.tickets.push(Ticket { id, through, sliced, result });
         id
     }
 

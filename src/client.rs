@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -12,14 +12,13 @@ use uuid::Uuid;
 use crate::books::{FlushResult, Refused};
 use crate::config::Config;
 use crate::event::{Additions, Draft, Encoded, Scratch, encode, encode::too_large};
+use crate::fault;
 use crate::hook::{self, Decision, Hook, SetHook};
-use crate::listener::{Listener, ListenerSlot, ListenerThread, Logger};
+use crate::life::Life;
+use crate::listener::{Listener, ListenerSlot, Logger};
 use crate::outcome::{Beacon, Ledger, Level, Report};
 use crate::protocol::judge::Loss;
-use crate::runtime::Lease;
-use crate::runtime::exit::flush_at_exit;
 use crate::runtime::fork::{self, PerGeneration};
-use crate::sender::Sender;
 use crate::shared::Shared;
 use crate::status::{Error, Status};
 use crate::transport::Transport;
@@ -44,19 +43,6 @@ struct Kept {
     additions: Additions,
     opted_out: bool,
     before_send: Option<SetHook>,
-}
-
-/// A client's state in one process.
-struct Life {
-    shared: Arc<Shared>,
-    started: AtomicBool,
-    threads: Mutex<Threads>,
-}
-
-#[derive(Default)]
-struct Threads {
-    lease: Option<Lease>,
-    listener: Option<ListenerThread>,
 }
 
 impl Client {
@@ -115,7 +101,9 @@ impl Client {
             return Err(Status::DISABLED.into());
         }
         let mut scratch = Scratch::take(fork::generation());
+        let unwound = CountUnwound(self);
         let result = self.take(&mut scratch, draft);
+        std::mem::forget(unwound);
         scratch.keep();
         if let Err(error) = &result {
             self.count_refusal(error.status);
@@ -197,6 +185,7 @@ impl Client {
     }
 
     fn push(&self, wire: &[u8], encoded: &Encoded, caller_uuid: bool) -> Result<(), Error> {
+        fault::point("client");
         let life = self.life();
         if self.config.test_mode {
             return Ok(life.shared.books().push_for_test(wire, encoded)?);
@@ -286,7 +275,7 @@ impl Client {
         if self.is_closed() {
             return Err(Status::CLOSED.into());
         }
-        Ok(self.life().shared.begin_flush())
+        Ok(self.life().shared.begin_flush(true))
     }
 
     /// Waits for a flush that was begun. When everything is settled the flush
@@ -354,6 +343,12 @@ impl Client {
     /// before is called no more; at once from inside it.
     pub fn set_listener(&self, listener: Option<Listener>) -> Result<(), Error> {
         self.listener.replace(listener);
+        let shared = &self.life().shared;
+        let mut books = shared.books();
+        // Read from the slot, for another call may have replaced it meanwhile.
+        books.mailbox.claimed = self.listener.is_heard();
+        shared.show_reports(&books);
+        drop(books);
         self.renew_callbacks()
     }
 
@@ -372,15 +367,8 @@ impl Client {
 
     fn renew_callbacks(&self) -> Result<(), Error> {
         let Some(life) = self.life.get() else { return Ok(()) };
-        let mut threads = life.threads();
-        if threads.lease.is_some() {
-            life.start_listener(&mut threads, &self.listener)?;
-        }
-        // Without the lock: the call that is waited for may want to set a
-        // listener itself.
-        let call = threads.listener.as_ref().map(ListenerThread::call);
-        drop(threads);
-        if let Some(call) = call {
+        // Waited for without a lock: the call may want to set a listener itself.
+        if let Some(call) = life.renew_callbacks(&self.listener)? {
             call.wait();
         }
         life.shared.news.notify_all();
@@ -397,7 +385,7 @@ impl Client {
         let shared = &self.life().shared;
         let mut books = shared.books();
         loop {
-            if let Some(report) = books.mailbox.take() {
+            if let Some(report) = books.mailbox.take_unclaimed() {
                 shared.show_reports(&books);
                 return Some(report);
             }
@@ -443,11 +431,16 @@ impl Client {
 
     #[inline]
     fn life(&self) -> &Life {
-        self.life.get_or_make(|| Life {
-            shared: Arc::new(Shared::new(&self.config)),
-            started: AtomicBool::new(false),
-            threads: Mutex::default(),
-        })
+        self.life.get_or_make(|| Life::new(&self.config, self.listener.is_heard()))
+    }
+}
+
+/// Counts a capture that a panic has cut off.
+struct CountUnwound<'a>(&'a Client);
+
+impl Drop for CountUnwound<'_> {
+    fn drop(&mut self) {
+        self.0.count_refusal(Status::INTERNAL);
     }
 }
 
@@ -457,94 +450,8 @@ impl Drop for Client {
         // In a forked child that captured nothing there is no life, and what
         // was inherited is left alone.
         let _ = self.close(Some(limit));
-        let Some(life) = self.life.get() else { return };
-        let Threads { lease, listener } = std::mem::take(&mut *life.threads());
-        if let Some(listener) = listener {
-            // What the close has lost is still told, to a callback that is not
-            // too slow.
-            listener.stop(&life.shared, limit.max(Duration::from_secs(1)));
+        if let Some(life) = self.life.get() {
+            life.end_threads(limit);
         }
-        drop(lease);
-    }
-}
-
-/// How long a close waits for the sender to have cancelled what is in flight. It
-/// takes microseconds, unless the machine is busy.
-const SILENCE: Duration = Duration::from_millis(40);
-
-impl Life {
-    fn take_report(&self) -> Option<Report> {
-        let mut books = self.shared.books();
-        let report = books.mailbox.take()?;
-        self.shared.show_reports(&books);
-        Some(report)
-    }
-
-    /// After a close nothing is sent any more.
-    fn await_silence(&self) {
-        if self.threads().lease.is_none() {
-            return;
-        }
-        let deadline = Instant::now() + SILENCE;
-        let mut books = self.shared.books();
-        while !books.silent {
-            let passed;
-            (books, passed) = Shared::wait(&self.shared.settled, books, Some(deadline));
-            if passed {
-                return;
-            }
-        }
-    }
-
-    fn threads(&self) -> MutexGuard<'_, Threads> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Starts the sender, at the first capture.
-    #[inline]
-    fn start(&self, config: &Config, listener: &Arc<ListenerSlot>) -> Result<(), Error> {
-        if self.started.load(Ordering::Acquire) { Ok(()) } else { self.start_threads(config, listener) }
-    }
-
-    #[cold]
-    fn start_threads(&self, config: &Config, listener: &Arc<ListenerSlot>) -> Result<(), Error> {
-        let mut threads = self.threads();
-        if threads.lease.is_none() {
-            let transport = Arc::new(Transport::new(config)?);
-            let lease = Lease::take()?;
-            lease.spawn(Sender::new(Arc::clone(&self.shared), transport, config).run());
-            threads.lease = Some(lease);
-            if config.exit_flush_ms > 0 {
-                flush_at_exit(&self.shared, Duration::from_millis(config.exit_flush_ms));
-            }
-        }
-        if listener.wants_anything() {
-            self.start_listener(&mut threads, listener)?;
-        }
-        self.started.store(true, Ordering::Release);
-        Ok(())
-    }
-
-    fn start_listener(&self, threads: &mut Threads, slot: &Arc<ListenerSlot>) -> Result<(), Error> {
-        if threads.listener.is_none() && slot.wants_anything() {
-            let thread =
-                ListenerThread::start(Arc::clone(&self.shared), Arc::clone(slot)).map_err(|error| {
-                    Error::new(
-                        Status::OUT_OF_RESOURCES,
-                        format!("the callback thread did not start: {error}"),
-                    )
-                })?;
-            threads.listener = Some(thread);
-        }
-        Ok(())
-    }
-
-    /// Wants everything out that is pending now, and waits for its end.
-    fn settle(&self, timeout: Timeout) -> FlushResult {
-        let deadline = timeout.map(|timeout| Instant::now() + timeout);
-        let ticket = self.shared.begin_flush();
-        let result = self.shared.await_flush(ticket, deadline);
-        self.shared.books().end_flush(ticket);
-        result.unwrap_or_default()
     }
 }

@@ -17,7 +17,8 @@
 //! - [`listener`], [`hook`]: the host's callbacks, on their thread and on the
 //!   caller's.
 //! - [`runtime`]: the one I/O thread; fork, signals and exit.
-//! - [`client`]: ties them together; what `capi` wraps.
+//! - [`client`], [`life`]: tie them together: what `capi` wraps, and what it is
+//!   in one process.
 #![deny(unsafe_code)]
 
 pub mod batch;
@@ -26,7 +27,9 @@ pub mod capi;
 pub mod client;
 pub mod config;
 pub mod event;
+pub mod fault;
 pub mod hook;
+pub mod life;
 pub mod listener;
 pub mod outcome;
 pub mod protocol;

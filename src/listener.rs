@@ -2,12 +2,14 @@
 //! one delays no delivery and one client's none of another's.
 
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 
+use crate::fault;
 use crate::outcome::{Level, Report};
 use crate::runtime;
 use crate::shared::Shared;
@@ -55,7 +57,7 @@ pub struct ListenerSlot {
 
 impl ListenerSlot {
     /// Whether there is a listener.
-    fn is_heard(&self) -> bool {
+    pub fn is_heard(&self) -> bool {
         self.listener.load().is_some()
     }
 
@@ -67,6 +69,23 @@ impl ListenerSlot {
     /// Whether there is one of them.
     pub fn wants_anything(&self) -> bool {
         self.is_heard() || self.is_logged()
+    }
+
+    fn tell(&self, news: News) {
+        fault::point("listener");
+        // Read only now: they may have been replaced just before.
+        match news {
+            News::Report(report) => {
+                if let Some(listener) = self.listener.load_full() {
+                    listener(report);
+                }
+            }
+            News::Line(level, line) => {
+                if let Some(logger) = self.logger.load_full() {
+                    logger(level, &line);
+                }
+            }
+        }
     }
 
     /// Puts another logger, or none, in the place of the present one.
@@ -103,19 +122,14 @@ impl ListenerThread {
             runtime::spawn(NAME, move || {
                 let mut pace = Pace::default();
                 while let Some(news) = control.next(&shared, &slot, &mut pace) {
-                    let _calling = control.calling.lock().unwrap_or_else(PoisonError::into_inner);
-                    // Read once more: they may have been replaced just now.
-                    match news {
-                        News::Report(report) => {
-                            if let Some(listener) = slot.listener.load_full() {
-                                listener(report);
-                            }
-                        }
-                        News::Line(level, line) => {
-                            if let Some(logger) = slot.logger.load_full() {
-                                logger(level, &line);
-                            }
-                        }
+                    let events = news.events();
+                    let told = {
+                        let _calling = control.calling.lock().unwrap_or_else(PoisonError::into_inner);
+                        catch_unwind(AssertUnwindSafe(|| slot.tell(news)))
+                    };
+                    // A fault of ours costs one report, and that is counted.
+                    if told.is_err() {
+                        shared.books().mailbox.miss(events);
                     }
                 }
             })?
@@ -161,6 +175,16 @@ impl Call {
 enum News {
     Report(Report),
     Line(Level, String),
+}
+
+impl News {
+    /// The events it tells of.
+    fn events(&self) -> usize {
+        match self {
+            News::Report(report) => report.events.len(),
+            News::Line(..) => 0,
+        }
+    }
 }
 
 /// When the next line about losses may come.

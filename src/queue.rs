@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::fault;
 use crate::protocol::envelope::FRONT;
 
 /// Where one event is in its body, and its place in the order of captures.
@@ -127,6 +128,7 @@ impl Queue {
         seq: u64,
         now: impl FnOnce() -> Duration,
     ) {
+        fault::point("queue");
         if !self.open.spans.is_empty()
             && (self.open.spans.len() >= self.cutting.max_batch_events
                 || self.open.body.len() + 1 + wire.len() > self.cutting.max_body

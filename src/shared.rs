@@ -45,9 +45,10 @@ impl Shared {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wants everything out that is pending now; the answer names the flush.
-    pub fn begin_flush(&self) -> u64 {
-        let ticket = self.books().begin_flush();
+    /// Wants everything out that is pending now; the answer names the flush. One
+    /// that is waited for in slices may be forgotten by its host.
+    pub fn begin_flush(&self, sliced: bool) -> u64 {
+        let ticket = self.books().begin_flush(sliced);
         self.wake.notify_one();
         ticket
     }
@@ -69,11 +70,11 @@ impl Shared {
         }
     }
 
-    /// Tells who waits for reports that there are some, or none any more.
+    /// Tells who waits for reports that there are some for him, or none any more.
     /// Under the lock of the books, so that nobody is told of the past.
     pub fn show_reports(&self, books: &Books) {
         if let Some(beacon) = self.beacon.get() {
-            beacon.show(!books.mailbox.is_empty());
+            beacon.show(books.mailbox.has_unclaimed());
         }
     }
 

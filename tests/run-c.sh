@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # run-c.sh LINK SINK [PROGRAM…]: builds and runs the black-box tests in C.
 #   LINK       shared (target/ship/libphc.so) or static (target/ship/libphc.a)
+#   PHC_SHIP   the folder of the library, target/ship by default
+#   PHC_TIMEOUT  seconds that a program may take, 300 by default
 #   PHC_WRAP   a command to run each program under, such as valgrind
 set -euo pipefail
 cd "$(dirname "$0")/.."
 link=$1 SINK=$2
 shift 2
 . scripts/common.sh
-ship=$PWD/target/ship
+ship=${PHC_SHIP:-$PWD/target/ship}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 case $link in
@@ -15,7 +17,8 @@ shared) library=("$ship/libphc.so" "-Wl,-rpath,$ship") ;;
 static) library=("$ship/libphc.a" -lgcc_s -lutil -lrt -lpthread -lm -ldl) ;;
 esac
 programs=("$@")
-[ ${#programs[@]} -gt 0 ] || programs=(delivery codecs batching misuse threads fork chaos network deadlines memory)
+[ ${#programs[@]} -gt 0 ] || programs=(delivery codecs batching misuse reports hooks flushing threads fork exit chaos network deadlines
+    memory others)
 
 start_sink "$work" --quiet
 export PHC_SINK=127.0.0.1:$SINK_PORT
@@ -24,7 +27,7 @@ for program in "${programs[@]}"; do
     cc -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -Iinclude "tests/c/$program.c" tests/c/harness.c tests/c/hostile.c \
         "${library[@]}" -lpthread -o "$work/$program"
     # shellcheck disable=SC2086 # several words
-    timeout 300 ${PHC_WRAP-} "$work/$program" >"$work/out" 2>&1 || echo "FAILED $program ended with $?" >>"$work/out"
+    timeout "${PHC_TIMEOUT:-300}" ${PHC_WRAP-} "$work/$program" >"$work/out" 2>&1 || echo "FAILED $program ended with $?" >>"$work/out"
     cat "$work/out"
     passed=$((passed + $(grep -c '^ok ' "$work/out" || true)))
     failed=$((failed + $(grep -c '^FAILED ' "$work/out" || true)))

@@ -174,7 +174,7 @@ pub unsafe extern "C" fn phc_flush(
 /// Begins a flush that is waited for in slices, for hosts whose own waits must
 /// stay interruptible. ticket gets its number. Does not wait. To be ended by
 /// phc_flush_wait (when it answers anything but PHC_TIMEOUT) or phc_flush_end;
-/// of more than 1000 the oldest is forgotten.
+/// of more than 100 the oldest is forgotten.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_flush_begin(client: *mut phc_client, ticket: *mut u64) -> phc_status {
     guard(|| {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::text::set_last_error;
 use crate::client::Client;
+use crate::fault;
 use crate::listener::in_callback;
 use crate::status::{Error, Status};
 
@@ -59,7 +60,11 @@ impl<T> Failure for *const T {
 /// failure value and never reaches C.
 #[inline]
 pub fn guard<T: Failure>(body: impl FnOnce() -> T) -> T {
-    let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| {
+    let guarded = || {
+        fault::point("capi");
+        body()
+    };
+    let result = catch_unwind(AssertUnwindSafe(guarded)).unwrap_or_else(|payload| {
         // Its drop could panic in turn; a leak is the lesser evil.
         std::mem::forget(payload);
         set_last_error("a fault inside libphc; please report it");

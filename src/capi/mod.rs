@@ -14,6 +14,8 @@ pub mod capture;
 pub mod client;
 pub mod config;
 pub mod event;
+#[cfg(feature = "fault-injection")]
+pub mod fault;
 pub mod guard;
 pub mod handle;
 pub mod outgoing;

@@ -7,6 +7,7 @@ mod texts;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::fault;
 use crate::protocol::backoff::Backoff;
 use crate::protocol::headers::MAX_SDK_INFO;
 use crate::protocol::judge::Policy;
@@ -80,6 +81,7 @@ impl Config {
     /// Sets one setting. On an error nothing has changed, and the text names the
     /// key, the value and what would be accepted.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), Error> {
+        fault::point("config");
         let invalid = |text| Error::new(Status::INVALID_SETTING, text);
         if let Some(name) = key.strip_prefix(HEADER_PREFIX) {
             let refused = |reason| invalid(format!("{key} = {value:?}: {reason}"));

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use super::report::Report;
+use crate::fault;
 use crate::protocol::judge::Loss;
 
 /// Reports that are kept at most.
@@ -17,6 +18,8 @@ const EVICTIONS_A_REPORT: usize = 1000;
 /// The waiting reports.
 #[derive(Debug, Default)]
 pub struct Mailbox {
+    /// An error callback has the reports; pollers get none.
+    pub claimed: bool,
     reports: VecDeque<Report>,
     bytes: usize,
     missed_reports: u64,
@@ -26,6 +29,7 @@ pub struct Mailbox {
 impl Mailbox {
     /// Adds a report, and lets the oldest go when there are too many.
     pub fn put(&mut self, mut report: Report) {
+        fault::point("outcome");
         let is_eviction = |report: &Report| {
             let evicted = super::Ending::Lost(Loss::Evicted);
             report.events.first().is_some_and(|event| event.ending == evicted)
@@ -61,6 +65,22 @@ impl Mailbox {
         Some(report)
     }
 
+    /// Counts a report that was taken and could not be told.
+    pub fn miss(&mut self, events: usize) {
+        self.missed_reports += 1;
+        self.missed_events += events as u64;
+    }
+
+    /// The oldest report, for a poller.
+    pub fn take_unclaimed(&mut self) -> Option<Report> {
+        if self.claimed { None } else { self.take() }
+    }
+
+    /// Whether a poller would get one.
+    pub fn has_unclaimed(&self) -> bool {
+        !self.claimed && !self.is_empty()
+    }
+
     /// How many wait.
     pub fn len(&self) -> usize {
         self.reports.len()
@@ -94,7 +114,7 @@ mod tests {
         let first = mailbox.take().unwrap();
         assert_eq!((first.missed_reports, first.missed_events), (5, 10));
         assert_eq!(mailbox.take().unwrap().missed_reports, 0);
-        mailbox.put(report(MAX_BYTES, Ending::Delivered));
+        mailbox.put(report(MAX_BYTES / size_of::<EventReport>() + 1, Ending::Delivered));
         assert_eq!(mailbox.len(), 1);
     }
 

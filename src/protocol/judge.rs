@@ -9,6 +9,7 @@ use super::answer;
 use super::backoff::Backoff;
 use super::statuses::{Class, classify};
 use super::verdict::{Verdict, Word};
+use crate::fault;
 
 /// What came back from one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,6 +155,7 @@ pub struct Judgement {
 
 /// Judges one attempt.
 pub fn judge(outcome: &Outcome, attempt: &Attempt<'_>, policy: &Policy) -> Judgement {
+    fault::point("protocol");
     let mut judgement = Judgement {
         fates: Vec::new(),
         next: Next::Done,

@@ -48,7 +48,7 @@ extern "C" fn at_exit() {
         let begun: Vec<_> = waited_for
             .iter()
             .filter_map(|wait| Some((wait.shared.upgrade()?, wait.limit)))
-            .map(|(shared, limit)| (shared.begin_flush(), shared, limit))
+            .map(|(shared, limit)| (shared.begin_flush(false), shared, limit))
             .collect();
         for (ticket, shared, limit) in begun {
             shared.await_flush(ticket, started.checked_add(limit));

@@ -17,6 +17,7 @@ use fork::PerGeneration;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::Notify;
 
+use crate::fault;
 use crate::status::{Error, Status};
 
 /// The thread's name, as `ps -T` shows it.
@@ -88,6 +89,7 @@ impl Drop for Lease {
 }
 
 fn start() -> Result<Running, Error> {
+    fault::point("runtime");
     let no_thread = |error: std::io::Error| {
         Error::new(Status::OUT_OF_RESOURCES, format!("the I/O thread did not start: {error}"))
     };

@@ -19,6 +19,7 @@ use crate::books::{BatchId, Dispatch};
 use crate::config::{Codec, Config};
 use crate::event::identity::Randomness;
 use crate::event::timestamp::Timestamp;
+use crate::fault;
 use crate::outcome::Level;
 use crate::protocol::judge::{Attempt, Judgement, Loss, Outcome, Policy, judge};
 use crate::shared::Shared;
@@ -75,6 +76,7 @@ impl Sender {
     /// The next step; none when all is over. The alarm is set under the same
     /// lock under which the queue was looked at, so no capture is missed.
     fn decide(&mut self) -> Option<Step> {
+        fault::point("sender");
         let now = self.shared.now();
         let mut books = self.shared.books();
         if books.shut.is_some() && books.ledger.pending_events == 0 {

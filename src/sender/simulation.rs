@@ -232,7 +232,7 @@ fn history(seed: u64) -> World {
         match world.random.below(4) {
             0 | 1 => (0..world.random.below(30)).for_each(|_| world.capture()),
             2 => {
-                world.books.begin_flush();
+                world.books.begin_flush(true);
             }
             _ => {}
         }
@@ -268,7 +268,7 @@ fn every_event_ends_exactly_once_whatever_the_server_does() {
         let mut world = history(seed);
         // The server recovers: everything pending is settled in the end.
         world.trouble = false;
-        let flush = world.books.begin_flush();
+        let flush = world.books.begin_flush(false);
         let mut steps = 0;
         while world.books.ledger.pending_events > 0 {
             let until = world.run_sender();

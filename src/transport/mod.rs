@@ -16,6 +16,7 @@ use reqwest::{Client, Response, Url};
 use crate::books::Dispatch;
 use crate::config::{Codec, Config, host};
 use crate::event::timestamp::Timestamp;
+use crate::fault;
 use crate::protocol::judge::{Answer, Outcome};
 use crate::protocol::{answer, headers, retry_after};
 use crate::status::{Error, Status};
@@ -94,6 +95,7 @@ impl Transport {
 
     /// Makes one attempt.
     pub async fn attempt(&self, dispatch: &Dispatch) -> Made {
+        fault::point("transport");
         let codec = self.codec();
         let plain = &dispatch.cargo.body;
         let compressed = lock(&self.compressor).compress(codec, plain).map(Bytes::from);
