@@ -3,7 +3,7 @@
 . scripts/common.sh
 work=$(mktemp -d)
 children=()
-trap 'kill "${children[@]}" 2>/dev/null; rm -rf "$work"' EXIT
+trap 'kill "${children[@]}" 2>/dev/null || true; rm -rf "$work"' EXIT
 ship=$PWD/target/ship
 cc -std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -Iinclude tests/c/one_event.c "$ship/libphc.so" "-Wl,-rpath,$ship" \
     -o "$work/one_event"

@@ -279,7 +279,11 @@ static void close_is_in_time_during_a_flood(void) {
 /* Once this, then what is right. */
 static void answers_once(hostile *server, int fd, int number) {
     if (number == 1) {
-        if (hostile_read(server, fd, NULL, 0)) hostile_say(fd, hostile_data(server));
+        if (!hostile_read(server, fd, NULL, 0)) return;
+        hostile_say(fd, hostile_data(server));
+        /* What still comes is read, or the connection would be reset. */
+        shutdown(fd, SHUT_WR);
+        hostile_await_end(fd);
         return;
     }
     while (hostile_read(server, fd, NULL, 0) && hostile_say(fd, ACCEPTED)) continue;
