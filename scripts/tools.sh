@@ -19,6 +19,7 @@ ld binutils
 pkg-config pkg-config
 curl curl
 openssl openssl
+strace strace
 valgrind valgrind
 LIST
 [ ${#missing[@]} -eq 0 ] && exit 0
