@@ -45,6 +45,8 @@ step "conformance" scripts/conformance.sh run all
 step "adapter" tests/adapter.sh "$SINK"
 step "no environment reads" tests/environment.sh "$SINK"
 step "TLS" tests/tls.sh "$SINK"
+step "proxies" tests/proxy.sh "$SINK"
+step "IPv6 and names" tests/addresses.sh "$SINK"
 step "install and uninstall" tests/install.sh
 step "demo" make --no-print-directory demo
 

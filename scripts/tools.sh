@@ -21,6 +21,8 @@ curl curl
 openssl openssl
 strace strace
 valgrind valgrind
+tinyproxy tinyproxy-bin
+unshare util-linux
 LIST
 [ ${#missing[@]} -eq 0 ] && exit 0
 

@@ -155,6 +155,13 @@ pub fn error_text(body: &[u8]) -> String {
     shortened(&format!("{}{uri}", words.join(": ")))
 }
 
+/// White space and control characters are one space each: these words end up in
+/// the host's log, where a server must not begin a line of its own.
+pub fn one_line(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// At most [`KEPT_TEXT`] bytes, cut at a character.
 pub fn shortened(text: &str) -> String {
     match text.char_indices().map(|(at, _)| at).take_while(|at| *at <= KEPT_TEXT).last() {
@@ -229,6 +236,11 @@ mod tests {
             assert!(read(body, 1).is_err(), "{body}");
         }
         assert_eq!(read(r#"{"results":{}}"#, 1).unwrap(), [Verdict::Absent]);
+    }
+
+    #[test]
+    fn a_server_begins_no_line_in_the_log() {
+        assert_eq!(one_line(" a\n\tb\r\n\u{1b}[31mERROR\u{2028}c\u{0}"), "a b [31mERROR c");
     }
 
     #[test]
