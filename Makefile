@@ -70,6 +70,12 @@ docs: tools ## docs/settings.md from src/config/table.rs, docs/third-party from 
 	$(CARGO) run --locked -q -p xtask -- licences
 	$(CARGO) run --locked -q -p phc-conformance -- index
 
+SECONDS ?= 60
+SEED    ?= 1
+.PHONY: soak
+soak: build sink ## a random life for SECONDS=600, from SEED=1, held against the sink event by event
+	@PHC_SOAK_SECONDS=$(SECONDS) PHC_SOAK_SEED=$(SEED) PHC_TIMEOUT=$$(($(SECONDS) + 180)) tests/run-c.sh shared $(SINK) soak
+
 .PHONY: bench
 bench: tools ## what a capture and the whole way cost
 	$(CARGO) bench --locked -p libphc --bench capture

@@ -29,10 +29,14 @@ step "unit and property tests" "$CARGO" test --locked --workspace -q
 step "generated files" sh -c "for what in headers settings licences; do $CARGO run --locked -q -p xtask -- \$what --check || exit 1; done"
 step "every rule of the contract has a case" "$CARGO" run --locked -q -p phc-conformance -- index --check
 step "deliberate faults still apply" scripts/patches.sh
+step "every promise has its test" tests/guarantees.sh
 step "build what ships" make --no-print-directory build sink
 step "the binary interface" tests/abi.sh target/ship "$SINK"
 step "without brotli" tests/size.sh
 step "black-box tests, shared library" tests/run-c.sh shared "$SINK"
+step "a random life" env PHC_SOAK_SECONDS=20 tests/run-c.sh shared "$SINK" soak
+step "panics" tests/panics.sh "$SINK"
+step "loaded, unloaded, loaded again" tests/reload.sh "$SINK"
 step "black-box tests, archive" tests/run-c.sh static "$SINK" delivery misuse
 step "race models" scripts/sanitize.sh races
 step "black-box tests, under valgrind" scripts/sanitize.sh memory

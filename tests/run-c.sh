@@ -3,6 +3,8 @@
 #   LINK       shared (target/ship/libphc.so), static (target/ship/libphc.a), debug
 #              (target/debug/libphc.a), or address or thread: what scripts/sanitize.sh
 #              has built for that sanitizer
+#   PHC_SHIP   the folder of the library, target/ship by default
+#   PHC_TIMEOUT  seconds that a program may take, 300 by default
 #   PHC_WRAP   a command to run each program under, such as valgrind
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,7 +12,7 @@ link=$1 SINK=$2
 shift 2
 . scripts/common.sh
 . tests/sanitizers/link.sh
-ship=$PWD/target/ship
+ship=${PHC_SHIP:-$PWD/target/ship}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 system=(-lgcc_s -lutil -lrt -lpthread -lm -ldl) instrument=()
@@ -21,7 +23,7 @@ debug) library=(target/debug/libphc.a "${system[@]}") ;;
 address | thread) sanitized "$link" ;;
 esac
 programs=("$@")
-[ ${#programs[@]} -gt 0 ] || programs=(delivery codecs batching misuse threads fork chaos crowd)
+[ ${#programs[@]} -gt 0 ] || programs=(delivery codecs batching misuse reports hooks flushing threads fork exit chaos crowd)
 
 start_sink "$work" --quiet
 export PHC_SINK=127.0.0.1:$SINK_PORT
@@ -35,7 +37,7 @@ for program in "${programs[@]}"; do
     done
     cc "${objects[@]}" "${library[@]}" -lpthread -o "$work/$program"
     # shellcheck disable=SC2086 # several words
-    timeout 300 ${PHC_WRAP-} "$work/$program" >"$work/out" 2>&1 || echo "FAILED $program ended with $?" >>"$work/out"
+    timeout "${PHC_TIMEOUT:-300}" ${PHC_WRAP-} "$work/$program" >"$work/out" 2>&1 || echo "FAILED $program ended with $?" >>"$work/out"
     cat "$work/out"
     passed=$((passed + $(grep -c '^ok ' "$work/out" || true)))
     failed=$((failed + $(grep -c '^FAILED ' "$work/out" || true)))

@@ -59,6 +59,12 @@ impl Mailbox {
         Some(report)
     }
 
+    /// Takes back a report that was just taken.
+    pub fn put_back(&mut self, report: Report) {
+        self.events += named(&report);
+        self.reports.push_front(report);
+    }
+
     /// Counts a report that was taken and could not be told.
     pub fn miss(&mut self, events: usize) {
         self.missed_reports += 1;

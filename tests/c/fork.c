@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -224,6 +225,139 @@ static void a_child_can_open_a_client_by_name(void) {
     finish(client);
 }
 
+static void *close_slowly(void *client) { return (void *)(intptr_t)phc_client_close(client, 10000); }
+
+static int child_finds_it_closed(phc_client *client) {
+    if (phc_capture(client, "user", "child", NULL) != PHC_CLOSED) return 1;
+    if (phc_flush(client, 1000, NULL, 0) != PHC_CLOSED) return 2;
+    if (phc_client_close(client, 1000) != PHC_OK) return 3;
+    phc_client_free(client);
+    return thread_count("phc-") == 0 ? 0 : 4;
+}
+
+static void fork_during_close(void) {
+    script("{\"then\":{\"delay_ms\":400}}");
+    phc_client *client = make_client(NULL, NULL);
+    capture_some(client, "parent", 5);
+    pthread_t closer;
+    pthread_create(&closer, NULL, close_slowly, client);
+    wait_for("requests=1");
+    double start = now_ms();
+    CHECK_EQ(in_child(child_finds_it_closed, client), 0);
+    CHECK(now_ms() - start < 5000);
+    void *status;
+    pthread_join(closer, &status);
+    CHECK_EQ((intptr_t)status, PHC_OK);
+    check_distinct(5);
+    finish(client);
+}
+
+static void *flush_without_limit(void *client) { return (void *)(intptr_t)phc_flush(client, PHC_NO_LIMIT, NULL, 0); }
+
+static void fork_while_another_thread_flushes(void) {
+    script("{\"steps\":[{\"delay_ms\":400}]}");
+    phc_client *client = make_client(NULL, NULL);
+    capture_some(client, "parent", 5);
+    pthread_t flusher;
+    pthread_create(&flusher, NULL, flush_without_limit, client);
+    wait_for("requests=1");
+    CHECK_EQ(in_child(child_captures, client), 0);
+    void *status;
+    pthread_join(flusher, &status);
+    CHECK_EQ((intptr_t)status, PHC_OK);
+    check_distinct(10);
+    finish(client);
+}
+
+static int child_execs(phc_client *client) {
+    (void)client;
+    execl("/bin/sh", "sh", "-c", "exit 7", (char *)NULL);
+    return 1;
+}
+
+static void a_child_that_execs(void) {
+    phc_client *client = make_client("flush_interval_ms", "60000", NULL);
+    capture_some(client, "parent", 5);
+    CHECK_EQ(in_child(child_execs, client), 7);
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    CHECK_EQ(in_child(child_execs, client), 7);
+    check_distinct(5);
+    finish(client);
+}
+
+static pid_t called_in;
+static int told;
+static void note_process(const phc_report *report, void *user_data) {
+    (void)user_data;
+    called_in = getpid();
+    __atomic_add_fetch(&told, (int)phc_report_event_count(report), __ATOMIC_SEQ_CST);
+}
+
+static int told_become(int wanted) {
+    double start = now_ms();
+    while (__atomic_load_n(&told, __ATOMIC_SEQ_CST) < wanted && now_ms() - start < 10000) usleep(500);
+    return __atomic_load_n(&told, __ATOMIC_SEQ_CST);
+}
+
+static int keep(phc_outgoing *event, void *calls) {
+    (void)event;
+    ++*(int *)calls;
+    return PHC_KEEP;
+}
+
+static int hook_calls;
+static int child_is_told(phc_client *client) {
+    told = hook_calls = 0;
+    if (thread_count("phc-") != 0) return 1;
+    if (capture_some(client, "child", 3)) return 2;
+    if (thread_appears("phc-callback") != 1) return 3;
+    if (phc_flush(client, 10000, NULL, 0) != PHC_OK) return 4;
+    if (told_become(3) != 3 || called_in != getpid()) return 5;
+    return hook_calls == 3 ? 0 : 6;
+}
+
+static void callbacks_stay_set_in_a_child(void) {
+    phc_client *client = make_client("reports", "all", NULL);
+    told = 0;
+    CHECK_EQ(phc_set_error_callback(client, note_process, NULL, NULL), PHC_OK);
+    CHECK_EQ(phc_set_before_send_callback(client, keep, &hook_calls, NULL), PHC_OK);
+    capture_some(client, "parent", 2);
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    CHECK_EQ(told_become(2), 2);
+    CHECK_EQ(in_child(child_is_told, client), 0);
+    capture_some(client, "parent", 2);
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    CHECK_EQ(told_become(4), 4);
+    CHECK_EQ(called_in, getpid());
+    check_distinct(7);
+    finish(client);
+}
+
+static int parents_fd;
+static int child_polls(phc_client *client) {
+    int fd = phc_poll_fd(client);
+    if (fd < 0 || fd == parents_fd) return 1;
+    if (capture_some(client, "child", 1)) return 2;
+    if (phc_flush(client, 10000, NULL, 0) != PHC_OK) return 3;
+    phc_report *report = phc_poll(client, 5000);
+    if (report == NULL) return 4;
+    phc_report_free(report);
+    return phc_poll(client, 0) == NULL ? 0 : 5;
+}
+
+static void a_child_has_reports_and_a_descriptor_of_its_own(void) {
+    phc_client *client = make_client("reports", "all", NULL);
+    parents_fd = phc_poll_fd(client);
+    capture_some(client, "parent", 1);
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    CHECK_EQ(in_child(child_polls, client), 0);
+    phc_report *report = phc_poll(client, 0);
+    CHECK(report != NULL);
+    phc_report_free(report);
+    CHECK(phc_poll(client, 0) == NULL);
+    finish(client);
+}
+
 int main(int argc, char **argv) {
     const test_case tests[] = {
         TEST(fork_when_idle),
@@ -236,6 +370,11 @@ int main(int argc, char **argv) {
         TEST(twenty_children_at_once_make_no_uuid_twice),
         TEST(fork_while_another_thread_makes_the_first_capture),
         TEST(a_child_can_open_a_client_by_name),
+        TEST(fork_during_close),
+        TEST(fork_while_another_thread_flushes),
+        TEST(a_child_that_execs),
+        TEST(callbacks_stay_set_in_a_child),
+        TEST(a_child_has_reports_and_a_descriptor_of_its_own),
     };
     return RUN_TESTS(tests);
 }

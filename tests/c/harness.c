@@ -71,14 +71,16 @@ static char *http(const char *method, const char *path, const char *body) {
     return answer;
 }
 
-static void post(const char *path, const char *json) {
+void sink_post(const char *view, const char *json) {
+    char path[256];
+    snprintf(path, sizeof path, "/%s", view);
     char *answer = http("POST", path, json);
     check_at(strstr(answer, "\"ok\":true") != NULL, __FILE__, __LINE__, "%s: %s", path, answer);
     free(answer);
 }
 
-void script(const char *json) { post("/_script", json); }
-void chaos_of_space(const char *json) { post("/_chaos", json); }
+void script(const char *json) { sink_post("_script", json); }
+void chaos_of_space(const char *json) { sink_post("_chaos", json); }
 
 char *sink_get(const char *view) {
     char path[256];
@@ -198,6 +200,8 @@ void finish(phc_client *client) {
     stats_of(client);
     phc_client_free(client);
 }
+
+void allow_seconds(unsigned seconds) { alarm(seconds); }
 
 void expect_violations(void) { violations_expected = 1; }
 

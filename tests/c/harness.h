@@ -37,6 +37,7 @@ void check_at(int ok, const char *file, int line, const char *text, ...)
 void script(const char *json);
 void chaos_of_space(const char *json); /* seeded trouble: sink/README.md */
 char *sink_get(const char *view);
+void sink_post(const char *view, const char *json);
 long long summary(const char *key);
 long long status_count(int status);
 int wait_for(const char *condition); /* "requests=2&events=5" */
@@ -59,6 +60,7 @@ void finish(phc_client *client);
  * test says that it broke one on purpose. */
 void expect_violations(void);
 
+void allow_seconds(unsigned seconds); /* a longer time limit for the running test */
 double now_ms(void);
 int thread_count(const char *name_prefix);
 int thread_appears(const char *name); /* waits for it; how many there are */

@@ -1,11 +1,16 @@
 /* Threads of the host and of the library. */
 #include "harness.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define THREADS 8
 #define EACH 5000
@@ -62,19 +67,130 @@ static void two_clients_do_not_mix(void) {
     finish(there);
 }
 
-static void a_client_made_and_freed_a_thousand_times_leaks_no_thread(void) {
-    for (int i = 0; i < 1000; i++) {
+static long resident_kb(void) {
+    long kb = 0;
+    char line[128];
+    FILE *file = fopen("/proc/self/status", "r");
+    while (fgets(line, sizeof line, file) != NULL) sscanf(line, "VmRSS: %ld", &kb);
+    fclose(file);
+    return kb;
+}
+
+static int open_files(void) {
+    int open = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    while (readdir(folder) != NULL) open++;
+    closedir(folder);
+    return open;
+}
+
+static void nothing_is_told(const phc_report *report, void *user_data) { (void)report, (void)user_data; }
+
+static void make_and_free(int times, int captures) {
+    for (int i = 0; i < times; i++) {
         phc_client *client = make_client(NULL, NULL);
-        phc_set_error_callback(client, NULL, NULL, NULL);
+        phc_set_error_callback(client, nothing_is_told, NULL, NULL);
+        for (int j = 0; j < captures; j++) CHECK_EQ(phc_capture(client, "user", "event", NULL), PHC_OK);
+        CHECK(phc_poll_fd(client) >= 0);
         phc_client_free(client);
     }
-    for (int i = 0; i < 50; i++) {
-        phc_client *client = make_client(NULL, NULL);
-        CHECK_EQ(phc_capture(client, "user", "event", NULL), PHC_OK);
-        phc_client_free(client);
-    }
+}
+
+static void a_client_made_and_freed_ten_thousand_times_leaks_nothing(void) {
+    const char *wanted = getenv("PHC_LEAK_CLIENTS");
+    int clients = wanted == NULL ? 10000 : atoi(wanted), used = clients / 40;
+    make_and_free(clients / 10, 0);
+    make_and_free(used, 1);
+    int files = open_files();
+    long kb = resident_kb();
+    make_and_free(clients, 0);
+    make_and_free(used, 1);
     CHECK_EQ(thread_count(""), 1);
-    CHECK_EQ(summary("accepted"), 50);
+    CHECK_EQ(open_files(), files);
+    /* A leak of a hundred bytes a client would be a megabyte. */
+    long grown = resident_kb() - kb;
+    check_at(grown < 1000, __FILE__, __LINE__, "%ld kB more after %d clients", grown, clients);
+    CHECK_EQ(summary("accepted"), 2 * used);
+}
+
+static __thread int is_the_hosts;
+static volatile sig_atomic_t handled, on_our_thread;
+static void on_signal(int number) {
+    (void)number;
+    handled++;
+    if (!is_the_hosts) on_our_thread++;
+}
+
+static volatile int stop;
+static void *capture_until_stopped(void *client) {
+    is_the_hosts = 1;
+    while (!stop) {
+        phc_capture(client, "user", "event", "{\"n\":1}");
+        usleep(20);
+    }
+    return NULL;
+}
+
+static void a_hosts_handlers_never_run_on_our_threads(void) {
+    const int signals[] = {SIGTERM, SIGUSR1, SIGUSR2, SIGPROF, SIGPIPE, SIGCHLD, SIGHUP, SIGALRM};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before[8];
+    for (int i = 0; i < 8; i++) sigaction(signals[i], &action, &before[i]);
+    is_the_hosts = 1;
+    handled = on_our_thread = stop = 0;
+    /* A server that closes while it is being written to: what raises SIGPIPE. */
+    script("{\"then\":{\"close\":\"before_read\"}}");
+    phc_client *client = make_client("flush_at", "20", "compression", "none", "max_retries", "0", "retry_max_ms", "1", NULL);
+    phc_set_error_callback(client, nothing_is_told, NULL, NULL);
+    pthread_t capturers[2];
+    for (int i = 0; i < 2; i++) pthread_create(&capturers[i], NULL, capture_until_stopped, client);
+    CHECK_EQ(thread_appears("phc-callback"), 1);
+    struct itimerval often = {{0, 500}, {0, 500}}, never = {{0, 0}, {0, 0}};
+    setitimer(ITIMER_PROF, &often, NULL);
+    double start = now_ms();
+    for (int i = 0; i < 4000 || now_ms() - start < 500; i++) kill(getpid(), signals[i % 8]);
+    setitimer(ITIMER_PROF, &never, NULL);
+    stop = 1;
+    for (int i = 0; i < 2; i++) pthread_join(capturers[i], NULL);
+    phc_client_close(client, 0);
+    finish(client);
+    CHECK(handled > 1000);
+    CHECK_EQ(on_our_thread, 0);
+    for (int i = 0; i < 8; i++) sigaction(signals[i], &before[i], NULL);
+}
+
+static void on_crash(int number) { _exit(is_the_hosts ? 1 : 40 + (number == SIGSEGV)); }
+
+static int thread_id(const char *name) {
+    for (int id = getpid(); id < getpid() + 100000; id++) {
+        char path[64], line[64] = "";
+        snprintf(path, sizeof path, "/proc/self/task/%d/comm", id);
+        FILE *file = fopen(path, "r");
+        if (file == NULL) continue;
+        int found = fgets(line, sizeof line, file) != NULL && strncmp(line, name, strlen(name)) == 0;
+        fclose(file);
+        if (found) return id;
+    }
+    return -1;
+}
+
+static void a_crash_reporter_sees_a_crash_of_our_thread(void) {
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(20);
+        is_the_hosts = 1;
+        struct sigaction action = {.sa_handler = on_crash};
+        sigaction(SIGSEGV, &action, NULL);
+        phc_client *client = make_client(NULL, NULL);
+        phc_capture(client, "user", "event", NULL);
+        thread_appears("phc-io");
+        syscall(SYS_tgkill, getpid(), thread_id("phc-io"), SIGSEGV);
+        for (;;) pause();
+    }
+    int status = -1;
+    waitpid(pid, &status, 0);
+    CHECK(WIFEXITED(status));
+    CHECK_EQ(WEXITSTATUS(status), 41);
 }
 
 /* The signals that a thread blocks, from /proc. */
@@ -99,7 +215,7 @@ static unsigned long long blocked_signals(const char *name) {
     return 0;
 }
 
-static void a_hosts_signals_never_reach_our_threads(void) {
+static void our_threads_block_what_is_not_theirs(void) {
     phc_client *client = make_client(NULL, NULL);
     CHECK_EQ(phc_capture(client, "user", "event", NULL), PHC_OK);
     CHECK_EQ(thread_appears("phc-io"), 1);
@@ -123,8 +239,10 @@ int main(int argc, char **argv) {
         TEST(there_is_one_thread_and_only_while_it_is_needed),
         TEST(eight_threads_capture_at_once),
         TEST(two_clients_do_not_mix),
-        TEST(a_client_made_and_freed_a_thousand_times_leaks_no_thread),
-        TEST(a_hosts_signals_never_reach_our_threads),
+        TEST(a_client_made_and_freed_ten_thousand_times_leaks_nothing),
+        TEST(our_threads_block_what_is_not_theirs),
+        TEST(a_hosts_handlers_never_run_on_our_threads),
+        TEST(a_crash_reporter_sees_a_crash_of_our_thread),
     };
     return RUN_TESTS(tests);
 }
