@@ -44,6 +44,12 @@ demo: build sink ## the C example against the local sink, or against HOST=… AP
 test: tools ## everything, in every language
 	@scripts/test.sh
 
+# memory, address, thread, races; faults, which proves that they can fail
+PARTS ?=
+.PHONY: sanitize
+sanitize: build sink ## valgrind, AddressSanitizer, ThreadSanitizer and race models: PARTS=thread
+	@scripts/sanitize.sh $(PARTS)
+
 # c, or all
 SDK  ?= all
 PORT ?= 8080
