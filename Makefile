@@ -44,6 +44,12 @@ demo: build sink ## the C example against the local sink, or against HOST=… AP
 test: tools ## everything, in every language
 	@scripts/test.sh
 
+# memory, address, thread, races; faults, which proves that they can fail
+PARTS ?=
+.PHONY: sanitize
+sanitize: build sink ## valgrind, AddressSanitizer, ThreadSanitizer and race models: PARTS=thread
+	@scripts/sanitize.sh $(PARTS)
+
 # c, or all
 SDK  ?= all
 PORT ?= 8080
@@ -73,6 +79,12 @@ soak: build sink ## a random life for SECONDS=600, from SEED=1, held against the
 .PHONY: bench
 bench: tools ## what a capture and the whole way cost
 	$(CARGO) bench --locked -p libphc --bench capture
+
+.PHONY: guard guard-update
+guard: build sink ## instructions, allocations and system calls of a capture, against what is written down
+	@tests/guard.sh $(SINK)
+guard-update: build sink ## writes the instructions down
+	@tests/guard.sh $(SINK) update
 
 .PHONY: install uninstall stage
 install: ## into PREFIX, below DESTDIR

@@ -22,7 +22,6 @@ step() {
 }
 
 SINK=target/release/phc-sink
-VALGRIND="valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,indirect"
 
 step "format" "$CARGO" fmt --all --check
 step "lints" "$CARGO" clippy --locked --workspace --all-targets -q -- -D warnings
@@ -33,13 +32,17 @@ step "deliberate faults still apply" scripts/patches.sh
 step "every promise has its test" tests/guarantees.sh
 step "build what ships" make --no-print-directory build sink
 step "the binary interface" tests/abi.sh target/ship "$SINK"
+step "what a capture costs, exactly" tests/guard.sh "$SINK"
 step "without brotli" tests/size.sh
 step "black-box tests, shared library" tests/run-c.sh shared "$SINK"
 step "a random life" env PHC_SOAK_SECONDS=20 tests/run-c.sh shared "$SINK" soak
 step "panics" tests/panics.sh "$SINK"
 step "loaded, unloaded, loaded again" tests/reload.sh "$SINK"
 step "black-box tests, archive" tests/run-c.sh static "$SINK" delivery misuse
-step "black-box tests, under valgrind" env PHC_WRAP="$VALGRIND" tests/run-c.sh shared "$SINK" misuse codecs
+step "race models" scripts/sanitize.sh races
+step "black-box tests, under valgrind" scripts/sanitize.sh memory
+step "black-box tests, under AddressSanitizer" scripts/sanitize.sh address
+step "black-box tests, under ThreadSanitizer" scripts/sanitize.sh thread
 step "conformance" scripts/conformance.sh run all
 step "adapter" tests/adapter.sh "$SINK"
 step "no environment reads" tests/environment.sh "$SINK"

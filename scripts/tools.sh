@@ -19,6 +19,7 @@ ld binutils
 pkg-config pkg-config
 curl curl
 openssl openssl
+strace strace
 valgrind valgrind
 tinyproxy tinyproxy-bin
 unshare util-linux

@@ -1,5 +1,7 @@
 //! Reading the body of an answer: verdicts by uuid, or the text of an error.
 
+use std::borrow::Cow;
+
 use uuid::Uuid;
 
 use super::verdict::{Remark, Verdict, Word};
@@ -47,13 +49,21 @@ pub fn verdicts(body: &[u8], uuids: &[Uuid]) -> Result<Vec<Word>, String> {
     }
 }
 
+/// What is said of nearly every event, as every server writes it.
+const STORED: &str = r#"{"result":"ok"}"#;
+
 fn read_results(scanner: &mut Scanner<'_>, index: &mut Index<'_>, words: &mut [Word]) -> Option<()> {
     let mut more = scanner.open_object(1)?;
     while more {
-        let (key, _) = scanner.key()?;
-        let key = unescaped(scanner.slice(&key));
+        let (key, escaped) = scanner.key()?;
+        let raw = scanner.slice(&key);
+        let key = if escaped { unescaped(raw) } else { Cow::Borrowed(raw) };
         let mut word = None;
-        read_word(scanner, &mut word)?;
+        if scanner.skip(STORED) {
+            word = Some(Word::STORED);
+        } else {
+            read_word(scanner, &mut word)?;
+        }
         let position = Uuid::try_parse(&key).ok().and_then(|uuid| index.find(uuid));
         if let (Some(word), Some(slot)) = (word, position.and_then(|i| words.get_mut(i))) {
             *slot = word;
