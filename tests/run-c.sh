@@ -23,8 +23,11 @@ debug) library=(target/debug/libphc.a "${system[@]}") ;;
 address | thread) sanitized "$link" ;;
 esac
 programs=("$@")
-[ ${#programs[@]} -gt 0 ] || programs=(delivery codecs batching misuse reports hooks flushing threads fork exit chaos network deadlines
-    memory others crowd)
+[ ${#programs[@]} -gt 0 ] || {
+    programs=(delivery codecs batching misuse reports hooks flushing threads fork exit chaos others crowd)
+    # These measure memory and time, which is worth it for what ships only.
+    [ "$link" != shared ] || programs+=(network deadlines memory)
+}
 
 start_sink "$work" --quiet
 export PHC_SINK=127.0.0.1:$SINK_PORT
