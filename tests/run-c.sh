@@ -23,14 +23,15 @@ debug) library=(target/debug/libphc.a "${system[@]}") ;;
 address | thread) sanitized "$link" ;;
 esac
 programs=("$@")
-[ ${#programs[@]} -gt 0 ] || programs=(delivery codecs batching misuse reports hooks flushing threads fork exit chaos crowd)
+[ ${#programs[@]} -gt 0 ] || programs=(delivery codecs batching misuse reports hooks flushing threads fork exit chaos network deadlines
+    memory others crowd)
 
 start_sink "$work" --quiet
 export PHC_SINK=127.0.0.1:$SINK_PORT
 passed=0 failed=0
 for program in "${programs[@]}"; do
     objects=()
-    for source in "$program" harness; do
+    for source in "$program" harness hostile; do
         cc -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -Iinclude "${instrument[@]}" \
             -c "tests/c/$source.c" -o "$work/$source.o"
         objects+=("$work/$source.o")

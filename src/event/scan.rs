@@ -179,6 +179,14 @@ impl<'a> Scanner<'a> {
         self.rest.first().copied()
     }
 
+    /// Steps over a JSON value that is written exactly like this one.
+    #[inline]
+    pub fn skip(&mut self, value: &str) -> bool {
+        let behind = self.rest.strip_prefix(value.as_bytes());
+        self.rest = behind.unwrap_or(self.rest);
+        behind.is_some()
+    }
+
     /// Scans `"key":` and answers the key's range and whether it is escaped.
     #[inline(always)]
     pub fn key(&mut self) -> Option<(Range<usize>, bool)> {

@@ -1,5 +1,7 @@
 //! Reading the body of an answer: verdicts by uuid, or the text of an error.
 
+use std::borrow::Cow;
+
 use uuid::Uuid;
 
 use super::verdict::{Remark, Verdict, Word};
@@ -47,13 +49,21 @@ pub fn verdicts(body: &[u8], uuids: &[Uuid]) -> Result<Vec<Word>, String> {
     }
 }
 
+/// What is said of nearly every event, as every server writes it.
+const STORED: &str = r#"{"result":"ok"}"#;
+
 fn read_results(scanner: &mut Scanner<'_>, index: &mut Index<'_>, words: &mut [Word]) -> Option<()> {
     let mut more = scanner.open_object(1)?;
     while more {
-        let (key, _) = scanner.key()?;
-        let key = unescaped(scanner.slice(&key));
+        let (key, escaped) = scanner.key()?;
+        let raw = scanner.slice(&key);
+        let key = if escaped { unescaped(raw) } else { Cow::Borrowed(raw) };
         let mut word = None;
-        read_word(scanner, &mut word)?;
+        if scanner.skip(STORED) {
+            word = Some(Word::STORED);
+        } else {
+            read_word(scanner, &mut word)?;
+        }
         let position = Uuid::try_parse(&key).ok().and_then(|uuid| index.find(uuid));
         if let (Some(word), Some(slot)) = (word, position.and_then(|i| words.get_mut(i))) {
             *slot = word;
@@ -145,6 +155,13 @@ pub fn error_text(body: &[u8]) -> String {
     shortened(&format!("{}{uri}", words.join(": ")))
 }
 
+/// White space and control characters are one space each: these words end up in
+/// the host's log, where a server must not begin a line of its own.
+pub fn one_line(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// At most [`KEPT_TEXT`] bytes, cut at a character.
 pub fn shortened(text: &str) -> String {
     match text.char_indices().map(|(at, _)| at).take_while(|at| *at <= KEPT_TEXT).last() {
@@ -219,6 +236,11 @@ mod tests {
             assert!(read(body, 1).is_err(), "{body}");
         }
         assert_eq!(read(r#"{"results":{}}"#, 1).unwrap(), [Verdict::Absent]);
+    }
+
+    #[test]
+    fn a_server_begins_no_line_in_the_log() {
+        assert_eq!(one_line(" a\n\tb\r\n\u{1b}[31mERROR\u{2028}c\u{0}"), "a b [31mERROR c");
     }
 
     #[test]
