@@ -56,11 +56,11 @@ memory() {
     export PHC_CHAOS_EVENTS=5000 PHC_CROWD_EVENTS=100
     check "build, debug" "$CARGO" rustc --locked -q -p libphc --crate-type staticlib
     check "valgrind" env PHC_WRAP="$VALGRIND $leaks" tests/run-c.sh debug "$SINK" \
-        misuse delivery reports hooks flushing exit crowd chaos
+        misuse delivery hooks flushing crowd chaos
     check "valgrind, what ships" env PHC_WRAP="$VALGRIND $leaks --undef-value-errors=no" \
         tests/run-c.sh shared "$SINK" misuse codecs crowd
     # A forked child leaks, by design, what it inherited.
-    check "valgrind, forks" env PHC_WRAP="$VALGRIND --leak-check=no" tests/run-c.sh debug "$SINK" fork
+    check "valgrind, forks" env PHC_WRAP="$VALGRIND --leak-check=no" tests/run-c.sh debug "$SINK" fork exit
     unset PHC_CHAOS_EVENTS PHC_CROWD_EVENTS
     check "valgrind catches a read after free" must_catch memory a_report_is_read_after_its_free "Invalid read"
     check "valgrind catches a leak" must_catch memory a_client_is_never_freed "definitely lost"
