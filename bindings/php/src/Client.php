@@ -132,10 +132,7 @@ class Client
             $message['distinctId'] = $id ?? self::randomId();
             $properties += $id === null ? ['$process_person_profile' => false] : [];
         }
-        if ($properties !== [] && is_array($message['properties'] ?? [])) {
-            $message['properties'] = ($message['properties'] ?? []) + $properties;
-        }
-        return $this->take($message);
+        return $this->take(Message::with($message, $properties));
     }
 
     /**
@@ -155,9 +152,11 @@ class Client
      *
      * @param array{distinctId?: string, distinct_id?: string, alias: string} $message
      * @return bool whether it was taken
+     * @throws \InvalidArgumentException without an alias
      */
     public function alias(array $message): bool
     {
+        self::need($message, 'alias', 'alias() requires an alias');
         return $this->take(Message::alias($message));
     }
 
@@ -166,9 +165,12 @@ class Client
      *
      * @param array{groupType: string, groupKey: string, properties?: array<string, mixed>, distinctId?: string} $message
      * @return bool whether it was taken
+     * @throws \InvalidArgumentException without groupType or groupKey
      */
     public function groupIdentify(array $message): bool
     {
+        self::need($message, 'groupType', 'groupIdentify() expects a groupType');
+        self::need($message, 'groupKey', 'groupIdentify() expects a groupKey');
         return $this->take(Message::groupIdentify($message));
     }
 
@@ -338,10 +340,7 @@ class Client
         if (!empty($message['send_feature_flags'] ?? $message['sendFeatureFlags'] ?? null)) {
             $this->listener->refused('not_supported', 'an event is sent without feature flags');
         }
-        $registered ??= $this->registered;
-        if ($registered !== [] && is_array($event['properties'] ?? [])) {
-            $event['properties'] = ($event['properties'] ?? []) + $registered;
-        }
+        $event = Message::with($event, $registered ?? $this->registered);
         if ($this->options->beforeSend !== null) {
             $event = $this->ask($this->handle, $this->options->beforeSend, $event);
             if ($event === null) {
@@ -379,6 +378,14 @@ class Client
         }
         $this->listener->refused($handle->statusName($status), $handle->lastError());
         return false;
+    }
+
+    /** @param array<int|string, mixed> $message */
+    private static function need(array $message, string $member, string $otherwise): void
+    {
+        if (($message[$member] ?? '') === '') {
+            throw new \InvalidArgumentException("PostHog::$otherwise");
+        }
     }
 
     private static function randomId(): string

@@ -58,7 +58,7 @@ final class Listener
     private function tell(array $report): array
     {
         $lost = $delivered = [];
-        foreach ($report['events'] ?? [] as $event) {
+        foreach ($report['events'] as $event) {
             if ($event['ending'] === 'delivered') {
                 $delivered[] = $event;
             } else {
@@ -70,13 +70,14 @@ final class Listener
         }
         $losses = [];
         foreach ($lost as $loss => $events) {
-            $about = $report['error'] ?? '';
+            $about = $report['error'] ?: $events[0]['details'] ?? '';
             $losses[] = $text = count($events) . " events lost, $loss" . ($about === '' ? '' : " ($about)");
             if ($this->options->errorHandler !== null) {
-                $this->call($this->options->errorHandler, ($report['status'] ?? 0) ?: $loss, $text);
+                $this->call($this->options->errorHandler, $report['status'] ?: $loss, $text);
             }
         }
-        if ($lost !== [] && $this->options->onError !== null) {
+        // An attempt that failed and will be repeated has lost nothing yet.
+        if (($lost !== [] || $report['error'] !== '') && $this->options->onError !== null) {
             $this->call($this->options->onError, ['events' => array_merge(...array_values($lost))] + $report);
         }
         return $losses;

@@ -123,6 +123,23 @@ final class Message
         return ['event' => '$groupidentify', 'properties' => $properties] + $message;
     }
 
+    /**
+     * With further properties, which those of the message win over.
+     *
+     * @param array<int|string, mixed> $message
+     * @param array<string, mixed> $properties
+     * @return array<int|string, mixed>
+     */
+    public static function with(array $message, array $properties): array
+    {
+        $given = $message['properties'] ?? [];
+        if ($properties !== [] && (is_array($given) || $given instanceof \stdClass)) {
+            $all = (array) $given + $properties;
+            $message['properties'] = is_array($given) ? $all : (object) $all;
+        }
+        return $message;
+    }
+
     /** @param array<int|string, mixed> $message */
     public static function hasId(array $message): bool
     {

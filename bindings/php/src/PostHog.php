@@ -78,10 +78,7 @@ class PostHog
      */
     public static function groupIdentify(array $message): bool
     {
-        $client = self::getClient();
-        self::assert(!empty($message['groupType']), 'PostHog::groupIdentify() expects a groupType');
-        self::assert(!empty($message['groupKey']), 'PostHog::groupIdentify() expects a groupKey');
-        return $client->groupIdentify($message);
+        return self::getClient()->groupIdentify($message);
     }
 
     /**
@@ -94,7 +91,6 @@ class PostHog
     public static function alias(array $message): bool
     {
         $client = self::getClient();
-        self::assert(!empty($message['alias']), 'PostHog::alias() requires an alias');
         self::validate($message, 'alias');
         return $client->alias($message);
     }
