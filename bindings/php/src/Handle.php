@@ -28,7 +28,8 @@ final class Handle
 
     private function __construct(
         private readonly Library $library,
-        private readonly \FFI\CData $client,
+        /** Null when it is freed: libphc answers NULL with a status. */
+        private ?\FFI\CData $client,
         private readonly ?string $name,
     ) {
     }
@@ -81,7 +82,11 @@ final class Handle
     public function __destruct()
     {
         if ($this->name === null) {
-            $this->library->ffi->phc_client_free($this->client);
+            // At the end of a request PHP calls destructors in any order: that
+            // of a Client, which asks for reports, may come after this one.
+            $client = $this->client;
+            $this->client = null;
+            $this->library->ffi->phc_client_free($client);
         }
     }
 
@@ -206,8 +211,8 @@ final class Handle
     }
 
     /** The client as the other set of declarations knows it. */
-    private function inWhole(): \FFI\CData
+    private function inWhole(): ?\FFI\CData
     {
-        return $this->library->whole()->cast('phc_client *', $this->client);
+        return $this->client === null ? null : $this->library->whole()->cast('phc_client *', $this->client);
     }
 }
