@@ -40,6 +40,8 @@ step "conformance" scripts/conformance.sh run all
 step "adapter" tests/adapter.sh "$SINK"
 step "no environment reads" tests/environment.sh "$SINK"
 step "TLS" tests/tls.sh "$SINK"
+step "PHP" tests/php.sh "$SINK"
+step "PHP-FPM" tests/hosts-php.sh "$SINK"
 step "install and uninstall" tests/install.sh
 step "demo" make --no-print-directory demo
 

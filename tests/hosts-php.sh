@@ -3,14 +3,16 @@
 # opcache.preload (and PHP's default for FFI) and without. The capture server
 # takes 500 ms to answer; a page with a capture may take 0.5 ms more than one
 # without; workers are recycled, PHP-FPM is reloaded in the middle and stopped
-# gracefully at the end; every event arrives once.
+# gracefully at the end; every event arrives once. And where FFI is refused, the
+# site goes on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 SINK=$1 pairs=600 max_requests=50
 [ "${2-}" = full ] && pairs=5000 max_requests=200
 . scripts/common.sh
 work=$(mktemp -d)
-fpm=$(command -v php-fpm || ls /usr/sbin/php-fpm* | tail -1)
+PATH=$PATH:/usr/sbin
+fpm=$(compgen -G '/usr/sbin/php-fpm*' | tail -n 1)
 fpm_pid='' nginx_pid=''
 clean() {
     [ -z "$nginx_pid" ] || kill -QUIT "$nginx_pid" 2>/dev/null || true
@@ -23,7 +25,8 @@ fail() { echo "FAILED: $*" >&2; tail -n 20 "$work"/*.log "$work"/tmp/*.log >&2 |
 # The package as it is installed: with a copy of the library.
 package=$work/package
 mkdir -p "$package/lib/linux-$(uname -m)" "$work/tmp"
-cp -r bindings/php/src bindings/php/preload.php bindings/php/autoload.php "$package"
+# The opcode cache takes no file that is younger than two seconds.
+cp -rp bindings/php/src bindings/php/preload.php bindings/php/autoload.php "$package"
 cp target/ship/libphc.so "$package/lib/linux-$(uname -m)/"
 cp -r tests/php/site "$work/site"
 chmod -R a+rX "$work"
@@ -88,26 +91,39 @@ wait_for() {
     fail "not reached: $*"
 }
 
-# run NAME OPTION…: one round, with these options of PHP.
-run() {
-    local name=$1 host=http://127.0.0.1:$SINK_PORT/$1
+# start HOST OPTION…: PHP-FPM with these options of PHP, and nginx.
+start() {
+    sed -i "s|fastcgi_param SINK .*|fastcgi_param SINK $1;|" "$work/nginx.conf"
     shift
-    curl_ -d '{"then":{"delay_ms":500}}' "$host/_script" >"$work/out"
-    sed -i "s|fastcgi_param SINK .*|fastcgi_param SINK $host;|" "$work/nginx.conf"
     "$fpm" -F -y "$work/fpm.conf" "$@" 9>&- >"$work/master.log" 2>&1 & fpm_pid=$!
     wait_for test -S "$work/fpm.sock"
     nginx -p "$work" -c "$work/nginx.conf" 9>&- & nginx_pid=$!
     wait_for curl_ --unix-socket "$work/http.sock" http://localhost/without.php
+}
 
-    nice -n 0 php tests/php/load.php "$work/http.sock" 2 "$pairs" "$fpm_pid" >"$work/taken" || fail "$name: the pages"
+# stop: gracefully. STOPPED is how many milliseconds PHP-FPM took.
+stop() {
     kill -QUIT "$nginx_pid"; wait "$nginx_pid" || true
     nginx_pid=''
-    local stopping
-    stopping=$(date +%s%N)
+    local begun
+    begun=$(date +%s%N)
     kill -QUIT "$fpm_pid"; wait "$fpm_pid" || true
     fpm_pid=''
-    stopping=$((($(date +%s%N) - stopping) / 1000000))
+    STOPPED=$((($(date +%s%N) - begun) / 1000000))
+    grep 'exited on signal' "$work/fpm.log" && fail "a worker crashed"
+    mv "$work/fpm.log" "$work/fpm.last"
+    rm -f "$work/fpm.sock" "$work/http.sock"
+}
 
+# round NAME OPTION…: all of it, once. COST is what a capture costs, in µs.
+round() {
+    local name=$1 host=http://127.0.0.1:$SINK_PORT/$1/$((++rounds))
+    shift
+    curl_ -d '{"then":{"delay_ms":500}}' "$host/_script" >"$work/out"
+    start "$host" "$@"
+    php tests/php/load.php "$work/http.sock" 2 "$pairs" "$work/cost" "$fpm_pid" >"$work/taken" || fail "$name: the pages"
+    COST=$(cat "$work/cost")
+    stop
     # Nobody is left who could send: what is there now is all.
     curl_ "$host/_events?fields=uuid" | sort >"$work/arrived"
     sort "$work/taken" | diff - "$work/arrived" >"$work/out" || fail "$name: events that were taken (<) and that arrived (>): $(head -5 "$work/out")"
@@ -115,14 +131,36 @@ run() {
     [ "$(curl_ "$host/_violations")" = '[]' ] || fail "$name: violations"
     [ ! -s "$work/tmp/php.log" ] || fail "$name: the error log says $(head -3 "$work/tmp/php.log")"
     local workers
-    workers=$(curl_ "$host/_requests" | grep -o '"connection":[0-9]*' | sort -u | wc -l)
-    [ "$workers" -ge $((2 * pairs / max_requests / 2)) ] || fail "$name: only $workers connections: no worker was recycled"
-    grep -q 'reloading' "$work/fpm.log" || fail "$name: no reload"
-    echo "ok php-fpm, $name: $pairs events arrived once, over $workers connections, one reload, stopped in $stopping ms"
-    rm -f "$work/fpm.sock" "$work/http.sock" "$work/fpm.log"
+    workers=$(grep -c 'child [0-9]* exited with code 0' "$work/fpm.last")
+    [ "$workers" -ge $((pairs / max_requests)) ] || fail "$name: only $workers workers were recycled"
+    grep -q 'reloading' "$work/fpm.last" || fail "$name: no reload"
+    echo "   $name: $pairs events arrived once; $workers workers recycled, one reload, stopped in $STOPPED ms"
 }
 
-run preload -d opcache.preload="$package/preload.php" "${preload_user[@]}"
-run ffi -d ffi.enable=true
+# site NAME OPTION…: rounds until one is quick enough. What else the machine
+# does can only add to the cost, so one of three decides.
+rounds=0
+site() {
+    for _ in 1 2 3; do
+        round "$@"
+        if [ "$COST" -le 500 ]; then
+            echo "ok php-fpm, $1: a capture costs a page $COST µs"
+            return 0
+        fi
+    done
+    fail "$1: a capture costs a page $COST µs"
+}
+
+site preload -d opcache.preload="$package/preload.php" "${preload_user[@]}"
+site ffi -d ffi.enable=true
+
+# PHP's default without the preload script.
+start http://127.0.0.1:1
+for i in $(seq 40); do
+    curl_ --unix-socket "$work/http.sock" "http://localhost/with.php?uuid=$i" | grep -q '^not taken: FFI is refused here' || fail "refused: the page"
+done
+stop
+[ "$(grep -c 'events are not captured: FFI is refused here' "$work/tmp/php.log")" -eq 1 ] || fail "refused: the error log says $(cat "$work/tmp/php.log")"
+echo "ok php-fpm, refused: 40 pages, one line in the error log"
 stop_sink
 echo "php-fpm: passed"

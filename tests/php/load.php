@@ -1,15 +1,16 @@
 <?php
 
 /*
- * load.php SOCKET CLIENTS PAIRS [PID]: asks a web server for pages with and
+ * load.php SOCKET CLIENTS PAIRS COST [PID]: asks a web server for pages with and
  * without a capture by turns, over kept connections, and reloads PHP-FPM (USR2
- * to PID) in the middle. Prints the uuid of each event that was taken, and on
- * standard error what the capture costs: the difference of the medians.
+ * to PID) in the middle. Prints the uuid of each event that was taken, and into
+ * the file COST what a capture costs a page: the difference of the medians, in
+ * microseconds.
  */
 
 declare(strict_types=1);
 
-[, $socket, $clients, $pairs, $master] = $argv + [4 => '0'];
+[, $socket, $clients, $pairs, $cost, $master] = $argv + [5 => '0'];
 $clients = (int) $clients;
 $each = intdiv((int) $pairs, $clients);
 
@@ -90,17 +91,9 @@ foreach ($pipes as $pipe) {
 echo implode("\n", $all['taken']), "\n";
 $with = median($all['with']);
 $without = median($all['without']);
-fprintf(
-    STDERR,
-    "%d pages with a capture, %d without, %d failed; median %.3f and %.3f ms: a capture costs %.3f ms\n",
-    count($all['with']),
-    count($all['without']),
-    count($all['failed']),
-    $with,
-    $without,
-    $with - $without,
-);
+file_put_contents($cost, (string) (int) round(($with - $without) * 1000));
+fprintf(STDERR, "   %d pages with a capture: %.3f ms, %d without: %.3f ms (median)\n", count($all['with']), $with, count($all['without']), $without);
 foreach (array_slice($all['failed'], 0, 5) as $failed) {
-    fwrite(STDERR, "FAILED $failed\n");
+    fprintf(STDERR, "FAILED %s\n", $failed);
 }
-exit($all['failed'] === [] && $with - $without <= 0.5 ? 0 : 1);
+exit($all['failed'] === [] ? 0 : 1);
