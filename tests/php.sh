@@ -20,6 +20,10 @@ find bindings/php conformance/workers/php tests/php -name '*.php' -print0 | xarg
 
 composer validate --strict --no-interaction -q "$package/composer.json" || fail "$(composer validate --strict --no-interaction "$package/composer.json" 2>&1)"
 
+composer archive --no-interaction -q -d "$package" --format=tar --dir "$work" --file archive || fail "composer archive"
+tar -tf "$work/archive.tar" | grep -q '^src/Client.php' || fail "the package's archive has no sources"
+! tar -tf "$work/archive.tar" | grep -q '^tests/' || fail "the package's archive has tests"
+
 start_sink "$work" --quiet
 export PHC_SINK=127.0.0.1:$SINK_PORT
 

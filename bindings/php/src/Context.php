@@ -76,7 +76,7 @@ final class Context
         return [
             'distinctId' => $text($data['distinctId'] ?? $data['distinct_id'] ?? null) ?? $around['distinctId'],
             'sessionId' => $session ?? $around['sessionId'],
-            'properties' => array_merge($around['properties'], $properties, (array) ($data['properties'] ?? [])),
+            'properties' => (array) ($data['properties'] ?? []) + $properties + $around['properties'],
         ];
     }
 

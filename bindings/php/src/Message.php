@@ -52,7 +52,8 @@ final class Message
             $name = self::MEMBERS[$key] ?? null;
             if ($name === null) {
                 $unknown[] = $key;
-            } else {
+            } elseif ($value !== '' || !isset($event[$name])) {
+                // Of two spellings the one that says something.
                 $event[$name] = $value;
             }
         }
@@ -90,7 +91,8 @@ final class Message
      */
     public static function identify(array $message): array
     {
-        $message['$set'] = array_merge((array) ($message['$set'] ?? []), (array) ($message['properties'] ?? []));
+        // Not array_merge, which numbers keys like '2024' anew.
+        $message['$set'] = (array) ($message['properties'] ?? []) + (array) ($message['$set'] ?? []);
         unset($message['properties']);
         return ['event' => '$identify'] + $message;
     }
@@ -143,8 +145,7 @@ final class Message
     /** @param array<int|string, mixed> $message */
     public static function hasId(array $message): bool
     {
-        $id = $message['distinctId'] ?? $message['distinct_id'] ?? null;
-        return $id !== null && $id !== '';
+        return ($message['distinctId'] ?? '') !== '' || ($message['distinct_id'] ?? '') !== '';
     }
 
     /**

@@ -94,6 +94,29 @@ final class FacadeTest extends TestCase
         );
     }
 
+    public function testKeysThatLookLikeNumbersStay(): void
+    {
+        $this->init();
+        PostHog::identify(['distinctId' => 'u', 'properties' => ['2024' => 'a', '7' => 'b'], '$set' => ['2025' => 'c']]);
+        self::assertSame(['2024' => 'a', '7' => 'b', '2025' => 'c'], $this->event()['properties']['$set']);
+        PostHog::withContext(['properties' => ['2024' => 'a']], fn () => PostHog::capture(
+            ['distinctId' => 'u', 'event' => 'e', 'properties' => ['7' => 'b']],
+        ));
+        self::assertSame(['7' => 'b', '2024' => 'a'], $this->event()['properties']);
+    }
+
+    public function testEitherSpellingOfTheId(): void
+    {
+        $this->init();
+        foreach ([['distinctId' => 'u'], ['distinct_id' => 'u'], ['distinctId' => '', 'distinct_id' => 'u'],
+            ['distinct_id' => 'u', 'distinctId' => ''], ['distinct_id' => null, 'distinctId' => 'u']] as $ids) {
+            self::assertTrue(PostHog::capture(['event' => 'e'] + $ids));
+            self::assertSame('u', $this->event()['distinct_id']);
+        }
+        self::assertTrue(PostHog::capture(['event' => 'e', 'distinctId' => 42]));
+        self::assertSame('42', $this->event()['distinct_id']);
+    }
+
     public function testAlias(): void
     {
         $this->init();
