@@ -51,11 +51,16 @@ sanitize: build sink ## valgrind, AddressSanitizer, ThreadSanitizer and race mod
 	@scripts/sanitize.sh $(PARTS)
 
 # c, or all
+.PHONY: test-hosts
+test-hosts: build sink ## the bindings in their real hosts, with full numbers
+	@tests/hosts-php.sh $(SINK) full
+
+# c, php, or all
 SDK  ?= all
 PORT ?= 8080
 
 .PHONY: conformance adapter mutants
-conformance: build sink ## every vector and scenario against SDK=c|all
+conformance: build sink ## every vector and scenario against SDK=c|php|all
 	@scripts/conformance.sh run $(SDK) $(ARGS)
 adapter: build sink ## SDK=c PORT=8080 COMPRESSION=gzip: for the official harness
 	@scripts/conformance.sh adapter $(SDK) $(PORT)

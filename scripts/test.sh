@@ -49,6 +49,8 @@ step "no environment reads" tests/environment.sh "$SINK"
 step "TLS" tests/tls.sh "$SINK"
 step "proxies" tests/proxy.sh "$SINK"
 step "IPv6 and names" tests/addresses.sh "$SINK"
+step "PHP" tests/php.sh "$SINK"
+step "PHP-FPM" tests/hosts-php.sh "$SINK"
 step "install and uninstall" tests/install.sh
 step "demo" make --no-print-directory demo
 

@@ -8,10 +8,13 @@ if ! command -v cargo >/dev/null; then
     exit 1
 fi
 
-# Command and the Debian package that has it.
+# Command, or pattern of a path, and the Debian package that has it.
 missing=()
 while read -r command package; do
-    command -v "$command" >/dev/null || missing+=("$package")
+    case $command in
+    /*) compgen -G "$command" >/dev/null ;;
+    *) command -v "$command" >/dev/null ;;
+    esac || missing+=("$package")
 done <<'LIST'
 cc gcc
 make make
@@ -23,6 +26,11 @@ strace strace
 valgrind valgrind
 tinyproxy tinyproxy-bin
 unshare util-linux
+php php-cli
+phpunit phpunit
+composer composer
+/usr/sbin/php-fpm* php-fpm
+/usr/sbin/nginx nginx-light
 LIST
 [ ${#missing[@]} -eq 0 ] && exit 0
 

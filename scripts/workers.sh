@@ -13,7 +13,11 @@ worker_c() {
     echo "c=$out/c"
 }
 
-known=(c)
+worker_php() {
+    echo "php=env PHC_LIBRARY=$ship/libphc.so php $PWD/conformance/workers/php/worker.php"
+}
+
+known=(c php)
 wanted=("$@")
 if [ ${#wanted[@]} -eq 0 ] || [ "${wanted[0]}" = all ]; then wanted=("${known[@]}"); fi
 for sdk in "${wanted[@]}"; do
