@@ -45,7 +45,8 @@ module PostHogPhc
         @starting.unlock
       end
     rescue ThreadError => e
-      @logger.error("no thread for reports: #{e.message}")
+      # So it is when the VM ends; the next capture tries again.
+      @logger.debug("no thread for reports: #{e.message}")
     end
 
     # Tells what waits, on the calling thread, after whoever is telling; from
