@@ -38,6 +38,9 @@ step "black-box tests, archive" tests/run-c.sh static "$SINK" delivery misuse
 step "black-box tests, under valgrind" env PHC_WRAP="$VALGRIND" tests/run-c.sh shared "$SINK" misuse codecs
 step "conformance" scripts/conformance.sh run all
 step "adapter" tests/adapter.sh "$SINK"
+step "Ruby gem" tests/ruby.sh "$SINK"
+step "Ruby gem in its hosts" tests/hosts-ruby.sh "$SINK"
+step "Ruby gem, adapter" tests/adapter.sh "$SINK" ruby
 step "no environment reads" tests/environment.sh "$SINK"
 step "TLS" tests/tls.sh "$SINK"
 step "install and uninstall" tests/install.sh

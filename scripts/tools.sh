@@ -8,10 +8,11 @@ if ! command -v cargo >/dev/null; then
     exit 1
 fi
 
-# Command and the Debian package that has it.
+# Command and the Debian package that has it; a package that brings none has "-".
 missing=()
 while read -r command package; do
-    command -v "$command" >/dev/null || missing+=("$package")
+    if [ "$command" = - ]; then dpkg -s "$package" >/dev/null 2>&1; else command -v "$command" >/dev/null; fi ||
+        missing+=("$package")
 done <<'LIST'
 cc gcc
 make make
@@ -20,6 +21,12 @@ pkg-config pkg-config
 curl curl
 openssl openssl
 valgrind valgrind
+ruby ruby
+puma puma
+yard yard
+- ruby-ffi
+- ruby-rack
+- ruby-minitest
 LIST
 [ ${#missing[@]} -eq 0 ] && exit 0
 

@@ -6,7 +6,7 @@ class CaptureTest < PhcTest
   UUID = "01932c5e-8a1b-7c3d-9e4f-a1b2c3d4e5f6"
 
   def captured(call, **attrs)
-    posthog = test_client
+    posthog = recording_client
     assert posthog.public_send(call, **attrs)
     posthog.dequeue_last_message.slice(:event, :distinct_id, :properties)
   end
@@ -50,12 +50,12 @@ class CaptureTest < PhcTest
 
   def test_the_callers_hashes_are_left_alone
     attrs = { "distinct_id" => "u", "event" => "e", "properties" => { a: 1 }.freeze, "groups" => { c: 1 }.freeze }.freeze
-    assert test_client(before_send: ->(event) { event }).capture(attrs)
+    assert recording_client(before_send: ->(event) { event }).capture(attrs)
     assert_equal %w[distinct_id event properties groups], attrs.keys
   end
 
   def test_message_id_of_old
-    posthog = test_client
+    posthog = recording_client
     posthog.capture(distinct_id: "u", event: "e", message_id: UUID)
     posthog.capture(distinct_id: "u", event: "e", message_id: "job-7")
     assert_equal UUID, posthog.dequeue_last_message[:uuid]
@@ -63,7 +63,7 @@ class CaptureTest < PhcTest
   end
 
   def test_misuse_raises
-    posthog = test_client
+    posthog = recording_client
     {
       [:capture, { event: "e" }] => /distinct_id must be given/,
       [:capture, { event: "e", distinct_id: "" }] => /distinct_id must be given/,
@@ -115,7 +115,7 @@ class CaptureTest < PhcTest
   end
 
   def test_json_text
-    posthog = test_client(logger: log)
+    posthog = recording_client(logger: log)
     assert posthog.capture_json('{"event":"e","distinct_id":"u","properties":{"n":1.10}}')
     refute posthog.capture_json("{")
     assert_match(/\A\h{8}-/, posthog.capture_json!('{"event":"e","distinct_id":"u"}'))
@@ -123,7 +123,7 @@ class CaptureTest < PhcTest
   end
 
   def test_super_properties_and_opting_out
-    posthog = test_client(logger: log)
+    posthog = recording_client(logger: log)
     posthog.register(plan: "pro", "since" => Date.new(2024, 1, 1))
     posthog.unregister(:plan)
     posthog.capture(distinct_id: "u", event: "e")
@@ -165,7 +165,7 @@ class CaptureTest < PhcTest
   end
 
   def test_what_is_not_supported
-    posthog = test_client
+    posthog = recording_client
     PostHog::Unsupported::METHODS.each_key do |name|
       assert_match(/posthog-ruby/, assert_raises(PostHog::NotSupported) { posthog.public_send(name, "a", "b", groups: {}) }.message)
     end

@@ -56,7 +56,7 @@ class EncoderTest < PhcTest
 
   VALUES.each do |name, (value, wire)|
     define_method("test_#{name.tr(" -", "__")}") do
-      posthog = test_client
+      posthog = recording_client
       # Once as the only value, once beside one that takes the slow way, and as a key.
       [{ v: value }, { v: value, w: Time.now }].each do |properties|
         assert posthog.capture(distinct_id: "u", event: "e", properties: properties)
@@ -69,7 +69,7 @@ class EncoderTest < PhcTest
   end
 
   def test_bad_bytes_are_counted_by_libphc
-    posthog = test_client
+    posthog = recording_client
     assert posthog.capture(distinct_id: "u\xFF", event: "e\xFE", properties: { "k\xFF" => "v\xFF", n: 1 })
     event = posthog.dequeue_last_message
     assert_equal ["u�", "e�", { "k�" => "v�", "n" => 1 }], event.values_at(:distinct_id, :event, :properties)
@@ -81,14 +81,14 @@ class EncoderTest < PhcTest
     loop_of_lists << loop_of_lists << loop_of_lists
     loop_of_hashes = { a: 1 }
     loop_of_hashes[:self] = loop_of_hashes
-    posthog = test_client
+    posthog = recording_client
     assert posthog.capture(distinct_id: "u", event: "e", properties: { l: loop_of_lists, h: loop_of_hashes })
     assert_equal({ "l" => [1, nil, nil], "h" => { "a" => 1, "self" => nil } },
                  posthog.dequeue_last_message[:properties])
   end
 
   def test_what_is_too_deep_costs_that_value
-    posthog = test_client
+    posthog = recording_client
     [50, 98, 99, 100, 101, 500].each do |depth|
       value = depth.times.inject(1) { |inner, _| [inner] }
       assert posthog.capture(distinct_id: "u", event: "e", properties: { deep: value, plain: 1 }), "depth #{depth}"
@@ -97,7 +97,7 @@ class EncoderTest < PhcTest
   end
 
   def test_numbers_keep_their_digits
-    posthog = test_client
+    posthog = recording_client
     posthog.capture(distinct_id: "u", event: "e", properties: { a: 0.1, b: 1e-7, c: 1.7976931348623157e308, d: -0.0 })
     assert_equal({ "a" => 0.1, "b" => 1e-7, "c" => 1.7976931348623157e308, "d" => -0.0 },
                  posthog.dequeue_last_message[:properties])

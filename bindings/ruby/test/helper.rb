@@ -57,7 +57,7 @@ module Helper
     PostHog::Client.new(api_key: "phc_ruby", host: space.host, retry_initial_ms: 10, retry_max_ms: 50, **options)
   end
 
-  def test_client(**options)
+  def recording_client(**options)
     PostHog::Client.new(api_key: "phc_ruby", test_mode: true, is_server: false, **options)
   end
 

@@ -4,7 +4,7 @@ require_relative "helper"
 
 class HookTest < PhcTest
   def through(hook, **attrs)
-    posthog = test_client(before_send: hook, logger: log)
+    posthog = recording_client(before_send: hook, logger: log)
     taken = posthog.capture(distinct_id: "u", event: "e", **attrs)
     [taken, posthog.dequeue_last_message, posthog.stats]
   end
@@ -55,7 +55,7 @@ class HookTest < PhcTest
 
   def test_sees_every_call
     events = []
-    posthog = test_client(before_send: ->(event) { events << event[:event] and event })
+    posthog = recording_client(before_send: ->(event) { events << event[:event] and event })
     posthog.identify(distinct_id: "u")
     posthog.alias(distinct_id: "u", alias: "v")
     posthog.group_identify(group_type: "t", group_key: "k")

@@ -39,25 +39,35 @@ module PostHogPhc
       time.strftime(time.utc? ? "#{MILLISECONDS}Z" : "#{MILLISECONDS}%:z")
     end
 
-    # Whether the generator writes it as we would.
+    # Whether the generator writes it as we would. Loops that return early, for
+    # this is half of what a capture costs.
     def plain?(value, depth)
       case value
       when String then text?(value)
-      when nil, true, false then true
+      when nil, true, false, Symbol then true
       when Integer then value.bit_length <= BITS
       when Float then value.finite?
-      when Hash
-        depth < DEPTH && value.all? do |key, item|
-          (key.is_a?(String) ? text?(key) : key.is_a?(Symbol)) && plain?(item, depth + 1)
-        end
-      when Array then depth < DEPTH && value.all? { |item| plain?(item, depth + 1) }
-      when Symbol then true
+      when Hash then depth < DEPTH && plain_hash?(value, depth + 1)
+      when Array then depth < DEPTH && plain_list?(value, depth + 1)
       else false
       end
     end
 
+    def plain_hash?(hash, depth)
+      hash.each do |key, value|
+        return false unless key.is_a?(Symbol) || (key.is_a?(String) && text?(key))
+        return false unless plain?(value, depth)
+      end
+      true
+    end
+
+    def plain_list?(list, depth)
+      list.each { |value| return false unless plain?(value, depth) }
+      true
+    end
+
     def text?(text)
-      text.encoding == Encoding::UTF_8 && text.valid_encoding?
+      text.valid_encoding? && text.encoding == Encoding::UTF_8
     end
 
     # @param above [Array] the containers that this value is in

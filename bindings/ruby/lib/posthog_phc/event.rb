@@ -16,7 +16,9 @@ module PostHogPhc
       identify: COMMON + %i[properties set_once],
       alias: COMMON + %i[alias],
       group_identify: COMMON + %i[group_type group_key properties]
-    }.freeze
+    }.transform_values { |keys| keys.to_h { |key| [key, true] }.freeze }.freeze
+    # What most captures say; the rest is looked for only where there is more.
+    USUAL = %i[distinct_id event properties].freeze
     FLAGS = %i[send_feature_flags flags].freeze
     UUID = /\A\h{8}-(\h{4}-){3}\h{12}\z/.freeze
 
@@ -24,12 +26,9 @@ module PostHogPhc
       # @return [Hash]
       def capture(given)
         given = arguments(:capture, given)
-        refuse_flags(given)
         event = { event: name(given[:event], "event", :invalid_event), distinct_id: distinct_id(given),
                   properties: hash(given[:properties], "properties") }
-        BESIDE.each { |key| event[key] = given[key] unless given[key].nil? }
-        hash(given[:groups], "groups")
-        dated(event, given)
+        given.size > USUAL.size || !given.key?(:properties) ? more(event, given) : event
       end
 
       # @return [Hash]
@@ -63,17 +62,30 @@ module PostHogPhc
       def arguments(call, given)
         raise InvalidCall, "#{call} takes keywords or a Hash, not #{given.class}" unless given.is_a?(Hash)
 
-        given = given.transform_keys(&:to_sym) unless given.each_key.all?(Symbol)
-        unknown = given.keys - KNOWN[call]
+        known = KNOWN[call]
+        given.each_key { |key| known.key?(key) or return by_symbols(call, given) }
+        given
+      end
+
+      def by_symbols(call, given)
+        given = given.transform_keys(&:to_sym)
+        unknown = given.keys - KNOWN[call].keys
         raise InvalidCall.new(unknown_text(call, unknown.first), :invalid_json) unless unknown.empty?
 
         given
       end
 
       def unknown_text(call, key)
-        near = defined?(DidYouMean::SpellChecker) ? DidYouMean::SpellChecker.new(dictionary: KNOWN[call]).correct(key) : []
-        hint = near.empty? ? "it takes #{KNOWN[call].join(", ")}" : "did you mean #{near.first}?"
-        "#{call} does not know #{key}; #{hint}"
+        known = KNOWN[call].keys
+        near = defined?(DidYouMean::SpellChecker) ? DidYouMean::SpellChecker.new(dictionary: known).correct(key) : []
+        "#{call} does not know #{key}; #{near.empty? ? "it takes #{known.join(", ")}" : "did you mean #{near.first}?"}"
+      end
+
+      def more(event, given)
+        refuse_flags(given)
+        BESIDE.each { |key| event[key] = given[key] unless given[key].nil? }
+        hash(given[:groups], "groups")
+        dated(event, given)
       end
 
       def refuse_flags(given)

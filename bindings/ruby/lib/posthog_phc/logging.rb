@@ -12,12 +12,24 @@ module PostHogPhc
       @prefix = prefix
     end
 
-    # @!method debug(message)
-    # @!method info(message)
-    # @!method warn(message)
-    # @!method error(message)
-    %i[debug info warn error].each do |severity|
-      define_method(severity) { |message| @logger.public_send(severity, "#{@prefix} #{message}") }
+    # @param message [String]
+    def debug(message)
+      @logger.debug("#{@prefix} #{message}")
+    end
+
+    # @param message [String]
+    def info(message)
+      @logger.info("#{@prefix} #{message}")
+    end
+
+    # @param message [String]
+    def warn(message)
+      @logger.warn("#{@prefix} #{message}")
+    end
+
+    # @param message [String]
+    def error(message)
+      @logger.error("#{@prefix} #{message}")
     end
 
     # @return [Integer]
