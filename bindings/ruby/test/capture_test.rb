@@ -179,6 +179,19 @@ class CaptureTest < PhcTest
     assert_equal 800, space.accepted.uniq.size
   end
 
+  # Mutex#lock is refused there.
+  def test_in_a_trap
+    posthog = client
+    answers = []
+    before = trap(:USR2) { answers << posthog.capture(distinct_id: "u", event: "trap") << posthog.flush }
+    Process.kill(:USR2, Process.pid)
+    eventually("the trap has run") { answers.size == 2 }
+    assert_equal [true, true], answers
+    assert_equal ["trap"], space.accepted
+  ensure
+    trap(:USR2, before || "DEFAULT")
+  end
+
   def test_a_collected_client_still_sends
     60.times { |n| client(flush_interval_ms: 50, logger: false).capture(distinct_id: "u", event: "e#{n}") }
     3.times { GC.start }

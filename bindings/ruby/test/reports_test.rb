@@ -82,6 +82,30 @@ class ReportsTest < PhcTest
     assert_equal ["from inside"], space.accepted
   end
 
+  def test_a_timeout_in_a_callback_takes_effect
+    seen = Queue.new
+    posthog = client(logger: log, on_error: lambda do |*|
+      Timeout.timeout(0.05) { sleep 30 }
+    rescue Timeout::Error => e
+      seen << e
+    end)
+    space.script(steps: [{ status: 400 }])
+    posthog.capture(distinct_id: "u", event: "e")
+    posthog.flush
+    assert_kind_of Timeout::Error, Timeout.timeout(10) { seen.pop }
+  end
+
+  def test_a_callback_that_hangs_does_not_hold_up_a_shutdown
+    began = Queue.new
+    posthog = client(on_error: ->(*) { began << true and sleep })
+    space.script(steps: [{ status: 400 }])
+    posthog.capture(distinct_id: "u", event: "e")
+    posthog.flush
+    Timeout.timeout(10) { began.pop }
+    assert_operator seconds { posthog.shutdown }, :<, 4
+    Thread.list.select { |thread| thread.name == "posthog-reports" }.each(&:kill).each(&:join)
+  end
+
   def test_shutdown_tells_everything_before_it_returns
     lost = 0
     posthog = client(on_error: ->(_, _, report) { lost += report.lost.size })

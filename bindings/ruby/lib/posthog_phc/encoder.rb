@@ -30,6 +30,13 @@ module PostHogPhc
       # raises where this must not, and spells times as nobody wants them.
       return JSON.generate(value) if plain?(value, 0)
 
+      slowly(value)
+    rescue JSON::GeneratorError
+      # Of a newer generator, which may mind what this one does not.
+      slowly(value)
+    end
+
+    def slowly(value)
       write(value, String.new(capacity: 512, encoding: Encoding::BINARY), [])
     end
 

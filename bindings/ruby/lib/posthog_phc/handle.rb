@@ -43,10 +43,9 @@ module PostHogPhc
         @abandoned.size.times do
           address = @abandoned.shift
           handle = @all[address] or next
-          next @abandoned << address if handle.pending.positive?
+          next @abandoned << address unless handle.free
 
           @all.delete(address)
-          handle.free
         end
       end
     end
@@ -156,12 +155,14 @@ module PostHogPhc
       @reporter&.finish
     end
 
-    # Only for a handle that nobody has any more and that has nothing pending.
+    # Only for a handle that nobody has any more.
     #
-    # @return [void]
+    # @return [Boolean] whether it is freed: nothing is pending, and no callback at work
     def free
-      @reporter&.finish
+      return false if pending.positive? || !(@reporter.nil? || @reporter.finish)
+
       Native.phc_client_free(@pointer)
+      true
     end
 
     private

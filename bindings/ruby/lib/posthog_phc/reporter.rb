@@ -70,38 +70,43 @@ module PostHogPhc
       end
     end
 
-    # Tells what waits, and ends the thread unless it is in a callback for too long.
+    # Tells what waits, and ends the thread when it has told what it is telling.
     #
-    # @return [void]
+    # @return [Boolean] whether it has ended; a callback may be at work for longer
     def finish
       drain
-      thread = @thread
-      return if thread.nil? || thread == Thread.current
+      return true unless running?
+      return false if @thread == Thread.current
 
-      thread.kill
-      thread.join(PATIENCE)
+      @stop.close unless @stop.closed?
+      !@thread.join(PATIENCE).nil?
     end
 
     private
 
     def spawn
-      thread = Thread.new { run }
+      stop, @stop = IO.pipe
+      thread = Thread.new { run(stop) }
       thread.name = "posthog-reports"
-      thread.report_on_exception = true
       # Puma warns of threads that a fork would lose; this one comes back.
       thread.thread_variable_set(:fork_safe, true)
       thread
     end
 
-    def run
+    # Ends when the other end of the pipe is closed: a Thread#kill would cut a
+    # callback short, and holding it off would hold off a Timeout in it too.
+    def run(stop)
       descriptor = Native.phc_poll_fd(@pointer)
       # It is libphc's to close.
-      reports = IO.for_fd(descriptor, autoclose: false) unless descriptor.negative?
+      watched = [stop]
+      watched << IO.for_fd(descriptor, autoclose: false) unless descriptor.negative?
       loop do
-        reports ? IO.select([reports]) : sleep(SLICE)
-        # An ending thread still finishes what it has begun to tell.
-        Thread.handle_interrupt(Object => :never) { drain }
+        ready, = IO.select(watched, nil, nil, descriptor.negative? ? SLICE : nil)
+        drain
+        break if ready&.include?(stop)
       end
+    ensure
+      stop.close
     end
 
     def take
