@@ -56,11 +56,17 @@ test-hosts: build sink ## the bindings in their real hosts, with full numbers
 	@tests/hosts-php.sh $(SINK) full
 
 # c, php, or all
+.PHONY: test-hosts
+test-hosts: build sink ## the bindings in their web servers and job runners, with full numbers
+	@scripts/test-hosts.sh
+
+# c, ruby, or all
 SDK  ?= all
 PORT ?= 8080
 
 .PHONY: conformance adapter mutants
 conformance: build sink ## every vector and scenario against SDK=c|php|all
+conformance: build sink ## every vector and scenario against SDK=c|ruby|all
 	@scripts/conformance.sh run $(SDK) $(ARGS)
 adapter: build sink ## SDK=c PORT=8080 COMPRESSION=gzip: for the official harness
 	@scripts/conformance.sh adapter $(SDK) $(PORT)

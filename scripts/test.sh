@@ -45,6 +45,9 @@ step "black-box tests, under AddressSanitizer" scripts/sanitize.sh address
 step "black-box tests, under ThreadSanitizer" scripts/sanitize.sh thread
 step "conformance" scripts/conformance.sh run all
 step "adapter" tests/adapter.sh "$SINK"
+step "Ruby gem" tests/ruby.sh "$SINK"
+step "Ruby gem in its hosts" tests/hosts-ruby.sh "$SINK"
+step "Ruby gem, adapter" tests/adapter.sh "$SINK" ruby
 step "no environment reads" tests/environment.sh "$SINK"
 step "TLS" tests/tls.sh "$SINK"
 step "proxies" tests/proxy.sh "$SINK"

@@ -15,6 +15,11 @@ while read -r command package; do
     /*) compgen -G "$command" >/dev/null ;;
     *) command -v "$command" >/dev/null ;;
     esac || missing+=("$package")
+# Command and the Debian package that has it; a package that brings none has "-".
+missing=()
+while read -r command package; do
+    if [ "$command" = - ]; then dpkg -s "$package" >/dev/null 2>&1; else command -v "$command" >/dev/null; fi ||
+        missing+=("$package")
 done <<'LIST'
 cc gcc
 make make
@@ -31,6 +36,12 @@ phpunit phpunit
 composer composer
 /usr/sbin/php-fpm* php-fpm
 /usr/sbin/nginx nginx-light
+ruby ruby
+puma puma
+yard yard
+- ruby-ffi
+- ruby-rack
+- ruby-minitest
 LIST
 [ ${#missing[@]} -eq 0 ] && exit 0
 

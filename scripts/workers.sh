@@ -18,6 +18,11 @@ worker_php() {
 }
 
 known=(c php)
+worker_ruby() {
+    echo "ruby=env PHC_LIBRARY=$ship/libphc.so ruby -I$PWD/bindings/ruby/lib $PWD/conformance/workers/ruby/worker.rb"
+}
+
+known=(c ruby)
 wanted=("$@")
 if [ ${#wanted[@]} -eq 0 ] || [ "${wanted[0]}" = all ]; then wanted=("${known[@]}"); fi
 for sdk in "${wanted[@]}"; do
