@@ -44,12 +44,12 @@ demo: build sink ## the C example against the local sink, or against HOST=… AP
 test: tools ## everything, in every language
 	@scripts/test.sh
 
-# c, or all
+# c, cpp, or all
 SDK  ?= all
 PORT ?= 8080
 
 .PHONY: conformance adapter mutants
-conformance: build sink ## every vector and scenario against SDK=c|all
+conformance: build sink ## every vector and scenario against SDK=c|cpp|all
 	@scripts/conformance.sh run $(SDK) $(ARGS)
 adapter: build sink ## SDK=c PORT=8080 COMPRESSION=gzip: for the official harness
 	@scripts/conformance.sh adapter $(SDK) $(PORT)

@@ -132,11 +132,10 @@ public:
 
 private:
     void fail(code of, std::string text) {
-        if (status_.ok()) {
-            status_ = of;
-            error_message_ = std::move(text);
-        }
-        if constexpr (PHC_CPP_THROWS != 0) detail::raise(status_, error_message_);
+        if constexpr (PHC_CPP_THROWS != 0) detail::raise(of, text);
+        if (!status_.ok()) return;
+        status_ = of;
+        error_message_ = std::move(text);
     }
 
     std::unique_ptr<phc_config, detail::free_config> config_;
