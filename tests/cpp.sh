@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # cpp.sh SINK [PROGRAM…]: the C++ binding: its headers under every compiler, standard and way of compiling, and its
-# black-box tests (all, or those named) against the sink.
-#   PHC_WRAP   a command to run each program under, such as valgrind; the headers are left out then
+# black-box tests against the sink. Of programs that are named (`headers` is one), only these.
+#   PHC_WRAP   a command to run each program under, such as valgrind
 set -euo pipefail
 cd "$(dirname "$0")/.."
 SINK=$1
@@ -12,7 +12,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 strict=(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wold-style-cast -Werror)
 quiet=(-fno-exceptions -fno-rtti)
-passed=0 failed=0
+wanted=" $* " passed=0 failed=0
+chosen() { [ "$wanted" = "  " ] || [[ $wanted == *" $1 "* ]]; }
 check() { # check WHAT COMMAND…
     local what=$1
     shift
@@ -30,7 +31,7 @@ headers_alone() { # each header by itself, in any order
 compiles() { "$@" "${strict[@]}" -Iinclude -fsyntax-only; }
 version() { grep -q "^#define PHC_CPP_VERSION \"$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)\"$" include/phc/status.hpp; }
 refuses_cpp14() { ! echo '#include <phc.hpp>' | g++ -std=c++14 -Iinclude -fsyntax-only -x c++ - 2>"$work/out" && grep -q 'phc.hpp needs C++17' "$work/out"; }
-if [ -z "${PHC_WRAP-}" ]; then
+if chosen headers; then
     check "PHC_CPP_VERSION is the version of the library" version
     check "each header stands alone" headers_alone
     check "C++14 is told what is needed" refuses_cpp14
@@ -55,6 +56,7 @@ values-20           values    -std=c++20
 values-older        values    -std=c++17 -DPHC_CPP_NO_TO_CHARS
 delivery            delivery  -std=c++17
 handlers            handlers  -std=c++17
+fork                fork      -std=c++17
 misuse              misuse    -std=c++17
 statuses            statuses  -std=c++17 -fno-exceptions -fno-rtti
 statuses-no-throw   statuses  -std=c++20 -DPHC_CPP_NO_THROW
@@ -81,7 +83,7 @@ cc -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -Iinclude -c tests/c/harn
 start_sink "$work" --quiet
 export PHC_SINK=127.0.0.1:$SINK_PORT
 while read -r name source options; do
-    case " $* " in "  " | *" $name "*) ;; *) continue ;; esac
+    chosen "$name" || continue
     # shellcheck disable=SC2086 # several words
     build "$name" "$source" $options
     # shellcheck disable=SC2086 # several words

@@ -1,13 +1,10 @@
 // Captures, helpers, waits, reports and lives of a client, against the sink.
 #include "harness.hpp"
 
-#include <algorithm>
 #include <thread>
 #include <vector>
 
 #include <poll.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 static void every_kind_of_event() {
     phc::client client(here());
@@ -202,25 +199,6 @@ static void many_threads_capture() {
     CHECK_EQ(summary("accepted"), 1000);
 }
 
-static void parent_and_child_send_their_own() {
-    phc::client client(here());
-    client.capture("u", "before");
-    const pid_t child = fork();
-    if (child == 0) {
-        client.capture("u", "in the child");
-        const bool ok = client.flush(10s).ok() && client.stats().captured == 1;
-        _exit(ok ? 0 : 1);
-    }
-    client.capture("u", "in the parent");
-    CHECK_STATUS(client.flush(10s), ok);
-    int status = -1;
-    CHECK_EQ(waitpid(child, &status, 0), child);
-    CHECK_EQ(status, 0);
-    CHECK_EQ(summary("accepted"), 3);
-    const std::string events = sink("_events");
-    for (const char *name : {"\"before\"", "\"in the child\"", "\"in the parent\""}) CHECK_IN(events, name);
-}
-
 static void every_setting_by_its_key() {
     // The typed ones, so that a name that is misspelt shows.
     phc::client client(here()
@@ -277,7 +255,6 @@ int main(int argc, char **argv) {
         TEST(clients_move),
         TEST(a_client_is_found_by_name),
         TEST(many_threads_capture),
-        TEST(parent_and_child_send_their_own),
         TEST(every_setting_by_its_key),
         TEST(without_a_project_key),
     };

@@ -2,36 +2,8 @@
 #include "harness.hpp"
 
 #include <atomic>
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 #include <vector>
-
-#include <sys/wait.h>
-#include <unistd.h>
-
-// Counts what a handler was told; a test waits for it.
-class tally {
-public:
-    void add(int more = 1) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        count_ += more;
-        changed_.notify_all();
-    }
-    bool reaches(int wanted) {
-        std::unique_lock<std::mutex> lock(mutex_);
-        return changed_.wait_for(lock, 20s, [&] { return count_ >= wanted; });
-    }
-    int count() {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        return count_;
-    }
-
-private:
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    int count_ = 0;
-};
 
 static void every_event_is_reported() {
     script(R"({"steps":[{"verdicts":{"never":"drop","*":"ok"}}]})");
@@ -209,26 +181,6 @@ static void handlers_survive_a_move() {
     CHECK(seen.reaches(1));
 }
 
-static void handlers_stay_in_a_forked_child() {
-    tally seen;
-    phc::client client(here());
-    client.on_report([&](const phc::report_view &report) { seen.add(static_cast<int>(report.size())); });
-    client.before_send([](std::string_view json) {
-        return json.find("\"drop\"") == std::string_view::npos ? phc::decision::keep() : phc::decision::drop();
-    });
-    const pid_t child = fork();
-    if (child == 0) {
-        const bool dropped = client.capture("u", "drop") == phc::code::before_send;
-        client.capture("u", "e");
-        const bool ok = client.flush(10s).ok() && seen.reaches(1);
-        _exit(dropped && ok ? 0 : 1);
-    }
-    int status = -1;
-    CHECK_EQ(waitpid(child, &status, 0), child);
-    CHECK_EQ(status, 0);
-    CHECK_EQ(seen.count(), 0);
-}
-
 int main(int argc, char **argv) {
     static const test_case tests[] = {
         TEST(every_event_is_reported),
@@ -241,7 +193,6 @@ int main(int argc, char **argv) {
         TEST(a_disabled_client_says_so_at_once),
         TEST(handlers_are_freed),
         TEST(handlers_survive_a_move),
-        TEST(handlers_stay_in_a_forked_child),
     };
     return RUN_TESTS(tests);
 }

@@ -5,9 +5,11 @@
 
 #include <phc.hpp>
 
+#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <string>
 
 extern "C" {
@@ -66,5 +68,28 @@ inline std::string next_properties(phc::client &client) {
     const std::size_t from = json.find("\"properties\":"), to = json.find(",\"options\":");
     return from == std::string::npos ? json : json.substr(from + 13, to - from - 13);
 }
+
+// Counts what a handler was told; a test waits for it.
+class tally {
+public:
+    void add(int more = 1) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        count_ += more;
+        changed_.notify_all();
+    }
+    bool reaches(int wanted) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        return changed_.wait_for(lock, 20s, [&] { return count_ >= wanted; });
+    }
+    int count() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return count_;
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    int count_ = 0;
+};
 
 #endif
