@@ -36,6 +36,11 @@ step "without brotli" tests/size.sh
 step "black-box tests, shared library" tests/run-c.sh shared "$SINK"
 step "black-box tests, archive" tests/run-c.sh static "$SINK" delivery misuse
 step "black-box tests, under valgrind" env PHC_WRAP="$VALGRIND" tests/run-c.sh shared "$SINK" misuse codecs
+step "C++" tests/cpp.sh "$SINK"
+step "C++, under valgrind" env PHC_WRAP="$VALGRIND --show-leak-kinds=definite,indirect" \
+    tests/cpp.sh "$SINK" values delivery handlers misuse statuses
+step "C++ projects" tests/cmake.sh
+step "C++ guide" tests/cpp-guide.sh "$SINK"
 step "conformance" scripts/conformance.sh run all
 step "adapter" tests/adapter.sh "$SINK"
 step "no environment reads" tests/environment.sh "$SINK"

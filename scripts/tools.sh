@@ -14,6 +14,8 @@ while read -r command package; do
     command -v "$command" >/dev/null || missing+=("$package")
 done <<'LIST'
 cc gcc
+c++ g++
+cmake cmake
 make make
 ld binutils
 pkg-config pkg-config
