@@ -61,9 +61,11 @@ docs: tools ## docs/settings.md from src/config/table.rs, docs/third-party from 
 	$(CARGO) run --locked -q -p xtask -- licences
 	$(CARGO) run --locked -q -p phc-conformance -- index
 
-.PHONY: bench
+.PHONY: bench bench-cpp
 bench: tools ## what a capture and the whole way cost
 	$(CARGO) bench --locked -p libphc --bench capture
+bench-cpp: build ## what a capture costs through phc.hpp, next to phc.h
+	@benches/cpp.sh
 
 # What stands in the package files. The system libraries are those of phc.pc.in.
 SYSTEM_LIBS = $(subst $(SPACE),;,$(strip $(shell sed -n 's/^Libs.private: //p' phc.pc.in)))

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <initializer_list>
 #include <iterator>
 #include <optional>
@@ -40,26 +41,53 @@ namespace detail {
 
 // -- text --
 
+struct escapes {
+    bool needed[256] = {};
+    constexpr escapes() noexcept {
+        for (int control = 0; control < 0x20; control++) needed[control] = true;
+        needed[static_cast<int>('"')] = needed[static_cast<int>('\\')] = true;
+    }
+};
+
+inline bool needs_escape(char character) noexcept {
+    static constexpr escapes table;
+    return table.needed[static_cast<unsigned char>(character)];
+}
+
+// How far a text can be copied as it is. Most of it can: it is looked at by eight bytes, and by one only where one of
+// the eight, by the usual trick of borrowing into the highest bit, turns out to be in need.
+inline std::size_t plain_length(std::string_view text) noexcept {
+    constexpr std::uint64_t each = 0x0101010101010101, high = 0x8080808080808080;
+    std::size_t i = 0;
+    for (; i + 8 <= text.size(); i += 8) {
+        std::uint64_t word;
+        std::memcpy(&word, text.data() + i, 8);
+        const std::uint64_t quote = word ^ (each * '"'), slash = word ^ (each * '\\');
+        if ((((word - each * 0x20) & ~word) | ((quote - each) & ~quote) | ((slash - each) & ~slash)) & high) break;
+    }
+    while (i < text.size() && !needs_escape(text[i])) i++;
+    return i;
+}
+
 inline void write_string(std::string &out, std::string_view text) {
     static constexpr char hex[] = "0123456789abcdef";
     out += '"';
-    std::size_t clean = 0; // where what needs no escape began
-    for (std::size_t i = 0; i < text.size(); i++) {
-        const auto byte = static_cast<unsigned char>(text[i]);
-        if (byte >= 0x20 && byte != '"' && byte != '\\') continue;
-        out.append(text, clean, i - clean);
-        clean = i + 1;
+    for (;;) {
+        const std::size_t plain = plain_length(text);
+        out.append(text, 0, plain);
+        if (plain == text.size()) break;
+        const char character = text[plain];
+        text.remove_prefix(plain + 1);
         out += '\\';
-        switch (byte) {
+        switch (character) {
         case '"':
-        case '\\': out += text[i]; break;
+        case '\\': out += character; break;
         case '\n': out += 'n'; break;
         case '\r': out += 'r'; break;
         case '\t': out += 't'; break;
-        default: out.append("u00").append(1, hex[byte >> 4]).append(1, hex[byte & 15]);
+        default: out.append("u00").append(1, hex[character >> 4]).append(1, hex[character & 15]);
         }
     }
-    out.append(text, clean, text.size() - clean);
     out += '"';
 }
 

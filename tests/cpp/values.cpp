@@ -76,6 +76,34 @@ static void text() {
 #endif
 }
 
+// Every byte at every place, for texts are looked at by eight bytes.
+static void escapes_at_every_place() {
+    for (std::size_t length = 1; length <= 20; length++) {
+        for (std::size_t place = 0; place < length; place++) {
+            for (int byte = 0; byte < 128; byte++) {
+                std::string plain(length, 'x'), expected, actual;
+                plain[place] = static_cast<char>(byte);
+                for (const char each : plain) {
+                    char escaped[8];
+                    if (each == '"' || each == '\\') (expected += '\\') += each;
+                    else if (each == '\n') expected += "\\n";
+                    else if (each == '\r') expected += "\\r";
+                    else if (each == '\t') expected += "\\t";
+                    else if (each >= 0x20) expected += each;
+                    else expected.append(escaped, static_cast<std::size_t>(std::snprintf(escaped, sizeof escaped, "\\u%04x", each)));
+                }
+                phc::detail::write(actual, plain);
+                if (actual != "\"" + expected + "\"") CHECK_TEXT(actual, expected);
+            }
+        }
+    }
+    // High bytes are text too.
+    std::string umlauts, actual;
+    for (int i = 0; i < 40; i++) umlauts += "\xC3\xBC";
+    phc::detail::write(actual, umlauts);
+    CHECK_TEXT(actual, "\"" + umlauts + "\"");
+}
+
 static void bad_utf8_is_repaired() {
     phc::client client = quiet();
     CHECK_STATUS(client.capture("u", "e", {{"a", "x\xFFy"}, {"b", 1}}), ok);
@@ -253,6 +281,7 @@ int main(int argc, char **argv) {
         TEST(not_a_number_costs_itself_only),
         TEST(numbers_in_another_locale),
         TEST(text),
+        TEST(escapes_at_every_place),
         TEST(bad_utf8_is_repaired),
         TEST(nothing_and_null),
         TEST(ranges_and_maps),
