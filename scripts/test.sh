@@ -43,6 +43,12 @@ step "race models" scripts/sanitize.sh races
 step "black-box tests, under valgrind" scripts/sanitize.sh memory
 step "black-box tests, under AddressSanitizer" scripts/sanitize.sh address
 step "black-box tests, under ThreadSanitizer" scripts/sanitize.sh thread
+step "black-box tests, under valgrind" env PHC_WRAP="$VALGRIND" tests/run-c.sh shared "$SINK" misuse codecs
+step "C++" tests/cpp.sh "$SINK"
+step "C++, under valgrind" env PHC_WRAP="$VALGRIND --show-leak-kinds=definite,indirect" \
+    tests/cpp.sh "$SINK" values delivery handlers misuse statuses
+step "C++ projects" tests/cmake.sh
+step "C++ guide" tests/cpp-guide.sh "$SINK"
 step "conformance" scripts/conformance.sh run all
 step "adapter" tests/adapter.sh "$SINK"
 step "Ruby gem" tests/ruby.sh "$SINK"

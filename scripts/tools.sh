@@ -22,6 +22,8 @@ while read -r command package; do
         missing+=("$package")
 done <<'LIST'
 cc gcc
+c++ g++
+cmake cmake
 make make
 ld binutils
 pkg-config pkg-config

@@ -23,6 +23,14 @@ worker_ruby() {
 }
 
 known=(c ruby)
+worker_cpp() {
+    cc -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -c conformance/workers/c/json.c -o "$out/json.o"
+    c++ -std=c++17 -O1 -g -Wall -Wextra -Werror -Iinclude conformance/workers/cpp/worker.cpp "$out/json.o" \
+        "$ship/libphc.so" "-Wl,-rpath,$ship" -o "$out/cpp"
+    echo "cpp=$out/cpp"
+}
+
+known=(c cpp)
 wanted=("$@")
 if [ ${#wanted[@]} -eq 0 ] || [ "${wanted[0]}" = all ]; then wanted=("${known[@]}"); fi
 for sdk in "${wanted[@]}"; do
