@@ -13,7 +13,16 @@ worker_c() {
     echo "c=$out/c"
 }
 
-known=(c)
+worker_go() {
+    scripts/go-archive.sh "$ship" >&2
+    # Go links again only what it has not linked already, and does not look at
+    # the archive for that.
+    rm -f "$out/go"
+    (cd conformance/workers/go && go build -o "$out/go" .)
+    echo "go=$out/go"
+}
+
+known=(c go)
 wanted=("$@")
 if [ ${#wanted[@]} -eq 0 ] || [ "${wanted[0]}" = all ]; then wanted=("${known[@]}"); fi
 for sdk in "${wanted[@]}"; do

@@ -3,6 +3,7 @@ package posthog
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -389,14 +390,13 @@ func (c *client) Close() error {
 }
 
 func (c *client) CloseWithContext(ctx context.Context) error {
-	// From inside a callback nothing may be waited for; that is found out before
-	// anything has changed.
+	// From inside a callback nothing may be waited for. Asking for a flush that
+	// never was finds that out before anything has changed.
 	err := c.answered(func(library native) *Error {
-		ticket, err := library.beginFlush()
-		library.endFlush(ticket)
+		_, err := library.awaitFlush(0, 0)
 		return err
 	})
-	if err, ok := err.(*Error); ok && err.Status == StatusReentrant {
+	if errors.Is(err, ErrReentrant) {
 		return err
 	}
 	if !c.closing.CompareAndSwap(false, true) {
@@ -450,6 +450,10 @@ func (c *client) awaitCaptures(ctx context.Context) (lost *Error) {
 
 // lastFlush answers what is pending when ctx ends, or that events were lost.
 func (c *client) lastFlush(ctx context.Context) (lost *Error, pending uint64) {
+	// Without time nothing is begun that could only be cancelled.
+	if ctx.Err() != nil {
+		return nil, parsedStats(c.library.stats()).PendingEvents
+	}
 	ticket, err := c.library.beginFlush()
 	if err != nil {
 		return nil, 0 // closed already, by the wait for captures
