@@ -57,7 +57,7 @@ type Client interface {
 	Stats() Stats
 	// NextReport answers the oldest report that waits, or waits for one until
 	// ctx ends or the client is closed and all is told. With a Callback set,
-	// that has the reports.
+	// that has the reports, and there is none here.
 	NextReport(ctx context.Context) (report Report, ok bool)
 	// TestNext answers the oldest event that was enqueued in test mode, as it
 	// would have been sent; nil for none.
@@ -81,8 +81,9 @@ const slice = 50 * time.Millisecond
 type client struct {
 	noFlags
 	hook    BeforeSendFunc
-	logger  Logger
 	timeout time.Duration
+	// heard: there is a Callback, which is told the reports.
+	heard bool
 	// failure is why there is no library behind this client, if there is none.
 	failure error
 
@@ -136,15 +137,14 @@ func NewWithConfig(apiKey string, config Config) (Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	logger := config.logger()
-	library, err := open(apiKey, settings, listener{logger: logger, callback: config.Callback})
+	library, err := open(apiKey, settings, listener{logger: config.logger(), callback: config.Callback})
 	if err != nil {
 		return nil, err
 	}
 	c := &client{
 		hook:    config.BeforeSend,
-		logger:  logger,
 		timeout: config.shutdownTimeout(),
+		heard:   config.Callback != nil,
 		library: library,
 		closed:  make(chan struct{}),
 	}
@@ -301,7 +301,7 @@ func (c *client) NextReport(ctx context.Context) (Report, bool) {
 	for {
 		var text []byte
 		ms, ended := nextSlice(ctx)
-		if !c.use(func(library native) { text = library.report(ms) }) {
+		if !c.use(func(library native) { text = c.fetched(library, ms) }) {
 			<-c.closed
 			text = c.lastReport()
 			ended = true
@@ -311,10 +311,18 @@ func (c *client) NextReport(ctx context.Context) (Report, bool) {
 				return report, true
 			}
 		}
-		if ended {
+		if ended || c.heard {
 			return Report{}, false
 		}
 	}
+}
+
+// fetched answers the oldest report that waits; none where a Callback is told.
+func (c *client) fetched(library native, ms uint32) []byte {
+	if c.heard {
+		return nil
+	}
+	return library.report(ms)
 }
 
 func (c *client) lastReport() []byte {
@@ -478,7 +486,7 @@ func (c *client) release() (lost *Error) {
 	lost = library.closeNow()
 	c.last.Lock()
 	c.last.stats = library.stats()
-	for report := library.report(0); report != nil; report = library.report(0) {
+	for report := c.fetched(library, 0); report != nil; report = c.fetched(library, 0) {
 		c.last.reports = append(c.last.reports, report)
 	}
 	c.last.Unlock()

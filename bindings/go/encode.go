@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -274,7 +275,7 @@ func within(key string, err error) error {
 	switch {
 	case !ok:
 		return &PropertyError{Key: key, Err: err}
-	case inner.Key[0] == '[':
+	case strings.HasPrefix(inner.Key, "["):
 		inner.Key = key + inner.Key
 	default:
 		inner.Key = key + "." + inner.Key

@@ -28,7 +28,7 @@ func open(apiKey string, settings []setting, heard listener) (native, error) {
 	if found := uint32(C.phc_abi_version()); found != C.PHC_ABI_VERSION {
 		return nil, fmt.Errorf("%w: the libphc that was found is version %s with binary interface %d; "+
 			"this package (%s) needs interface %d: install the libphc of the same release",
-			ErrNoLibrary, C.GoString(C.phc_version()), found, Version, C.PHC_ABI_VERSION)
+			ErrNoLibrary, libraryVersion(), found, Version, C.PHC_ABI_VERSION)
 	}
 	key := C.CString(apiKey)
 	defer C.free(unsafe.Pointer(key))
@@ -51,6 +51,8 @@ func open(apiKey string, settings []setting, heard listener) (native, error) {
 	}
 	return l, nil
 }
+
+func libraryVersion() string { return C.GoString(C.phc_version()) }
 
 func set(config *C.phc_config, setting setting) error {
 	key, value := C.CString(setting.key), C.CString(setting.value)
