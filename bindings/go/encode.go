@@ -24,11 +24,16 @@ const maxDepth = 128
 // Enqueue needs.
 type encoder struct {
 	json []byte
-	// keys of the maps that are being written, the innermost last.
-	keys []string
+	// members of the maps that are being written, the innermost last.
+	members []member
 
 	uuid [37]byte
 	why  [1024]byte
+}
+
+type member struct {
+	key   string
+	value interface{}
 }
 
 var encoders = sync.Pool{New: func() any { return &encoder{json: make([]byte, 0, 1024)} }}
@@ -41,8 +46,9 @@ func (e *encoder) release() {
 		e.json = nil
 	}
 	e.json = e.json[:0]
-	clear(e.keys[:cap(e.keys)])
-	e.keys = e.keys[:0]
+	// The caller's values are not held.
+	clear(e.members[:cap(e.members)])
+	e.members = e.members[:0]
 	encoders.Put(e)
 }
 
@@ -81,26 +87,27 @@ func (e *encoder) member(name string, object map[string]interface{}) error {
 // object writes the members by their keys' order: events of one shape then look
 // alike, which compresses better than the random order of a map.
 func (e *encoder) object(object map[string]interface{}, depth int) error {
-	first := len(e.keys)
-	for key := range object {
-		e.keys = append(e.keys, key)
+	first := len(e.members)
+	for key, value := range object {
+		e.members = append(e.members, member{key, value})
 	}
-	last := len(e.keys)
-	slices.Sort(e.keys[first:last])
+	last := len(e.members)
+	slices.SortFunc(e.members[first:last], func(a, b member) int { return strings.Compare(a.key, b.key) })
 	e.json = append(e.json, '{')
 	for i := first; i < last; i++ {
 		if i > first {
 			e.json = append(e.json, ',')
 		}
-		key := e.keys[i]
-		e.text(key)
+		// Copied, for what is nested may move them.
+		m := e.members[i]
+		e.text(m.key)
 		e.json = append(e.json, ':')
-		if err := e.value(object[key], depth); err != nil {
-			return within(key, err)
+		if err := e.value(m.value, depth); err != nil {
+			return within(m.key, err)
 		}
 	}
 	e.json = append(e.json, '}')
-	e.keys = e.keys[:first]
+	e.members = e.members[:first]
 	return nil
 }
 

@@ -200,12 +200,12 @@ func TestAPooledEncoderKeepsNothing(t *testing.T) {
 	e := &encoder{}
 	_ = Capture{Properties: Properties{"key": strings.Repeat("x", 2*keptBytes), "nan": math.NaN()}}.write(e)
 	e.release()
-	if len(e.json) != 0 || cap(e.json) > keptBytes || len(e.keys) != 0 {
-		t.Errorf("%d of %d bytes, %d keys", len(e.json), cap(e.json), len(e.keys))
+	if len(e.json) != 0 || cap(e.json) > keptBytes || len(e.members) != 0 {
+		t.Errorf("%d of %d bytes, %d members", len(e.json), cap(e.json), len(e.members))
 	}
-	for _, key := range e.keys[:cap(e.keys)] {
-		if key != "" {
-			t.Errorf("the key %q is held", key)
+	for _, m := range e.members[:cap(e.members)] {
+		if m != (member{}) {
+			t.Errorf("%v is held", m)
 		}
 	}
 }
