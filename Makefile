@@ -44,17 +44,23 @@ demo: build sink ## the C example against the local sink, or against HOST=… AP
 test: tools ## everything, in every language
 	@scripts/test.sh
 
-# c, or all
+# c, go, or all
 SDK  ?= all
 PORT ?= 8080
 
 .PHONY: conformance adapter mutants
-conformance: build sink ## every vector and scenario against SDK=c|all
+conformance: build sink ## every vector and scenario against SDK=c|go|all
 	@scripts/conformance.sh run $(SDK) $(ARGS)
 adapter: build sink ## SDK=c PORT=8080 COMPRESSION=gzip: for the official harness
 	@scripts/conformance.sh adapter $(SDK) $(PORT)
 mutants: tools ## deliberate faults, each of which a vector or scenario must catch
 	@scripts/mutants.sh $(ARGS)
+
+.PHONY: go go-bench
+go: build ## archive and header for the Go package, into bindings/go
+	@scripts/go-archive.sh
+go-bench: go ## what an Enqueue costs, here and in posthog-go
+	cd bindings/go/bench && go run .
 
 .PHONY: headers docs
 headers: tools ## include/phc.h and phc.cdef.h, from src/capi

@@ -36,8 +36,10 @@ step "without brotli" tests/size.sh
 step "black-box tests, shared library" tests/run-c.sh shared "$SINK"
 step "black-box tests, archive" tests/run-c.sh static "$SINK" delivery misuse
 step "black-box tests, under valgrind" env PHC_WRAP="$VALGRIND" tests/run-c.sh shared "$SINK" misuse codecs
+step "Go" tests/go.sh "$SINK"
 step "conformance" scripts/conformance.sh run all
 step "adapter" tests/adapter.sh "$SINK"
+step "adapter for Go" tests/adapter.sh "$SINK" go
 step "no environment reads" tests/environment.sh "$SINK"
 step "TLS" tests/tls.sh "$SINK"
 step "install and uninstall" tests/install.sh

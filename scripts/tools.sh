@@ -8,6 +8,13 @@ if ! command -v cargo >/dev/null; then
     exit 1
 fi
 
+if ! command -v go >/dev/null; then
+    echo "The tests of libphc need Go (1.24 or newer, for the Go package). Install it with:" >&2
+    echo "    curl -sSfL https://go.dev/dl/go1.24.0.linux-amd64.tar.gz | sudo tar -C /usr/local -xz" >&2
+    echo '    export PATH="$PATH:/usr/local/go/bin"' >&2
+    exit 1
+fi
+
 # Command and the Debian package that has it.
 missing=()
 while read -r command package; do

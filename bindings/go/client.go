@@ -41,7 +41,8 @@ type Client interface {
 	// CloseWithContext takes no event any more, flushes, and when ctx ends
 	// cancels what is in flight; what is left is lost for the reason "closed",
 	// and reported. Then the client's thread and memory are freed. nil: nothing
-	// was lost since the last flush, or the client was closed already.
+	// was lost since the last flush, or the client was closed already; a Close
+	// that is under way is waited for.
 	CloseWithContext(ctx context.Context) error
 
 	// Register adds a property to every event from now on. What an event itself
@@ -96,7 +97,7 @@ type client struct {
 	// library the client is closed.
 	handle  sync.RWMutex
 	library native
-	// closed ends when Close is through.
+	// closed is closed when all is settled.
 	closed chan struct{}
 
 	// refused counts what was refused on this side, by Status.
@@ -302,7 +303,6 @@ func (c *client) NextReport(ctx context.Context) (Report, bool) {
 		var text []byte
 		ms, ended := nextSlice(ctx)
 		if !c.use(func(library native) { text = c.fetched(library, ms) }) {
-			<-c.closed
 			text = c.lastReport()
 			ended = true
 		}
@@ -491,8 +491,8 @@ func (c *client) release() (lost *Error) {
 	}
 	c.last.Unlock()
 	c.handle.Unlock()
-	// Without the lock: this waits for a callback, which may ask for Stats.
-	library.free()
+	// Before the free, which waits for a callback, which may close too.
 	close(c.closed)
+	library.free()
 	return lost
 }

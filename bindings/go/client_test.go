@@ -241,6 +241,32 @@ func TestInsideACallbackOnlyEnqueueIsAllowed(t *testing.T) {
 	}
 }
 
+func TestACallbackMayCloseWhatIsClosing(t *testing.T) {
+	s := newSpace(t)
+	s.script(`{"then": {"never": true}}`)
+	heard := &recorder{}
+	client := s.client(Config{Callback: heard})
+	heard.told = func() {
+		if err := client.Close(); err != nil && !errors.Is(err, ErrReentrant) {
+			t.Errorf("Close: %v", err)
+		}
+		client.Stats()
+		client.NextReport(background)
+		if err := client.Enqueue(Capture{Event: "e", DistinctId: "u"}); !errors.Is(err, ErrClosed) {
+			t.Errorf("Enqueue: %v", err)
+		}
+	}
+	for range 100 {
+		must(t, client.Enqueue(Capture{Event: "e", DistinctId: "u"}))
+	}
+	ctx, cancel := context.WithTimeout(background, 50*time.Millisecond)
+	defer cancel()
+	_ = client.CloseWithContext(ctx)
+	if _, lost := heard.counts(); lost != 100 {
+		t.Errorf("%d are told", lost)
+	}
+}
+
 func TestBeforeSendChangesAndDrops(t *testing.T) {
 	s := newSpace(t)
 	client := s.client(Config{BeforeSend: func(message Message) Message {
