@@ -47,30 +47,27 @@ PARTS ?=
 sanitize: build sink ## valgrind, AddressSanitizer, ThreadSanitizer and race models: PARTS=thread
 	@scripts/sanitize.sh $(PARTS)
 
-# c, or all
-.PHONY: test-hosts
-test-hosts: build sink ## the bindings in their real hosts, with full numbers
-	@tests/hosts-php.sh $(SINK) full
-
-# c, php, or all
 .PHONY: test-hosts
 test-hosts: build sink ## the bindings in their web servers and job runners, with full numbers
 	@scripts/test-hosts.sh
 
-# c, ruby, or all
-# c, cpp, or all
+# c, cpp, go, ruby, php, or all
 SDK  ?= all
 PORT ?= 8080
 
 .PHONY: conformance adapter mutants
-conformance: build sink ## every vector and scenario against SDK=c|php|all
-conformance: build sink ## every vector and scenario against SDK=c|ruby|all
-conformance: build sink ## every vector and scenario against SDK=c|cpp|all
+conformance: build sink ## every vector and scenario against SDK=c|cpp|go|ruby|php|all
 	@scripts/conformance.sh run $(SDK) $(ARGS)
 adapter: build sink ## SDK=c PORT=8080 COMPRESSION=gzip: for the official harness
 	@scripts/conformance.sh adapter $(SDK) $(PORT)
 mutants: tools ## deliberate faults, each of which a vector or scenario must catch
 	@scripts/mutants.sh $(ARGS)
+
+.PHONY: go go-bench
+go: build ## archive and header for the Go package, into bindings/go
+	@scripts/go-archive.sh
+go-bench: go ## what an Enqueue costs, here and in posthog-go
+	cd bindings/go/bench && go run .
 
 .PHONY: headers docs
 headers: tools ## include/phc.h and phc.cdef.h, from src/capi
@@ -86,7 +83,6 @@ SEED    ?= 1
 soak: build sink ## a random life for SECONDS=600, from SEED=1, held against the sink event by event
 	@PHC_SOAK_SECONDS=$(SECONDS) PHC_SOAK_SEED=$(SEED) PHC_TIMEOUT=$$(($(SECONDS) + 180)) tests/run-c.sh shared $(SINK) soak
 
-.PHONY: bench
 .PHONY: bench bench-cpp
 bench: tools ## what a capture and the whole way cost
 	$(CARGO) bench --locked -p libphc --bench capture
