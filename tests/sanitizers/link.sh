@@ -11,7 +11,7 @@ sanitized() {
     instrument=("-fsanitize=$kind" -fno-omit-frame-pointer)
     library=("$archive" -Wl,--whole-archive "$rustlib"/librustc-*_rt."${kind:0:1}"san.a -Wl,--no-whole-archive
         -Wl,--export-dynamic "${system[@]}" -lresolv)
-    export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1
+    export ASAN_OPTIONS=detect_leaks=${PHC_LEAKS:-1}:detect_stack_use_after_return=1:strict_string_checks=1
     export TSAN_OPTIONS="suppressions=$PWD/tests/sanitizers/thread.supp:halt_on_error=0:exitcode=9:history_size=4"
     [ "$kind" = address ] || std_locks "$archive"
 }
