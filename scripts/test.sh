@@ -43,6 +43,7 @@ step "C++ projects" tests/cmake.sh
 step "C++ guide" tests/cpp-guide.sh "$SINK"
 step "conformance" scripts/conformance.sh run all
 step "adapter" tests/adapter.sh "$SINK"
+step "adapter, C++" tests/adapter.sh "$SINK" cpp
 step "no environment reads" tests/environment.sh "$SINK"
 step "TLS" tests/tls.sh "$SINK"
 step "install and uninstall" tests/install.sh

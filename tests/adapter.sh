@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# adapter.sh SINK: the adapter protocol by hand, as a harness would use it: both
+# adapter.sh SINK [SDK]: the adapter protocol by hand, as a harness would use it: both
 # modes, all codecs; and the runner against the adapter as against any SDK's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,7 +10,7 @@ adapter=
 trap 'kill "${adapter:-0}" 2>/dev/null || true; rm -rf "$work"' EXIT
 start_sink "$work" --quiet
 sink=http://127.0.0.1:$SINK_PORT
-worker=$(scripts/workers.sh c)
+worker=$(scripts/workers.sh "${2-c}")
 
 fail() { echo "FAILED: $*" >&2; exit 1; }
 has() { case $1 in *"$2"*) ;; *) fail "\"$2\" is not in $1" ;; esac; }
