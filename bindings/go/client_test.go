@@ -425,13 +425,15 @@ func TestReportsCanBeFetched(t *testing.T) {
 	}
 	// The last one comes when the client is closed; then there is none.
 	must(t, client.Enqueue(Capture{Event: "e", DistinctId: "u"}))
-	go func() { _ = client.Close() }()
+	closed := make(chan error)
+	go func() { closed <- client.Close() }()
 	if report, ok := client.NextReport(background); !ok || len(report.Events) != 1 {
 		t.Errorf("%v %+v", ok, report)
 	}
 	if report, ok := client.NextReport(background); ok {
 		t.Errorf("%+v", report)
 	}
+	<-closed
 }
 
 func TestLossesAreLoggedWhereNobodyListens(t *testing.T) {
@@ -533,6 +535,7 @@ func TestSuperPropertiesAndOptOut(t *testing.T) {
 }
 
 func TestTestModeHandsOutWhatWouldBeSent(t *testing.T) {
+	eventually(t, "earlier clients are gone", func() bool { return phcThreads(t) == 0 })
 	client, err := NewWithConfig("k", Config{TestMode: true})
 	must(t, err)
 	big := strings.Repeat("x", 10_000)

@@ -101,6 +101,7 @@ func TestNothingIsLeftAfterClose(t *testing.T) {
 		client := s.client(Config{Callback: &recorder{}})
 		must(t, client.Enqueue(Capture{Event: "e", DistinctId: "u"}))
 		must(t, client.Flush(background))
+		eventually(t, "both threads have their names", func() bool { return phcThreads(t) == 2 })
 		must(t, client.Close())
 	}
 	use()
@@ -109,9 +110,7 @@ func TestNothingIsLeftAfterClose(t *testing.T) {
 	for range 50 {
 		use()
 	}
-	if left := phcThreads(t); left != 0 {
-		t.Errorf("%d threads of libphc are left", left)
-	}
+	eventually(t, "no thread of libphc is left", func() bool { return phcThreads(t) == 0 })
 	if held := handles.Load(); held != 0 {
 		t.Errorf("%d handles are held", held)
 	}
