@@ -91,8 +91,17 @@ class Client
         }
     }
 
-    /** Tells the handlers what is known by now. Waits for nothing. */
     public function __destruct()
+    {
+        $this->poll();
+    }
+
+    /**
+     * Tells the handlers what has become of events by now. Waits for nothing,
+     * sends nothing. It happens at the end of a request and at a flush; a daemon
+     * calls it now and then.
+     */
+    public function poll(): void
     {
         if ($this->handle !== null) {
             $this->listener->hear($this->handle);
@@ -236,7 +245,7 @@ class Client
         try {
             return $this->handle->flush(max(0, $timeoutMs ?? self::FLUSH_MS));
         } finally {
-            $this->listener->hear($this->handle);
+            $this->poll();
         }
     }
 
@@ -255,7 +264,7 @@ class Client
         try {
             return $this->handle->close(max(0, $timeoutMs ?? self::FLUSH_MS)) === Handle::OK;
         } finally {
-            $this->listener->hear($this->handle);
+            $this->poll();
         }
     }
 

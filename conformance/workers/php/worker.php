@@ -182,7 +182,7 @@ final class Worker
 
     private function reports(): array
     {
-        $this->client->flush(0);
+        $this->client->poll();
         $reports = array_values($this->reports);
         $this->reports = [];
         return ['status' => 'ok', 'result' => $reports];
