@@ -412,6 +412,12 @@ func (c *client) CloseWithContext(ctx context.Context) error {
 		case <-c.closed:
 			return c.failure
 		case <-ctx.Done():
+		}
+		// Of two that are ready, select takes any.
+		select {
+		case <-c.closed:
+			return c.failure
+		default:
 			return &Error{Status: StatusTimeout, Message: "another Close is not through yet", cause: ctx.Err()}
 		}
 	}

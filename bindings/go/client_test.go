@@ -392,7 +392,11 @@ func TestCloseDeliversWhatIsPending(t *testing.T) {
 	if got := len(s.accepted()); got != 100 {
 		t.Errorf("%d arrived", got)
 	}
-	must(t, client.Close())
+	ended, cancel := context.WithCancel(background)
+	cancel()
+	for range 20 {
+		must(t, client.CloseWithContext(ended))
+	}
 	for name, err := range map[string]error{
 		"Enqueue": client.Enqueue(Capture{Event: "e", DistinctId: "u"}), "Flush": client.Flush(background),
 		"Register": client.Register("a", 1), "OptOut": client.OptOut(),
