@@ -27,6 +27,7 @@ class Scale:
         self.idle_seconds = 5 if quick else 60
         self.starts = 5 if quick else 30
         self.rtts = (0, 5, 50, 200) if quick else RTTS
+        self.threads = (1, 8) if quick else (1, 2, 4, 8)
 
 
 class Run:
@@ -96,7 +97,7 @@ class Run:
             # Of the cores at hand, the time that one call takes up.
             figures["core_ns"] = figures["seconds"] * 1e9 * min(threads, len(CORES)) / figures["calls"]
             self.record("threads", driver, threads, figures)
-        for threads in (1, 2, 4, 8):
+        for threads in self.scale.threads:
             for driver in self.can("capture"):
                 if threads in driver.threads:
                     self.attempt(one, driver, threads)

@@ -64,7 +64,7 @@ DRIVERS = [
     Driver("peer-rs", "posthog-rs 0.30.0 (v1)", [str(OUT / "release/peer-rs")], FULL,
            codecs=("none", "gzip", "zstd"), threads=(1, 2, 4, 8), peer=True, can_be=("quiet",),
            build=(CARGO.format("peers/rs"),)),
-    Driver("peer-go", "posthog-go 1.5.2 (v0)", [str(OUT / "peer-go")], FULL, threads=(1, 2, 4, 8), peer=True,
+    Driver("peer-go", "posthog-go 1.5.2 (v0)", [str(OUT / "peer-go")], FULL, threads=(1, 8), peer=True,
            native=False, needs=("go",), build=("cd benches/peers/go && go build -o ../../../target/bench/peer-go .",)),
 ]
 

@@ -12,8 +12,9 @@
 #include <unistd.h>
 
 #define PROPERTIES                                                                                                    \
-    "{\"path\":\"/products/kitchen/espresso-machine\",\"referrer\":\"https://example.com/search?q=espresso+machine&sort=price&page=2\","                \
-    "\"browser\":\"Firefox 128.0\",\"country\":\"Norway\",\"width\":1920,\"height\":1080,\"items\":3,"                  \
+    "{\"path\":\"/products/kitchen/espresso-machine\","                                                               \
+    "\"referrer\":\"https://example.com/search?q=espresso+machine&sort=price&page=2\","                               \
+    "\"browser\":\"Firefox 128.0\",\"country\":\"Norway\",\"width\":1920,\"height\":1080,\"items\":3,"                \
     "\"price\":249.95,\"logged_in\":true,\"cart\":{\"id\":\"c-77812-4f1b\",\"total\":512.4,\"currency\":\"NOK\"}}"
 #define EVENT "{\"event\":\"page_viewed\",\"distinct_id\":\"user-1234567890\",\"properties\":" PROPERTIES "}"
 
@@ -32,11 +33,13 @@ static long number(const char *key, long otherwise) {
     return value ? atol(value) : otherwise;
 }
 
-static uint64_t now(void) {
+static uint64_t read_clock(clockid_t clock) {
     struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    clock_gettime(clock, &time);
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
+
+static uint64_t now(void) { return read_clock(CLOCK_MONOTONIC); }
 
 static void must(phc_status status) {
     if (status == PHC_OK) return;
@@ -191,9 +194,14 @@ static void capture(void) {
     /* Rounds without a clock in them give the mean, others the percentiles; a
      * fresh process has one round, which gives both. */
     double bare = 0;
+    /* Processor time: of this thread, or of them all, when there are more. */
+    clockid_t clock = threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_PROCESS_CPUTIME_ID;
+    uint64_t cpu = 0;
     for (long i = 0; i < rounds; i++) {
         if (warm) {
+            uint64_t start = read_clock(clock);
             bare += run_round(client, threads, calls, NULL);
+            cpu += read_clock(clock) - start;
             must(phc_flush(client, PHC_NO_LIMIT, NULL, 0));
         }
         double seconds = run_round(client, threads, calls, times + i * calls * threads);
@@ -202,9 +210,10 @@ static void capture(void) {
     }
     uint64_t first = times[0];
     qsort(times, all, sizeof *times, ascending);
-    printf("{\"mean\":%.1f,\"p50\":%llu,\"p99\":%llu,\"p999\":%llu,\"max\":%llu,\"first\":%llu,\"calls\":%zu,"
+    printf("{\"mean\":%.1f,\"cpu\":%.1f,\"p50\":%llu,\"p99\":%llu,\"p999\":%llu,\"max\":%llu,\"first\":%llu,\"calls\":%zu,"
            "\"seconds\":%.6f}\n",
-        bare * 1e9 / (double)all * (double)threads, (unsigned long long)times[(all - 1) / 2],
+        bare * 1e9 / (double)all * (double)threads, (double)cpu / (double)all,
+        (unsigned long long)times[(all - 1) / 2],
         (unsigned long long)times[(all - 1) * 99 / 100], (unsigned long long)times[(all - 1) * 999 / 1000],
         (unsigned long long)times[all - 1], (unsigned long long)first, all, bare);
     phc_client_free(client);

@@ -1,0 +1,101 @@
+"""The targets, and what bounds those that are missed."""
+
+from dataclasses import dataclass
+from typing import Callable
+
+# The yardstick, serde_json's check of the event's properties, on the machine on
+# which the targets were set.
+YARDSTICK_THEN = 137.0
+
+REFERENCE = ("yardstick", "steps", "all", "validate")
+
+
+@dataclass
+class Target:
+    what: str
+    goal: float
+    text: str
+    measured: Callable
+    show: Callable
+    more_is_better: bool = False
+    # A time, or a rate: it scales with the machine's speed. 0, 1 or -1.
+    scales: int = 0
+    bound: str = ""
+
+
+def ns(value):
+    return f"{value / 1000:.2f} µs"
+
+
+def per_second(value):
+    return f"{value:,.0f}/s"
+
+
+def seconds(value):
+    return f"{value:.2f} s"
+
+
+def megabytes(value):
+    return f"{value:.1f} MB"
+
+
+def capture(key):
+    return lambda figures: figures.of("capture", "c-capture", "warm", key)
+
+
+def cpu(codec):
+    return lambda figures: figures.of("throughput", "c-json", codec, "cpu_per_million")
+
+
+def contention(figures):
+    return figures.ratio(("threads", "c-json", 8, "cpu"), ("threads", "c-json", 1, "cpu"))
+
+
+def bytes_above_wire(figures):
+    slope, wire = figures.slope("c-json"), figures.of("throughput", "c-json", "none", "wire_per_event")
+    return slope - wire if slope and wire else None
+
+
+def size(name):
+    def measured(figures):
+        value = figures.of("size", name, "all", "bytes")
+        return value / 1e6 if value else None
+    return measured
+
+
+TARGETS = [
+    Target("`phc_capture`, warm, mean", 300, "0.30 µs", capture("mean"), ns, scales=1),
+    Target("`phc_capture`, warm, p99", 1000, "1 µs", capture("p99"), ns, scales=1),
+    Target("capture by 8 threads, processor time of a call, against one thread", 2, "2×", contention,
+           lambda value: f"{value:.2f}×"),
+    Target("end to end, no compression", 700_000, "700,000/s",
+           lambda figures: figures.of("throughput", "c-json", "none", "rate"), per_second, True, scales=-1),
+    Target("processor time of a million events, no compression", 1.2, "1.2 s", cpu("none"), seconds, scales=1),
+    Target("the same, gzip", 1.5, "1.5 s", cpu("gzip"), seconds, scales=1),
+    Target("the same, zstd", 1.3, "1.3 s", cpu("zstd"), seconds, scales=1),
+    Target("at a round trip of 50 ms, default settings", 50_000, "50,000/s",
+           lambda figures: figures.of("rtt", "c-json", 50, "rate"), per_second, True),
+    Target("requests open at once, at most `max_in_flight`", 4, "4",
+           lambda figures: max(figures.all("rtt", "c-json", 50, "most_open") or [0]), lambda value: f"{value:.0f}"),
+    Target("memory of a queued event above its wire bytes", 64, "64 bytes", bytes_above_wire,
+           lambda value: f"{value:.0f} bytes"),
+    Target("peak memory above an empty C program, 10,000 events queued", 12, "12 MB",
+           lambda figures: figures.above_empty("c-json"), megabytes),
+    Target("wake-ups of an idle client", 0, "0", lambda figures: figures.of("idle", "c-json", "all", "wakeups"),
+           lambda value: f"{value:.0f}"),
+    Target("processor time of an idle client", 0, "0", lambda figures: figures.of("idle", "c-json", "all", "cpu"),
+           lambda value: f"{value:.6f} s"),
+    Target("library, stripped, with TLS and brotli", 4.2, "4.2 MB", size("libphc.so"), megabytes),
+    Target("library without brotli", 3.0, "3.0 MB", size("libphc.so without brotli"), megabytes),
+]
+
+
+def verdict(target, value, speed):
+    """met; met at this machine's speed; or missed."""
+    def reaches(goal):
+        return value >= goal if target.more_is_better else value <= goal
+    if reaches(target.goal):
+        return "met"
+    if target.scales and reaches(target.goal * speed ** target.scales):
+        return "met at this machine's speed"
+    return "missed"
