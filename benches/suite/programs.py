@@ -13,10 +13,10 @@ ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "target/bench"
 SHIP = ROOT / "target/ship"
 
-# What a driver can do. FULL needs what only some clients have: a queue that
-# shows its memory, codecs.
-CALLS = ("once", "capture")
-FULL = CALLS + ("throughput", "feed", "burst", "memory", "idle")
+# What a driver can do. A binding has the same engine behind it, so that only its
+# own part is measured.
+CALLS = ("once", "capture", "throughput")
+FULL = CALLS + ("feed", "burst", "memory", "idle")
 
 
 @dataclass
@@ -36,6 +36,7 @@ class Driver:
     can_be: tuple = ()
     # Measures in which it would only repeat another row.
     skip: tuple = ()
+    environment: dict = field(default_factory=dict)
     # Commands that build it, from the root.
     build: tuple = ()
     # It is left out, with a line that says so, where these are missing.
@@ -45,6 +46,12 @@ class Driver:
 CC = ("cc -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror -Iinclude benches/drivers/c/{0}.c"
       " target/ship/libphc.so -Wl,-rpath," + str(SHIP) + " -lpthread -o target/bench/{0}")
 CARGO = "CARGO_TARGET_DIR=target/bench cargo build --locked -q --release --manifest-path benches/{}/Cargo.toml"
+
+CXX = ("g++ -std=c++17 -O2 -Wall -Wextra -Werror -Iinclude benches/drivers/cpp/driver.cpp target/ship/libphc.so"
+       " -Wl,-rpath," + str(SHIP) + " -lpthread -o target/bench/driver-cpp")
+# Where the Go package looks for the archive.
+GO = ("install -m 644 target/ship/libphc.a bindings/go/lib/linux_amd64/libphc.a && install -m 644 include/phc.h bindings/go"
+      " && rm -f target/bench/driver-go && cd benches/drivers/go && go build -o ../../../target/bench/driver-go .")
 
 C_DRIVER = [str(OUT / "driver")]
 ALL_CODECS = ("none", "gzip", "deflate", "zstd", "br")
@@ -57,10 +64,20 @@ DRIVERS = [
            threads=(1, 8), can_be=("quiet",), skip=("rtt", "burst")),
     Driver("c-json", "C, phc_capture_json", C_DRIVER, FULL, {"call": "json"}, codecs=ALL_CODECS, threads=(1, 2, 4, 8),
            can_be=("quiet",)),
-    Driver("c-event", "C, phc_event builder", C_DRIVER, CALLS + ("throughput",), {"call": "event"}, threads=(1, 8),
+    Driver("c-event", "C, phc_event builder", C_DRIVER, CALLS, {"call": "event"}, threads=(1, 8),
            can_be=("quiet",)),
     Driver("c-varied", "C, phc_capture_json, varied events", C_DRIVER, ("throughput",), {"call": "varied"},
            codecs=ALL_CODECS),
+    Driver("cpp-event", "C++, phc::event", [str(OUT / "driver-cpp")], CALLS, {"call": "event"}, can_be=("quiet",),
+           needs=("include/phc.hpp", "g++"), build=(CXX,)),
+    Driver("cpp-braces", "C++, properties in braces", [str(OUT / "driver-cpp")], CALLS, {"call": "braces"},
+           can_be=("quiet",), needs=("include/phc.hpp", "g++"), build=(CXX,)),
+    Driver("go", "Go", [str(OUT / "driver-go")], CALLS, threads=(1, 8), can_be=("quiet",), native=False,
+           needs=("bindings/go", "go"), build=(GO,)),
+    Driver("ruby", "Ruby", ["ruby", "benches/drivers/ruby/driver.rb"], CALLS, can_be=("quiet",), native=False,
+           environment={"PHC_LIBRARY": str(SHIP / "libphc.so")}, needs=("bindings/ruby", "ruby")),
+    Driver("php", "PHP (FFI)", ["php", "-d", "ffi.enable=1", "benches/drivers/php/driver.php"], CALLS,
+           {"library": str(SHIP / "libphc.so")}, can_be=("quiet",), native=False, needs=("bindings/php", "php")),
     Driver("peer-rs", "posthog-rs 0.30.0 (v1)", [str(OUT / "release/peer-rs")], FULL,
            codecs=("none", "gzip", "zstd"), threads=(1, 2, 4, 8), peer=True, can_be=("quiet",),
            build=(CARGO.format("peers/rs"),)),

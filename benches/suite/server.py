@@ -69,7 +69,7 @@ def command(driver, measure, cores=None, wrap=(), **options):
 def run(driver, measure, timeout=120, **options):
     """Runs a driver to its end; its figures, and what it used, in one table."""
     done = subprocess.run(command(driver, measure, **options), stdout=subprocess.PIPE, text=True, timeout=timeout,
-                          cwd=ROOT, check=False)
+                          cwd=ROOT, env={**os.environ, **driver.environment}, check=False)
     lines = done.stdout.strip().splitlines()
     if done.returncode or len(lines) < 2:
         raise RuntimeError(f"{driver.key} {measure} {options} ended with {done.returncode}: {done.stdout[-300:]}")
@@ -78,7 +78,7 @@ def run(driver, measure, timeout=120, **options):
 
 def start(driver, measure, **options):
     return subprocess.Popen(command(driver, measure, **options), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                            text=True, cwd=ROOT)
+                            text=True, cwd=ROOT, env={**os.environ, **driver.environment})
 
 
 def tool(name, *arguments, core=CLIENT_CORE):
