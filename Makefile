@@ -74,6 +74,12 @@ soak: build sink ## a random life for SECONDS=600, from SEED=1, held against the
 bench: tools ## what a capture and the whole way cost
 	$(CARGO) bench --locked -p libphc --bench capture
 
+.PHONY: guard guard-update
+guard: build sink ## instructions, allocations and system calls of a capture, against what is written down
+	@tests/guard.sh $(SINK)
+guard-update: build sink ## writes the instructions down
+	@tests/guard.sh $(SINK) update
+
 .PHONY: install uninstall stage
 install: ## into PREFIX, below DESTDIR
 	@[ -f $(SHIP)/libphc.so ] || $(MAKE) --no-print-directory build

@@ -7,6 +7,7 @@ start_sink() {
     shift
     mkfifo "$folder/hold"
     "$SINK" --port-file "$folder/port" --exit-with-stdin "$@" <"$folder/hold" >"$folder/sink.log" 2>&1 &
+    SINK_PID=$!
     # The sink lives as long as this end is open, so that nothing outlives a
     # script that is killed.
     exec 9>"$folder/hold"
@@ -18,4 +19,4 @@ start_sink() {
     SINK_PORT=$(cat "$folder/port")
 }
 
-stop_sink() { exec 9>&-; wait; }
+stop_sink() { exec 9>&-; wait "$SINK_PID"; }

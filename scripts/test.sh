@@ -33,6 +33,7 @@ step "deliberate faults still apply" scripts/patches.sh
 step "every promise has its test" tests/guarantees.sh
 step "build what ships" make --no-print-directory build sink
 step "the binary interface" tests/abi.sh target/ship "$SINK"
+step "what a capture costs, exactly" tests/guard.sh "$SINK"
 step "without brotli" tests/size.sh
 step "black-box tests, shared library" tests/run-c.sh shared "$SINK"
 step "a random life" env PHC_SOAK_SECONDS=20 tests/run-c.sh shared "$SINK" soak
@@ -44,6 +45,8 @@ step "conformance" scripts/conformance.sh run all
 step "adapter" tests/adapter.sh "$SINK"
 step "no environment reads" tests/environment.sh "$SINK"
 step "TLS" tests/tls.sh "$SINK"
+step "proxies" tests/proxy.sh "$SINK"
+step "IPv6 and names" tests/addresses.sh "$SINK"
 step "install and uninstall" tests/install.sh
 step "demo" make --no-print-directory demo
 

@@ -19,7 +19,10 @@ ld binutils
 pkg-config pkg-config
 curl curl
 openssl openssl
+strace strace
 valgrind valgrind
+tinyproxy tinyproxy-bin
+unshare util-linux
 LIST
 [ ${#missing[@]} -eq 0 ] && exit 0
 

@@ -311,6 +311,7 @@ impl Client {
         }
         // Made if there is none: a capture that is just beginning must find the
         // books shut.
+        let close_by = timeout.map(|timeout| Instant::now() + timeout);
         let life = self.life();
         life.shared.books().shut.get_or_insert(Status::CLOSED);
         // Without time nothing is begun that could only be cancelled.
@@ -325,7 +326,7 @@ impl Client {
         life.shared.wake.notify_one();
         life.shared.settled.notify_all();
         life.shared.news.notify_all();
-        life.await_silence();
+        life.await_silence(close_by);
         if lost { Err(Status::LOST_EVENTS.into()) } else { Ok(()) }
     }
 

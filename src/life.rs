@@ -34,6 +34,9 @@ struct Threads {
 /// How long a close waits for the sender to have cancelled what is in flight. It
 /// takes microseconds, unless the machine is busy.
 const SILENCE: Duration = Duration::from_millis(40);
+/// No longer than this beyond the close's own deadline, which may have been
+/// noticed late on such a machine: 50 ms are promised.
+const SILENCE_BEYOND: Duration = Duration::from_millis(25);
 
 impl Life {
     /// Empty books, no thread. `claimed`: an error callback has the reports.
@@ -52,11 +55,12 @@ impl Life {
     }
 
     /// After a close nothing is sent any more.
-    pub fn await_silence(&self) {
+    pub fn await_silence(&self, close_by: Option<Instant>) {
         if self.threads().lease.is_none() {
             return;
         }
-        let deadline = Instant::now() + SILENCE;
+        let soon = Instant::now() + SILENCE;
+        let deadline = close_by.map_or(soon, |close_by| soon.min(close_by + SILENCE_BEYOND));
         let mut books = self.shared.books();
         while !books.silent {
             let passed;

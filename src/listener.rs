@@ -71,21 +71,22 @@ impl ListenerSlot {
         self.is_heard() || self.is_logged()
     }
 
-    fn tell(&self, news: News) {
+    /// Calls who is set now: it may have been replaced since the news was taken.
+    /// Answers the report when nobody is set any more.
+    fn tell(&self, news: News) -> Option<Report> {
         fault::point("listener");
-        // Read only now: they may have been replaced just before.
         match news {
-            News::Report(report) => {
-                if let Some(listener) = self.listener.load_full() {
-                    listener(report);
-                }
-            }
+            News::Report(report) => match self.listener.load_full() {
+                Some(listener) => listener(report),
+                None => return Some(report),
+            },
             News::Line(level, line) => {
                 if let Some(logger) = self.logger.load_full() {
                     logger(level, &line);
                 }
             }
         }
+        None
     }
 
     /// Puts another logger, or none, in the place of the present one.
@@ -123,13 +124,12 @@ impl ListenerThread {
                 let mut pace = Pace::default();
                 while let Some(news) = control.next(&shared, &slot, &mut pace) {
                     let events = news.events();
-                    let told = {
-                        let _calling = control.calling.lock().unwrap_or_else(PoisonError::into_inner);
-                        catch_unwind(AssertUnwindSafe(|| slot.tell(news)))
-                    };
-                    // A fault of ours costs one report, and that is counted.
-                    if told.is_err() {
-                        shared.books().mailbox.miss(events);
+                    let _calling = control.calling.lock().unwrap_or_else(PoisonError::into_inner);
+                    match catch_unwind(AssertUnwindSafe(|| slot.tell(news))) {
+                        Ok(None) => {}
+                        Ok(Some(report)) => shared.give_back(report),
+                        // A fault of ours costs one report, and that is counted.
+                        Err(_) => shared.books().mailbox.miss(events),
                     }
                 }
             })?

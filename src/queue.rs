@@ -166,8 +166,25 @@ impl Queue {
     fn seal(&mut self) {
         let full = std::mem::take(&mut self.open);
         if !full.is_empty() {
+            let full = self.fitted(full);
             self.sealed.push_back(full);
         }
+    }
+
+    /// A segment that ends long before its memory is full gets memory of its own
+    /// size. It may wait for long: a batch of one event in back-off, or a
+    /// hundred thousand events of one uuid, each sealed by the next.
+    fn fitted(&mut self, segment: Segment) -> Segment {
+        let need = segment.body.len() + ENVELOPE_BACK;
+        if segment.body.capacity() <= 4 * need {
+            return segment;
+        }
+        let mut body = Vec::with_capacity(need);
+        body.extend_from_slice(&segment.body);
+        let (uuids, spans) = (segment.uuids.clone(), segment.spans.clone());
+        let own = Segment { body, uuids, spans, evicted: segment.evicted, opened_at: segment.opened_at };
+        self.recycle(segment);
+        own
     }
 
     /// Whether a batch can be cut now.
@@ -198,8 +215,11 @@ impl Queue {
 
     /// Takes the oldest segment: a sealed one, else the open one.
     pub fn cut(&mut self) -> Option<Segment> {
-        let segment = self.sealed.pop_front().unwrap_or_else(|| std::mem::take(&mut self.open));
-        (!segment.is_empty()).then_some(segment)
+        if let Some(sealed) = self.sealed.pop_front() {
+            return Some(sealed);
+        }
+        let open = std::mem::take(&mut self.open);
+        (!open.is_empty()).then(|| self.fitted(open))
     }
 
     /// Takes out the oldest waiting event.
@@ -304,6 +324,21 @@ mod tests {
             queue.push(b"x", Uuid::nil(), true, seq, || Duration::ZERO);
         }
         assert_eq!(sizes(&mut queue), [1, 1, 1]);
+    }
+
+    #[test]
+    fn what_waits_holds_no_more_memory_than_it_needs() {
+        let mut queue =
+            Queue::new(Cutting { max_body: 1 << 20, flush_at: 1000, max_batch_events: 1000, ..CUTTING });
+        for seq in 1..=100 {
+            queue.push(&[b'x'; 200], Uuid::nil(), true, seq, || Duration::ZERO);
+        }
+        let held: usize = std::iter::from_fn(|| queue.cut()).map(|segment| segment.body.capacity()).sum();
+        assert!(held < 100 * 400, "{held}");
+        // A batch of a usual size is still the memory that it was made in.
+        (1..=1000).for_each(|seq| push(&mut queue, seq, 200));
+        let place = queue.open.body.as_ptr();
+        assert_eq!(queue.cut().unwrap().body.as_ptr(), place);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::books::{Books, FlushResult};
 use crate::config::Config;
-use crate::outcome::Beacon;
+use crate::outcome::{Beacon, Report};
 
 /// See the module.
 #[derive(Debug)]
@@ -76,6 +76,15 @@ impl Shared {
         if let Some(beacon) = self.beacon.get() {
             beacon.show(books.mailbox.has_unclaimed());
         }
+    }
+
+    /// Takes back a report that could not be told to whom it was taken for.
+    pub fn give_back(&self, report: Report) {
+        let mut books = self.books();
+        books.mailbox.put_back(report);
+        self.show_reports(&books);
+        drop(books);
+        self.news.notify_all();
     }
 
     /// A file descriptor that is readable while reports wait.

@@ -21,6 +21,8 @@ nodelete() { readelf -d "$ship/libphc.so" | grep NODELETE >/dev/null; }
 # Without link-time optimisation it would be far beyond this.
 small() { [ "$(stat -c %s "$ship/libphc.so")" -lt 4500000 ]; }
 stripped() { ! readelf -S "$ship/libphc.so" | grep '\.symtab' >/dev/null; }
+# What the README says of older systems: the newest glibc symbol that it needs.
+old_enough() { [ "$(objdump -T "$ship/libphc.so" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -1)" = GLIBC_2.34 ]; }
 # Every exported function is one call of the guard, so that no panic gets out.
 guarded() {
     cat src/capi/*.rs | awk '
@@ -45,6 +47,7 @@ check "SONAME is libphc.so.0" soname
 check "dlclose does not unload it" nodelete
 check "it is smaller than 4.5 MB" small
 check "it is stripped" stripped
+check "it needs glibc 2.34 and nothing newer" old_enough
 check "every exported function goes through the guard" guarded
 check "phc.h is C99" c_only
 check "phc.h is C++11" cpp_too

@@ -17,13 +17,14 @@ shared) library=("$ship/libphc.so" "-Wl,-rpath,$ship") ;;
 static) library=("$ship/libphc.a" -lgcc_s -lutil -lrt -lpthread -lm -ldl) ;;
 esac
 programs=("$@")
-[ ${#programs[@]} -gt 0 ] || programs=(delivery codecs batching misuse reports hooks flushing threads fork exit chaos)
+[ ${#programs[@]} -gt 0 ] || programs=(delivery codecs batching misuse reports hooks flushing threads fork exit chaos network deadlines
+    memory others)
 
 start_sink "$work" --quiet
 export PHC_SINK=127.0.0.1:$SINK_PORT
 passed=0 failed=0
 for program in "${programs[@]}"; do
-    cc -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -Iinclude "tests/c/$program.c" tests/c/harness.c \
+    cc -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -Iinclude "tests/c/$program.c" tests/c/harness.c tests/c/hostile.c \
         "${library[@]}" -lpthread -o "$work/$program"
     # shellcheck disable=SC2086 # several words
     timeout "${PHC_TIMEOUT:-300}" ${PHC_WRAP-} "$work/$program" >"$work/out" 2>&1 || echo "FAILED $program ended with $?" >>"$work/out"

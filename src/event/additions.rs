@@ -87,6 +87,11 @@ impl Additions {
         }
     }
 
+    /// Whether anything of them is lifted or merged.
+    pub fn are_special(&self) -> bool {
+        self.lifted.iter().any(Option::is_some) || self.merged.iter().any(Option::is_some)
+    }
+
     /// What is lifted at this position, unless the caller has the key.
     pub fn lifted_at(&self, position: usize) -> Option<Lifted<&[u8]>> {
         Some(match self.lifted.get(position)?.as_ref()? {

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::additions::Additions;
 use super::encode::parsed;
 use super::properties::{Destination, LIFTED, Lifted, LiftedValues, MERGED, Properties, coerce};
-use super::scan::{Fault, Scanner};
+use super::scan::Scanner;
 use super::text::{repaired, unescaped};
 use super::timestamp::Timestamp;
 use crate::status::{Error, Status};
@@ -171,6 +171,11 @@ impl<'a> Draft<'a> {
         Ok(draft)
     }
 
+    /// Whether anything was given outside the properties that is merged or lifted.
+    pub fn has_outside(&self) -> bool {
+        self.outside.is_some()
+    }
+
     /// The object that was given for this position of [`MERGED`].
     pub fn merged_at(&self, position: usize) -> Option<&str> {
         self.outside.as_ref()?.merged.get(position)?.as_deref()
@@ -195,7 +200,8 @@ impl Outside<'_> {
             })
         };
         let mut unknown = None;
-        let scanned = Scanner::new(options).members(0, |member| {
+        let mut scanner = Scanner::new(options);
+        let outcome = scanner.members(0, |member| {
             let text = |range: &Range<usize>| options.get(range.clone()).unwrap_or_default();
             let key = unescaped(text(&member.key));
             let position = LIFTED.iter().position(
@@ -210,10 +216,10 @@ impl Outside<'_> {
                 None => unknown = Some(key.into_owned()),
             }
         });
-        match (scanned, unknown) {
-            (Ok(()), None) => Ok(()),
-            (Ok(()), Some(key)) => Err(unknown_key("options", &key, names())),
-            (Err(fault), _) => Err(super::encode::broken("options", &fault)),
+        match (outcome, unknown) {
+            (Some(()), None) => Ok(()),
+            (Some(()), Some(key)) => Err(unknown_key("options", &key, names())),
+            (None, _) => Err(super::encode::broken("options", &scanner.fault())),
         }
     }
 }
@@ -275,7 +281,7 @@ impl Fields {
         scanner: &mut Scanner<'_>,
         properties: &mut Properties,
         additions: &Additions,
-    ) -> Result<(), Fault> {
+    ) -> Option<()> {
         let mut more = scanner.open_object(0)?;
         while more {
             let (range, escaped) = scanner.key()?;
@@ -299,7 +305,7 @@ impl Fields {
             }
             more = scanner.more_members()?;
         }
-        Ok(())
+        Some(())
     }
 
     /// Whether anything was given that belongs elsewhere: [`Field::Set`] and all

@@ -74,11 +74,15 @@ pub fn encode(
     for run in &found.runs {
         members.next().extend_from_slice(slice(run));
     }
-    for (i, key) in MERGED.iter().enumerate() {
-        let inner = found.merged.get(i).and_then(Option::as_ref).map(slice);
-        let outer = draft.merged_at(i);
-        let added = additions.merged.get(i).and_then(Option::as_ref);
-        write_merged(&mut members, key, inner, outer, added.map(String::as_str))?;
+    // Few events have anything that is merged or lifted.
+    let special = found.special || draft.has_outside() || additions.are_special();
+    if special {
+        for (i, key) in MERGED.iter().enumerate() {
+            let inner = found.merged.get(i).and_then(Option::as_ref).map(slice);
+            let outer = draft.merged_at(i);
+            let added = additions.merged.get(i).and_then(Option::as_ref);
+            write_merged(&mut members, key, inner, outer, added.map(String::as_str))?;
+        }
     }
     for (addition, overridden) in additions.members.iter().zip(&found.overridden) {
         if !overridden {
@@ -97,24 +101,28 @@ pub fn encode(
         own.or_else(|| draft.lifted_at(i)).or_else(|| additions.lifted_at(i))
     };
     wire.extend_from_slice(b"},\"options\":{");
-    let mut options = Joined::new(wire);
-    for (i, (_, destination, _)) in LIFTED.iter().enumerate() {
-        if let Destination::Option(key) = destination
-            && let Some(lifted) = lifted(i)
-        {
-            write_lifted(&mut options, key, &lifted);
+    if special {
+        let mut options = Joined::new(wire);
+        for (i, (_, destination, _)) in LIFTED.iter().enumerate() {
+            if let Destination::Option(key) = destination
+                && let Some(lifted) = lifted(i)
+            {
+                write_lifted(&mut options, key, &lifted);
+            }
         }
-    }
-    wire.push(b'}');
-    let mut fields = Joined::after_the_first(wire);
-    for (i, (_, destination, _)) in LIFTED.iter().enumerate() {
-        if let Destination::Event(key) = destination
-            && let Some(lifted) = lifted(i)
-        {
-            write_lifted(&mut fields, key, &lifted);
+        wire.push(b'}');
+        let mut fields = Joined::after_the_first(wire);
+        for (i, (_, destination, _)) in LIFTED.iter().enumerate() {
+            if let Destination::Event(key) = destination
+                && let Some(lifted) = lifted(i)
+            {
+                write_lifted(&mut fields, key, &lifted);
+            }
         }
+        wire.push(b'}');
+    } else {
+        wire.extend_from_slice(b"}}");
     }
-    wire.push(b'}');
 
     if wire.len() > max_event_bytes {
         return Err(too_large(wire.len(), max_event_bytes));
@@ -145,7 +153,7 @@ pub fn broken(what: &str, fault: &Fault) -> Error {
 pub fn parsed<'a>(
     what: &str,
     bytes: &'a [u8],
-    mut scan: impl FnMut(&mut Scanner<'_>) -> Result<(), Fault>,
+    mut scan: impl FnMut(&mut Scanner<'_>) -> Option<()>,
 ) -> Result<(Cow<'a, str>, bool), Error> {
     let mut text = match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
@@ -154,7 +162,9 @@ pub fn parsed<'a>(
     let mut was_repaired = matches!(text, Cow::Owned(_));
     loop {
         let mut scanner = Scanner::new(&text);
-        scan(&mut scanner).and_then(|()| scanner.end()).map_err(|fault| broken(what, &fault))?;
+        if scan(&mut scanner).and_then(|()| scanner.end()).is_none() {
+            return Err(broken(what, &scanner.fault()));
+        }
         let lone = std::mem::take(&mut scanner.lone_surrogates);
         if lone.is_empty() {
             return Ok((text, was_repaired));
@@ -171,6 +181,8 @@ pub fn parsed<'a>(
 fn check_name(name: &Name<'_>, status: Status, what: &str) -> Result<(), Error> {
     let bytes = match name {
         Name::Plain(text) => text.len(),
+        // Unescaped it is not longer, and not empty either.
+        Name::Json(raw) if raw.len() <= MAX_NAME => raw.len(),
         Name::Json(raw) => unescaped(raw).len(),
     };
     match bytes {

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::additions::Additions;
-use super::scan::{Fault, Member, Scanner, as_double};
+use super::scan::{Member, Scanner, as_double};
 use super::text::unescaped;
 
 /// Where a lifted property goes.
@@ -71,6 +71,8 @@ pub struct Properties {
     pub lifted: LiftedValues<Range<usize>>,
     /// By position in [`MERGED`]: the value; on duplicate keys the last.
     pub merged: [Option<Range<usize>>; MERGED.len()],
+    /// Whether anything was lifted, or is to be merged.
+    pub special: bool,
     /// By position in the client's additions: whether the caller has the key.
     pub overridden: Vec<bool>,
 }
@@ -92,14 +94,16 @@ impl Properties {
     /// The properties of an event that has none.
     pub fn clear(&mut self, additions: &Additions) {
         self.runs.clear();
-        self.lifted = LiftedValues::default();
-        self.merged = Default::default();
+        if std::mem::take(&mut self.special) {
+            self.lifted = LiftedValues::default();
+            self.merged = Default::default();
+        }
         self.overridden.clear();
         self.overridden.resize(additions.members.len(), false);
     }
 
     /// Scans the properties object at the scanner's position.
-    pub fn scan(&mut self, scanner: &mut Scanner<'_>, additions: &Additions) -> Result<(), Fault> {
+    pub fn scan(&mut self, scanner: &mut Scanner<'_>, additions: &Additions) -> Option<()> {
         self.clear(additions);
         let text = scanner.text();
         // The run that the last member belongs to; empty after one that went.
@@ -119,7 +123,7 @@ impl Properties {
         if !run.is_empty() {
             self.runs.push(run);
         }
-        Ok(())
+        Some(())
     }
 
     /// Takes note of a member that may be special; answers where it belongs.
@@ -129,6 +133,7 @@ impl Properties {
         let key = unescaped(slice(&member.key));
         additions.mark(&key, &mut self.overridden);
         let place = place_of(&key);
+        self.special |= matches!(place, Place::Lifted(_) | Place::Merged(_));
         match place {
             Place::Stays | Place::Stripped => {}
             Place::Lifted(i) => {

@@ -48,7 +48,9 @@ pub struct Member {
 /// A position in a JSON text that is known to be UTF-8.
 ///
 /// The position is kept as the rest of the text: moving on is taking a shorter
-/// slice, which the compiler turns into a pointer without a bounds check.
+/// slice, which the compiler turns into a pointer without a bounds check. A step
+/// that refuses answers none, which fits into a register, and leaves what was
+/// wrong with the scanner.
 pub struct Scanner<'a> {
     text: &'a str,
     rest: &'a [u8],
@@ -56,16 +58,13 @@ pub struct Scanner<'a> {
     any_number: bool,
     /// Offsets of the four hex digits of every lone surrogate escape seen.
     pub lone_surrogates: Vec<usize>,
+    refused: Option<Fault>,
 }
-
-/// A step of the scanner: the rest behind what was read, or what is wrong with
-/// the first byte of which rest.
-type Step<'a, T = &'a [u8]> = Result<T, (&'a [u8], &'static str)>;
 
 impl<'a> Scanner<'a> {
     /// A scanner at the start of `text`.
     pub fn new(text: &'a str) -> Self {
-        Scanner { text, rest: text.as_bytes(), any_number: false, lone_surrogates: Vec::new() }
+        Scanner { text, rest: text.as_bytes(), any_number: false, lone_surrogates: Vec::new(), refused: None }
     }
 
     /// For text that is only read, never sent on: any number will do.
@@ -76,6 +75,12 @@ impl<'a> Scanner<'a> {
     /// The whole text.
     pub fn text(&self) -> &'a str {
         self.text
+    }
+
+    /// What was wrong, once a step has answered none.
+    #[cold]
+    pub fn fault(&mut self) -> Fault {
+        self.refused.take().unwrap_or(Fault { at: self.position(), what: "the text is refused" })
     }
 
     /// The text of a range that this scanner answered.
@@ -92,38 +97,44 @@ impl<'a> Scanner<'a> {
 
     /// Steps into the object that starts here, `depth` containers deep already;
     /// answers whether it has a member.
-    pub fn open_object(&mut self, depth: u32) -> Result<bool, Fault> {
+    pub fn open_object(&mut self, depth: u32) -> Option<bool> {
         self.rest = token(self.rest);
         let Some((b'{', inside)) = self.rest.split_first() else {
-            return Err(self.fault(NO_OBJECT));
+            return self.refuse(self.rest, NO_OBJECT);
         };
         if depth >= MAX_DEPTH {
-            return Err(self.fault(TOO_DEEP));
+            return self.refuse(self.rest, TOO_DEEP);
         }
         self.rest = token(inside);
-        Ok(!self.take_byte(b'}'))
+        match self.rest.split_first() {
+            Some((b'}', behind)) => {
+                self.rest = behind;
+                Some(false)
+            }
+            _ => Some(true),
+        }
     }
 
     /// Steps over the comma to the next member, or out of the object.
     #[inline(always)]
-    pub fn more_members(&mut self) -> Result<bool, Fault> {
-        self.rest = token(self.rest);
-        match self.rest.split_first() {
-            Some((b',', rest)) => {
-                self.rest = rest;
-                Ok(true)
+    pub fn more_members(&mut self) -> Option<bool> {
+        let rest = token(self.rest);
+        match rest.split_first() {
+            Some((b',', behind)) => {
+                self.rest = behind;
+                Some(true)
             }
-            Some((b'}', rest)) => {
-                self.rest = rest;
-                Ok(false)
+            Some((b'}', behind)) => {
+                self.rest = behind;
+                Some(false)
             }
-            _ => Err(self.fault("a comma or `}` is expected here")),
+            _ => self.refuse(rest, NO_MEMBER_END),
         }
     }
 
     /// Calls `each` for every member of the object that starts here.
     #[inline]
-    pub fn members(&mut self, depth: u32, mut each: impl FnMut(Member)) -> Result<(), Fault> {
+    pub fn members(&mut self, depth: u32, mut each: impl FnMut(Member)) -> Option<()> {
         let mut more = self.open_object(depth)?;
         while more {
             let (key, escaped) = self.key()?;
@@ -131,27 +142,34 @@ impl<'a> Scanner<'a> {
             each(Member { key, escaped, value });
             more = self.more_members()?;
         }
-        Ok(())
+        Some(())
     }
 
     /// Scans one value and answers where it is.
-    #[inline]
-    pub fn spanned_value(&mut self, outer: u32) -> Result<Range<usize>, Fault> {
-        self.rest = token(self.rest);
-        let start = self.position();
+    #[inline(always)]
+    pub fn spanned_value(&mut self, outer: u32) -> Option<Range<usize>> {
+        let rest = token(self.rest);
+        let start = self.text.len() - rest.len();
         // What most properties are, without the loop for containers.
-        match self.rest.split_first() {
+        match rest.split_first() {
             Some((b'"', inside)) => self.rest = self.string(inside)?.0,
-            Some((b'-' | b'0'..=b'9', _)) => self.rest = self.number(self.rest)?,
-            _ => self.value(outer)?,
+            Some((b'-' | b'0'..=b'9', _)) => self.rest = self.number(rest)?,
+            _ => {
+                self.rest = rest;
+                self.value(outer)?;
+            }
         }
-        Ok(start..self.position())
+        Some(start..self.position())
     }
 
     /// Nothing but white space may follow.
-    pub fn end(&mut self) -> Result<(), Fault> {
+    pub fn end(&mut self) -> Option<()> {
         self.rest = token(self.rest);
-        if self.rest.is_empty() { Ok(()) } else { Err(self.fault("the JSON text ends before this byte")) }
+        if self.rest.is_empty() {
+            Some(())
+        } else {
+            self.refuse(self.rest, "the JSON text ends before this byte")
+        }
     }
 
     /// The next byte that is not white space.
@@ -161,36 +179,45 @@ impl<'a> Scanner<'a> {
         self.rest.first().copied()
     }
 
+    /// Steps over a JSON value that is written exactly like this one.
+    #[inline]
+    pub fn skip(&mut self, value: &str) -> bool {
+        let behind = self.rest.strip_prefix(value.as_bytes());
+        self.rest = behind.unwrap_or(self.rest);
+        behind.is_some()
+    }
+
     /// Scans `"key":` and answers the key's range and whether it is escaped.
     #[inline(always)]
-    pub fn key(&mut self) -> Result<(Range<usize>, bool), Fault> {
+    pub fn key(&mut self) -> Option<(Range<usize>, bool)> {
         let quoted = token(self.rest);
-        let Some((b'"', inside)) = quoted.split_first() else { return Err(self.fault_at(quoted, NO_KEY)) };
+        let Some((b'"', inside)) = quoted.split_first() else { return self.refuse(quoted, NO_KEY) };
         let (behind, escaped) = self.string(inside)?;
         let key = self.text.len() - inside.len()..self.text.len() - behind.len() - 1;
         self.rest = self.colon(behind)?;
-        Ok((key, escaped))
+        Some((key, escaped))
     }
 
-    #[inline]
-    fn colon(&self, behind_key: &'a [u8]) -> Result<&'a [u8], Fault> {
+    #[inline(always)]
+    fn colon(&mut self, behind_key: &'a [u8]) -> Option<&'a [u8]> {
         let colon = token(behind_key);
         match colon.split_first() {
-            Some((b':', behind)) => Ok(behind),
-            _ => Err(self.fault_at(colon, "a colon is expected after the key")),
+            Some((b':', behind)) => Some(behind),
+            _ => self.refuse(colon, "a colon is expected after the key"),
         }
     }
 
     /// Scans a key of whose place nobody asks.
-    #[inline]
-    fn behind_key(&mut self, quoted: &'a [u8]) -> Result<&'a [u8], Fault> {
-        let Some((b'"', inside)) = quoted.split_first() else { return Err(self.fault_at(quoted, NO_KEY)) };
+    #[inline(always)]
+    fn behind_key(&mut self, quoted: &'a [u8]) -> Option<&'a [u8]> {
+        let Some((b'"', inside)) = quoted.split_first() else { return self.refuse(quoted, NO_KEY) };
         let (behind, _) = self.string(inside)?;
-        Ok(token(self.colon(behind)?))
+        Some(token(self.colon(behind)?))
     }
 
     /// Scans one value of any kind, `outer` containers deep already.
-    pub fn value(&mut self, outer: u32) -> Result<(), Fault> {
+    #[inline(never)]
+    pub fn value(&mut self, outer: u32) -> Option<()> {
         // The lowest bit says whether the innermost container is an object, the
         // next one whether the one around it is, and so on. MAX_DEPTH bits are
         // enough, so no stack is allocated.
@@ -202,7 +229,7 @@ impl<'a> Scanner<'a> {
                 Some((b'"', inside)) => self.string(inside)?.0,
                 Some((open @ (b'{' | b'['), inside)) => {
                     if outer + depth >= MAX_DEPTH {
-                        return Err(self.fault_at(rest, TOO_DEEP));
+                        return self.refuse(rest, TOO_DEEP);
                     }
                     let object = *open == b'{';
                     let inside = token(inside);
@@ -221,14 +248,14 @@ impl<'a> Scanner<'a> {
                 Some((b't', _)) => self.literal(rest, b"true")?,
                 Some((b'f', _)) => self.literal(rest, b"false")?,
                 Some((b'n', _)) => self.literal(rest, b"null")?,
-                Some(_) => return Err(self.fault_at(rest, "a JSON value is expected here")),
-                None => return Err(self.fault_at(rest, "the text ends where a value is expected")),
+                Some(_) => return self.refuse(rest, NO_VALUE),
+                None => return self.refuse(rest, "the text ends where a value is expected"),
             };
             // A value is complete: close what closes after it.
             loop {
                 if depth == 0 {
                     self.rest = rest;
-                    return Ok(());
+                    return Some(());
                 }
                 let in_object = objects & 1 == 1;
                 rest = token(rest);
@@ -242,8 +269,8 @@ impl<'a> Scanner<'a> {
                     }
                     Some((b'}', behind)) if in_object => rest = behind,
                     Some((b']', behind)) if !in_object => rest = behind,
-                    _ if in_object => return Err(self.fault_at(rest, "a comma or `}` is expected here")),
-                    _ => return Err(self.fault_at(rest, "a comma or `]` is expected here")),
+                    _ if in_object => return self.refuse(rest, NO_MEMBER_END),
+                    _ => return self.refuse(rest, "a comma or `]` is expected here"),
                 }
                 objects >>= 1;
                 depth -= 1;
@@ -254,107 +281,100 @@ impl<'a> Scanner<'a> {
     /// Scans a string, given what stands behind its opening quote; answers what
     /// stands behind the closing one, and whether an escape is between them.
     #[inline(always)]
-    fn string(&mut self, inside: &'a [u8]) -> Result<(&'a [u8], bool), Fault> {
+    fn string(&mut self, inside: &'a [u8]) -> Option<(&'a [u8], bool)> {
         let rest = behind_plain_run(inside);
         match rest.split_first() {
-            Some((b'"', behind)) => Ok((behind, false)),
-            _ => self.odd_string(rest).map(|behind| (behind, true)),
+            Some((b'"', behind)) => Some((behind, false)),
+            _ => Some((self.odd_string(rest)?, true)),
         }
     }
 
     /// Goes on with a string at its first byte that is not plain.
     #[inline(never)]
-    fn odd_string(&mut self, mut rest: &'a [u8]) -> Result<&'a [u8], Fault> {
+    fn odd_string(&mut self, mut rest: &'a [u8]) -> Option<&'a [u8]> {
         loop {
             rest = match rest.split_first() {
-                Some((b'"', behind)) => return Ok(behind),
+                Some((b'"', behind)) => return Some(behind),
                 Some((b'\\', escape)) => behind_plain_run(self.escape(escape)?),
-                Some(_) => return Err(self.fault_at(rest, "a control character must be escaped in a string")),
-                None => return Err(self.fault_at(rest, "the text ends inside a string")),
+                Some(_) => return self.refuse(rest, "a control character must be escaped in a string"),
+                None => return self.refuse(rest, "the text ends inside a string"),
             }
         }
     }
 
     /// Scans an escape, given what stands behind its backslash.
-    fn escape(&mut self, escape: &'a [u8]) -> Result<&'a [u8], Fault> {
+    fn escape(&mut self, escape: &'a [u8]) -> Option<&'a [u8]> {
         match escape.split_first() {
-            Some((b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', behind)) => Ok(behind),
+            Some((b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', behind)) => Some(behind),
             Some((b'u', digits)) => {
                 let (unit, behind) = self.unit(digits)?;
                 if (0xD800..=0xDBFF).contains(&unit)
                     && let Some(low_digits) = behind.strip_prefix(b"\\u")
                     && let (0xDC00..=0xDFFF, behind_pair) = self.unit(low_digits)?
                 {
-                    return Ok(behind_pair);
+                    return Some(behind_pair);
                 }
                 if (0xD800..=0xDFFF).contains(&unit) {
                     self.lone_surrogates.push(self.text.len() - digits.len());
                 }
-                Ok(behind)
+                Some(behind)
             }
-            _ => Err(self.fault_at(escape, "this is no JSON escape")),
+            _ => self.refuse(escape, "this is no JSON escape"),
         }
     }
 
-    fn unit(&self, digits: &'a [u8]) -> Result<(u16, &'a [u8]), Fault> {
-        let split = digits.split_at_checked(4);
-        split
-            .and_then(|(digits, behind)| Some((hex4(digits)?, behind)))
-            .ok_or_else(|| self.fault_at(digits, "four hexadecimal digits are expected after \\u"))
+    fn unit(&mut self, digits: &'a [u8]) -> Option<(u16, &'a [u8])> {
+        match digits.split_at_checked(4).and_then(|(four, behind)| Some((hex4(four)?, behind))) {
+            Some(unit) => Some(unit),
+            None => self.refuse(digits, "four hexadecimal digits are expected after \\u"),
+        }
     }
 
     #[inline(always)]
-    fn number(&self, number: &'a [u8]) -> Result<&'a [u8], Fault> {
+    fn number(&mut self, number: &'a [u8]) -> Option<&'a [u8]> {
         // The usual one: a few digits, the first of them no zero.
         if matches!(number.first(), Some(b'1'..=b'9')) {
             let behind = behind_digits(number);
             if number.len() - behind.len() < 300 && !matches!(behind.first(), Some(b'.' | b'e' | b'E')) {
-                return Ok(behind);
+                return Some(behind);
             }
         }
         self.odd_number(number)
     }
 
     #[inline(never)]
-    fn odd_number(&self, number: &'a [u8]) -> Result<&'a [u8], Fault> {
+    fn odd_number(&mut self, number: &'a [u8]) -> Option<&'a [u8]> {
         match behind_number(number) {
-            Ok((behind, false)) => Ok(behind),
+            Ok((behind, false)) => Some(behind),
             Ok((behind, true)) => {
                 let text = number.get(..number.len() - behind.len()).unwrap_or_default();
                 if self.any_number || as_double(text).is_some_and(f64::is_finite) {
-                    return Ok(behind);
+                    return Some(behind);
                 }
-                Err(self.fault_at(number, "this number is beyond the range of a double"))
+                self.refuse(number, "this number is beyond the range of a double")
             }
-            Err((at, what)) => Err(self.fault_at(at, what)),
+            Err((at, what)) => self.refuse(at, what),
         }
     }
 
-    fn literal(&self, at: &'a [u8], word: &[u8]) -> Result<&'a [u8], Fault> {
-        at.strip_prefix(word).ok_or_else(|| self.fault_at(at, "a JSON value is expected here"))
-    }
-
-    #[inline]
-    fn take_byte(&mut self, byte: u8) -> bool {
-        match self.rest.split_first() {
-            Some((first, rest)) if *first == byte => {
-                self.rest = rest;
-                true
-            }
-            _ => false,
+    fn literal(&mut self, at: &'a [u8], word: &[u8]) -> Option<&'a [u8]> {
+        match at.strip_prefix(word) {
+            Some(behind) => Some(behind),
+            None => self.refuse(at, NO_VALUE),
         }
     }
 
+    /// Notes what is wrong with the first byte of this rest.
     #[cold]
-    fn fault_at(&self, rest: &[u8], what: &'static str) -> Fault {
-        Fault { at: self.text.len() - rest.len(), what }
-    }
-
-    fn fault(&self, what: &'static str) -> Fault {
-        self.fault_at(self.rest, what)
+    #[inline(never)]
+    fn refuse<T>(&mut self, rest: &[u8], what: &'static str) -> Option<T> {
+        self.refused = Some(Fault { at: self.text.len() - rest.len(), what });
+        None
     }
 }
 
+const NO_VALUE: &str = "a JSON value is expected here";
+const NO_MEMBER_END: &str = "a comma or `}` is expected here";
 const NO_KEY: &str = "a key in double quotes is expected here";
 const TOO_DEEP: &str = "nesting deeper than 100 containers is refused";
 
@@ -366,6 +386,10 @@ fn token(mut rest: &[u8]) -> &[u8] {
     }
     rest
 }
+
+/// What stands behind a part of a number, or what is wrong with the first byte of
+/// which rest.
+type Step<'a, T = &'a [u8]> = Result<T, (&'a [u8], &'static str)>;
 
 /// What stands behind a number, and whether the number may be beyond a double.
 #[inline]
@@ -449,8 +473,7 @@ mod tests {
 
     fn scan(text: &str) -> Result<Vec<usize>, Fault> {
         let mut scanner = Scanner::new(text);
-        scanner.value(0)?;
-        scanner.end()?;
+        scanner.value(0).and_then(|()| scanner.end()).ok_or_else(|| scanner.fault())?;
         Ok(scanner.lone_surrogates)
     }
 

@@ -9,8 +9,9 @@ use crate::protocol::judge::Loss;
 
 /// Reports that are kept at most.
 const MAX_REPORTS: usize = 10_000;
-/// Events that are named in them at most; one larger report is kept whole.
-const MAX_EVENTS: usize = 200_000;
+/// Bytes that they may take together; one larger report is kept whole. A server
+/// may have a remark on every event, and nobody may ever ask for it.
+const MAX_BYTES: usize = 16 << 20;
 /// Evictions come one by one; so many of them share a report.
 const EVICTIONS_A_REPORT: usize = 1000;
 
@@ -20,7 +21,7 @@ pub struct Mailbox {
     /// An error callback has the reports; pollers get none.
     pub claimed: bool,
     reports: VecDeque<Report>,
-    events: usize,
+    bytes: usize,
     missed_reports: u64,
     missed_events: u64,
 }
@@ -33,18 +34,23 @@ impl Mailbox {
             let evicted = super::Ending::Lost(Loss::Evicted);
             report.events.first().is_some_and(|event| event.ending == evicted)
         };
-        self.events += named(&report);
+        let bytes = report.bytes();
         match self.reports.back_mut() {
             Some(last)
                 if last.events.len() < EVICTIONS_A_REPORT && is_eviction(last) && is_eviction(&report) =>
             {
+                // Of such a report nothing but the events stays.
+                self.bytes += bytes.saturating_sub(Report::default().bytes());
                 last.events.append(&mut report.events);
             }
-            _ => self.reports.push_back(report),
+            _ => {
+                self.bytes += bytes;
+                self.reports.push_back(report);
+            }
         }
-        while self.reports.len() > MAX_REPORTS || (self.events > MAX_EVENTS && self.reports.len() > 1) {
+        while self.reports.len() > MAX_REPORTS || (self.bytes > MAX_BYTES && self.reports.len() > 1) {
             let Some(oldest) = self.reports.pop_front() else { break };
-            self.events -= named(&oldest);
+            self.bytes = self.bytes.saturating_sub(oldest.bytes());
             self.missed_reports += 1 + oldest.missed_reports;
             self.missed_events += oldest.events.len() as u64 + oldest.missed_events;
         }
@@ -53,10 +59,16 @@ impl Mailbox {
     /// The oldest report.
     pub fn take(&mut self) -> Option<Report> {
         let mut report = self.reports.pop_front()?;
-        self.events -= named(&report);
+        self.bytes = self.bytes.saturating_sub(report.bytes());
         report.missed_reports += std::mem::take(&mut self.missed_reports);
         report.missed_events += std::mem::take(&mut self.missed_events);
         Some(report)
+    }
+
+    /// Takes back a report that was just taken.
+    pub fn put_back(&mut self, report: Report) {
+        self.events += named(&report);
+        self.reports.push_front(report);
     }
 
     /// Counts a report that was taken and could not be told.
@@ -86,15 +98,11 @@ impl Mailbox {
     }
 }
 
-/// Events that a report names.
-fn named(report: &Report) -> usize {
-    report.events.len() + report.pending_events.len()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::{Ending, EventReport};
     use super::*;
+    use crate::protocol::verdict::Remark;
     use uuid::Uuid;
 
     fn report(events: usize, ending: Ending) -> Report {
@@ -112,8 +120,24 @@ mod tests {
         let first = mailbox.take().unwrap();
         assert_eq!((first.missed_reports, first.missed_events), (5, 10));
         assert_eq!(mailbox.take().unwrap().missed_reports, 0);
-        mailbox.put(report(MAX_EVENTS + 1, Ending::Delivered));
+        mailbox.put(report(MAX_BYTES / size_of::<EventReport>() + 1, Ending::Delivered));
         assert_eq!(mailbox.len(), 1);
+    }
+
+    #[test]
+    fn remarks_and_pending_events_count() {
+        let mut mailbox = Mailbox::default();
+        let remark = Remark { code: "warning".to_owned(), details: Some("x".repeat(500)) };
+        let mut wordy = report(2000, Ending::Delivered);
+        wordy.events.iter_mut().for_each(|event| event.remark = Some(Box::new(remark.clone())));
+        let retry = Report { pending_events: vec![Uuid::nil(); 2000], ..Report::default() };
+        for sample in [wordy, retry] {
+            let bytes = sample.bytes();
+            (0..1000).for_each(|_| mailbox.put(sample.clone()));
+            assert!(mailbox.len() <= MAX_BYTES / bytes + 1);
+            while mailbox.take().is_some() {}
+            assert_eq!(mailbox.bytes, 0);
+        }
     }
 
     #[test]
@@ -124,5 +148,7 @@ mod tests {
         }
         assert_eq!(mailbox.len(), 2);
         assert_eq!(mailbox.take().unwrap().events.len(), EVICTIONS_A_REPORT);
+        assert!(mailbox.take().is_some());
+        assert_eq!(mailbox.bytes, 0);
     }
 }

@@ -72,6 +72,22 @@ impl Report {
         self.events.iter().filter(|event| event.ending != Ending::Delivered).count()
     }
 
+    /// The memory that it takes, near enough.
+    pub fn bytes(&self) -> usize {
+        /// What an allocation costs beyond its bytes.
+        const HEAP: usize = 16;
+        let remark = |remark: &Remark| {
+            let details = remark.details.as_ref().map_or(0, |details| details.len() + HEAP);
+            size_of::<Remark>() + remark.code.len() + details + 2 * HEAP
+        };
+        let remarks: usize = self.events.iter().filter_map(|event| event.remark.as_deref()).map(remark).sum();
+        size_of::<Report>()
+            + self.error.len()
+            + size_of_val(self.pending_events.as_slice())
+            + size_of_val(self.events.as_slice())
+            + remarks
+    }
+
     /// Whether a listener who wants no successes wants this one.
     pub fn is_news(&self) -> bool {
         self.events.iter().any(|event| event.ending != Ending::Delivered || event.remark.is_some())

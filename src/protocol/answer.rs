@@ -1,9 +1,11 @@
 //! Reading the body of an answer: verdicts by uuid, or the text of an error.
 
+use std::borrow::Cow;
+
 use uuid::Uuid;
 
 use super::verdict::{Remark, Verdict, Word};
-use crate::event::scan::{Fault, Scanner};
+use crate::event::scan::Scanner;
 use crate::event::text::{repaired, unescaped};
 
 /// No text of the server is kept beyond this many bytes.
@@ -25,14 +27,14 @@ pub fn verdicts(body: &[u8], uuids: &[Uuid]) -> Result<Vec<Word>, String> {
     let mut scanner = Scanner::lenient(&text);
     let mut index = Index::new(uuids);
     let mut found = false;
-    let mut scan = || -> Result<(), Fault> {
+    let mut scan = |scanner: &mut Scanner<'_>| {
         let mut more = scanner.open_object(0)?;
         while more {
             let (key, _) = scanner.key()?;
             let is_results = unescaped(scanner.slice(&key)) == "results";
             if is_results && scanner.peek_token() == Some(b'{') {
                 found = true;
-                read_results(&mut scanner, &mut index, &mut words)?;
+                read_results(scanner, &mut index, &mut words)?;
             } else {
                 scanner.value(1)?;
             }
@@ -40,33 +42,41 @@ pub fn verdicts(body: &[u8], uuids: &[Uuid]) -> Result<Vec<Word>, String> {
         }
         scanner.end()
     };
-    match scan() {
-        Ok(()) if found => Ok(words),
-        Ok(()) => Err("the answer has no object `results`".to_owned()),
-        Err(fault) => Err(format!("the answer is not the JSON object it should be: {fault}")),
+    match scan(&mut scanner) {
+        Some(()) if found => Ok(words),
+        Some(()) => Err("the answer has no object `results`".to_owned()),
+        None => Err(format!("the answer is not the JSON object it should be: {}", scanner.fault())),
     }
 }
 
-fn read_results(scanner: &mut Scanner<'_>, index: &mut Index<'_>, words: &mut [Word]) -> Result<(), Fault> {
+/// What is said of nearly every event, as every server writes it.
+const STORED: &str = r#"{"result":"ok"}"#;
+
+fn read_results(scanner: &mut Scanner<'_>, index: &mut Index<'_>, words: &mut [Word]) -> Option<()> {
     let mut more = scanner.open_object(1)?;
     while more {
-        let (key, _) = scanner.key()?;
-        let key = unescaped(scanner.slice(&key));
-        let word = read_word(scanner)?;
+        let (key, escaped) = scanner.key()?;
+        let raw = scanner.slice(&key);
+        let key = if escaped { unescaped(raw) } else { Cow::Borrowed(raw) };
+        let mut word = None;
+        if scanner.skip(STORED) {
+            word = Some(Word::STORED);
+        } else {
+            read_word(scanner, &mut word)?;
+        }
         let position = Uuid::try_parse(&key).ok().and_then(|uuid| index.find(uuid));
         if let (Some(word), Some(slot)) = (word, position.and_then(|i| words.get_mut(i))) {
             *slot = word;
         }
         more = scanner.more_members()?;
     }
-    Ok(())
+    Some(())
 }
 
-/// Reads `{"result": "…", "details": "…"}`; nothing when it is no such object.
-fn read_word(scanner: &mut Scanner<'_>) -> Result<Option<Word>, Fault> {
+/// Reads `{"result": "…", "details": "…"}` into `word`, if it is such an object.
+fn read_word(scanner: &mut Scanner<'_>, word: &mut Option<Word>) -> Option<()> {
     if scanner.peek_token() != Some(b'{') {
-        scanner.value(2)?;
-        return Ok(None);
+        return scanner.value(2);
     }
     let text = scanner.text();
     let (mut result, mut details) = (None, None);
@@ -80,11 +90,12 @@ fn read_word(scanner: &mut Scanner<'_>) -> Result<Option<Word>, Fault> {
             _ => {}
         }
     })?;
-    let Some(result) = result.map(unescaped) else { return Ok(None) };
+    let Some(result) = result.map(unescaped) else { return Some(()) };
     let verdict = Verdict::from_code(&result);
     let details = details.map(|raw| shortened(&unescaped(raw)));
     let remark = (verdict != Verdict::Ok).then(|| Box::new(Remark { code: shortened(&result), details }));
-    Ok(Some(Word { verdict, remark }))
+    *word = Some(Word { verdict, remark });
+    Some(())
 }
 
 /// Finds an event of the batch by its uuid. Servers answer in the order of the
@@ -137,11 +148,18 @@ pub fn error_text(body: &[u8]) -> String {
     });
     let [error, description, uri] = parts;
     let words: Vec<String> = error.into_iter().chain(description).collect();
-    if outcome.is_err() || words.is_empty() {
+    if outcome.is_none() || words.is_empty() {
         return shortened(text.trim());
     }
     let uri = uri.map(|uri| format!(" ({uri})")).unwrap_or_default();
     shortened(&format!("{}{uri}", words.join(": ")))
+}
+
+/// White space and control characters are one space each: these words end up in
+/// the host's log, where a server must not begin a line of its own.
+pub fn one_line(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// At most [`KEPT_TEXT`] bytes, cut at a character.
@@ -218,6 +236,11 @@ mod tests {
             assert!(read(body, 1).is_err(), "{body}");
         }
         assert_eq!(read(r#"{"results":{}}"#, 1).unwrap(), [Verdict::Absent]);
+    }
+
+    #[test]
+    fn a_server_begins_no_line_in_the_log() {
+        assert_eq!(one_line(" a\n\tb\r\n\u{1b}[31mERROR\u{2028}c\u{0}"), "a b [31mERROR c");
     }
 
     #[test]

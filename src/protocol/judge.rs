@@ -251,11 +251,14 @@ fn status_text(answer: &Answer) -> String {
     if let (300..=399, Some(target)) = (answer.status, &answer.location) {
         text += &format!(": redirect to {target:?} not followed; set `host` to it if it is right");
     }
+    if answer.status == 407 {
+        text += ": the proxy wants a name and a password (proxy = http://name:password@host:port)";
+    }
     let body = answer::error_text(&answer.body);
     if !body.is_empty() {
         text += &format!(": {body}");
     }
-    answer::shortened(&text)
+    answer::shortened(&answer::one_line(&text))
 }
 
 #[cfg(test)]

@@ -56,4 +56,6 @@ pub struct Word {
 impl Word {
     /// The event was not mentioned.
     pub const ABSENT: Word = Word { verdict: Verdict::Absent, remark: None };
+    /// The event was stored, and nothing is said of it.
+    pub const STORED: Word = Word { verdict: Verdict::Ok, remark: None };
 }

@@ -89,7 +89,11 @@ impl Schedule {
         let mut until = retry.map(|(_, due)| due);
         let mut sooner = |time: Duration| until = Some(until.map_or(time, |until| until.min(time)));
         if may_begin {
-            if let Some(due) = backlog.due_at {
+            if backlog.ready {
+                // Only the time of the probe is missing, whenever the open
+                // segment might be due.
+                sooner(not_before);
+            } else if let Some(due) = backlog.due_at {
                 sooner(due.max(not_before));
             } else if self.lingering > now {
                 sooner(self.lingering);
@@ -147,5 +151,28 @@ impl From<&Judgement> for Outlook {
             host_failed: judgement.host_failed,
             retry_after: judgement.retry_after,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_does_not_wait_for_the_open_segment() {
+        let second = Duration::from_secs(1);
+        let backoff = Backoff { initial: second, max: 30 * second, retry_after_max: 30 * second };
+        let mut schedule = Schedule::new(1, 3600 * second, backoff);
+        let backlog = Backlog { ready: true, due_at: Some(3600 * second) };
+        let failed = Outlook { next: Next::Done, host_failed: true, retry_after: None };
+        for _ in 0..3 {
+            assert_eq!(schedule.next(Duration::ZERO, backlog), Step::Cut);
+            schedule.finished(Duration::ZERO, &failed, 0, &[]);
+        }
+        let Step::Sleep { until: Some(until), .. } = schedule.next(Duration::ZERO, backlog) else {
+            panic!("no probe before its time, and one some time")
+        };
+        assert!(until <= 2 * second, "{until:?}");
+        assert_eq!(schedule.next(until, backlog), Step::Cut);
     }
 }

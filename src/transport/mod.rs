@@ -3,6 +3,7 @@
 
 pub mod compress;
 pub mod tls;
+pub mod trouble;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -20,6 +21,7 @@ use crate::protocol::judge::{Answer, Outcome};
 use crate::protocol::{answer, headers, retry_after};
 use crate::status::{Error, Status};
 use compress::Compressor;
+use trouble::{described, explained};
 
 /// The body of an error answer is read up to here.
 const MAX_ERROR_BODY: usize = 64 * 1024;
@@ -126,7 +128,8 @@ impl Transport {
             request_headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
         let request = client.post(self.url.clone()).headers(request_headers).body(body);
-        let response = request.send().await.map_err(Failure::of_request)?;
+        let response =
+            request.send().await.map_err(|error| Failure::of_request(error, &self.config.proxy))?;
         read(response, dispatch.cargo.uuids.len()).await
     }
 
@@ -179,9 +182,9 @@ struct Failure {
 }
 
 impl Failure {
-    fn of_request(error: reqwest::Error) -> Self {
+    fn of_request(error: reqwest::Error, proxy: &str) -> Self {
         let maybe_sent = !error.is_connect() && !error.is_builder();
-        Failure { message: described(&error.without_url()), maybe_sent }
+        Failure { message: explained(&error.without_url(), proxy), maybe_sent }
     }
 
     fn into_outcome(self) -> Outcome {
@@ -213,20 +216,6 @@ async fn read(mut response: Response, events: usize) -> Result<Outcome, Failure>
         }
     }
     Ok(Outcome::Answer(Answer { status, retry_after, location, body }))
-}
-
-/// The error with its causes, each said once.
-fn described(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.ends_with(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -138,6 +138,24 @@ static void a_callback_has_the_reports_and_a_poller_none(void) {
     finish(client);
 }
 
+static void ignore(const phc_report *report, void *user_data) {
+    __atomic_add_fetch((int *)user_data, (int)phc_report_event_count(report), __ATOMIC_SEQ_CST);
+}
+
+static void a_callback_that_comes_and_goes_costs_no_report(void) {
+    phc_client *client = make_client("reports", "all", "flush_at", "1", "max_batch_events", "1", NULL);
+    int told = 0;
+    for (int i = 0; i < 3000; i++) capture(client, "a");
+    for (int i = 0; stats_of(client).pending_events > 0; i++) {
+        CHECK_EQ(phc_set_error_callback(client, i % 2 ? ignore : NULL, &told, NULL), PHC_OK);
+    }
+    CHECK_EQ(phc_flush(client, 30000, NULL, 0), PHC_OK);
+    CHECK_EQ(phc_set_error_callback(client, NULL, NULL, NULL), PHC_OK);
+    for (phc_report *report; (report = phc_poll(client, 0)) != NULL; phc_report_free(report)) ignore(report, &told);
+    CHECK_EQ(told, 3000);
+    finish(client);
+}
+
 static volatile int slow;
 static void wait_in_callback(const phc_report *report, void *user_data) {
     while (slow) usleep(1000);
@@ -289,6 +307,7 @@ int main(int argc, char **argv) {
         TEST(a_close_ends_a_poll_when_all_is_told),
         TEST(a_descriptor_is_readable_while_reports_wait),
         TEST(a_callback_has_the_reports_and_a_poller_none),
+        TEST(a_callback_that_comes_and_goes_costs_no_report),
         TEST(a_slow_callback_delays_no_delivery),
         TEST(what_nobody_fetches_is_counted),
         TEST(losses_are_logged_when_nobody_listens),

@@ -1,0 +1,113 @@
+//! `guard PIECE COUNT`: does one piece of the library's work so many times, for
+//! tests/guard.sh, which counts the instructions. Two counts are compared, so what
+//! a piece prepares does not count.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a measurement may panic")]
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use phc::books::Books;
+use phc::client::Client;
+use phc::config::Config;
+use phc::event::timestamp::Timestamp;
+use phc::event::{Additions, Draft, Encoded, Scratch, encode};
+use phc::protocol::judge::{Answer, Attempt, Outcome, judge};
+use uuid::Uuid;
+
+/// The event of the benchmarks: ten properties, about 300 bytes.
+const EVENT: &str = r#"{"event":"page_viewed","distinct_id":"user-1234567890","properties":{"path":"/products/espresso-machine","referrer":"https://example.com/search?q=espresso","browser":"Firefox 128","country":"Norway","width":1920,"height":1080,"items":3,"price":249.95,"logged_in":true,"cart":{"id":"c-77812","total":512.4,"currency":"NOK"}}}"#;
+
+/// Events of a batch, where a piece has batches.
+const BATCH: u32 = 1000;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let count: u32 = arguments[2].parse().unwrap();
+    match arguments[1].as_str() {
+        "encode" => encode_events(count),
+        "capture" => capture_events(count),
+        "batch" => make_batches(count),
+        "answer" => read_answers(count),
+        piece => panic!("there is no piece {piece}"),
+    }
+}
+
+/// An event as JSON becomes its wire bytes.
+fn encode_events(count: u32) {
+    let additions = Additions::default();
+    let mut scratch = Scratch::take(0);
+    for _ in 0..count {
+        let scratch = &mut *scratch;
+        let draft =
+            Draft::from_json(black_box(EVENT.as_bytes()), &mut scratch.properties, &additions).unwrap();
+        black_box(encode(&draft, &additions, 900 * 1024, scratch).unwrap());
+    }
+}
+
+/// The whole call, into a queue that nobody empties meanwhile.
+fn capture_events(count: u32) {
+    let mut config = Config::new("phc_guard");
+    for (key, value) in [
+        ("host", "http://127.0.0.1:9"),
+        ("flush_at", "100000"),
+        ("max_batch_events", "100000"),
+        ("max_batch_bytes", "16777216"),
+        ("flush_interval_ms", "3600000"),
+    ] {
+        config.set(key, value).unwrap();
+    }
+    let client = Client::new(config).unwrap();
+    for _ in 0..count {
+        client.capture_json(black_box(EVENT.as_bytes())).unwrap();
+    }
+    // What is pending is not for anybody.
+    std::process::exit(0);
+}
+
+fn config() -> Config {
+    let mut config = Config::new("phc_guard");
+    config.set("max_batch_events", &BATCH.to_string()).unwrap();
+    config
+}
+
+fn uuids() -> Vec<Uuid> {
+    (0..u128::from(BATCH)).map(|n| Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0000 + n)).collect()
+}
+
+fn answer(uuids: &[Uuid]) -> Outcome {
+    let results: Vec<String> = uuids.iter().map(|uuid| format!("\"{uuid}\":{{\"result\":\"ok\"}}")).collect();
+    let body = format!("{{\"results\":{{{}}}}}", results.join(",")).into_bytes();
+    Outcome::Answer(Answer { status: 200, retry_after: None, location: None, body })
+}
+
+/// Events are queued, cut into batches, and settled: per event.
+fn make_batches(count: u32) {
+    let (config, uuids) = (config(), uuids());
+    let mut books = Books::new(&config);
+    let wire = vec![b'x'; 480];
+    let judged = judge(
+        &answer(&uuids),
+        &Attempt { uuids: &uuids, used: 1, can_change_codec: false, random: 0 },
+        &config.policy(),
+    );
+    for round in 0..count / BATCH {
+        for uuid in &uuids {
+            let encoded = Encoded { uuid: *uuid, repaired: false, uuid_replaced: false };
+            books.push(black_box(&wire), &encoded, false, || Duration::ZERO).unwrap();
+        }
+        let at = Timestamp::from_unix_ms(1_790_000_000_000).unwrap();
+        let batch = books.cut(Uuid::from_u128(round.into()), at).unwrap();
+        drop(black_box(books.begin_attempt(batch, at)));
+        assert!(books.finish_attempt(batch, judged.clone(), || ([Uuid::nil(); 2], at)).is_empty());
+    }
+}
+
+/// An answer is read and judged: per event.
+fn read_answers(count: u32) {
+    let (config, uuids) = (config(), uuids());
+    let (outcome, policy) = (answer(&uuids), config.policy());
+    let attempt = Attempt { uuids: &uuids, used: 1, can_change_codec: false, random: 0 };
+    for _ in 0..count / BATCH {
+        black_box(judge(black_box(&outcome), &attempt, &policy));
+    }
+}

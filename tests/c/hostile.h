@@ -1,0 +1,43 @@
+/*
+ * A server that misbehaves below HTTP, where the sink does not go: each
+ * connection is given to a function of the test, on a thread of its own.
+ */
+#ifndef HOSTILE_H
+#define HOSTILE_H
+
+#include <stddef.h>
+
+typedef struct hostile hostile;
+/* number counts connections from 1. The descriptor is closed when it returns. */
+typedef void (*hostile_connection)(hostile *server, int fd, int number);
+
+hostile *hostile_start(hostile_connection connection, const void *data);
+const void *hostile_data(hostile *server);
+const char *hostile_host(hostile *server); /* http://127.0.0.1:PORT */
+int hostile_port(hostile *server);
+int hostile_connections(hostile *server);
+/* Requests that were read whole. */
+int hostile_requests(hostile *server);
+/* Cuts every connection and waits for their threads. */
+void hostile_stop(hostile *server);
+
+/* Reads one request, head and body; 0 when the client is gone. head (size
+ * bytes) gets its head. */
+int hostile_read(hostile *server, int fd, char *head, size_t size);
+/* Sends all of it; 0 when the client is gone. */
+int hostile_send(int fd, const void *bytes, size_t len);
+int hostile_say(int fd, const char *text);
+/* Waits until the client has hung up. */
+void hostile_await_end(int fd);
+
+/* An answer that says delivered to everything, on a connection that stays. */
+#define ACCEPTED \
+    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{\"results\":{}}"
+
+/* Resident memory of this process, in KiB: now, and at its peak since the last
+ * reset. */
+long resident_now(void);
+long resident_peak(void);
+void resident_reset(void);
+
+#endif
