@@ -24,7 +24,7 @@ RESULTS = programs.OUT / ("quick.json" if QUICK else "results.json")
 
 def measure():
     only = [key for key in os.environ.get("BENCH_ONLY", "").split(",") if key]
-    drivers = programs.build(only)
+    drivers = programs.build(only, QUICK)
     server, scale = Server(), Scale(QUICK)
     begin = time.monotonic()
     try:

@@ -13,6 +13,8 @@ from .programs import OUT, ROOT, SHIP
 from .server import CORES, cpu_seconds, run, start, tool
 
 RTTS = (0, 1, 5, 20, 50, 100, 200)
+# Longer than flush_interval_ms, of libphc as of its peers.
+SETTLED = 7
 
 
 class Scale:
@@ -69,12 +71,13 @@ class Run:
             self.record("yardstick", "server", str(batch), figures)
 
     def captures(self):
-        """What a capture costs its caller: in a fresh process, warm, and warm
-        with nothing being sent meanwhile."""
+        """What a capture costs its caller: in a fresh process, warm, warm with
+        nothing being sent meanwhile, warm with the server's core to send on."""
         variants = {
             "fresh": {"calls": 10_000},
             "warm": {"calls": 5000, "warm": 1, "rounds": self.scale.capture_rounds},
             "quiet": {"calls": 5000, "warm": 1, "rounds": self.scale.capture_rounds, "quiet": 1},
+            "beside": {"calls": 5000, "warm": 1, "rounds": self.scale.capture_rounds, "cores": CORES},
         }
         for variant, options in variants.items():
             for driver in self.can("capture"):
@@ -177,25 +180,22 @@ class Run:
     # What is measured once.
 
     def idles(self):
-        """Clients with nothing to do, all side by side for a minute."""
+        """Clients with nothing to do, all side by side for a minute. First the time
+        in which what an event leaves behind, such as a timer, runs out."""
         self.server.set()
-        programs = []
-        for driver in self.can("idle"):
-            program = start(driver, "idle", host=self.server.host)
-            programs.append((driver, program))
-        for driver, program in programs:
+        programs = [(driver, start(driver, "idle", host=self.server.host)) for driver in self.can("idle")]
+        for _, program in programs:
             program.stdout.readline()
-        time.sleep(1)
-        before = [threads_of(int(servers.children(program.pid)[0])) for _, program in programs]
-        time.sleep(self.scale.idle_seconds)
-        for (driver, program), earlier in zip(programs, before):
-            later = threads_of(int(servers.children(program.pid)[0]))
+        pids = [int(servers.children(program.pid)[0]) for _, program in programs]
+        states = []
+        for wait in (1, SETTLED, self.scale.idle_seconds):
+            time.sleep(wait)
+            states.append([threads_of(pid) for pid in pids])
+        for (driver, program), delivered, settled, later in zip(programs, *states):
             self.record("idle", driver, "all", {
-                "seconds": self.scale.idle_seconds,
-                "threads": len(later),
-                "names": sorted({name for name, _, _ in later.values()}),
-                "wakeups": sum(later[thread][1] - earlier.get(thread, (0, 0, 0))[1] for thread in later),
-                "cpu": sum(later[thread][2] - earlier.get(thread, (0, 0, 0))[2] for thread in later)})
+                "seconds": self.scale.idle_seconds, "threads": len(later),
+                "wakeups": grown(settled, later, 1), "cpu": grown(settled, later, 2),
+                "settling": grown(delivered, settled, 1)})
             program.communicate("\n", timeout=30)
 
     def starts(self):
@@ -236,8 +236,7 @@ class Run:
         if plain.exists():
             subprocess.run(["strip", "-o", OUT / "without-brotli.so", plain], check=True)
             self.record("size", "libphc.so without brotli", "all",
-                        {"bytes": (OUT / "without-brotli.so").stat().st_size,
-                         "stale": plain.stat().st_mtime < (SHIP / "libphc.so").stat().st_mtime - 3600})
+                        {"bytes": (OUT / "without-brotli.so").stat().st_size})
 
     def same_events(self):
         """Every driver must send the event of event.json, whatever its client adds."""
@@ -256,6 +255,11 @@ class Run:
             self.record("event", driver, "all", {
                 "added": sorted(set(sent) - set(wanted["properties"])),
                 "bytes": len(json.dumps(event, separators=(",", ":")))})
+
+
+def grown(earlier, later, which):
+    """By how much a figure of all threads has grown."""
+    return sum(figures[which] - earlier.get(thread, (0, 0, 0))[which] for thread, figures in later.items())
 
 
 def threads_of(pid):

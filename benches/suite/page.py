@@ -123,9 +123,9 @@ measured. Sending one by one is left out: nobody should.""")
         self.add(f"""## Targets
 
 They were set on a machine on which the yardstick, serde_json's check of the event's properties, took {YARDSTICK_THEN:.0f} ns. Here it
-took {f.of(*REFERENCE):.0f} ns ({spread(f.spread(*REFERENCE), lambda value: f'{value:.0f}')}), so this machine is {self.speed:.2f} times slower; what is a
-time or a rate is judged as it is and at this machine's speed.""")
-        rows, missed = [], []
+took {f.of(*REFERENCE):.0f} ns ({spread(f.spread(*REFERENCE), lambda value: f'{value:.0f}')}), {self.speed:.2f} times as long; what is a time or a rate is
+judged as it is, and then at this machine's speed.""")
+        rows, missed = [], {}
         for target in TARGETS:
             value = target.measured(f)
             if value is None:
@@ -135,10 +135,11 @@ time or a rate is judged as it is and at this machine's speed.""")
             rows.append((target.what, target.text, target.show(value),
                          f"**{outcome}**" if outcome == "missed" else outcome))
             if outcome != "met" and target.bound:
-                missed.append(f"- **{target.what}**: {target.bound}")
+                missed.setdefault(target.bound, []).append(target.what)
         self.add(table(["", "target", "measured", ""], rows))
         if missed:
-            self.add("What bounds those that are not met outright:\n\n" + "\n".join(missed))
+            self.add("What bounds those that are not met outright:\n\n" + "\n".join(
+                f"- **{'; '.join(what)}**: {bound}" for bound, what in missed.items()))
 
     # Table by table.
 
@@ -146,14 +147,15 @@ time or a rate is judged as it is and at this machine's speed.""")
         f = self.f
         self.add("""## The capture call
 
-Nanoseconds that one call takes from its caller, in microseconds. *Fresh*: the first 10,000 calls of a process, among them the
+What one call takes from its caller, in microseconds. *Fresh*: the first 10,000 calls of a process, among them the
 one that starts the thread. *Warm*: rounds of 5,000 with a flush between them that is not timed, at default settings, so
 that the I/O thread sends on the same core meanwhile and what it takes of that core is in the mean. *Quiet*: the same, told to
-send nothing before the flush: the call alone. The mean comes from rounds without a clock in them, percentiles from
+send nothing before the flush: the call alone. *Two cores*: as *warm*, but the client may use the server's core too, as its
+I/O thread then does. The mean comes from rounds without a clock in them, percentiles from
 others in which each call is timed, which adds one reading of the clock to it
 (""" + f"{f.of('yardstick', 'steps', 'all', 'clock'):.0f} ns). A peer's call includes building the event, as `phc_event_…` does; "
                  "`phc_capture` and\n`phc_capture_json` are given text, as bindings have it.")
-        for variant, title in (("warm", "warm"), ("quiet", "quiet"), ("fresh", "fresh process")):
+        for variant, title in (("warm", "warm"), ("quiet", "quiet"), ("beside", "two cores"), ("fresh", "fresh process")):
             rows = []
             for key in f.have("capture"):
                 figure = lambda name: f.of("capture", key, variant, name)
@@ -291,13 +293,15 @@ waiting events, each. The peak is above that of an empty C program.""")
         for key in f.have("idle"):
             figure = lambda name: f.of("idle", key, "all", name)
             rows.append((self.labels[key], f"{figure('threads'):.0f}", f"{figure('wakeups'):.0f}",
-                         f"{figure('wakeups') / figure('seconds'):.2f}", f"{figure('cpu') * 1e6:.0f}"))
+                         f"{figure('wakeups') / figure('seconds'):.2f}", f"{figure('cpu') * 1e6:.0f}",
+                         f"{figure('settling'):.0f}"))
         seconds = f.of("idle", f.have("idle")[0], "all", "seconds")
         self.add(f"""## Idle
 
 A client that has delivered an event and has nothing to do, for {seconds:.0f} s: what all threads of the process did, by
-`/proc/PID/task/*/status` and `schedstat`.""")
-        self.add(table(["", "threads", "wake-ups", "a second", "CPU µs"], rows))
+`/proc/PID/task/*/status` and `schedstat`. The last column is before that: in the seconds after the event. libphc's thread wakes
+there once, when the flush timer of that event runs out, and once more after 90 s, to close the connection that it kept.""")
+        self.add(table(["", "threads", "wake-ups", "a second", "CPU µs", "switches in the 7 s after the event"], rows))
 
     def server(self):
         f = self.f
