@@ -26,10 +26,7 @@ tools:
 .PHONY: build
 build: tools ## the library that ships, in target/ship
 	$(CARGO) rustc --locked --release -p libphc --crate-type cdylib,staticlib
-	@mkdir -p $(SHIP)
-	@[ $(SHIP)/libphc.so -nt $(BUILD)/libphc.so ] || strip -o $(SHIP)/libphc.so $(BUILD)/libphc.so
-	@ln -sf libphc.so $(SHIP)/libphc.so.$(MAJOR)
-	@[ $(SHIP)/libphc.a -nt $(BUILD)/libphc.a ] || scripts/localise.sh $(BUILD)/libphc.a $(SHIP)/libphc.a
+	@scripts/ship.sh $(BUILD) $(SHIP) $(MAJOR)
 
 .PHONY: sink
 sink: tools ## the local server, target/release/phc-sink
@@ -44,17 +41,33 @@ demo: build sink ## the C example against the local sink, or against HOST=… AP
 test: tools ## everything, in every language
 	@scripts/test.sh
 
-# c, or all
+# memory, address, thread, races; faults, which proves that they can fail
+PARTS ?=
+.PHONY: sanitize
+sanitize: build sink ## valgrind, AddressSanitizer, ThreadSanitizer and race models: PARTS=thread
+	@scripts/sanitize.sh $(PARTS)
+
+.PHONY: test-hosts
+test-hosts: build sink ## the bindings in their web servers and job runners, with full numbers
+	@scripts/test-hosts.sh
+
+# c, cpp, go, ruby, php, or all
 SDK  ?= all
 PORT ?= 8080
 
 .PHONY: conformance adapter mutants
-conformance: build sink ## every vector and scenario against SDK=c|all
+conformance: build sink ## every vector and scenario against SDK=c|cpp|go|ruby|php|all
 	@scripts/conformance.sh run $(SDK) $(ARGS)
 adapter: build sink ## SDK=c PORT=8080 COMPRESSION=gzip: for the official harness
 	@scripts/conformance.sh adapter $(SDK) $(PORT)
 mutants: tools ## deliberate faults, each of which a vector or scenario must catch
 	@scripts/mutants.sh $(ARGS)
+
+.PHONY: go go-bench
+go: build ## archive and header for the Go package, into bindings/go
+	@scripts/go-archive.sh
+go-bench: go ## what an Enqueue costs, here and in posthog-go
+	cd bindings/go/bench && go run .
 
 .PHONY: headers docs
 headers: tools ## include/phc.h and phc.cdef.h, from src/capi
@@ -73,6 +86,17 @@ soak: build sink ## a random life for SECONDS=600, from SEED=1, held against the
 .PHONY: bench
 bench: build ## libphc beside its peers, docs/benchmarks.md; BENCH_QUICK=1 for a quick look
 	@benches/run.py
+.PHONY: bench bench-cpp
+bench: tools ## what a capture and the whole way cost
+	$(CARGO) bench --locked -p libphc --bench capture
+bench-cpp: build ## what a capture costs through phc.hpp, next to phc.h
+	@benches/cpp.sh
+
+# What stands in the package files. The system libraries are those of phc.pc.in.
+SYSTEM_LIBS = $(subst $(SPACE),;,$(strip $(shell sed -n 's/^Libs.private: //p' phc.pc.in)))
+SPACE       = $(subst ,, )
+FILL = sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@MAJOR@|$(MAJOR)|; s|@SYSTEM_LIBS@|$(SYSTEM_LIBS)|; \
+  s|@POINTER_BYTES@|8|'
 
 .PHONY: guard guard-update
 guard: build sink ## instructions, allocations and system calls of a capture, against what is written down
@@ -83,17 +107,22 @@ guard-update: build sink ## writes the instructions down
 .PHONY: install uninstall stage
 install: ## into PREFIX, below DESTDIR
 	@[ -f $(SHIP)/libphc.so ] || $(MAKE) --no-print-directory build
-	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,lib/pkgconfig lib/cmake/phc include/phc)
 	install -m 755 $(SHIP)/libphc.so $(DESTDIR)$(PREFIX)/lib/libphc.so.$(VERSION)
 	ln -sf libphc.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libphc.so.$(MAJOR)
 	ln -sf libphc.so.$(MAJOR) $(DESTDIR)$(PREFIX)/lib/libphc.so
 	install -m 644 $(SHIP)/libphc.a $(DESTDIR)$(PREFIX)/lib/libphc.a
-	install -m 644 include/phc.h include/phc.cdef.h $(DESTDIR)$(PREFIX)/include
-	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' phc.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/phc.pc
+	install -m 644 include/phc.h include/phc.cdef.h include/phc.hpp $(DESTDIR)$(PREFIX)/include
+	install -m 644 include/phc/*.hpp $(DESTDIR)$(PREFIX)/include/phc
+	$(FILL) phc.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/phc.pc
+	for file in phcConfig.cmake phcConfigVersion.cmake; do \
+	  $(FILL) cmake/$$file.in > $(DESTDIR)$(PREFIX)/lib/cmake/phc/$$file || exit 1; done
 
 uninstall: ## what install put there
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,lib/libphc.so.$(VERSION) lib/libphc.so.$(MAJOR) lib/libphc.so \
-	  lib/libphc.a lib/pkgconfig/phc.pc include/phc.h include/phc.cdef.h)
+	  lib/libphc.a lib/pkgconfig/phc.pc $(wildcard include/*.h include/*.hpp include/phc/*.hpp))
+	rm -rf $(DESTDIR)$(PREFIX)/lib/cmake/phc
+	-@rmdir $(DESTDIR)$(PREFIX)/include/phc
 
 stage: # an installation that examples and tests are built against
 	@$(MAKE) -s install PREFIX=/usr DESTDIR=$(STAGE)

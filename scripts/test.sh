@@ -22,7 +22,8 @@ step() {
 }
 
 SINK=target/release/phc-sink
-VALGRIND="valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,indirect"
+VALGRIND="valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite,indirect \
+    --errors-for-leak-kinds=definite,indirect"
 
 step "format" "$CARGO" fmt --all --check
 step "lints" "$CARGO" clippy --locked --workspace --all-targets -q -- -D warnings
@@ -40,13 +41,27 @@ step "a random life" env PHC_SOAK_SECONDS=20 tests/run-c.sh shared "$SINK" soak
 step "panics" tests/panics.sh "$SINK"
 step "loaded, unloaded, loaded again" tests/reload.sh "$SINK"
 step "black-box tests, archive" tests/run-c.sh static "$SINK" delivery misuse
-step "black-box tests, under valgrind" env PHC_WRAP="$VALGRIND" tests/run-c.sh shared "$SINK" misuse codecs
+step "race models" scripts/sanitize.sh races
+step "black-box tests, under valgrind" scripts/sanitize.sh memory
+step "black-box tests, under AddressSanitizer" scripts/sanitize.sh address
+step "black-box tests, under ThreadSanitizer" scripts/sanitize.sh thread
 step "conformance" scripts/conformance.sh run all
-step "adapter" tests/adapter.sh "$SINK"
+for sdk in c cpp go ruby php; do
+    step "adapter for $sdk" tests/adapter.sh "$SINK" $sdk
+done
 step "no environment reads" tests/environment.sh "$SINK"
 step "TLS" tests/tls.sh "$SINK"
 step "proxies" tests/proxy.sh "$SINK"
 step "IPv6 and names" tests/addresses.sh "$SINK"
+step "C++" tests/cpp.sh "$SINK"
+step "C++, under valgrind" env PHC_WRAP="$VALGRIND" tests/cpp.sh "$SINK" values delivery handlers misuse statuses
+step "C++ projects" tests/cmake.sh
+step "C++ guide" tests/cpp-guide.sh "$SINK"
+step "Go" tests/go.sh "$SINK"
+step "Ruby" tests/ruby.sh "$SINK"
+step "Ruby in its hosts" tests/hosts-ruby.sh "$SINK"
+step "PHP" tests/php.sh "$SINK"
+step "PHP in its hosts" tests/hosts-php.sh "$SINK"
 step "install and uninstall" tests/install.sh
 step "demo" make --no-print-directory demo
 

@@ -8,12 +8,26 @@ if ! command -v cargo >/dev/null; then
     exit 1
 fi
 
-# Command and the Debian package that has it.
+if ! command -v go >/dev/null; then
+    echo "The tests of libphc need Go (1.24 or newer, for the Go package). Install it with:" >&2
+    echo "    curl -sSfL https://go.dev/dl/go1.24.0.linux-amd64.tar.gz | sudo tar -C /usr/local -xz" >&2
+    echo '    export PATH="$PATH:/usr/local/go/bin"' >&2
+    exit 1
+fi
+
+# Command, or pattern of a path, and the Debian package that has it; "-" for a
+# package that brings neither.
 missing=()
 while read -r command package; do
-    command -v "$command" >/dev/null || missing+=("$package")
+    case $command in
+    -) dpkg -s "$package" >/dev/null 2>&1 ;;
+    /*) compgen -G "$command" >/dev/null ;;
+    *) command -v "$command" >/dev/null ;;
+    esac || missing+=("$package")
 done <<'LIST'
 cc gcc
+c++ g++
+cmake cmake
 make make
 ld binutils
 pkg-config pkg-config
@@ -23,6 +37,17 @@ strace strace
 valgrind valgrind
 tinyproxy tinyproxy-bin
 unshare util-linux
+php php-cli
+phpunit phpunit
+composer composer
+/usr/sbin/php-fpm* php-fpm
+/usr/sbin/nginx nginx-light
+ruby ruby
+puma puma
+yard yard
+- ruby-ffi
+- ruby-rack
+- ruby-minitest
 LIST
 [ ${#missing[@]} -eq 0 ] && exit 0
 

@@ -431,7 +431,7 @@ impl Client {
     }
 
     #[inline]
-    fn life(&self) -> &Life {
+    pub(crate) fn life(&self) -> &Life {
         self.life.get_or_make(|| Life::new(&self.config, self.listener.is_heard()))
     }
 }

@@ -35,10 +35,14 @@ pub mod outcome;
 pub mod protocol;
 pub mod queue;
 #[cfg(test)]
+#[cfg(feature = "race-models")]
+mod races;
+#[cfg(test)]
 mod random;
 pub mod runtime;
 pub mod sender;
 pub mod shared;
 pub mod status;
 mod suggest;
+mod sync;
 pub mod transport;

@@ -21,7 +21,7 @@ use crate::transport::Transport;
 pub struct Life {
     /// What its threads share.
     pub shared: Arc<Shared>,
-    started: AtomicBool,
+    pub(crate) started: AtomicBool,
     threads: Mutex<Threads>,
 }
 

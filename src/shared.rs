@@ -2,14 +2,13 @@
 //! sender on the I/O thread, and the listener. It belongs to one process; a
 //! forked child makes its own.
 
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{OnceLock, PoisonError};
 use std::time::{Duration, Instant};
-
-use tokio::sync::Notify;
 
 use crate::books::{Books, FlushResult};
 use crate::config::Config;
 use crate::outcome::{Beacon, Report};
+use crate::sync::{Condvar, Mutex, MutexGuard, Notify};
 
 /// See the module.
 #[derive(Debug)]

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# adapter.sh SINK: the adapter protocol by hand, as a harness would use it: both
+# adapter.sh SINK [SDK]: the adapter protocol by hand, as a harness would use it: both
 # modes, all codecs; and the runner against the adapter as against any SDK's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-SINK=$1
+SINK=$1 sdk=${2:-c}
 . scripts/common.sh
 work=$(mktemp -d)
 adapter=
 trap 'kill "${adapter:-0}" 2>/dev/null || true; rm -rf "$work"' EXIT
 start_sink "$work" --quiet
 sink=http://127.0.0.1:$SINK_PORT
-worker=$(scripts/workers.sh c)
+worker=$(scripts/workers.sh "$sdk")
 
 fail() { echo "FAILED: $*" >&2; exit 1; }
 has() { case $1 in *"$2"*) ;; *) fail "\"$2\" is not in $1" ;; esac; }

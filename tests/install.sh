@@ -20,6 +20,11 @@ usage=$(LD_LIBRARY_PATH=$work/opt/phc/lib "$work/quickstart" 2>&1 || true)
 cc "$work/quickstart.c" -Wl,-Bstatic $(pkg-config --cflags --libs phc) -Wl,-Bdynamic \
     $(pkg-config --libs --static phc | sed 's/-lphc//') -o "$work/static"
 if readelf -d "$work/static" | grep libphc; then echo "linked to the shared library"; exit 1; fi
+# The C++ face and its CMake package are there (tests/cmake.sh builds with them) and name no place of this machine.
+for file in include/phc.hpp include/phc/client.hpp lib/cmake/phc/phcConfig.cmake lib/cmake/phc/phcConfigVersion.cmake; do
+    [ -f "$work/opt/phc/$file" ] || { echo "$file is not installed"; exit 1; }
+done
+if grep -n '@\|/opt/phc' "$work"/opt/phc/lib/cmake/phc/*; then echo "not filled in, or not relocatable"; exit 1; fi
 make -s uninstall DESTDIR="$work" PREFIX=/opt/phc
-left=$(find "$work/opt" ! -type d)
+left=$(find "$work/opt" ! -type d -o -path '*/phc/*/phc')
 [ -z "$left" ] || { echo "left behind: $left"; exit 1; }

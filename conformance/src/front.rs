@@ -208,8 +208,15 @@ impl Session {
             return Err(format!("/{call} needs a client; call /init first"));
         }
         let worker = self.worker.as_mut().ok_or("the worker is gone")?;
-        let way = worker.hello().ways.first().cloned().unwrap_or_default();
-        good(worker.call(call, &way, with)?)
+        // What the first way cannot say is given in the next.
+        let mut called = Called::NotOffered("the worker offers no way".to_owned());
+        for way in worker.hello().ways.clone() {
+            called = worker.call(call, &way, with)?;
+            if matches!(called, Called::Answered(_)) {
+                break;
+            }
+        }
+        good(called)
     }
 
     fn note(&mut self, report: &Tree) {

@@ -67,7 +67,7 @@ impl Mailbox {
 
     /// Takes back a report that was just taken.
     pub fn put_back(&mut self, report: Report) {
-        self.events += named(&report);
+        self.bytes += report.bytes();
         self.reports.push_front(report);
     }
 

@@ -9,9 +9,14 @@
 #![allow(unsafe_code)]
 
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::sync::{AtomicPtr, AtomicU64};
+
+#[cfg(not(all(test, feature = "race-models")))]
 static GENERATION: AtomicU64 = AtomicU64::new(1);
+#[cfg(all(test, feature = "race-models"))]
+loom::lazy_static! { static ref GENERATION: AtomicU64 = AtomicU64::new(1); }
 static WATCHING: AtomicBool = AtomicBool::new(false);
 
 /// A number that differs between a process and its forked children.
@@ -20,7 +25,7 @@ pub fn generation() -> u64 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-extern "C" fn in_child() {
+pub(crate) extern "C" fn in_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
 }
 
@@ -98,7 +103,7 @@ impl<T> PerGeneration<T> {
 
 impl<T> Drop for PerGeneration<T> {
     fn drop(&mut self) {
-        let node = *self.node.get_mut();
+        let node = self.node.load(Ordering::Acquire);
         // SAFETY: `&mut self`, so nobody else uses the node; it came from a box.
         // One of another generation is inherited, and leaked.
         unsafe {

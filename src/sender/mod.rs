@@ -75,7 +75,7 @@ impl Sender {
 
     /// The next step; none when all is over. The alarm is set under the same
     /// lock under which the queue was looked at, so no capture is missed.
-    fn decide(&mut self) -> Option<Step> {
+    pub(crate) fn decide(&mut self) -> Option<Step> {
         fault::point("sender");
         let now = self.shared.now();
         let mut books = self.shared.books();
@@ -159,7 +159,7 @@ impl Sender {
         self.settle(batch, judgement, made.sent_bytes, random);
     }
 
-    fn settle(&mut self, batch: BatchId, judgement: Judgement, sent_bytes: u64, random: u16) {
+    pub(crate) fn settle(&mut self, batch: BatchId, judgement: Judgement, sent_bytes: u64, random: u16) {
         let outlook = Outlook::from(&judgement);
         let randomness = &mut self.randomness;
         let mut books = self.shared.books();
@@ -192,7 +192,7 @@ impl Sender {
 
 /// Settles the books when the sender is unwound (after a proper end there is
 /// nothing to settle), and says that it is silent.
-struct LastWill(Arc<Shared>);
+pub(crate) struct LastWill(pub(crate) Arc<Shared>);
 
 impl Drop for LastWill {
     fn drop(&mut self) {

@@ -1,0 +1,50 @@
+//go:build cgo
+
+package posthog
+
+import "testing"
+
+type quiet struct{}
+
+func (quiet) Logf(string, ...interface{})   {}
+func (quiet) Errorf(string, ...interface{}) {}
+
+var benchEvent = Capture{
+	DistinctId: "user-12345", Event: "order placed",
+	Properties: Properties{
+		"currency": "EUR", "path": "/checkout/confirm", "plan": "professional",
+		"referrer": "https://www.example.com/pricing?campaign=autumn",
+		"items":    3, "index": 7, "total_cents": 129900, "discount": 0.15, "first_order": false,
+		"address": map[string]interface{}{"country": "DE", "city": "Berlin", "zip": "10115"},
+	},
+}
+
+// BenchmarkEnqueue is a whole Enqueue but for the sending: the events wait.
+func BenchmarkEnqueue(b *testing.B) {
+	client, err := NewWithConfig("k", Config{
+		Endpoint: "http://127.0.0.1:9",
+		Settings: map[string]string{"overflow": "drop_oldest", "max_retries": "0"},
+		Logger:   quiet{},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := client.Enqueue(benchEvent); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkEncode is the part of it that is Go.
+func BenchmarkEncode(b *testing.B) {
+	e := &encoder{}
+	b.ReportAllocs()
+	for b.Loop() {
+		e.json, e.members = e.json[:0], e.members[:0]
+		if err := benchEvent.write(e); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,23 @@
+//go:build cgo && (phc_dynamic || (linux && amd64))
+
+#include "bridge.h"
+
+#include "_cgo_export.h"
+
+static void on_report(const phc_report *report, void *handle) {
+    phcGoReport((uintptr_t)handle, (char *)phc_report_json(report));
+}
+
+static void on_log(phc_log_level level, const char *line, void *handle) {
+    phcGoLog((uintptr_t)handle, level, (char *)line);
+}
+
+static void on_free(void *handle) { phcGoRelease((uintptr_t)handle); }
+
+phc_status bridge_set_callback(phc_client *client, uintptr_t handle) {
+    return phc_set_error_callback(client, on_report, (void *)handle, on_free);
+}
+
+phc_status bridge_set_logger(phc_client *client, uintptr_t handle) {
+    return phc_set_log_callback(client, on_log, (void *)handle, on_free);
+}

@@ -1,0 +1,5 @@
+//go:build !cgo
+
+package posthog
+
+const withCgo = false

@@ -1,0 +1,166 @@
+package posthog
+
+import (
+	"errors"
+	"log"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// told answers what libphc is told by a Config, the last word for each key.
+func told(t *testing.T, config Config) map[string]string {
+	t.Helper()
+	settings, err := config.settings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := map[string]string{}
+	for _, setting := range settings {
+		last[setting.key] = setting.value
+	}
+	return last
+}
+
+func TestDefaultsAreThoseOfTheOfficialPackage(t *testing.T) {
+	for key, want := range map[string]string{
+		"disable_geoip": "true", "is_server": "true", "compression": "zstd", "historical_migration": "false",
+		"test_mode": "false", "sdk_name": "posthog-go-phc", "sdk_version": Version,
+	} {
+		if got := told(t, Config{})[key]; got != want {
+			t.Errorf("%s is %q, not %q", key, got, want)
+		}
+	}
+	config := Config{}
+	if got := config.shutdownTimeout(); got != DefaultShutdownTimeout {
+		t.Errorf("Close waits %v", got)
+	}
+}
+
+func TestEachFieldBecomesItsSetting(t *testing.T) {
+	config := Config{
+		Endpoint:            "https://eu.i.posthog.com",
+		Interval:            1500 * time.Microsecond,
+		BatchSize:           50,
+		MaxQueueSize:        1000,
+		MaxQueueBytes:       1 << 20,
+		MaxRetries:          Ptr(0),
+		BatchUploadTimeout:  3 * time.Second,
+		ShutdownTimeout:     -1,
+		Compression:         CompressionBrotli,
+		DisableGeoIP:        Ptr(false),
+		IsServer:            Ptr(false),
+		HistoricalMigration: true,
+		Headers:             map[string]string{"X-B": "b", "X-A": "a"},
+		Proxy:               "http://proxy:3128",
+		CAFile:              "/ca.pem",
+		TestMode:            true,
+		Callback:            &recorder{},
+		Settings:            map[string]string{"max_in_flight": "2", "compression": "gzip"},
+	}
+	want := map[string]string{
+		"host": "https://eu.i.posthog.com", "flush_interval_ms": "2", "flush_at": "50", "max_batch_events": "50",
+		"queue_max_events": "1000", "queue_max_bytes": "1048576", "max_retries": "0", "request_timeout_ms": "3000",
+		"disable_geoip": "false", "is_server": "false", "historical_migration": "true",
+		"header.X-A": "a", "header.X-B": "b", "proxy": "http://proxy:3128", "ca_file": "/ca.pem", "test_mode": "true",
+		"reports": "all", "max_in_flight": "2", "compression": "gzip",
+		"sdk_name": SDKName, "sdk_version": Version,
+	}
+	if got := told(t, config); !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, not %v", got, want)
+	}
+	if config.shutdownTimeout() >= 0 {
+		t.Error("a negative ShutdownTimeout is a limit")
+	}
+	config.Settings["shutdown_timeout_ms"] = "70"
+	if got := config.shutdownTimeout(); got != 70*time.Millisecond {
+		t.Errorf("Close waits %v", got)
+	}
+}
+
+func TestTheEnvironmentIsReadAsGoReadsIt(t *testing.T) {
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, []byte("-"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SSL_CERT_FILE", ca)
+	if got := told(t, Config{})["ca_file"]; got != ca {
+		t.Errorf("ca_file is %q", got)
+	}
+	if got := told(t, Config{CAFile: "own"})["ca_file"]; got != "own" {
+		t.Errorf("ca_file is %q", got)
+	}
+	if got := told(t, Config{Settings: map[string]string{"ca_file": ""}})["ca_file"]; got != "" {
+		t.Errorf("ca_file is %q", got)
+	}
+	t.Setenv("SSL_CERT_FILE", ca+".not")
+	if got := told(t, Config{})["ca_file"]; got != "" {
+		t.Errorf("ca_file is %q", got)
+	}
+	// net/http reads the proxy once for a process; tests/go.sh runs this with one.
+	if proxy := os.Getenv("HTTPS_PROXY"); proxy != "" {
+		if got := told(t, Config{})["proxy"]; got != proxy {
+			t.Errorf("proxy is %q, not %q", got, proxy)
+		}
+		if got := told(t, Config{Endpoint: "http://127.0.0.1:1"})["proxy"]; got != "" {
+			t.Errorf("this machine is reached by way of %q", got)
+		}
+		if got := told(t, Config{Settings: map[string]string{"proxy": ""}})["proxy"]; got != "" {
+			t.Errorf("proxy is %q", got)
+		}
+	}
+}
+
+func TestImpossibleFieldsAreNamed(t *testing.T) {
+	for _, c := range []struct {
+		config Config
+		field  string
+	}{
+		{Config{CaptureMode: CaptureModeLegacy}, "CaptureMode"},
+		{Config{Compression: 99}, "Compression"},
+	} {
+		var wrong ConfigError
+		if _, err := NewWithConfig("k", c.config); !errors.As(err, &wrong) || wrong.Field != c.field {
+			t.Errorf("%v, not of %s", err, c.field)
+		}
+	}
+}
+
+func TestLinesGoWhereTheyBelong(t *testing.T) {
+	var out strings.Builder
+	std := log.New(&out, "", 0)
+	for level := 1; level <= 3; level++ {
+		logLine(StdLogger(std), level, "100%")
+		logLine(StdLogger(std, false), level, "quiet")
+		logLine(bare{std}, level, "bare")
+	}
+	want := "ERROR: 100%\nERROR: quiet\nE bare\nWARN: 100%\nWARN: quiet\nL bare\nINFO: 100%\nL bare\n"
+	if out.String() != want {
+		t.Errorf("%s", out.String())
+	}
+}
+
+// bare has no Warnf, as a Logger for an older posthog-go.
+type bare struct{ *log.Logger }
+
+func (b bare) Logf(format string, args ...interface{})   { b.Printf("L "+format, args...) }
+func (b bare) Errorf(format string, args ...interface{}) { b.Printf("E "+format, args...) }
+
+func TestFeatureFlagsAreNotSupported(t *testing.T) {
+	var flags FeatureFlags = noFlags{}
+	calls := reflect.ValueOf(flags)
+	for i := range calls.NumMethod() {
+		method := calls.Method(i)
+		var args []reflect.Value
+		for j := range method.Type().NumIn() {
+			args = append(args, reflect.Zero(method.Type().In(j)))
+		}
+		answers := method.Call(args)
+		if err, _ := answers[len(answers)-1].Interface().(error); !errors.Is(err, ErrNotSupported) {
+			t.Errorf("%s answers %v", calls.Type().Method(i).Name, err)
+		}
+	}
+}

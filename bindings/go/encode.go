@@ -1,0 +1,291 @@
+package posthog
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// maxDepth is above what libphc takes (100), so that libphc refuses what is too
+// deep and this only ends the writing of a map that contains itself.
+const maxDepth = 128
+
+// encoder writes the JSON text of one message. The kinds of values that make up
+// most events are written here, because encoding/json takes three times as long
+// for them and escapes letters of HTML; everything else is left to it.
+//
+// It also holds what the C call writes, so that one pooled object is all that an
+// Enqueue needs.
+type encoder struct {
+	json []byte
+	// members of the maps that are being written, the innermost last.
+	members []member
+
+	uuid [37]byte
+	why  [1024]byte
+}
+
+type member struct {
+	key   string
+	value interface{}
+}
+
+var encoders = sync.Pool{New: func() any { return &encoder{json: make([]byte, 0, 1024)} }}
+
+// keptBytes bounds what an event of unusual size leaves in the pool.
+const keptBytes = 64 << 10
+
+func (e *encoder) release() {
+	if cap(e.json) > keptBytes {
+		e.json = nil
+	}
+	e.json = e.json[:0]
+	// The caller's values are not held.
+	clear(e.members[:cap(e.members)])
+	e.members = e.members[:0]
+	encoders.Put(e)
+}
+
+// begin opens an event. Empty values of fields that may be left out are.
+func (e *encoder) begin(event, distinctID, uuid string, timestamp time.Time) {
+	e.json = append(e.json, `{"event":`...)
+	e.text(event)
+	e.json = append(e.json, `,"distinct_id":`...)
+	e.text(distinctID)
+	if uuid != "" {
+		e.json = append(e.json, `,"uuid":`...)
+		e.text(uuid)
+	}
+	if !timestamp.IsZero() {
+		e.json = append(e.json, `,"timestamp":`...)
+		e.time(timestamp)
+	}
+}
+
+func (e *encoder) end() error {
+	e.json = append(e.json, '}')
+	return nil
+}
+
+// member writes a member that is an object, unless it is nil.
+func (e *encoder) member(name string, object map[string]interface{}) error {
+	if object == nil {
+		return nil
+	}
+	e.json = append(e.json, ',', '"')
+	e.json = append(e.json, name...)
+	e.json = append(e.json, '"', ':')
+	return e.object(object, 1)
+}
+
+// object writes the members by their keys' order: events of one shape then look
+// alike, which compresses better than the random order of a map.
+func (e *encoder) object(object map[string]interface{}, depth int) error {
+	first := len(e.members)
+	for key, value := range object {
+		e.members = append(e.members, member{key, value})
+	}
+	last := len(e.members)
+	slices.SortFunc(e.members[first:last], func(a, b member) int { return strings.Compare(a.key, b.key) })
+	e.json = append(e.json, '{')
+	for i := first; i < last; i++ {
+		if i > first {
+			e.json = append(e.json, ',')
+		}
+		// Copied, for what is nested may move them.
+		m := e.members[i]
+		e.text(m.key)
+		e.json = append(e.json, ':')
+		if err := e.value(m.value, depth); err != nil {
+			return within(m.key, err)
+		}
+	}
+	e.json = append(e.json, '}')
+	e.members = e.members[:first]
+	return nil
+}
+
+func (e *encoder) list(values []interface{}, depth int) error {
+	e.json = append(e.json, '[')
+	for i, value := range values {
+		if i > 0 {
+			e.json = append(e.json, ',')
+		}
+		if err := e.value(value, depth); err != nil {
+			return within("["+strconv.Itoa(i)+"]", err)
+		}
+	}
+	e.json = append(e.json, ']')
+	return nil
+}
+
+func (e *encoder) value(value interface{}, depth int) error {
+	if depth > maxDepth {
+		return errors.New("nested too deeply")
+	}
+	switch value := value.(type) {
+	case nil:
+		e.json = append(e.json, "null"...)
+	case string:
+		e.text(value)
+	case bool:
+		e.json = strconv.AppendBool(e.json, value)
+	case int:
+		e.json = strconv.AppendInt(e.json, int64(value), 10)
+	case int8:
+		e.json = strconv.AppendInt(e.json, int64(value), 10)
+	case int16:
+		e.json = strconv.AppendInt(e.json, int64(value), 10)
+	case int32:
+		e.json = strconv.AppendInt(e.json, int64(value), 10)
+	case int64:
+		e.json = strconv.AppendInt(e.json, value, 10)
+	case uint:
+		e.json = strconv.AppendUint(e.json, uint64(value), 10)
+	case uint8:
+		e.json = strconv.AppendUint(e.json, uint64(value), 10)
+	case uint16:
+		e.json = strconv.AppendUint(e.json, uint64(value), 10)
+	case uint32:
+		e.json = strconv.AppendUint(e.json, uint64(value), 10)
+	case uint64:
+		e.json = strconv.AppendUint(e.json, value, 10)
+	case float64:
+		return e.float(value, 64)
+	case float32:
+		return e.float(float64(value), 32)
+	case time.Time:
+		if year := value.Year(); year < 0 || year > 9999 {
+			return errors.New("a time beyond the years 0 to 9999")
+		}
+		e.time(value)
+	case Properties:
+		return e.nested(value, depth+1)
+	case Groups:
+		return e.nested(value, depth+1)
+	case map[string]interface{}:
+		return e.nested(value, depth+1)
+	case []interface{}:
+		if value == nil {
+			e.json = append(e.json, "null"...)
+			return nil
+		}
+		return e.list(value, depth+1)
+	case []string:
+		return e.texts(value)
+	case json.RawMessage:
+		// Checked, for a broken one would spill into its neighbours.
+		if !json.Valid(value) {
+			return errors.New("a json.RawMessage that is no JSON")
+		}
+		e.json = append(e.json, value...)
+	default:
+		return e.other(value)
+	}
+	return nil
+}
+
+func (e *encoder) nested(object map[string]interface{}, depth int) error {
+	if object == nil {
+		e.json = append(e.json, "null"...)
+		return nil
+	}
+	return e.object(object, depth)
+}
+
+func (e *encoder) texts(values []string) error {
+	if values == nil {
+		e.json = append(e.json, "null"...)
+		return nil
+	}
+	e.json = append(e.json, '[')
+	for i, value := range values {
+		if i > 0 {
+			e.json = append(e.json, ',')
+		}
+		e.text(value)
+	}
+	e.json = append(e.json, ']')
+	return nil
+}
+
+func (e *encoder) float(value float64, bits int) error {
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		return errors.New("JSON has no " + strconv.FormatFloat(value, 'g', -1, 64))
+	}
+	// Short texts for numbers that people write without an exponent.
+	format := byte('f')
+	if size := math.Abs(value); size != 0 && (size < 1e-6 || size >= 1e21) {
+		format = 'e'
+	}
+	e.json = strconv.AppendFloat(e.json, value, format, -1, bits)
+	return nil
+}
+
+func (e *encoder) time(value time.Time) {
+	e.json = append(e.json, '"')
+	e.json = value.AppendFormat(e.json, time.RFC3339Nano)
+	e.json = append(e.json, '"')
+}
+
+// other writes what only reflection can.
+func (e *encoder) other(value interface{}) error {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return err
+	}
+	e.json = append(e.json, bytes.TrimSuffix(text.Bytes(), []byte{'\n'})...)
+	return nil
+}
+
+// text writes a JSON string. Bytes that are no UTF-8 are left to libphc, which
+// replaces and counts them.
+func (e *encoder) text(text string) {
+	const hex = "0123456789abcdef"
+	e.json = append(e.json, '"')
+	start := 0
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		e.json = append(e.json, text[start:i]...)
+		start = i + 1
+		switch c {
+		case '"', '\\':
+			e.json = append(e.json, '\\', c)
+		case '\n':
+			e.json = append(e.json, '\\', 'n')
+		case '\r':
+			e.json = append(e.json, '\\', 'r')
+		case '\t':
+			e.json = append(e.json, '\\', 't')
+		default:
+			e.json = append(e.json, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		}
+	}
+	e.json = append(e.json, text[start:]...)
+	e.json = append(e.json, '"')
+}
+
+// within puts a key in front of the path to the value that is at fault.
+func within(key string, err error) error {
+	inner, ok := err.(*PropertyError)
+	switch {
+	case !ok:
+		return &PropertyError{Key: key, Err: err}
+	case strings.HasPrefix(inner.Key, "["):
+		inner.Key = key + inner.Key
+	default:
+		inner.Key = key + "." + inner.Key
+	}
+	return inner
+}

@@ -1,0 +1,129 @@
+//go:build cgo
+
+package posthog_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log"
+	"math"
+	"time"
+
+	posthog "github.com/PostHog/libphc/bindings/go"
+)
+
+func Example() {
+	client, err := posthog.NewWithConfig("phc_your_project_key", posthog.Config{
+		Endpoint: "https://eu.i.posthog.com",
+		TestMode: true, // leave this out to send
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	err = client.Enqueue(posthog.Capture{
+		DistinctId: "user-1",
+		Event:      "order placed",
+		Timestamp:  time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC),
+		Uuid:       "0190e7a1-5c5b-7e8a-9d3e-2f6c1b0a4d11",
+		Properties: posthog.NewProperties().Set("amount", 42).Set("currency", "EUR"),
+		Groups:     posthog.NewGroups().Set("company", "acme"),
+	})
+	fmt.Println(err)
+	fmt.Printf("%s\n", client.TestNext())
+	// Output:
+	// <nil>
+	// {"event":"order placed","uuid":"0190e7a1-5c5b-7e8a-9d3e-2f6c1b0a4d11","distinct_id":"user-1","timestamp":"2026-11-24T12:00:00.000Z","properties":{"amount":42,"currency":"EUR","$groups":{"company":"acme"},"$geoip_disable":true,"$is_server":true},"options":{}}
+}
+
+// What cannot be sent is refused to the caller that made it, with its name.
+func ExampleClient_enqueue() {
+	client, _ := posthog.NewWithConfig("phc_your_project_key", posthog.Config{TestMode: true})
+	defer client.Close()
+
+	err := client.Enqueue(posthog.Capture{
+		DistinctId: "user-1",
+		Event:      "measured",
+		Properties: posthog.Properties{"sample": map[string]interface{}{"ratio": math.NaN()}},
+	})
+	var property *posthog.PropertyError
+	fmt.Println(errors.Is(err, posthog.ErrInvalidProperty), errors.As(err, &property), property.Key)
+	// Output: true true sample.ratio
+}
+
+// A flush waits for the fate of every event, until its context ends.
+func ExampleClient_flush() {
+	client, _ := posthog.NewWithConfig("phc_your_project_key", posthog.Config{TestMode: true})
+	defer client.Close()
+	_ = client.Enqueue(posthog.Identify{DistinctId: "user-1", Properties: posthog.Properties{"plan": "pro"}})
+
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	switch err := client.Flush(ctx); {
+	case err == nil:
+		fmt.Println("all delivered")
+	case errors.Is(err, posthog.ErrLostEvents):
+		fmt.Println("some are lost; the Callback knows which")
+	case errors.Is(err, context.DeadlineExceeded):
+		fmt.Println("some are still pending")
+	}
+	// Output: all delivered
+}
+
+// BeforeSend takes out what must not leave the process, and drops events.
+func ExampleConfig_beforeSend() {
+	client, _ := posthog.NewWithConfig("phc_your_project_key", posthog.Config{
+		TestMode: true,
+		BeforeSend: func(message posthog.Message) posthog.Message {
+			capture, ok := message.(posthog.Capture)
+			if !ok {
+				return message
+			}
+			if capture.Event == "health check" {
+				return nil
+			}
+			delete(capture.Properties, "password")
+			return capture
+		},
+	})
+	defer client.Close()
+
+	_ = client.Enqueue(posthog.Capture{DistinctId: "user-1", Event: "health check"})
+	_ = client.Enqueue(posthog.Capture{
+		DistinctId: "user-1",
+		Event:      "signed up",
+		Properties: posthog.Properties{"password": "secret"},
+	})
+	var event struct {
+		Event      string
+		Properties map[string]interface{}
+	}
+	_ = json.Unmarshal(client.TestNext(), &event)
+	fmt.Println(event.Event, event.Properties["password"], client.Stats().Refused)
+	// Output: signed up <nil> map[before_send:1]
+}
+
+type losses struct{}
+
+func (losses) Success(posthog.APIMessage) {}
+
+func (losses) Failure(message posthog.APIMessage, err error) {
+	var verdict *posthog.CaptureEventError
+	if errors.As(err, &verdict) {
+		log.Printf("the server refused %s: %s", verdict.EventUUID, verdict.Details)
+		return
+	}
+	log.Print(err)
+}
+
+// A Callback is told how each event ended; the error says why it is lost.
+func ExampleCallback() {
+	client, err := posthog.NewWithConfig("phc_your_project_key", posthog.Config{Callback: losses{}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+}

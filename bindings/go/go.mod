@@ -1,0 +1,3 @@
+module github.com/PostHog/libphc/bindings/go
+
+go 1.24

@@ -1,0 +1,6 @@
+//go:build cgo && phc_dynamic
+
+package posthog
+
+// #cgo pkg-config: phc
+import "C"

@@ -1,0 +1,39 @@
+//go:build !cgo
+
+package posthog
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+)
+
+type recorder struct{}
+
+func (*recorder) Success(APIMessage)        {}
+func (*recorder) Failure(APIMessage, error) {}
+
+func TestWithoutCgoEveryCallSaysWhatIsMissing(t *testing.T) {
+	if _, err := NewWithConfig("k", Config{}); !errors.Is(err, ErrNoLibrary) || !strings.Contains(err.Error(), "CGO_ENABLED=1") {
+		t.Errorf("NewWithConfig: %v", err)
+	}
+	client := New("k")
+	ctx := context.Background()
+	for name, err := range map[string]error{
+		"Enqueue":    client.Enqueue(Capture{DistinctId: "u", Event: "e"}),
+		"Flush":      client.Flush(ctx),
+		"Register":   client.Register("a", 1),
+		"Unregister": client.Unregister("a"),
+		"OptOut":     client.OptOut(),
+		"OptIn":      client.OptIn(),
+		"Close":      client.Close(),
+	} {
+		if !errors.Is(err, ErrNoLibrary) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, ok := client.NextReport(ctx); ok || client.TestNext() != nil || client.Stats().Captured != 0 {
+		t.Error("there is something where there is nothing")
+	}
+}

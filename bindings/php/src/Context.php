@@ -1,0 +1,89 @@
+<?php
+
+declare(strict_types=1);
+
+namespace PostHog;
+
+/**
+ * What withContext adds to the captures inside it: an id, a session and
+ * properties, one stack for each fiber.
+ *
+ * @internal
+ */
+final class Context
+{
+    private const NONE = ['distinctId' => null, 'sessionId' => null, 'properties' => []];
+    private const MAX_HEADER = 1000;
+
+    /** @var \WeakMap<object, list<array<string, mixed>>> by fiber; those without one are under $this */
+    private \WeakMap $stacks;
+
+    public function __construct()
+    {
+        $this->stacks = new \WeakMap();
+    }
+
+    /** @return array{distinctId: ?string, sessionId: ?string, properties: array<string, mixed>}|null */
+    public function current(): ?array
+    {
+        $stack = $this->stacks[\Fiber::getCurrent() ?? $this] ?? [];
+        return $stack === [] ? null : end($stack);
+    }
+
+    /** @param array<string, mixed> $data */
+    public function with(array $data, callable $run, bool $fresh): mixed
+    {
+        $scope = \Fiber::getCurrent() ?? $this;
+        $around = $this->stacks[$scope] ?? [];
+        $outer = $fresh || $around === [] ? self::NONE : end($around);
+        $this->stacks[$scope] = [...$around, self::join($outer, $data)];
+        try {
+            return $run();
+        } finally {
+            $this->stacks[$scope] = $around;
+        }
+    }
+
+    /**
+     * @param array<string, mixed> $headers of a request, or $_SERVER
+     * @return array{distinctId: ?string, sessionId: ?string, properties: array<string, mixed>}
+     */
+    public static function fromHeaders(array $headers): array
+    {
+        $found = [];
+        foreach ($headers as $name => $value) {
+            $name = preg_replace('/^http-/', '', strtolower(strtr((string) $name, '_', '-')));
+            $found[$name] = is_array($value) ? reset($value) : $value;
+        }
+        $session = self::clean($found['x-posthog-session-id'] ?? null);
+        return [
+            'distinctId' => self::clean($found['x-posthog-distinct-id'] ?? null),
+            'sessionId' => $session,
+            'properties' => $session === null ? [] : ['$session_id' => $session],
+        ];
+    }
+
+    /**
+     * @param array<string, mixed> $around
+     * @param array<string, mixed> $data
+     * @return array<string, mixed>
+     */
+    private static function join(array $around, array $data): array
+    {
+        $text = static fn (mixed $value): ?string => is_scalar($value) && (string) $value !== '' ? (string) $value : null;
+        $session = $text($data['sessionId'] ?? $data['session_id'] ?? null);
+        $properties = $session === null ? [] : ['$session_id' => $session];
+        return [
+            'distinctId' => $text($data['distinctId'] ?? $data['distinct_id'] ?? null) ?? $around['distinctId'],
+            'sessionId' => $session ?? $around['sessionId'],
+            'properties' => (array) ($data['properties'] ?? []) + $properties + $around['properties'],
+        ];
+    }
+
+    /** A header comes from outside. */
+    private static function clean(mixed $value): ?string
+    {
+        $text = is_string($value) ? trim((string) preg_replace('/[\x00-\x1F\x7F]/', '', $value)) : '';
+        return $text === '' ? null : substr($text, 0, self::MAX_HEADER);
+    }
+}

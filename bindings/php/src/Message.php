@@ -1,0 +1,177 @@
+<?php
+
+declare(strict_types=1);
+
+namespace PostHog;
+
+/**
+ * The messages of posthog-php as events of libphc: the names of their members,
+ * the shapes of identify, alias and group identify, and instants.
+ *
+ * @internal
+ */
+final class Message
+{
+    /** Members of a message, and their name in an event. */
+    private const MEMBERS = [
+        'event' => 'event',
+        'distinctId' => 'distinct_id',
+        'distinct_id' => 'distinct_id',
+        'properties' => 'properties',
+        'timestamp' => 'timestamp',
+        'uuid' => 'uuid',
+        '$set' => '$set',
+        '$set_once' => '$set_once',
+        'groups' => 'groups',
+        '$groups' => 'groups',
+        'options' => 'options',
+        'session_id' => 'session_id',
+        'window_id' => 'window_id',
+    ];
+
+    /** What posthog-php sets itself; a message that went through it may have them. */
+    private const IGNORED = [
+        'type' => true, 'library' => true, 'library_version' => true, 'library_consumer' => true,
+        'send_feature_flags' => true, 'sendFeatureFlags' => true, 'flags' => true,
+    ];
+
+    /** Empty, PHP cannot tell them from lists. */
+    private const OBJECTS = ['properties', '$set', '$set_once', 'groups', 'options'];
+
+    /**
+     * @param array<int|string, mixed> $message
+     * @return array{array<string, mixed>, list<int|string>} the event, and the members that are not known
+     */
+    public static function event(array $message): array
+    {
+        $event = $unknown = [];
+        foreach ($message as $key => $value) {
+            if ($value === null || isset(self::IGNORED[$key])) {
+                continue;
+            }
+            $name = self::MEMBERS[$key] ?? null;
+            if ($name === null) {
+                $unknown[] = $key;
+            } elseif ($value !== '' || !isset($event[$name])) {
+                // Of two spellings the one that says something.
+                $event[$name] = $value;
+            }
+        }
+        return [$event, $unknown];
+    }
+
+    /** As text for libphc. */
+    public static function encode(array $event): string
+    {
+        if (isset($event['distinct_id']) && is_scalar($event['distinct_id'])) {
+            $event['distinct_id'] = (string) $event['distinct_id'];
+        }
+        if (isset($event['timestamp'])) {
+            $event['timestamp'] = self::instant($event['timestamp']);
+            if ($event['timestamp'] === null) {
+                unset($event['timestamp']);
+            }
+        }
+        foreach (self::OBJECTS as $name) {
+            if (($event[$name] ?? null) === []) {
+                $event[$name] = new \stdClass();
+            }
+        }
+        foreach (['$set', '$set_once', '$groups', '$group_set'] as $name) {
+            if (is_array($event['properties'] ?? null) && ($event['properties'][$name] ?? null) === []) {
+                $event['properties'][$name] = new \stdClass();
+            }
+        }
+        return Json::encode($event);
+    }
+
+    /**
+     * @param array<int|string, mixed> $message
+     * @return array<int|string, mixed>
+     */
+    public static function identify(array $message): array
+    {
+        // Not array_merge, which numbers keys like '2024' anew.
+        $message['$set'] = (array) ($message['properties'] ?? []) + (array) ($message['$set'] ?? []);
+        unset($message['properties']);
+        return ['event' => '$identify'] + $message;
+    }
+
+    /**
+     * @param array<int|string, mixed> $message
+     * @return array<int|string, mixed>
+     */
+    public static function alias(array $message): array
+    {
+        $message['properties'] = ['alias' => $message['alias'] ?? null] + (array) ($message['properties'] ?? []);
+        unset($message['alias']);
+        return ['event' => '$create_alias'] + $message;
+    }
+
+    /**
+     * @param array<int|string, mixed> $message
+     * @return array<int|string, mixed>
+     */
+    public static function groupIdentify(array $message): array
+    {
+        $type = $message['groupType'] ?? null;
+        $key = $message['groupKey'] ?? null;
+        $properties = ['$group_type' => $type, '$group_key' => $key, '$group_set' => $message['properties'] ?? []];
+        unset($message['groupType'], $message['groupKey'], $message['properties']);
+        if (!self::hasId($message)) {
+            unset($message['distinct_id']);
+            $message['distinctId'] = "\${$type}_$key";
+        }
+        return ['event' => '$groupidentify', 'properties' => $properties] + $message;
+    }
+
+    /**
+     * With further properties, which those of the message win over.
+     *
+     * @param array<int|string, mixed> $message
+     * @param array<string, mixed> $properties
+     * @return array<int|string, mixed>
+     */
+    public static function with(array $message, array $properties): array
+    {
+        $given = $message['properties'] ?? [];
+        if ($properties !== [] && (is_array($given) || $given instanceof \stdClass)) {
+            $all = (array) $given + $properties;
+            $message['properties'] = is_array($given) ? $all : (object) $all;
+        }
+        return $message;
+    }
+
+    /** @param array<int|string, mixed> $message */
+    public static function hasId(array $message): bool
+    {
+        return ($message['distinctId'] ?? '') !== '' || ($message['distinct_id'] ?? '') !== '';
+    }
+
+    /**
+     * RFC 3339 text of seconds, of seconds with a fraction, of a date object, or
+     * of any text that PHP reads as a date. What is none goes on as it is, for
+     * libphc to say so. Null is now.
+     */
+    private static function instant(mixed $value): mixed
+    {
+        if ($value instanceof \DateTimeInterface) {
+            return $value->format('Y-m-d\TH:i:s.vP');
+        }
+        if (is_int($value) || (is_string($value) && preg_match('/^-?\d+$/', $value))) {
+            return gmdate('Y-m-d\TH:i:s\Z', (int) $value);
+        }
+        if (is_float($value) || (is_string($value) && is_numeric($value))) {
+            $date = \DateTimeImmutable::createFromFormat('U.u', sprintf('%.6F', (float) $value));
+            return $date ? $date->format('Y-m-d\TH:i:s.v\Z') : $value;
+        }
+        if (!is_string($value) || preg_match('/^\d{4}-\d\d-\d\d[T ].*(Z|[+-]\d\d:?\d\d)$/i', $value)) {
+            return $value;
+        }
+        try {
+            return $value === '' ? null : (new \DateTimeImmutable($value))->format('Y-m-d\TH:i:s.vP');
+        } catch (\Exception) {
+            return $value;
+        }
+    }
+}

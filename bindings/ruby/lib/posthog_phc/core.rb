@@ -1,0 +1,21 @@
+# frozen_string_literal: true
+
+require "posthog_phc/version"
+require "posthog_phc/errors"
+require "posthog_phc/logging"
+require "posthog_phc/library"
+require "posthog_phc/native"
+require "posthog_phc/encoder"
+require "posthog_phc/options"
+require "posthog_phc/event"
+require "posthog_phc/hook"
+require "posthog_phc/report"
+require "posthog_phc/reporter"
+require "posthog_phc/handle"
+require "posthog_phc/exit"
+require "posthog_phc/unsupported"
+require "posthog_phc/client"
+
+# PostHog events for Ruby, delivered by libphc. {Client} is where to start.
+module PostHogPhc
+end

@@ -1,0 +1,71 @@
+# frozen_string_literal: true
+
+require "logger"
+
+module PostHogPhc
+  # Puts a prefix before what it hands on to another logger.
+  class PrefixedLogger
+    # @param logger [Logger]
+    # @param prefix [String]
+    def initialize(logger, prefix)
+      @logger = logger
+      @prefix = prefix
+    end
+
+    # @param message [String]
+    def debug(message)
+      @logger.debug("#{@prefix} #{message}")
+    end
+
+    # @param message [String]
+    def info(message)
+      @logger.info("#{@prefix} #{message}")
+    end
+
+    # @param message [String]
+    def warn(message)
+      @logger.warn("#{@prefix} #{message}")
+    end
+
+    # @param message [String]
+    def error(message)
+      @logger.error("#{@prefix} #{message}")
+    end
+
+    # @return [Integer]
+    def level
+      @logger.level
+    end
+
+    # @param severity [Integer]
+    def level=(severity)
+      @logger.level = severity
+    end
+  end
+
+  # Where the clients write, unless they are given a logger: Rails' own, else
+  # standard output from WARN on.
+  module Logging
+    class << self
+      # @return [#debug, #info, #warn, #error]
+      attr_writer :logger
+
+      # @return [#debug, #info, #warn, #error]
+      def logger
+        @logger ||= PrefixedLogger.new(base, "[posthog-ruby-phc]")
+      end
+
+      private
+
+      def base
+        rails = defined?(::Rails) && ::Rails.respond_to?(:logger) && ::Rails.logger
+        rails || ::Logger.new($stdout, progname: "PostHog", level: ::Logger::WARN)
+      end
+    end
+
+    # @return [#debug, #info, #warn, #error]
+    def logger
+      Logging.logger
+    end
+  end
+end

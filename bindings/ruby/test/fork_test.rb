@@ -1,0 +1,215 @@
+# frozen_string_literal: true
+
+require_relative "helper"
+
+# Children of fork, and the ways out of a process: every event arrives once.
+class ForkTest < PhcTest
+  def assert_arrived(*names)
+    assert_equal names.sort, space.accepted.sort
+  end
+
+  def test_the_parents_events_are_the_parents
+    posthog = client(flush_interval_seconds: 3600)
+    posthog.capture(distinct_id: "u", event: "parent")
+    pid = fork { posthog.capture(distinct_id: "u", event: "child") }
+    assert_predicate reap(pid), :success?
+    assert_arrived "child"
+    assert posthog.flush
+    assert_arrived "child", "parent"
+  end
+
+  # Each ends in its own way, and none flushes by itself.
+  ENDS = {
+    "end" => -> {},
+    "exit" => -> { exit },
+    "exit_bang" => -> { exit! },
+    "exit_bang_with_status" => -> { exit!(0) },
+    "process_exit_bang" => -> { Process.exit! },
+    "kernel_exit_bang" => -> { Kernel.exit!(true) },
+    "exec" => -> { exec("true") },
+    "kernel_exec" => -> { Kernel.exec({ "A" => "b" }, "true", close_others: true) },
+    "process_exec" => -> { Process.exec("true") },
+    "abort_after_a_failed_exec" => lambda {
+      begin
+        exec("/there/is/no/such/file")
+      rescue Errno::ENOENT
+        exit!
+      end
+    },
+    "trap" => lambda {
+      trap(:USR1) { exit! }
+      Process.kill(:USR1, Process.pid)
+      sleep
+    },
+    "thread" => -> { Thread.new { exit! }.join }
+  }.freeze
+
+  ENDS.each do |name, ending|
+    define_method("test_#{name}") do
+      posthog = client(flush_interval_seconds: 3600)
+      posthog.capture(distinct_id: "u", event: "parent")
+      pid = fork do
+        3.times { |n| posthog.capture(distinct_id: "u", event: "child #{n}") }
+        ending.call
+      end
+      status = reap(pid)
+      refute_predicate status, :signaled?
+      assert_arrived "child 0", "child 1", "child 2"
+      assert posthog.shutdown
+    end
+  end
+
+  %w[TERM INT].each do |signal|
+    define_method("test_untrapped_#{signal}") do
+      ready, told = IO.pipe
+      pid = ruby(<<~CODE, out: told)
+        posthog = PostHog::Client.new(api_key: "k", host: ENV["PHC_HOST"], flush_interval_seconds: 3600)
+        posthog.capture(distinct_id: "u", event: "e")
+        $stderr.reopen(File::NULL)
+        $stdout.syswrite("captured\n")
+        sleep
+      CODE
+      told.close
+      assert_equal "captured\n", ready.gets
+      Process.kill(signal, pid)
+      assert_equal Signal.list[signal], reap(pid).termsig
+      assert_arrived "e"
+    end
+  end
+
+  def test_captured_after_the_last_exit_handler
+    pid = ruby(<<~CODE)
+      posthog = PostHog::Client.new(api_key: "k", host: ENV["PHC_HOST"], flush_interval_seconds: 3600)
+      LAST = Object.new
+      ObjectSpace.define_finalizer(LAST, proc { posthog.capture(distinct_id: "u", event: "finaliser") })
+      posthog.capture(distinct_id: "u", event: "e")
+    CODE
+    assert_predicate reap(pid), :success?
+    assert_arrived "e", "finaliser"
+  end
+
+  def test_daemon
+    pid = ruby(<<~CODE)
+      posthog = PostHog::Client.new(api_key: "k", host: ENV["PHC_HOST"], flush_interval_seconds: 3600)
+      posthog.capture(distinct_id: "u", event: "before")
+      Process.daemon
+      posthog.capture(distinct_id: "u", event: "daemon")
+    CODE
+    assert_predicate reap(pid), :success?
+    space.wait_for("accepted=2")
+    assert_arrived "before", "daemon"
+  end
+
+  def test_fork_in_a_thread_while_others_capture
+    posthog = client(flush_interval_ms: 20)
+    stop = false
+    sent = 0
+    busy = Thread.new { posthog.capture(distinct_id: "u", event: "parent #{sent += 1}") && sleep(0.0005) until stop }
+    pids = Array.new(10) do |n|
+      Thread.new do
+        fork do
+          Thread.new { posthog.capture(distinct_id: "u", event: "thread of child #{n}") }.join
+          posthog.capture(distinct_id: "u", event: "child #{n}")
+          exit!(true)
+        end
+      end
+    end
+    pids.each { |thread| assert_predicate reap(thread.value), :success? }
+    stop = true
+    busy.join
+    assert posthog.flush
+    expected = Array.new(10) { |n| ["child #{n}", "thread of child #{n}"] }.flatten + Array.new(sent) { |n| "parent #{n + 1}" }
+    assert_arrived(*expected)
+  end
+
+  def test_a_child_of_a_child
+    posthog = client(flush_interval_seconds: 3600)
+    pid = fork do
+      posthog.capture(distinct_id: "u", event: "child")
+      grandchild = fork { posthog.capture(distinct_id: "u", event: "grandchild") }
+      Process.wait(grandchild)
+    end
+    assert_predicate reap(pid), :success?
+    assert_arrived "child", "grandchild"
+  end
+
+  def test_reports_are_told_in_the_child_too
+    errors, told = IO.pipe
+    posthog = client(on_error: ->(status, _) { told.syswrite("#{Process.pid} #{status}\n") })
+    space.script(then: { status: 400 })
+    posthog.capture(distinct_id: "u", event: "parent")
+    posthog.flush
+    assert_equal "#{Process.pid} 400\n", errors.gets
+    pid = fork do
+      posthog.capture(distinct_id: "u", event: "child")
+      posthog.flush
+      sleep 20 # the report's own thread tells it; what happens at an exit is not asked here
+    end
+    assert_equal "#{pid} 400\n", Timeout.timeout(15) { errors.gets }
+    Process.kill(:KILL, pid)
+    Process.wait(pid)
+  end
+
+  # The parent's events wait for a server that never answers; a child that
+  # captured nothing has nothing to wait for.
+  def test_a_child_that_captured_nothing_ends_at_once
+    space.script(then: { never: true })
+    posthog = client(on_error: ->(*) {}, exit_flush_ms: 20_000)
+    posthog.capture(distinct_id: "u", event: "e")
+    posthog.flush(timeout: 0)
+    space.wait_for("requests=1")
+    [-> {}, -> { exit! }, -> { exec("true") }, -> { posthog.flush }, -> { posthog.shutdown }].each do |ending|
+      took = seconds { reap(fork(&ending)) }
+      assert_operator took, :<, 2
+    end
+    pid = fork do
+      posthog = nil
+      GC.start
+      client(logger: false)
+    end
+    assert_operator seconds { reap(pid) }, :<, 2
+    refute posthog.shutdown(timeout: 0)
+  end
+
+  # An outage at the end of a process costs exit_flush_ms, and the loss is told.
+  def test_an_outage_at_the_end_is_bounded_and_told
+    space.script(then: { never: true })
+    [-> {}, -> { exit! }].each_with_index do |ending, n|
+      errors, told = IO.pipe
+      took = seconds do
+        pid = fork do
+          posthog = client(exit_flush_ms: 300, on_error: ->(_, message) { told.syswrite("#{message}\n") })
+          posthog.capture(distinct_id: "u", event: "e#{n}")
+          ending.call
+        end
+        reap(pid)
+      end
+      assert_operator took, :>, 0.29
+      assert_operator took, :<, 3
+      assert_match(/1 event lost \(1 closed\)/, Timeout.timeout(5) { errors.gets })
+    end
+  end
+
+  def test_a_client_made_in_the_child
+    host = space.host
+    pid = fork do
+      PostHog::Client.new(api_key: "k", host: host).capture(distinct_id: "u", event: "e")
+      exit!
+    end
+    reap(pid)
+    assert_arrived "e"
+  end
+
+  # As Resque works a queue: a child for each job, which ends by exit!.
+  def test_a_child_for_each_job
+    posthog = client
+    20.times do |n|
+      pid = fork do
+        posthog.capture(distinct_id: "u", event: "job #{n}")
+        exit!(true)
+      end
+      assert_predicate reap(pid), :success?
+    end
+    assert_arrived(*Array.new(20) { |n| "job #{n}" })
+  end
+end

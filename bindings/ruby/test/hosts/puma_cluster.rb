@@ -1,0 +1,120 @@
+# frozen_string_literal: true
+
+require_relative "count"
+require "socket"
+require "timeout"
+require "tmpdir"
+
+# Real Puma in cluster mode under load, while it is told to restart, to shrink,
+# to grow, and at last to stop. ruby puma_cluster.rb REQUESTS
+class PumaCluster
+  CLIENTS = 4
+  # The answer that came from a worker, or none: then nobody knows.
+  ANSWER = /\AHTTP\S+ 200 .*\r\n\r\n(\d+)/m.freeze
+
+  def initialize(title, requests, arguments, signals, stop)
+    @title = title
+    @requests = requests
+    @arguments = arguments
+    @signals = signals
+    @stop = stop
+    @count = Count.new(title.tr(" !", "-"))
+    @sure = Queue.new
+    @perhaps = Queue.new
+    @workers = Queue.new
+  end
+
+  def run
+    @count.slow(100)
+    Dir.mktmpdir do |folder|
+      @log = "#{folder}/log"
+      start
+      load_with_signals
+      stop
+      check_log
+    end
+    sure = drain(@sure) + boots
+    @count.check("Puma, #{@title}, #{@signals.join(" ")} #{@stop}, #{drain(@workers).uniq.size} workers", sure, drain(@perhaps))
+  end
+
+  private
+
+  def start
+    @port = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
+    command = ["puma", "--bind", "tcp://127.0.0.1:#{@port}", "--threads", "1:4", "--workers", "2", *@arguments,
+               "#{__dir__}/config.ru"]
+    @pid = Process.spawn({ "PHC_HOST" => @count.host, "RUBYLIB" => File.expand_path("../../lib", __dir__) },
+                         *command, out: @log, err: @log)
+    wait("Puma answers") { request("warm-up-#{@perhaps.size}") }
+  end
+
+  def load_with_signals
+    senders = Array.new(CLIENTS) do |client|
+      Thread.new { (@requests / CLIENTS).times { |n| send_one("r#{client}-#{n}") } }
+    end
+    # Each when its share of the load is done, and Puma is back from the one before.
+    @signals.each_with_index do |signal, n|
+      share = @requests * (n + 1) / (@signals.size + 1)
+      wait("#{share} requests") { @sure.size >= share || senders.none?(&:alive?) }
+      booted = boots.size
+      Process.kill(signal, @pid)
+      wait("Puma is back from #{signal}") { boots.size > booted } if signal.start_with?("USR")
+    end
+    senders.each { |sender| sender.join(120) or raise "the load hangs" }
+  end
+
+  # Asks until there is an answer; each try is an event of its own.
+  def send_one(name)
+    200.times { |try| request("#{name}-#{try}") ? return : sleep(0.05) }
+    raise "Puma does not answer"
+  end
+
+  # @return [Boolean] whether a worker answered that it captured
+  def request(name)
+    worker = Timeout.timeout(10) do
+      TCPSocket.open("127.0.0.1", @port) do |socket|
+        socket.write("GET /page?#{name} HTTP/1.0\r\n\r\n")
+        socket.read[ANSWER, 1]
+      end
+    end
+    @workers << worker if worker
+    (worker ? @sure : @perhaps) << name
+    !worker.nil?
+  rescue SystemCallError, IOError, Timeout::Error
+    @perhaps << name
+    false
+  end
+
+  def stop
+    Process.kill(@stop, @pid)
+    Timeout.timeout(30) { Process.wait(@pid) }
+  end
+
+  # A master that is restarted by exec captures its boot anew.
+  def boots
+    @count.accepted.grep(/\Aboot/)
+  end
+
+  def check_log
+    text = File.read(@log)
+    abort "FAILED #{@title}: Puma warns of threads:\n#{text}" if text.match?(/Detected \d+ Thread/)
+  end
+
+  def drain(queue)
+    Array.new(queue.size) { queue.pop }
+  end
+
+  def wait(what)
+    deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + 60
+    until yield
+      raise "never: #{what}\n#{File.read(@log)}" if Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
+
+      sleep 0.02
+    end
+  end
+end
+
+requests = Integer(ARGV.fetch(0))
+PumaCluster.new("preload_app!", requests, ["--preload"], %w[USR1 USR2 TTOU TTIN], "TERM").run
+PumaCluster.new("preload_app! again", requests, ["--preload"], %w[USR2 USR2], "INT").run
+PumaCluster.new("without preload_app!", requests, [], %w[USR1 USR1 TTOU], "TERM").run

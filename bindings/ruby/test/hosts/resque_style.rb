@@ -1,0 +1,63 @@
+# frozen_string_literal: true
+
+require_relative "count"
+require "posthog_phc"
+require "timeout"
+
+# A worker as Resque is one: a child is forked for each job, performs it and ends
+# by exit!, past every handler. ruby resque_style.rb JOBS
+#
+# Resque itself is not in Debian; this is its loop without the queue in Redis.
+class ResqueStyle
+  # What can happen to a job. Each says what it captured.
+  JOBS = [
+    ->(posthog, job) { posthog.capture(distinct_id: "u", event: job) },
+    ->(posthog, job) { Thread.new { posthog.capture(distinct_id: "u", event: job) }.join },
+    lambda { |posthog, job|
+      posthog.capture(distinct_id: "u", event: job)
+      raise "the job fails"
+    },
+    # Resque ends a child that takes too long by an exception from a trap.
+    lambda { |posthog, job|
+      trap("TERM") { raise SignalException, "TERM" }
+      posthog.capture(distinct_id: "u", event: job)
+      Process.kill("TERM", Process.pid)
+      sleep
+    },
+    ->(posthog, job) { fork_again(posthog, job) },
+    ->(posthog, job) { posthog.capture(distinct_id: "u", event: job) && posthog.flush }
+  ].freeze
+
+  def self.fork_again(posthog, job)
+    Process.wait(fork { posthog.capture(distinct_id: "u", event: job) })
+  end
+
+  def initialize(jobs)
+    @jobs = jobs
+    @count = Count.new("resque")
+    @posthog = PostHog::Client.new(api_key: "phc_resque", host: @count.host)
+  end
+
+  def work
+    @count.slow(20)
+    @jobs.times do |n|
+      @posthog.capture(distinct_id: "u", event: "reserved #{n}")
+      child = fork { perform("job #{n}", JOBS[n % JOBS.size]) }
+      Timeout.timeout(30) { Process.waitpid(child) }
+    end
+    @posthog.shutdown or abort "FAILED: #{@posthog.stats}"
+    @count.check("Resque-style, a child for each job", Array.new(@jobs) { |n| ["reserved #{n}", "job #{n}"] }.flatten)
+  end
+
+  private
+
+  def perform(name, job)
+    job.call(@posthog, name)
+  rescue StandardError, SignalException
+    # Resque reports the failure.
+  ensure
+    exit!
+  end
+end
+
+ResqueStyle.new(Integer(ARGV.fetch(0))).work

@@ -1,0 +1,82 @@
+# frozen_string_literal: true
+
+require_relative "helper"
+require "open3"
+require "rubygems/package"
+require "tmpdir"
+
+# The gem as people get it: built, installed, and run by the quickstart of its README.
+class PackageTest < PhcTest
+  ROOT = File.expand_path("..", __dir__)
+  FILE = ENV.fetch("PHC_LIBRARY")
+
+  def sh(env, *command, chdir: ROOT)
+    out, status = Open3.capture2e(env, *command, chdir: chdir)
+    assert_predicate status, :success?, "#{command.join(" ")}: #{out}"
+    out
+  end
+
+  # A copy of the sources, for a build leaves files behind.
+  def in_a_copy
+    Dir.mktmpdir do |folder|
+      FileUtils.cp_r("#{ROOT}/.", folder)
+      yield folder
+    end
+  end
+
+  def build(folder)
+    out = sh({}, "gem", "build", "posthog-ruby-phc.gemspec", "--output", "built.gem", chdir: folder)
+    # There is no page of its own to name yet.
+    assert_empty out.scan(/^WARNING: .*/) - ["WARNING:  no homepage specified", "WARNING:  See https://guides.rubygems.org/specification-reference/ for help"]
+    Gem::Package.new("#{folder}/built.gem").spec
+  end
+
+  def bundle(folder)
+    FileUtils.mkdir_p("#{folder}/lib/posthog_phc/bundled")
+    FileUtils.cp(FILE, "#{folder}/lib/posthog_phc/bundled/libphc.so")
+  end
+
+  def quickstart(env, folder)
+    sh({ "POSTHOG_API_KEY" => "phc_quickstart", "POSTHOG_HOST" => space.host, "RUBYOPT" => nil, "RUBYLIB" => nil }.merge(env),
+       RbConfig.ruby, "examples/quickstart.rb", chdir: folder)
+    assert_equal ["$identify", "page viewed"], space.accepted.sort
+  end
+
+  def test_a_gem_for_any_platform
+    in_a_copy do |folder|
+      spec = build(folder)
+      assert_equal ["posthog-ruby-phc", PostHog::VERSION, "ruby"], [spec.name, spec.version.to_s, spec.platform.to_s]
+      assert_equal ["ffi"], spec.runtime_dependencies.map(&:name)
+      sources = Dir.glob("lib/**/*.rb", base: ROOT)
+      assert_empty sources - spec.files
+    end
+  end
+
+  def test_a_gem_with_its_own_copy_of_libphc
+    in_a_copy do |folder|
+      bundle(folder)
+      spec = build(folder)
+      refute_equal "ruby", spec.platform.to_s
+      home = "#{folder}/home"
+      # ffi is Debian's; the rest comes from the file alone.
+      env = { "GEM_HOME" => home, "GEM_PATH" => [home, *Gem.path].join(":"), "PHC_LIBRARY" => nil }
+      sh(env, "gem", "install", "--local", "--no-document", "built.gem", chdir: folder)
+      FileUtils.rm_r("#{folder}/lib")
+      quickstart(env, folder)
+    end
+  end
+
+  def test_the_quickstart_is_that_of_the_readme
+    readme = File.read("#{ROOT}/README.md")
+    assert_equal File.read("#{ROOT}/examples/quickstart.rb"), readme[/^```ruby\n(.*?)^```/m, 1]
+    quickstart({ "RUBYLIB" => "#{ROOT}/lib" }, ROOT)
+  end
+
+  def test_everything_public_is_documented
+    in_a_copy do |folder|
+      out = sh({}, "yard", "stats", "--list-undoc", chdir: folder)
+      assert_match(/100.00% documented/, out)
+      refute_match(/\[(warn|error)\]/, out)
+    end
+  end
+end

@@ -1,0 +1,371 @@
+// Objects and arrays, written straight from C++ values: no tree is built in between.
+#ifndef PHC_JSON_HPP
+#define PHC_JSON_HPP
+
+#include "text.hpp"
+
+#include <cstddef>
+#include <initializer_list>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace phc {
+inline namespace PHC_CPP_MODE {
+
+// A value that is JSON already: set("cart", phc::raw_json(text)). It is taken as it is, and read at the capture, which
+// refuses the event when it is broken. The text must live until it is written.
+class raw_json {
+public:
+    template <class Text, std::enable_if_t<std::is_convertible_v<const Text &, std::string_view>, int> = 0>
+    explicit raw_json(const Text &text) noexcept : text_(text) {}
+    std::string_view text() const noexcept { return text_; }
+
+private:
+    std::string_view text_;
+};
+
+class object;
+class array;
+
+namespace detail {
+
+template <class T> struct is_optional : std::false_type {};
+template <class T> struct is_optional<std::optional<T>> : std::true_type {};
+
+template <class T> struct is_system_time : std::false_type {};
+template <class D> struct is_system_time<std::chrono::time_point<std::chrono::system_clock, D>> : std::true_type {};
+
+template <class T, class = void> struct is_range : std::false_type {};
+// A range of itself, as std::filesystem::path is one, has no end.
+template <class T>
+struct is_range<T, std::void_t<decltype(std::begin(std::declval<const T &>()), std::end(std::declval<const T &>()))>>
+    : std::bool_constant<!std::is_same_v<std::decay_t<decltype(*std::begin(std::declval<const T &>()))>, T>> {};
+
+template <class T, class = void> struct is_map : std::false_type {};
+template <class T> struct is_map<T, std::void_t<typename T::mapped_type, typename T::key_type>> : std::true_type {};
+
+template <class T, class... Others> constexpr bool is_one_of = (std::is_same_v<T, Others> || ...);
+
+// Characters are neither numbers nor text by themselves.
+template <class T>
+constexpr bool is_character = is_one_of<T, char, wchar_t, char16_t, char32_t
+#ifdef __cpp_char8_t
+                                        ,
+                                        char8_t
+#endif
+                                        >;
+
+#ifdef __cpp_char8_t
+template <class T> constexpr bool is_utf8 = std::is_convertible_v<const T &, std::u8string_view>;
+#else
+template <class T> constexpr bool is_utf8 = false;
+#endif
+
+template <class T> constexpr bool is_text = std::is_convertible_v<const T &, std::string_view>;
+
+void write_object(std::string &out, const object &value);
+void write_array(std::string &out, const array &value);
+
+template <class T> bool is_absent(const T &value) noexcept {
+    if constexpr (is_optional<T>::value) return !value.has_value();
+    else return static_cast<void>(value), false;
+}
+
+template <class T> void write(std::string &out, const T &value) {
+    if constexpr (std::is_same_v<T, std::nullptr_t>) {
+        out += "null";
+    } else if constexpr (std::is_same_v<T, bool>) {
+        out += value ? "true" : "false";
+    } else if constexpr (std::is_same_v<T, raw_json>) {
+        out.append(value.text());
+    } else if constexpr (std::is_same_v<T, object>) {
+        write_object(out, value);
+    } else if constexpr (std::is_same_v<T, array>) {
+        write_array(out, value);
+    } else if constexpr (is_system_time<T>::value) {
+        write_time(out, std::chrono::floor<std::chrono::milliseconds>(value));
+    } else if constexpr (is_optional<T>::value) {
+        if (value.has_value()) write(out, *value);
+        else out += "null";
+    } else if constexpr (std::is_integral_v<T> && !is_character<T>) {
+        write_integer(out, value);
+    } else if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) {
+        write_number(out, value);
+    } else if constexpr (std::is_same_v<T, long double>) {
+        write_number(out, static_cast<double>(value));
+    } else if constexpr (std::is_pointer_v<T> && (is_text<T> || is_utf8<T>)) {
+        if (value == nullptr) out += "null";
+        else if constexpr (is_text<T>) write_string(out, value);
+        else write_string(out, reinterpret_cast<const char *>(value));
+    } else if constexpr (is_text<T>) {
+        write_string(out, value);
+#ifdef __cpp_char8_t
+    } else if constexpr (is_utf8<T>) {
+        const std::u8string_view text = value;
+        write_string(out, {reinterpret_cast<const char *>(text.data()), text.size()});
+#endif
+    } else if constexpr (is_map<T>::value) {
+        out += '{';
+        for (const auto &[key, each] : value) {
+            separate(out);
+            write_string(out, key);
+            out += ':';
+            write(out, each);
+        }
+        out += '}';
+    } else if constexpr (is_range<T>::value) {
+        out += '[';
+        for (const auto &each : value) {
+            separate(out);
+            write(out, each);
+        }
+        out += ']';
+    } else {
+        static_assert(!std::is_same_v<T, T>, "phc: this type has no JSON of its own; give text, a number or raw_json");
+    }
+}
+
+// Takes back what was written when a filler throws, so that the text stays well formed.
+class rollback {
+public:
+    explicit rollback(std::string &out) noexcept : out_(out), size_(out.size()) {}
+    rollback(const rollback &) = delete;
+    rollback &operator=(const rollback &) = delete;
+    ~rollback() {
+        if (!kept_) out_.resize(size_);
+    }
+    void keep() noexcept { kept_ = true; }
+
+private:
+    std::string &out_;
+    std::size_t size_;
+    bool kept_ = false;
+};
+
+// A value of any type, in a list in braces; it lives as long as the call.
+class any {
+public:
+    template <class T> explicit any(const T &value) noexcept : value_(&value), write_(&write_as<T>), absent_(is_absent(value)) {}
+    void write_to(std::string &out) const { write_(out, value_); }
+    bool absent() const noexcept { return absent_; }
+
+private:
+    template <class T> static void write_as(std::string &out, const void *value) { write(out, *static_cast<const T *>(value)); }
+
+    const void *value_;
+    void (*write_)(std::string &, const void *);
+    bool absent_;
+};
+
+} // namespace detail
+
+// {"path", "/pricing"}, in a list in braces. To be used within the call only: it refers to its value.
+class property {
+public:
+    template <class T> property(std::string_view key, const T &value) noexcept : key_(key), value_(value) {}
+    std::string_view key() const noexcept { return key_; }
+    const detail::any &value() const noexcept { return value_; }
+
+private:
+    std::string_view key_;
+    detail::any value_;
+};
+
+class object_writer;
+class array_writer;
+
+namespace detail {
+
+// What objects, events and object writers share. A key that is set twice is written twice, and the last one counts.
+template <class Self> class members {
+public:
+    // Text, bool, whole numbers, float, double (NaN and the infinities become null), nullptr, std::optional (nothing:
+    // the key is left out), std::chrono times of the system clock, ranges, maps, phc::object, phc::array, phc::raw_json.
+    template <class T> Self &set(std::string_view key, const T &value) {
+        if (is_absent(value)) return self();
+        rollback written(out());
+        begin(key);
+        write(out(), value);
+        written.keep();
+        return self();
+    }
+
+    Self &set(const property &property) {
+        if (property.value().absent()) return self();
+        rollback written(out());
+        begin(property.key());
+        property.value().write_to(out());
+        written.keep();
+        return self();
+    }
+
+    // An object in place: set_object("cart", [&](phc::object_writer &cart) { cart.set("total", 12.5); })
+    template <class Fill> Self &set_object(std::string_view key, Fill &&fill);
+    // An array in place: set_array("ids", [&](phc::array_writer &ids) { ids.add(7); })
+    template <class Fill> Self &set_array(std::string_view key, Fill &&fill);
+
+private:
+    Self &self() noexcept { return static_cast<Self &>(*this); }
+    std::string &out() noexcept { return self().text(); }
+    void begin(std::string_view key) {
+        separate(out());
+        write_string(out(), key);
+        out() += ':';
+    }
+};
+
+// What arrays and array writers share.
+template <class Self> class elements {
+public:
+    template <class T> Self &add(const T &value) {
+        rollback written(out());
+        separate(out());
+        write(out(), value);
+        written.keep();
+        return self();
+    }
+    template <class Fill> Self &add_object(Fill &&fill);
+    template <class Fill> Self &add_array(Fill &&fill);
+
+private:
+    Self &self() noexcept { return static_cast<Self &>(*this); }
+    std::string &out() noexcept { return self().text(); }
+};
+
+} // namespace detail
+
+// An object inside a text that somebody else owns.
+class object_writer : public detail::members<object_writer> {
+public:
+    explicit object_writer(std::string &out) noexcept : out_(out) {}
+
+private:
+    friend class detail::members<object_writer>;
+    std::string &text() noexcept { return out_; }
+    std::string &out_;
+};
+
+// An array inside a text that somebody else owns.
+class array_writer : public detail::elements<array_writer> {
+public:
+    explicit array_writer(std::string &out) noexcept : out_(out) {}
+
+private:
+    friend class detail::elements<array_writer>;
+    std::string &text() noexcept { return out_; }
+    std::string &out_;
+};
+
+// An object of its own: phc::object{{"path", "/pricing"}, {"items", 3}}.
+class object : public detail::members<object> {
+public:
+    object() = default;
+    object(std::initializer_list<property> properties) {
+        for (const property &each : properties) set(each);
+    }
+
+    bool empty() const noexcept { return members_.empty(); }
+    void clear() noexcept { members_.clear(); }
+    // Its members as text, without the braces.
+    const std::string &members_text() const noexcept { return members_; }
+    std::string json() const { return "{" + members_ + "}"; }
+
+private:
+    friend class detail::members<object>;
+    std::string &text() noexcept { return members_; }
+    std::string members_;
+};
+
+// The properties of an event, of a person or of a group.
+using properties = object;
+
+// An array of its own, of any types: phc::array::of(1, "two", 3.0). Ranges need none: set("ids", vector).
+class array : public detail::elements<array> {
+public:
+    array() = default;
+    template <class... T> static array of(const T &...values) {
+        array made;
+        (made.add(values), ...);
+        return made;
+    }
+
+    bool empty() const noexcept { return elements_.empty(); }
+    void clear() noexcept { elements_.clear(); }
+    const std::string &elements_text() const noexcept { return elements_; }
+    std::string json() const { return "[" + elements_ + "]"; }
+
+private:
+    friend class detail::elements<array>;
+    std::string &text() noexcept { return elements_; }
+    std::string elements_;
+};
+
+namespace detail {
+
+inline void write_object(std::string &out, const object &value) {
+    out += '{';
+    out += value.members_text();
+    out += '}';
+}
+
+inline void write_array(std::string &out, const array &value) {
+    out += '[';
+    out += value.elements_text();
+    out += ']';
+}
+
+template <class Fill> void fill_object(std::string &out, Fill &&fill) {
+    out += '{';
+    object_writer writer(out);
+    std::forward<Fill>(fill)(writer);
+    out += '}';
+}
+
+template <class Fill> void fill_array(std::string &out, Fill &&fill) {
+    out += '[';
+    array_writer writer(out);
+    std::forward<Fill>(fill)(writer);
+    out += ']';
+}
+
+template <class Self> template <class Fill> Self &members<Self>::set_object(std::string_view key, Fill &&fill) {
+    rollback written(out());
+    begin(key);
+    fill_object(out(), std::forward<Fill>(fill));
+    written.keep();
+    return self();
+}
+
+template <class Self> template <class Fill> Self &members<Self>::set_array(std::string_view key, Fill &&fill) {
+    rollback written(out());
+    begin(key);
+    fill_array(out(), std::forward<Fill>(fill));
+    written.keep();
+    return self();
+}
+
+template <class Self> template <class Fill> Self &elements<Self>::add_object(Fill &&fill) {
+    rollback written(out());
+    separate(out());
+    fill_object(out(), std::forward<Fill>(fill));
+    written.keep();
+    return self();
+}
+
+template <class Self> template <class Fill> Self &elements<Self>::add_array(Fill &&fill) {
+    rollback written(out());
+    separate(out());
+    fill_array(out(), std::forward<Fill>(fill));
+    written.keep();
+    return self();
+}
+
+} // namespace detail
+} // namespace PHC_CPP_MODE
+} // namespace phc
+
+#endif

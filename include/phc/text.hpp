@@ -1,0 +1,151 @@
+// JSON's strings, numbers and times as text. What they are written into is always a std::string, at its end.
+#ifndef PHC_TEXT_HPP
+#define PHC_TEXT_HPP
+
+#include "status.hpp"
+
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+namespace phc {
+inline namespace PHC_CPP_MODE {
+namespace detail {
+
+// -- text --
+
+struct escapes {
+    bool needed[256] = {};
+    constexpr escapes() noexcept {
+        for (int control = 0; control < 0x20; control++) needed[control] = true;
+        needed[static_cast<int>('"')] = needed[static_cast<int>('\\')] = true;
+    }
+};
+
+inline bool needs_escape(char character) noexcept {
+    static constexpr escapes table;
+    return table.needed[static_cast<unsigned char>(character)];
+}
+
+// How far a text can be copied as it is. Most of it can: it is looked at by eight bytes, and by one only where one of
+// the eight, by the usual trick of borrowing into the highest bit, turns out to be in need.
+inline std::size_t plain_length(std::string_view text) noexcept {
+    constexpr std::uint64_t each = 0x0101010101010101, high = 0x8080808080808080;
+    std::size_t i = 0;
+    for (; i + 8 <= text.size(); i += 8) {
+        std::uint64_t word;
+        std::memcpy(&word, text.data() + i, 8);
+        const std::uint64_t quote = word ^ (each * '"'), slash = word ^ (each * '\\');
+        if ((((word - each * 0x20) & ~word) | ((quote - each) & ~quote) | ((slash - each) & ~slash)) & high) break;
+    }
+    while (i < text.size() && !needs_escape(text[i])) i++;
+    return i;
+}
+
+inline void write_string(std::string &out, std::string_view text) {
+    static constexpr char hex[] = "0123456789abcdef";
+    out += '"';
+    for (;;) {
+        const std::size_t plain = plain_length(text);
+        out.append(text, 0, plain);
+        if (plain == text.size()) break;
+        const char character = text[plain];
+        text.remove_prefix(plain + 1);
+        out += '\\';
+        switch (character) {
+        case '"':
+        case '\\': out += character; break;
+        case '\n': out += 'n'; break;
+        case '\r': out += 'r'; break;
+        case '\t': out += 't'; break;
+        default: out.append("u00").append(1, hex[character >> 4]).append(1, hex[character & 15]);
+        }
+    }
+    out += '"';
+}
+
+// -- numbers --
+
+template <class Integer> void write_integer(std::string &out, Integer value) {
+    char digits[24];
+    const std::to_chars_result end = std::to_chars(digits, digits + sizeof digits, value);
+    out.append(digits, static_cast<std::size_t>(end.ptr - digits));
+}
+
+// The shortest text that reads back as the same number. JSON has no word for NaN and the infinities: they cost
+// themselves only, and become null.
+template <class Float> void write_number(std::string &out, Float value) {
+    if (!std::isfinite(value)) {
+        out += "null";
+        return;
+    }
+    char digits[48];
+#if defined(__cpp_lib_to_chars) && !defined(PHC_CPP_NO_TO_CHARS)
+    const std::to_chars_result end = std::to_chars(digits, digits + sizeof digits, value);
+    out.append(digits, static_cast<std::size_t>(end.ptr - digits));
+#else
+    // An older standard library; the locale may write the decimal point in its own way.
+    const int precision = sizeof(Float) == sizeof(float) ? 9 : 17;
+    const int length = std::snprintf(digits, sizeof digits, "%.*g", precision, static_cast<double>(value));
+    for (int i = 0; i < length; i++) {
+        const bool part = (digits[i] >= '0' && digits[i] <= '9') || digits[i] == '-' || digits[i] == '+' || digits[i] == 'e';
+        out += part ? digits[i] : '.';
+    }
+#endif
+}
+
+// -- time --
+
+using milliseconds_since_1970 = std::chrono::time_point<std::chrono::system_clock, std::chrono::milliseconds>;
+
+inline void write_digits(std::string &out, std::int64_t value, int width) {
+    char digits[20];
+    int count = 0;
+    for (; value > 0 || count < width; value /= 10) digits[count++] = static_cast<char>('0' + value % 10);
+    while (count > 0) out += digits[--count];
+}
+
+// RFC 3339 in UTC. A year that has no four digits is written all the same, for the capture to refuse it.
+inline void write_time(std::string &out, milliseconds_since_1970 time) {
+    const std::int64_t ms = time.time_since_epoch().count();
+    constexpr std::int64_t day_ms = 86400000;
+    const std::int64_t days = ms / day_ms - (ms % day_ms < 0 ? 1 : 0);
+    const std::int64_t rest = ms - days * day_ms;
+    // Years that begin in March put the leap day at their end; 719468 days lie between 0000-03-01 and 1970.
+    const std::int64_t shifted = days + 719468;
+    const std::int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
+    const std::int64_t day_of_era = shifted - era * 146097;
+    const std::int64_t year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    const std::int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    const std::int64_t march = (5 * day_of_year + 2) / 153;
+    const std::int64_t month = march < 10 ? march + 3 : march - 9;
+    const std::int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
+    out += '"';
+    if (year < 0) out += '-';
+    write_digits(out, year < 0 ? -year : year, 4);
+    write_digits(out += '-', month, 2);
+    write_digits(out += '-', day_of_year - (153 * march + 2) / 5 + 1, 2);
+    write_digits(out += 'T', rest / 3600000, 2);
+    write_digits(out += ':', rest / 60000 % 60, 2);
+    write_digits(out += ':', rest / 1000 % 60, 2);
+    write_digits(out += '.', rest % 1000, 3);
+    out += "Z\"";
+}
+
+// A comma, unless it is the first within its brackets.
+inline void separate(std::string &out) {
+    if (!out.empty() && out.back() != '{' && out.back() != '[') out += ',';
+}
+
+} // namespace detail
+} // namespace PHC_CPP_MODE
+} // namespace phc
+
+#endif

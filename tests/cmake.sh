@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Projects that use libphc in the three ways a C++ project does: find_package, add_subdirectory (with an already built
+# library, and with one that cargo builds), pkg-config; each with the shared library and with the archive.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD consumers=$PWD/tests/cpp/consumers
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0
+check() { # check WHAT COMMAND…
+    local what=$1
+    shift
+    if "$@" >"$work/out" 2>&1; then passed=$((passed + 1)); echo "ok $what"; else
+        failed=$((failed + 1))
+        cat "$work/out"
+        echo "FAILED $what"
+    fi
+}
+
+project() { # project NAME BUILD OPTION…: configures and builds it
+    local name=$1 build=$2
+    shift 2
+    cmake -S "$consumers/$name" -B "$build" "$@" && cmake --build "$build"
+}
+# The programs of a build run, and only the right ones need the shared library, by its SONAME.
+programs() { # programs FOLDER
+    local program
+    for program in with_phc c_with_phc; do
+        "$1/$program" && readelf -d "$1/$program" | grep -q 'NEEDED.*\[libphc\.so\.0\]' || return 1
+    done
+    for program in with_phc_static c_with_phc_static; do
+        "$1/$program" && ! readelf -d "$1/$program" | grep 'NEEDED.*libphc' || return 1
+    done
+}
+refused() { # refused PART COMMAND…: it fails, and says this
+    local part=$1
+    shift
+    if "$@" >"$work/said" 2>&1; then return 1; fi
+    grep -q "$part" "$work/said" || { cat "$work/said"; return 1; }
+}
+
+# An installation that is moved to another place.
+make -s install DESTDIR="$work/stage" PREFIX=/usr/local
+mv "$work/stage/usr/local" "$work/moved"
+here=-DCMAKE_PREFIX_PATH=$work/moved
+check "find_package builds" project find_package "$work/found" "$here"
+check "find_package runs" programs "$work/found"
+check "find_package takes a range" project find_package "$work/range" "$here" "-DWANTED=0.0.9...<1"
+check "find_package refuses a newer version" refused 'version: 0\.1' project find_package "$work/newer" "$here" -DWANTED=0.99
+check "find_package refuses another major version" refused 'version: 0\.1' project find_package "$work/major" "$here" -DWANTED=1.0
+mv "$work/moved/lib/libphc.a" "$work/libphc.a"
+check "find_package names what is missing" refused 'has no .*libphc\.a' project find_package "$work/missing" "$here"
+mv "$work/libphc.a" "$work/moved/lib/libphc.a"
+
+check "add_subdirectory of a built one builds" project add_subdirectory "$work/added" "-DPHC_PREBUILT=$root/target/ship"
+check "add_subdirectory of a built one runs" programs "$work/added"
+check "add_subdirectory says what is missing" refused 'there is no /nowhere/libphc' \
+    project add_subdirectory "$work/nowhere" -DPHC_PREBUILT=/nowhere
+check "add_subdirectory builds by cargo" project add_subdirectory "$work/cargo" "-DPHC_CARGO_TARGET_DIR=$root/target"
+check "add_subdirectory by cargo runs" programs "$work/cargo"
+
+# pkg-config knows a moved installation by its prefix.
+export PKG_CONFIG_PATH=$work/moved/lib/pkgconfig
+cp -r "$consumers" "$work/consumers"
+check "pkg-config builds" make -C "$work/consumers/pkg_config" \
+    PKG_CONFIG="pkg-config --define-variable=prefix=$work/moved"
+check "pkg-config runs" env LD_LIBRARY_PATH="$work/moved/lib" \
+    bash -c "$(declare -f programs); programs '$work/consumers/pkg_config'"
+
+echo "C++ consumers: $passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,12 @@
+// What every consumer project builds: one event in test mode, so that no server is needed.
+#include <phc.hpp>
+
+#include <iostream>
+
+int main() {
+    phc::client client(phc::settings("phc_consumer").test_mode());
+    client.capture("user-1", "built", {{"with", CONSUMER}});
+    const std::string event = client.test_next().value_or("nothing was captured");
+    std::cout << phc_version() << ' ' << event << '\n';
+    return event.find("\"with\":\"" CONSUMER "\"") == std::string::npos;
+}

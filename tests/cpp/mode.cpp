@@ -1,0 +1,20 @@
+// One way of compiling, in a program that links all three: MODE_ENTRY names the function.
+#include <phc.hpp>
+
+int MODE_ENTRY();
+
+// Whether misuse does here what this way of compiling promises.
+int MODE_ENTRY() {
+    phc::client client(phc::settings("phc_key").test_mode());
+    if (!client.capture("u", "e")) return 1;
+#if PHC_CPP_THROWS
+    try {
+        client.capture("u", "");
+        return 1;
+    } catch (const phc::error &) {
+        return 0;
+    }
+#else
+    return client.capture("u", "") == phc::code::invalid_event ? 0 : 1;
+#endif
+}

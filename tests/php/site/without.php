@@ -1,0 +1,7 @@
+<?php
+
+// The same page without one.
+declare(strict_types=1);
+
+header('Content-Length: 5');
+echo 'taken';
