@@ -1,0 +1,239 @@
+// The peer posthog-go as a driver of the benchmark. ../../README.md says what
+// each measure is. Version 1.5.2 speaks Capture v0 (/batch/): it reads a status,
+// no verdicts, and has no compression.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/posthog/posthog-go"
+)
+
+var options = map[string]string{}
+
+func number(key string, otherwise int) int {
+	if text, ok := options[key]; ok {
+		value, err := strconv.Atoi(text)
+		must(err)
+		return value
+	}
+	return otherwise
+}
+
+func must(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+// The event of ../../event.json.
+func event() posthog.Capture {
+	return posthog.Capture{
+		DistinctId: "user-1234567890",
+		Event:      "page_viewed",
+		Properties: posthog.Properties{
+			"path":      "/products/kitchen/espresso-machine",
+			"referrer":  "https://example.com/search?q=espresso+machine&sort=price&page=2",
+			"browser":   "Firefox 128.0",
+			"country":   "Norway",
+			"width":     1920,
+			"height":    1080,
+			"items":     3,
+			"price":     249.95,
+			"logged_in": true,
+			"cart":      map[string]any{"id": "c-77812-4f1b", "total": 512.4, "currency": "NOK"},
+		},
+	}
+}
+
+// Counts what is settled, since the client has no flush.
+type settled struct{ events atomic.Int64 }
+
+func (s *settled) Success(posthog.APIMessage)        { s.events.Add(1) }
+func (s *settled) Failure(posthog.APIMessage, error) { s.events.Add(1) }
+
+func (s *settled) wait(events int64) {
+	for s.events.Load() < events {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func client(listener *settled) posthog.Client {
+	config := posthog.Config{
+		Endpoint: options["host"],
+		Logger:   posthog.StdLogger(log.New(io.Discard, "", 0)),
+		// So that what is left below a batch goes out soon: there is no flush.
+		Interval: 50 * time.Millisecond,
+	}
+	if listener != nil {
+		config.Callback = listener
+	}
+	if options["interval"] == "default" {
+		config.Interval = 0
+	}
+	client, err := posthog.NewWithConfig("phc_bench", config)
+	must(err)
+	return client
+}
+
+func times(client posthog.Client, calls int) []int64 {
+	all := make([]int64, calls)
+	last := time.Now()
+	for i := range all {
+		must(client.Enqueue(event()))
+		now := time.Now()
+		all[i] = now.Sub(last).Nanoseconds()
+		last = now
+	}
+	return all
+}
+
+func capture() any {
+	listener := &settled{}
+	client := client(listener)
+	calls, rounds, threads := number("calls", 5000), number("rounds", 1), number("threads", 1)
+	sent := int64(0)
+	round := func() []int64 {
+		var wait sync.WaitGroup
+		parts := make([][]int64, threads)
+		for i := range parts {
+			wait.Add(1)
+			go func() { defer wait.Done(); parts[i] = times(client, calls) }()
+		}
+		wait.Wait()
+		sent += int64(calls * threads)
+		return slices.Concat(parts...)
+	}
+	if number("warm", 0) > 0 {
+		for range 3 {
+			round()
+			listener.wait(sent)
+		}
+	}
+	var all []int64
+	seconds := 0.0
+	for range rounds {
+		start := time.Now()
+		part := round()
+		seconds += time.Since(start).Seconds()
+		all = append(all, part...)
+		listener.wait(sent)
+	}
+	slices.Sort(all)
+	sum := int64(0)
+	for _, time := range all {
+		sum += time
+	}
+	at := func(share float64) int64 { return all[int(float64(len(all)-1)*share)] }
+	return map[string]any{"mean": float64(sum) / float64(len(all)), "p50": at(0.5), "p99": at(0.99),
+		"p999": at(0.999), "max": at(1), "calls": len(all), "seconds": seconds}
+}
+
+func throughput() any {
+	events := number("events", 100000)
+	client := client(nil)
+	start := time.Now()
+	for range events {
+		must(client.Enqueue(event()))
+	}
+	must(client.Close())
+	return map[string]any{"seconds": time.Since(start).Seconds(), "events": events}
+}
+
+func feed() any {
+	listener := &settled{}
+	client := client(listener)
+	end := time.Now().Add(time.Duration(number("ms", 3000)) * time.Millisecond)
+	for taken := int64(0); time.Now().Before(end); {
+		// The client has no bound; the benchmark gives it one.
+		if taken-listener.events.Load() > 100_000 {
+			time.Sleep(300 * time.Microsecond)
+			continue
+		}
+		must(client.Enqueue(event()))
+		taken++
+	}
+	return map[string]any{}
+}
+
+func burst() any {
+	events := number("events", 50000)
+	client := client(nil)
+	start := time.Now()
+	for range events {
+		must(client.Enqueue(event()))
+	}
+	captured := time.Since(start).Seconds()
+	must(client.Close())
+	return map[string]any{"capture_seconds": captured, "seconds": time.Since(start).Seconds()}
+}
+
+func status(key string) int {
+	text, err := os.ReadFile("/proc/self/status")
+	must(err)
+	for _, line := range strings.Split(string(text), "\n") {
+		if value, ok := strings.CutPrefix(line, key+":"); ok {
+			kb, err := strconv.Atoi(strings.Fields(value)[0])
+			must(err)
+			return kb
+		}
+	}
+	return 0
+}
+
+func memory() any {
+	before := status("VmRSS")
+	client := client(nil)
+	marks, count := [][2]int{}, 0
+	for _, text := range strings.Split(options["events"], ",") {
+		goal, err := strconv.Atoi(text)
+		must(err)
+		for ; count < goal; count++ {
+			must(client.Enqueue(event()))
+		}
+		time.Sleep(300 * time.Millisecond)
+		marks = append(marks, [2]int{goal, status("VmRSS")})
+	}
+	return map[string]any{"before_kb": before, "marks": marks, "peak_kb": status("VmHWM")}
+}
+
+func idle() any {
+	options["interval"] = "default"
+	client := client(nil)
+	must(client.Enqueue(event()))
+	time.Sleep(6 * time.Second)
+	fmt.Println("ready")
+	os.Stdin.Read(make([]byte, 1))
+	return map[string]any{}
+}
+
+func once() any {
+	client := client(nil)
+	must(client.Enqueue(event()))
+	must(client.Close())
+	return map[string]any{}
+}
+
+func main() {
+	for _, argument := range os.Args[2:] {
+		key, value, _ := strings.Cut(argument, "=")
+		options[key] = value
+	}
+	measures := map[string]func() any{"capture": capture, "throughput": throughput, "feed": feed, "burst": burst,
+		"memory": memory, "idle": idle, "once": once}
+	measure, ok := measures[os.Args[1]]
+	if !ok {
+		log.Fatalf("no measure %s", os.Args[1])
+	}
+	must(json.NewEncoder(os.Stdout).Encode(measure()))
+}

@@ -1,0 +1,274 @@
+"""The measures. Each is run for one driver after the other, and that again and
+again, so that a drift of the machine meets all of them alike."""
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections import defaultdict
+
+from . import server as servers
+from .programs import OUT, ROOT, SHIP
+from .server import CORES, cpu_seconds, run, start, tool
+
+RTTS = (0, 1, 5, 20, 50, 100, 200)
+# Longer than flush_interval_ms, of libphc as of its peers.
+SETTLED = 7
+
+
+class Scale:
+    """How much is done: a run for the page, or a quick one."""
+
+    def __init__(self, quick):
+        self.quick = quick
+        self.repetitions = 2 if quick else 5
+        self.events = 40_000 if quick else 200_000
+        self.capture_rounds = 4 if quick else 10
+        self.window = 0.6 if quick else 1.6
+        self.idle_seconds = 5 if quick else 60
+        self.starts = 5 if quick else 30
+        self.rtts = (0, 5, 50, 200) if quick else RTTS
+        self.threads = (1, 8) if quick else (1, 2, 4, 8)
+
+
+class Run:
+    def __init__(self, server, drivers, scale):
+        self.server, self.drivers, self.scale = server, drivers, scale
+        # measure → driver → variant → the figures of each repetition
+        self.results = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+        self.failures = []
+
+    def can(self, measure):
+        return [driver for driver in self.drivers if measure in driver.measures]
+
+    def record(self, measure, driver, variant, figures):
+        self.results[measure][driver if isinstance(driver, str) else driver.key][variant].append(figures)
+
+    def attempt(self, what, driver, variant):
+        """One figure that cannot be had must not cost all others."""
+        try:
+            what(driver, variant)
+        except (RuntimeError, subprocess.TimeoutExpired) as error:
+            self.failures.append(f"{driver.label}, {variant}: {error}"[:300])
+            print(f"FAILED {self.failures[-1]}", flush=True)
+
+    def repetition(self, number):
+        steps = (self.yardsticks, self.captures, self.contention, self.throughputs, self.bursts, self.memories,
+                 self.round_trips)
+        for step in steps:
+            begin = time.monotonic()
+            step()
+            print(f"  {number} {step.__name__}: {time.monotonic() - begin:.1f} s", flush=True)
+
+    def yardsticks(self):
+        self.record("yardstick", "steps", "all", tool("release/yardstick", "steps", "event=benches/event.json"))
+        for batch in (100, 2000):
+            self.server.set()
+            cpu, begin = self.server.cpu(), time.monotonic()
+            figures = tool("release/yardstick", "server", f"host={self.server.host}", f"batch={batch}")
+            figures["server_share"] = (self.server.cpu() - cpu) / (time.monotonic() - begin)
+            self.record("yardstick", "server", str(batch), figures)
+
+    def captures(self):
+        """What a capture costs its caller: in a fresh process, warm, warm with
+        nothing being sent meanwhile, warm with the server's core to send on."""
+        variants = {
+            "fresh": {"calls": 10_000},
+            "warm": {"calls": 5000, "warm": 1, "rounds": self.scale.capture_rounds},
+            "quiet": {"calls": 5000, "warm": 1, "rounds": self.scale.capture_rounds, "quiet": 1},
+            "beside": {"calls": 5000, "warm": 1, "rounds": self.scale.capture_rounds, "cores": CORES},
+        }
+        for variant, options in variants.items():
+            for driver in self.can("capture"):
+                if variant == "quiet" and "quiet" not in driver.can_be:
+                    continue
+
+                def one(driver, variant, options=options):
+                    self.server.set()
+                    self.record("capture", driver, variant, run(driver, "capture", host=self.server.host, **options))
+                self.attempt(one, driver, variant)
+
+    def contention(self):
+        """The same from several threads on all cores; nothing is sent meanwhile
+        by a client that can be told so."""
+        def one(driver, threads):
+            self.server.set()
+            quiet = {"quiet": 1} if "quiet" in driver.can_be else {}
+            figures = run(driver, "capture", cores=CORES, host=self.server.host, threads=threads, calls=5000, warm=1,
+                          rounds=self.scale.capture_rounds // 2, **quiet)
+            # Of the cores at hand, the time that one call takes up.
+            figures["core_ns"] = figures["seconds"] * 1e9 * min(threads, len(CORES)) / figures["calls"]
+            self.record("threads", driver, threads, figures)
+        for threads in self.scale.threads:
+            for driver in self.can("capture"):
+                if threads in driver.threads:
+                    self.attempt(one, driver, threads)
+
+    def throughputs(self):
+        """So many events until the last answer; what that takes of processor and
+        memory. What a process takes to start is measured beside it and taken off."""
+        def one(driver, codec):
+            self.server.set()
+            base = run(driver, "once", host=self.server.host)
+            self.server.set()
+            cpu, begin = self.server.cpu(), time.monotonic()
+            figures = run(driver, "throughput", host=self.server.host, codec=codec, events=self.scale.events)
+            took = time.monotonic() - begin
+            counted = self.server.count()
+            used = sum(figures[key] - base[key] for key in ("user", "system"))
+            figures.update(
+                counted=counted, base=base,
+                rate=counted["events"] / figures["seconds"],
+                cpu_per_million=used / counted["events"] * 1e6,
+                wire_per_event=counted["body_bytes"] / counted["events"],
+                server_share=(self.server.cpu() - cpu) / took)
+            if counted["events"] != self.scale.events:
+                raise RuntimeError(f"{counted['events']} of {self.scale.events} events came")
+            self.record("throughput", driver, codec, figures)
+        for codec in ("none", "gzip", "zstd", "deflate", "br"):
+            for driver in self.can("throughput"):
+                if codec in driver.codecs:
+                    self.attempt(one, driver, codec)
+
+    def round_trips(self):
+        """Answers a second in a window of a steady stream, by round-trip time."""
+        def one(driver, rtt):
+            warm, window = 0.5 + rtt * 0.004, self.scale.window + rtt * 0.004
+            self.server.set(rtt)
+            program = start(driver, "feed", host=self.server.host, codec=driver.codecs[0],
+                            ms=int((warm + window) * 1000 + 300))
+            try:
+                time.sleep(warm)
+                first, begin = self.server.count(), time.monotonic()
+                time.sleep(window)
+                second, end = self.server.count(), time.monotonic()
+                rate = (second["events"] - first["events"]) / (end - begin)
+                self.record("rtt", driver, rtt, {"rate": rate, "most_open": second["most_open"]})
+            finally:
+                program.kill()
+                program.communicate()
+                self.server.set()
+        for rtt in self.scale.rtts:
+            for driver in self.can("feed"):
+                if "rtt" not in driver.skip:
+                    self.attempt(one, driver, rtt)
+
+    def bursts(self):
+        """50,000 events at once at 50 ms, with the queue as it is by default."""
+        def one(driver, _):
+            self.server.set(50)
+            figures = run(driver, "burst", host=self.server.host, events=50_000)
+            figures["delivered"] = self.server.count()["events"]
+            figures["most_open"] = self.server.count()["most_open"]
+            self.record("burst", driver, "50 ms", figures)
+        for driver in self.can("burst"):
+            if "burst" not in driver.skip:
+                self.attempt(one, driver, "50 ms")
+
+    def memories(self):
+        """Resident memory while events wait for a server that does not answer."""
+        self.record("memory", "empty", "all", tool("empty"))
+
+        def one(driver, _):
+            self.server.set(3_600_000)
+            self.record("memory", driver, "all", run(driver, "memory", host=self.server.host, events="10000,60000"))
+        for driver in self.can("memory"):
+            self.attempt(one, driver, "memory")
+        self.server.set()
+
+    # What is measured once.
+
+    def idles(self):
+        """Clients with nothing to do, all side by side for a minute. First the time
+        in which what an event leaves behind, such as a timer, runs out."""
+        self.server.set()
+        programs = [(driver, start(driver, "idle", host=self.server.host)) for driver in self.can("idle")]
+        for _, program in programs:
+            program.stdout.readline()
+        pids = [int(servers.children(program.pid)[0]) for _, program in programs]
+        states = []
+        for wait in (1, SETTLED, self.scale.idle_seconds):
+            time.sleep(wait)
+            states.append([threads_of(pid) for pid in pids])
+        for (driver, program), delivered, settled, later in zip(programs, *states):
+            self.record("idle", driver, "all", {
+                "seconds": self.scale.idle_seconds, "threads": len(later),
+                "wakeups": grown(settled, later, 1), "cpu": grown(settled, later, 2),
+                "settling": grown(delivered, settled, 1)})
+            program.communicate("\n", timeout=30)
+
+    def starts(self):
+        for _ in range(self.scale.starts):
+            self.record("start", "libphc", "all",
+                        tool("start", f"library={SHIP / 'libphc.so'}", f"host={self.server.host}"))
+
+    def instructions(self):
+        """Instructions of an event's whole life, by valgrind: the difference of
+        two runs, so that the start of the process is not in it. Of the program,
+        not of the kernel."""
+        few, many = (2000, 6000) if self.scale.quick else (5000, 25_000)
+
+        def one(driver, codec):
+            counts = []
+            for events in (few, many):
+                self.server.set()
+                done = subprocess.run(
+                    servers.command(driver, "throughput", host=self.server.host, codec=codec, events=events,
+                                    wrap=("valgrind", "--tool=cachegrind", "--cache-sim=no",
+                                          "--cachegrind-out-file=/dev/null")),
+                    capture_output=True, text=True, timeout=300, cwd=ROOT, check=False)
+                found = re.search(r"I\s+refs:\s+([\d,]+)", done.stderr)
+                if done.returncode or not found:
+                    raise RuntimeError(f"valgrind: {done.stderr[-300:]}")
+                counts.append(int(found[1].replace(",", "")))
+            self.record("instructions", driver, codec, {"per_event": (counts[1] - counts[0]) / (many - few)})
+        for driver in self.can("throughput"):
+            if driver.native:
+                for codec in driver.codecs:
+                    if codec in ("none", "gzip", "zstd") and not (self.scale.quick and codec != "none"):
+                        self.attempt(one, driver, codec)
+
+    def sizes(self):
+        self.record("size", "libphc.so", "all", {"bytes": (SHIP / "libphc.so").stat().st_size})
+        self.record("size", "libphc.a", "all", {"bytes": (SHIP / "libphc.a").stat().st_size})
+        plain = ROOT / "target/without-brotli/release/libphc.so"
+        if plain.exists():
+            subprocess.run(["strip", "-o", OUT / "without-brotli.so", plain], check=True)
+            self.record("size", "libphc.so without brotli", "all",
+                        {"bytes": (OUT / "without-brotli.so").stat().st_size})
+
+    def same_events(self):
+        """Every driver must send the event of event.json, whatever its client adds."""
+        wanted = json.loads((ROOT / "benches/event.json").read_text())
+        for driver in self.can("once"):
+            self.server.set()
+            run(driver, "once", host=self.server.host)
+            body = self.server.last()
+            event = body["batch"][0]
+            same = (event["event"], event["distinct_id"]) == (wanted["event"], wanted["distinct_id"])
+            sent = event["properties"]
+            for key, value in wanted["properties"].items():
+                same = same and sent.get(key) == value
+            if not same:
+                raise SystemExit(f"{driver.label} sends another event: {event}")
+            self.record("event", driver, "all", {
+                "added": sorted(set(sent) - set(wanted["properties"])),
+                "bytes": len(json.dumps(event, separators=(",", ":")))})
+
+
+def grown(earlier, later, which):
+    """By how much a figure of all threads has grown."""
+    return sum(figures[which] - earlier.get(thread, (0, 0, 0))[which] for thread, figures in later.items())
+
+
+def threads_of(pid):
+    """Thread → its name, its voluntary switches so far, its seconds on a core."""
+    found = {}
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/status") as file:
+            text = file.read()
+        found[thread] = (re.search(r"Name:\s+(.*)", text)[1],
+                         int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", text, re.M)[1]),
+                         cpu_seconds(pid, thread))
+    return found

@@ -1,0 +1,121 @@
+"""What is measured: one row for each driver, and how its program is built.
+
+A driver is a command that takes a measure and key=value options, and prints one
+line of JSON. benches/README.md has the contract; to add one, add a row.
+"""
+
+import os
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+OUT = ROOT / "target/bench"
+SHIP = ROOT / "target/ship"
+
+# What a driver can do. A binding has the same engine behind it, so that only its
+# own part is measured.
+CALLS = ("once", "capture", "throughput")
+FULL = CALLS + ("feed", "burst", "memory", "idle")
+
+
+@dataclass
+class Driver:
+    key: str
+    label: str
+    command: list
+    measures: tuple
+    options: dict = field(default_factory=dict)
+    codecs: tuple = ("none",)
+    # Numbers of threads for the measure of contention; () is not at all.
+    threads: tuple = ()
+    peer: bool = False
+    # Whether valgrind can count its instructions: not an interpreter's, not Go's.
+    native: bool = True
+    # "quiet": it can be told to send nothing before a flush.
+    can_be: tuple = ()
+    # Measures in which it would only repeat another row.
+    skip: tuple = ()
+    environment: dict = field(default_factory=dict)
+    # Commands that build it, from the root.
+    build: tuple = ()
+    # It is left out, with a line that says so, where these are missing.
+    needs: tuple = ()
+
+
+CC = ("cc -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror -Iinclude benches/drivers/c/{0}.c"
+      " target/ship/libphc.so -Wl,-rpath," + str(SHIP) + " -lpthread -o target/bench/{0}")
+CARGO = "CARGO_TARGET_DIR=target/bench cargo build --locked -q --release --manifest-path benches/{}/Cargo.toml"
+
+CXX = ("g++ -std=c++17 -O2 -Wall -Wextra -Werror -Iinclude benches/drivers/cpp/driver.cpp target/ship/libphc.so"
+       " -Wl,-rpath," + str(SHIP) + " -lpthread -o target/bench/driver-cpp")
+# Where the Go package looks for the archive.
+GO = ("install -m 644 target/ship/libphc.a bindings/go/lib/linux_amd64/libphc.a && install -m 644 include/phc.h bindings/go"
+      " && rm -f target/bench/driver-go && cd benches/drivers/go && go build -o ../../../target/bench/driver-go .")
+
+C_DRIVER = [str(OUT / "driver")]
+ALL_CODECS = ("none", "gzip", "deflate", "zstd", "br")
+
+# Always built: the server, the yardsticks, the launcher.
+# The library without a feature, for its size; it takes minutes.
+SMALL = ("cargo rustc --locked -q --release -p libphc --no-default-features --crate-type cdylib"
+         " --target-dir target/without-brotli")
+TOOLS = (CARGO.format("tools"), CC.format("launch"), CC.format("empty"), CC.format("start"))
+
+DRIVERS = [
+    Driver("c-capture", "C, phc_capture", C_DRIVER, FULL, {"call": "capture"}, build=(CC.format("driver"),),
+           threads=(1, 8), can_be=("quiet",), skip=("rtt", "burst")),
+    Driver("c-json", "C, phc_capture_json", C_DRIVER, FULL, {"call": "json"}, codecs=ALL_CODECS, threads=(1, 2, 4, 8),
+           can_be=("quiet",)),
+    Driver("c-event", "C, phc_event builder", C_DRIVER, CALLS, {"call": "event"}, threads=(1, 8),
+           can_be=("quiet",)),
+    Driver("c-varied", "C, phc_capture_json, varied events", C_DRIVER, ("throughput",), {"call": "varied"},
+           codecs=ALL_CODECS),
+    Driver("cpp-event", "C++, phc::event", [str(OUT / "driver-cpp")], CALLS, {"call": "event"}, can_be=("quiet",),
+           needs=("include/phc.hpp", "g++"), build=(CXX,)),
+    Driver("cpp-braces", "C++, properties in braces", [str(OUT / "driver-cpp")], CALLS, {"call": "braces"},
+           can_be=("quiet",), needs=("include/phc.hpp", "g++"), build=(CXX,)),
+    Driver("go", "Go", [str(OUT / "driver-go")], CALLS, threads=(1, 8), can_be=("quiet",), native=False,
+           needs=("bindings/go", "go"), build=(GO,)),
+    Driver("ruby", "Ruby", ["ruby", "benches/drivers/ruby/driver.rb"], CALLS, can_be=("quiet",), native=False,
+           environment={"PHC_LIBRARY": str(SHIP / "libphc.so")}, needs=("bindings/ruby", "ruby")),
+    Driver("php", "PHP (FFI)", ["php", "-d", "ffi.enable=1", "benches/drivers/php/driver.php"], CALLS,
+           {"library": str(SHIP / "libphc.so")}, can_be=("quiet",), native=False, needs=("bindings/php", "php")),
+    Driver("peer-rs", "posthog-rs 0.30.0 (v1)", [str(OUT / "release/peer-rs")], FULL,
+           codecs=("none", "gzip", "zstd"), threads=(1, 2, 4, 8), peer=True, can_be=("quiet",),
+           build=(CARGO.format("peers/rs"),)),
+    Driver("peer-go", "posthog-go 1.5.2 (v0)", [str(OUT / "peer-go")], FULL, threads=(1, 8), peer=True,
+           native=False, needs=("go",), build=("cd benches/peers/go && go build -o ../../../target/bench/peer-go .",)),
+]
+
+
+def shell(command):
+    subprocess.run(command, shell=True, check=True, cwd=ROOT)
+
+
+def build(only=None, quick=False):
+    """Builds what is to be measured; answers the drivers that are there."""
+    if not (SHIP / "libphc.so").exists():
+        raise SystemExit("target/ship/libphc.so is missing: run `make build` first")
+    OUT.mkdir(parents=True, exist_ok=True)
+    for command in TOOLS if quick else (*TOOLS, SMALL):
+        shell(command)
+    drivers = []
+    for driver in DRIVERS:
+        if only and driver.key not in only and driver.key != "c-json":
+            continue
+        missing = [need for need in driver.needs if not present(need)]
+        if missing:
+            print(f"left out: {driver.label}, for {', '.join(missing)} is not here")
+            continue
+        for command in driver.build:
+            shell(command)
+        drivers.append(driver)
+    return drivers
+
+
+def present(need):
+    """A command, or a path from the root."""
+    if "/" in need:
+        return (ROOT / need).exists()
+    return any(os.access(Path(folder) / need, os.X_OK) for folder in os.environ["PATH"].split(":"))
