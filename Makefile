@@ -83,12 +83,9 @@ SEED    ?= 1
 soak: build sink ## a random life for SECONDS=600, from SEED=1, held against the sink event by event
 	@PHC_SOAK_SECONDS=$(SECONDS) PHC_SOAK_SEED=$(SEED) PHC_TIMEOUT=$$(($(SECONDS) + 180)) tests/run-c.sh shared $(SINK) soak
 
-.PHONY: bench
+.PHONY: bench bench-cpp
 bench: build ## libphc beside its peers, docs/benchmarks.md; BENCH_QUICK=1 for a quick look
 	@benches/run.py
-.PHONY: bench bench-cpp
-bench: tools ## what a capture and the whole way cost
-	$(CARGO) bench --locked -p libphc --bench capture
 bench-cpp: build ## what a capture costs through phc.hpp, next to phc.h
 	@benches/cpp.sh
 
