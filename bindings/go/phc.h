@@ -499,7 +499,7 @@ phc_status phc_flush(phc_client *client,
  * Begins a flush that is waited for in slices, for hosts whose own waits must
  * stay interruptible. ticket gets its number. Does not wait. To be ended by
  * phc_flush_wait (when it answers anything but PHC_TIMEOUT) or phc_flush_end;
- * of more than 1000 the oldest is forgotten.
+ * of more than 100 the oldest is forgotten.
  */
 PHC_API phc_status phc_flush_begin(phc_client *client, uint64_t *ticket);
 

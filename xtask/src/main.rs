@@ -59,7 +59,10 @@ fn keep(path: &Path, text: &str, check: bool) -> Outcome<()> {
 
 fn headers(check: bool) -> Outcome<()> {
     let config = cbindgen::Config::from_file(root().join("cbindgen.toml"))?;
-    keep(&root().join("include/phc.h"), &generated(config.clone())?, check)?;
+    let header = generated(config.clone())?;
+    keep(&root().join("include/phc.h"), &header, check)?;
+    // A Go module holds all that it is built from.
+    keep(&root().join("bindings/go/phc.h"), &header, check)?;
 
     // The same for readers without a preprocessor: PHP FFI, LuaJIT, cffi.
     let bare = cbindgen::Config {
