@@ -190,6 +190,20 @@ class ForkTest < PhcTest
     end
   end
 
+  # Children inherit descriptors of everything, the pipe of the reports among them.
+  def test_a_shutdown_while_a_child_lives
+    before = Thread.list
+    posthog = client(on_error: ->(*) {})
+    posthog.capture(distinct_id: "u", event: "e")
+    assert posthog.flush
+    pid = fork { sleep 60 }
+    assert posthog.shutdown
+    assert_empty Thread.list - before
+  ensure
+    Process.kill(:KILL, pid)
+    Process.wait(pid)
+  end
+
   def test_a_client_made_in_the_child
     host = space.host
     pid = fork do

@@ -78,7 +78,8 @@ module PostHogPhc
       return true unless running?
       return false if @thread == Thread.current
 
-      @stop.close unless @stop.closed?
+      # A byte: of a closed pipe, forked children still hold an end.
+      @stop.write_nonblock(".", exception: false)
       !@thread.join(PATIENCE).nil?
     end
 
@@ -93,8 +94,8 @@ module PostHogPhc
       thread
     end
 
-    # Ends when the other end of the pipe is closed: a Thread#kill would cut a
-    # callback short, and holding it off would hold off a Timeout in it too.
+    # Ends when the pipe says so: a Thread#kill would cut a callback short, and
+    # holding it off would hold off a Timeout in it too.
     def run(stop)
       descriptor = Native.phc_poll_fd(@pointer)
       # It is libphc's to close.

@@ -6,9 +6,10 @@ require "posthog_phc"
 
 POSTHOG = PostHog::Client.new(api_key: "phc_puma", host: ENV.fetch("PHC_HOST"))
 # In the master, before it forks.
-POSTHOG.capture(distinct_id: "puma", event: "boot of #{Process.pid} at #{Process.clock_gettime(Process::CLOCK_MONOTONIC)}")
+BOOT = "boot-#{Process.pid}-#{Process.clock_gettime(Process::CLOCK_MONOTONIC)}"
+POSTHOG.capture(distinct_id: "puma", event: BOOT)
 
 run(lambda do |env|
   taken = POSTHOG.capture(distinct_id: "u", event: env["QUERY_STRING"], properties: { path: env["PATH_INFO"] })
-  [taken ? 200 : 500, { "Content-Type" => "text/plain" }, [Process.pid.to_s]]
+  [taken ? 200 : 500, { "Content-Type" => "text/plain" }, ["#{Process.pid} #{BOOT}"]]
 end)

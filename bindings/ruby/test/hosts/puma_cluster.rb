@@ -9,8 +9,8 @@ require "tmpdir"
 # to grow, and at last to stop. ruby puma_cluster.rb REQUESTS
 class PumaCluster
   CLIENTS = 4
-  # The answer that came from a worker, or none: then nobody knows.
-  ANSWER = /\AHTTP\S+ 200 .*\r\n\r\n(\d+)/m.freeze
+  # The worker that answered, and the event of its boot; no answer: nobody knows.
+  ANSWER = /\AHTTP\S+ 200 .*\r\n\r\n(\d+) (boot-\S+)/m.freeze
 
   def initialize(title, requests, arguments, signals, stop)
     @title = title
@@ -21,7 +21,8 @@ class PumaCluster
     @count = Count.new(title.tr(" !", "-"))
     @sure = Queue.new
     @perhaps = Queue.new
-    @workers = Queue.new
+    @workers = {}
+    @boots = {}
   end
 
   def run
@@ -33,8 +34,10 @@ class PumaCluster
       stop
       check_log
     end
-    sure = drain(@sure) + boots
-    @count.check("Puma, #{@title}, #{@signals.join(" ")} #{@stop}, #{drain(@workers).uniq.size} workers", sure, drain(@perhaps))
+    # A worker that never answered has booted all the same.
+    unseen = @count.accepted.grep(/\Aboot-/) - @boots.keys
+    @count.check("Puma, #{@title}, #{@signals.join(" ")} #{@stop}, #{@workers.size} workers",
+                 drain(@sure) + @boots.keys, drain(@perhaps) + unseen)
   end
 
   private
@@ -56,9 +59,15 @@ class PumaCluster
     @signals.each_with_index do |signal, n|
       share = @requests * (n + 1) / (@signals.size + 1)
       wait("#{share} requests") { @sure.size >= share || senders.none?(&:alive?) }
-      booted = boots.size
+      booted = @boots.size
       Process.kill(signal, @pid)
-      wait("Puma is back from #{signal}") { boots.size > booted } if signal.start_with?("USR")
+      # Puma loses a signal that comes while it restarts. Who answers from a new
+      # boot has a master that listens again.
+      again = 0
+      wait("Puma is back from #{signal}") do
+        request("after-#{signal}-#{n}-#{again += 1}")
+        !signal.start_with?("USR") || @boots.size > booted
+      end
     end
     senders.each { |sender| sender.join(120) or raise "the load hangs" }
   end
@@ -71,13 +80,13 @@ class PumaCluster
 
   # @return [Boolean] whether a worker answered that it captured
   def request(name)
-    worker = Timeout.timeout(10) do
+    worker, boot = Timeout.timeout(10) do
       TCPSocket.open("127.0.0.1", @port) do |socket|
         socket.write("GET /page?#{name} HTTP/1.0\r\n\r\n")
-        socket.read[ANSWER, 1]
+        ANSWER.match(socket.read)&.captures
       end
     end
-    @workers << worker if worker
+    @workers[worker] = @boots[boot] = true if worker
     (worker ? @sure : @perhaps) << name
     !worker.nil?
   rescue SystemCallError, IOError, Timeout::Error
@@ -88,11 +97,9 @@ class PumaCluster
   def stop
     Process.kill(@stop, @pid)
     Timeout.timeout(30) { Process.wait(@pid) }
-  end
-
-  # A master that is restarted by exec captures its boot anew.
-  def boots
-    @count.accepted.grep(/\Aboot/)
+  rescue Timeout::Error
+    Process.kill("KILL", @pid) # its workers see that it is gone, and end
+    abort "FAILED #{@title}: #{@stop} does not end Puma:\n#{File.read(@log)}"
   end
 
   def check_log
