@@ -262,11 +262,13 @@ fn merge(inner: &[u8], outer: &str) -> Vec<u8> {
         unescaped(text.get(range.clone()).unwrap_or_default()).into_owned()
     };
     let inner_members = collect(&inner);
-    let inner_keys: Vec<_> = inner_members.iter().map(|m| key_of(&inner, &m.key)).collect();
+    // Sorted: a capture must not take seconds because both have many members.
+    let mut inner_keys: Vec<_> = inner_members.iter().map(|m| key_of(&inner, &m.key)).collect();
+    inner_keys.sort_unstable();
     let mut merged = vec![b'{'];
     let mut members = Joined::new(&mut merged);
     for member in collect(outer) {
-        if !inner_keys.contains(&key_of(outer, &member.key)) {
+        if inner_keys.binary_search(&key_of(outer, &member.key)).is_err() {
             members.span(outer, &(member.key.start - 1..member.value.end));
         }
     }

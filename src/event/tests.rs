@@ -218,6 +218,23 @@ fn set_merges_and_odd_shapes_are_refused() {
 }
 
 #[test]
+fn set_merges_many_keys_in_no_time() {
+    let object = |keys: std::ops::Range<u32>, value: u32| {
+        let members: Vec<_> = keys.map(|key| format!("\"{key}\":{value}")).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    // Compared each with each, these would take a billion comparisons.
+    let (inner, outer) = (object(0..30_000, 1), object(10_000..40_000, 2));
+    let json = format!(
+        r#"{{"event":"e","distinct_id":"d","$set":{outer},"properties":{{"$set":{inner}}}}}"#
+    );
+    let (_, event, _) = capture_json(json.as_bytes()).unwrap();
+    let set = event["properties"]["$set"].as_object().unwrap();
+    assert_eq!(set.len(), 40_000);
+    assert_eq!((&set["29999"], &set["30000"]), (&json!(1), &json!(2)));
+}
+
+#[test]
 fn helper_shapes() {
     let identify = shapes::identify(b"u", Some(b"{\"a\":1}"), Some(b"{\"b\":2}")).unwrap();
     let (_, event, _) = wire(&identify, &Additions::default()).unwrap();

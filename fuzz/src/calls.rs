@@ -1,0 +1,58 @@
+//! Sequences of C calls, from up to three threads, against a server that
+//! misbehaves, one that is not there, or in test mode. Whatever the order: no
+//! call hangs or answers PHC_INTERNAL, the ledger adds up to the event, every
+//! user data is freed once, and no thread is left.
+
+mod client;
+mod host;
+mod steps;
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use client::Slots;
+use host::USER_DATA;
+use steps::step;
+
+/// The threads of the library: phc-io, phc-callback.
+const THREADS: &str = "phc-";
+/// A machine may be busy; a thread that is left stays for ever.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Bytes of a step: thread and call, slot, argument.
+const STEP: usize = 3;
+
+/// Five bytes of settings and four of the server's script, then steps of three.
+pub fn run(data: &[u8]) {
+    let Some((head, steps)) = data.split_first_chunk::<9>() else { return };
+    let (settings, script) = head.split_at(5);
+    let slots = Slots::new(settings, script);
+    let mut threads: [Vec<[u8; STEP]>; 3] = Default::default();
+    for chunk in steps.as_chunks::<STEP>().0.iter().take(60) {
+        threads[usize::from(chunk[0] >> 6) % 3].push(*chunk);
+    }
+    std::thread::scope(|scope| {
+        for steps in threads.iter().filter(|steps| !steps.is_empty()) {
+            let slots = &slots;
+            scope.spawn(move || {
+                let mut own = steps::Own::default();
+                for bytes in steps {
+                    step(slots, &mut own, *bytes);
+                }
+            });
+        }
+    });
+    drop(slots);
+
+    let deadline = Instant::now() + PATIENCE;
+    while library_threads() > 0 {
+        assert!(Instant::now() < deadline, "threads are left");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(USER_DATA.load(Ordering::SeqCst), 0, "user data is left");
+}
+
+fn library_threads() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("a Linux");
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.starts_with(THREADS)).count()
+}

@@ -1,0 +1,61 @@
+//! The properties scan and the encoder, by the Rust API, against the model.
+
+use phc::event::{Additions, Draft, Scratch, encode};
+
+use crate::model::{MERGED, Members, depth, last, lifted, members, repaired, stays, value};
+
+const BOUND: usize = 1 << 20;
+
+/// The input is the text of a properties object.
+pub fn run(data: &[u8]) {
+    let mut additions = Additions::default();
+    check(data, &additions, &[]);
+    additions.register("plan", b"\"free\"").expect("a good value");
+    additions.register("a", b"[1]").expect("a good value");
+    check(data, &additions, &[("plan", "\"free\""), ("a", "[1]")]);
+}
+
+fn check(data: &[u8], additions: &Additions, added: &[(&str, &str)]) {
+    let (text, was_repaired) = repaired(data);
+    let given = members(&text);
+    let strict = value(&text);
+    let is_null = data.trim_ascii() == b"null";
+    let mut scratch = Scratch::take(0);
+    let draft = Draft::new(b"user", b"event").with_properties(Some(data));
+    let Ok(encoded) = encode(&draft, additions, BOUND, &mut scratch) else {
+        // What a strict reader takes, we take, but for bounds of our own.
+        if let (Some(strict), Some(given)) = (strict, given) {
+            let groups = last(&given, "$groups").map_or("{", |value| value.get());
+            let bounded = depth(&strict) > 100 || !(groups.starts_with('{') || groups == "null");
+            assert!(bounded, "refused: {text}");
+        }
+        return;
+    };
+    let wire = String::from_utf8(scratch.wire.clone()).expect("UTF-8");
+    scratch.keep();
+    let event = value(&wire).unwrap_or_else(|| panic!("a strict reader refuses {wire}"));
+    let given = if is_null { Members::new() } else { given.unwrap_or_else(|| panic!("taken: {text}")) };
+    assert!(is_null || strict.is_some(), "taken: {text}");
+    assert_eq!(encoded.repaired, was_repaired, "{text}");
+
+    // What stays is there in its order and byte for byte, then what is merged,
+    // then what the client adds.
+    let mut expected: Vec<(&str, &str)> =
+        given.iter().filter(|(key, _)| stays(key)).map(|(key, value)| (key.as_str(), value.get())).collect();
+    for key in MERGED {
+        if let Some(value) = last(&given, key).filter(|value| key != "$groups" || value.get() != "null") {
+            expected.push((key, value.get()));
+        }
+    }
+    expected.extend(added.iter().filter(|(key, _)| last(&given, key).is_none()));
+    let top = members(&wire).expect("an object");
+    let sent = members(last(&top, "properties").expect("properties").get()).expect("an object");
+    let sent: Vec<_> = sent.iter().map(|(key, value)| (key.as_str(), value.get())).collect();
+    assert_eq!(sent, expected, "{text}");
+
+    let (options, fields) = lifted(&given, |_| None);
+    assert_eq!(event["options"], options, "{text}");
+    for field in ["session_id", "window_id"] {
+        assert_eq!(event.get(field), fields.get(field), "{text}");
+    }
+}

@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# fuzz.sh run SECONDS [TARGET…]:   each target for that long, one after the other; new inputs
+#                                  go to target/fuzz/corpus, what fails to fuzz/regressions
+# fuzz.sh build [TARGET…]:         builds them
+# fuzz.sh minimise [TARGET…]:      what target/fuzz/corpus has gained goes into fuzz/corpus
+# fuzz.sh replay [TARGET…]:        every committed input once, without libFuzzer
+# fuzz.sh coverage [TARGET…]:      the same, and how much of each target's room it reaches
+set -euo pipefail
+cd "$(dirname "$0")/.."
+CARGO=${CARGO:-cargo}
+out=$PWD/target/fuzz
+host=$(rustc -vV | sed -n 's/^host: //p')
+export RUSTC_WRAPPER=$PWD/fuzz/rustc.sh
+
+# target, sanitizer (address where raw pointers are handed over), most bytes of an
+# input, and its room in src/.
+table() {
+    cat <<'TABLE'
+properties   none    4096 event/scan.rs event/properties.rs event/encode.rs event/text.rs event/additions.rs
+capture_json address 4096 event/ capi/capture.rs capi/text.rs
+config_set   none    1024 config/ capi/config.rs
+response     none    4096 protocol/answer.rs protocol/judge.rs protocol/verdict.rs protocol/statuses.rs
+retry_after  none     256 protocol/retry_after.rs protocol/backoff.rs
+calls        address  256 capi/ client.rs books.rs queue.rs batch.rs listener.rs hook.rs shared.rs sender/ outcome/ transport/
+TABLE
+}
+
+# rows [TARGET…]: their rows of the table, or all.
+rows() {
+    [ $# -gt 0 ] || { table; return; }
+    local target
+    for target; do
+        table | grep "^$target " || { echo "there is no target '$target'" >&2; exit 2; }
+    done
+}
+
+build() { # TARGET SANITIZER
+    local flags='-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
+        -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
+        -Cllvm-args=-sanitizer-coverage-trace-compares -Cllvm-args=-simplifycfg-branch-fold-threshold=0'
+    if [ "$2" = address ]; then
+        # The runtime ships with stable Rust; only the option is kept for nightly.
+        export RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address
+    else
+        unset RUSTC_BOOTSTRAP RUSTFLAGS
+    fi
+    PHC_FUZZ_FLAGS=$flags "$CARGO" build --locked -q --release --manifest-path fuzz/Cargo.toml \
+        --target "$host" --target-dir "$out/$2" --bin "$1"
+}
+
+binary() { echo "$out/$2/$host/release/$1"; }
+
+# options TARGET BYTES: those of libFuzzer.
+options() {
+    echo "-max_len=$2 -timeout=30 -rss_limit_mb=2048 -artifact_prefix=fuzz/regressions/$1/"
+    [ ! -f "fuzz/$1.dict" ] || echo "-dict=fuzz/$1.dict"
+}
+
+run() { # SECONDS TARGET SANITIZER BYTES
+    mkdir -p "$out/corpus/$2"
+    build "$2" "$3"
+    echo "== $2: $1 seconds, sanitizer $3"
+    # shellcheck disable=SC2046 # many words
+    ASAN_OPTIONS=detect_leaks=${PHC_FUZZ_LEAKS:-1} "$(binary "$2" "$3")" $(options "$2" "$4") -max_total_time="$1" \
+        -print_final_stats=1 "$out/corpus/$2" "fuzz/corpus/$2" "fuzz/regressions/$2"
+}
+
+replay() { # FOLDER TARGET…
+    local folder=$1
+    shift
+    "$CARGO" build --locked -q --release --no-default-features --manifest-path fuzz/Cargo.toml \
+        --target-dir "$out/$folder" --bin replay
+    "$out/$folder/release/replay" "$@"
+}
+
+what=${1-}
+shift || true
+case $what in
+run)
+    seconds=$1
+    shift
+    rows "$@" | while read -r target sanitizer bytes _; do run "$seconds" "$target" "$sanitizer" "$bytes" </dev/null; done
+    ;;
+build) rows "$@" | while read -r target sanitizer _; do build "$target" "$sanitizer" </dev/null; done ;;
+minimise)
+    rows "$@" | while read -r target sanitizer bytes _; do
+        mkdir -p "$out/corpus/$target" "$out/minimal"
+        rm -rf "$out/minimal/$target" && mkdir "$out/minimal/$target"
+        build "$target" "$sanitizer" </dev/null
+        "$(binary "$target" "$sanitizer")" -merge=1 -max_len="$bytes" "$out/minimal/$target" \
+            "fuzz/corpus/$target" "$out/corpus/$target" </dev/null
+        rm -rf "fuzz/corpus/$target" && cp -r "$out/minimal/$target" "fuzz/corpus/$target"
+    done
+    ;;
+replay) replay replay "$@" ;;
+coverage)
+    version=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
+    command -v "llvm-cov-$version" >/dev/null || { echo "llvm-cov-$version is needed (Debian: llvm-$version)" >&2; exit 2; }
+    rows "$@" | while read -r target _ _ room; do
+        rm -f "$out/$target.profraw"
+        PHC_FUZZ_FLAGS=-Cinstrument-coverage RUSTFLAGS='' LLVM_PROFILE_FILE=$out/$target.profraw \
+            replay coverage "$target" </dev/null
+        "llvm-profdata-$version" merge -sparse "$out/$target.profraw" -o "$out/$target.profdata"
+        # shellcheck disable=SC2086 # many words
+        (cd src && "llvm-cov-$version" report "$out/coverage/release/replay" -instr-profile="$out/$target.profdata" $room)
+    done
+    ;;
+*) sed -n '2,8s/^# //p' "$0" >&2; exit 2 ;;
+esac
