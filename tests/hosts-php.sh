@@ -137,18 +137,26 @@ round() {
     echo "   $name: $pairs events arrived once; $workers workers recycled, one reload, stopped in $STOPPED ms"
 }
 
+# bound: 500 µs; in the small run more, where others want the processors, too: a
+# page waits for its turn then, with a capture and without.
+bound() {
+    [ "$pairs" -lt 5000 ] || { echo 500; return; }
+    awk -v cores="$(nproc)" '{ busy = $1 / cores; printf "%d", 500 * (busy > 1 ? busy : 1) }' /proc/loadavg
+}
+
 # site NAME OPTION…: rounds until one is quick enough. What else the machine
 # does can only add to the cost, so one of three decides.
 rounds=0
 site() {
     for _ in 1 2 3; do
+        limit=$(bound)
         round "$@"
-        if [ "$COST" -le 500 ]; then
-            echo "ok php-fpm, $1: a capture costs a page $COST µs"
+        if [ "$COST" -le "$limit" ]; then
+            echo "ok php-fpm, $1: a capture costs a page $COST µs, at most $limit"
             return 0
         fi
     done
-    fail "$1: a capture costs a page $COST µs"
+    fail "$1: a capture costs a page $COST µs, more than $limit"
 }
 
 site preload -d opcache.preload="$package/preload.php" "${preload_user[@]}"
