@@ -68,6 +68,11 @@ docs: tools ## docs/settings.md from src/config/table.rs, docs/third-party from 
 bench: tools ## what a capture and the whole way cost
 	$(CARGO) bench --locked -p libphc --bench capture
 
+.PHONY: fuzz
+SECONDS ?= 60
+fuzz: tools ## each fuzz target for SECONDS=60, or one: TARGET=calls (docs/fuzzing.md)
+	@scripts/fuzz.sh run $(SECONDS) $(TARGET)
+
 .PHONY: install uninstall stage
 install: ## into PREFIX, below DESTDIR
 	@[ -f $(SHIP)/libphc.so ] || $(MAKE) --no-print-directory build

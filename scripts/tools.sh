@@ -14,6 +14,7 @@ while read -r command package; do
     command -v "$command" >/dev/null || missing+=("$package")
 done <<'LIST'
 cc gcc
+c++ g++
 make make
 ld binutils
 pkg-config pkg-config
