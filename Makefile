@@ -101,6 +101,11 @@ guard: build sink ## instructions, allocations and system calls of a capture, ag
 guard-update: build sink ## writes the instructions down
 	@tests/guard.sh $(SINK) update
 
+.PHONY: fuzz
+SECONDS ?= 60
+fuzz: tools ## each fuzz target for SECONDS=60, or one: TARGET=calls (docs/fuzzing.md)
+	@scripts/fuzz.sh run $(SECONDS) $(TARGET)
+
 .PHONY: install uninstall stage
 install: ## into PREFIX, below DESTDIR
 	@[ -f $(SHIP)/libphc.so ] || $(MAKE) --no-print-directory build

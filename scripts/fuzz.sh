@@ -87,7 +87,7 @@ minimise)
         mkdir -p "$out/corpus/$target" "$out/minimal"
         rm -rf "$out/minimal/$target" && mkdir "$out/minimal/$target"
         build "$target" "$sanitizer" </dev/null
-        "$(binary "$target" "$sanitizer")" -merge=1 -max_len="$bytes" "$out/minimal/$target" \
+        "$(binary "$target" "$sanitizer")" -set_cover_merge=1 -max_len="$bytes" "$out/minimal/$target" \
             "fuzz/corpus/$target" "$out/corpus/$target" </dev/null
         rm -rf "fuzz/corpus/$target" && cp -r "$out/minimal/$target" "fuzz/corpus/$target"
     done

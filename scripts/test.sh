@@ -28,6 +28,7 @@ VALGRIND="valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kind
 step "format" "$CARGO" fmt --all --check
 step "lints" "$CARGO" clippy --locked --workspace --all-targets -q -- -D warnings
 step "unit and property tests" "$CARGO" test --locked --workspace -q
+step "fuzzing: committed inputs" scripts/fuzz.sh replay
 step "generated files" sh -c "for what in headers settings licences; do $CARGO run --locked -q -p xtask -- \$what --check || exit 1; done"
 step "every rule of the contract has a case" "$CARGO" run --locked -q -p phc-conformance -- index --check
 step "deliberate faults still apply" scripts/patches.sh

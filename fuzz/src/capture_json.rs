@@ -39,7 +39,8 @@ fn capture(json: &[u8]) -> Option<(String, String)> {
     let mut uuid = [0x7F; 37];
     // SAFETY: the buffers are as long as is said.
     let status = unsafe { phc_capture_json(client, json.as_ptr().cast(), json.len(), uuid.as_mut_ptr()) };
-    let text = |pointer: *const c_char| unsafe { CStr::from_ptr(pointer) }.to_str().expect("UTF-8").to_owned();
+    let text =
+        |pointer: *const c_char| unsafe { CStr::from_ptr(pointer) }.to_str().expect("UTF-8").to_owned();
     // SAFETY: as above.
     let length = unsafe { phc_test_next(client, std::ptr::null_mut(), 0) };
     if status != 0 {
@@ -73,7 +74,10 @@ fn is_sound(wire: &str, uuid: &str) {
     for (key, value) in object {
         let good = match key.as_str() {
             "event" | "distinct_id" => value.as_str().is_some_and(|text| (1..=200).contains(&text.len())),
-            "uuid" => value == uuid && Uuid::try_parse(uuid).is_ok_and(|value| value.hyphenated().to_string() == uuid),
+            "uuid" => {
+                value == uuid
+                    && Uuid::try_parse(uuid).is_ok_and(|value| value.hyphenated().to_string() == uuid)
+            }
             "timestamp" => value.as_str().is_some_and(is_timestamp),
             "session_id" | "window_id" => value.is_string(),
             "properties" => value.is_object(),
@@ -120,10 +124,13 @@ fn says_what_was_given(wire: &str, text: &str) {
     for key in ["event", "distinct_id"] {
         assert_eq!(Some(&sent[key]), tree(key).as_ref(), "{text}");
     }
-    if let Some(Ok(uuid)) = tree("uuid").as_ref().and_then(Value::as_str).map(|text| Uuid::try_parse(text.trim())) {
+    if let Some(Ok(uuid)) =
+        tree("uuid").as_ref().and_then(Value::as_str).map(|text| Uuid::try_parse(text.trim()))
+    {
         assert_eq!(sent["uuid"], uuid.hyphenated().to_string(), "{text}");
     }
-    let own = field("properties").map_or(Members::new(), |raw| members(raw).unwrap_or_else(|| panic!("taken: {text}")));
+    let own = field("properties")
+        .map_or(Members::new(), |raw| members(raw).unwrap_or_else(|| panic!("taken: {text}")));
 
     let options = tree("options");
     let outside = |destination: &str| match destination {

@@ -43,7 +43,9 @@ fn main() {
     }));
     let wanted: Vec<_> = std::env::args().skip(1).collect();
     watch();
-    for (name, run) in TARGETS.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|w| w == name)) {
+    for (name, run) in
+        TARGETS.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|w| w == name))
+    {
         let start = Instant::now();
         let files = inputs(name);
         assert!(!files.is_empty(), "there are no inputs for {name}");

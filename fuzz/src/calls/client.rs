@@ -75,7 +75,11 @@ impl Slots {
         for (key, value) in pairs {
             let (key, value) = (CString::new(key).expect("no NUL"), CString::new(value).expect("no NUL"));
             // SAFETY: as above.
-            assert_eq!(unsafe { phc_config_set(config, key.as_ptr(), value.as_ptr()) }, PHC_OK, "{key:?} {value:?}");
+            assert_eq!(
+                unsafe { phc_config_set(config, key.as_ptr(), value.as_ptr()) },
+                PHC_OK,
+                "{key:?} {value:?}"
+            );
         }
         Slots { slots: Default::default(), config: config as usize }
     }
@@ -141,9 +145,15 @@ impl Handle {
         let length = unsafe { phc_stats_json(self.client, buffer.as_mut_ptr().cast(), buffer.len()) };
         assert!(length < buffer.len());
         let stats: Value = serde_json::from_slice(&buffer[..length]).expect("JSON");
-        let sum = |key: &str| stats[key].as_object().expect("an object").values().filter_map(Value::as_u64).sum::<u64>();
+        let sum = |key: &str| {
+            stats[key].as_object().expect("an object").values().filter_map(Value::as_u64).sum::<u64>()
+        };
         let number = |key: &str| stats[key].as_u64().expect("a number");
-        assert_eq!(number("captured"), number("delivered") + sum("lost") + number("pending_events"), "{stats}");
+        assert_eq!(
+            number("captured"),
+            number("delivered") + sum("lost") + number("pending_events"),
+            "{stats}"
+        );
         stats
     }
 }
@@ -154,7 +164,10 @@ impl Drop for Handle {
             // SAFETY: this is the last handle to a live client; what is NULL is
             // allowed to be. With no callback left, nothing captures any more.
             let status = unsafe {
-                assert_eq!(phc_set_before_send_callback(self.client, None, std::ptr::null_mut(), None), PHC_OK);
+                assert_eq!(
+                    phc_set_before_send_callback(self.client, None, std::ptr::null_mut(), None),
+                    PHC_OK
+                );
                 assert_eq!(phc_set_error_callback(self.client, None, std::ptr::null_mut(), None), PHC_OK);
                 assert_eq!(phc_set_log_callback(self.client, None, std::ptr::null_mut(), None), PHC_OK);
                 phc_client_close(self.client, 1)

@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use phc::capi::capture::{phc_capture, phc_register};
-use phc::capi::client::{phc_client, phc_client_close, phc_flush, phc_set_error_callback, phc_set_log_callback};
+use phc::capi::client::{
+    phc_client, phc_client_close, phc_flush, phc_set_error_callback, phc_set_log_callback,
+};
 use phc::capi::outgoing::{phc_outgoing, phc_outgoing_json, phc_outgoing_replace};
 use phc::capi::report::{
-    phc_event_report, phc_report, phc_report_attempt, phc_report_error, phc_report_event, phc_report_event_count,
-    phc_report_json, phc_report_missed_events, phc_report_pending, phc_report_request_id, phc_report_status,
+    phc_event_report, phc_report, phc_report_attempt, phc_report_error, phc_report_event,
+    phc_report_event_count, phc_report_json, phc_report_missed_events, phc_report_pending,
+    phc_report_request_id, phc_report_status,
 };
 use phc::capi::stats::{phc_stats, phc_stats_get};
 use phc::capi::status::{PHC_OK, PHC_REENTRANT};
@@ -42,7 +45,8 @@ impl UserData {
         unsafe {
             match self.does % 8 {
                 1 => {
-                    let status = phc_capture(self.client, c"user".as_ptr(), c"inside".as_ptr(), std::ptr::null());
+                    let status =
+                        phc_capture(self.client, c"user".as_ptr(), c"inside".as_ptr(), std::ptr::null());
                     assert_ne!(status, 18);
                     self.captured.fetch_add(u64::from(status == PHC_OK), Ordering::SeqCst);
                 }
@@ -128,7 +132,8 @@ pub unsafe fn read(report: *const phc_report) {
         assert!(id.is_empty() || id.len() == 36);
         assert_eq!(id.is_empty(), phc_report_attempt(report) == 0);
         assert!(phc_report_status(report) < 1000);
-        let _ = (text(phc_report_error(report)), phc_report_pending(report), phc_report_missed_events(report));
+        let _ =
+            (text(phc_report_error(report)), phc_report_pending(report), phc_report_missed_events(report));
         let events = phc_report_event_count(report);
         for index in 0..=events {
             let mut event = std::mem::zeroed::<phc_event_report>();
