@@ -225,9 +225,7 @@ fn set_merges_many_keys_in_no_time() {
     };
     // Compared each with each, these would take a billion comparisons.
     let (inner, outer) = (object(0..30_000, 1), object(10_000..40_000, 2));
-    let json = format!(
-        r#"{{"event":"e","distinct_id":"d","$set":{outer},"properties":{{"$set":{inner}}}}}"#
-    );
+    let json = format!(r#"{{"event":"e","distinct_id":"d","$set":{outer},"properties":{{"$set":{inner}}}}}"#);
     let (_, event, _) = capture_json(json.as_bytes()).unwrap();
     let set = event["properties"]["$set"].as_object().unwrap();
     assert_eq!(set.len(), 40_000);
