@@ -336,7 +336,8 @@ impl Books {
         for (_, batch) in std::mem::take(&mut self.batches) {
             let maybe_delivered = batch.answer_unknown || batch.in_flight;
             let report = Report {
-                request_id: Some(batch.request_id),
+                // One that was never sent is of no request, though it has its id.
+                request_id: (batch.attempt > 0).then_some(batch.request_id),
                 attempt: batch.attempt,
                 sent_at_ms: batch.sent_at_ms,
                 ..Report::default()
@@ -470,4 +471,28 @@ impl Books {
 
 fn event_report(uuid: Uuid, ending: Ending, maybe_delivered: bool) -> EventReport {
     EventReport { uuid, ending, maybe_delivered, remark: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_that_was_never_sent_is_reported_without_a_request() {
+        let wire = br#"{"event":"e"}"#;
+        for (attempts, request_id) in [(0, None), (1, Some(Uuid::from_u128(9)))] {
+            let mut books = Books::new(&Config::new("key"));
+            let encoded = Encoded { uuid: Uuid::from_u128(1), repaired: false, uuid_replaced: false };
+            assert!(books.push(wire, &encoded, false, || Duration::ZERO).is_ok());
+            let now = Timestamp::from_unix_ms(0).unwrap();
+            let batch = books.cut(Uuid::from_u128(9), now).unwrap();
+            for _ in 0..attempts {
+                assert!(books.begin_attempt(batch, now).is_some());
+            }
+            books.lose_everything(Loss::Closed);
+            let report = books.mailbox.take().unwrap();
+            assert_eq!((report.request_id, report.attempt), (request_id, attempts));
+            assert!(books.ledger.adds_up());
+        }
+    }
 }
