@@ -55,7 +55,7 @@ calls 100000
 random=$(grep -c getrandom "$work/calls" || true)
 # The first event after none wakes the sender.
 other=$(grep -v getrandom "$work/calls" | grep -cv ' write(' || true)
-check "$random requests for randomness in 6,400 captures, one for 64 uuids" "$random" -le 101
+check "$random requests for randomness in 6,400 captures, one for 256 uuids" "$random" -le 26
 check "$other other system calls in 6,400 captures between two thresholds" "$other" -eq 0
 [ "$other" -eq 0 ] || grep -v getrandom "$work/calls" | head -5
 check "$(grep -c ' write(' "$work/calls" || true) wake-ups by them" "$(grep -c ' write(' "$work/calls" || true)" -le 1

@@ -5,10 +5,11 @@ use crate::status::{Error, Status};
 
 /// Random bytes of one uuid.
 const RANDOM: usize = 10;
-/// How many uuids one request to the system serves.
-const BUFFERED: usize = 64;
+/// How many uuids one request to the system serves: it takes some microseconds,
+/// and so is met by far fewer than one capture in a hundred.
+const BUFFERED: usize = 256;
 
-/// A buffer of randomness that is asked of the system 64 uuids at a time: a
+/// A buffer of randomness that is asked of the system for many uuids at a time: a
 /// system call for each costs more than encoding the event.
 pub struct Randomness {
     bytes: [u8; RANDOM * BUFFERED],
