@@ -69,7 +69,7 @@ and their greatest.
 
 {about['date']}, commit {about['commit']}: {about['cpu']}, {about['cores']} cores, Linux {about['kernel']}, {about['rustc']},
 {about['cc']}; {about['minutes']} minutes, load {about['load_before']:.1f} before it. The client is pinned to one core, the
-server to the other.
+server to the other, both above the priority of what else runs, where that is allowed.
 
 The event is the same everywhere ([event.json](../benches/event.json)): ten properties, 296 bytes of them, 464 bytes on
 libphc's wire. That each client sends this event is checked before anything is measured.""")
