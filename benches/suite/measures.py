@@ -13,6 +13,8 @@ from .programs import OUT, ROOT, SHIP
 from .server import CORES, cpu_seconds, run, start, tool
 
 RTTS = (0, 1, 5, 20, 50, 100, 200)
+# What a repetition consists of.
+STEPS = ("yardsticks", "captures", "contention", "throughputs", "bursts", "memories", "round_trips")
 # Longer than flush_interval_ms, of libphc as of its peers.
 SETTLED = 7
 
@@ -53,13 +55,11 @@ class Run:
             self.failures.append(f"{driver.label}, {variant}: {error}"[:300])
             print(f"FAILED {self.failures[-1]}", flush=True)
 
-    def repetition(self, number):
-        steps = (self.yardsticks, self.captures, self.contention, self.throughputs, self.bursts, self.memories,
-                 self.round_trips)
+    def repetition(self, number, steps=STEPS):
         for step in steps:
             begin = time.monotonic()
-            step()
-            print(f"  {number} {step.__name__}: {time.monotonic() - begin:.1f} s", flush=True)
+            getattr(self, step)()
+            print(f"  {number} {step}: {time.monotonic() - begin:.1f} s", flush=True)
 
     def yardsticks(self):
         self.record("yardstick", "steps", "all", tool("release/yardstick", "steps", "event=benches/event.json"))

@@ -58,6 +58,8 @@ class Page:
 
     def opening(self):
         about = self.f.about
+        anew = "".join(f" Measured anew at {part['date']}, commit {part['commit']}, load {part['load_before']:.1f}: "
+                       f"{', '.join(part['measures'])}." for part in about.get("again", []))
         self.add(f"""# Benchmarks
 
 <!-- Made by `make bench` (benches/run.py); the words are in benches/suite/. -->
@@ -69,7 +71,7 @@ and their greatest.
 
 {about['date']}, commit {about['commit']}: {about['cpu']}, {about['cores']} cores, Linux {about['kernel']}, {about['rustc']},
 {about['cc']}; {about['minutes']} minutes, load {about['load_before']:.1f} before it. The client is pinned to one core, the
-server to the other.
+server to the other, both above the priority of what else runs, where that is allowed.{anew}
 
 The event is the same everywhere ([event.json](../benches/event.json)): ten properties, 296 bytes of them, 464 bytes on
 libphc's wire. That each client sends this event is checked before anything is measured.""")

@@ -211,7 +211,6 @@ func idle() any {
 	options["interval"] = "default"
 	client := client(nil)
 	must(client.Enqueue(event()))
-	time.Sleep(6 * time.Second)
 	fmt.Println("ready")
 	os.Stdin.Read(make([]byte, 1))
 	return map[string]any{}
