@@ -68,9 +68,8 @@ def size(name):
 MEAN = """the call is a scan of the text, a copy and a short lock, about two yardsticks when nothing else runs
   (*quiet*). On one core the mean also has what the I/O thread takes of it while it sends: a third of an event's processor time,
   more than half of that in the kernel, copying bodies into sockets."""
-P99 = """one call in 64 asks the kernel for randomness for the next 64 uuids, which takes about 2 µs, most of it ChaCha in the
-  kernel. That is 1.6 % of calls, so it is what the 99th percentile sees; p50 is the call itself. Asking for twice as many at
-  a time would move it beyond p99 and leave the mean as it is."""
+P99 = """one call in 256 asks the kernel for randomness for the next 256 uuids: beyond p99, so what p99 sees is the I/O thread at
+  work on the same core. p50 is the call itself."""
 RATE = """one core does all: of an event's processor time the caller's thread takes about 60 % (scan and copy, randomness),
   the I/O thread the rest, mostly the kernel's copy into the socket. The rate is one second divided by that, less what the two
   threads lose in taking turns; what else runs on this machine comes off it."""
