@@ -1,8 +1,9 @@
 #!/bin/sh
 # Stands before rustc (RUSTC_WRAPPER): what PHC_FUZZ_FLAGS asks for is for libphc
-# alone, so that coverage guides and counts in the library, not in its dependencies.
+# alone, so that coverage guides and counts in the library, not in its dependencies;
+# and for `replay`, which must be linked with what writes the counts.
 case " $* " in
-*" --crate-name phc "*)
+*" --crate-name phc "* | *" --crate-name replay "*)
     # shellcheck disable=SC2086 # many words
     exec "$@" $PHC_FUZZ_FLAGS ;;
 esac

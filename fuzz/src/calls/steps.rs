@@ -62,10 +62,13 @@ fn on_client(handle: &Handle, own: &mut Own, call: u8, argument: u8) {
                 let (kind, key) = (c"company".as_ptr(), c"acme".as_ptr());
                 handle.count(phc_group_identify(client, kind, key, json.as_ptr(), id))
             }
-            10 => (0..argument % 32)
-                .map(|_| handle.count(phc_capture(client, c"user".as_ptr(), c"many".as_ptr(), null)))
-                .last()
-                .unwrap_or(PHC_OK),
+            10 => {
+                let mut status = PHC_OK;
+                for _ in 0..argument % 32 {
+                    status = handle.count(phc_capture(client, c"user".as_ptr(), c"many".as_ptr(), null));
+                }
+                status
+            }
             11 => {
                 let status = phc_flush(client, short, &raw mut result, size);
                 assert_eq!(result.settled, result.delivered + result.lost);
