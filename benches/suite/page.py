@@ -58,8 +58,8 @@ class Page:
 
     def opening(self):
         about = self.f.about
-        anew = "".join(f"\nMeasured anew at {part['date']}, load {part['load_before']:.1f}: {', '.join(part['measures'])}."
-                       for part in about.get("again", []))
+        anew = "".join(f"\nMeasured anew at {part['date']}" + (f", load {part['load_before']:.1f}" if "load_before" in part else "")
+                       + f": {', '.join(part['measures'])}." for part in about.get("again", []))
         self.add(f"""# Benchmarks
 
 <!-- Made by `make bench` (benches/run.py); the words are in benches/suite/. -->
