@@ -58,14 +58,14 @@ class Page:
 
     def opening(self):
         about = self.f.about
-        anew = "".join(f" Measured anew at {part['date']}, commit {part['commit']}, load {part['load_before']:.1f}: "
-                       f"{', '.join(part['measures'])}." for part in about.get("again", []))
+        anew = "".join(f"\nMeasured anew at {part['date']}" + (f", load {part['load_before']:.1f}" if "load_before" in part else "")
+                       + f": {', '.join(part['measures'])}." for part in about.get("again", []))
         self.add(f"""# Benchmarks
 
 <!-- Made by `make bench` (benches/run.py); the words are in benches/suite/. -->
 
-`make bench` measures libphc beside its peers, in one run, one after the other and that {about['repetitions']} times, and
-writes this page. **Compare ratios, not times**: the speed of a virtual machine drifts by a factor of two within the hour, and
+`make bench` measures libphc beside its peers, in one run, one after the other and that {about['repetitions']} times, and writes
+this page. **Compare ratios, not times**: the speed of a virtual machine drifts by a factor of two within the hour, and
 all that stands in one row of a repetition drifts with it. A figure is the median of the repetitions; a range is their least
 and their greatest.
 
@@ -168,6 +168,8 @@ others in which each call is timed, which adds one reading of the clock to it
                              us(figure("p99")), us(figure("p999")), us(figure("max")),
                              times(f.ratio(("capture", key, variant, "mean"), REFERENCE))))
             self.add(table([title, "mean", "(range)", "p50", "p99", "p99.9", "max", "mean, of the yardstick"], rows))
+        self.add("""A call that fills a batch wakes the I/O thread, which on the same core runs at once: that is one call in a hundred and a few,
+so a slow caller, whose batches stay small, meets it within the 99th percentile (tens of µs), a fast one beyond it.""")
         shown = {key: [f.of("capture", key, "warm", name) for name in ("p50", "p99", "p999", "max", "mean")]
                  for key in f.have("capture") if f.of("capture", key, "warm", "mean")}
         plot.ranges(self.plots / "capture.svg", "What a capture costs its caller",

@@ -4,7 +4,7 @@ import math
 from html import escape
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 860, 70, 190, 54, 56
-COLOURS = ["#1f5fa8", "#3b9dd6", "#2a8f6b", "#7d55a8", "#5a6fc0", "#0f8f9f", "#84a32c", "#b5576a"]
+COLOURS = ["#1f5fa8", "#3b9dd6", "#2a8f6b", "#7d55a8", "#5a6fc0", "#0f8f9f", "#84a32c", "#b5576a", "#33475b"]
 PEERS = ["#d2691e", "#9a7b4f", "#8a8a8a"]
 FONT = "font-family='system-ui, sans-serif'"
 
