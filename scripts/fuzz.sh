@@ -57,7 +57,7 @@ options() {
 }
 
 run() { # SECONDS TARGET SANITIZER BYTES
-    mkdir -p "$out/corpus/$2"
+    mkdir -p "$out/corpus/$2" "fuzz/regressions/$2"
     build "$2" "$3"
     echo "== $2: $1 seconds, sanitizer $3"
     # shellcheck disable=SC2046 # many words
