@@ -6,7 +6,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 CARGO=${CARGO:-cargo}
 SINK=target/release/phc-sink
-VALGRIND="valgrind --quiet --error-exitcode=9 --suppressions=tests/sanitizers/memory.supp --num-callers=30"
+VALGRIND="valgrind --quiet --fair-sched=yes --error-exitcode=9 --suppressions=tests/sanitizers/memory.supp --num-callers=30"
 # std is not instrumented: tests/sanitizers/std_locks.c makes up for it.
 THREAD_FLAGS=(-Cunsafe-allow-abi-mismatch=sanitizer)
 passed=0 failed=0
@@ -53,7 +53,7 @@ instrumented() {
 # valgrind takes for an error. What ships is checked for all but that.
 memory() {
     local leaks="--leak-check=full --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect"
-    export PHC_CHAOS_EVENTS=5000 PHC_CROWD_EVENTS=100
+    export PHC_CHAOS_EVENTS=3000 PHC_CROWD_EVENTS=100 PHC_TIMEOUT=900
     check "build, debug" "$CARGO" rustc --locked -q -p libphc --crate-type staticlib
     check "valgrind" env PHC_WRAP="$VALGRIND $leaks" tests/run-c.sh debug "$SINK" \
         misuse delivery hooks flushing crowd chaos
@@ -61,7 +61,7 @@ memory() {
         tests/run-c.sh shared "$SINK" misuse codecs crowd
     # A forked child leaks, by design, what it inherited.
     check "valgrind, forks" env PHC_WRAP="$VALGRIND --leak-check=no" tests/run-c.sh debug "$SINK" fork exit
-    unset PHC_CHAOS_EVENTS PHC_CROWD_EVENTS
+    unset PHC_CHAOS_EVENTS PHC_CROWD_EVENTS PHC_TIMEOUT
     check "valgrind catches a read after free" must_catch memory a_report_is_read_after_its_free "Invalid read"
     check "valgrind catches a leak" must_catch memory a_client_is_never_freed "definitely lost"
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct {
     char uuid[37];
@@ -51,6 +52,8 @@ static void *sample(void *client) {
             exit(4);
         }
         samples++;
+        /* A tool that runs one thread at a time has others to run. */
+        if (getenv("PHC_WRAP") != NULL) usleep(2000);
     }
     return (void *)samples;
 }
