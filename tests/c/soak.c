@@ -7,6 +7,7 @@
  * PHC_SOAK_SECONDS (10) and PHC_SOAK_SEED (1) change the run.
  */
 #include "harness.h"
+#include "hostile.h"
 
 #include <pthread.h>
 #include <stdint.h>
@@ -298,15 +299,6 @@ static void one_life(unsigned seed) {
     hold_against_the_server(space, &parents);
 }
 
-static long resident_kb(void) {
-    long kb = 0;
-    char line[128];
-    FILE *file = fopen("/proc/self/status", "r");
-    while (fgets(line, sizeof line, file) != NULL) sscanf(line, "VmRSS: %ld", &kb);
-    fclose(file);
-    return kb;
-}
-
 static void soak(void) {
     const char *wanted = getenv("PHC_SOAK_SECONDS"), *first = getenv("PHC_SOAK_SEED");
     double seconds = wanted == NULL ? 10 : atof(wanted), start = now_ms(), said = start;
@@ -315,14 +307,14 @@ static void soak(void) {
     allow_seconds((unsigned)seconds + 120);
     while (now_ms() - start < seconds * 1000) {
         one_life(seed + lives++);
-        if (early == 0 && now_ms() - start > seconds * 500) early = resident_kb();
+        if (early == 0 && now_ms() - start > seconds * 500) early = resident_now();
         if (now_ms() - said > 30000) {
             said = now_ms();
-            printf("    %.0f s: %u lives, %llu events, %ld kB\n", (said - start) / 1000, lives, (unsigned long long)totals[0], resident_kb());
+            printf("    %.0f s: %u lives, %llu events, %ld kB\n", (said - start) / 1000, lives, (unsigned long long)totals[0], resident_now());
             fflush(stdout);
         }
     }
-    long late = resident_kb();
+    long late = resident_now();
     printf("    %u lives, %d children; %llu events: %llu delivered, %llu lost, %llu lost without an answer (%llu of them stored all "
            "the same); %llu captures refused; %ld kB after a half, %ld kB at the end\n",
            lives, forks, (unsigned long long)totals[0], (unsigned long long)totals[1], (unsigned long long)totals[2],

@@ -1,5 +1,6 @@
 /* Threads of the host and of the library. */
 #include "harness.h"
+#include "hostile.h"
 
 #include <dirent.h>
 #include <pthread.h>
@@ -67,15 +68,6 @@ static void two_clients_do_not_mix(void) {
     finish(there);
 }
 
-static long resident_kb(void) {
-    long kb = 0;
-    char line[128];
-    FILE *file = fopen("/proc/self/status", "r");
-    while (fgets(line, sizeof line, file) != NULL) sscanf(line, "VmRSS: %ld", &kb);
-    fclose(file);
-    return kb;
-}
-
 static int open_files(void) {
     int open = 0;
     DIR *folder = opendir("/proc/self/fd");
@@ -102,13 +94,13 @@ static void a_client_made_and_freed_ten_thousand_times_leaks_nothing(void) {
     make_and_free(clients / 10, 0);
     make_and_free(used, 1);
     int files = open_files();
-    long kb = resident_kb();
+    long kb = resident_now();
     make_and_free(clients, 0);
     make_and_free(used, 1);
     CHECK_EQ(thread_count(""), 1);
     CHECK_EQ(open_files(), files);
     /* A leak of a hundred bytes a client would be a megabyte. */
-    long grown = resident_kb() - kb;
+    long grown = resident_now() - kb;
     check_at(grown < 1000, __FILE__, __LINE__, "%ld kB more after %d clients", grown, clients);
     CHECK_EQ(summary("accepted"), 2 * used);
 }
