@@ -203,13 +203,13 @@ impl Outside<'_> {
         let mut scanner = Scanner::new(options);
         let outcome = scanner.members(0, |member| {
             let text = |range: &Range<usize>| options.get(range.clone()).unwrap_or_default();
-            let key = unescaped(text(&member.key));
+            let key = unescaped(text(&member.key()));
             let position = LIFTED.iter().position(
                 |(_, destination, _)| matches!(destination, Destination::Option(name) if *name == key),
             );
             match position.and_then(|i| LIFTED.get(i)) {
                 Some((_, _, kind)) => {
-                    let value = text(&member.value);
+                    let value = text(&member.value());
                     let lifted = coerce(*kind, value, || Cow::Owned(value.to_owned()));
                     put(&mut self.lifted, position, lifted);
                 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::additions::Additions;
 use super::draft::{Draft, Given, Name};
+use super::identity::uuid_text;
 use super::properties::{Destination, LIFTED, Lifted, MERGED};
 use super::scan::{Fault, NO_OBJECT, Scanner};
 use super::scratch::Scratch;
@@ -62,7 +63,7 @@ pub fn encode(
     wire.extend_from_slice(b"{\"event\":");
     write_name(wire, &draft.event);
     wire.extend_from_slice(b",\"uuid\":\"");
-    wire.extend_from_slice(uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
+    wire.extend_from_slice(&uuid_text(uuid));
     wire.extend_from_slice(b"\",\"distinct_id\":");
     write_name(wire, &draft.distinct_id);
     wire.extend_from_slice(b",\"timestamp\":\"");
@@ -255,7 +256,7 @@ fn merge(inner: &[u8], outer: &str) -> Vec<u8> {
     let inner = repaired(inner);
     let collect = |text: &str| {
         let mut members = Vec::new();
-        let _ = Scanner::new(text).members(0, |member| members.push(member));
+        let _ = Scanner::new(text).members(0, |member| members.push((member.key(), member.value())));
         members
     };
     let key_of = |text: &str, range: &Range<usize>| {
@@ -263,17 +264,17 @@ fn merge(inner: &[u8], outer: &str) -> Vec<u8> {
     };
     let inner_members = collect(&inner);
     // Sorted: a capture must not take seconds because both have many members.
-    let mut inner_keys: Vec<_> = inner_members.iter().map(|m| key_of(&inner, &m.key)).collect();
+    let mut inner_keys: Vec<_> = inner_members.iter().map(|(key, _)| key_of(&inner, key)).collect();
     inner_keys.sort_unstable();
     let mut merged = vec![b'{'];
     let mut members = Joined::new(&mut merged);
-    for member in collect(outer) {
-        if inner_keys.binary_search(&key_of(outer, &member.key)).is_err() {
-            members.span(outer, &(member.key.start - 1..member.value.end));
+    for (key, value) in collect(outer) {
+        if inner_keys.binary_search(&key_of(outer, &key)).is_err() {
+            members.span(outer, &(key.start - 1..value.end));
         }
     }
-    for member in inner_members {
-        members.span(&inner, &(member.key.start - 1..member.value.end));
+    for (key, value) in inner_members {
+        members.span(&inner, &(key.start - 1..value.end));
     }
     merged.push(b'}');
     merged

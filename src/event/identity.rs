@@ -1,7 +1,13 @@
 //! Who an event is: version 7 uuids (RFC 9562 section 5.7) from buffered
 //! randomness.
 
+use uuid::Uuid;
+use wide::u8x16;
+
 use crate::status::{Error, Status};
+
+/// The text of a uuid in canonical form (RFC 9562 section 4): lower case, hyphens.
+pub const UUID_TEXT: usize = 36;
 
 /// Random bytes of one uuid.
 const RANDOM: usize = 10;
@@ -36,10 +42,32 @@ impl Randomness {
     }
 
     /// A new version 7 uuid for this instant (milliseconds since the epoch).
-    pub fn uuid_v7(&mut self, unix_ms: i64) -> Result<uuid::Uuid, Error> {
+    pub fn uuid_v7(&mut self, unix_ms: i64) -> Result<Uuid, Error> {
         let ms = u64::try_from(unix_ms).unwrap_or(0);
         Ok(uuid::Builder::from_unix_timestamp_millis(ms, &self.next()?).into_uuid())
     }
+}
+
+/// The uuid's canonical text. A capture writes one and an answer is compared with
+/// one, each an event: all digits are made at once.
+pub fn uuid_text(uuid: Uuid) -> [u8; UUID_TEXT] {
+    const LOW: u128 = u128::from_ne_bytes([0x0F; 16]);
+    let digits = |nibbles: u128| {
+        let nibbles = u8x16::new(nibbles.to_ne_bytes());
+        let letter = nibbles.simd_gt(u8x16::splat(9)) & u8x16::splat(b'a' - b'9' - 1);
+        nibbles + u8x16::splat(b'0') + letter
+    };
+    let bytes = u128::from_ne_bytes(*uuid.as_bytes());
+    let (high, low) = (digits((bytes >> 4) & LOW), digits(bytes & LOW));
+    let first = u8x16::unpack_low(high, low).to_array();
+    let second = u8x16::unpack_high(high, low).to_array();
+    let mut text = [b'-'; UUID_TEXT];
+    text[..8].copy_from_slice(&first[..8]);
+    text[9..13].copy_from_slice(&first[8..12]);
+    text[14..18].copy_from_slice(&first[12..]);
+    text[19..23].copy_from_slice(&second[..4]);
+    text[24..].copy_from_slice(&second[4..]);
+    text
 }
 
 #[cfg(test)]
@@ -57,5 +85,13 @@ mod tests {
         }
         let distinct: std::collections::HashSet<_> = made.iter().collect();
         assert_eq!(distinct.len(), made.len());
+    }
+    #[test]
+    fn writes_uuids_as_everybody_does() {
+        let mut randomness = Randomness::new();
+        let made = (0..1000).map(|_| randomness.uuid_v7(1_700_000_000_123).unwrap());
+        for uuid in made.chain([Uuid::nil(), Uuid::max(), Uuid::from_bytes(std::array::from_fn(|i| i as u8 * 17))]) {
+            assert_eq!(uuid_text(uuid), uuid.hyphenated().to_string().as_bytes());
+        }
     }
 }

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::additions::Additions;
-use super::scan::{Member, Scanner, as_double};
+use super::scan::{Scanner, as_double};
 use super::text::unescaped;
 
 /// Where a lifted property goes.
@@ -106,16 +106,16 @@ impl Properties {
     pub fn scan(&mut self, scanner: &mut Scanner<'_>, additions: &Additions) -> Option<()> {
         self.clear(additions);
         let text = scanner.text();
+        let nothing_added = additions.members.is_empty();
         // The run that the last member belongs to; empty after one that went.
         let mut run = 0..0;
         scanner.members(0, |member| {
-            let first = text.as_bytes().get(member.key.start);
-            let plain = !member.escaped && first != Some(&b'$') && additions.members.is_empty();
-            if plain || self.place(text, &member, additions) == Place::Stays {
+            let plain = nothing_added && !member.may_be_sentinel();
+            if plain || self.place(text, member.key(), member.value(), additions) == Place::Stays {
                 if run.is_empty() {
-                    run.start = member.key.start - 1;
+                    run.start = member.start();
                 }
-                run.end = member.value.end;
+                run.end = member.end();
             } else if !run.is_empty() {
                 self.runs.push(std::mem::take(&mut run));
             }
@@ -128,9 +128,8 @@ impl Properties {
 
     /// Takes note of a member that may be special; answers where it belongs.
     #[inline(never)]
-    fn place(&mut self, text: &str, member: &Member, additions: &Additions) -> Place {
-        let slice = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
-        let key = unescaped(slice(&member.key));
+    fn place(&mut self, text: &str, key: Range<usize>, value: Range<usize>, additions: &Additions) -> Place {
+        let key = unescaped(text.get(key).unwrap_or_default());
         additions.mark(&key, &mut self.overridden);
         let place = place_of(&key);
         self.special |= matches!(place, Place::Lifted(_) | Place::Merged(_));
@@ -138,12 +137,12 @@ impl Properties {
             Place::Stays | Place::Stripped => {}
             Place::Lifted(i) => {
                 if let (Some(slot), Some((_, _, kind))) = (self.lifted.get_mut(i), LIFTED.get(i)) {
-                    *slot = Some(coerce(*kind, slice(&member.value), || member.value.clone()));
+                    *slot = Some(coerce(*kind, text.get(value.clone()).unwrap_or_default(), || value));
                 }
             }
             Place::Merged(i) => {
                 if let Some(slot) = self.merged.get_mut(i) {
-                    *slot = Some(member.value.clone());
+                    *slot = Some(value);
                 }
             }
         }

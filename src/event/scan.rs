@@ -34,15 +34,49 @@ impl fmt::Display for Fault {
     }
 }
 
-/// One member of an object: where its key and its value are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// The key's text between its quotes, escapes as written.
-    pub key: Range<usize>,
-    /// Whether the key holds an escape.
-    pub escaped: bool,
-    /// The value, without surrounding white space.
-    pub value: Range<usize>,
+/// One member of an object. Where its parts are is worked out when it is asked:
+/// most members are only walked over.
+#[derive(Clone, Copy)]
+pub struct Member<'a> {
+    text_len: usize,
+    // Each is all the text from there on.
+    key: &'a [u8],
+    behind_key: &'a [u8],
+    value: &'a [u8],
+    behind_value: &'a [u8],
+    escaped: bool,
+}
+
+impl Member<'_> {
+    /// Where the key's text between its quotes is, escapes as written.
+    #[inline(always)]
+    pub fn key(&self) -> Range<usize> {
+        self.text_len - self.key.len()..self.text_len - self.behind_key.len() - 1
+    }
+
+    /// Whether the key is, or may be, that of a sentinel: `$…`.
+    #[inline(always)]
+    pub fn may_be_sentinel(&self) -> bool {
+        self.escaped || self.key.first() == Some(&b'$')
+    }
+
+    /// Where the value is, without surrounding white space.
+    #[inline(always)]
+    pub fn value(&self) -> Range<usize> {
+        self.text_len - self.value.len()..self.end()
+    }
+
+    /// Offset of the key's opening quote.
+    #[inline(always)]
+    pub fn start(&self) -> usize {
+        self.text_len - self.key.len() - 1
+    }
+
+    /// Offset behind the value.
+    #[inline(always)]
+    pub fn end(&self) -> usize {
+        self.text_len - self.behind_value.len()
+    }
 }
 
 /// A position in a JSON text that is known to be UTF-8.
@@ -92,7 +126,13 @@ impl<'a> Scanner<'a> {
     /// Offset of the next byte.
     #[inline]
     pub fn position(&self) -> usize {
-        self.text.len() - self.rest.len()
+        self.offset(self.rest)
+    }
+
+    /// Offset of the first byte of this rest.
+    #[inline(always)]
+    fn offset(&self, rest: &[u8]) -> usize {
+        self.text.len() - rest.len()
     }
 
     /// Steps into the object that starts here, `depth` containers deep already;
@@ -118,48 +158,55 @@ impl<'a> Scanner<'a> {
     /// Steps over the comma to the next member, or out of the object.
     #[inline(always)]
     pub fn more_members(&mut self) -> Option<bool> {
-        let rest = token(self.rest);
+        let (more, rest) = self.behind_member(self.rest)?;
+        self.rest = rest;
+        Some(more)
+    }
+
+    #[inline(always)]
+    fn behind_member(&mut self, rest: &'a [u8]) -> Option<(bool, &'a [u8])> {
+        let rest = token(rest);
         match rest.split_first() {
-            Some((b',', behind)) => {
-                self.rest = behind;
-                Some(true)
-            }
-            Some((b'}', behind)) => {
-                self.rest = behind;
-                Some(false)
-            }
+            Some((b',', behind)) => Some((true, behind)),
+            Some((b'}', behind)) => Some((false, behind)),
             _ => self.refuse(rest, NO_MEMBER_END),
         }
     }
 
     /// Calls `each` for every member of the object that starts here.
-    #[inline]
-    pub fn members(&mut self, depth: u32, mut each: impl FnMut(Member)) -> Option<()> {
+    #[inline(always)]
+    pub fn members(&mut self, depth: u32, mut each: impl FnMut(&Member<'_>)) -> Option<()> {
         let mut more = self.open_object(depth)?;
+        // A local is kept in a register, a field of the scanner is not.
+        let mut rest = self.rest;
         while more {
-            let (key, escaped) = self.key()?;
-            let value = self.spanned_value(depth + 1)?;
-            each(Member { key, escaped, value });
-            more = self.more_members()?;
+            let (key, behind_key, escaped) = self.key_at(rest)?;
+            let value = token(self.colon(behind_key)?);
+            let behind_value = self.value_at(value, depth + 1)?;
+            each(&Member { text_len: self.text.len(), key, behind_key, value, behind_value, escaped });
+            (more, rest) = self.behind_member(behind_value)?;
         }
+        self.rest = rest;
         Some(())
     }
 
     /// Scans one value and answers where it is.
     #[inline(always)]
     pub fn spanned_value(&mut self, outer: u32) -> Option<Range<usize>> {
-        let rest = token(self.rest);
-        let start = self.text.len() - rest.len();
+        let value = token(self.rest);
+        self.rest = self.value_at(value, outer)?;
+        Some(self.offset(value)..self.position())
+    }
+
+    /// What stands behind the value that starts with this rest.
+    #[inline(always)]
+    fn value_at(&mut self, value: &'a [u8], outer: u32) -> Option<&'a [u8]> {
         // What most properties are, without the loop for containers.
-        match rest.split_first() {
-            Some((b'"', inside)) => self.rest = self.string(inside)?.0,
-            Some((b'-' | b'0'..=b'9', _)) => self.rest = self.number(rest)?,
-            _ => {
-                self.rest = rest;
-                self.value(outer)?;
-            }
+        match value.split_first() {
+            Some((b'"', inside)) => Some(self.string(inside)?.0),
+            Some((b'-' | b'0'..=b'9', _)) => self.number(value),
+            _ => self.behind_value(value, outer),
         }
-        Some(start..self.position())
     }
 
     /// Nothing but white space may follow.
@@ -179,10 +226,10 @@ impl<'a> Scanner<'a> {
         self.rest.first().copied()
     }
 
-    /// Steps over a JSON value that is written exactly like this one.
+    /// Steps over sound JSON text, if it comes next exactly like this.
     #[inline]
-    pub fn skip(&mut self, value: &str) -> bool {
-        let behind = self.rest.strip_prefix(value.as_bytes());
+    pub fn skip(&mut self, text: &[u8]) -> bool {
+        let behind = self.rest.strip_prefix(text);
         self.rest = behind.unwrap_or(self.rest);
         behind.is_some()
     }
@@ -190,12 +237,19 @@ impl<'a> Scanner<'a> {
     /// Scans `"key":` and answers the key's range and whether it is escaped.
     #[inline(always)]
     pub fn key(&mut self) -> Option<(Range<usize>, bool)> {
-        let quoted = token(self.rest);
+        let (inside, behind, escaped) = self.key_at(self.rest)?;
+        self.rest = self.colon(behind)?;
+        Some((self.offset(inside)..self.offset(behind) - 1, escaped))
+    }
+
+    /// What stands inside the quotes of a key and all behind, what stands behind
+    /// them, and whether the key is escaped.
+    #[inline(always)]
+    fn key_at(&mut self, rest: &'a [u8]) -> Option<(&'a [u8], &'a [u8], bool)> {
+        let quoted = token(rest);
         let Some((b'"', inside)) = quoted.split_first() else { return self.refuse(quoted, NO_KEY) };
         let (behind, escaped) = self.string(inside)?;
-        let key = self.text.len() - inside.len()..self.text.len() - behind.len() - 1;
-        self.rest = self.colon(behind)?;
-        Some((key, escaped))
+        Some((inside, behind, escaped))
     }
 
     #[inline(always)]
@@ -210,20 +264,23 @@ impl<'a> Scanner<'a> {
     /// Scans a key of whose place nobody asks.
     #[inline(always)]
     fn behind_key(&mut self, quoted: &'a [u8]) -> Option<&'a [u8]> {
-        let Some((b'"', inside)) = quoted.split_first() else { return self.refuse(quoted, NO_KEY) };
-        let (behind, _) = self.string(inside)?;
+        let (_, behind, _) = self.key_at(quoted)?;
         Some(token(self.colon(behind)?))
     }
 
     /// Scans one value of any kind, `outer` containers deep already.
-    #[inline(never)]
     pub fn value(&mut self, outer: u32) -> Option<()> {
+        self.rest = self.behind_value(token(self.rest), outer)?;
+        Some(())
+    }
+
+    #[inline(never)]
+    fn behind_value(&mut self, mut rest: &'a [u8], outer: u32) -> Option<&'a [u8]> {
         // The lowest bit says whether the innermost container is an object, the
         // next one whether the one around it is, and so on. MAX_DEPTH bits are
         // enough, so no stack is allocated.
         let mut objects: u128 = 0;
         let mut depth: u32 = 0;
-        let mut rest = token(self.rest);
         loop {
             rest = match rest.split_first() {
                 Some((b'"', inside)) => self.string(inside)?.0,
@@ -254,8 +311,7 @@ impl<'a> Scanner<'a> {
             // A value is complete: close what closes after it.
             loop {
                 if depth == 0 {
-                    self.rest = rest;
-                    return Some(());
+                    return Some(rest);
                 }
                 let in_object = objects & 1 == 1;
                 rest = token(rest);
@@ -332,12 +388,18 @@ impl<'a> Scanner<'a> {
 
     #[inline(always)]
     fn number(&mut self, number: &'a [u8]) -> Option<&'a [u8]> {
-        // The usual one: a few digits, the first of them no zero.
-        if matches!(number.first(), Some(b'1'..=b'9')) {
-            let behind = behind_digits(number);
-            if number.len() - behind.len() < 300 && !matches!(behind.first(), Some(b'.' | b'e' | b'E')) {
-                return Some(behind);
-            }
+        // The usual one: a few digits, and perhaps a few behind a point.
+        let whole = match number.split_first() {
+            Some((b'1'..=b'9', digits)) => behind_digits(digits),
+            _ => return self.odd_number(number),
+        };
+        let behind = match whole.split_first() {
+            Some((b'.', fraction @ [b'0'..=b'9', ..])) => behind_digits(fraction),
+            Some((b'.', _)) => return self.odd_number(number),
+            _ => whole,
+        };
+        if number.len() - behind.len() < 300 && !matches!(behind.first(), Some(b'e' | b'E')) {
+            return Some(behind);
         }
         self.odd_number(number)
     }
@@ -378,9 +440,18 @@ const NO_MEMBER_END: &str = "a comma or `}` is expected here";
 const NO_KEY: &str = "a key in double quotes is expected here";
 const TOO_DEEP: &str = "nesting deeper than 100 containers is refused";
 
-/// The text from the next byte that is not white space.
-#[inline]
-fn token(mut rest: &[u8]) -> &[u8] {
+/// The text from the next byte that is not white space. What machines write has
+/// none, so that is asked first.
+#[inline(always)]
+fn token(rest: &[u8]) -> &[u8] {
+    match rest.first() {
+        Some(byte) if *byte > b' ' => rest,
+        _ => behind_space(rest),
+    }
+}
+
+#[inline(never)]
+fn behind_space(mut rest: &[u8]) -> &[u8] {
     while let Some((b' ' | b'\n' | b'\r' | b'\t', behind)) = rest.split_first() {
         rest = behind;
     }
@@ -456,6 +527,29 @@ pub fn behind_plain_run(mut bytes: &[u8]) -> &[u8] {
         bytes = behind;
     }
     bytes
+}
+
+/// Whether all of the text may stand in a JSON string as it is. For short texts,
+/// as names are: two words that may overlap are all of up to sixteen bytes.
+#[inline]
+pub fn is_plain(text: &[u8]) -> bool {
+    if text.len() <= 16
+        && let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk())
+    {
+        return !has_special(u64::from_ne_bytes(*first)) && !has_special(u64::from_ne_bytes(*last));
+    }
+    behind_plain_run(text).is_empty()
+}
+
+/// Whether one of the eight bytes is a quote, a backslash or below 0x20. A byte
+/// from 0x80 on is none: its top bit is not set in `!bytes`.
+#[inline]
+fn has_special(bytes: u64) -> bool {
+    const EACH: u64 = u64::from_ne_bytes([1; 8]);
+    const TOP: u64 = EACH << 7;
+    let below = |bytes: u64, bound: u64| bytes.wrapping_sub(EACH * bound) & !bytes & TOP;
+    let is = |byte: u8| below(bytes ^ (EACH * u64::from(byte)), 1);
+    below(bytes, 0x20) | is(b'"') | is(b'\\') != 0
 }
 
 /// Bit n says whether byte n is a quote, a backslash or below 0x20.
@@ -595,6 +689,10 @@ mod tests {
                 let expected = if special { before } else { before + 30 };
                 let run = text.len() - behind_plain_run(&text).len();
                 assert_eq!(run, expected, "{byte:#x} after {before}");
+                for end in before + 1..=before + 30 {
+                    assert_eq!(is_plain(&text[..end]), !special, "{byte:#x} after {before} of {end}");
+                }
+                assert!(is_plain(&text[..before]));
             }
         }
     }
@@ -604,7 +702,7 @@ mod tests {
         let text = r#" { "a" : [1, 2] , "\u0062":{} } "#;
         let mut seen = Vec::new();
         let mut scanner = Scanner::new(text);
-        scanner.members(0, |m| seen.push((&text[m.key], m.escaped, &text[m.value]))).unwrap();
+        scanner.members(0, |m| seen.push((&text[m.key()], m.escaped, &text[m.value()]))).unwrap();
         assert_eq!(seen, [("a", false, "[1, 2]"), ("\\u0062", true, "{}")]);
         scanner.end().unwrap();
     }

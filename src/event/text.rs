@@ -2,16 +2,30 @@
 
 use std::borrow::Cow;
 
-use super::scan::{behind_plain_run, hex4};
+use super::scan::{behind_plain_run, hex4, is_plain};
 
 /// The text as UTF-8, each bad sequence replaced by U+FFFD.
 pub fn repaired(bytes: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(bytes)
+    // The repair goes byte by byte, the check does not.
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
+    }
 }
 
 /// Appends `text` as a JSON string, quotes included.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
+    if is_plain(text.as_bytes()) {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        write_escaped(out, text);
+    }
+    out.push(b'"');
+}
+
+#[inline(never)]
+fn write_escaped(out: &mut Vec<u8>, text: &str) {
     let mut rest = text.as_bytes();
     loop {
         let special = behind_plain_run(rest);
@@ -20,7 +34,6 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
         write_escape(out, byte);
         rest = after;
     }
-    out.push(b'"');
 }
 
 fn write_escape(out: &mut Vec<u8>, byte: u8) {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use uuid::Uuid;
 
 use super::verdict::{Remark, Verdict, Word};
+use crate::event::identity::{UUID_TEXT, uuid_text};
 use crate::event::scan::Scanner;
 use crate::event::text::{repaired, unescaped};
 
@@ -51,15 +52,27 @@ pub fn verdicts(body: &[u8], uuids: &[Uuid]) -> Result<Vec<Word>, String> {
 
 /// What is said of nearly every event, as every server writes it.
 const STORED: &str = r#"{"result":"ok"}"#;
+/// Its length with the uuid before it.
+const STORED_MEMBER: usize = r#""":"#.len() + UUID_TEXT + STORED.len();
 
 fn read_results(scanner: &mut Scanner<'_>, index: &mut Index<'_>, words: &mut [Word]) -> Option<()> {
     let mut more = scanner.open_object(1)?;
     while more {
+        // That the next event of the batch was stored is not parsed, but compared.
+        if let Some(stored) = index.next_stored()
+            && scanner.skip(&stored)
+        {
+            if let Some(slot) = index.take_next().and_then(|i| words.get_mut(i)) {
+                *slot = Word::STORED;
+            }
+            more = scanner.more_members()?;
+            continue;
+        }
         let (key, escaped) = scanner.key()?;
         let raw = scanner.slice(&key);
         let key = if escaped { unescaped(raw) } else { Cow::Borrowed(raw) };
         let mut word = None;
-        if scanner.skip(STORED) {
+        if scanner.skip(STORED.as_bytes()) {
             word = Some(Word::STORED);
         } else {
             read_word(scanner, &mut word)?;
@@ -81,8 +94,8 @@ fn read_word(scanner: &mut Scanner<'_>, word: &mut Option<Word>) -> Option<()> {
     let text = scanner.text();
     let (mut result, mut details) = (None, None);
     scanner.members(2, |member| {
-        let key = unescaped(text.get(member.key).unwrap_or_default());
-        let value = text.get(member.value).unwrap_or_default();
+        let key = unescaped(text.get(member.key()).unwrap_or_default());
+        let value = text.get(member.value()).unwrap_or_default();
         let string = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
         match key.as_ref() {
             "result" => result = string,
@@ -111,10 +124,24 @@ impl<'a> Index<'a> {
         Index { uuids, next: 0, sorted: Vec::new() }
     }
 
+    /// The member that says that the next event was stored.
+    fn next_stored(&self) -> Option<[u8; STORED_MEMBER]> {
+        let uuid = uuid_text(*self.uuids.get(self.next)?);
+        let mut member = [b'"'; STORED_MEMBER];
+        member[1..=UUID_TEXT].copy_from_slice(&uuid);
+        member[UUID_TEXT + 2] = b':';
+        member[UUID_TEXT + 3..].copy_from_slice(STORED.as_bytes());
+        Some(member)
+    }
+
+    fn take_next(&mut self) -> Option<usize> {
+        self.next += 1;
+        Some(self.next - 1)
+    }
+
     fn find(&mut self, uuid: Uuid) -> Option<usize> {
         if self.uuids.get(self.next) == Some(&uuid) {
-            self.next += 1;
-            return Some(self.next - 1);
+            return self.take_next();
         }
         if self.sorted.is_empty() {
             self.sorted = self.uuids.iter().copied().zip(0..).collect();
@@ -135,8 +162,8 @@ pub fn error_text(body: &[u8]) -> String {
     let mut parts: [Option<String>; 3] = [None, None, None];
     let outcome = scanner.members(0, |member| {
         let part = |range| text.get(range).unwrap_or_default();
-        let string = part(member.value).strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-        let slot = match part(member.key) {
+        let string = part(member.value()).strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        let slot = match part(member.key()) {
             "error" => parts.get_mut(0),
             "error_description" => parts.get_mut(1),
             "error_uri" => parts.get_mut(2),
