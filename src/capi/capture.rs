@@ -76,7 +76,9 @@ pub unsafe extern "C" fn phc_capture_event(
         let capture = || {
             // SAFETY: the caller passes NULL or pointers as the header asks for.
             let (client, builder) = unsafe { (share(client, "client")?, borrow(event, "event")?) };
-            let uuid = client.capture(|_, _| builder.builder.draft())?;
+            let builder = &builder.builder;
+            let uuid = client
+                .capture(|scratch, additions| Ok(builder.draft(&mut scratch.properties, additions)))?;
             // SAFETY: as above.
             unsafe { write_uuid(uuid, uuid_out) };
             Ok(())
@@ -84,7 +86,7 @@ pub unsafe extern "C" fn phc_capture_event(
         let status = answer(capture());
         if status != PHC_QUEUE_FULL {
             // SAFETY: the event is the library's now.
-            drop(unsafe { take(event) });
+            unsafe { take(event) }.map(|event| event.builder.keep());
         }
         status
     })

@@ -108,22 +108,46 @@ impl Properties {
         let text = scanner.text();
         // The run that the last member belongs to; empty after one that went.
         let mut run = 0..0;
-        scanner.members(0, |member| {
-            let first = text.as_bytes().get(member.key.start);
-            let plain = !member.escaped && first != Some(&b'$') && additions.members.is_empty();
-            if plain || self.place(text, &member, additions) == Place::Stays {
-                if run.is_empty() {
-                    run.start = member.key.start - 1;
-                }
-                run.end = member.value.end;
-            } else if !run.is_empty() {
-                self.runs.push(std::mem::take(&mut run));
-            }
-        })?;
+        scanner.members(0, |member| self.sort(text, &member, &mut run, additions))?;
         if !run.is_empty() {
             self.runs.push(run);
         }
         Some(())
+    }
+
+    /// Takes members of `text` that are known without a scan.
+    pub fn fill(&mut self, text: &str, members: impl Iterator<Item = Member>, additions: &Additions) {
+        self.clear(additions);
+        let mut run = 0..0;
+        for member in members {
+            self.sort(text, &member, &mut run, additions);
+        }
+        if !run.is_empty() {
+            self.runs.push(run);
+        }
+    }
+
+    /// Takes a run of members that all stay. The client must add none, which
+    /// they could stand in for.
+    #[inline]
+    pub fn fill_with_run(&mut self, run: Range<usize>, additions: &Additions) {
+        self.clear(additions);
+        self.runs.push(run);
+    }
+
+    /// Adds a member to the run before it, or ends that run.
+    #[inline]
+    fn sort(&mut self, text: &str, member: &Member, run: &mut Range<usize>, additions: &Additions) {
+        let first = text.as_bytes().get(member.key.start);
+        let plain = !member.escaped && first != Some(&b'$') && additions.members.is_empty();
+        if plain || self.place(text, member, additions) == Place::Stays {
+            if Range::is_empty(run) {
+                run.start = member.key.start - 1;
+            }
+            run.end = member.value.end;
+        } else if !Range::is_empty(run) {
+            self.runs.push(std::mem::take(run));
+        }
     }
 
     /// Takes note of a member that may be special; answers where it belongs.
