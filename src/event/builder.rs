@@ -311,7 +311,9 @@ mod tests {
     fn keys_are_told_apart_whatever_they_share() {
         let (mut members, mut text) = (Members::default(), Vec::new());
         let keys: Vec<String> = (0..300)
-            .flat_map(|n| [format!("{n}"), format!("beginning {n:03} and end"), format!("é{n}"), "x".repeat(n + 1)])
+            .flat_map(|n| {
+                [format!("{n}"), format!("beginning {n:03} and end"), format!("é{n}"), "x".repeat(n + 1)]
+            })
             .collect();
         for value in ["1", "22"] {
             for key in &keys {
@@ -333,8 +335,23 @@ mod tests {
     #[test]
     fn a_built_event_is_as_the_same_properties_scanned() {
         let keys = [
-            "a", "b", "é", "with \"quotes\"", "$other", "$lib", "$lib_version", "$session_id", "$window_id", "$set",
-            "$groups", "$ignore_sent_at", "super", "\u{1}", "$", "a longer key than most", "a longer key than some",
+            "a",
+            "b",
+            "é",
+            "with \"quotes\"",
+            "$other",
+            "$lib",
+            "$lib_version",
+            "$session_id",
+            "$window_id",
+            "$set",
+            "$groups",
+            "$ignore_sent_at",
+            "super",
+            "\u{1}",
+            "$",
+            "a longer key than most",
+            "a longer key than some",
         ];
         let mut additions = Additions::default();
         additions.register("super", b"1").unwrap();
@@ -350,7 +367,9 @@ mod tests {
                     1 => builder.set_integer(key, random.one_of(&[0, -1, i64::MAX])),
                     2 => builder.set_number(key, random.one_of(&[0.0, 0.1, 1e300])),
                     3 => builder.set_bool(key, random.percent(50)),
-                    _ => builder.set_json(key, random.one_of(&["{\"k\": 1}", " null ", "[1 , 2]"]).as_bytes()),
+                    _ => {
+                        builder.set_json(key, random.one_of(&["{\"k\": 1}", " null ", "[1 , 2]"]).as_bytes())
+                    }
                 };
                 set.unwrap();
             }

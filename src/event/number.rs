@@ -80,8 +80,19 @@ mod tests {
             write_double(&mut out, value);
             assert_eq!(std::str::from_utf8(&out).unwrap(), format!("{value:?}"));
         };
-        let bounds = [1e15, 1e16, 1e-4, 1e-5, 0.0001, 99_999_999_999_999.9, 999_999_999_999_999.9, 9_007_199_254_740_993.0];
-        for value in bounds.into_iter().chain([0.0, f64::MAX, f64::MIN_POSITIVE, 5e-324, 0.1 + 0.2, 0.3, 1.0 / 3.0]) {
+        let bounds = [
+            1e15,
+            1e16,
+            1e-4,
+            1e-5,
+            0.0001,
+            99_999_999_999_999.9,
+            999_999_999_999_999.9,
+            9_007_199_254_740_993.0,
+        ];
+        for value in
+            bounds.into_iter().chain([0.0, f64::MAX, f64::MIN_POSITIVE, 5e-324, 0.1 + 0.2, 0.3, 1.0 / 3.0])
+        {
             for value in [value, value.next_up(), value.next_down(), value / 10.0, value * 10.0] {
                 for value in [value, -value] {
                     if value.is_finite() {

@@ -35,6 +35,11 @@ pub fn write_repaired(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
         out.extend_from_slice(bytes);
         return false;
     }
+    write_odd(out, bytes)
+}
+
+#[cold]
+fn write_odd(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
     let text = repaired(bytes);
     write_escaped(out, &text);
     matches!(text, Cow::Owned(_))
