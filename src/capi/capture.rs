@@ -76,7 +76,9 @@ pub unsafe extern "C" fn phc_capture_event(
         let capture = || {
             // SAFETY: the caller passes NULL or pointers as the header asks for.
             let (client, builder) = unsafe { (share(client, "client")?, borrow(event, "event")?) };
-            let uuid = client.capture(|_, _| builder.builder.draft())?;
+            let builder = &builder.builder;
+            let uuid =
+                client.capture(|scratch, additions| Ok(builder.draft(&mut scratch.properties, additions)))?;
             // SAFETY: as above.
             unsafe { write_uuid(uuid, uuid_out) };
             Ok(())
@@ -84,7 +86,7 @@ pub unsafe extern "C" fn phc_capture_event(
         let status = answer(capture());
         if status != PHC_QUEUE_FULL {
             // SAFETY: the event is the library's now.
-            drop(unsafe { take(event) });
+            unsafe { take(event) }.map(|event| event.builder.keep());
         }
         status
     })
@@ -131,11 +133,7 @@ pub unsafe extern "C" fn phc_alias(
                 (share(client, "client")?, required(distinct_id, "distinct_id")?, required(alias, "alias")?)
             };
             let properties = shapes::alias_properties(alias)?;
-            client
-                .capture(|_, _| {
-                    Ok(Draft::new(distinct_id, b"$create_alias").with_properties(Some(&properties)))
-                })
-                .map(drop)
+            client.capture(|_, _| Ok(properties.draft(distinct_id, b"$create_alias"))).map(drop)
         };
         answer(capture())
     })
@@ -166,11 +164,7 @@ pub unsafe extern "C" fn phc_group_identify(
             let own = shapes::group_distinct_id(group_type, group_key);
             let properties = shapes::group_properties(group_type, group_key, set)?;
             let distinct_id = distinct_id.unwrap_or(&own);
-            client
-                .capture(|_, _| {
-                    Ok(Draft::new(distinct_id, b"$groupidentify").with_properties(Some(&properties)))
-                })
-                .map(drop)
+            client.capture(|_, _| Ok(properties.draft(distinct_id, b"$groupidentify"))).map(drop)
         };
         answer(capture())
     })

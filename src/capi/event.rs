@@ -11,7 +11,9 @@ use crate::status::Error;
 
 /// A growing event. It belongs to one thread at a time.
 pub struct phc_event {
-    pub(super) builder: EventBuilder,
+    // The builder is used again; the handle is not, so that whoever looks for
+    // misused memory finds an event that is used or freed after its end.
+    pub(super) builder: Box<EventBuilder>,
 }
 
 impl Boxed for phc_event {}
@@ -24,7 +26,7 @@ pub unsafe extern "C" fn phc_event_new(distinct_id: *const c_char, event: *const
         // SAFETY: the caller passes NULL or NUL-terminated text.
         let (distinct_id, event) =
             unsafe { (required(distinct_id, "distinct_id"), required(event, "event")) };
-        let builder = EventBuilder::new(distinct_id.unwrap_or_default(), event.unwrap_or_default());
+        let builder = EventBuilder::take(distinct_id.unwrap_or_default(), event.unwrap_or_default());
         phc_event { builder }.into_raw()
     })
 }
@@ -33,7 +35,11 @@ pub unsafe extern "C" fn phc_event_new(distinct_id: *const c_char, event: *const
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_event_free(event: *mut phc_event) {
     // SAFETY: the caller passes NULL or an event that is never used again.
-    guard(|| drop(unsafe { take(event) }));
+    guard(|| {
+        if let Some(event) = unsafe { take(event) } {
+            event.builder.keep();
+        }
+    });
 }
 
 /// Runs a setter of the builder. `event` and `key` come straight from C.

@@ -1,6 +1,6 @@
 //! What every exported function goes through.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ pub fn guard<T: Failure>(body: impl FnOnce() -> T) -> T {
         set_last_error("a fault inside libphc; please report it");
         T::failure()
     });
-    if !in_callback() {
+    if ANY_DEFERRED.get() && !in_callback() {
         free_deferred();
     }
     result
@@ -79,6 +79,8 @@ pub fn guard<T: Failure>(body: impl FnOnce() -> T) -> T {
 thread_local! {
     /// Clients that were freed from inside a callback of this thread.
     static DEFERRED: RefCell<Vec<Arc<Client>>> = const { RefCell::new(Vec::new()) };
+    /// Whether there are any: without a destructor, so that every call can look.
+    static ANY_DEFERRED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Frees a client, but not while a callback of this thread runs: its caller may
@@ -87,6 +89,7 @@ pub fn free_later(client: Arc<Client>) {
     let kept = DEFERRED.try_with(|deferred| match deferred.try_borrow_mut() {
         Ok(mut deferred) => {
             deferred.push(client);
+            ANY_DEFERRED.set(true);
             true
         }
         Err(_) => false,
@@ -95,10 +98,8 @@ pub fn free_later(client: Arc<Client>) {
 }
 
 /// Frees what callbacks of this thread wanted freed.
-#[inline]
 pub fn free_deferred() {
-    let any = DEFERRED.try_with(|deferred| deferred.try_borrow().is_ok_and(|list| !list.is_empty()));
-    if any.unwrap_or(false) {
+    if ANY_DEFERRED.replace(false) {
         let _ = catch_unwind(|| drop(DEFERRED.try_with(RefCell::take)));
     }
 }

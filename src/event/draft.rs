@@ -64,6 +64,7 @@ struct Outside<'a> {
 
 impl<'a> Draft<'a> {
     /// A draft of loose texts; bad UTF-8 in them is repaired.
+    #[inline]
     pub fn new(distinct_id: &'a [u8], event: &'a [u8]) -> Self {
         let (distinct_id, event) = (repaired(distinct_id), repaired(event));
         Draft {
@@ -98,6 +99,29 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    /// A draft of one text that holds all of it, written and therefore scanned
+    /// already: the names as they stand between quotes, and the properties.
+    #[inline]
+    pub fn written(text: Cow<'a, str>, distinct_id: Range<usize>, event: Range<usize>) -> Self {
+        let name = |range| Name::Json(part_of(&text, range).unwrap_or_default());
+        Draft {
+            event: name(event),
+            distinct_id: name(distinct_id),
+            properties: Given::Scanned(text),
+            outside: None,
+            uuid: None,
+            timestamp: None,
+            repaired: false,
+        }
+    }
+
+    /// With groups from outside the properties, as the text of a JSON object that
+    /// needs no scan.
+    pub fn set_groups(&mut self, object: String) {
+        let merged = &mut self.outside.get_or_insert_default().merged;
+        put(merged, MERGED.iter().position(|name| *name == "$groups"), Cow::Owned(object));
+    }
+
     /// Reads a whole event from one JSON object. `properties` is filled for the
     /// encoder, so that they are not scanned a second time.
     pub fn from_json(
@@ -113,13 +137,7 @@ impl<'a> Draft<'a> {
         if let Some(key) = fields.unknown {
             return Err(unknown_key("event", &key, FIELDS.iter().copied()));
         }
-        let part = |field: Field| -> Option<Cow<'a, str>> {
-            let range = fields.get(field)?;
-            match &text {
-                Cow::Borrowed(text) => text.get(range).map(Cow::Borrowed),
-                Cow::Owned(text) => text.get(range).map(|part| Cow::Owned(part.to_owned())),
-            }
-        };
+        let part = |field: Field| part_of(&text, fields.get(field)?);
         let name = |field: Field, status: Status| match part(field).map(between_quotes) {
             Some(Some(raw)) => Ok(Name::Json(raw)),
             Some(None) => Err(Error::new(status, format!("event: `{}` must be a string", field.name()))),
@@ -322,6 +340,14 @@ impl Fields {
 fn put<T>(slots: &mut [Option<T>], position: Option<usize>, value: T) {
     if let Some(slot) = position.and_then(|i| slots.get_mut(i)) {
         *slot = Some(value);
+    }
+}
+
+/// A part of the text that lives as long as the text itself can.
+fn part_of<'a>(text: &Cow<'a, str>, range: Range<usize>) -> Option<Cow<'a, str>> {
+    match text {
+        Cow::Borrowed(text) => text.get(range).map(Cow::Borrowed),
+        Cow::Owned(text) => text.get(range).map(|part| Cow::Owned(part.to_owned())),
     }
 }
 

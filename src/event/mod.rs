@@ -10,6 +10,7 @@ pub mod builder;
 pub mod draft;
 pub mod encode;
 pub mod identity;
+pub mod number;
 pub mod properties;
 pub mod scan;
 pub mod scratch;

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::additions::Additions;
-use super::scan::{Scanner, as_double};
+use super::scan::{Member, Scanner, as_double};
 use super::text::unescaped;
 
 /// Where a lifted property goes.
@@ -106,24 +106,48 @@ impl Properties {
     pub fn scan(&mut self, scanner: &mut Scanner<'_>, additions: &Additions) -> Option<()> {
         self.clear(additions);
         let text = scanner.text();
-        let nothing_added = additions.members.is_empty();
         // The run that the last member belongs to; empty after one that went.
         let mut run = 0..0;
-        scanner.members(0, |member| {
-            let plain = nothing_added && !member.may_be_sentinel();
-            if plain || self.place(text, member.key(), member.value(), additions) == Place::Stays {
-                if run.is_empty() {
-                    run.start = member.start();
-                }
-                run.end = member.end();
-            } else if !run.is_empty() {
-                self.runs.push(std::mem::take(&mut run));
-            }
-        })?;
+        scanner.members(0, |member| self.sort(text, member, &mut run, additions))?;
         if !run.is_empty() {
             self.runs.push(run);
         }
         Some(())
+    }
+
+    /// Takes members of `text` that are known without a scan.
+    pub fn fill<'a>(&mut self, text: &'a str, members: impl Iterator<Item = Member<'a>>, additions: &Additions) {
+        self.clear(additions);
+        let mut run = 0..0;
+        for member in members {
+            self.sort(text, &member, &mut run, additions);
+        }
+        if !run.is_empty() {
+            self.runs.push(run);
+        }
+    }
+
+    /// Takes a run of members that all stay. The client must add none, which
+    /// they could stand in for.
+    #[inline]
+    pub fn fill_with_run(&mut self, run: Range<usize>, additions: &Additions) {
+        self.clear(additions);
+        self.runs.push(run);
+    }
+
+    /// Adds a member to the run before it, or ends that run.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "as the scan that it is a part of")]
+    fn sort(&mut self, text: &str, member: &Member<'_>, run: &mut Range<usize>, additions: &Additions) {
+        let plain = additions.members.is_empty() && !member.may_be_sentinel();
+        if plain || self.place(text, member.key(), member.value(), additions) == Place::Stays {
+            if Range::is_empty(run) {
+                run.start = member.start();
+            }
+            run.end = member.end();
+        } else if !Range::is_empty(run) {
+            self.runs.push(std::mem::take(run));
+        }
     }
 
     /// Takes note of a member that may be special; answers where it belongs.

@@ -47,7 +47,21 @@ pub struct Member<'a> {
     escaped: bool,
 }
 
-impl Member<'_> {
+impl<'a> Member<'a> {
+    /// The member that is at these places of a sound text.
+    pub fn at(text: &'a str, key: &Range<usize>, value: &Range<usize>) -> Self {
+        let from = |at: usize| text.as_bytes().get(at..).unwrap_or_default();
+        let escaped = text.get(key.clone()).is_some_and(|key| key.contains('\\'));
+        Member {
+            text_len: text.len(),
+            key: from(key.start),
+            behind_key: from(key.end + 1),
+            value: from(value.start),
+            behind_value: from(value.end),
+            escaped,
+        }
+    }
+
     /// Where the key's text between its quotes is, escapes as written.
     #[inline(always)]
     pub fn key(&self) -> Range<usize> {
@@ -529,29 +543,6 @@ pub fn behind_plain_run(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Whether all of the text may stand in a JSON string as it is. For short texts,
-/// as names are: two words that may overlap are all of up to sixteen bytes.
-#[inline]
-pub fn is_plain(text: &[u8]) -> bool {
-    if text.len() <= 16
-        && let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk())
-    {
-        return !has_special(u64::from_ne_bytes(*first)) && !has_special(u64::from_ne_bytes(*last));
-    }
-    behind_plain_run(text).is_empty()
-}
-
-/// Whether one of the eight bytes is a quote, a backslash or below 0x20. A byte
-/// from 0x80 on is none: its top bit is not set in `!bytes`.
-#[inline]
-fn has_special(bytes: u64) -> bool {
-    const EACH: u64 = u64::from_ne_bytes([1; 8]);
-    const TOP: u64 = EACH << 7;
-    let below = |bytes: u64, bound: u64| bytes.wrapping_sub(EACH * bound) & !bytes & TOP;
-    let is = |byte: u8| below(bytes ^ (EACH * u64::from(byte)), 1);
-    below(bytes, 0x20) | is(b'"') | is(b'\\') != 0
-}
-
 /// Bit n says whether byte n is a quote, a backslash or below 0x20.
 #[inline]
 fn special_bytes(block: [u8; 16]) -> u32 {
@@ -689,10 +680,6 @@ mod tests {
                 let expected = if special { before } else { before + 30 };
                 let run = text.len() - behind_plain_run(&text).len();
                 assert_eq!(run, expected, "{byte:#x} after {before}");
-                for end in before + 1..=before + 30 {
-                    assert_eq!(is_plain(&text[..end]), !special, "{byte:#x} after {before} of {end}");
-                }
-                assert!(is_plain(&text[..before]));
             }
         }
     }

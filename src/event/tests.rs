@@ -239,9 +239,29 @@ fn helper_shapes() {
     assert_eq!(event["event"], "$identify");
     assert_eq!(event["properties"], json!({"$set":{"a":1},"$set_once":{"b":2}}));
     let group = shapes::group_properties(b"company", b"c1", None).unwrap();
+    assert!(!group.repaired);
     assert_eq!(
-        serde_json::from_slice::<Value>(&group).unwrap(),
+        serde_json::from_slice::<Value>(&group.json).unwrap(),
         json!({"$group_type":"company","$group_key":"c1","$group_set":{}})
     );
     assert_eq!(shapes::group_distinct_id(b"company", b"c1"), b"$company_c1");
+}
+
+#[test]
+fn helper_shapes_count_what_they_repair() {
+    let of =
+        |shaped: shapes::Shaped| wire(&shaped.draft(b"user", b"$shaped"), &Additions::default()).unwrap();
+    let (encoded, event, _) = of(shapes::alias_properties(b"al\xffias\"").unwrap());
+    assert!(encoded.repaired);
+    assert_eq!(event["properties"], json!({"alias":"al\u{fffd}ias\""}));
+    assert!(!of(shapes::alias_properties("älias".as_bytes()).unwrap()).0.repaired);
+    for (group_type, key, set) in
+        [(b"t\xff", b"k1", "{}"), (b"t1", b"k\xff", "{}"), (b"t1", b"k1", r#"{"a":"\ud800"}"#)]
+    {
+        let (encoded, event, _) =
+            of(shapes::group_properties(group_type, key, Some(set.as_bytes())).unwrap());
+        assert!(encoded.repaired, "{event}");
+        assert!(event.to_string().contains('\u{fffd}'), "{event}");
+    }
+    assert!(!of(shapes::group_properties(b"t", b"k", Some(b" {\"a\":1} ")).unwrap()).0.repaired);
 }

@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::scan::{behind_plain_run, hex4, is_plain};
+use wide::u8x16;
+
+use super::scan::{behind_plain_run, hex4};
 
 /// The text as UTF-8, each bad sequence replaced by U+FFFD.
 pub fn repaired(bytes: &[u8]) -> Cow<'_, str> {
-    // The repair goes byte by byte, the check does not.
+    // The check goes word by word, the repair byte by byte.
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => String::from_utf8_lossy(bytes),
@@ -14,6 +16,7 @@ pub fn repaired(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// Appends `text` as a JSON string, quotes included.
+#[inline]
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     if is_plain(text.as_bytes()) {
@@ -22,6 +25,24 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
         write_escaped(out, text);
     }
     out.push(b'"');
+}
+
+/// Appends what stands between the quotes of a JSON string, and repairs it where
+/// it is no UTF-8; answers whether that was necessary.
+#[inline]
+pub fn write_repaired(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
+    if is_plain(bytes) {
+        out.extend_from_slice(bytes);
+        return false;
+    }
+    write_odd(out, bytes)
+}
+
+#[cold]
+fn write_odd(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
+    let text = repaired(bytes);
+    write_escaped(out, &text);
+    matches!(text, Cow::Owned(_))
 }
 
 #[inline(never)]
@@ -34,6 +55,46 @@ fn write_escaped(out: &mut Vec<u8>, text: &str) {
         write_escape(out, byte);
         rest = after;
     }
+}
+
+/// Whether these bytes are ASCII that may stand in a JSON string as it is. The
+/// last bytes are looked at in a block of their own, which may overlap the one
+/// before it, so that none are left over to be looked at one by one.
+#[inline]
+pub fn is_plain(bytes: &[u8]) -> bool {
+    if let Some(last) = bytes.last_chunk::<16>() {
+        let blocks = bytes.as_chunks::<16>().0;
+        let odd = blocks.iter().fold(odd_of_16(*last), |odd, block| odd | odd_of_16(*block));
+        return odd.to_bitmask() == 0;
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        return odd_of_8(u64::from_le_bytes(*first)) | odd_of_8(u64::from_le_bytes(*last)) == 0;
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let both = u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last));
+        return odd_of_8(both) == 0;
+    }
+    bytes.iter().all(|byte| matches!(byte, 0x20..=0x7F) && !matches!(byte, b'"' | b'\\'))
+}
+
+/// The highest bit of a byte is set where it is not plain.
+#[inline]
+fn odd_of_16(block: [u8; 16]) -> u8x16 {
+    let block = u8x16::new(block);
+    let is = |byte| block.simd_eq(u8x16::splat(byte));
+    let is_control = block.min(u8x16::splat(0x1F)).simd_eq(block);
+    block | is(b'"') | is(b'\\') | is_control
+}
+
+/// Zero if none of the eight bytes is odd. Where one is, bits of its neighbours
+/// may be set too.
+#[inline]
+fn odd_of_8(word: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // Subtracting borrows the highest bit of a byte that is smaller.
+    let below = |word: u64, bound: u8| word.wrapping_sub(EACH * u64::from(bound));
+    let is = |byte: u8| below(word ^ (EACH * u64::from(byte)), 1);
+    (word | below(word, 0x20) | is(b'"') | is(b'\\')) & (EACH * 0x80)
 }
 
 fn write_escape(out: &mut Vec<u8>, byte: u8) {
@@ -125,6 +186,28 @@ mod tests {
         }
         assert_eq!(unescaped(r"\ud800x"), "\u{fffd}x");
         assert_eq!(unescaped(r"\ud800\u0041"), "\u{fffd}A");
+    }
+
+    #[test]
+    fn text_that_is_written_at_once_is_as_if_escaped() {
+        for byte in 0..=255_u8 {
+            for length in 1..40 {
+                for at in 0..length {
+                    let mut text = vec![b'~'; length];
+                    text[at] = byte;
+                    let (mut out, mut expected) = (Vec::new(), Vec::new());
+                    assert_eq!(write_repaired(&mut out, &text), byte >= 0x80);
+                    write_escaped(&mut expected, &String::from_utf8_lossy(&text));
+                    assert_eq!(out, expected, "{byte:#x} at {at} of {length}");
+                    let plain = matches!(byte, 0x20..=0x7F) && byte != b'"' && byte != b'\\';
+                    assert_eq!(is_plain(&text), plain, "{byte:#x} at {at} of {length}");
+                }
+            }
+        }
+        let mut out = Vec::new();
+        assert!(!write_repaired(&mut out, b""));
+        assert!(!write_repaired(&mut out, "é\u{1F600}".as_bytes()));
+        assert_eq!(out, "é\u{1F600}".as_bytes());
     }
 
     #[test]
