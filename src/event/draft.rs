@@ -8,7 +8,7 @@ use super::additions::Additions;
 use super::encode::parsed;
 use super::properties::{Destination, LIFTED, Lifted, LiftedValues, MERGED, Properties, coerce};
 use super::scan::Scanner;
-use super::text::{repaired, unescaped};
+use super::text::{is_plain, repaired, unescaped};
 use super::timestamp::Timestamp;
 use crate::status::{Error, Status};
 use crate::suggest::did_you_mean;
@@ -18,8 +18,27 @@ use crate::suggest::did_you_mean;
 pub enum Name<'a> {
     /// Text still to be escaped.
     Plain(Cow<'a, str>),
-    /// What stands between the quotes of a scanned JSON string.
-    Json(Cow<'a, str>),
+    /// What stands between the quotes of a JSON string: sound text, as it is.
+    Json(Cow<'a, [u8]>),
+}
+
+impl<'a> Name<'a> {
+    /// A name that is loose text; bad UTF-8 in it is repaired.
+    #[inline]
+    fn loose(bytes: &'a [u8]) -> Self {
+        if is_plain(bytes) { Name::Json(Cow::Borrowed(bytes)) } else { Name::Plain(repaired(bytes)) }
+    }
+
+    fn between_quotes(text: Cow<'a, str>) -> Self {
+        Name::Json(match text {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        })
+    }
+
+    fn is_repaired(&self) -> bool {
+        matches!(self, Name::Plain(Cow::Owned(_)))
+    }
 }
 
 /// The properties, before they are written.
@@ -66,11 +85,11 @@ impl<'a> Draft<'a> {
     /// A draft of loose texts; bad UTF-8 in them is repaired.
     #[inline]
     pub fn new(distinct_id: &'a [u8], event: &'a [u8]) -> Self {
-        let (distinct_id, event) = (repaired(distinct_id), repaired(event));
+        let (distinct_id, event) = (Name::loose(distinct_id), Name::loose(event));
         Draft {
-            repaired: matches!(distinct_id, Cow::Owned(_)) || matches!(event, Cow::Owned(_)),
-            event: Name::Plain(event),
-            distinct_id: Name::Plain(distinct_id),
+            repaired: distinct_id.is_repaired() || event.is_repaired(),
+            event,
+            distinct_id,
             properties: Given::Nothing,
             outside: None,
             uuid: None,
@@ -103,7 +122,7 @@ impl<'a> Draft<'a> {
     /// already: the names as they stand between quotes, and the properties.
     #[inline]
     pub fn written(text: Cow<'a, str>, distinct_id: Range<usize>, event: Range<usize>) -> Self {
-        let name = |range| Name::Json(part_of(&text, range).unwrap_or_default());
+        let name = |range| Name::between_quotes(part_of(&text, range).unwrap_or_default());
         Draft {
             event: name(event),
             distinct_id: name(distinct_id),
@@ -139,7 +158,7 @@ impl<'a> Draft<'a> {
         }
         let part = |field: Field| part_of(&text, fields.get(field)?);
         let name = |field: Field, status: Status| match part(field).map(between_quotes) {
-            Some(Some(raw)) => Ok(Name::Json(raw)),
+            Some(Some(raw)) => Ok(Name::between_quotes(raw)),
             Some(None) => Err(Error::new(status, format!("event: `{}` must be a string", field.name()))),
             None => Err(Error::new(status, format!("event: the key `{}` is missing", field.name()))),
         };
@@ -280,6 +299,25 @@ impl Field {
         FIELDS.get(self as usize).copied().unwrap_or_default()
     }
 
+    /// The field of this name. A `match` compares with those of its length only.
+    fn named(name: &str) -> Option<Field> {
+        Some(match name {
+            "event" => Field::Event,
+            "distinct_id" => Field::DistinctId,
+            "properties" => Field::Properties,
+            "timestamp" => Field::Timestamp,
+            "uuid" => Field::Uuid,
+            "$set" => Field::Set,
+            "$set_once" => Field::SetOnce,
+            "$groups" => Field::DollarGroups,
+            "groups" => Field::Groups,
+            "options" => Field::Options,
+            "session_id" => Field::SessionId,
+            "window_id" => Field::WindowId,
+            _ => return None,
+        })
+    }
+
     /// The field that a lifted property's destination stands for.
     fn of_destination(name: &str) -> Option<Field> {
         [Field::SessionId, Field::WindowId].into_iter().find(|field| field.name() == name)
@@ -305,21 +343,19 @@ impl Fields {
             let (range, escaped) = scanner.key()?;
             let raw = scanner.slice(&range);
             let key = if escaped { unescaped(raw) } else { Cow::Borrowed(raw) };
-            let position = FIELDS.iter().position(|field| *field == key);
-            let value = if key == "properties" && scanner.peek_token() == Some(b'{') {
+            let field = Field::named(&key);
+            let is_properties = matches!(field, Some(Field::Properties));
+            let value = if is_properties && scanner.peek_token() == Some(b'{') {
                 let start = scanner.position();
                 properties.scan(scanner, additions)?;
                 start..scanner.position()
             } else {
                 scanner.spanned_value(1)?
             };
-            if position.is_none() {
-                self.unknown = Some(key.into_owned());
-            }
-            let null = scanner.slice(&value) == "null";
-            put(&mut self.values, position, value);
-            if let (true, Some(slot)) = (null, position.and_then(|i| self.values.get_mut(i))) {
-                *slot = None;
+            let is_null = scanner.slice(&value) == "null";
+            match field.and_then(|field| self.values.get_mut(field as usize)) {
+                Some(slot) => *slot = (!is_null).then_some(value),
+                None => self.unknown = Some(key.into_owned()),
             }
             more = scanner.more_members()?;
         }

@@ -8,11 +8,10 @@ use uuid::Uuid;
 
 use super::additions::Additions;
 use super::draft::{Draft, Given, Name};
-use super::identity::uuid_text;
 use super::properties::{Destination, LIFTED, Lifted, MERGED};
 use super::scan::{Fault, NO_OBJECT, Scanner};
 use super::scratch::Scratch;
-use super::text::{repaired, unescaped, write_string};
+use super::text::{repaired, unescaped, write_escaped};
 use super::timestamp::Timestamp;
 use crate::fault;
 use crate::status::{Error, Status};
@@ -57,17 +56,13 @@ pub fn encode(
         _ => scratch.randomness.uuid_v7(now.unix_ms())?,
     };
 
-    let instant = scratch.clock_text(draft.timestamp.unwrap_or(now));
+    let front = scratch.front(uuid, draft.timestamp.unwrap_or(now));
     let Scratch { wire, properties: found, .. } = scratch;
     wire.clear();
-    wire.extend_from_slice(b"{\"event\":");
+    wire.extend_from_slice(&front);
     write_name(wire, &draft.event);
-    wire.extend_from_slice(b",\"uuid\":\"");
-    wire.extend_from_slice(&uuid_text(uuid));
-    wire.extend_from_slice(b"\",\"distinct_id\":");
+    wire.extend_from_slice(b"\",\"distinct_id\":\"");
     write_name(wire, &draft.distinct_id);
-    wire.extend_from_slice(b",\"timestamp\":\"");
-    wire.extend_from_slice(&instant);
     wire.extend_from_slice(b"\",\"properties\":{");
 
     let slice = |range: &Range<usize>| properties.as_bytes().get(range.clone()).unwrap_or_default();
@@ -184,7 +179,7 @@ fn check_name(name: &Name<'_>, status: Status, what: &str) -> Result<(), Error> 
         Name::Plain(text) => text.len(),
         // Unescaped it is not longer, and not empty either.
         Name::Json(raw) if raw.len() <= MAX_NAME => raw.len(),
-        Name::Json(raw) => unescaped(raw).len(),
+        Name::Json(raw) => unescaped(&repaired(raw)).len(),
     };
     match bytes {
         0 => Err(Error::new(status, format!("the {what} is empty; the server takes 1 to {MAX_NAME} bytes"))),
@@ -195,14 +190,12 @@ fn check_name(name: &Name<'_>, status: Status, what: &str) -> Result<(), Error> 
     }
 }
 
+/// Writes what stands between the quotes.
+#[inline]
 fn write_name(wire: &mut Vec<u8>, name: &Name<'_>) {
     match name {
-        Name::Plain(text) => write_string(wire, text),
-        Name::Json(raw) => {
-            wire.push(b'"');
-            wire.extend_from_slice(raw.as_bytes());
-            wire.push(b'"');
-        }
+        Name::Plain(text) => write_escaped(wire, text),
+        Name::Json(raw) => wire.extend_from_slice(raw),
     }
 }
 

@@ -219,6 +219,8 @@ impl<'a> Scanner<'a> {
         match value.split_first() {
             Some((b'"', inside)) => Some(self.string(inside)?.0),
             Some((b'-' | b'0'..=b'9', _)) => self.number(value),
+            Some((b't', _)) => self.literal(value, b"true"),
+            Some((b'f', _)) => self.literal(value, b"false"),
             _ => self.behind_value(value, outer),
         }
     }
@@ -278,7 +280,8 @@ impl<'a> Scanner<'a> {
     /// Scans a key of whose place nobody asks.
     #[inline(always)]
     fn behind_key(&mut self, quoted: &'a [u8]) -> Option<&'a [u8]> {
-        let (_, behind, _) = self.key_at(quoted)?;
+        let Some((b'"', inside)) = quoted.split_first() else { return self.refuse(quoted, NO_KEY) };
+        let (behind, _) = self.string(inside)?;
         Some(token(self.colon(behind)?))
     }
 
@@ -433,6 +436,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline(always)]
     fn literal(&mut self, at: &'a [u8], word: &[u8]) -> Option<&'a [u8]> {
         match at.strip_prefix(word) {
             Some(behind) => Some(behind),
@@ -537,10 +541,34 @@ pub fn behind_plain_run(mut bytes: &[u8]) -> &[u8] {
         }
         bytes = behind;
     }
+    behind_short_plain_run(bytes)
+}
+
+#[inline(never)]
+fn behind_short_plain_run(mut bytes: &[u8]) -> &[u8] {
+    if let Some((word, behind)) = bytes.split_first_chunk::<8>() {
+        let special = special_in_word(u64::from_le_bytes(*word));
+        if special != 0 {
+            let plain = special.trailing_zeros() as usize / 8;
+            return bytes.split_at_checked(plain).unwrap_or_default().1;
+        }
+        bytes = behind;
+    }
     while let Some((0x20..=0x21 | 0x23..=0x5B | 0x5D..=0xFF, behind)) = bytes.split_first() {
         bytes = behind;
     }
     bytes
+}
+
+/// The lowest bit that is set is in the first byte that is a quote, a backslash or
+/// below 0x20; behind it, bits say nothing.
+#[inline]
+fn special_in_word(word: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // Subtracting borrows the highest bit of a byte that is smaller.
+    let below = |word: u64, bound: u8| word.wrapping_sub(EACH * u64::from(bound)) & !word;
+    let is = |byte: u8| below(word ^ (EACH * u64::from(byte)), 1);
+    (below(word, 0x20) | is(b'"') | is(b'\\')) & (EACH * 0x80)
 }
 
 /// Bit n says whether byte n is a quote, a backslash or below 0x20.

@@ -3,7 +3,9 @@
 
 use std::cell::Cell;
 
-use super::identity::Randomness;
+use uuid::Uuid;
+
+use super::identity::{Randomness, UUID_TEXT, uuid_text};
 use super::properties::Properties;
 use super::timestamp::{LENGTH, Timestamp};
 
@@ -19,8 +21,17 @@ pub struct Scratch {
     pub properties: Properties,
     /// Randomness for uuids.
     pub randomness: Randomness,
-    clock: (i64, [u8; LENGTH]),
+    /// The beginning of the last event, and the instant in it.
+    front: [u8; FRONT.len()],
+    front_ms: i64,
 }
+
+/// How every event begins: its length never differs, and most of it is that of
+/// the event before.
+const FRONT: &[u8; 95] = b"{\"timestamp\":\"0000-00-00T00:00:00.000Z\",\
+    \"uuid\":\"00000000-0000-0000-0000-000000000000\",\"event\":\"";
+const FRONT_TIMESTAMP: usize = 14;
+const FRONT_UUID: usize = FRONT_TIMESTAMP + LENGTH + 10;
 
 thread_local! {
     // A cell that is emptied while in use: a capture from inside a before_send
@@ -39,7 +50,8 @@ impl Scratch {
                 wire: Vec::new(),
                 properties: Properties::default(),
                 randomness: Randomness::new(),
-                clock: (i64::MIN, [0; LENGTH]),
+                front: *FRONT,
+                front_ms: i64::MIN,
             })
         })
     }
@@ -54,11 +66,15 @@ impl Scratch {
         let _ = SCRATCH.try_with(|slot| slot.set(Some(self)));
     }
 
-    /// The text of the instant; events of one millisecond share it.
-    pub fn clock_text(&mut self, at: Timestamp) -> [u8; LENGTH] {
-        if self.clock.0 != at.unix_ms() {
-            self.clock = (at.unix_ms(), at.format());
+    /// The wire bytes of an event up to its name. Events of one millisecond share
+    /// the text of the instant.
+    #[inline]
+    pub fn front(&mut self, uuid: Uuid, at: Timestamp) -> [u8; FRONT.len()] {
+        if self.front_ms != at.unix_ms() {
+            self.front_ms = at.unix_ms();
+            self.front[FRONT_TIMESTAMP..FRONT_TIMESTAMP + LENGTH].copy_from_slice(&at.format());
         }
-        self.clock.1
+        self.front[FRONT_UUID..FRONT_UUID + UUID_TEXT].copy_from_slice(&uuid_text(uuid));
+        self.front
     }
 }

@@ -45,8 +45,9 @@ fn write_odd(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
     matches!(text, Cow::Owned(_))
 }
 
+/// Appends what stands between the quotes of a JSON string.
 #[inline(never)]
-fn write_escaped(out: &mut Vec<u8>, text: &str) {
+pub fn write_escaped(out: &mut Vec<u8>, text: &str) {
     let mut rest = text.as_bytes();
     loop {
         let special = behind_plain_run(rest);
