@@ -10,7 +10,7 @@ use phc::books::Books;
 use phc::client::Client;
 use phc::config::Config;
 use phc::event::timestamp::Timestamp;
-use phc::event::{Additions, Draft, Encoded, Scratch, encode};
+use phc::event::{Additions, Draft, Encoded, EventBuilder, Scratch, encode};
 use phc::protocol::judge::{Answer, Attempt, Outcome, judge};
 use uuid::Uuid;
 
@@ -26,6 +26,7 @@ fn main() {
     match arguments[1].as_str() {
         "encode" => encode_events(count),
         "capture" => capture_events(count),
+        "builder" => build_events(count),
         "batch" => make_batches(count),
         "answer" => read_answers(count),
         piece => panic!("there is no piece {piece}"),
@@ -44,8 +45,8 @@ fn encode_events(count: u32) {
     }
 }
 
-/// The whole call, into a queue that nobody empties meanwhile.
-fn capture_events(count: u32) {
+/// A client with a queue that nobody empties meanwhile.
+fn client() -> Client {
     let mut config = Config::new("phc_guard");
     for (key, value) in [
         ("host", "http://127.0.0.1:9"),
@@ -56,11 +57,43 @@ fn capture_events(count: u32) {
     ] {
         config.set(key, value).unwrap();
     }
-    let client = Client::new(config).unwrap();
+    Client::new(config).unwrap()
+}
+
+/// The whole call.
+fn capture_events(count: u32) {
+    let client = client();
     for _ in 0..count {
         client.capture_json(black_box(EVENT.as_bytes())).unwrap();
     }
     // What is pending is not for anybody.
+    std::process::exit(0);
+}
+
+/// The same event, put together property by property.
+fn build_events(count: u32) {
+    const TEXTS: [(&str, &str); 4] = [
+        ("path", "/products/espresso-machine"),
+        ("referrer", "https://example.com/search?q=espresso"),
+        ("browser", "Firefox 128"),
+        ("country", "Norway"),
+    ];
+    let client = client();
+    for _ in 0..count {
+        let mut event = EventBuilder::take(black_box(b"user-1234567890"), black_box(b"page_viewed"));
+        for (key, value) in black_box(TEXTS) {
+            event.set_text(key.as_bytes(), value.as_bytes()).unwrap();
+        }
+        for (key, value) in black_box([("width", 1920), ("height", 1080), ("items", 3)]) {
+            event.set_integer(key.as_bytes(), value).unwrap();
+        }
+        event.set_number(black_box(b"price"), black_box(249.95)).unwrap();
+        event.set_bool(black_box(b"logged_in"), black_box(true)).unwrap();
+        let cart = br#"{"id":"c-77812","total":512.4,"currency":"NOK"}"#;
+        event.set_json(black_box(b"cart"), black_box(cart)).unwrap();
+        client.capture(|scratch, additions| Ok(event.draft(&mut scratch.properties, additions))).unwrap();
+        event.keep();
+    }
     std::process::exit(0);
 }
 

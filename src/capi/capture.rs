@@ -86,7 +86,9 @@ pub unsafe extern "C" fn phc_capture_event(
         let status = answer(capture());
         if status != PHC_QUEUE_FULL {
             // SAFETY: the event is the library's now.
-            unsafe { take(event) }.map(|event| event.builder.keep());
+            if let Some(event) = unsafe { take(event) } {
+                event.builder.keep();
+            }
         }
         status
     })

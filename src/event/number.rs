@@ -3,7 +3,8 @@
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
-    reason = "within the bounds that are checked"
+    clippy::float_cmp,
+    reason = "exact within the bounds that are checked"
 )]
 
 use std::io::Write;
@@ -115,7 +116,9 @@ mod tests {
             if any.is_finite() {
                 check(any);
             }
-            for number in [number as i64, (number as i64).wrapping_neg(), i64::MIN, i64::MAX, 0, -1] {
+            for number in
+                [number.cast_signed(), number.wrapping_neg().cast_signed(), i64::MIN, i64::MAX, 0, -1]
+            {
                 let mut out = Vec::new();
                 write_integer(&mut out, number);
                 assert_eq!(out, number.to_string().as_bytes());
