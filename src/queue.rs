@@ -138,7 +138,7 @@ impl Queue {
         }
         if self.open.spans.is_empty() {
             if self.open.body.capacity() == 0 {
-                self.open = self.spare.pop().unwrap_or_default();
+                self.open = self.take_spare();
             }
             self.open.opened_at = now();
             self.open.body.resize(FRONT, 0);
@@ -235,15 +235,28 @@ impl Queue {
         evicted
     }
 
-    /// Keeps the memory of a finished batch for a next one.
+    /// Keeps the memory of a finished batch for a next one. Where there is no place
+    /// for all of it, the smallest goes: it is the largest that the system takes
+    /// longest to give again, page by page.
     pub fn recycle(&mut self, finished: Segment) {
+        let Segment { mut body, mut uuids, mut spans, .. } = finished;
+        body.clear();
+        uuids.clear();
+        spans.clear();
+        let spare = Segment { body, uuids, spans, ..Segment::default() };
         if self.spare.len() < MAX_SPARE {
-            let Segment { mut body, mut uuids, mut spans, .. } = finished;
-            body.clear();
-            uuids.clear();
-            spans.clear();
-            self.spare.push(Segment { body, uuids, spans, ..Segment::default() });
+            self.spare.push(spare);
+        } else if let Some(smallest) = self.spare.iter_mut().min_by_key(|spare| spare.body.capacity())
+            && smallest.body.capacity() < spare.body.capacity()
+        {
+            *smallest = spare;
         }
+    }
+
+    /// The largest spare memory.
+    fn take_spare(&mut self) -> Segment {
+        let largest = self.spare.iter().enumerate().max_by_key(|(_, spare)| spare.body.capacity());
+        largest.map(|(at, _)| at).map_or_else(Segment::default, |at| self.spare.swap_remove(at))
     }
 
     /// Gives spare memory back to the system.
@@ -339,6 +352,17 @@ mod tests {
         (1..=1000).for_each(|seq| push(&mut queue, seq, 200));
         let place = queue.open.body.as_ptr();
         assert_eq!(queue.cut().unwrap().body.as_ptr(), place);
+    }
+
+    #[test]
+    fn the_largest_spare_memory_is_kept_and_taken_first() {
+        let mut queue = Queue::new(CUTTING);
+        let spare = |capacity| Segment { body: Vec::with_capacity(capacity), ..Segment::default() };
+        for capacity in (1..=MAX_SPARE + 2).map(|n| n * 1000).chain([500]) {
+            queue.recycle(spare(capacity));
+        }
+        let taken: Vec<_> = (0..=MAX_SPARE).map(|_| queue.take_spare().body.capacity() / 1000).collect();
+        assert_eq!(taken, [10, 9, 8, 7, 6, 5, 4, 3, 0]);
     }
 
     #[test]
