@@ -135,8 +135,10 @@ impl Client {
             return Err(Status::OPTED_OUT.into());
         }
         hook::not_inside()?;
-        let draft = draft(scratch, &kept.additions)?;
-        let mut encoded = encode(&draft, &kept.additions, self.max_event_bytes(), scratch)?;
+        // A draft is large: it stays where it was made.
+        let drafted = draft(scratch, &kept.additions);
+        let draft = drafted.as_ref().map_err(Error::clone)?;
+        let mut encoded = encode(draft, &kept.additions, self.max_event_bytes(), scratch)?;
         let mut caller_uuid = draft.uuid.is_some() && !encoded.uuid_replaced;
         if let Some(before_send) = &kept.before_send
             && let Some(replacement) = self.ask(before_send, scratch)?

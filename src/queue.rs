@@ -138,7 +138,8 @@ impl Queue {
         }
         if self.open.spans.is_empty() {
             if self.open.body.capacity() == 0 {
-                self.open = self.take_spare();
+                // The last one that was kept is the likeliest to be in a cache still.
+                self.open = self.spare.pop().unwrap_or_default();
             }
             self.open.opened_at = now();
             self.open.body.resize(FRONT, 0);
@@ -253,12 +254,6 @@ impl Queue {
         }
     }
 
-    /// The largest spare memory.
-    fn take_spare(&mut self) -> Segment {
-        let largest = self.spare.iter().enumerate().max_by_key(|(_, spare)| spare.body.capacity());
-        largest.map(|(at, _)| at).map_or_else(Segment::default, |at| self.spare.swap_remove(at))
-    }
-
     /// Gives spare memory back to the system.
     pub fn shrink(&mut self) {
         self.spare = Vec::new();
@@ -355,14 +350,14 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_spare_memory_is_kept_and_taken_first() {
+    fn of_the_spare_memory_the_smallest_goes() {
         let mut queue = Queue::new(CUTTING);
-        let spare = |capacity| Segment { body: Vec::with_capacity(capacity), ..Segment::default() };
-        for capacity in (1..=MAX_SPARE + 2).map(|n| n * 1000).chain([500]) {
-            queue.recycle(spare(capacity));
+        for capacity in [1, 9, 2, 8, 3, 7, 4, 6, 5, 10, 1, 3] {
+            queue.recycle(Segment { body: Vec::with_capacity(capacity * 1000), ..Segment::default() });
         }
-        let taken: Vec<_> = (0..=MAX_SPARE).map(|_| queue.take_spare().body.capacity() / 1000).collect();
-        assert_eq!(taken, [10, 9, 8, 7, 6, 5, 4, 3, 0]);
+        let mut kept: Vec<_> = queue.spare.iter().map(|spare| spare.body.capacity() / 1000).collect();
+        kept.sort_unstable();
+        assert_eq!(kept, [3, 4, 5, 6, 7, 8, 9, 10]);
     }
 
     #[test]

@@ -21,7 +21,7 @@ fn check(data: &[u8], additions: &Additions, added: &[(&str, &str)]) {
     let strict = value(&text);
     let is_null = data.trim_ascii() == b"null";
     let mut scratch = Scratch::take(0);
-    let draft = Draft::new(b"user", b"event").with_properties(Some(data));
+    let draft = Draft::loose(b"user", b"event", Some(data));
     let Ok(encoded) = encode(&draft, additions, BOUND, &mut scratch) else {
         // What a strict reader takes, we take, but for bounds of our own.
         if let (Some(strict), Some(given)) = (strict, given) {

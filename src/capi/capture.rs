@@ -32,7 +32,7 @@ pub unsafe extern "C" fn phc_capture(
                     optional(properties_json),
                 )
             };
-            client.capture(|_, _| Ok(Draft::new(distinct_id, event).with_properties(properties))).map(drop)
+            client.capture(|_, _| Ok(Draft::loose(distinct_id, event, properties))).map(drop)
         };
         answer(capture())
     })

@@ -24,6 +24,8 @@ pub struct Additions {
     pub lifted: LiftedValues<Vec<u8>>,
     /// `$set`, `$set_once` and `$groups`, whole.
     pub merged: [Option<String>; MERGED.len()],
+    /// Whether anything is lifted or merged.
+    pub special: bool,
 }
 
 impl Additions {
@@ -35,7 +37,7 @@ impl Additions {
         let (value, _) = parsed("the super property's value", value, |scanner| scanner.value(1))?;
         let value = value.trim();
         self.unregister(key);
-        match place_of(key) {
+        match place_of(key.as_bytes()) {
             Place::Stripped => {}
             Place::Stays => {
                 let mut text = Vec::with_capacity(key.len() + value.len() + 3);
@@ -46,7 +48,7 @@ impl Additions {
             }
             Place::Lifted(i) => {
                 if let (Some(slot), Some((_, _, kind))) = (self.lifted.get_mut(i), LIFTED.get(i)) {
-                    *slot = Some(coerce(*kind, value, || value.as_bytes().to_vec()));
+                    *slot = Some(coerce(*kind, value.as_bytes(), || value.as_bytes().to_vec()));
                 }
             }
             Place::Merged(i) => {
@@ -59,12 +61,13 @@ impl Additions {
                 }
             }
         }
+        self.look_for_special();
         Ok(())
     }
 
     /// Adds `key` no longer; one that was never registered is fine.
     pub fn unregister(&mut self, key: &str) {
-        match place_of(key) {
+        match place_of(key.as_bytes()) {
             Place::Lifted(i) => {
                 if let Some(slot) = self.lifted.get_mut(i) {
                     *slot = None;
@@ -77,19 +80,19 @@ impl Additions {
             }
             Place::Stays | Place::Stripped => self.members.retain(|member| member.key != key),
         }
+        self.look_for_special();
+    }
+
+    fn look_for_special(&mut self) {
+        self.special = self.lifted.iter().any(Option::is_some) || self.merged.iter().any(Option::is_some);
     }
 
     /// Marks the addition that the caller's key stands in for.
     #[inline]
-    pub fn mark(&self, key: &str, overridden: &mut [bool]) {
+    pub fn mark(&self, key: &[u8], overridden: &mut [bool]) {
         for (member, mark) in self.members.iter().zip(overridden) {
-            *mark |= member.key == key;
+            *mark |= member.key.as_bytes() == key;
         }
-    }
-
-    /// Whether anything of them is lifted or merged.
-    pub fn are_special(&self) -> bool {
-        self.lifted.iter().any(Option::is_some) || self.merged.iter().any(Option::is_some)
     }
 
     /// What is lifted at this position, unless the caller has the key.

@@ -1,5 +1,6 @@
 //! An event that is put together property by property.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::ops::Range;
 
@@ -144,16 +145,18 @@ impl EventBuilder {
     /// The draft of the event as it is now. `properties` is filled for the
     /// encoder: what has been written here need not be scanned.
     pub fn draft(&self, properties: &mut Properties, additions: &Additions) -> Draft<'_> {
-        let text = repaired(&self.text);
+        // All of it was written sound.
+        let text = self.text.as_slice();
         let members = &self.properties;
         if members.sentinels || members.list.is_empty() || !additions.members.is_empty() {
-            properties.fill(&text, members.iter(&text), additions);
+            properties.fill(text, members.iter(text), additions);
         } else {
             properties.fill_with_run(members.start + 1..text.len(), additions);
         }
-        let mut draft = Draft::written(text, 0..self.distinct_id_end, self.distinct_id_end..members.start);
+        let mut draft =
+            Draft::written(Cow::Borrowed(text), 0..self.distinct_id_end, self.distinct_id_end..members.start);
         if !self.groups.list.is_empty() {
-            draft.set_groups(repaired(&self.groups_text).into_owned() + "}");
+            draft.set_groups([self.groups_text.as_slice(), b"}"].concat());
         }
         draft.uuid = self.uuid.as_deref().map(Into::into);
         draft.timestamp = self.timestamp;
@@ -247,12 +250,14 @@ impl Members {
     }
 
     /// Where the members are in the text.
-    fn iter<'a>(&self, text: &'a str) -> impl Iterator<Item = Member<'a>> {
+    fn iter(&self, text: &[u8]) -> impl Iterator<Item = Member> {
         let mut at = self.start + 1;
         self.list.iter().map(move |member| {
             let (key, end) = (at + 1..at + 1 + member.key, at + member.whole);
             at = end + 1;
-            Member::at(text, &key, &(key.end + 2..end))
+            let escaped = text.get(key.clone()).is_some_and(|key| key.contains(&b'\\'));
+            let value = key.end + 2..end;
+            Member { key, escaped, value }
         })
     }
 
@@ -382,8 +387,7 @@ mod tests {
             };
             let draft = builder.draft(&mut built.properties, additions);
             let by_builder = of(draft, &mut built);
-            let draft = Draft::new(b"user", b"event");
-            let draft = draft.with_properties(Some(properties.as_bytes()));
+            let draft = Draft::loose(b"user", b"event", Some(properties.as_bytes()));
             assert_eq!(by_builder, of(draft, &mut scanned), "{properties}");
             builder.keep();
         }

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::additions::Additions;
-use super::encode::parsed;
+use super::encode::{into_bytes, parsed};
 use super::properties::{Destination, LIFTED, Lifted, LiftedValues, MERGED, Properties, coerce};
+use super::quick::Quick;
 use super::scan::Scanner;
 use super::text::{is_plain, repaired, unescaped};
 use super::timestamp::Timestamp;
@@ -29,13 +30,6 @@ impl<'a> Name<'a> {
         if is_plain(bytes) { Name::Json(Cow::Borrowed(bytes)) } else { Name::Plain(repaired(bytes)) }
     }
 
-    fn between_quotes(text: Cow<'a, str>) -> Self {
-        Name::Json(match text {
-            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-        })
-    }
-
     fn is_repaired(&self) -> bool {
         matches!(self, Name::Plain(Cow::Owned(_)))
     }
@@ -50,7 +44,7 @@ pub enum Given<'a> {
     Unscanned(&'a [u8]),
     /// A text that has been scanned already: the scratch's `properties` says
     /// where in it they are.
-    Scanned(Cow<'a, str>),
+    Scanned(Cow<'a, [u8]>),
 }
 
 /// One event before it is encoded.
@@ -76,32 +70,31 @@ pub struct Draft<'a> {
 #[derive(Clone, Debug, Default)]
 struct Outside<'a> {
     /// By position in [`MERGED`]: scanned JSON objects.
-    merged: [Option<Cow<'a, str>>; MERGED.len()],
+    merged: [Option<Cow<'a, [u8]>>; MERGED.len()],
     /// Options and fields of the event itself, by position in [`LIFTED`].
-    lifted: LiftedValues<Cow<'a, str>>,
+    lifted: LiftedValues<Cow<'a, [u8]>>,
 }
 
 impl<'a> Draft<'a> {
     /// A draft of loose texts; bad UTF-8 in them is repaired.
     #[inline]
     pub fn new(distinct_id: &'a [u8], event: &'a [u8]) -> Self {
+        Self::loose(distinct_id, event, None)
+    }
+
+    /// The same with a properties object; no text, or the text `null`, is an empty one.
+    #[inline]
+    pub fn loose(distinct_id: &'a [u8], event: &'a [u8], properties: Option<&'a [u8]>) -> Self {
         let (distinct_id, event) = (Name::loose(distinct_id), Name::loose(event));
         Draft {
             repaired: distinct_id.is_repaired() || event.is_repaired(),
             event,
             distinct_id,
-            properties: Given::Nothing,
+            properties: properties.filter(|text| !is_null(text)).map_or(Given::Nothing, Given::Unscanned),
             outside: None,
             uuid: None,
             timestamp: None,
         }
-    }
-
-    /// With a properties object; no text, or the text `null`, is an empty one.
-    #[must_use]
-    pub fn with_properties(mut self, json: Option<&'a [u8]>) -> Self {
-        self.properties = json.filter(|text| !is_null(text)).map_or(Given::Nothing, Given::Unscanned);
-        self
     }
 
     /// With one of the [`MERGED`] objects from outside the properties.
@@ -110,8 +103,8 @@ impl<'a> Draft<'a> {
         let (text, was_repaired) = parsed(key, json, |scanner| scanner.members(1, |_| ()))?;
         self.repaired |= was_repaired;
         let text = match text {
-            Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii()),
-            Cow::Owned(text) => Cow::Owned(text.trim_ascii().to_owned()),
+            Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii().as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.trim_ascii().as_bytes().to_owned()),
         };
         let merged = &mut self.outside.get_or_insert_default().merged;
         put(merged, MERGED.iter().position(|name| *name == key), text);
@@ -121,8 +114,8 @@ impl<'a> Draft<'a> {
     /// A draft of one text that holds all of it, written and therefore scanned
     /// already: the names as they stand between quotes, and the properties.
     #[inline]
-    pub fn written(text: Cow<'a, str>, distinct_id: Range<usize>, event: Range<usize>) -> Self {
-        let name = |range| Name::between_quotes(part_of(&text, range).unwrap_or_default());
+    pub fn written(text: Cow<'a, [u8]>, distinct_id: Range<usize>, event: Range<usize>) -> Self {
+        let name = |range| Name::Json(part_of(&text, range).unwrap_or_default());
         Draft {
             event: name(event),
             distinct_id: name(distinct_id),
@@ -136,7 +129,7 @@ impl<'a> Draft<'a> {
 
     /// With groups from outside the properties, as the text of a JSON object that
     /// needs no scan.
-    pub fn set_groups(&mut self, object: String) {
+    pub fn set_groups(&mut self, object: Vec<u8>) {
         let merged = &mut self.outside.get_or_insert_default().merged;
         put(merged, MERGED.iter().position(|name| *name == "$groups"), Cow::Owned(object));
     }
@@ -149,21 +142,29 @@ impl<'a> Draft<'a> {
         additions: &Additions,
     ) -> Result<Self, Error> {
         let mut fields = Fields::default();
-        let (text, was_repaired) = parsed("event", json, |scanner| {
-            fields = Fields::default();
-            fields.scan(scanner, properties, additions)
-        })?;
+        let mut walk = Quick::new(json);
+        let usual = fields.walk(&mut walk, properties, additions).and_then(|behind| walk.end(behind));
+        let (text, was_repaired) = match usual {
+            Some(()) => (Cow::Borrowed(json), false),
+            None => {
+                let (text, repaired) = parsed("event", json, |scanner| {
+                    fields = Fields::default();
+                    fields.scan(scanner, properties, additions)
+                })?;
+                (into_bytes(text), repaired)
+            }
+        };
         if let Some(key) = fields.unknown {
             return Err(unknown_key("event", &key, FIELDS.iter().copied()));
         }
         let part = |field: Field| part_of(&text, fields.get(field)?);
         let name = |field: Field, status: Status| match part(field).map(between_quotes) {
-            Some(Some(raw)) => Ok(Name::between_quotes(raw)),
+            Some(Some(raw)) => Ok(Name::Json(raw)),
             Some(None) => Err(Error::new(status, format!("event: `{}` must be a string", field.name()))),
             None => Err(Error::new(status, format!("event: the key `{}` is missing", field.name()))),
         };
         let object = |field: Field| match part(field) {
-            Some(value) if !value.starts_with('{') => {
+            Some(value) if !value.starts_with(b"{") => {
                 let message = format!("event: `{}` must be a JSON object", field.name());
                 Err(Error::new(Status::INVALID_PROPERTY, message))
             }
@@ -177,7 +178,7 @@ impl<'a> Draft<'a> {
             outside: None,
             // What is no string is no uuid either, and is replaced like one.
             uuid: part(Field::Uuid).map(|value| match between_quotes(value) {
-                Some(raw) => Cow::Owned(unescaped(&raw).into_owned()),
+                Some(raw) => Cow::Owned(unescaped(&repaired(&raw)).into_owned()),
                 None => Cow::Borrowed(""),
             }),
             timestamp: part(Field::Timestamp).map(|value| timestamp_of(&value)).transpose()?,
@@ -191,7 +192,7 @@ impl<'a> Draft<'a> {
             ];
             let mut outside = Outside { merged, lifted: LiftedValues::default() };
             if let Some(options) = object(Field::Options)? {
-                outside.take_options(&options)?;
+                outside.take_options(&repaired(&options))?;
             }
             for (i, (_, destination, kind)) in LIFTED.iter().enumerate() {
                 if let Destination::Event(name) = destination
@@ -214,7 +215,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The object that was given for this position of [`MERGED`].
-    pub fn merged_at(&self, position: usize) -> Option<&str> {
+    pub fn merged_at(&self, position: usize) -> Option<&[u8]> {
         self.outside.as_ref()?.merged.get(position)?.as_deref()
     }
 
@@ -222,7 +223,7 @@ impl<'a> Draft<'a> {
     pub fn lifted_at(&self, position: usize) -> Option<Lifted<&[u8]>> {
         Some(match self.outside.as_ref()?.lifted.get(position)?.as_ref()? {
             Lifted::Bool(value) => Lifted::Bool(*value),
-            Lifted::Text(text) => Lifted::Text(text.as_bytes()),
+            Lifted::Text(text) => Lifted::Text(text),
             Lifted::Mistyped => Lifted::Mistyped,
         })
     }
@@ -240,13 +241,13 @@ impl Outside<'_> {
         let mut scanner = Scanner::new(options);
         let outcome = scanner.members(0, |member| {
             let text = |range: &Range<usize>| options.get(range.clone()).unwrap_or_default();
-            let key = unescaped(text(&member.key()));
+            let key = unescaped(text(&member.key));
             let position = LIFTED.iter().position(
                 |(_, destination, _)| matches!(destination, Destination::Option(name) if *name == key),
             );
             match position.and_then(|i| LIFTED.get(i)) {
                 Some((_, _, kind)) => {
-                    let value = text(&member.value());
+                    let value = text(&member.value).as_bytes();
                     let lifted = coerce(*kind, value, || Cow::Owned(value.to_owned()));
                     put(&mut self.lifted, position, lifted);
                 }
@@ -300,20 +301,20 @@ impl Field {
     }
 
     /// The field of this name. A `match` compares with those of its length only.
-    fn named(name: &str) -> Option<Field> {
+    fn named(name: &[u8]) -> Option<Field> {
         Some(match name {
-            "event" => Field::Event,
-            "distinct_id" => Field::DistinctId,
-            "properties" => Field::Properties,
-            "timestamp" => Field::Timestamp,
-            "uuid" => Field::Uuid,
-            "$set" => Field::Set,
-            "$set_once" => Field::SetOnce,
-            "$groups" => Field::DollarGroups,
-            "groups" => Field::Groups,
-            "options" => Field::Options,
-            "session_id" => Field::SessionId,
-            "window_id" => Field::WindowId,
+            b"event" => Field::Event,
+            b"distinct_id" => Field::DistinctId,
+            b"properties" => Field::Properties,
+            b"timestamp" => Field::Timestamp,
+            b"uuid" => Field::Uuid,
+            b"$set" => Field::Set,
+            b"$set_once" => Field::SetOnce,
+            b"$groups" => Field::DollarGroups,
+            b"groups" => Field::Groups,
+            b"options" => Field::Options,
+            b"session_id" => Field::SessionId,
+            b"window_id" => Field::WindowId,
             _ => return None,
         })
     }
@@ -343,7 +344,7 @@ impl Fields {
             let (range, escaped) = scanner.key()?;
             let raw = scanner.slice(&range);
             let key = if escaped { unescaped(raw) } else { Cow::Borrowed(raw) };
-            let field = Field::named(&key);
+            let field = Field::named(key.as_bytes());
             let is_properties = matches!(field, Some(Field::Properties));
             let value = if is_properties && scanner.peek_token() == Some(b'{') {
                 let start = scanner.position();
@@ -352,14 +353,41 @@ impl Fields {
             } else {
                 scanner.spanned_value(1)?
             };
-            let is_null = scanner.slice(&value) == "null";
-            match field.and_then(|field| self.values.get_mut(field as usize)) {
-                Some(slot) => *slot = (!is_null).then_some(value),
+            match field {
+                Some(field) => self.put(field, scanner.text().as_bytes(), value),
                 None => self.unknown = Some(key.into_owned()),
             }
             more = scanner.more_members()?;
         }
         Some(())
+    }
+
+    /// The same for text of the usual kind; answers what is behind the object.
+    fn walk(
+        &mut self,
+        walk: &mut Quick<'_>,
+        properties: &mut Properties,
+        additions: &Additions,
+    ) -> Option<usize> {
+        let (mut more, mut at) = walk.open_object(0)?;
+        while more {
+            let (key, start) = walk.key(at)?;
+            let field = Field::named(walk.text().get(key)?)?;
+            let end = match (field, walk.text().get(start)) {
+                (Field::Properties, Some(b'{')) => properties.walk(walk, start, additions)?,
+                _ => walk.value(start)?,
+            };
+            self.put(field, walk.text(), start..end);
+            (more, at) = walk.more_members(end)?;
+        }
+        Some(at)
+    }
+
+    fn put(&mut self, field: Field, text: &[u8], value: Range<usize>) {
+        let is_null = text.get(value.clone()) == Some(b"null");
+        if let Some(slot) = self.values.get_mut(field as usize) {
+            *slot = (!is_null).then_some(value);
+        }
     }
 
     /// Whether anything was given that belongs elsewhere: [`Field::Set`] and all
@@ -380,20 +408,21 @@ fn put<T>(slots: &mut [Option<T>], position: Option<usize>, value: T) {
 }
 
 /// A part of the text that lives as long as the text itself can.
-fn part_of<'a>(text: &Cow<'a, str>, range: Range<usize>) -> Option<Cow<'a, str>> {
+fn part_of<'a>(text: &Cow<'a, [u8]>, range: Range<usize>) -> Option<Cow<'a, [u8]>> {
     match text {
         Cow::Borrowed(text) => text.get(range).map(Cow::Borrowed),
         Cow::Owned(text) => text.get(range).map(|part| Cow::Owned(part.to_owned())),
     }
 }
 
+#[inline]
 fn is_null(json: &[u8]) -> bool {
-    json.trim_ascii() == b"null"
+    json.first() != Some(&b'{') && json.trim_ascii() == b"null"
 }
 
-fn between_quotes(value: Cow<'_, str>) -> Option<Cow<'_, str>> {
-    fn inside(text: &str) -> Option<&str> {
-        text.strip_prefix('"')?.strip_suffix('"')
+fn between_quotes(value: Cow<'_, [u8]>) -> Option<Cow<'_, [u8]>> {
+    fn inside(text: &[u8]) -> Option<&[u8]> {
+        text.strip_prefix(b"\"")?.strip_suffix(b"\"")
     }
     match value {
         Cow::Borrowed(text) => inside(text).map(Cow::Borrowed),
@@ -402,10 +431,9 @@ fn between_quotes(value: Cow<'_, str>) -> Option<Cow<'_, str>> {
 }
 
 /// The instant that a JSON value names.
-fn timestamp_of(value: &str) -> Result<Timestamp, Error> {
-    let text = between_quotes(Cow::Borrowed(value)).map(|raw| unescaped(&raw).into_owned());
-    match text {
-        Some(text) => parse_timestamp(&text),
+fn timestamp_of(value: &[u8]) -> Result<Timestamp, Error> {
+    match between_quotes(Cow::Borrowed(value)) {
+        Some(raw) => parse_timestamp(&unescaped(&repaired(&raw))),
         None => Err(Error::new(Status::INVALID_TIMESTAMP, "event: `timestamp` must be a string")),
     }
 }

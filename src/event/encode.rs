@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::additions::Additions;
 use super::draft::{Draft, Given, Name};
-use super::properties::{Destination, LIFTED, Lifted, MERGED};
+use super::properties::{Destination, LIFTED, Lifted, MERGED, Properties};
+use super::quick::Quick;
 use super::scan::{Fault, NO_OBJECT, Scanner};
 use super::scratch::Scratch;
 use super::text::{repaired, unescaped, write_escaped};
@@ -44,10 +45,10 @@ pub fn encode(
 
     let (properties, properties_repaired) = match &draft.properties {
         Given::Scanned(text) => (Cow::Borrowed(text.as_ref()), false),
-        Given::Unscanned(text) => parsed("properties", text, |s| scratch.properties.scan(s, additions))?,
+        Given::Unscanned(text) => scan(text, &mut scratch.properties, additions)?,
         Given::Nothing => {
             scratch.properties.clear(additions);
-            (Cow::Borrowed(""), false)
+            (Cow::default(), false)
         }
     };
     let given = draft.uuid.as_deref().map(|text| Uuid::try_parse(text.trim()));
@@ -56,28 +57,26 @@ pub fn encode(
         _ => scratch.randomness.uuid_v7(now.unix_ms())?,
     };
 
-    let front = scratch.front(uuid, draft.timestamp.unwrap_or(now));
+    scratch.begin(uuid, draft.timestamp.unwrap_or(now));
     let Scratch { wire, properties: found, .. } = scratch;
-    wire.clear();
-    wire.extend_from_slice(&front);
     write_name(wire, &draft.event);
     wire.extend_from_slice(b"\",\"distinct_id\":\"");
     write_name(wire, &draft.distinct_id);
     wire.extend_from_slice(b"\",\"properties\":{");
 
-    let slice = |range: &Range<usize>| properties.as_bytes().get(range.clone()).unwrap_or_default();
+    let slice = |range: &Range<usize>| properties.get(range.clone()).unwrap_or_default();
     let mut members = Joined::new(wire);
     for run in &found.runs {
         members.next().extend_from_slice(slice(run));
     }
     // Few events have anything that is merged or lifted.
-    let special = found.special || draft.has_outside() || additions.are_special();
+    let special = found.special || draft.has_outside() || additions.special;
     if special {
         for (i, key) in MERGED.iter().enumerate() {
             let inner = found.merged.get(i).and_then(Option::as_ref).map(slice);
             let outer = draft.merged_at(i);
             let added = additions.merged.get(i).and_then(Option::as_ref);
-            write_merged(&mut members, key, inner, outer, added.map(String::as_str))?;
+            write_merged(&mut members, key, inner, outer, added.map(String::as_bytes))?;
         }
     }
     for (addition, overridden) in additions.members.iter().zip(&found.overridden) {
@@ -144,6 +143,31 @@ pub fn broken(what: &str, fault: &Fault) -> Error {
     Error::new(status, format!("{what}: {fault}"))
 }
 
+/// Scans a properties object; answers the text and whether it had to be repaired.
+#[inline]
+fn scan<'a>(
+    json: &'a [u8],
+    properties: &mut Properties,
+    additions: &Additions,
+) -> Result<(Cow<'a, [u8]>, bool), Error> {
+    let mut walk = Quick::new(json);
+    match properties.walk(&mut walk, 0, additions).and_then(|behind| walk.end(behind)) {
+        Some(()) => Ok((Cow::Borrowed(json), false)),
+        None => {
+            let (text, repaired) = parsed("properties", json, |scanner| properties.scan(scanner, additions))?;
+            Ok((into_bytes(text), repaired))
+        }
+    }
+}
+
+/// The bytes of sound text.
+pub fn into_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
+}
+
 /// Scans JSON text as sound UTF-8; answers it and whether it had to be repaired:
 /// bad bytes before the scan, lone surrogate escapes after a first one.
 pub fn parsed<'a>(
@@ -174,7 +198,16 @@ pub fn parsed<'a>(
     }
 }
 
+#[inline]
 fn check_name(name: &Name<'_>, status: Status, what: &str) -> Result<(), Error> {
+    match name {
+        Name::Json(raw) if (1..=MAX_NAME).contains(&raw.len()) => Ok(()),
+        _ => check_other_name(name, status, what),
+    }
+}
+
+#[inline(never)]
+fn check_other_name(name: &Name<'_>, status: Status, what: &str) -> Result<(), Error> {
     let bytes = match name {
         Name::Plain(text) => text.len(),
         // Unescaped it is not longer, and not empty either.
@@ -215,8 +248,8 @@ fn write_merged(
     out: &mut Joined<'_>,
     key: &str,
     inner: Option<&[u8]>,
-    outer: Option<&str>,
-    added: Option<&str>,
+    outer: Option<&[u8]>,
+    added: Option<&[u8]>,
 ) -> Result<(), Error> {
     let is_object = |value: &[u8]| value.first() == Some(&b'{');
     match (inner, outer) {
@@ -227,12 +260,12 @@ fn write_merged(
         (Some(inner), Some(outer)) if is_object(inner) => {
             out.member(key, &merge(inner, outer));
         }
-        (Some(b"null") | None, Some(outer)) => out.member(key, outer.as_bytes()),
+        (Some(b"null") | None, Some(outer)) => out.member(key, outer),
         (Some(_), Some(_)) => return Err(not_an_object(key)),
         (Some(inner), None) => out.member(key, inner),
         (None, None) => {
             if let Some(added) = added {
-                out.member(key, added.as_bytes());
+                out.member(key, added);
             }
         }
     }
@@ -245,11 +278,11 @@ fn not_an_object(key: &str) -> Error {
 
 /// Both objects' members in one object; on a collision of keys the inner value
 /// wins. Both texts have been scanned.
-fn merge(inner: &[u8], outer: &str) -> Vec<u8> {
-    let inner = repaired(inner);
+fn merge(inner: &[u8], outer: &[u8]) -> Vec<u8> {
+    let (inner, outer) = (repaired(inner), repaired(outer));
     let collect = |text: &str| {
         let mut members = Vec::new();
-        let _ = Scanner::new(text).members(0, |member| members.push((member.key(), member.value())));
+        let _ = Scanner::new(text).members(0, |member| members.push(member));
         members
     };
     let key_of = |text: &str, range: &Range<usize>| {
@@ -257,17 +290,17 @@ fn merge(inner: &[u8], outer: &str) -> Vec<u8> {
     };
     let inner_members = collect(&inner);
     // Sorted: a capture must not take seconds because both have many members.
-    let mut inner_keys: Vec<_> = inner_members.iter().map(|(key, _)| key_of(&inner, key)).collect();
+    let mut inner_keys: Vec<_> = inner_members.iter().map(|m| key_of(&inner, &m.key)).collect();
     inner_keys.sort_unstable();
     let mut merged = vec![b'{'];
     let mut members = Joined::new(&mut merged);
-    for (key, value) in collect(outer) {
-        if inner_keys.binary_search(&key_of(outer, &key)).is_err() {
-            members.span(outer, &(key.start - 1..value.end));
+    for member in collect(&outer) {
+        if inner_keys.binary_search(&key_of(&outer, &member.key)).is_err() {
+            members.span(&outer, &(member.key.start - 1..member.value.end));
         }
     }
-    for (key, value) in inner_members {
-        members.span(&inner, &(key.start - 1..value.end));
+    for member in inner_members {
+        members.span(&inner, &(member.key.start - 1..member.value.end));
     }
     merged.push(b'}');
     merged

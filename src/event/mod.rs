@@ -12,6 +12,7 @@ pub mod encode;
 pub mod identity;
 pub mod number;
 pub mod properties;
+pub mod quick;
 pub mod scan;
 pub mod scratch;
 pub mod shapes;

@@ -148,7 +148,7 @@ fn agrees_with_the_model_on_random_events() {
         lifted += options.len() + fields.len();
 
         // By both ways in, which must agree.
-        let draft = Draft::new(b"user", b"event").with_properties(Some(properties.as_bytes()));
+        let draft = Draft::loose(b"user", b"event", Some(properties.as_bytes()));
         encode(&draft, &additions, 1 << 20, &mut scratch).unwrap();
         let by_parts: Value = serde_json::from_slice(&scratch.wire).unwrap();
         let whole = format!(
@@ -188,7 +188,7 @@ fn no_bytes_make_it_panic_or_send_what_a_reader_refuses() {
                 break;
             }
         }
-        let draft = Draft::new(b"user", b"event").with_properties(Some(&text));
+        let draft = Draft::loose(b"user", b"event", Some(&text));
         match encode(&draft, &additions, 1 << 20, &mut scratch) {
             Ok(_) => {
                 taken += 1;

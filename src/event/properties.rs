@@ -4,12 +4,14 @@
 //! Only the top level is looked at, and keys are compared after unescaping. The
 //! members that stay are remembered as runs of text, so that writing them is a
 //! copy: in the usual case, one run.
+#![allow(clippy::inline_always, reason = "as the scan that it is a part of")]
 
 use std::ops::Range;
 
 use super::additions::Additions;
+use super::quick::Quick;
 use super::scan::{Member, Scanner, as_double};
-use super::text::unescaped;
+use super::text::{repaired, unescaped};
 
 /// Where a lifted property goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,27 +106,36 @@ impl Properties {
 
     /// Scans the properties object at the scanner's position.
     pub fn scan(&mut self, scanner: &mut Scanner<'_>, additions: &Additions) -> Option<()> {
-        self.clear(additions);
-        let text = scanner.text();
-        // The run that the last member belongs to; empty after one that went.
-        let mut run = 0..0;
-        scanner.members(0, |member| self.sort(text, member, &mut run, additions))?;
-        if !run.is_empty() {
-            self.runs.push(run);
-        }
+        let text = scanner.text().as_bytes();
+        let mut sorting = Sorting::new(self, text, additions);
+        scanner.members(0, |member| sorting.take(member))?;
+        sorting.end();
         Some(())
     }
 
+    /// The same for text of the usual kind; answers what is behind the object.
+    #[inline]
+    pub fn walk(&mut self, walk: &mut Quick<'_>, at: usize, additions: &Additions) -> Option<usize> {
+        let text = walk.text();
+        let mut sorting = Sorting::new(self, text, additions);
+        let (mut more, mut at) = walk.open_object(at)?;
+        while more {
+            let (key, value) = walk.key(at)?;
+            let end = walk.value(value)?;
+            sorting.take(Member { key, escaped: false, value: value..end });
+            (more, at) = walk.more_members(end)?;
+        }
+        sorting.end();
+        Some(at)
+    }
+
     /// Takes members of `text` that are known without a scan.
-    pub fn fill<'a>(&mut self, text: &'a str, members: impl Iterator<Item = Member<'a>>, additions: &Additions) {
-        self.clear(additions);
-        let mut run = 0..0;
+    pub fn fill(&mut self, text: &[u8], members: impl Iterator<Item = Member>, additions: &Additions) {
+        let mut sorting = Sorting::new(self, text, additions);
         for member in members {
-            self.sort(text, &member, &mut run, additions);
+            sorting.take(member);
         }
-        if !run.is_empty() {
-            self.runs.push(run);
-        }
+        sorting.end();
     }
 
     /// Takes a run of members that all stay. The client must add none, which
@@ -135,38 +146,26 @@ impl Properties {
         self.runs.push(run);
     }
 
-    /// Adds a member to the run before it, or ends that run.
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "as the scan that it is a part of")]
-    fn sort(&mut self, text: &str, member: &Member<'_>, run: &mut Range<usize>, additions: &Additions) {
-        let plain = additions.members.is_empty() && !member.may_be_sentinel();
-        if plain || self.place(text, member.key(), member.value(), additions) == Place::Stays {
-            if Range::is_empty(run) {
-                run.start = member.start();
-            }
-            run.end = member.end();
-        } else if !Range::is_empty(run) {
-            self.runs.push(std::mem::take(run));
-        }
-    }
-
     /// Takes note of a member that may be special; answers where it belongs.
     #[inline(never)]
-    fn place(&mut self, text: &str, key: Range<usize>, value: Range<usize>, additions: &Additions) -> Place {
-        let key = unescaped(text.get(key).unwrap_or_default());
-        additions.mark(&key, &mut self.overridden);
-        let place = place_of(&key);
+    fn place(&mut self, text: &[u8], member: Member, additions: &Additions) -> Place {
+        let slice = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
+        let raw = slice(&member.key);
+        let unescaped = member.escaped.then(|| unescaped(&repaired(raw)).into_owned());
+        let key = unescaped.as_ref().map_or(raw, |key| key.as_bytes());
+        additions.mark(key, &mut self.overridden);
+        let place = place_of(key);
         self.special |= matches!(place, Place::Lifted(_) | Place::Merged(_));
         match place {
             Place::Stays | Place::Stripped => {}
             Place::Lifted(i) => {
                 if let (Some(slot), Some((_, _, kind))) = (self.lifted.get_mut(i), LIFTED.get(i)) {
-                    *slot = Some(coerce(*kind, text.get(value.clone()).unwrap_or_default(), || value));
+                    *slot = Some(coerce(*kind, slice(&member.value), || member.value.clone()));
                 }
             }
             Place::Merged(i) => {
                 if let Some(slot) = self.merged.get_mut(i) {
-                    *slot = Some(value);
+                    *slot = Some(member.value.clone());
                 }
             }
         }
@@ -174,18 +173,56 @@ impl Properties {
     }
 }
 
-/// Where the property with this (unescaped) key belongs.
-#[inline]
-pub fn place_of(key: &str) -> Place {
-    if key.as_bytes().first() == Some(&b'$') { place_of_sentinel(key) } else { Place::Stays }
+/// Members are taken one after the other and sorted.
+struct Sorting<'a> {
+    found: &'a mut Properties,
+    text: &'a [u8],
+    additions: &'a Additions,
+    nothing_added: bool,
+    /// The run that the last member belongs to; empty after one that went.
+    run: Range<usize>,
 }
 
-fn place_of_sentinel(key: &str) -> Place {
-    if let Some(i) = LIFTED.iter().position(|(name, _, _)| *name == key) {
+impl<'a> Sorting<'a> {
+    #[inline(always)]
+    fn new(found: &'a mut Properties, text: &'a [u8], additions: &'a Additions) -> Self {
+        found.clear(additions);
+        Sorting { found, text, additions, nothing_added: additions.members.is_empty(), run: 0..0 }
+    }
+
+    #[inline(always)]
+    fn take(&mut self, member: Member) {
+        let is_sentinel = member.escaped || self.text.get(member.key.start) == Some(&b'$');
+        let plain = self.nothing_added && !is_sentinel;
+        if plain || self.found.place(self.text, member.clone(), self.additions) == Place::Stays {
+            if self.run.is_empty() {
+                self.run.start = member.key.start - 1;
+            }
+            self.run.end = member.value.end;
+        } else {
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        if !self.run.is_empty() {
+            self.found.runs.push(std::mem::take(&mut self.run));
+        }
+    }
+}
+
+/// Where the property with this (unescaped) key belongs.
+#[inline]
+pub fn place_of(key: &[u8]) -> Place {
+    if key.first() == Some(&b'$') { place_of_sentinel(key) } else { Place::Stays }
+}
+
+fn place_of_sentinel(key: &[u8]) -> Place {
+    if let Some(i) = LIFTED.iter().position(|(name, _, _)| name.as_bytes() == key) {
         Place::Lifted(i)
-    } else if let Some(i) = MERGED.iter().position(|name| *name == key) {
+    } else if let Some(i) = MERGED.iter().position(|name| name.as_bytes() == key) {
         Place::Merged(i)
-    } else if STRIPPED.contains(&key) {
+    } else if STRIPPED.iter().any(|name| name.as_bytes() == key) {
         Place::Stripped
     } else {
         Place::Stays
@@ -193,17 +230,17 @@ fn place_of_sentinel(key: &str) -> Place {
 }
 
 /// The value as the type its destination wants.
-pub fn coerce<Text>(kind: Kind, value: &str, text: impl FnOnce() -> Text) -> Lifted<Text> {
-    match (kind, value.as_bytes().first()) {
+pub fn coerce<Text>(kind: Kind, value: &[u8], text: impl FnOnce() -> Text) -> Lifted<Text> {
+    match (kind, value.first()) {
         (Kind::Text, Some(b'"')) => Lifted::Text(text()),
         (Kind::Bool, Some(b't')) => Lifted::Bool(true),
         (Kind::Bool, Some(b'f')) => Lifted::Bool(false),
         (Kind::Bool, Some(b'-' | b'0'..=b'9')) => {
-            as_double(value.as_bytes()).map_or(Lifted::Mistyped, |number| Lifted::Bool(number != 0.0))
+            as_double(value).map_or(Lifted::Mistyped, |number| Lifted::Bool(number != 0.0))
         }
         (Kind::Bool, Some(b'"')) => {
             let word = value.get(1..value.len() - 1).unwrap_or_default();
-            match unescaped(word).trim().to_ascii_lowercase().as_str() {
+            match unescaped(&repaired(word)).trim().to_ascii_lowercase().as_str() {
                 "true" | "1" => Lifted::Bool(true),
                 "false" | "0" => Lifted::Bool(false),
                 _ => Lifted::Mistyped,
@@ -241,12 +278,12 @@ mod tests {
             ("[true]", None),
         ];
         for (value, expected) in bool_cells {
-            let lifted = coerce(Kind::Bool, value, || ());
+            let lifted = coerce(Kind::Bool, value.as_bytes(), || ());
             assert_eq!(lifted, expected.map_or(Lifted::Mistyped, Lifted::Bool), "{value}");
         }
         for (value, text) in [(r#""a""#, true), ("1", false), ("true", false), ("null", false), ("{}", false)]
         {
-            let lifted = coerce(Kind::Text, value, || ());
+            let lifted = coerce(Kind::Text, value.as_bytes(), || ());
             assert_eq!(lifted, if text { Lifted::Text(()) } else { Lifted::Mistyped }, "{value}");
         }
     }

@@ -34,63 +34,15 @@ impl fmt::Display for Fault {
     }
 }
 
-/// One member of an object. Where its parts are is worked out when it is asked:
-/// most members are only walked over.
-#[derive(Clone, Copy)]
-pub struct Member<'a> {
-    text_len: usize,
-    // Each is all the text from there on.
-    key: &'a [u8],
-    behind_key: &'a [u8],
-    value: &'a [u8],
-    behind_value: &'a [u8],
-    escaped: bool,
-}
-
-impl<'a> Member<'a> {
-    /// The member that is at these places of a sound text.
-    pub fn at(text: &'a str, key: &Range<usize>, value: &Range<usize>) -> Self {
-        let from = |at: usize| text.as_bytes().get(at..).unwrap_or_default();
-        let escaped = text.get(key.clone()).is_some_and(|key| key.contains('\\'));
-        Member {
-            text_len: text.len(),
-            key: from(key.start),
-            behind_key: from(key.end + 1),
-            value: from(value.start),
-            behind_value: from(value.end),
-            escaped,
-        }
-    }
-
-    /// Where the key's text between its quotes is, escapes as written.
-    #[inline(always)]
-    pub fn key(&self) -> Range<usize> {
-        self.text_len - self.key.len()..self.text_len - self.behind_key.len() - 1
-    }
-
-    /// Whether the key is, or may be, that of a sentinel: `$…`.
-    #[inline(always)]
-    pub fn may_be_sentinel(&self) -> bool {
-        self.escaped || self.key.first() == Some(&b'$')
-    }
-
-    /// Where the value is, without surrounding white space.
-    #[inline(always)]
-    pub fn value(&self) -> Range<usize> {
-        self.text_len - self.value.len()..self.end()
-    }
-
-    /// Offset of the key's opening quote.
-    #[inline(always)]
-    pub fn start(&self) -> usize {
-        self.text_len - self.key.len() - 1
-    }
-
-    /// Offset behind the value.
-    #[inline(always)]
-    pub fn end(&self) -> usize {
-        self.text_len - self.behind_value.len()
-    }
+/// One member of an object: where its key and its value are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The key's text between its quotes, escapes as written.
+    pub key: Range<usize>,
+    /// Whether the key holds an escape.
+    pub escaped: bool,
+    /// The value, without surrounding white space.
+    pub value: Range<usize>,
 }
 
 /// A position in a JSON text that is known to be UTF-8.
@@ -189,7 +141,7 @@ impl<'a> Scanner<'a> {
 
     /// Calls `each` for every member of the object that starts here.
     #[inline(always)]
-    pub fn members(&mut self, depth: u32, mut each: impl FnMut(&Member<'_>)) -> Option<()> {
+    pub fn members(&mut self, depth: u32, mut each: impl FnMut(Member)) -> Option<()> {
         let mut more = self.open_object(depth)?;
         // A local is kept in a register, a field of the scanner is not.
         let mut rest = self.rest;
@@ -197,7 +149,11 @@ impl<'a> Scanner<'a> {
             let (key, behind_key, escaped) = self.key_at(rest)?;
             let value = token(self.colon(behind_key)?);
             let behind_value = self.value_at(value, depth + 1)?;
-            each(&Member { text_len: self.text.len(), key, behind_key, value, behind_value, escaped });
+            each(Member {
+                key: self.offset(key)..self.offset(behind_key) - 1,
+                escaped,
+                value: self.offset(value)..self.offset(behind_value),
+            });
             (more, rest) = self.behind_member(behind_value)?;
         }
         self.rest = rest;
@@ -405,20 +361,10 @@ impl<'a> Scanner<'a> {
 
     #[inline(always)]
     fn number(&mut self, number: &'a [u8]) -> Option<&'a [u8]> {
-        // The usual one: a few digits, and perhaps a few behind a point.
-        let whole = match number.split_first() {
-            Some((b'1'..=b'9', digits)) => behind_digits(digits),
-            _ => return self.odd_number(number),
-        };
-        let behind = match whole.split_first() {
-            Some((b'.', fraction @ [b'0'..=b'9', ..])) => behind_digits(fraction),
-            Some((b'.', _)) => return self.odd_number(number),
-            _ => whole,
-        };
-        if number.len() - behind.len() < 300 && !matches!(behind.first(), Some(b'e' | b'E')) {
-            return Some(behind);
+        match behind_usual_number(number) {
+            Some(behind) => Some(behind),
+            None => self.odd_number(number),
         }
-        self.odd_number(number)
     }
 
     #[inline(never)]
@@ -478,11 +424,28 @@ fn behind_space(mut rest: &[u8]) -> &[u8] {
 
 /// What stands behind a part of a number, or what is wrong with the first byte of
 /// which rest.
-type Step<'a, T = &'a [u8]> = Result<T, (&'a [u8], &'static str)>;
+pub(super) type Step<'a, T = &'a [u8]> = Result<T, (&'a [u8], &'static str)>;
+
+/// What stands behind a number of the usual kind: some digits, the first of them no
+/// zero, and perhaps some behind a point.
+#[inline(always)]
+pub(super) fn behind_usual_number(number: &[u8]) -> Option<&[u8]> {
+    let whole = match number.split_first() {
+        Some((b'1'..=b'9', digits)) => behind_digits(digits),
+        _ => return None,
+    };
+    let behind = match whole.split_first() {
+        Some((b'.', fraction @ [b'0'..=b'9', ..])) => behind_digits(fraction),
+        Some((b'.', _)) => return None,
+        _ => whole,
+    };
+    let usual = number.len() - behind.len() < 300 && !matches!(behind.first(), Some(b'e' | b'E'));
+    usual.then_some(behind)
+}
 
 /// What stands behind a number, and whether the number may be beyond a double.
 #[inline]
-fn behind_number(number: &[u8]) -> Step<'_, (&[u8], bool)> {
+pub(super) fn behind_number(number: &[u8]) -> Step<'_, (&[u8], bool)> {
     let whole = number.strip_prefix(b"-").unwrap_or(number);
     let mut rest = behind_digits(whole);
     let digits = whole.len() - rest.len();
@@ -717,7 +680,7 @@ mod tests {
         let text = r#" { "a" : [1, 2] , "\u0062":{} } "#;
         let mut seen = Vec::new();
         let mut scanner = Scanner::new(text);
-        scanner.members(0, |m| seen.push((&text[m.key()], m.escaped, &text[m.value()]))).unwrap();
+        scanner.members(0, |m| seen.push((&text[m.key], m.escaped, &text[m.value]))).unwrap();
         assert_eq!(seen, [("a", false, "[1, 2]"), ("\\u0062", true, "{}")]);
         scanner.end().unwrap();
     }

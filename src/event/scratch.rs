@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use uuid::Uuid;
 
-use super::identity::{Randomness, UUID_TEXT, uuid_text};
+use super::identity::{Randomness, write_uuid};
 use super::properties::Properties;
 use super::timestamp::{LENGTH, Timestamp};
 
@@ -66,15 +66,20 @@ impl Scratch {
         let _ = SCRATCH.try_with(|slot| slot.set(Some(self)));
     }
 
-    /// The wire bytes of an event up to its name. Events of one millisecond share
-    /// the text of the instant.
+    /// Begins the wire bytes of an event, up to its name. Events of one millisecond
+    /// share the text of the instant.
     #[inline]
-    pub fn front(&mut self, uuid: Uuid, at: Timestamp) -> [u8; FRONT.len()] {
+    pub fn begin(&mut self, uuid: Uuid, at: Timestamp) {
         if self.front_ms != at.unix_ms() {
             self.front_ms = at.unix_ms();
             self.front[FRONT_TIMESTAMP..FRONT_TIMESTAMP + LENGTH].copy_from_slice(&at.format());
         }
-        self.front[FRONT_UUID..FRONT_UUID + UUID_TEXT].copy_from_slice(&uuid_text(uuid));
-        self.front
+        self.wire.clear();
+        self.wire.extend_from_slice(&self.front);
+        // Into its place at once: what is written in pieces and then read as a whole
+        // makes the processor wait.
+        if let Some(text) = self.wire.get_mut(FRONT_UUID..).and_then(<[u8]>::first_chunk_mut) {
+            write_uuid(uuid, text);
+        }
     }
 }

@@ -29,7 +29,7 @@ pub struct Shaped {
 impl Shaped {
     /// The draft of the event that has these properties.
     pub fn draft<'a>(&'a self, distinct_id: &'a [u8], event: &'a [u8]) -> Draft<'a> {
-        let mut draft = Draft::new(distinct_id, event).with_properties(Some(&self.json));
+        let mut draft = Draft::loose(distinct_id, event, Some(&self.json));
         draft.repaired |= self.repaired;
         draft
     }

@@ -13,7 +13,7 @@ fn wire(draft: &Draft<'_>, additions: &Additions) -> Result<(Encoded, Value, Str
 }
 
 fn capture(properties: &str) -> Result<(Encoded, Value, String), Error> {
-    let draft = Draft::new(b"user-1", b"viewed").with_properties(Some(properties.as_bytes()));
+    let draft = Draft::loose(b"user-1", b"viewed", Some(properties.as_bytes()));
     wire(&draft, &Additions::default())
 }
 
@@ -64,8 +64,7 @@ fn values_reach_the_wire_byte_for_byte() {
 
 #[test]
 fn repairs_text_and_counts_it() {
-    let draft =
-        Draft::new(b"us\xffer", b"e").with_properties(Some(b"{\"a\":\"\xc3\x28\",\"b\":\"\\ud800\"}"));
+    let draft = Draft::loose(b"us\xffer", b"e", Some(b"{\"a\":\"\xc3\x28\",\"b\":\"\\ud800\"}"));
     let (encoded, event, text) = wire(&draft, &Additions::default()).unwrap();
     assert!(encoded.repaired);
     assert_eq!(event["distinct_id"], "us\u{fffd}er");

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use uuid::Uuid;
 
 use super::verdict::{Remark, Verdict, Word};
-use crate::event::identity::{UUID_TEXT, uuid_text};
+use crate::event::identity::{UUID_TEXT, write_uuid};
 use crate::event::scan::Scanner;
 use crate::event::text::{repaired, unescaped};
 
@@ -94,8 +94,8 @@ fn read_word(scanner: &mut Scanner<'_>, word: &mut Option<Word>) -> Option<()> {
     let text = scanner.text();
     let (mut result, mut details) = (None, None);
     scanner.members(2, |member| {
-        let key = unescaped(text.get(member.key()).unwrap_or_default());
-        let value = text.get(member.value()).unwrap_or_default();
+        let key = unescaped(text.get(member.key).unwrap_or_default());
+        let value = text.get(member.value).unwrap_or_default();
         let string = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
         match key.as_ref() {
             "result" => result = string,
@@ -126,9 +126,11 @@ impl<'a> Index<'a> {
 
     /// The member that says that the next event was stored.
     fn next_stored(&self) -> Option<[u8; STORED_MEMBER]> {
-        let uuid = uuid_text(*self.uuids.get(self.next)?);
+        let uuid = self.uuids.get(self.next)?;
         let mut member = [b'"'; STORED_MEMBER];
-        member[1..=UUID_TEXT].copy_from_slice(&uuid);
+        let mut text = [0; UUID_TEXT];
+        write_uuid(*uuid, &mut text);
+        member[1..=UUID_TEXT].copy_from_slice(&text);
         member[UUID_TEXT + 2] = b':';
         member[UUID_TEXT + 3..].copy_from_slice(STORED.as_bytes());
         Some(member)
@@ -162,8 +164,8 @@ pub fn error_text(body: &[u8]) -> String {
     let mut parts: [Option<String>; 3] = [None, None, None];
     let outcome = scanner.members(0, |member| {
         let part = |range| text.get(range).unwrap_or_default();
-        let string = part(member.value()).strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-        let slot = match part(member.key()) {
+        let string = part(member.value).strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        let slot = match part(member.key) {
             "error" => parts.get_mut(0),
             "error_description" => parts.get_mut(1),
             "error_uri" => parts.get_mut(2),
