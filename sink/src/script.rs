@@ -37,6 +37,8 @@ pub struct Step {
     pub extra_results: Map<String, Value>,
     /// Wait before the answer.
     pub delay_ms: u64,
+    /// The answer waits until another script is set.
+    pub hold: bool,
     /// Where the connection is cut.
     pub close: Option<Close>,
     /// Whether the events of a cut request are stored all the same; true when
