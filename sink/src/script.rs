@@ -19,6 +19,7 @@ pub struct Script {
 /// One answer.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a key of the script")]
 pub struct Step {
     /// Which requests it is for; all when absent.
     pub when: Option<When>,
