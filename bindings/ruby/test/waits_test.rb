@@ -12,7 +12,8 @@ class WaitsTest < PhcTest
   def hanging
     space.script(then: { never: true })
     posthog = client(logger: false, exit_flush_ms: 0, request_timeout_ms: 300_000)
-    posthog.capture(distinct_id: "u", event: "e")
+    # Each try is an event of its own.
+    posthog.capture(distinct_id: "u", event: "e#{@tries = @tries.to_i + 1}")
     posthog
   end
 
@@ -53,9 +54,9 @@ class WaitsTest < PhcTest
     space.script(then: { never: true })
     promptly do
       ready, told = IO.pipe
-      pid = ruby(<<~CODE, out: told)
+      pid = ruby(<<~'CODE', out: told)
         posthog = PostHog::Client.new(api_key: "k", host: ENV["PHC_HOST"], exit_flush_ms: 0, logger: false, request_timeout_ms: 300_000)
-        posthog.capture(distinct_id: "u", event: "e")
+        posthog.capture(distinct_id: "u", event: "e#{Process.pid}")
         begin
           $stdout.syswrite("waiting\n")
           posthog.flush(timeout: nil)
