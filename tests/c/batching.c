@@ -209,8 +209,10 @@ static void a_flush_that_times_out_abandons_nothing(void) {
     CHECK_EQ(phc_flush(client, 100, &result, sizeof result), PHC_TIMEOUT);
     CHECK(now_ms() - start < SOON_MS);
     CHECK_EQ(result.pending, 3);
+    uint64_t ticket;
+    CHECK_EQ(phc_flush_begin(client, &ticket), PHC_OK);
     answer_now();
-    CHECK_EQ(phc_flush(client, PHC_NO_LIMIT, &result, sizeof result), PHC_OK);
+    CHECK_EQ(phc_flush_wait(client, ticket, PHC_NO_LIMIT, &result, sizeof result), PHC_OK);
     CHECK_EQ(result.delivered, 3);
     finish(client);
 }

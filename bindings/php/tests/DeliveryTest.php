@@ -103,6 +103,7 @@ final class DeliveryTest extends TestCase
         self::assertSame(['timeout', 1], [$result['status'], $result['pending']]);
         $sink->script('{}');
         self::assertTrue($client->flush());
+        self::assertSame(1, $client->stats()['delivered']);
     }
 
     public function testShutdown(): void
