@@ -3,21 +3,36 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 CARGO=${CARGO:-cargo}
-passed=0 failed=0 failures=()
+LOGS=target/test-logs
+passed=0 failed=0 failures=() failed_logs=()
+rm -rf "$LOGS"
+mkdir -p "$LOGS"
 
-# step NAME COMMAND…: runs it under a time limit and counts it.
+# step NAME COMMAND…: runs it under a time limit and counts it. Its output is shown
+# as it comes, and kept.
 step() {
-    local name=$1 start
+    local name=$1 start log shown status=0
     shift
     start=$(date +%s)
+    log=$LOGS/$((passed + failed + 1))-${name//[^a-zA-Z0-9]/-}.log
     echo "== $name"
-    if timeout 1200 "$@"; then
+    exec 8> >(exec tee "$log")
+    shown=$!
+    timeout 1200 "$@" >&8 2>&1 8>&- || status=$?
+    exec 8>&-
+    # What a step leaves in the background holds the pipe open: that is not waited for.
+    for _ in $(seq 100); do
+        kill -0 "$shown" 2>/dev/null || break
+        sleep 0.1
+    done
+    kill "$shown" 2>/dev/null
+    if [ "$status" -eq 0 ]; then
         passed=$((passed + 1))
         echo "== $name: passed in $(($(date +%s) - start)) s"
     else
         failed=$((failed + 1))
-        failures+=("$name")
-        echo "== $name: FAILED"
+        failures+=("$name") failed_logs+=("$log")
+        echo "== $name: FAILED ($status)"
     fi
 }
 
@@ -66,6 +81,13 @@ step "PHP in its hosts" tests/hosts-php.sh "$SINK"
 step "install and uninstall" tests/install.sh
 step "demo" make --no-print-directory demo
 
+# A log that is cut off shows its end: why each failed comes there, too.
+for i in "${!failures[@]}"; do
+    echo "== ${failures[i]}: FAILED; the end of ${failed_logs[i]}"
+    tail -n 40 "${failed_logs[i]}"
+    # A last line without an end must not take the next one in.
+    [ -z "$(tail -c 1 "${failed_logs[i]}")" ] || echo
+done
 for name in "${failures[@]}"; do echo "FAILED: $name"; done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -24,7 +24,7 @@ echo "-- form"
 unformed=$(gofmt -l bindings/go conformance/workers/go)
 [ -z "$unformed" ] || { echo "gofmt would change $unformed" >&2; exit 1; }
 for module in bindings/go bindings/go/bench conformance/workers/go; do
-    (cd "$module" && go vet ./... && go mod tidy -diff)
+    (cd "$module" && three_times go mod download && go vet ./... && three_times go mod tidy -diff)
 done
 (cd "$package" && CGO_ENABLED=0 go vet ./... && go vet -tags phc_dynamic ./... && GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go vet ./...)
 

@@ -13,7 +13,7 @@ proxy() { # proxy NAME [LINE…]: sets port_NAME
         port=$((20000 + RANDOM % 12000))
         { printf 'Port %s\nListen 127.0.0.1\nTimeout 60\nMaxClients 20\nLogLevel Connect\n' $port; printf '%s\n' "$@"; } >"$work/$name.conf"
         tinyproxy -d -c "$work/$name.conf" >"$work/$name.log" 2>&1 &
-        for _ in $(seq 100); do
+        for _ in $(seq 400); do
             kill -0 $! 2>/dev/null || break # the port was taken
             if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
                 children+=($!)

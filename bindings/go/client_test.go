@@ -318,29 +318,30 @@ func TestBeforeSendChangesAndDrops(t *testing.T) {
 
 func TestFlushHonoursItsContext(t *testing.T) {
 	s := newSpace(t)
-	s.script(`{"steps": [{"delay_ms": 1500}]}`)
-	client := s.client(Config{})
+	s.script(`{"steps": [{"hold": true}]}`)
+	client := s.client(Config{Settings: patient})
 	must(t, client.Enqueue(Capture{Event: "slow", DistinctId: "u"}))
 
 	deadline, cancel := context.WithTimeout(background, 100*time.Millisecond)
 	defer cancel()
-	inTime(t, 600*time.Millisecond, "a flush with a deadline", func() {
+	inTime(t, "a flush with a deadline", func() {
 		if err := client.Flush(deadline); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, ErrTimeout) {
 			t.Errorf("with a deadline: %v", err)
 		}
 	})
 	cancelled, cancel := context.WithCancel(background)
 	go func() { time.Sleep(50 * time.Millisecond); cancel() }()
-	inTime(t, 600*time.Millisecond, "a flush that is cancelled", func() {
+	inTime(t, "a flush that is cancelled", func() {
 		result, err := client.FlushWithResult(cancelled)
 		if !errors.Is(err, context.Canceled) || result.Pending != 1 {
 			t.Errorf("cancelled: %v %+v", err, result)
 		}
 	})
-	// Nothing was abandoned.
-	result, err := client.FlushWithResult(background)
-	if err != nil || result.Settled != 1 || result.Delivered != 1 {
-		t.Errorf("%v %+v", err, result)
+	// Nothing was abandoned. It may be delivered before the flush begins.
+	s.script(`{}`)
+	must(t, client.Flush(background))
+	if stats := checkStats(t, client); stats.Delivered != 1 || stats.Requests != 1 {
+		t.Errorf("%+v", stats)
 	}
 }
 
@@ -357,10 +358,10 @@ func TestCloseHonoursItsContext(t *testing.T) {
 			return ctx, cancel
 		},
 	} {
-		client := s.client(Config{})
+		client := s.client(Config{Settings: patient, ShutdownTimeout: 5 * time.Minute})
 		must(t, client.Enqueue(Capture{Event: name, DistinctId: "u"}))
 		ctx, cancel := limit()
-		inTime(t, 600*time.Millisecond, name, func() {
+		inTime(t, name, func() {
 			err := client.CloseWithContext(ctx)
 			if !errors.Is(err, ErrLostEvents) || !errors.Is(err, ctx.Err()) {
 				t.Errorf("%s: %v", name, err)
@@ -372,9 +373,9 @@ func TestCloseHonoursItsContext(t *testing.T) {
 		}
 	}
 	// And with the time limit of Close itself.
-	client := s.client(Config{ShutdownTimeout: 50 * time.Millisecond})
+	client := s.client(Config{Settings: patient, ShutdownTimeout: 50 * time.Millisecond})
 	must(t, client.Enqueue(Capture{Event: "limit", DistinctId: "u"}))
-	inTime(t, 550*time.Millisecond, "Close", func() {
+	inTime(t, "Close", func() {
 		if err := client.Close(); !errors.Is(err, ErrLostEvents) {
 			t.Errorf("Close: %v", err)
 		}
@@ -565,14 +566,14 @@ func TestAFullQueueAnswersAtOnceOrWaitsForACloseOnly(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 
-	blocking := s.client(Config{MaxQueueSize: 1, Settings: map[string]string{"overflow": "block", "block_timeout_ms": "60000"}})
+	blocking := s.client(Config{MaxQueueSize: 1, Settings: map[string]string{"overflow": "block", "block_timeout_ms": "300000"}})
 	must(t, blocking.Enqueue(Capture{Event: "e", DistinctId: "u"}))
 	blocked := make(chan error)
 	go func() { blocked <- blocking.Enqueue(Capture{Event: "waits", DistinctId: "u"}) }()
 	eventually(t, "an Enqueue waits", func() bool { return strings.Contains(goroutines(), "bridge_capture") })
 	ctx, cancel := context.WithTimeout(background, 50*time.Millisecond)
 	defer cancel()
-	inTime(t, 600*time.Millisecond, "Close", func() { _ = blocking.CloseWithContext(ctx) })
+	inTime(t, "Close", func() { _ = blocking.CloseWithContext(ctx) })
 	if err := <-blocked; !errors.Is(err, ErrClosed) {
 		t.Errorf("the Enqueue that waited: %v", err)
 	}

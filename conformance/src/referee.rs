@@ -1,6 +1,7 @@
 //! The server that the client under test sends to: the sink, in this process,
 //! and proxies that write down what they are asked for.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +16,7 @@ use crate::case::Seen;
 pub struct Referee {
     sink: Arc<Sink>,
     address: SocketAddr,
+    used: Mutex<HashSet<String>>,
     // Serves as long as it lives.
     _runtime: tokio::runtime::Runtime,
 }
@@ -36,13 +38,17 @@ impl Referee {
             .map_err(|error| format!("{listen}: {error}"))?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         runtime.spawn(Arc::clone(&sink).serve(listener, None));
-        Ok(Referee { sink, address, _runtime: runtime })
+        Ok(Referee { sink, address, used: Mutex::default(), _runtime: runtime })
     }
 
-    /// A space of its own for one case.
+    /// A space of its own for one run of a case.
     #[must_use]
     pub fn ground(&self, name: &str) -> Ground {
-        let prefix = format!("/case/{name}");
+        let mut prefix = format!("/case/{name}");
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        while !used.insert(prefix.clone()) {
+            prefix.push_str("/again");
+        }
         Ground { host: format!("{}{prefix}", self.address), space: self.sink.space(&prefix) }
     }
 }

@@ -21,6 +21,9 @@ pub const PLENTY_MS: u64 = 20_000;
 pub enum Halt {
     /// The client did what it must not.
     Failed(String),
+    /// All was right but for the time that it took. On a busy machine that
+    /// happens to a client that is right, so the case is run again.
+    Late(String),
     /// The client cannot be asked to do this.
     NotOffered(String),
     /// The driver is of no more use.
@@ -43,12 +46,14 @@ pub struct Stage<'a> {
     pub way: &'a str,
     /// The names of the events that were taken, by uuid.
     pub names: HashMap<String, String>,
+    /// What took too long, but was right otherwise.
+    pub late: Vec<String>,
 }
 
 impl<'a> Stage<'a> {
     /// A case that begins.
     pub fn new(driver: &'a mut dyn Driver, ground: &'a Ground, way: &'a str) -> Self {
-        Stage { driver, ground, way, names: HashMap::new() }
+        Stage { driver, ground, way, names: HashMap::new(), late: Vec::new() }
     }
 
     /// Whether the client is behind the adapter protocol, which tells little.
@@ -125,9 +130,17 @@ impl<'a> Stage<'a> {
             return failed(format!("took {took} ms, not at least {limit}"));
         }
         if let Some(limit) = step.within_ms.filter(|limit| took > u128::from(*limit)) {
-            return failed(format!("took {took} ms, not at most {limit}"));
+            self.late.push(format!("{call}: took {took} ms, not at most {limit}"));
         }
         Ok(answer)
+    }
+
+    /// At the end of a case in which all else was right.
+    ///
+    /// # Errors
+    /// Something took too long.
+    pub fn in_time(&self) -> Result<(), Halt> {
+        if self.late.is_empty() { Ok(()) } else { Err(Halt::Late(self.late.join("; "))) }
     }
 
     /// What the client can be asked for, if it can.

@@ -20,7 +20,8 @@ pub fn run(vector: &Vector, driver: &mut dyn Driver, referee: &Referee) -> Resul
     let mut runs = 0;
     for way in &ways {
         let ground = referee.ground(&format!("{}/{way}", vector.name));
-        let outcome = run_once(vector, &mut Stage::new(driver, &ground, way));
+        let mut stage = Stage::new(driver, &ground, way);
+        let outcome = run_once(vector, &mut stage).and_then(|()| stage.in_time());
         match outcome {
             Ok(()) => runs += 1,
             Err(Halt::NotOffered(why)) => not_offered = Some(why),

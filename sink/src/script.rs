@@ -19,6 +19,7 @@ pub struct Script {
 /// One answer.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a key of the script")]
 pub struct Step {
     /// Which requests it is for; all when absent.
     pub when: Option<When>,
@@ -37,6 +38,8 @@ pub struct Step {
     pub extra_results: Map<String, Value>,
     /// Wait before the answer.
     pub delay_ms: u64,
+    /// The answer waits until another script is set.
+    pub hold: bool,
     /// Where the connection is cut.
     pub close: Option<Close>,
     /// Whether the events of a cut request are stored all the same; true when

@@ -248,16 +248,19 @@ async fn events(sink: &Sink, space: &Mutex<Space>, peer: Peer, request: Request)
         return plain(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or was cut off");
     };
     let arrival = Arrival { headers: &parts.headers, uri: &parts.uri, body: &body, connection: peer.number };
-    let plan = {
+    let (plan, scripts) = {
         let mut space = lock(space);
         let plan = space.receive(&arrival, &sink.rules, sink.started);
         sink.show(&space);
-        plan
+        (plan, space.scripts())
     };
     sink.changed.notify_waiters();
     let step = &plan.step;
     if step.delay_ms > 0 {
         tokio::time::sleep(Duration::from_millis(step.delay_ms)).await;
+    }
+    while step.hold && lock(space).scripts() == scripts {
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
     if step.never {
         std::future::pending::<()>().await;

@@ -134,6 +134,7 @@ pub struct Plan {
 #[derive(Debug, Default)]
 pub struct Space {
     script: Script,
+    scripts: u64,
     chaos: Option<Chaos>,
     history: History,
     /// The last [`KEPT`] events.
@@ -167,6 +168,13 @@ impl Space {
     /// Puts a script in the place of the present one.
     pub fn set_script(&mut self, script: Script) {
         self.script = script;
+        self.scripts += 1;
+    }
+
+    /// How many scripts there have been: another number ends what a step holds.
+    #[must_use]
+    pub fn scripts(&self) -> u64 {
+        self.scripts
     }
 
     /// Makes trouble from now on, where the script has nothing to say.

@@ -165,7 +165,7 @@ static void retry_after_is_a_minimum(void) {
         phc_client *client = make_client(NULL, NULL);
         capture(client, "one");
         double took = flush_time(client, PHC_OK);
-        CHECK(took >= 990 && took < 6000);
+        CHECK(took >= 990 && took < SOON_MS);
         finish(client);
     }
 }
@@ -177,7 +177,7 @@ static void retry_after_is_clamped_and_never_shortens_the_wait(void) {
     phc_client *client = make_client("retry_after_max_ms", "300", "retry_initial_ms", "200", "retry_max_ms", "200", NULL);
     capture(client, "one");
     double took = flush_time(client, PHC_OK);
-    CHECK(took >= 690 && took < 6000);
+    CHECK(took >= 690 && took < SOON_MS);
     finish(client);
 }
 
@@ -311,11 +311,11 @@ static void a_silent_server_is_given_up_in_time(void) {
         char text[80];
         snprintf(text, sizeof text, "{\"steps\":[{%s}]}", steps[i]);
         script(text);
-        phc_client *client = make_client("request_timeout_ms", "300", "max_retries", "1", NULL);
+        phc_client *client = make_client("request_timeout_ms", "300", "max_retries", "50", NULL);
         capture(client, "one");
         double took = flush_time(client, PHC_OK);
-        CHECK(took < 3000);
-        CHECK_EQ(stats_of(client).requests, 2);
+        CHECK(took < 9000); /* the default is 10,000 */
+        CHECK(stats_of(client).requests >= 2); /* of a sink that stands still, more */
         finish(client);
     }
     expect_violations(); /* the drip was told to be accepted before it was over */
@@ -326,7 +326,7 @@ static void flush_waits_for_the_back_off(void) {
     phc_client *client = make_client("retry_initial_ms", "200", "retry_max_ms", "1000", NULL);
     capture(client, "one");
     double took = flush_time(client, PHC_OK);
-    CHECK(took >= 590 && took < 5000);
+    CHECK(took >= 590 && took < SOON_MS);
     finish(client);
 }
 

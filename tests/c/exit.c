@@ -24,7 +24,7 @@ static int child(void (*life)(void)) {
 static phc_client *client;
 
 static void capture_and_exit(void) {
-    client = make_client("exit_flush_ms", "5000", "flush_interval_ms", "60000", NULL);
+    client = make_client("exit_flush_ms", "20000", NULL);
     for (int i = 0; i < 5; i++) phc_capture(client, "user", "a", NULL);
 }
 
@@ -54,7 +54,7 @@ static void an_exit_waits_no_longer_than_it_may(void) {
     double start = now_ms();
     CHECK_EQ(child(capture_for_nobody), 0);
     double took = now_ms() - start;
-    CHECK(took >= 200 && took < 2000);
+    CHECK(took >= 200 && took < SOON_MS);
 }
 
 static void *capture_for_ever(void *unused) {
@@ -63,7 +63,7 @@ static void *capture_for_ever(void *unused) {
 }
 
 static void exit_while_another_captures(void) {
-    client = make_client("exit_flush_ms", "10000", NULL);
+    client = make_client("exit_flush_ms", "60000", NULL);
     phc_capture(client, "user", "a", NULL);
     pthread_t thread;
     pthread_create(&thread, NULL, capture_for_ever, NULL);
@@ -73,7 +73,7 @@ static void exit_while_another_captures(void) {
 static void an_exit_ends_while_others_go_on_capturing(void) {
     double start = now_ms();
     CHECK_EQ(child(exit_while_another_captures), 0);
-    CHECK(now_ms() - start < 9000);
+    CHECK(now_ms() - start < 25000); /* it is not held up for the whole of its minute */
 }
 
 static void end_at_once(void) {
@@ -89,13 +89,13 @@ static void it_does_not_run_for__exit(void) {
 static void only_exit(void) {}
 
 static void inherit_and_exit(void) {
-    /* The server never answers: were the inherited events waited for, this would take five seconds. */
-    client = make_client("exit_flush_ms", "5000", "flush_at", "1", NULL);
+    /* The server never answers: were the inherited events waited for, this would take a minute. */
+    client = make_client("exit_flush_ms", "60000", "flush_at", "1", "request_timeout_ms", "120000", NULL);
     phc_capture(client, "user", "a", NULL);
     wait_for("requests=1");
     double start = now_ms();
     int status = child(only_exit);
-    if (status != 0 || now_ms() - start > 2000) _exit(9);
+    if (status != 0 || now_ms() - start > SOON_MS) _exit(9);
     _exit(0);
 }
 

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -80,6 +81,7 @@ void sink_post(const char *view, const char *json) {
 }
 
 void script(const char *json) { sink_post("_script", json); }
+void answer_now(void) { script("{}"); }
 void chaos_of_space(const char *json) { sink_post("_chaos", json); }
 
 char *sink_get(const char *view) {
@@ -110,7 +112,7 @@ long long status_count(int status) {
 
 int wait_for(const char *condition) {
     char view[200];
-    snprintf(view, sizeof view, "_wait?timeout_ms=10000&%s", condition);
+    snprintf(view, sizeof view, "_wait?timeout_ms=20000&%s", condition);
     char *text = sink_get(view);
     int ok = strstr(text, "\"ok\":true") != NULL;
     check_at(ok, __FILE__, __LINE__, "not reached: %s: %s", condition, text);
@@ -148,6 +150,8 @@ static phc_client *make(const char *host, const char *first, va_list args) {
     phc_config_set(config, "reports", "all");
     phc_config_set(config, "retry_initial_ms", "10");
     phc_config_set(config, "retry_max_ms", "50");
+    phc_config_set(config, "flush_interval_ms", "3600000");
+    phc_config_set(config, "shutdown_timeout_ms", "20000");
     for (const char *key = first; key != NULL; key = va_arg(args, const char *)) {
         const char *value = va_arg(args, const char *);
         if (phc_config_set(config, key, value) != PHC_OK) {
@@ -211,6 +215,44 @@ double now_ms(void) {
     return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
 }
 
+static pthread_mutex_t clock_lock = PTHREAD_MUTEX_INITIALIZER;
+static double clock_seen, clock_stood;
+
+static void *watch_clock(void *unused) {
+    for (;;) {
+        usleep(1000);
+        pthread_mutex_lock(&clock_lock);
+        double now = now_ms(), gap = now - clock_seen;
+        /* A few milliseconds are what a turn of others takes. */
+        if (gap > 5) clock_stood += gap - 1;
+        clock_seen = now;
+        pthread_mutex_unlock(&clock_lock);
+    }
+    return unused;
+}
+
+double stood_still_ms(void) {
+    static int begun;
+    double asked = now_ms();
+    pthread_mutex_lock(&clock_lock);
+    if (!begun) {
+        begun = 1;
+        clock_seen = asked;
+        pthread_t watcher;
+        pthread_create(&watcher, NULL, watch_clock, NULL);
+        pthread_detach(watcher);
+    }
+    /* Until it has seen all that was before. */
+    while (clock_seen < asked) {
+        pthread_mutex_unlock(&clock_lock);
+        usleep(200);
+        pthread_mutex_lock(&clock_lock);
+    }
+    double stood = clock_stood;
+    pthread_mutex_unlock(&clock_lock);
+    return stood;
+}
+
 int thread_count(const char *name_prefix) {
     int found = 0;
     DIR *tasks = opendir("/proc/self/task");
@@ -230,7 +272,7 @@ int thread_count(const char *name_prefix) {
 int thread_appears(const char *name) {
     /* A new thread gives itself its name. */
     double start = now_ms();
-    while (thread_count(name) == 0 && now_ms() - start < 5000) usleep(100);
+    while (thread_count(name) == 0 && now_ms() - start < 20000) usleep(100);
     return thread_count(name);
 }
 

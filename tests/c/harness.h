@@ -35,6 +35,7 @@ void check_at(int ok, const char *file, int line, const char *text, ...)
 
 /* The sink, in the space of the running test. Texts are the test's to free. */
 void script(const char *json);
+void answer_now(void); /* of the answers that the script holds */
 void chaos_of_space(const char *json); /* seeded trouble: sink/README.md */
 char *sink_get(const char *view);
 void sink_post(const char *view, const char *json);
@@ -46,7 +47,9 @@ size_t count(const char *text, const char *part);
 const char *nth_string(const char *list, const char *key, size_t n);
 
 /* A client of the running test's space with these settings: key, value, …, NULL.
- * Back-off is short. It reports everything. */
+ * Back-off is short. It reports everything. Only a flush or a full batch sends
+ * (flush_interval_ms is an hour), and its end has time (shutdown_timeout_ms is 20 s):
+ * a test that stands still in between goes on as if nothing had been. */
 phc_client *make_client(const char *first, ...);
 /* The same, for another address. */
 phc_client *make_client_at(const char *host, const char *first, ...);
@@ -62,6 +65,13 @@ void expect_violations(void);
 
 void allow_seconds(unsigned seconds); /* a longer time limit for the running test */
 double now_ms(void);
+/* What is right takes milliseconds, what is wrong a minute or for ever; a process
+ * on a busy machine stands still for a second or two. */
+#define SOON_MS 10000.0
+/* How long this process stood still so far, as a thread that only looks at the
+ * clock saw it, which begins with the first call. For limits that must be tight:
+ * this much of what was measured is the machine's doing. */
+double stood_still_ms(void);
 int thread_count(const char *name_prefix);
 int thread_appears(const char *name); /* waits for it; how many there are */
 

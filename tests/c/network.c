@@ -59,7 +59,7 @@ static void a_server_that_never_accepts_is_given_up_in_time(void) {
     phc_client *client = make_client_at(host, "connect_timeout_ms", "300", "max_retries", "1", NULL);
     double took;
     char *reports = one_event(client, PHC_LOST_EVENTS, &took);
-    CHECK(took >= 590 && took < 4000);
+    CHECK(took >= 590 && took < 9000);
     CHECK_HAS(reports, "no connection within connect_timeout_ms");
     CHECK_EQ(count(reports, "maybe_delivered\":true"), 0); /* it was never sent */
     free(reports);
@@ -80,7 +80,7 @@ static void a_server_that_never_shakes_hands_is_given_up_in_time(void) {
     phc_client *client = make_client_at(host, "connect_timeout_ms", "300", "max_retries", "0", NULL);
     double took;
     char *reports = one_event(client, PHC_LOST_EVENTS, &took);
-    CHECK(took >= 290 && took < 3000);
+    CHECK(took >= 290 && took < 4800);
     CHECK_HAS(reports, "no connection within connect_timeout_ms");
     free(reports);
     finish(client);
@@ -109,7 +109,7 @@ static void a_server_that_reads_nothing_is_given_up_in_time(void) {
     CHECK_EQ(phc_capture_event(client, event, NULL), PHC_OK);
     CHECK_EQ(phc_flush(client, 30000, NULL, 0), PHC_LOST_EVENTS);
     double took = now_ms() - start;
-    CHECK(took >= 490 && took < 5000);
+    CHECK(took >= 490 && took < 9000);
     char *reports = reports_of(client);
     CHECK_HAS(reports, "request_timeout_ms");
     free(reports);
@@ -143,7 +143,7 @@ static void an_answer_that_drips_is_given_up_in_time(void) {
         phc_client *client = make_client_at(hostile_host(server), "request_timeout_ms", "1200", "max_retries", "0", NULL);
         double took;
         char *reports = one_event(client, PHC_LOST_EVENTS, &took);
-        CHECK(took >= 1190 && took < 4000);
+        CHECK(took >= 1190 && took < 9000);
         CHECK_HAS(reports, "request_timeout_ms (1200 ms)");
         CHECK_HAS(reports, "\"ending\":\"transport\",\"maybe_delivered\":true");
         free(reports);
@@ -163,7 +163,7 @@ static void a_gigabyte_of_answer_is_not_read(void) {
         phc_client *client = make_client("max_retries", "0", NULL);
         double took;
         char *reports = one_event(client, PHC_LOST_EVENTS, &took);
-        CHECK(took < 5000);
+        CHECK(took < SOON_MS);
         CHECK_HAS(reports, i == 0 ? "over its bound" : "\"status\":400");
         free(reports);
         finish(client);
@@ -178,7 +178,7 @@ static void a_compressed_answer_is_not_expanded(void) {
         phc_client *client = make_client("max_retries", "0", NULL);
         double took;
         char *reports = one_event(client, PHC_LOST_EVENTS, &took);
-        CHECK(took < 5000);
+        CHECK(took < SOON_MS);
         CHECK_HAS(reports, i == 0 ? "\"ending\":\"malformed_answer\"" : "\"ending\":\"rejected\"");
         free(reports);
         finish(client);
@@ -235,17 +235,20 @@ static void floods_are_bounded(void) {
         /* Another client of the same thread is served meanwhile. */
         phc_client *other = make_client("flush_at", "1", "reports", "losses", NULL);
         resident_reset();
-        double start = now_ms();
+        double stood = stood_still_ms(), start = now_ms();
         capture(client, "one");
         double slowest = 0;
         do {
-            double begun = now_ms();
+            double begun_stood = stood_still_ms(), begun = now_ms();
             capture(other, "meanwhile");
-            CHECK_EQ(phc_flush(other, 20000, NULL, 0), PHC_OK);
-            if (now_ms() - begun > slowest) slowest = now_ms() - begun;
+            CHECK_EQ(phc_flush(other, 30000, NULL, 0), PHC_OK);
+            double other_took = now_ms() - begun;
+            other_took -= stood_still_ms() - begun_stood;
+            if (other_took > slowest) slowest = other_took;
             usleep(1000);
-        } while (stats_of(client).pending_events > 0 && now_ms() - start < 20000);
+        } while (stats_of(client).pending_events > 0 && now_ms() - start < 40000);
         double took = now_ms() - start;
+        took -= stood_still_ms() - stood;
         printf("   %s: over after %.0f ms, the slowest other event %.0f ms\n", table[i].what, took, slowest);
         /* Whoever sends as fast as memory can be copied gets a share of the
          * thread that is coarse on a busy machine, but no more than a share. */
@@ -267,9 +270,10 @@ static void close_is_in_time_during_a_flood(void) {
         int before = hostile_requests(server);
         capture(client, "one");
         while (hostile_requests(server) == before) usleep(1000);
-        double start = now_ms();
+        double stood = stood_still_ms(), start = now_ms();
         CHECK_EQ(phc_client_close(client, 100), PHC_LOST_EVENTS);
         double took = now_ms() - start;
+        took -= stood_still_ms() - stood;
         check_at(took < 400, __FILE__, __LINE__, "close(100) took %.0f ms", took);
         finish(client);
     }
@@ -293,7 +297,7 @@ static void answers_once(hostile *server, int fd, int number) {
 int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **found) {
     typedef int (*function)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
     size_t len = name == NULL ? 0 : strlen(name);
-    if (len > 5 && strcmp(name + len - 5, ".slow") == 0) sleep(5);
+    if (len > 5 && strcmp(name + len - 5, ".slow") == 0) sleep(30);
     return ((function)dlsym(RTLD_NEXT, "getaddrinfo"))(name, service, hints, found);
 }
 
@@ -302,21 +306,21 @@ static void a_name_that_is_not_found_holds_up_nobody(void) {
     phc_client *other = make_client(NULL, NULL);
     double took;
     char *reports = one_event(client, PHC_LOST_EVENTS, &took);
-    CHECK(took >= 590 && took < 3000);
+    CHECK(took >= 590 && took < 9000);
     CHECK_HAS(reports, "no connection within connect_timeout_ms");
     CHECK_EQ(count(reports, "maybe_delivered\":true"), 0);
     free(reports);
     capture(client, "two");
     free(one_event(other, PHC_OK, &took));
-    CHECK(took < 1000);
+    CHECK(took < SOON_MS);
     finish(other);
     /* A look-up that hangs is not waited for. */
     double start = now_ms();
     CHECK_EQ(phc_client_close(client, 100), PHC_LOST_EVENTS);
-    CHECK(now_ms() - start < 400);
+    CHECK(now_ms() - start < SOON_MS);
     start = now_ms();
     finish(client);
-    CHECK(now_ms() - start < 300);
+    CHECK(now_ms() - start < SOON_MS);
 }
 
 static void a_proxy_can_be_hostile_too(void) {
@@ -348,7 +352,7 @@ static void a_proxy_can_be_hostile_too(void) {
                                             "max_retries", "0", NULL);
         double took;
         char *reports = one_event(client, PHC_LOST_EVENTS, &took);
-        CHECK(took < 3000);
+        CHECK(took < 4800); /* the default is 5,000 */
         CHECK_HAS(reports, i == 0 ? "no connection within connect_timeout_ms" : "the proxy refused to connect");
         free(reports);
         finish(client);
@@ -549,7 +553,7 @@ static void an_outage_is_probed_in_time_while_a_backlog_waits(void) {
     for (int i = 0; i < 305; i++) capture(client, "one");
     double start = now_ms();
     wait_for("accepted=180");
-    CHECK(now_ms() - start < 5000);
+    CHECK(now_ms() - start < SOON_MS);
     CHECK_EQ(phc_client_close(client, 10000), PHC_LOST_EVENTS);
     phc_stats stats = stats_of(client);
     CHECK_EQ(stats.lost, 120);

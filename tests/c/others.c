@@ -14,23 +14,34 @@ static void says_nothing(hostile *server, int fd, int number) {
     hostile_await_end(fd);
 }
 
+static int by_size(const void *a, const void *b) {
+    double one = *(const double *)a, other = *(const double *)b;
+    return one < other ? -1 : one > other;
+}
+
 static void a_capture_never_waits_for_the_server(void) {
     /* Elsewhere a page took ten seconds longer while the endpoint timed out. */
     hostile *server = hostile_start(says_nothing, NULL);
     const char *hosts[] = {hostile_host(server), "http://127.0.0.1:1"};
     for (size_t i = 0; i < 2; i++) {
-        phc_client *client = make_client_at(hosts[i], "flush_at", "1", "reports", "losses", NULL);
-        double start = now_ms(), slowest = 0;
-        for (int j = 0; j < 20000; j++) {
+        phc_client *client = make_client_at(hosts[i], "flush_at", "1", "reports", "losses", "request_timeout_ms", "120000",
+                                            "retry_initial_ms", "60000", "retry_max_ms", "60000", NULL);
+        enum { CAPTURES = 20000 };
+        static double took[CAPTURES];
+        for (int j = 0; j < CAPTURES; j++) {
             double begun = now_ms();
             CHECK_EQ(phc_capture(client, "user", "event", "{\"n\":1}"), PHC_OK);
-            if (now_ms() - begun > slowest) slowest = now_ms() - begun;
+            took[j] = now_ms() - begun;
         }
-        double mean_us = (now_ms() - start) / 20;
-        printf("   20,000 captures: %.1f us each, the slowest %.2f ms\n", mean_us, slowest);
-        /* What waits for a connection or an answer would take seconds. */
-        CHECK(slowest < 500);
-        CHECK(mean_us < 100);
+        qsort(took, CAPTURES, sizeof took[0], by_size);
+        double most = took[CAPTURES * 999 / 1000], slowest = took[CAPTURES - 1];
+        printf("   20,000 captures: half within %.1f us, 99.9 %% within %.2f ms, all within %.2f ms\n", took[CAPTURES / 2] * 1000,
+               most, slowest);
+        /* What waits for a connection or an answer would take minutes. A process
+         * that stands still does so in few of its captures. */
+        CHECK(slowest < SOON_MS);
+        CHECK(most < 500);
+        CHECK(took[CAPTURES / 2] < 0.1);
         CHECK_EQ(phc_client_close(client, 0), PHC_LOST_EVENTS);
         finish(client);
     }

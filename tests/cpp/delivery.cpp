@@ -116,7 +116,7 @@ static void a_descriptor_says_that_reports_wait() {
 
 static void waits_are_bounded() {
     script(R"({"then":{"never":true}})");
-    phc::client client(here());
+    phc::client client(here().set("request_timeout_ms", 120000));
     client.capture("u", "e");
     double start = now_ms();
     const phc::flush_result flushed = client.flush(50ms);
@@ -127,7 +127,7 @@ static void waits_are_bounded() {
     CHECK_STATUS(client.flush(0ms), timeout);
     CHECK_STATUS(client.flush(-5s), timeout);
     CHECK_STATUS(client.close(100ms), lost_events);
-    CHECK(now_ms() - start < 5000); // the bound is 150 ms; a loaded machine may hold up the test itself
+    CHECK(now_ms() - start < SOON_MS);
     CHECK_STATUS(client.close(phc::no_limit), ok);
     CHECK_STATUS(client.capture("u", "e"), closed);
     CHECK_STATUS(client.flush(phc::no_limit), closed);

@@ -45,18 +45,19 @@ static void handlers_stay_in_a_forked_child() {
 
 // The end of an inherited client in a child that captured nothing returns at once and sends nothing.
 static void a_child_may_end_what_it_inherited() {
-    script(R"({"then":{"delay_ms":300}})");
-    std::optional<phc::client> client(here());
+    script(R"({"steps":[{"hold":true}]})");
+    std::optional<phc::client> client(here().shutdown_timeout(60s).set("request_timeout_ms", 120000));
     client->capture("u", "e");
     const pid_t child = fork();
     if (child == 0) {
         const double start = now_ms();
         client.reset();
-        _exit(now_ms() - start < 5000 ? 0 : 1);
+        _exit(now_ms() - start < SOON_MS ? 0 : 1);
     }
     int status = -1;
     CHECK_EQ(waitpid(child, &status, 0), child);
     CHECK_EQ(status, 0);
+    answer_now();
     CHECK_STATUS(client->flush(10s), ok);
     CHECK_EQ(summary("accepted"), 1);
 }

@@ -44,10 +44,12 @@ inline void check_status(const phc::status &actual, phc::code expected, const ch
     check_at(actual == expected, file, line, "the status is %s (%s)", actual.name(), phc::last_error());
 }
 
-// Settings of a client that sends to the space of the running test, with short waits.
+// Settings of a client that sends to the space of the running test, with short waits. Only a flush or a full batch sends,
+// and its end has time: a test that stands still in between goes on as if nothing had been.
 inline phc::settings here() {
     phc::settings settings("phc_blackbox_key");
     settings.host(space_host()).reports(phc::reports::all).set("retry_initial_ms", 10).set("retry_max_ms", 50);
+    settings.flush_interval(1h).shutdown_timeout(20s);
     return settings;
 }
 

@@ -15,8 +15,9 @@ final class DeliveryTest extends TestCase
     /** @param array<string, mixed> $options */
     private static function client(Sink $sink, array $options = []): Client
     {
-        $settings = ['retry_initial_ms' => 10, 'retry_max_ms' => 50, 'flush_interval_ms' => 60_000];
-        return new Client('phc_key', ['host' => $sink->host, 'settings' => $settings] + $options);
+        $settings = ['retry_initial_ms' => 10, 'retry_max_ms' => 50, 'flush_interval_ms' => 3_600_000, 'exit_flush_ms' => 30_000];
+        $options['settings'] = ($options['settings'] ?? []) + $settings;
+        return new Client('phc_key', ['host' => $sink->host] + $options);
     }
 
     public function testEventsArriveUnderTheNameOfThisPackage(): void
@@ -92,14 +93,17 @@ final class DeliveryTest extends TestCase
 
     public function testAFlushHasATimeLimitAndAbandonsNothing(): void
     {
-        $sink = new Sink('{"steps":[{"delay_ms":1000}]}');
-        $client = self::client($sink);
+        $sink = new Sink('{"steps":[{"hold":true}]}');
+        $client = self::client($sink, ['settings' => ['request_timeout_ms' => 300_000]]);
         $client->capture(self::EVENT);
         $start = hrtime(true);
         $result = $client->flushResult(250);
-        self::assertLessThan(900, (hrtime(true) - $start) / 1e6);
+        // Else it would take minutes.
+        self::assertLessThan(10_000, (hrtime(true) - $start) / 1e6);
         self::assertSame(['timeout', 1], [$result['status'], $result['pending']]);
+        $sink->script('{}');
         self::assertTrue($client->flush());
+        self::assertSame(1, $client->stats()['delivered']);
     }
 
     public function testShutdown(): void
@@ -122,7 +126,7 @@ final class DeliveryTest extends TestCase
     {
         $sink = new Sink('{"then":{"delay_ms":300}}');
         $script = Script::run(
-            "PostHog\\PostHog::init('phc_key', ['host' => '$sink->host']);"
+            "PostHog\\PostHog::init('phc_key', ['host' => '$sink->host', 'settings' => ['exit_flush_ms' => 30_000]]);"
             . "for (\$i = 0; \$i < 50; \$i++) { PostHog\\PostHog::capture(['distinctId' => 'u', 'event' => 'e']); }\n"
             . $ending,
         );
@@ -145,17 +149,19 @@ final class DeliveryTest extends TestCase
     public function testAnUnreachableServerHoldsNoScriptForLong(): void
     {
         $script = Script::run(
-            "PostHog\\PostHog::init('phc_key', ['host' => 'http://127.0.0.1:1', 'settings' => ['exit_flush_ms' => 500]]);"
+            "PostHog\\PostHog::init('phc_key', ['host' => 'http://127.0.0.1:1', 'settings' => ["
+            . "'exit_flush_ms' => 500, 'retry_initial_ms' => 50_000, 'retry_max_ms' => 50_000]]);"
             . "PostHog\\PostHog::capture(['distinctId' => 'u', 'event' => 'e']);",
         );
-        self::assertLessThan(5, $script->seconds);
+        // Of the wait before the next attempt, 50 s, it waits for half a second.
+        self::assertLessThan(15, $script->seconds);
     }
 
     public function testForkedProcesses(): void
     {
         $sink = new Sink('{"then":{"delay_ms":200}}');
         $script = Script::run(<<<PHP
-            PostHog\\PostHog::init('phc_key', ['host' => '$sink->host']);
+            PostHog\\PostHog::init('phc_key', ['host' => '$sink->host', 'settings' => ['exit_flush_ms' => 30_000]]);
             \$capture = function (string \$uuid) {
                 PostHog\\PostHog::capture(['distinctId' => 'u', 'event' => 'e', 'uuid' => \$uuid]) || exit(9);
             };
@@ -185,10 +191,10 @@ final class DeliveryTest extends TestCase
         $sink = new Sink('{"then":{"never":true}}');
         $script = Script::run(<<<PHP
             pcntl_async_signals(true);
-            PostHog\\PostHog::init('phc_key', ['host' => '$sink->host', 'settings' => ['exit_flush_ms' => 0]]);
+            PostHog\\PostHog::init('phc_key', ['host' => '$sink->host', 'settings' => ['exit_flush_ms' => 0, 'request_timeout_ms' => 300_000]]);
             PostHog\\PostHog::capture(['distinctId' => 'u', 'event' => 'e']);
             pcntl_signal(SIGTERM, function () use (&\$sent) {
-                throw new Exception(hrtime(true) - (int) file_get_contents(SENT) < 1e9 ? 'soon' : 'late');
+                throw new Exception(hrtime(true) - (int) file_get_contents(SENT) < 10e9 ? 'soon' : 'late');
             });
             define('SENT', tempnam(sys_get_temp_dir(), 'phc'));
             if (pcntl_fork() === 0) {
@@ -198,7 +204,7 @@ final class DeliveryTest extends TestCase
                 exit;
             }
             try {
-                PostHog\\PostHog::flush(30_000);
+                PostHog\\PostHog::flush(100_000);
                 echo 'flushed';
             } catch (Exception \$e) {
                 echo \$e->getMessage();
@@ -207,6 +213,6 @@ final class DeliveryTest extends TestCase
             unlink(SENT);
             PHP);
         self::assertSame('soon', $script->output, $script->errors);
-        self::assertLessThan(10, $script->seconds);
+        self::assertLessThan(30, $script->seconds);
     }
 }

@@ -30,7 +30,7 @@ final class Script
         $start = hrtime(true);
         $process = proc_open(
             // A script that hangs fails.
-            ['timeout', '60', PHP_BINARY, '-d', 'log_errors=1', '-d', 'display_errors=0', '-d', 'error_log=', ...$php, $file],
+            ['timeout', '120', PHP_BINARY, '-d', 'log_errors=1', '-d', 'display_errors=0', '-d', 'error_log=', ...$php, $file],
             [['file', '/dev/null', 'r'], ['pipe', 'w'], $log = tmpfile()],
             $pipes,
             null,

@@ -16,8 +16,14 @@ final class Sink
         $address = getenv('PHC_SINK') ?: throw new \RuntimeException('PHC_SINK is not set; run tests/php.sh');
         $this->host = "http://$address/php/" . getmypid() . '/' . ++self::$spaces;
         if ($script !== null) {
-            $this->ask('/_script', $script);
+            $this->script($script);
         }
+    }
+
+    /** What the sink does from now on; held answers go. */
+    public function script(string $script): void
+    {
+        $this->ask('/_script', $script);
     }
 
     /** @return list<string> */

@@ -47,14 +47,15 @@ module Helper
   end
 
   # Without this, a test that hangs is a build that hangs.
-  LIMIT = 90
+  LIMIT = 150
 
   def space
     @space ||= Space.new(name)
   end
 
   def client(**options)
-    PostHog::Client.new(api_key: "phc_ruby", host: space.host, retry_initial_ms: 10, retry_max_ms: 50, **options)
+    PostHog::Client.new(api_key: "phc_ruby", host: space.host, retry_initial_ms: 10, retry_max_ms: 50,
+                        exit_flush_ms: 20_000, **options)
   end
 
   def recording_client(**options)
@@ -91,7 +92,7 @@ module Helper
 
   # Waits for a child; one that hangs is killed, and fails the test.
   def reap(pid)
-    Timeout.timeout(30) { Process.wait(pid) }
+    Timeout.timeout(40) { Process.wait(pid) }
     $?
   rescue Timeout::Error
     Process.kill(:KILL, pid)

@@ -102,7 +102,7 @@ class ReportsTest < PhcTest
     posthog.capture(distinct_id: "u", event: "e")
     posthog.flush
     Timeout.timeout(10) { began.pop }
-    assert_operator seconds { posthog.shutdown }, :<, 4
+    assert_operator seconds { posthog.shutdown }, :<, 10
     Thread.list.select { |thread| thread.name == "posthog-reports" }.each(&:kill).each(&:join)
   end
 

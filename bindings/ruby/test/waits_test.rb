@@ -4,22 +4,27 @@ require_relative "helper"
 
 # A wait ends when its thread is told to, and holds up no other thread.
 class WaitsTest < PhcTest
-  # The promise is 200 ms; this is what a loaded machine is allowed.
+  # The promise.
   PROMPT = 0.2
+  # What is wrong takes minutes.
+  HANGS = 10
 
   def hanging
     space.script(then: { never: true })
-    posthog = client(logger: false, exit_flush_ms: 0)
-    posthog.capture(distinct_id: "u", event: "e")
+    posthog = client(logger: false, exit_flush_ms: 0, request_timeout_ms: 300_000)
+    # Each try is an event of its own.
+    posthog.capture(distinct_id: "u", event: "e#{@tries = @tries.to_i + 1}")
     posthog
   end
 
-  # A machine that is loaded may be late once, not three times.
+  # A machine that is busy makes anybody late, but not every time: of what keeps the
+  # promise one in ten tries does, of what does not none.
   def promptly
     times = []
-    3.times do
+    10.times do
       times << yield
       return if times.last < PROMPT
+      break if times.last > HANGS
     end
     flunk("took #{times.map { |time| format("%.3f s", time) }.join(", ")}")
   end
@@ -49,9 +54,9 @@ class WaitsTest < PhcTest
     space.script(then: { never: true })
     promptly do
       ready, told = IO.pipe
-      pid = ruby(<<~CODE, out: told)
-        posthog = PostHog::Client.new(api_key: "k", host: ENV["PHC_HOST"], exit_flush_ms: 0, logger: false)
-        posthog.capture(distinct_id: "u", event: "e")
+      pid = ruby(<<~'CODE', out: told)
+        posthog = PostHog::Client.new(api_key: "k", host: ENV["PHC_HOST"], exit_flush_ms: 0, logger: false, request_timeout_ms: 300_000)
+        posthog.capture(distinct_id: "u", event: "e#{Process.pid}")
         begin
           $stdout.syswrite("waiting\n")
           posthog.flush(timeout: nil)
@@ -72,7 +77,7 @@ class WaitsTest < PhcTest
     posthog = hanging
     ticks = 0
     ticking = Thread.new { loop { ticks += 1 and sleep 0.001 } }
-    posthog.flush(timeout: 0.5)
+    posthog.flush(timeout: 3)
     ticking.kill
     assert_operator ticks, :>, 5, "the VM stood still"
   end
@@ -92,8 +97,8 @@ class WaitsTest < PhcTest
   end
 
   def test_a_capture_that_may_wait_for_room_lets_others_run
-    space.script(steps: [{ delay_ms: 600 }])
-    posthog = client(overflow: "block", max_queue_size: 1, block_timeout_ms: 5000)
+    space.script(steps: [{ delay_ms: 3000 }])
+    posthog = client(overflow: "block", max_queue_size: 1, block_timeout_ms: 60_000)
     posthog.capture(distinct_id: "u", event: "first")
     posthog.flush(timeout: 0)
     ticks = 0
