@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::additions::Additions;
-use super::encode::{into_bytes, parsed};
+use super::encode::parsed;
 use super::properties::{Destination, LIFTED, Lifted, LiftedValues, MERGED, Properties, coerce};
 use super::quick::Quick;
 use super::scan::Scanner;
-use super::text::{is_plain, repaired, unescaped};
+use super::text::{into_bytes, is_plain, repaired, unescaped};
 use super::timestamp::Timestamp;
 use crate::status::{Error, Status};
 use crate::suggest::did_you_mean;
@@ -144,15 +144,14 @@ impl<'a> Draft<'a> {
         let mut fields = Fields::default();
         let mut walk = Quick::new(json);
         let usual = fields.walk(&mut walk, properties, additions).and_then(|behind| walk.end(behind));
-        let (text, was_repaired) = match usual {
-            Some(()) => (Cow::Borrowed(json), false),
-            None => {
-                let (text, repaired) = parsed("event", json, |scanner| {
-                    fields = Fields::default();
-                    fields.scan(scanner, properties, additions)
-                })?;
-                (into_bytes(text), repaired)
-            }
+        let (text, was_repaired) = if usual.is_some() {
+            (Cow::Borrowed(json), false)
+        } else {
+            let (text, repaired) = parsed("event", json, |scanner| {
+                fields = Fields::default();
+                fields.scan(scanner, properties, additions)
+            })?;
+            (into_bytes(text), repaired)
         };
         if let Some(key) = fields.unknown {
             return Err(unknown_key("event", &key, FIELDS.iter().copied()));

@@ -12,7 +12,7 @@ use super::properties::{Destination, LIFTED, Lifted, MERGED, Properties};
 use super::quick::Quick;
 use super::scan::{Fault, NO_OBJECT, Scanner};
 use super::scratch::Scratch;
-use super::text::{repaired, unescaped, write_escaped};
+use super::text::{into_bytes, repaired, unescaped, write_escaped};
 use super::timestamp::Timestamp;
 use crate::fault;
 use crate::status::{Error, Status};
@@ -151,21 +151,12 @@ fn scan<'a>(
     additions: &Additions,
 ) -> Result<(Cow<'a, [u8]>, bool), Error> {
     let mut walk = Quick::new(json);
-    match properties.walk(&mut walk, 0, additions).and_then(|behind| walk.end(behind)) {
-        Some(()) => Ok((Cow::Borrowed(json), false)),
-        None => {
-            let (text, repaired) = parsed("properties", json, |scanner| properties.scan(scanner, additions))?;
-            Ok((into_bytes(text), repaired))
-        }
+    let usual = properties.walk(&mut walk, 0, additions).and_then(|behind| walk.end(behind));
+    if usual.is_some() {
+        return Ok((Cow::Borrowed(json), false));
     }
-}
-
-/// The bytes of sound text.
-pub fn into_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
-    match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-    }
+    let (text, repaired) = parsed("properties", json, |scanner| properties.scan(scanner, additions))?;
+    Ok((into_bytes(text), repaired))
 }
 
 /// Scans JSON text as sound UTF-8; answers it and whether it had to be repaired:

@@ -110,7 +110,7 @@ mod tests {
         let mut randomness = Randomness::new();
         let made = (0..1000).map(|_| randomness.uuid_v7(1_700_000_000_123).unwrap());
         for uuid in
-            made.chain([Uuid::nil(), Uuid::max(), Uuid::from_bytes(std::array::from_fn(|i| i as u8 * 17))])
+            made.chain([Uuid::nil(), Uuid::max(), Uuid::from_u128(0x0011_2233_4455_6677_8899_AABB_CCDD_EEFF)])
         {
             let mut text = [0; UUID_TEXT];
             write_uuid(uuid, &mut text);

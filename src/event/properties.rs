@@ -9,8 +9,9 @@
 use std::ops::Range;
 
 use super::additions::Additions;
+use super::number::as_double;
 use super::quick::Quick;
-use super::scan::{Member, Scanner, as_double};
+use super::scan::{Member, Scanner};
 use super::text::{repaired, unescaped};
 
 /// Where a lifted property goes.
@@ -108,7 +109,7 @@ impl Properties {
     pub fn scan(&mut self, scanner: &mut Scanner<'_>, additions: &Additions) -> Option<()> {
         let text = scanner.text().as_bytes();
         let mut sorting = Sorting::new(self, text, additions);
-        scanner.members(0, |member| sorting.take(member))?;
+        scanner.members(0, |member| sorting.take(&member))?;
         sorting.end();
         Some(())
     }
@@ -122,7 +123,7 @@ impl Properties {
         while more {
             let (key, value) = walk.key(at)?;
             let end = walk.value(value)?;
-            sorting.take(Member { key, escaped: false, value: value..end });
+            sorting.take(&Member { key, escaped: false, value: value..end });
             (more, at) = walk.more_members(end)?;
         }
         sorting.end();
@@ -133,7 +134,7 @@ impl Properties {
     pub fn fill(&mut self, text: &[u8], members: impl Iterator<Item = Member>, additions: &Additions) {
         let mut sorting = Sorting::new(self, text, additions);
         for member in members {
-            sorting.take(member);
+            sorting.take(&member);
         }
         sorting.end();
     }
@@ -148,7 +149,7 @@ impl Properties {
 
     /// Takes note of a member that may be special; answers where it belongs.
     #[inline(never)]
-    fn place(&mut self, text: &[u8], member: Member, additions: &Additions) -> Place {
+    fn place(&mut self, text: &[u8], member: &Member, additions: &Additions) -> Place {
         let slice = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
         let raw = slice(&member.key);
         let unescaped = member.escaped.then(|| unescaped(&repaired(raw)).into_owned());
@@ -191,10 +192,10 @@ impl<'a> Sorting<'a> {
     }
 
     #[inline(always)]
-    fn take(&mut self, member: Member) {
+    fn take(&mut self, member: &Member) {
         let is_sentinel = member.escaped || self.text.get(member.key.start) == Some(&b'$');
         let plain = self.nothing_added && !is_sentinel;
-        if plain || self.found.place(self.text, member.clone(), self.additions) == Place::Stays {
+        if plain || self.found.place(self.text, member, self.additions) == Place::Stays {
             if self.run.is_empty() {
                 self.run.start = member.key.start - 1;
             }

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use wide::u8x16;
 
-use super::scan::{behind_number, behind_usual_number};
+use super::number::{behind_number, behind_usual_number};
 
 /// The bytes of which quotes are found at one go: as many as a word has bits.
 const BLOCK: usize = 64;
@@ -200,12 +200,11 @@ impl<'a> Quick<'a> {
     fn look(&mut self) -> Option<()> {
         let rest = self.text.get(self.next..).filter(|rest| !rest.is_empty())?;
         let mut last = [b' '; BLOCK];
-        let block = match rest.first_chunk::<BLOCK>() {
-            Some(block) => block,
-            None => {
-                last.get_mut(..rest.len())?.copy_from_slice(rest);
-                &last
-            }
+        let block = if let Some(block) = rest.first_chunk::<BLOCK>() {
+            block
+        } else {
+            last.get_mut(..rest.len())?.copy_from_slice(rest);
+            &last
         };
         let (mut quotes, mut odd, mut tops) = (0, u8x16::splat(0), self.tops);
         for (i, sixteen) in block.as_chunks::<16>().0.iter().enumerate() {

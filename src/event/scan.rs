@@ -12,6 +12,8 @@ use std::ops::Range;
 
 use wide::u8x16;
 
+use super::number::{as_double, behind_number, behind_usual_number};
+
 /// The deepest nesting of containers that is let through. The envelope adds
 /// levels of its own to the server's limit of 128.
 pub const MAX_DEPTH: u32 = 100;
@@ -420,70 +422,6 @@ fn behind_space(mut rest: &[u8]) -> &[u8] {
         rest = behind;
     }
     rest
-}
-
-/// What stands behind a part of a number, or what is wrong with the first byte of
-/// which rest.
-pub(super) type Step<'a, T = &'a [u8]> = Result<T, (&'a [u8], &'static str)>;
-
-/// What stands behind a number of the usual kind: some digits, the first of them no
-/// zero, and perhaps some behind a point.
-#[inline(always)]
-pub(super) fn behind_usual_number(number: &[u8]) -> Option<&[u8]> {
-    let whole = match number.split_first() {
-        Some((b'1'..=b'9', digits)) => behind_digits(digits),
-        _ => return None,
-    };
-    let behind = match whole.split_first() {
-        Some((b'.', fraction @ [b'0'..=b'9', ..])) => behind_digits(fraction),
-        Some((b'.', _)) => return None,
-        _ => whole,
-    };
-    let usual = number.len() - behind.len() < 300 && !matches!(behind.first(), Some(b'e' | b'E'));
-    usual.then_some(behind)
-}
-
-/// What stands behind a number, and whether the number may be beyond a double.
-#[inline]
-pub(super) fn behind_number(number: &[u8]) -> Step<'_, (&[u8], bool)> {
-    let whole = number.strip_prefix(b"-").unwrap_or(number);
-    let mut rest = behind_digits(whole);
-    let digits = whole.len() - rest.len();
-    if digits == 0 || (digits > 1 && whole.first() == Some(&b'0')) {
-        return Err((number, "this is no JSON number"));
-    }
-    // Without an exponent only a very long number can leave the range.
-    let mut may_overflow = digits > 300;
-    if let Some((b'.', fraction)) = rest.split_first() {
-        rest = behind_some_digits(fraction, "a digit is expected after the decimal point")?;
-    }
-    if let Some((b'e' | b'E', exponent)) = rest.split_first() {
-        let unsigned = match exponent.split_first() {
-            Some((b'+' | b'-', unsigned)) => unsigned,
-            _ => exponent,
-        };
-        rest = behind_some_digits(unsigned, "a digit is expected in the exponent")?;
-        may_overflow = true;
-    }
-    Ok((rest, may_overflow))
-}
-
-#[inline]
-fn behind_digits(mut rest: &[u8]) -> &[u8] {
-    while let Some((b'0'..=b'9', behind)) = rest.split_first() {
-        rest = behind;
-    }
-    rest
-}
-
-fn behind_some_digits<'a>(digits: &'a [u8], otherwise: &'static str) -> Step<'a> {
-    let rest = behind_digits(digits);
-    if rest.len() == digits.len() { Err((digits, otherwise)) } else { Ok(rest) }
-}
-
-/// The number's value as a double; infinite when beyond its range.
-pub fn as_double(number: &[u8]) -> Option<f64> {
-    std::str::from_utf8(number).ok()?.parse().ok()
 }
 
 /// The number that four hexadecimal digits stand for.

@@ -15,6 +15,14 @@ pub fn repaired(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
+/// The bytes of sound text.
+pub fn into_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
+}
+
 /// Appends `text` as a JSON string, quotes included.
 #[inline]
 pub fn write_string(out: &mut Vec<u8>, text: &str) {

@@ -62,7 +62,7 @@ fn read_results(scanner: &mut Scanner<'_>, index: &mut Index<'_>, words: &mut [W
         if let Some(stored) = index.next_stored()
             && scanner.skip(&stored)
         {
-            if let Some(slot) = index.take_next().and_then(|i| words.get_mut(i)) {
+            if let Some(slot) = words.get_mut(index.take_next()) {
                 *slot = Word::STORED;
             }
             more = scanner.more_members()?;
@@ -136,14 +136,14 @@ impl<'a> Index<'a> {
         Some(member)
     }
 
-    fn take_next(&mut self) -> Option<usize> {
+    fn take_next(&mut self) -> usize {
         self.next += 1;
-        Some(self.next - 1)
+        self.next - 1
     }
 
     fn find(&mut self, uuid: Uuid) -> Option<usize> {
         if self.uuids.get(self.next) == Some(&uuid) {
-            return self.take_next();
+            return Some(self.take_next());
         }
         if self.sorted.is_empty() {
             self.sorted = self.uuids.iter().copied().zip(0..).collect();
