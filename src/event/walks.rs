@@ -240,9 +240,9 @@ fn the_walk_finds_in_properties_what_the_scanner_finds() {
             continue;
         }
         let text = std::str::from_utf8(&text).unwrap();
-        let mut scanner = Scanner::new(text);
-        let outcome = scanned.scan(&mut scanner, additions).and_then(|()| scanner.end());
-        assert!(outcome.is_some() && scanner.lone_surrogates.is_empty(), "{seed}: {text}");
+        let mut reader = Scanner::new(text);
+        let outcome = scanned.scan(&mut reader, additions).and_then(|()| reader.end());
+        assert!(outcome.is_some() && reader.lone_surrogates.is_empty(), "{seed}: {text}");
         assert_eq!(walked, scanned, "{seed}: {text}");
         taken += 1;
         special += usize::from(walked.special && walked.runs.len() > 1);
