@@ -76,7 +76,7 @@ RATE = """one core does all: of an event's processor time the caller's thread ta
 LOCK = """everything that must change together is behind one lock. From two threads on its cache lines move between the cores,
   which doubles the processor time of a call, and a thread that finds it taken sleeps: about one call in 80 enters the
   kernel for that, and until the sleeper is awake its core may stand idle."""
-SIZE = """2.7 MB of code and 1.1 MB of constants, most of them of what it stands on (TLS and its cryptography, HTTP, four
+SIZE = """2.4 MB of code and 1.1 MB of constants, most of them of what it stands on (TLS and its cryptography, HTTP, four
   codecs and their dictionaries), built for size but for the hot packages; 0.3 MB are tables for unwinding, without
   which a panic could not be kept from reaching C."""
 
