@@ -114,9 +114,8 @@ fn parse_canonical(text: &[u8; UUID_TEXT]) -> Option<Uuid> {
         let letter = (digits | u8x16::splat(0x20)) - u8x16::splat(b'a');
         let is_numeral = numeral.min(u8x16::splat(9)).simd_eq(numeral);
         wrong |= !(is_numeral | letter.min(u8x16::splat(5)).simd_eq(letter));
-        let nibbles =
-            u128::from_be_bytes(is_numeral.bitselect(numeral, letter + u8x16::splat(10)).to_array());
-        *half = packed(nibbles);
+        let nibbles = is_numeral.bitselect(numeral, letter + u8x16::splat(10)).to_array();
+        *half = nibbles.as_chunks().0.iter().fold(0, |half, eight| half << 32 | packed(*eight));
     }
     (wrong.to_bitmask() == 0).then(|| Uuid::from_u64_pair(halves[0], halves[1]))
 }
