@@ -68,8 +68,8 @@ def size(name):
 MEAN = """the call is a scan of the text, a copy and a short lock, about two yardsticks when nothing else runs
   (*quiet*). On one core the mean also has what the I/O thread takes of it while it sends: a third of an event's processor time,
   more than half of that in the kernel, copying bodies into sockets."""
-P99 = """one call in 256 asks the kernel for randomness for the next 256 uuids: beyond p99, so what p99 sees is the I/O thread at
-  work on the same core. p50 is the call itself."""
+P99 = """one call in 256 makes the randomness of the next 256 uuids, in about 2 µs: beyond p99, so what p99 sees is the first
+  touch of a page of the batch, about one call in nine, and the I/O thread at work on the same core. p50 is the call itself."""
 RATE = """one core does all: of an event's processor time the caller's thread takes about 60 % (scan and copy, randomness),
   the I/O thread the rest, mostly the kernel's copy into the socket. The rate is one second divided by that, less what the two
   threads lose in taking turns; what else runs on this machine comes off it."""
