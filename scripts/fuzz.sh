@@ -16,7 +16,7 @@ export RUSTC_WRAPPER=$PWD/fuzz/rustc.sh
 # input, and its room in src/.
 table() {
     cat <<'TABLE'
-properties   none    4096 event/scan.rs event/properties.rs event/encode.rs event/text.rs event/additions.rs
+properties   none    4096 event/quick.rs event/scan.rs event/number.rs event/properties.rs event/encode.rs event/text.rs event/additions.rs
 capture_json address 4096 event/ capi/capture.rs capi/text.rs
 config_set   none    1024 config/ capi/config.rs
 response     none    4096 protocol/answer.rs protocol/judge.rs protocol/verdict.rs protocol/statuses.rs

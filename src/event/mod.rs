@@ -23,6 +23,8 @@ pub mod timestamp;
 mod model;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod walks;
 
 pub use additions::Additions;
 pub use builder::EventBuilder;

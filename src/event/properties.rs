@@ -65,7 +65,7 @@ pub enum Lifted<Text> {
 pub type LiftedValues<Text> = [Option<Lifted<Text>>; LIFTED.len()];
 
 /// What one properties object holds. All ranges are of the scanned text.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Properties {
     /// Runs of members that stay as they are; each is one or more members with
     /// the commas between them.

@@ -204,6 +204,7 @@ pub fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Random;
 
     fn uuids(count: u128) -> Vec<Uuid> {
         (1..=count).map(Uuid::from_u128).collect()
@@ -238,6 +239,32 @@ mod tests {
             u[0].urn()
         );
         assert_eq!(read(&body, 3).unwrap(), [Verdict::Retry, Verdict::Absent, Verdict::Drop]);
+    }
+
+    #[test]
+    fn each_event_has_the_last_word_of_it_whether_compared_or_parsed() {
+        let u = uuids(9);
+        for seed in 0..20_000 {
+            let mut random = Random::new(seed);
+            // The server may speak of events that are not in the batch.
+            let events = usize::try_from(random.below(4)).unwrap() + 6;
+            let (in_order, space) = (random.percent(50), random.one_of(&["", "", " "]));
+            let mut expected = vec![Verdict::Absent; u.len()];
+            let members: Vec<_> = (0..random.below(12))
+                .map(|i| {
+                    let at = usize::try_from(if in_order { i.min(8) } else { random.below(9) }).unwrap();
+                    let word = random.one_of(&["ok", "ok", "ok", "ok", "drop", "retry", "okay", ""]);
+                    expected[at] = Verdict::from_code(word);
+                    let uuid = u[at].to_string();
+                    let uuid = if random.percent(10) { uuid.to_uppercase() } else { uuid };
+                    format!("{space}\"{uuid}\"{space}:{space}{{\"result\":\"{word}\"}}")
+                })
+                .collect();
+            let body = format!("{{\"results\":{{{}}}}}", members.join(","));
+            let words = verdicts(body.as_bytes(), &u[..events]).unwrap();
+            let words: Vec<_> = words.iter().map(|word| word.verdict).collect();
+            assert_eq!(words, expected[..events], "{body}");
+        }
     }
 
     #[test]
