@@ -28,7 +28,8 @@ fn main() {
         "capture" => capture_events(count),
         "builder" => build_events(count),
         "batch" => make_batches(count),
-        "answer" => read_answers(count),
+        "answer" => read_answers(count, &uuids()),
+        "answer-mixed" => read_answers(count, &mixed(uuids())),
         piece => panic!("there is no piece {piece}"),
     }
 }
@@ -135,10 +136,17 @@ fn make_batches(count: u32) {
     }
 }
 
+/// In an order that has nothing to do with that of the batch, as from a server that
+/// keeps its results in a map.
+fn mixed(mut uuids: Vec<Uuid>) -> Vec<Uuid> {
+    uuids.sort_by_key(|uuid| uuid.as_u64_pair().1.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    uuids
+}
+
 /// An answer is read and judged: per event.
-fn read_answers(count: u32) {
+fn read_answers(count: u32, answered: &[Uuid]) {
     let (config, uuids) = (config(), uuids());
-    let (outcome, policy) = (answer(&uuids), config.policy());
+    let (outcome, policy) = (answer(answered), config.policy());
     let attempt = Attempt { uuids: &uuids, used: 1, can_change_codec: false, random: 0 };
     for _ in 0..count / BATCH {
         black_box(judge(black_box(&outcome), &attempt, &policy));

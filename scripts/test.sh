@@ -51,7 +51,7 @@ step "every promise has its test" tests/guarantees.sh
 step "build what ships" make --no-print-directory build sink
 step "the binary interface" tests/abi.sh target/ship "$SINK"
 step "what a capture costs, exactly" tests/guard.sh "$SINK"
-step "without brotli" tests/size.sh
+step "sizes, with and without brotli" tests/size.sh
 step "black-box tests, shared library" tests/run-c.sh shared "$SINK"
 step "a random life" env PHC_SOAK_SECONDS=20 tests/run-c.sh shared "$SINK" soak
 step "panics" tests/panics.sh "$SINK"

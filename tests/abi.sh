@@ -18,8 +18,6 @@ archived() { nm -g --defined-only "$ship/libphc.a" | awk 'NF == 3 {print $3}' | 
 declared() { grep -o 'phc_[a-z_0-9]*(' include/phc.h | tr -d '(' | LC_ALL=C sort -u | diff - abi/symbols.txt; }
 soname() { readelf -d "$ship/libphc.so" | grep 'SONAME.*\[libphc.so.0\]' >/dev/null; }
 nodelete() { readelf -d "$ship/libphc.so" | grep NODELETE >/dev/null; }
-# Without link-time optimisation it would be far beyond this.
-small() { [ "$(stat -c %s "$ship/libphc.so")" -lt 4500000 ]; }
 stripped() { ! readelf -S "$ship/libphc.so" | grep '\.symtab' >/dev/null; }
 # What the README says of older systems: the newest glibc symbol that it needs.
 old_enough() { [ "$(objdump -T "$ship/libphc.so" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -1)" = GLIBC_2.34 ]; }
@@ -45,7 +43,6 @@ check "the archive exports abi/symbols.txt and nothing else" archived
 check "the header declares abi/symbols.txt" declared
 check "SONAME is libphc.so.0" soname
 check "dlclose does not unload it" nodelete
-check "it is smaller than 4.5 MB" small
 check "it is stripped" stripped
 check "it needs glibc 2.34 and nothing newer" old_enough
 check "every exported function goes through the guard" guarded

@@ -25,7 +25,7 @@ instructions() { # instructions PIECE COUNT
     valgrind --tool=callgrind --callgrind-out-file=/dev/null "$guard" "$1" "$2" 2>&1 | sed -n 's/.*Collected : //p'
 }
 : >"$work/instructions.txt"
-for piece in encode capture builder batch answer; do
+for piece in encode capture builder batch answer answer-mixed; do
     few=$(instructions $piece 2000) many=$(instructions $piece 12000)
     echo "$piece $(((many - few) / 10000))" >>"$work/instructions.txt"
 done

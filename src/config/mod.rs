@@ -13,7 +13,7 @@ use crate::protocol::headers::MAX_SDK_INFO;
 use crate::protocol::judge::Policy;
 use crate::status::{Error, Status};
 use crate::suggest::did_you_mean;
-use table::{SETTINGS, Setting, Slot};
+use table::{SETTINGS, Setting, Slot, ZSTD_MAX_LEVEL};
 
 /// What a capture does when the queue is at its bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,15 +98,22 @@ impl Config {
         setting.assign(self, value).map_err(|reason| invalid(format!("{key} = {value:?}: {reason}")))
     }
 
-    /// Checks what no single setting can: the key as header text, and the
-    /// length of both halves of the SDK's name.
+    /// Checks what no single setting can: the key as header text, the length of
+    /// both halves of the SDK's name, and the level against the codec.
     pub fn check(&self) -> Result<(), Error> {
-        texts::header_value(&self.api_key).map_err(|reason| {
-            Error::new(Status::INVALID_SETTING, format!("the project key is not valid: {reason}"))
-        })?;
+        let invalid = |text| Err(Error::new(Status::INVALID_SETTING, text));
+        if let Err(reason) = texts::header_value(&self.api_key) {
+            return invalid(format!("the project key is not valid: {reason}"));
+        }
         if self.sdk_info().len() > MAX_SDK_INFO {
-            let message = format!("sdk_name and sdk_version have over {MAX_SDK_INFO} bytes together");
-            return Err(Error::new(Status::INVALID_SETTING, message));
+            return invalid(format!("sdk_name and sdk_version have over {MAX_SDK_INFO} bytes together"));
+        }
+        if self.codec() == Codec::Zstd && self.compression_level > u64::from(ZSTD_MAX_LEVEL) {
+            return invalid(format!(
+                "compression_level = \"{}\": this libphc was built with the levels 1 to {ZSTD_MAX_LEVEL} of zstd; \
+                 set it to {ZSTD_MAX_LEVEL} or less, or compression to another codec",
+                self.compression_level
+            ));
         }
         Ok(())
     }
@@ -260,6 +267,7 @@ mod tests {
             ("flush_at", "0", "1 to 100000"),
             ("flush_at", "ten", "\"ten\""),
             ("overflow", "drop_old", "did you mean \"drop_oldest\""),
+            ("compression_level", "12", "0 to 11"),
             ("is_server", "yes", "true or false"),
             ("host", "ftp://x", "ftp"),
             ("retry_statuses", "200", "300 to 599"),
@@ -284,6 +292,32 @@ mod tests {
         assert!(Config::new("a\nb").check().is_err());
         assert!(Config::new("  phc_key \n").check().is_ok());
         assert!(Config::new(" ").is_disabled());
+    }
+
+    #[test]
+    fn a_level_that_zstd_was_not_built_with_is_refused_whichever_is_set_first() {
+        for order in [["compression", "compression_level"], ["compression_level", "compression"]] {
+            for (codec, level, accepted) in [
+                ("zstd", "0", true),
+                ("zstd", "3", true),
+                ("zstd", "4", false),
+                ("zstd", "11", false),
+                ("gzip", "4", true),
+                ("deflate", "11", true),
+                ("none", "11", true),
+            ] {
+                let mut config = Config::new("key");
+                for key in order {
+                    config.set(key, if key == "compression" { codec } else { level }).unwrap();
+                }
+                let checked = config.check();
+                assert_eq!(checked.is_ok(), accepted, "{codec} {level}");
+                if let Err(error) = checked {
+                    assert_eq!(error.status, Status::INVALID_SETTING);
+                    assert!(error.message.contains("set it to 3 or less"), "{}", error.message);
+                }
+            }
+        }
     }
 
     #[test]

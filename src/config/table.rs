@@ -40,6 +40,9 @@ pub const COMPRESSION: &[&str] = &["none", "gzip", "deflate", "zstd", "br"];
 /// Values of `reports`.
 pub const REPORTS: &[&str] = &["losses", "all"];
 
+/// The highest level of zstd: .cargo/config.toml leaves out what those above need.
+pub const ZSTD_MAX_LEVEL: u32 = 3;
+
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
 const GIB: u64 = 1 << 30;
@@ -175,8 +178,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "compression_level",
         default: "1",
-        doc: "Effort, in the codec's own scale (gzip and deflate 1 to 9, zstd 1 to 19, br 0 to 11); above the scale's end is its end.",
-        slot: |c| Slot::Integer(&mut c.compression_level, 0..=19),
+        doc: "Effort, in the codec's own scale (gzip and deflate 1 to 9, br 0 to 11); above the scale's end is its end. For zstd 1 to 3: what more takes is not built in, and a client that asks for it is refused.",
+        slot: |c| Slot::Integer(&mut c.compression_level, 0..=11),
     },
     Setting {
         key: "disable_geoip",

@@ -89,6 +89,45 @@ pub fn write_uuid(uuid: Uuid, text: &mut [u8; UUID_TEXT]) {
     text[24..].copy_from_slice(&second[4..]);
 }
 
+/// Reads a uuid in any spelling, in no time when it is the canonical one.
+#[inline]
+pub fn parse_uuid(text: &[u8]) -> Option<Uuid> {
+    let canonical = <&[u8; UUID_TEXT]>::try_from(text).ok().and_then(parse_canonical);
+    canonical.or_else(|| Uuid::try_parse_ascii(text).ok())
+}
+
+/// Reads the text that [`write_uuid`] writes, in either case.
+fn parse_canonical(text: &[u8; UUID_TEXT]) -> Option<Uuid> {
+    if [text[8], text[13], text[18], text[23]] != [b'-'; 4] {
+        return None;
+    }
+    let mut digits = [[0; 16]; 2];
+    digits[0][..8].copy_from_slice(&text[..8]);
+    digits[0][8..12].copy_from_slice(&text[9..13]);
+    digits[0][12..].copy_from_slice(&text[14..18]);
+    digits[1][..4].copy_from_slice(&text[19..23]);
+    digits[1][4..].copy_from_slice(&text[24..]);
+    let (mut wrong, mut halves) = (u8x16::splat(0), [0; 2]);
+    for (half, digits) in halves.iter_mut().zip(digits) {
+        let digits = u8x16::new(digits);
+        let numeral = digits - u8x16::splat(b'0');
+        let letter = (digits | u8x16::splat(0x20)) - u8x16::splat(b'a');
+        let is_numeral = numeral.min(u8x16::splat(9)).simd_eq(numeral);
+        wrong |= !(is_numeral | letter.min(u8x16::splat(5)).simd_eq(letter));
+        let nibbles = is_numeral.bitselect(numeral, letter + u8x16::splat(10)).to_array();
+        *half = nibbles.as_chunks().0.iter().fold(0, |half, eight| half << 32 | packed(*eight));
+    }
+    (wrong.to_bitmask() == 0).then(|| Uuid::from_u64_pair(halves[0], halves[1]))
+}
+
+/// Eight bytes of a nibble each, as four bytes.
+fn packed(nibbles: [u8; 8]) -> u64 {
+    let nibbles = u64::from_be_bytes(nibbles);
+    let bytes = (nibbles | nibbles >> 4) & 0x00FF_00FF_00FF_00FF;
+    let twos = (bytes | bytes >> 8) & 0x0000_FFFF_0000_FFFF;
+    (twos | twos >> 16) & 0xFFFF_FFFF
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +154,23 @@ mod tests {
             let mut text = [0; UUID_TEXT];
             write_uuid(uuid, &mut text);
             assert_eq!(text, uuid.hyphenated().to_string().as_bytes());
+            assert_eq!(parse_uuid(&text), Some(uuid));
+            assert_eq!(parse_uuid(&text.to_ascii_uppercase()), Some(uuid));
+            assert_eq!(parse_uuid(uuid.simple().to_string().as_bytes()), Some(uuid));
         }
+    }
+
+    #[test]
+    fn refuses_what_is_no_uuid() {
+        let sound = b"0190a5b4-7c3d-7abc-8def-0123456789ab";
+        assert_eq!(parse_uuid(sound), Uuid::try_parse_ascii(sound).ok());
+        for at in 0..UUID_TEXT {
+            for byte in 0..=255 {
+                let mut text = *sound;
+                text[at] = byte;
+                assert_eq!(parse_uuid(&text), Uuid::try_parse_ascii(&text).ok(), "{}", text.escape_ascii());
+            }
+        }
+        assert_eq!(parse_uuid(b""), None);
     }
 }

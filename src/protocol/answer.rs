@@ -1,11 +1,12 @@
 //! Reading the body of an answer: verdicts by uuid, or the text of an error.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use uuid::Uuid;
 
 use super::verdict::{Remark, Verdict, Word};
-use crate::event::identity::{UUID_TEXT, write_uuid};
+use crate::event::identity::{UUID_TEXT, parse_uuid, write_uuid};
 use crate::event::scan::Scanner;
 use crate::event::text::{repaired, unescaped};
 
@@ -71,13 +72,14 @@ fn read_results(scanner: &mut Scanner<'_>, index: &mut Index<'_>, words: &mut [W
         let (key, escaped) = scanner.key()?;
         let raw = scanner.slice(&key);
         let key = if escaped { unescaped(raw) } else { Cow::Borrowed(raw) };
+        let uuid = parse_uuid(key.as_bytes());
         let mut word = None;
         if scanner.skip(STORED.as_bytes()) {
             word = Some(Word::STORED);
         } else {
             read_word(scanner, &mut word)?;
         }
-        let position = Uuid::try_parse(&key).ok().and_then(|uuid| index.find(uuid));
+        let position = uuid.and_then(|uuid| index.find(uuid));
         if let (Some(word), Some(slot)) = (word, position.and_then(|i| words.get_mut(i))) {
             *slot = word;
         }
@@ -112,21 +114,23 @@ fn read_word(scanner: &mut Scanner<'_>, word: &mut Option<Word>) -> Option<()> {
 }
 
 /// Finds an event of the batch by its uuid. Servers answer in the order of the
-/// batch, so the next one is tried first; the rest are sorted on the first miss.
+/// batch, so the next one is tried first; where they do not, on the first miss all
+/// are entered into a map.
 struct Index<'a> {
     uuids: &'a [Uuid],
     next: usize,
-    sorted: Vec<(Uuid, usize)>,
+    positions: HashMap<Uuid, usize>,
 }
 
 impl<'a> Index<'a> {
     fn new(uuids: &'a [Uuid]) -> Self {
-        Index { uuids, next: 0, sorted: Vec::new() }
+        Index { uuids, next: 0, positions: HashMap::new() }
     }
 
-    /// The member that says that the next event was stored.
+    /// The member that says that the next event was stored; none once the answer
+    /// has shown another order.
     fn next_stored(&self) -> Option<[u8; STORED_MEMBER]> {
-        let uuid = self.uuids.get(self.next)?;
+        let uuid = self.uuids.get(self.next).filter(|_| self.positions.is_empty())?;
         let mut member = [b'"'; STORED_MEMBER];
         let mut text = [0; UUID_TEXT];
         write_uuid(*uuid, &mut text);
@@ -145,12 +149,10 @@ impl<'a> Index<'a> {
         if self.uuids.get(self.next) == Some(&uuid) {
             return Some(self.take_next());
         }
-        if self.sorted.is_empty() {
-            self.sorted = self.uuids.iter().copied().zip(0..).collect();
-            self.sorted.sort_unstable();
+        if self.positions.is_empty() {
+            self.positions = self.uuids.iter().copied().zip(0..).collect();
         }
-        let at = self.sorted.binary_search_by_key(&uuid, |(uuid, _)| *uuid).ok()?;
-        let position = self.sorted.get(at)?.1;
+        let position = *self.positions.get(&uuid)?;
         self.next = position + 1;
         Some(position)
     }

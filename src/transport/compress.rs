@@ -4,6 +4,7 @@
 use flate2::{Compress, Compression, FlushCompress, Status};
 
 use crate::config::Codec;
+use crate::config::table::ZSTD_MAX_LEVEL;
 
 impl Codec {
     /// The value of `Content-Encoding`; none when there is none.
@@ -47,7 +48,7 @@ impl Compressor {
             }
             Codec::Zstd => {
                 if self.zstd.is_none() {
-                    let level = i32::try_from(self.level.clamp(1, 19)).unwrap_or(1);
+                    let level = i32::try_from(self.level.clamp(1, ZSTD_MAX_LEVEL)).unwrap_or(1);
                     self.zstd = zstd::bulk::Compressor::new(level).ok();
                 }
                 self.zstd.as_mut()?.compress(body).ok()
@@ -123,7 +124,7 @@ mod tests {
             if codec == Codec::Br && cfg!(not(feature = "brotli")) {
                 continue;
             }
-            for level in [0, 1, 6, 19] {
+            for level in [0, 1, 6, 11] {
                 let mut compressor = Compressor::new(level);
                 for body in [text.as_slice(), b"{}", &random, &text] {
                     let small = compressor.compress(codec, body).unwrap();
@@ -133,5 +134,30 @@ mod tests {
             }
         }
         assert_eq!(Compressor::new(1).compress(Codec::None, b"{}"), None);
+    }
+
+    /// zstd chooses its strategy by the level and by the size of the body.
+    #[test]
+    fn every_level_of_zstd_is_built_for_every_size() {
+        let text: Vec<u8> = (0..400_000_u64)
+            .flat_map(|i| format!("{{\"n\":{i},\"x\":{}}}", i.wrapping_mul(i) % 977).into_bytes())
+            .take(5 << 20)
+            .collect();
+        let edges = [16, 128, 256, 512, 1024, 2048, 4096, 5120].map(|kib| kib << 10);
+        let around = edges.iter().flat_map(|edge| [edge - 1, *edge, edge + 1]);
+        let sizes: Vec<usize> = (0..300).chain(around).filter(|size| *size <= text.len()).collect();
+        for level in 0..=ZSTD_MAX_LEVEL {
+            let mut compressor = Compressor::new(level.into());
+            for size in &sizes {
+                let body = &text[..*size];
+                let small = compressor.compress(Codec::Zstd, body).unwrap();
+                assert!(decoded(Codec::Zstd, &small) == body, "level {level}, {size} bytes");
+                assert!(
+                    *size < 300 || small.len() < size / 2,
+                    "level {level}, {size} bytes: {}",
+                    small.len()
+                );
+            }
+        }
     }
 }

@@ -32,15 +32,31 @@ static void br(void) { deliver("br", "br"); }
 
 static void every_level_is_understood(void) {
     const char *codecs[] = {"gzip", "deflate", "zstd", "br"};
-    const char *levels[] = {"0", "3", "19"};
+    const char *levels[] = {"0", "1", "2", "3", "11"};
     for (size_t i = 0; i < 4; i++) {
-        for (size_t j = 0; j < 3; j++) {
+        for (size_t j = 0; j < 5; j++) {
+            if (strcmp(codecs[i], "zstd") == 0 && strcmp(levels[j], "11") == 0) continue;
             phc_client *client = make_client("compression", codecs[i], "compression_level", levels[j], NULL);
             CHECK_EQ(phc_capture(client, "user", "event", NULL), PHC_OK);
             CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
             finish(client);
         }
     }
+}
+
+static void a_level_that_is_not_built_is_refused(void) {
+    phc_config *config = phc_config_new("phc_test");
+    CHECK_EQ(phc_config_set(config, "compression_level", "12"), PHC_INVALID_SETTING);
+    CHECK_HAS(phc_config_error(config), "0 to 11");
+    CHECK_EQ(phc_config_set(config, "compression_level", "4"), PHC_OK);
+    char why[200];
+    CHECK(phc_client_new(config, why, sizeof why) == NULL);
+    CHECK_HAS(why, "levels 1 to 3 of zstd; set it to 3 or less, or compression to another codec");
+    CHECK_EQ(phc_config_set(config, "compression", "gzip"), PHC_OK);
+    phc_client *client = phc_client_new(config, why, sizeof why);
+    CHECK(client != NULL);
+    phc_client_free(client);
+    phc_config_free(config);
 }
 
 static void a_small_body_is_compressed_too(void) {
@@ -80,6 +96,7 @@ static void a_415_to_gzip_is_final(void) {
 int main(int argc, char **argv) {
     const test_case tests[] = {
         TEST(none), TEST(gzip), TEST(deflate), TEST(zstd), TEST(br), TEST(every_level_is_understood),
+        TEST(a_level_that_is_not_built_is_refused),
         TEST(a_small_body_is_compressed_too), TEST(a_415_makes_it_gzip_for_life_and_costs_no_retry),
         TEST(a_415_to_gzip_is_final),
     };
