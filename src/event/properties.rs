@@ -193,9 +193,17 @@ impl<'a> Sorting<'a> {
 
     #[inline(always)]
     fn take(&mut self, member: &Member) {
-        let is_sentinel = member.escaped || self.text.get(member.key.start) == Some(&b'$');
-        let plain = self.nothing_added && !is_sentinel;
-        if plain || self.found.place(self.text, member, self.additions) == Place::Stays {
+        let may_be_sentinel = member.escaped || self.text.get(member.key.start) == Some(&b'$');
+        let stays = if may_be_sentinel {
+            self.found.place(self.text, member, self.additions) == Place::Stays
+        } else {
+            if !self.nothing_added {
+                let key = self.text.get(member.key.clone()).unwrap_or_default();
+                self.additions.mark(key, &mut self.found.overridden);
+            }
+            true
+        };
+        if stays {
             if self.run.is_empty() {
                 self.run.start = member.key.start - 1;
             }
