@@ -36,7 +36,7 @@ func Example() {
 	fmt.Printf("%s\n", client.TestNext())
 	// Output:
 	// <nil>
-	// {"event":"order placed","uuid":"0190e7a1-5c5b-7e8a-9d3e-2f6c1b0a4d11","distinct_id":"user-1","timestamp":"2026-11-24T12:00:00.000Z","properties":{"amount":42,"currency":"EUR","$groups":{"company":"acme"},"$geoip_disable":true,"$is_server":true},"options":{}}
+	// {"timestamp":"2026-11-24T12:00:00.000Z","uuid":"0190e7a1-5c5b-7e8a-9d3e-2f6c1b0a4d11","event":"order placed","distinct_id":"user-1","properties":{"amount":42,"currency":"EUR","$groups":{"company":"acme"},"$geoip_disable":true,"$is_server":true},"options":{}}
 }
 
 // What cannot be sent is refused to the caller that made it, with its name.

@@ -49,8 +49,8 @@ final class FacadeTest extends TestCase
         ]));
         self::assertSame('0190a5d0-0000-7000-8000-000000000001', $client->lastUuid());
         self::assertSame(
-            '{"event":"e","uuid":"0190a5d0-0000-7000-8000-000000000001","distinct_id":"u",'
-            . '"timestamp":"2023-11-14T22:13:20.000Z","properties":{"a":1,"$groups":{"company":"acme"}},"options":{}}',
+            '{"timestamp":"2023-11-14T22:13:20.000Z","uuid":"0190a5d0-0000-7000-8000-000000000001","event":"e",'
+            . '"distinct_id":"u","properties":{"a":1,"$groups":{"company":"acme"}},"options":{}}',
             $client->testNext(),
         );
         self::assertNull($client->testNext());
