@@ -65,17 +65,19 @@ def size(name):
 
 # By `perf record` of the driver: processor time of an event's life without
 # compression, three fifths of it in the library.
-MEAN = """the call is a scan of the text, a copy and a short lock, about two yardsticks when nothing else runs
+MEAN = """the call is a walk over the text, a copy and a short lock, about one and a half yardsticks when nothing else runs
   (*quiet*). On one core the mean also has what the I/O thread takes of it while it sends: a third of an event's processor time,
   more than half of that in the kernel, copying bodies into sockets."""
 P99 = """one call in 256 makes the randomness of the next 256 uuids, in about 2 µs: beyond p99, so what p99 sees is the first
   touch of a page of the batch, about one call in nine, and the I/O thread at work on the same core. p50 is the call itself."""
-RATE = """one core does all: of an event's processor time the caller's thread takes about 60 % (scan and copy, randomness),
-  the I/O thread the rest, mostly the kernel's copy into the socket. The rate is one second divided by that, less what the two
+RATE = """one core does all: of an event's processor time the caller's thread takes about half (walk and copy), the
+  I/O thread the rest, mostly the kernel's copy into the socket. The rate is one second divided by that, less what the two
   threads lose in taking turns; what else runs on this machine comes off it."""
-LOCK = """everything that must change together is behind one lock. From two threads on its cache lines move between the cores,
-  which doubles the processor time of a call, and a thread that finds it taken sleeps: about one call in 80 enters the
-  kernel for that, and until the sleeper is awake its core may stand idle."""
+LOCK = """everything that must change together is behind one lock. From two threads on the cache lines that a push writes (the
+  lock, the counters, the ends of the batch and of its lists) move between the cores, which takes longer than the call
+  itself: with two threads, 100,000 calls meet 1,000 page faults and 150 switches, and still each takes two to three times the
+  processor time of one thread alone, more where cores are further apart. With eight, memory of the batches is touched for the
+  first time besides (one page fault in nine calls), and until a sleeper is awake its core may stand idle."""
 SIZE = """2.4 MB of code and 1.1 MB of constants, most of them of what it stands on (TLS and its cryptography, HTTP, four
   codecs and their dictionaries), built for size but for the hot packages; 0.3 MB are tables for unwinding, without
   which a panic could not be kept from reaching C."""
