@@ -15,10 +15,13 @@ scripts/go-archive.sh
 start_sink "$work" --quiet
 export PHC_SINK=127.0.0.1:$SINK_PORT
 
-# An installation for the builds that link the shared library.
-make -s install PREFIX="$work/usr" >"$work/install.log"
-export PKG_CONFIG_PATH=$work/usr/lib/pkgconfig
-dynamic() { LD_LIBRARY_PATH=$work/usr/lib "$@"; }
+# An installation for the builds that link the shared library. Its place is the same
+# every time, and named in a variable that go heeds: what pkg-config says it asks once,
+# and then links from where an earlier run had its installation.
+prefix=$PWD/target/go-prefix
+make -s install PREFIX="$prefix" >"$work/install.log"
+export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
+dynamic() { CGO_LDFLAGS="-O2 -g -L$prefix/lib" LD_LIBRARY_PATH=$prefix/lib "$@"; }
 
 echo "-- form"
 unformed=$(gofmt -l bindings/go conformance/workers/go)
@@ -61,7 +64,7 @@ require github.com/PostHog/libphc/bindings/go v0.0.0
 replace github.com/PostHog/libphc/bindings/go => $package
 MODULE
     go build -o static .
-    go build -tags phc_dynamic -o dynamic .
+    dynamic go build -tags phc_dynamic -o dynamic .
     go mod vendor
     go build -mod=vendor -o vendored .
 )
