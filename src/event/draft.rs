@@ -451,3 +451,16 @@ fn unknown_key<'k>(place: &str, key: &str, known: impl Iterator<Item = &'k str>)
     let hint = did_you_mean(key, known);
     Error::new(Status::INVALID_JSON, format!("{place}: the key {key:?} is unknown{hint}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_field_is_found_by_the_name_that_it_has() {
+        for (position, name) in FIELDS.iter().enumerate() {
+            let field = Field::named(name.as_bytes()).unwrap();
+            assert_eq!((field as usize, field.name()), (position, *name));
+        }
+    }
+}
