@@ -1,14 +1,15 @@
-//! Every status a call can answer, once: its number, its name, its meaning.
+//! The status of every call, once: its number, its name and its meaning.
 //!
 //! A number is never reused and never changes its meaning: bindings built years
 //! ago compare against it.
 
+use std::borrow::Cow;
 use std::ffi::CStr;
 use std::fmt;
 
 /// The outcome of a call. Zero is success.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Status(pub i32);
+pub struct Status(i32);
 
 const fn c_str(text: &'static str) -> &'static CStr {
     match CStr::from_bytes_with_nul(text.as_bytes()) {
@@ -22,10 +23,10 @@ macro_rules! statuses {
         impl Status {
             $(#[doc = $meaning] pub const $name: Status = Status($number);)*
 
-            /// All statuses with their names and meanings, in order of number.
+            /// All statuses with their names and meanings, in the order of the numbers.
             pub const ALL: &[(Status, &str, &str)] = &[$((Status::$name, $label, $meaning)),*];
 
-            /// The names and meanings once more, for C.
+            /// The same names and meanings for C.
             const ALL_C: &[(&CStr, &CStr)] = &[$((c_str(concat!($label, "\0")), c_str(concat!($meaning, "\0")))),*];
         }
     };
@@ -33,29 +34,42 @@ macro_rules! statuses {
 
 statuses! {
     0  OK                  "ok"                  "success";
-    1  INVALID_ARGUMENT    "invalid_argument"    "an argument is NULL or out of its range; phc_last_error() names it";
-    2  INVALID_SETTING     "invalid_setting"     "the key or the value of a setting is not accepted; phc_config_error() says which and why";
+    1  INVALID_ARGUMENT    "invalid_argument"    "an argument is NULL or out of range; phc_last_error() names it";
+    2  INVALID_SETTING     "invalid_setting"     "the key or the value of a setting is not accepted; phc_last_error() says which and why";
     3  DISABLED            "disabled"            "the client has an empty project key and sends nothing; set the key";
-    4  CLOSED              "closed"              "the client was closed; make a new one";
-    5  QUEUE_FULL          "queue_full"          "the queue has reached its bound; the event was not taken. Try later, or raise queue_max_events or queue_max_bytes";
+    4  CLOSED              "closed"              "the client was closed; create a new one";
+    5  QUEUE_FULL          "queue_full"          "the queue is full and the event was not taken; try again later, or raise queue_max_events or queue_max_bytes";
     6  TIMEOUT             "timeout"             "the time limit passed first; nothing was abandoned by this call";
-    7  LOST_EVENTS         "lost_events"         "everything is settled, but events were lost since the last flush or close; the reports and phc_stats say why";
-    8  REENTRANT           "reentrant"           "only captures may be called from inside a callback";
-    9  CONFLICT            "conflict"            "a client of this name is open with other settings";
-    10 INVALID_JSON        "invalid_json"        "a JSON text is broken or of the wrong shape; phc_last_error() says at which byte";
+    7  LOST_EVENTS         "lost_events"         "everything is settled, but some events were lost; the reports and phc_stats say why";
+    8  REENTRANT           "reentrant"           "this function cannot be called from inside a callback; docs/callbacks.md lists those that can";
+    9  CONFLICT            "conflict"            "a client of this name is open with different settings";
+    10 INVALID_JSON        "invalid_json"        "the JSON text is malformed or has the wrong shape; phc_last_error() says at which byte";
     11 INVALID_EVENT       "invalid_event"       "the event name must be text of 1 to 200 bytes";
     12 INVALID_DISTINCT_ID "invalid_distinct_id" "the distinct_id must be text of 1 to 200 bytes";
     13 INVALID_TIMESTAMP   "invalid_timestamp"   "the timestamp must be RFC 3339 with an offset (2026-01-31T12:00:00Z), in a year of four digits";
     14 INVALID_PROPERTY    "invalid_property"    "a property has a value that cannot be sent; phc_last_error() names it";
-    15 EVENT_TOO_LARGE     "event_too_large"     "the event is over max_event_bytes";
+    15 EVENT_TOO_LARGE     "event_too_large"     "the event is larger than max_event_bytes";
     16 OPTED_OUT           "opted_out"           "the client is opted out; the event was not taken";
-    17 BEFORE_SEND         "before_send"         "the before_send callback dropped the event";
-    18 INTERNAL            "internal"            "a fault inside libphc; the event was not taken. Please report it with phc_last_error()";
-    19 OUT_OF_RESOURCES    "out_of_resources"    "the system refused a thread, memory or randomness; try again later";
+    17 BEFORE_SEND         "before_send"         "the before_send callback discarded the event";
+    18 INTERNAL            "internal"            "an internal error in libphc; the event was not taken. Please report it together with phc_last_error()";
+    19 OUT_OF_RESOURCES    "out_of_resources"    "the system refused a thread, a descriptor, memory or randomness; try again later";
 }
 
 impl Status {
-    /// The short name: `queue_full`.
+    /// How many statuses there are; their numbers are below it.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// The status with this number, which may be unknown.
+    pub const fn from_number(number: i32) -> Self {
+        Status(number)
+    }
+
+    /// The number in the C API.
+    pub const fn number(self) -> i32 {
+        self.0
+    }
+
+    /// The short name, such as `queue_full`.
     pub fn name(self) -> &'static str {
         self.entry().map_or("unknown", |(_, name, _)| name)
     }
@@ -66,21 +80,26 @@ impl Status {
     }
 
     /// [`Status::name`] for C.
-    pub fn name_c(self) -> &'static CStr {
+    pub(crate) fn name_c(self) -> &'static CStr {
         self.entry_c().map_or(c"unknown", |(name, _)| name)
     }
 
     /// [`Status::meaning`] for C.
-    pub fn meaning_c(self) -> &'static CStr {
+    pub(crate) fn meaning_c(self) -> &'static CStr {
         self.entry_c().map_or(c"an unknown status, perhaps of a newer libphc", |(_, meaning)| meaning)
     }
 
-    fn entry_c(self) -> Option<&'static (&'static CStr, &'static CStr)> {
-        usize::try_from(self.0).ok().and_then(|number| Self::ALL_C.get(number))
+    /// The position of the status in tables of [`Status::COUNT`] rows, if it is known.
+    pub(crate) fn index(self) -> Option<usize> {
+        usize::try_from(self.0).ok().filter(|index| *index < Self::COUNT)
     }
 
     fn entry(self) -> Option<&'static (Status, &'static str, &'static str)> {
-        usize::try_from(self.0).ok().and_then(|number| Self::ALL.get(number))
+        Self::ALL.get(self.index()?)
+    }
+
+    fn entry_c(self) -> Option<&'static (&'static CStr, &'static CStr)> {
+        Self::ALL_C.get(self.index()?)
     }
 }
 
@@ -90,18 +109,19 @@ impl fmt::Debug for Status {
     }
 }
 
-/// A call that did not succeed: its status, and what exactly was wrong.
+/// A call that failed: its status, and what exactly was wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// The number the caller gets.
+    /// The number that the caller gets.
     pub status: Status,
-    /// The text behind `phc_last_error`; names the argument and the place.
-    pub message: String,
+    /// The text of `phc_last_error`; it names the argument and the place. Fixed
+    /// texts are not copied: an overloaded host refuses many events.
+    pub message: Cow<'static, str>,
 }
 
 impl Error {
     /// An error with a text of its own.
-    pub fn new(status: Status, message: impl Into<String>) -> Self {
+    pub(crate) fn new(status: Status, message: impl Into<Cow<'static, str>>) -> Self {
         Error { status, message: message.into() }
     }
 }
@@ -127,7 +147,7 @@ mod tests {
     #[test]
     fn numbers_are_their_positions() {
         for (position, (status, name, _)) in Status::ALL.iter().enumerate() {
-            assert_eq!(usize::try_from(status.0).unwrap(), position, "{name}");
+            assert_eq!(status.index(), Some(position), "{name}");
             assert_eq!(status.name(), *name);
             assert_eq!(status.name_c().to_str().unwrap(), *name);
             assert_eq!(status.meaning_c().to_str().unwrap(), status.meaning());

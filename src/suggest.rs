@@ -1,7 +1,8 @@
-//! "Did you mean …?", for keys that are not known.
+//! "Did you mean …?" for names that are not known.
 
-/// ` (did you mean "flush_at"?)` when a known name is close, else nothing.
-pub fn did_you_mean<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> String {
+/// Returns ` (did you mean "flush_at"?)` when a known name is close to `given`,
+/// else an empty string.
+pub(crate) fn did_you_mean<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> String {
     known
         .map(|name| (strsim::damerau_levenshtein(given, name), name))
         .min()

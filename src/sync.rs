@@ -1,14 +1,23 @@
-//! What threads meet through: std's types, and tokio's `Notify`. The race models
-//! (`races/`) have loom's in their place, so that what they run is this library
-//! and no copy of it.
+//! The synchronisation types of the library: std's, and tokio's `Notify`. The
+//! race models (`race_models/`) substitute loom's, so that they run this library
+//! and not a copy of it.
+
+use std::sync::PoisonError;
 
 #[cfg(not(all(test, feature = "race-models")))]
-pub use std::sync::{
+pub(crate) use std::sync::{
     Condvar, Mutex, MutexGuard,
     atomic::{AtomicPtr, AtomicU64},
 };
 #[cfg(not(all(test, feature = "race-models")))]
-pub use tokio::sync::Notify;
+pub(crate) use tokio::sync::Notify;
 
 #[cfg(all(test, feature = "race-models"))]
-pub use crate::races::sync::{AtomicPtr, AtomicU64, Condvar, Mutex, MutexGuard, Notify};
+pub(crate) use crate::race_models::sync::{AtomicPtr, AtomicU64, Condvar, Mutex, MutexGuard, Notify};
+
+/// Takes what a lock or a wait returned although a thread may have panicked while
+/// it held the lock. Every value behind a lock here stays usable at any point at
+/// which a panic could leave it.
+pub(crate) fn recover<T>(result: Result<T, PoisonError<T>>) -> T {
+    result.unwrap_or_else(PoisonError::into_inner)
+}

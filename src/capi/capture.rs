@@ -1,19 +1,58 @@
-//! Captures, and what is added to them.
+//! Captures, and what the client adds to them.
 
 use std::ffi::c_char;
 
 use super::client::phc_client;
 use super::event::phc_event;
-use super::guard::{guard, not_in_callback};
-use super::handle::{borrow, share, take};
-use super::status::{PHC_QUEUE_FULL, answer, phc_status};
-use super::text::{copy_out, optional, required, sized, utf8, write_uuid};
-use crate::event::{Draft, shapes};
-use crate::status::Error;
+use super::guard::guard;
+use super::handle::{share, take};
+use super::rules;
+use super::status::{phc_status, status_of};
+use super::text::{optional, required, sized, utf8, write_uuid};
+use crate::client::Client;
+use crate::event::EventInput;
+use crate::status::{Error, Status};
 
-/// Captures an event with properties given as one JSON object (NULL: none).
-/// Never waits, unless the setting overflow is block. Anything but PHC_OK means
-/// that the event was not taken; phc_last_error says why.
+/// Captures an event and writes its uuid out.
+///
+/// # Safety
+/// `uuid_out` is NULL or valid for writes of `PHC_UUID_SIZE` bytes.
+unsafe fn capture(
+    client: Result<&Client, Error>,
+    input: Result<EventInput<'_>, Error>,
+    uuid_out: *mut c_char,
+) -> phc_status {
+    let capture = || {
+        let uuid = client?.capture(&input?)?;
+        // SAFETY: the caller passes NULL or a buffer for a uuid.
+        unsafe { write_uuid(uuid, uuid_out) };
+        Ok(())
+    };
+    status_of(capture())
+}
+
+/// The arguments of [`phc_capture`].
+///
+/// # Safety
+/// The pointers are NULL or NUL-terminated texts that outlive the input.
+unsafe fn parts<'a>(
+    distinct_id: *const c_char,
+    event: *const c_char,
+    properties_json: *const c_char,
+) -> Result<EventInput<'a>, Error> {
+    // SAFETY: the caller passes NULL or NUL-terminated texts.
+    unsafe {
+        Ok(EventInput::Parts {
+            distinct_id: required(distinct_id, "distinct_id")?,
+            event: required(event, "event")?,
+            properties: optional(properties_json),
+        })
+    }
+}
+
+/// Captures an event with properties given as one JSON object (NULL for none). Never waits,
+/// unless the setting overflow is block. With any other status than PHC_OK the event was not
+/// taken, and phc_last_error says why.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_capture(
     client: *mut phc_client,
@@ -21,28 +60,40 @@ pub unsafe extern "C" fn phc_capture(
     event: *const c_char,
     properties_json: *const c_char,
 ) -> phc_status {
-    guard(|| {
-        let capture = || {
-            // SAFETY: the caller passes NULL or pointers as the header asks for.
-            let (client, distinct_id, event, properties) = unsafe {
-                (
-                    share(client, "client")?,
-                    required(distinct_id, "distinct_id")?,
-                    required(event, "event")?,
-                    optional(properties_json),
-                )
-            };
-            client.capture(|_, _| Ok(Draft::loose(distinct_id, event, properties))).map(drop)
-        };
-        answer(capture())
+    guard(&rules::phc_capture, || {
+        // SAFETY: the caller passes NULL or a live client, and NULL or NUL-terminated texts.
+        unsafe {
+            let input = parts(distinct_id, event, properties_json);
+            capture(share(client, "client"), input, std::ptr::null_mut())
+        }
     })
 }
 
-/// Captures a whole event given as one JSON object of len bytes: event and
-/// distinct_id; and, where known, properties, timestamp (RFC 3339 with an
-/// offset), uuid, $set, $set_once, groups, options, session_id, window_id. Any
-/// other key is an error. uuid_out (37 bytes, NULL is fine) gets the event's
-/// uuid. The one call that bindings need.
+/// Like phc_capture, and writes the event's uuid into uuid_out (PHC_UUID_SIZE bytes; NULL is
+/// accepted).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_capture_get_uuid(
+    client: *mut phc_client,
+    distinct_id: *const c_char,
+    event: *const c_char,
+    properties_json: *const c_char,
+    uuid_out: *mut c_char,
+) -> phc_status {
+    guard(&rules::phc_capture_get_uuid, || {
+        // SAFETY: the caller passes NULL or a live client, NULL or NUL-terminated texts, and
+        // NULL or a buffer for a uuid.
+        unsafe {
+            let input = parts(distinct_id, event, properties_json);
+            capture(share(client, "client"), input, uuid_out)
+        }
+    })
+}
+
+/// Captures a whole event given as one JSON object of len bytes. Its members are event and
+/// distinct_id and, where known, properties, timestamp (RFC 3339 with an offset), uuid, $set,
+/// $set_once, groups, options, session_id and window_id; any other member is an error. uuid_out
+/// (PHC_UUID_SIZE bytes; NULL is accepted) gets the event's uuid. A binding needs no other
+/// capture function.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_capture_json(
     client: *mut phc_client,
@@ -50,99 +101,88 @@ pub unsafe extern "C" fn phc_capture_json(
     len: usize,
     uuid_out: *mut c_char,
 ) -> phc_status {
-    guard(|| {
-        let capture = || {
-            // SAFETY: the caller passes NULL or pointers as the header asks for.
-            let (client, json) = unsafe { (share(client, "client")?, sized(json, len, "json")?) };
-            let uuid = client.capture_json(json)?;
-            // SAFETY: as above.
-            unsafe { write_uuid(uuid, uuid_out) };
-            Ok(())
-        };
-        answer(capture())
+    guard(&rules::phc_capture_json, || {
+        // SAFETY: the caller passes NULL or a live client, NULL or a text of `len` bytes, and
+        // NULL or a buffer for a uuid.
+        unsafe {
+            let input = sized(json, len, "json").map(EventInput::Json);
+            capture(share(client, "client"), input, uuid_out)
+        }
     })
 }
 
-/// Captures a built event and frees it, whatever the answer; only on
-/// PHC_QUEUE_FULL it stays the caller's, to be tried again or freed. uuid_out
-/// (37 bytes, NULL is fine) gets the event's uuid.
+/// Captures a built event and frees it, whatever the status is: the event must not be used
+/// again. uuid_out (PHC_UUID_SIZE bytes; NULL is accepted) gets the event's uuid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_capture_event(
     client: *mut phc_client,
     event: *mut phc_event,
     uuid_out: *mut c_char,
 ) -> phc_status {
-    guard(|| {
-        let capture = || {
-            // SAFETY: the caller passes NULL or pointers as the header asks for.
-            let (client, builder) = unsafe { (share(client, "client")?, borrow(event, "event")?) };
-            let builder = &builder.builder;
-            let uuid =
-                client.capture(|scratch, additions| Ok(builder.draft(&mut scratch.properties, additions)))?;
-            // SAFETY: as above.
-            unsafe { write_uuid(uuid, uuid_out) };
-            Ok(())
-        };
-        let status = answer(capture());
-        if status != PHC_QUEUE_FULL {
-            // SAFETY: the event is the library's now.
-            if let Some(event) = unsafe { take(event) } {
-                event.builder.keep();
-            }
+    // Outside of the guard, so that the event is freed even if the guard refuses the call.
+    // SAFETY: the caller passes NULL or an event that it never uses again.
+    let event = unsafe { take(event) };
+    guard(&rules::phc_capture_event, || {
+        let built = event.as_ref().map(|event| EventInput::Built(&event.builder));
+        let input = built.ok_or_else(|| Error::new(Status::INVALID_ARGUMENT, "event is NULL"));
+        // SAFETY: the caller passes NULL or a live client, and NULL or a buffer for a uuid.
+        let status = unsafe { capture(share(client, "client"), input, uuid_out) };
+        if let Some(event) = event {
+            event.builder.keep();
         }
         status
     })
 }
 
-/// Captures $identify: sets person properties. set_json and set_once_json are
-/// JSON objects or NULL.
+/// Captures $identify, which sets person properties. set_json and set_once_json are JSON objects
+/// or NULL. uuid_out (PHC_UUID_SIZE bytes; NULL is accepted) gets the event's uuid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_identify(
     client: *mut phc_client,
     distinct_id: *const c_char,
     set_json: *const c_char,
     set_once_json: *const c_char,
+    uuid_out: *mut c_char,
 ) -> phc_status {
-    guard(|| {
-        let capture = || {
-            // SAFETY: the caller passes NULL or pointers as the header asks for.
-            let (client, distinct_id, set, set_once) = unsafe {
-                (
-                    share(client, "client")?,
-                    required(distinct_id, "distinct_id")?,
-                    optional(set_json),
-                    optional(set_once_json),
-                )
-            };
-            client.capture(|_, _| shapes::identify(distinct_id, set, set_once)).map(drop)
-        };
-        answer(capture())
+    guard(&rules::phc_identify, || {
+        // SAFETY: the caller passes NULL or a live client, NULL or NUL-terminated texts, and
+        // NULL or a buffer for a uuid.
+        unsafe {
+            let (set, set_once) = (optional(set_json), optional(set_once_json));
+            let input = required(distinct_id, "distinct_id").map(|distinct_id| EventInput::Identify {
+                distinct_id,
+                set,
+                set_once,
+            });
+            capture(share(client, "client"), input, uuid_out)
+        }
     })
 }
 
-/// Captures $create_alias: from now on alias is the same person as distinct_id,
-/// which is the canonical one.
+/// Captures $create_alias: from now on alias is the same person as distinct_id, which is the
+/// canonical id. uuid_out (PHC_UUID_SIZE bytes; NULL is accepted) gets the event's uuid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_alias(
     client: *mut phc_client,
     distinct_id: *const c_char,
     alias: *const c_char,
+    uuid_out: *mut c_char,
 ) -> phc_status {
-    guard(|| {
-        let capture = || {
-            // SAFETY: the caller passes NULL or pointers as the header asks for.
-            let (client, distinct_id, alias) = unsafe {
-                (share(client, "client")?, required(distinct_id, "distinct_id")?, required(alias, "alias")?)
-            };
-            let properties = shapes::alias_properties(alias)?;
-            client.capture(|_, _| Ok(properties.draft(distinct_id, b"$create_alias"))).map(drop)
-        };
-        answer(capture())
+    guard(&rules::phc_alias, || {
+        // SAFETY: the caller passes NULL or a live client, NULL or NUL-terminated texts, and
+        // NULL or a buffer for a uuid.
+        unsafe {
+            let alias = required(alias, "alias");
+            let input = required(distinct_id, "distinct_id")
+                .and_then(|distinct_id| Ok(EventInput::Alias { distinct_id, alias: alias? }));
+            capture(share(client, "client"), input, uuid_out)
+        }
     })
 }
 
-/// Captures $groupidentify: sets properties of a group. set_json is a JSON object
-/// or NULL; distinct_id may be NULL and is then "$<type>_<key>".
+/// Captures $groupidentify, which sets properties of a group. set_json is a JSON object or NULL;
+/// if distinct_id is NULL, it is "$<type>_<key>". uuid_out (PHC_UUID_SIZE bytes; NULL is
+/// accepted) gets the event's uuid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_group_identify(
     client: *mut phc_client,
@@ -150,105 +190,69 @@ pub unsafe extern "C" fn phc_group_identify(
     group_key: *const c_char,
     set_json: *const c_char,
     distinct_id: *const c_char,
+    uuid_out: *mut c_char,
 ) -> phc_status {
-    guard(|| {
-        let capture = || {
-            // SAFETY: the caller passes NULL or pointers as the header asks for.
-            let (client, group_type, group_key, set, distinct_id) = unsafe {
-                (
-                    share(client, "client")?,
-                    required(group_type, "group_type")?,
-                    required(group_key, "group_key")?,
-                    optional(set_json),
-                    optional(distinct_id),
-                )
-            };
-            let own = shapes::group_distinct_id(group_type, group_key);
-            let properties = shapes::group_properties(group_type, group_key, set)?;
-            let distinct_id = distinct_id.unwrap_or(&own);
-            client.capture(|_, _| Ok(properties.draft(distinct_id, b"$groupidentify"))).map(drop)
-        };
-        answer(capture())
+    guard(&rules::phc_group_identify, || {
+        // SAFETY: the caller passes NULL or a live client, NULL or NUL-terminated texts, and
+        // NULL or a buffer for a uuid.
+        unsafe {
+            let (set, distinct_id) = (optional(set_json), optional(distinct_id));
+            let group_key = required(group_key, "group_key");
+            let input = required(group_type, "group_type").and_then(|group_type| {
+                Ok(EventInput::GroupIdentify { group_type, group_key: group_key?, set, distinct_id })
+            });
+            capture(share(client, "client"), input, uuid_out)
+        }
     })
 }
 
-/// Adds a property to every event from now on (a super property), in place of an
-/// earlier one of that key. value_json is any JSON value. What an event itself
-/// has wins over it. It stays in a forked child.
+/// Adds a property to every event from now on (a super property), in place of an earlier one with
+/// that key. value_json is any JSON value. A property of the event itself has precedence. It stays
+/// in a forked child.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_register(
     client: *mut phc_client,
     key: *const c_char,
     value_json: *const c_char,
 ) -> phc_status {
-    guard(|| {
-        let register = || {
-            // SAFETY: the caller passes NULL or pointers as the header asks for.
-            let (client, key, value) = unsafe {
-                (share(client, "client")?, required(key, "key")?, required(value_json, "value_json")?)
-            };
-            not_in_callback()?;
-            client.register(utf8(key, "key")?, value)
-        };
-        answer(register())
+    guard(&rules::phc_register, || {
+        // SAFETY: the caller passes NULL or a live client, and NULL or NUL-terminated texts.
+        let (client, key, value) =
+            unsafe { (share(client, "client"), required(key, "key"), required(value_json, "value_json")) };
+        let register = || client?.register(utf8(key?, "key")?, value?);
+        status_of(register())
     })
 }
 
-/// Adds a super property no longer. One that was never registered is fine.
+/// Stops adding a super property. One that was never registered is not an error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_unregister(client: *mut phc_client, key: *const c_char) -> phc_status {
-    guard(|| {
+    guard(&rules::phc_unregister, || {
+        // SAFETY: the caller passes NULL or a live client, and NULL or NUL-terminated text.
+        let (client, key) = unsafe { (share(client, "client"), required(key, "key")) };
         let unregister = || {
-            // SAFETY: the caller passes NULL or pointers as the header asks for.
-            let (client, key) = unsafe { (share(client, "client")?, required(key, "key")?) };
-            not_in_callback()?;
-            client.unregister(utf8(key, "key")?);
+            client?.unregister(utf8(key?, "key")?);
             Ok(())
         };
-        answer(unregister())
+        status_of(unregister())
     })
 }
 
-/// From now on captures take no event and answer PHC_OPTED_OUT. What was
-/// captured before is still sent.
+/// Makes captures refuse events from now on, with PHC_OPTED_OUT. What was captured before is
+/// still sent.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_opt_out(client: *mut phc_client) -> phc_status {
-    guard(|| set_opted_out(client, true))
-}
-
-/// Captures take events again.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn phc_opt_in(client: *mut phc_client) -> phc_status {
-    guard(|| set_opted_out(client, false))
-}
-
-/// With the setting test_mode: the wire bytes of the oldest captured event, as one
-/// JSON object, into a buffer of len bytes, NUL included. Answers the length that
-/// the whole text needs without the NUL, like snprintf; the event is taken away
-/// only when it fits. 0: there is none.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn phc_test_next(client: *mut phc_client, buf: *mut c_char, len: usize) -> usize {
-    guard(|| {
-        let mut needed = 0;
+    guard(&rules::phc_opt_out, || {
         // SAFETY: the caller passes NULL or a live client.
-        if let Ok(client) = unsafe { share(client, "client") } {
-            client.look_at_captured(|event| {
-                // SAFETY: the caller passes NULL or a buffer of len bytes.
-                needed = unsafe { copy_out(&String::from_utf8_lossy(event), buf, len) };
-                needed < len && !buf.is_null()
-            });
-        }
-        needed
+        status_of(unsafe { share(client, "client") }.map(|client| client.set_opted_out(true)))
     })
 }
 
-fn set_opted_out(client: *mut phc_client, opted_out: bool) -> phc_status {
-    // SAFETY: the caller passes NULL or a live client.
-    let client = unsafe { share(client, "client") };
-    let set = |client: &crate::client::Client| -> Result<(), Error> {
-        not_in_callback()?;
-        client.set_opted_out(opted_out);
-        Ok(())
-    };
-    answer(client.and_then(set))
+/// Makes captures take events again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_opt_in(client: *mut phc_client) -> phc_status {
+    guard(&rules::phc_opt_in, || {
+        // SAFETY: the caller passes NULL or a live client.
+        status_of(unsafe { share(client, "client") }.map(|client| client.set_opted_out(false)))
+    })
 }

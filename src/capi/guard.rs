@@ -1,76 +1,82 @@
 //! What every exported function goes through.
 
 use std::cell::{Cell, RefCell};
+use std::ffi::c_char;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::rules::Rule;
 use super::text::set_last_error;
-use crate::client::Client;
-use crate::fault;
-use crate::listener::in_callback;
-use crate::status::{Error, Status};
+use crate::client::{Client, Inside, inside};
+use crate::failpoint;
+use crate::status::Status;
 
-/// The value that a function answers when it panicked.
-pub trait Failure {
-    /// That value.
-    fn failure() -> Self;
+/// The value that a function returns when it fails.
+pub(super) trait Failure {
+    /// That value, for this status.
+    fn failure(status: Status) -> Self;
 }
 
 impl Failure for i32 {
-    fn failure() -> Self {
-        Status::INTERNAL.0
+    fn failure(status: Status) -> Self {
+        status.number()
     }
 }
 
-impl Failure for u32 {
-    fn failure() -> Self {
-        0
-    }
+macro_rules! zero_on_failure {
+    ($($number:ty),*) => {$(
+        impl Failure for $number {
+            fn failure(_: Status) -> Self {
+                0
+            }
+        }
+    )*};
 }
 
-impl Failure for u64 {
-    fn failure() -> Self {
-        0
-    }
-}
+zero_on_failure!(u32, u64, i64, usize);
 
-impl Failure for usize {
-    fn failure() -> Self {
-        0
+impl Failure for isize {
+    fn failure(_: Status) -> Self {
+        -1
     }
 }
 
 impl Failure for () {
-    fn failure() {}
+    fn failure(_: Status) {}
 }
 
 impl<T> Failure for *mut T {
-    fn failure() -> Self {
+    fn failure(_: Status) -> Self {
         std::ptr::null_mut()
     }
 }
 
-impl<T> Failure for *const T {
-    fn failure() -> Self {
-        std::ptr::null()
+/// Functions that return text never return NULL, unless they say so.
+impl Failure for *const c_char {
+    fn failure(_: Status) -> Self {
+        c"".as_ptr()
     }
 }
 
-/// Runs the body of an exported function. A panic in it becomes the function's
-/// failure value and never reaches C.
+/// Runs the body of an exported function where its rule allows it. A panic in the body
+/// becomes the function's failure value and never reaches C.
 #[inline]
-pub fn guard<T: Failure>(body: impl FnOnce() -> T) -> T {
+pub(super) fn guard<T: Failure>(rule: &'static Rule, body: impl FnOnce() -> T) -> T {
+    if let Err(error) = rule.check(inside()) {
+        set_last_error(&error.message);
+        return T::failure(error.status);
+    }
     let guarded = || {
-        fault::point("capi");
+        failpoint::pass("capi");
         body()
     };
     let result = catch_unwind(AssertUnwindSafe(guarded)).unwrap_or_else(|payload| {
-        // Its drop could panic in turn; a leak is the lesser evil.
+        // Dropping it could panic again; a leak is the lesser evil.
         std::mem::forget(payload);
-        set_last_error("a fault inside libphc; please report it");
-        T::failure()
+        set_last_error("an internal error in libphc; please report it");
+        T::failure(Status::INTERNAL)
     });
-    if ANY_DEFERRED.get() && !in_callback() {
+    if ANY_DEFERRED.get() && inside() == Inside::Nothing {
         free_deferred();
     }
     result
@@ -79,13 +85,13 @@ pub fn guard<T: Failure>(body: impl FnOnce() -> T) -> T {
 thread_local! {
     /// Clients that were freed from inside a callback of this thread.
     static DEFERRED: RefCell<Vec<Arc<Client>>> = const { RefCell::new(Vec::new()) };
-    /// Whether there are any: without a destructor, so that every call can look.
+    /// Whether there are any. It has no destructor, so that every call can read it.
     static ANY_DEFERRED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Frees a client, but not while a callback of this thread runs: its caller may
-/// still be using it.
-pub fn free_later(client: Arc<Client>) {
+/// Frees a client, but not while a callback of this thread runs: the code that called it
+/// may still be using the client.
+pub(super) fn free_later(client: Arc<Client>) {
     let kept = DEFERRED.try_with(|deferred| match deferred.try_borrow_mut() {
         Ok(mut deferred) => {
             deferred.push(client);
@@ -97,27 +103,31 @@ pub fn free_later(client: Arc<Client>) {
     debug_assert!(kept.unwrap_or(true));
 }
 
-/// Frees what callbacks of this thread wanted freed.
-pub fn free_deferred() {
+/// Frees the clients whose free was deferred on this thread.
+pub(super) fn free_deferred() {
     if ANY_DEFERRED.replace(false) {
         let _ = catch_unwind(|| drop(DEFERRED.try_with(RefCell::take)));
     }
 }
 
-/// Only captures may be called from inside a callback.
-pub fn not_in_callback() -> Result<(), Error> {
-    if in_callback() { Err(Status::REENTRANT.into()) } else { Ok(()) }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::rules::{phc_flush, phc_version};
     use super::*;
+    use crate::client::run_inside;
 
     #[test]
     fn a_panic_becomes_the_failure_value() {
-        assert_eq!(guard(|| -> i32 { panic!("as a test") }), Status::INTERNAL.0);
-        assert!(guard(|| -> *mut u8 { panic!("as a test") }).is_null());
-        assert_eq!(guard(|| -> usize { panic!("as a test") }), 0);
-        assert_eq!(guard(|| 7), 7);
+        assert_eq!(guard(&phc_version, || -> i32 { panic!("as a test") }), Status::INTERNAL.number());
+        assert!(guard(&phc_version, || -> *mut u8 { panic!("as a test") }).is_null());
+        assert!(!guard(&phc_version, || -> *const c_char { panic!("as a test") }).is_null());
+        assert_eq!(guard(&phc_version, || -> usize { panic!("as a test") }), 0);
+        assert_eq!(guard(&phc_version, || 7), 7);
+    }
+
+    #[test]
+    fn the_body_does_not_run_where_its_rule_forbids_it() {
+        let status = run_inside(Inside::Callback, || guard(&phc_flush, || -> i32 { panic!("it ran") }));
+        assert_eq!(status, Status::REENTRANT.number());
     }
 }

@@ -1,266 +1,325 @@
 //! phc_report: one attempt, or one other occasion on which events ended.
 
-use std::ffi::{CString, c_char, c_int};
+use std::ffi::{CString, c_char};
 use std::sync::OnceLock;
 
 use super::client::{phc_client, timeout};
-use super::guard::{guard, not_in_callback};
-use super::handle::{Boxed, borrow, fill, share, take};
-use super::status::answer;
-use super::text::{c_string, write_uuid};
+use super::guard::guard;
+use super::handle::{Boxed, Plain, borrow, fill, share, take};
+use super::rules;
+use super::status::{PHC_UUID_SIZE, phc_status, status_of};
+use super::text::{c_string, set_last_error, uuid_text};
 use crate::client::Client;
-use crate::outcome::{Ending, Report};
+use crate::delivery::{EventReport, LossReason, Report};
+use crate::status::{Error, Status};
 
-/// Why an event is lost; 0 is none: it is delivered. A number that is not known
-/// yet is a reason that was added later.
+/// Why an event is lost; PHC_LOSS_NONE if it is delivered. A number that a program does not
+/// know is a reason that was added later.
 pub type phc_loss = i32;
 
-/// It is delivered.
+/// The event is delivered.
 pub const PHC_LOSS_NONE: phc_loss = 0;
-/// The server refused it for good.
+/// The server dropped it.
 pub const PHC_LOSS_DROPPED: phc_loss = 1;
-/// The server kept asking for a retry until the budget was spent.
+/// The server asked for a retry until the budget of attempts was spent.
 pub const PHC_LOSS_RETRY_EXHAUSTED: phc_loss = 2;
 /// An HTTP status ended its batch.
 pub const PHC_LOSS_REJECTED: phc_loss = 3;
-/// Its batch did not get through the network.
+/// No attempt of its batch got a response.
 pub const PHC_LOSS_TRANSPORT: phc_loss = 4;
-/// The answer to its batch was not understood.
-pub const PHC_LOSS_MALFORMED_ANSWER: phc_loss = 5;
+/// The response to its batch was not one of Capture v1.
+pub const PHC_LOSS_MALFORMED_RESPONSE: phc_loss = 5;
 /// It made room for newer events (overflow = drop_oldest).
 pub const PHC_LOSS_EVICTED: phc_loss = 6;
 /// The client was closed first.
 pub const PHC_LOSS_CLOSED: phc_loss = 7;
-/// A fault inside libphc.
+/// An internal error in libphc.
 pub const PHC_LOSS_INTERNAL: phc_loss = 8;
 
-/// What a listener is told. It belongs to one thread at a time; its texts live
-/// as long as it does.
+/// One attempt, or one other occasion on which events ended. It belongs to one thread at a time;
+/// its texts live as long as it does. Its functions return 0 or an empty text for NULL.
 pub struct phc_report {
     report: Report,
     request_id: CString,
     error: CString,
-    remarks: OnceLock<Vec<(CString, CString)>>,
+    events: OnceLock<Vec<EventTexts>>,
+    pending: OnceLock<Vec<[u8; PHC_UUID_SIZE]>>,
     json: OnceLock<CString>,
 }
 
 impl Boxed for phc_report {}
 
-/// The end of one event. The struct only ever grows at its end.
+/// The texts of an event in a report.
+struct EventTexts {
+    uuid: [u8; PHC_UUID_SIZE],
+    verdict: CString,
+    details: CString,
+}
+
+/// How one event ended. Its texts belong to the report. The struct only ever grows at its end.
 #[repr(C)]
 pub struct phc_event_report {
-    /// Its uuid, 36 characters and a NUL.
-    pub uuid: [c_char; 37],
-    /// 1 when it is lost but the server may have stored it all the same.
-    pub maybe_delivered: u8,
-    /// Why it is lost; PHC_LOSS_NONE when it is delivered.
-    pub loss: phc_loss,
-    /// The server's raw code; empty for a plain ok or none. Never NULL.
+    /// Its uuid, 36 characters.
+    pub uuid: *const c_char,
+    /// The server's result code; empty for a plain ok or none.
     pub verdict: *const c_char,
-    /// The server's explanation; empty for none. Never NULL.
+    /// The server's explanation; empty if there is none.
     pub details: *const c_char,
+    /// Why it is lost; PHC_LOSS_NONE if it is delivered.
+    pub loss: phc_loss,
+    /// 1 if it is lost but the server may have stored it all the same, else 0.
+    pub maybe_delivered: i32,
 }
+
+// SAFETY: three pointers and two numbers that fill the size of one.
+unsafe impl Plain for phc_event_report {}
+
+const _: () = assert!(size_of::<phc_event_report>() == 3 * size_of::<*const c_char>() + 2 * size_of::<i32>());
 
 impl phc_report {
     /// Wraps a report for C.
-    pub fn new(report: Report) -> Self {
+    pub(super) fn new(report: Report) -> Self {
         let request_id = report.request_id.map(|id| id.hyphenated().to_string()).unwrap_or_default();
         phc_report {
             request_id: c_string(&request_id),
             error: c_string(&report.error),
-            remarks: OnceLock::new(),
+            events: OnceLock::new(),
+            pending: OnceLock::new(),
             json: OnceLock::new(),
             report,
         }
     }
 
-    fn remarks(&self) -> &[(CString, CString)] {
-        self.remarks.get_or_init(|| {
-            let text = |text: Option<&str>| text.map(c_string).unwrap_or_default();
-            let remarks = self.report.events.iter().map(|event| event.remark.as_deref());
-            remarks
-                .map(|remark| {
-                    let details = remark.and_then(|remark| remark.details.as_deref());
-                    (text(remark.map(|remark| remark.code.as_str())), text(details))
-                })
-                .collect()
-        })
+    /// The texts of its events, made at the first use.
+    fn events(&self) -> &[EventTexts] {
+        let texts = |event: &EventReport| {
+            let verdict = event.verdict.as_deref();
+            let details = verdict.and_then(|verdict| verdict.details.as_deref());
+            EventTexts {
+                uuid: uuid_text(event.uuid),
+                verdict: verdict.map(|verdict| c_string(&verdict.code)).unwrap_or_default(),
+                details: details.map(c_string).unwrap_or_default(),
+            }
+        };
+        self.events.get_or_init(|| self.report.events.iter().map(texts).collect())
+    }
+
+    fn pending(&self) -> &[[u8; PHC_UUID_SIZE]] {
+        self.pending.get_or_init(|| self.report.pending_events.iter().copied().map(uuid_text).collect())
     }
 }
 
-/// The number of a reason in the C API.
-fn number(ending: Ending) -> phc_loss {
-    match ending {
-        Ending::Delivered => PHC_LOSS_NONE,
-        Ending::Lost(loss) => loss as phc_loss,
-    }
+/// The number of a loss reason in the C API.
+fn loss_number(loss: Option<LossReason>) -> phc_loss {
+    loss.map_or(PHC_LOSS_NONE, |reason| reason as phc_loss)
 }
 
-/// Reads one thing from a report that came from C; its default from NULL.
+/// Reads a number of a report that came from C; 0 from NULL.
 ///
 /// # Safety
 /// The pointer is NULL or a live report.
-unsafe fn read<T: Default>(report: *const phc_report, get: impl FnOnce(&phc_report) -> T) -> T {
-    // SAFETY: as the caller says.
-    unsafe { borrow(report, "report") }.map(get).unwrap_or_default()
+unsafe fn number<T: Default>(report: *const phc_report, get: impl FnOnce(&Report) -> T) -> T {
+    // SAFETY: the caller passes NULL or a live report.
+    unsafe { borrow(report, "report") }.map(|report| get(&report.report)).unwrap_or_default()
 }
 
-/// Takes the oldest report that waits; if there is none, waits for one for at most
-/// timeout_ms. NULL: none came in time, or the client is closed and all is told.
-/// With an error callback set, that has the reports. To be freed by
+/// Reads a text of a report that came from C; an empty one from NULL.
+///
+/// # Safety
+/// The pointer is NULL or a report that lives as long as the text is used.
+unsafe fn text(report: *const phc_report, get: impl FnOnce(&phc_report) -> *const c_char) -> *const c_char {
+    // SAFETY: the caller passes NULL or a live report.
+    unsafe { borrow(report, "report") }.map_or(c"".as_ptr(), get)
+}
+
+/// Returns the oldest report that waits; if there is none, waits for one for at most timeout_ms.
+/// Returns NULL if none came in time, if the client is closed and every report was read, and
+/// while an error or a delivery callback is set, which then get the reports. Free it with
 /// phc_report_free.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_poll(client: *mut phc_client, timeout_ms: u32) -> *mut phc_report {
-    guard(|| {
-        let poll = || {
-            // SAFETY: the caller passes NULL or a live client.
-            let client = unsafe { share(client, "client") }?;
-            not_in_callback()?;
-            Ok(client.poll(timeout(timeout_ms)))
-        };
-        match poll() {
+    guard(&rules::phc_poll, || {
+        // SAFETY: the caller passes NULL or a live client.
+        match unsafe { share(client, "client") }.map(|client| client.poll(timeout(timeout_ms))) {
             Ok(Some(report)) => phc_report::new(report).into_raw(),
             Ok(None) => std::ptr::null_mut(),
             Err(error) => {
-                answer(Err(error));
+                set_last_error(&error.message);
                 std::ptr::null_mut()
             }
         }
     })
 }
 
-/// A file descriptor that is readable while reports wait: for poll(2), epoll or
-/// an event loop, which then calls phc_poll with no timeout until it answers
-/// NULL. Read nothing from it. It is the client's, good until the free; a forked
-/// child must ask again. -1: none could be made; phc_last_error says why.
+/// Returns a file descriptor that is readable while reports wait: for poll(2), epoll or an event
+/// loop, which then calls phc_poll without a timeout until it returns NULL. Nothing is to be read
+/// from it. It belongs to the client and is good until the free; a forked child must ask again.
+/// Returns -1 if none could be created; phc_last_error says why. It is wide enough for the
+/// handle of a socket on any platform.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn phc_poll_fd(client: *mut phc_client) -> c_int {
-    guard(|| {
+pub unsafe extern "C" fn phc_poll_fd(client: *mut phc_client) -> isize {
+    guard(&rules::phc_poll_fd, || {
         // SAFETY: the caller passes NULL or a live client.
         let descriptor = unsafe { share(client, "client") }.and_then(Client::poll_descriptor);
         descriptor.unwrap_or_else(|error| {
-            answer(Err(error));
+            set_last_error(&error.message);
             -1
         })
     })
 }
 
-/// Frees a report that phc_poll answered. NULL is fine.
+/// Frees a report that phc_poll returned. NULL does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_report_free(report: *mut phc_report) {
-    // SAFETY: the caller passes NULL or a report that is never used again.
-    guard(|| drop(unsafe { take(report) }));
+    guard(&rules::phc_report_free, || {
+        // SAFETY: the caller passes NULL or a report that it never uses again.
+        drop(unsafe { take(report) });
+    });
 }
 
-/// The batch's request id; empty when its events were in no request. Never NULL.
+/// Returns the request id of the batch; empty if its events were in no request.
+///
+/// cbindgen:prefix=PHC_API PHC_RETURNS_NONNULL
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_report_request_id(report: *const phc_report) -> *const c_char {
     // SAFETY: the caller passes NULL or a live report.
-    guard(|| unsafe { borrow(report, "report") }.map_or(c"".as_ptr(), |report| report.request_id.as_ptr()))
+    guard(&rules::phc_report_request_id, || unsafe { text(report, |report| report.request_id.as_ptr()) })
 }
 
-/// Which attempt of the batch, from 1; 0 with no request.
+/// Returns the number of the attempt, from 1; 0 without a request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_report_attempt(report: *const phc_report) -> u32 {
     // SAFETY: the caller passes NULL or a live report.
-    guard(|| unsafe { read(report, |report| report.report.attempt) })
+    guard(&rules::phc_report_attempt, || unsafe { number(report, |report| report.attempt) })
 }
 
-/// The HTTP status; 0 when there was no answer.
+/// Returns when the attempt began, in milliseconds since 1970 UTC; 0 without a request.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn phc_report_status(report: *const phc_report) -> u32 {
+pub unsafe extern "C" fn phc_report_sent_at_ms(report: *const phc_report) -> i64 {
     // SAFETY: the caller passes NULL or a live report.
-    guard(|| unsafe { read(report, |report| u32::from(report.report.status)) })
+    guard(&rules::phc_report_sent_at_ms, || unsafe { number(report, |report| report.sent_at_ms) })
 }
 
-/// What went wrong with the batch as a whole; empty when nothing did. Never NULL.
+/// Returns the HTTP status; 0 if there was no response.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_report_http_status(report: *const phc_report) -> u32 {
+    // SAFETY: the caller passes NULL or a live report.
+    guard(&rules::phc_report_http_status, || unsafe { number(report, |report| u32::from(report.status)) })
+}
+
+/// Returns what went wrong with the batch as a whole; empty if nothing did.
+///
+/// cbindgen:prefix=PHC_API PHC_RETURNS_NONNULL
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_report_error(report: *const phc_report) -> *const c_char {
     // SAFETY: the caller passes NULL or a live report.
-    guard(|| unsafe { borrow(report, "report") }.map_or(c"".as_ptr(), |report| report.error.as_ptr()))
+    guard(&rules::phc_report_error, || unsafe { text(report, |report| report.error.as_ptr()) })
 }
 
-/// Events of the batch that go into the next attempt.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn phc_report_pending(report: *const phc_report) -> u64 {
-    // SAFETY: the caller passes NULL or a live report.
-    guard(|| unsafe { read(report, |report| report.report.pending as u64) })
-}
-
-/// Events in reports that were thrown away before this one, because nobody
-/// fetched them in time.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn phc_report_missed_events(report: *const phc_report) -> u64 {
-    // SAFETY: the caller passes NULL or a live report.
-    guard(|| unsafe { read(report, |report| report.report.missed_events) })
-}
-
-/// How many events ended.
+/// Returns how many events ended.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_report_event_count(report: *const phc_report) -> usize {
     // SAFETY: the caller passes NULL or a live report.
-    guard(|| unsafe { read(report, |report| report.report.events.len()) })
+    guard(&rules::phc_report_event_count, || unsafe { number(report, |report| report.events.len()) })
 }
 
-/// Fills out (size bytes) with the event at this index. Answers
-/// PHC_INVALID_ARGUMENT when there is none.
+/// Fills out (size bytes; pass sizeof(phc_event_report)) with the event at this index. Returns
+/// PHC_INVALID_ARGUMENT if the index is not below phc_report_event_count.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_report_event(
     report: *const phc_report,
     index: usize,
     out: *mut phc_event_report,
     size: usize,
-) -> super::status::phc_status {
-    guard(|| {
+) -> phc_status {
+    guard(&rules::phc_report_event, || {
         // SAFETY: the caller passes NULL or a live report.
         let report = unsafe { borrow(report, "report") };
-        answer(report.and_then(|report| {
-            let found = report.report.events.get(index).zip(report.remarks().get(index));
-            let (event, (verdict, details)) = found.ok_or_else(|| {
+        status_of(report.and_then(|report| {
+            let found = report.report.events.get(index).zip(report.events().get(index));
+            let (event, texts) = found.ok_or_else(|| {
                 let message = format!("index {index} is not below phc_report_event_count");
-                crate::status::Error::new(crate::status::Status::INVALID_ARGUMENT, message)
+                Error::new(Status::INVALID_ARGUMENT, message)
             })?;
-            let mut filled = phc_event_report {
-                uuid: [0; 37],
-                maybe_delivered: u8::from(event.maybe_delivered),
-                loss: number(event.ending),
-                verdict: verdict.as_ptr(),
-                details: details.as_ptr(),
+            let filled = phc_event_report {
+                uuid: texts.uuid.as_ptr().cast(),
+                verdict: texts.verdict.as_ptr(),
+                details: texts.details.as_ptr(),
+                loss: loss_number(event.loss),
+                maybe_delivered: i32::from(event.maybe_delivered),
             };
-            // SAFETY: the array has 37 bytes; out is NULL or has size bytes.
-            unsafe {
-                write_uuid(event.uuid, filled.uuid.as_mut_ptr());
-                fill(out, &filled, size);
-            }
+            // SAFETY: the caller passes NULL or a struct of `size` bytes.
+            unsafe { fill(out, &filled, size) };
             Ok(())
         }))
     })
 }
 
-/// The whole report as one JSON object. Never NULL.
+/// Returns how many events of the batch are sent again.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn phc_report_json(report: *const phc_report) -> *const c_char {
-    guard(|| {
+pub unsafe extern "C" fn phc_report_pending_count(report: *const phc_report) -> usize {
+    // SAFETY: the caller passes NULL or a live report.
+    guard(&rules::phc_report_pending_count, || unsafe { number(report, |report| report.pending) })
+}
+
+/// With the setting reports = all: returns the uuid of the event at this index among those that
+/// are sent again. Empty if the index is not below phc_report_pending_count, and with other
+/// settings.
+///
+/// cbindgen:prefix=PHC_API PHC_RETURNS_NONNULL
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_report_pending_uuid(report: *const phc_report, index: usize) -> *const c_char {
+    guard(&rules::phc_report_pending_uuid, || {
+        let uuid = |report: &phc_report| {
+            report.pending().get(index).map_or(c"".as_ptr(), |uuid| uuid.as_ptr().cast())
+        };
         // SAFETY: the caller passes NULL or a live report.
-        let report = unsafe { borrow(report, "report") };
-        report.map_or(c"{}".as_ptr(), |report| {
-            report.json.get_or_init(|| c_string(&report.report.to_json())).as_ptr()
-        })
+        unsafe { text(report, uuid) }
     })
 }
 
-/// The name of a reason, "retry_exhausted"; "delivered" for PHC_LOSS_NONE.
-/// Static text, never NULL, for any number.
+/// Returns how many reports were discarded before this one because they were not read in time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_report_missed_reports(report: *const phc_report) -> u64 {
+    // SAFETY: the caller passes NULL or a live report.
+    guard(&rules::phc_report_missed_reports, || unsafe { number(report, |report| report.missed_reports) })
+}
+
+/// Returns how many events those reports had.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_report_missed_events(report: *const phc_report) -> u64 {
+    // SAFETY: the caller passes NULL or a live report.
+    guard(&rules::phc_report_missed_events, || unsafe { number(report, |report| report.missed_events) })
+}
+
+/// Returns the whole report as one JSON object.
+///
+/// cbindgen:prefix=PHC_API PHC_RETURNS_NONNULL
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_report_json(report: *const phc_report) -> *const c_char {
+    guard(&rules::phc_report_json, || {
+        let json =
+            |report: &phc_report| report.json.get_or_init(|| c_string(&report.report.to_json())).as_ptr();
+        // SAFETY: the caller passes NULL or a live report.
+        unsafe { borrow(report, "report") }.map_or(c"{}".as_ptr(), json)
+    })
+}
+
+/// Returns the name of a loss reason, such as "retry_exhausted"; "delivered" for PHC_LOSS_NONE.
+/// Static text, for any number. Safe from any thread.
+///
+/// cbindgen:prefix=PHC_API PHC_RETURNS_NONNULL
 #[unsafe(no_mangle)]
 pub extern "C" fn phc_loss_name(loss: phc_loss) -> *const c_char {
-    guard(|| {
+    guard(&rules::phc_loss_name, || {
         let names = [
             c"delivered",
             c"dropped",
             c"retry_exhausted",
             c"rejected",
             c"transport",
-            c"malformed_answer",
+            c"malformed_response",
             c"evicted",
             c"closed",
             c"internal",
@@ -274,16 +333,23 @@ mod tests {
     use super::*;
     use std::ffi::CStr;
 
-    use crate::protocol::judge::Loss;
-
     #[test]
     fn numbers_and_names_are_those_of_the_core() {
-        for (loss, name) in Loss::ALL {
+        for (reason, name) in LossReason::ALL {
             // SAFETY: the name is static text.
-            let c_name = unsafe { CStr::from_ptr(phc_loss_name(number(Ending::Lost(loss)))) };
+            let c_name = unsafe { CStr::from_ptr(phc_loss_name(loss_number(Some(reason)))) };
             assert_eq!(c_name.to_str().unwrap(), name);
         }
-        assert_eq!(PHC_LOSS_INTERNAL, number(Ending::Lost(Loss::Internal)));
-        assert_eq!(PHC_LOSS_EVICTED, number(Ending::Lost(Loss::Evicted)));
+        let constants = [
+            PHC_LOSS_DROPPED,
+            PHC_LOSS_RETRY_EXHAUSTED,
+            PHC_LOSS_REJECTED,
+            PHC_LOSS_TRANSPORT,
+            PHC_LOSS_MALFORMED_RESPONSE,
+            PHC_LOSS_EVICTED,
+            PHC_LOSS_CLOSED,
+            PHC_LOSS_INTERNAL,
+        ];
+        assert_eq!(constants.to_vec(), LossReason::ALL.map(|(reason, _)| loss_number(Some(reason))).to_vec());
     }
 }

@@ -5,124 +5,135 @@ use std::fmt::Write as _;
 
 use super::client::phc_client;
 use super::guard::guard;
-use super::handle::{fill, share};
-use super::status::{answer, phc_status};
+use super::handle::{Plain, fill, share};
+use super::rules;
+use super::status::{phc_status, status_of};
 use super::text::copy_out;
-use crate::outcome::Ledger;
-use crate::protocol::judge::Loss;
+use crate::delivery::{LossReason, Stats};
 use crate::status::Status;
 
-/// Counters of one instant, since the client was made or, in a forked child,
-/// since the fork. Always captured = delivered + lost + pending_events. The
-/// struct only ever grows at its end.
+/// The number of places in phc_stats.lost_by_reason; numbers of reasons are below it.
+pub const PHC_LOSS_SLOTS: usize = 32;
+/// The number of places in phc_stats.refused_by_status; numbers of statuses are below it.
+pub const PHC_STATUS_SLOTS: usize = 64;
+
+/// Counters of one instant, since the client was made or, in a forked child, since the fork.
+/// Always captured = delivered + lost + pending_events. The struct only ever grows at its end.
 #[repr(C)]
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub struct phc_stats {
-    /// Events that a capture took (answered PHC_OK).
+    /// Events that a capture took (it returned PHC_OK).
     pub captured: u64,
-    /// Of those, stored by the server.
+    /// Captured events that the server stored.
     pub delivered: u64,
-    /// Of the delivered, those with a warning of the server.
+    /// Delivered events that the server stored with a warning.
     pub delivered_with_warning: u64,
-    /// Of the captured, those that are lost; phc_stats_json says for which reasons.
+    /// Captured events that are lost.
     pub lost: u64,
-    /// Of the lost, those that the server may have stored all the same.
+    /// Lost events that the server may have stored all the same.
     pub maybe_delivered: u64,
-    /// Of the captured, those that are waiting, in flight or in back-off.
+    /// Captured events that are waiting, in flight or in back-off.
     pub pending_events: u64,
-    /// Their bytes and bookkeeping, as counted for queue_max_bytes.
+    /// Their bytes and bookkeeping, as counted for the setting queue_max_bytes.
     pub pending_bytes: u64,
-    /// Captures that took no event; phc_stats_json says for which statuses.
+    /// Captures that did not take an event.
     pub refused: u64,
     /// Events with bad UTF-8 or lone surrogates that were replaced.
     pub repaired: u64,
-    /// Events whose uuid was no uuid and was replaced.
+    /// Events whose uuid was not valid and was replaced.
     pub uuids_replaced: u64,
     /// Requests begun.
     pub requests: u64,
-    /// Of those, further attempts of a batch.
+    /// Requests that were not the first attempt of their batch.
     pub retries: u64,
     /// Bytes of request bodies before compression.
     pub body_bytes: u64,
     /// Bytes of request bodies as sent.
     pub sent_bytes: u64,
+    /// Lost events by reason: lost_by_reason[PHC_LOSS_CLOSED].
+    pub lost_by_reason: [u64; PHC_LOSS_SLOTS],
+    /// Captures that did not take an event, by status: refused_by_status[PHC_QUEUE_FULL].
+    pub refused_by_status: [u64; PHC_STATUS_SLOTS],
 }
 
-impl From<&Ledger> for phc_stats {
-    fn from(ledger: &Ledger) -> Self {
+// SAFETY: numbers of the same size.
+unsafe impl Plain for phc_stats {}
+
+const _: () = assert!(LossReason::COUNT < PHC_LOSS_SLOTS && Status::COUNT <= PHC_STATUS_SLOTS);
+
+impl From<&Stats> for phc_stats {
+    fn from(stats: &Stats) -> Self {
+        let mut lost_by_reason = [0; PHC_LOSS_SLOTS];
+        // Reasons are numbered from 1.
+        for (slot, count) in lost_by_reason.iter_mut().skip(1).zip(stats.lost) {
+            *slot = count;
+        }
+        let mut refused_by_status = [0; PHC_STATUS_SLOTS];
+        for (slot, count) in refused_by_status.iter_mut().zip(stats.refused) {
+            *slot = count;
+        }
         phc_stats {
-            captured: ledger.captured,
-            delivered: ledger.delivered,
-            delivered_with_warning: ledger.delivered_with_warning,
-            lost: ledger.lost_total(),
-            maybe_delivered: ledger.maybe_delivered,
-            pending_events: ledger.pending_events,
-            pending_bytes: ledger.pending_bytes,
-            refused: ledger.refused_total(),
-            repaired: ledger.repaired,
-            uuids_replaced: ledger.uuids_replaced,
-            requests: ledger.requests,
-            retries: ledger.retries,
-            body_bytes: ledger.body_bytes,
-            sent_bytes: ledger.sent_bytes,
+            captured: stats.captured,
+            delivered: stats.delivered,
+            delivered_with_warning: stats.delivered_with_warning,
+            lost: stats.lost_total(),
+            maybe_delivered: stats.maybe_delivered,
+            pending_events: stats.pending_events,
+            pending_bytes: stats.pending_bytes,
+            refused: stats.refused_total(),
+            repaired: stats.repaired,
+            uuids_replaced: stats.uuids_replaced,
+            requests: stats.requests,
+            retries: stats.retries,
+            body_bytes: stats.body_bytes,
+            sent_bytes: stats.sent_bytes,
+            lost_by_reason,
+            refused_by_status,
         }
     }
 }
 
-/// Fills out with as much of the counters as fits into size bytes; pass
-/// sizeof(phc_stats). May be called until the free, from callbacks too.
+/// Fills out with as many of the counters as fit into size bytes; pass sizeof(phc_stats). It
+/// may be called until the free, also from callbacks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_stats_get(
     client: *const phc_client,
     out: *mut phc_stats,
     size: usize,
 ) -> phc_status {
-    guard(|| {
+    guard(&rules::phc_stats_get, || {
         // SAFETY: the caller passes NULL or a live client.
         let client = unsafe { share(client, "client") };
-        answer(client.map(|client| {
-            // SAFETY: the caller passes NULL or a struct of size bytes.
+        status_of(client.map(|client| {
+            // SAFETY: the caller passes NULL or a struct of `size` bytes.
             unsafe { fill(out, &phc_stats::from(&client.stats()), size) };
         }))
     })
 }
 
-/// Writes the counters as one JSON object, lost and refused by their reasons,
-/// into a buffer of len bytes, NUL included. Answers the length that the whole
-/// text needs without the NUL, like snprintf; 0 when client is NULL.
+/// Writes the counters as one JSON object, with lost and refused by the names of their reasons
+/// and statuses, into a buffer of len bytes, NUL included. Returns the length of the whole text
+/// without the NUL, like snprintf; 0 if client is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_stats_json(client: *const phc_client, buf: *mut c_char, len: usize) -> usize {
-    guard(|| {
+    guard(&rules::phc_stats_json, || {
         // SAFETY: the caller passes NULL or a live client.
         let client = unsafe { share(client, "client") };
-        // SAFETY: the caller passes NULL or a buffer of len bytes.
+        // SAFETY: the caller passes NULL or a buffer of `len` bytes.
         client.map_or(0, |client| unsafe { copy_out(&json(&client.stats()), buf, len) })
     })
 }
 
-fn json(ledger: &Ledger) -> String {
+fn json(stats: &Stats) -> String {
     let object = |counts: &mut dyn Iterator<Item = (&str, u64)>| {
         let counts = counts.filter(|(_, count)| *count > 0);
         let members: Vec<_> = counts.map(|(name, count)| format!("\"{name}\":{count}")).collect();
         format!("{{{}}}", members.join(","))
     };
-    let lost = object(&mut Loss::ALL.iter().map(|(_, name)| *name).zip(ledger.lost));
-    let refused = object(&mut Status::ALL.iter().map(|(_, name, _)| *name).zip(ledger.refused));
+    let lost = object(&mut LossReason::ALL.iter().map(|(_, name)| *name).zip(stats.lost));
+    let refused = object(&mut Status::ALL.iter().map(|(_, name, _)| *name).zip(stats.refused));
     let mut out = format!("{{\"lost\":{lost},\"refused\":{refused}");
-    for (name, count) in [
-        ("captured", ledger.captured),
-        ("delivered", ledger.delivered),
-        ("delivered_with_warning", ledger.delivered_with_warning),
-        ("maybe_delivered", ledger.maybe_delivered),
-        ("pending_events", ledger.pending_events),
-        ("pending_bytes", ledger.pending_bytes),
-        ("repaired", ledger.repaired),
-        ("uuids_replaced", ledger.uuids_replaced),
-        ("requests", ledger.requests),
-        ("retries", ledger.retries),
-        ("body_bytes", ledger.body_bytes),
-        ("sent_bytes", ledger.sent_bytes),
-    ] {
+    for (name, count) in stats.counters() {
         let _ = write!(out, ",\"{name}\":{count}");
     }
     out.push('}');

@@ -1,36 +1,37 @@
-//! phc_status and what belongs to no type.
+//! Versions, statuses and the last error.
 
 use std::ffi::c_char;
 
 use super::guard::guard;
+use super::rules;
 use super::text::{last_error, set_last_error};
 use crate::status::{Error, Status};
 
-/// The outcome of a call: PHC_OK, or the number of what was wrong. A plain
-/// integer, so that a number that is not known yet is no undefined behaviour.
+/// The outcome of a call: PHC_OK, or the number of what was wrong. It is a plain integer,
+/// so that a number that a program does not know yet is not undefined behaviour.
 pub type phc_status = i32;
 
 /// Success.
 pub const PHC_OK: phc_status = 0;
-/// An argument is NULL or out of its range; phc_last_error() names it.
+/// An argument is NULL or out of range; phc_last_error() names it.
 pub const PHC_INVALID_ARGUMENT: phc_status = 1;
-/// The key or the value of a setting is not accepted; phc_config_error() says why.
+/// The key or the value of a setting is not accepted; phc_last_error() says why.
 pub const PHC_INVALID_SETTING: phc_status = 2;
 /// The client has an empty project key and sends nothing.
 pub const PHC_DISABLED: phc_status = 3;
 /// The client was closed.
 pub const PHC_CLOSED: phc_status = 4;
-/// The queue has reached its bound; the event was not taken.
+/// The queue is full; the event was not taken.
 pub const PHC_QUEUE_FULL: phc_status = 5;
 /// The time limit passed first; nothing was abandoned.
 pub const PHC_TIMEOUT: phc_status = 6;
-/// All is settled, but events were lost since the last flush or close.
+/// Everything is settled, but some events were lost.
 pub const PHC_LOST_EVENTS: phc_status = 7;
-/// Only captures may be called from inside a callback.
+/// The function cannot be called from inside this callback.
 pub const PHC_REENTRANT: phc_status = 8;
-/// A client of this name is open with other settings.
+/// A client of this name is open with different settings.
 pub const PHC_CONFLICT: phc_status = 9;
-/// A JSON text is broken or of the wrong shape; phc_last_error() says where.
+/// The JSON text is malformed or has the wrong shape; phc_last_error() says where.
 pub const PHC_INVALID_JSON: phc_status = 10;
 /// The event name must be text of 1 to 200 bytes.
 pub const PHC_INVALID_EVENT: phc_status = 11;
@@ -40,69 +41,104 @@ pub const PHC_INVALID_DISTINCT_ID: phc_status = 12;
 pub const PHC_INVALID_TIMESTAMP: phc_status = 13;
 /// A property has a value that cannot be sent; phc_last_error() names it.
 pub const PHC_INVALID_PROPERTY: phc_status = 14;
-/// The event is over max_event_bytes.
+/// The event is larger than the setting max_event_bytes.
 pub const PHC_EVENT_TOO_LARGE: phc_status = 15;
 /// The client is opted out; the event was not taken.
 pub const PHC_OPTED_OUT: phc_status = 16;
-/// The before_send callback dropped the event.
+/// The before_send callback discarded the event.
 pub const PHC_BEFORE_SEND: phc_status = 17;
-/// A fault inside libphc; the event was not taken. Please report it.
+/// An internal error in libphc; the event was not taken. Please report it.
 pub const PHC_INTERNAL: phc_status = 18;
-/// The system refused a thread, memory or randomness; try again later.
+/// The system refused a thread, a descriptor, memory or randomness; try again later.
 pub const PHC_OUT_OF_RESOURCES: phc_status = 19;
 
-/// No time limit, where a timeout in milliseconds is expected. 0 is no wait.
+/// No time limit, for functions with a timeout in milliseconds. 0 does not wait.
 pub const PHC_NO_LIMIT: u32 = u32::MAX;
 
-/// Changes when a binding built against another number would break.
-pub const PHC_ABI_VERSION: u32 = 1;
+/// The size of a buffer for the text of a uuid: 36 characters and a NUL.
+pub const PHC_UUID_SIZE: usize = 37;
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
 
-/// The status of a call; the text of an error is kept for phc_last_error.
-pub fn answer(result: Result<(), Error>) -> phc_status {
+/// The version of the binary interface that this header describes; see phc_abi_version.
+pub const PHC_ABI_VERSION: u32 = 1;
+
+/// The status of a call. The text of an error is kept for phc_last_error.
+pub(super) fn status_of(result: Result<(), Error>) -> phc_status {
     match result {
         Ok(()) => PHC_OK,
         Err(error) => {
             set_last_error(&error.message);
-            error.status.0
+            error.status.number()
         }
     }
 }
 
-/// The library's version, "0.1.0". Static text, never NULL. Safe from any thread.
+/// The status of a call that succeeded, but not with PHC_OK.
+pub(super) fn status_of_outcome(status: Status) -> phc_status {
+    if status != Status::OK {
+        set_last_error(status.meaning());
+    }
+    status.number()
+}
+
+/// Returns the version of the library, such as "0.1.0". Compare it with PHC_VERSION, the
+/// version of the header. Static text. Safe from any thread.
+///
+/// cbindgen:prefix=PHC_API PHC_RETURNS_NONNULL
 #[unsafe(no_mangle)]
 pub extern "C" fn phc_version() -> *const c_char {
-    guard(|| VERSION.as_ptr().cast())
+    guard(&rules::phc_version, || VERSION.as_ptr().cast())
 }
 
-/// The version of the binary interface: to be compared with PHC_ABI_VERSION of
-/// the header that a program or binding was built with. Safe from any thread.
+/// Returns the version of the library as a number, in the form of PHC_VERSION_NUMBER: major,
+/// minor and patch in a byte each, 0x000100 for 0.1.0. Safe from any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn phc_version_number() -> u32 {
+    guard(&rules::phc_version_number, version_number)
+}
+
+/// The value of `PHC_VERSION_NUMBER`.
+fn version_number() -> u32 {
+    let parts =
+        [env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"), env!("CARGO_PKG_VERSION_PATCH")];
+    parts.iter().fold(0, |number, part| number << 8 | part.parse().unwrap_or(0))
+}
+
+/// Returns the version of the binary interface. A program or binding must not use the library
+/// if it differs from the PHC_ABI_VERSION of the header that it was built with. Safe from any
+/// thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn phc_abi_version() -> u32 {
-    guard(|| PHC_ABI_VERSION)
+    guard(&rules::phc_abi_version, || PHC_ABI_VERSION)
 }
 
-/// What a status means and what to do next. Static text, never NULL, for any
-/// number. Safe from any thread.
+/// Returns what a status means and what to do next. Static text, for any number. Safe from
+/// any thread.
+///
+/// cbindgen:prefix=PHC_API PHC_RETURNS_NONNULL
 #[unsafe(no_mangle)]
 pub extern "C" fn phc_status_message(status: phc_status) -> *const c_char {
-    guard(|| Status(status).meaning_c().as_ptr())
+    guard(&rules::phc_status_message, || Status::from_number(status).meaning_c().as_ptr())
 }
 
-/// The short name of a status, "queue_full". Static text, never NULL, for any
-/// number. Safe from any thread.
+/// Returns the short name of a status, such as "queue_full". Static text, for any number.
+/// Safe from any thread.
+///
+/// cbindgen:prefix=PHC_API PHC_RETURNS_NONNULL
 #[unsafe(no_mangle)]
 pub extern "C" fn phc_status_name(status: phc_status) -> *const c_char {
-    guard(|| Status(status).name_c().as_ptr())
+    guard(&rules::phc_status_name, || Status::from_number(status).name_c().as_ptr())
 }
 
-/// What exactly was wrong with the last call that failed on this thread: the
-/// argument, the key, the byte; at most 1023 bytes. Never NULL; empty when none
-/// has failed. The text is the thread's own, good until its next failing call.
+/// Returns what exactly was wrong with the last call that failed on this thread: the argument,
+/// the key, the byte; at most 1023 bytes. Empty if no call has failed. The text belongs to the
+/// thread and is good until the next call that fails on it.
+///
+/// cbindgen:prefix=PHC_API PHC_RETURNS_NONNULL
 #[unsafe(no_mangle)]
 pub extern "C" fn phc_last_error() -> *const c_char {
-    guard(last_error)
+    guard(&rules::phc_last_error, last_error)
 }
 
 #[cfg(test)]
@@ -133,8 +169,16 @@ mod tests {
             PHC_INTERNAL,
             PHC_OUT_OF_RESOURCES,
         ];
-        let all: Vec<i32> = Status::ALL.iter().map(|(status, ..)| status.0).collect();
+        let all: Vec<i32> = Status::ALL.iter().map(|(status, ..)| status.number()).collect();
         assert_eq!(constants.to_vec(), all);
-        assert_eq!((PHC_QUEUE_FULL, PHC_INTERNAL), (Status::QUEUE_FULL.0, Status::INTERNAL.0));
+        assert_eq!(PHC_QUEUE_FULL, Status::QUEUE_FULL.number());
+        assert_eq!(PHC_INTERNAL, Status::INTERNAL.number());
+    }
+
+    #[test]
+    fn the_version_number_has_a_byte_for_each_part() {
+        let number = version_number();
+        let text = format!("{}.{}.{}", number >> 16, number >> 8 & 0xFF, number & 0xFF);
+        assert_eq!(text, env!("CARGO_PKG_VERSION"));
     }
 }

@@ -1,92 +1,99 @@
-//! Text in and out of C.
+//! Text into and out of C.
 
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, CString, c_char};
 
 use uuid::Uuid;
 
+use super::status::PHC_UUID_SIZE;
 use crate::status::{Error, Status};
 
-/// Room for the text of an error, NUL included.
+/// Size of the buffer for the text of an error, NUL included.
 const LAST_ERROR_BYTES: usize = 1024;
 
 thread_local! {
-    // A place that never moves and is never freed while its thread lives, so
-    // that a pointer that was kept too long shows a newer text, no garbage.
+    // A place that never moves and is not freed while its thread lives, so that a pointer
+    // that was kept too long shows a newer text and not freed memory.
     static LAST_ERROR: UnsafeCell<[c_char; LAST_ERROR_BYTES]> = const { UnsafeCell::new([0; LAST_ERROR_BYTES]) };
 }
 
-/// Remembers what went wrong on this thread.
-pub fn set_last_error(text: &str) {
-    let text = c_string(text);
-    let text = text.to_str().unwrap_or_default();
-    // SAFETY: the place is this thread's alone and has so many bytes; C reads
-    // it between calls only.
+/// Remembers what was wrong with the last call that failed on this thread.
+#[cold]
+pub(super) fn set_last_error(text: &str) {
+    // SAFETY: the place is this thread's own and has this many bytes; C reads it only
+    // between calls.
     let _ = LAST_ERROR.try_with(|place| unsafe { copy_out(text, place.get().cast(), LAST_ERROR_BYTES) });
 }
 
 /// The text of the last call that failed on this thread.
-pub fn last_error() -> *const c_char {
+pub(super) fn last_error() -> *const c_char {
     LAST_ERROR.try_with(|place| place.get().cast_const().cast()).unwrap_or(c"".as_ptr())
 }
 
-/// Text for C; it ends at a NUL inside it.
-pub fn c_string(text: &str) -> CString {
-    let end = text.find('\0').unwrap_or(text.len());
-    CString::new(text.get(..end).unwrap_or_default()).unwrap_or_default()
+/// Text for C; it ends at the first NUL in it.
+pub(super) fn c_string(text: &str) -> CString {
+    CString::new(before_nul(text)).unwrap_or_default()
 }
 
-/// A NUL-terminated argument; none when it is NULL.
+fn before_nul(text: &str) -> &str {
+    text.split('\0').next().unwrap_or_default()
+}
+
+/// A NUL-terminated argument; `None` if it is NULL.
 ///
 /// # Safety
-/// The pointer is NULL or points to bytes that end in NUL and do not change
-/// while the slice lives.
-pub unsafe fn optional<'a>(pointer: *const c_char) -> Option<&'a [u8]> {
-    // SAFETY: as the caller says.
+/// The pointer is NULL or points to bytes that end in NUL and do not change while the slice
+/// lives.
+pub(super) unsafe fn optional<'a>(pointer: *const c_char) -> Option<&'a [u8]> {
+    // SAFETY: the caller passes NULL or NUL-terminated text.
     (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) }.to_bytes())
 }
 
-/// A NUL-terminated argument that must be there.
+/// A NUL-terminated argument that must not be NULL.
 ///
 /// # Safety
 /// As for [`optional`].
-pub unsafe fn required<'a>(pointer: *const c_char, what: &str) -> Result<&'a [u8], Error> {
-    // SAFETY: as the caller says.
+pub(super) unsafe fn required<'a>(pointer: *const c_char, what: &'static str) -> Result<&'a [u8], Error> {
+    // SAFETY: the caller passes NULL or NUL-terminated text.
     unsafe { optional(pointer) }
         .ok_or_else(|| Error::new(Status::INVALID_ARGUMENT, format!("{what} is NULL")))
 }
 
-/// An argument with its length.
+/// An argument with its length that must not be NULL.
 ///
 /// # Safety
-/// The pointer is NULL or valid for `len` bytes that do not change while the
-/// slice lives.
-pub unsafe fn sized<'a>(pointer: *const c_char, len: usize, what: &str) -> Result<&'a [u8], Error> {
+/// The pointer is NULL or valid for `len` bytes that do not change while the slice lives.
+pub(super) unsafe fn sized<'a>(
+    pointer: *const c_char,
+    len: usize,
+    what: &'static str,
+) -> Result<&'a [u8], Error> {
     if pointer.is_null() || len > isize::MAX as usize {
         return Err(Error::new(Status::INVALID_ARGUMENT, format!("{what} is NULL or too long")));
     }
-    // SAFETY: as the caller says.
+    // SAFETY: the caller passes a text of `len` bytes.
     Ok(unsafe { std::slice::from_raw_parts(pointer.cast(), len) })
 }
 
 /// UTF-8 text of a setting or a name.
-pub fn utf8<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, Error> {
+pub(super) fn utf8<'a>(bytes: &'a [u8], what: &'static str) -> Result<&'a str, Error> {
     std::str::from_utf8(bytes)
         .map_err(|_| Error::new(Status::INVALID_ARGUMENT, format!("{what} is not valid UTF-8")))
 }
 
-/// Writes text and a NUL into a buffer of `len` bytes, cut off where it does not
-/// fit; answers the length of the whole text, like snprintf.
+/// Writes text and a NUL into a buffer of `len` bytes, cut off at a character where it does
+/// not fit. Returns the length of the whole text, like snprintf.
 ///
 /// # Safety
 /// The buffer is NULL or valid for writes of `len` bytes.
-pub unsafe fn copy_out(text: &str, buffer: *mut c_char, len: usize) -> usize {
+pub(super) unsafe fn copy_out(text: &str, buffer: *mut c_char, len: usize) -> usize {
+    let text = before_nul(text);
     if !buffer.is_null() && len > 0 {
         let mut cut = text.len().min(len - 1);
         while !text.is_char_boundary(cut) {
             cut -= 1;
         }
-        // SAFETY: `cut` bytes and the NUL fit; the text is not in the buffer.
+        // SAFETY: `cut` bytes and the NUL fit, and the text is not in the buffer.
         unsafe {
             std::ptr::copy_nonoverlapping(text.as_ptr().cast(), buffer, cut);
             buffer.add(cut).write(0);
@@ -95,15 +102,21 @@ pub unsafe fn copy_out(text: &str, buffer: *mut c_char, len: usize) -> usize {
     text.len()
 }
 
-/// Writes a uuid's 36 characters and a NUL. NULL takes nothing.
+/// The 36 characters of a uuid and a NUL.
+pub(super) fn uuid_text(uuid: Uuid) -> [u8; PHC_UUID_SIZE] {
+    let mut text = [0; PHC_UUID_SIZE];
+    uuid.hyphenated().encode_lower(&mut text);
+    text
+}
+
+/// Writes a uuid's text. NULL is not written to.
 ///
 /// # Safety
-/// The pointer is NULL or valid for writes of 37 bytes.
-pub unsafe fn write_uuid(uuid: Uuid, out: *mut c_char) {
+/// The pointer is NULL or valid for writes of [`PHC_UUID_SIZE`] bytes.
+pub(super) unsafe fn write_uuid(uuid: Uuid, out: *mut c_char) {
     if !out.is_null() {
-        let mut text = [0; 37];
-        uuid.hyphenated().encode_lower(&mut text);
-        // SAFETY: as the caller says.
+        let text = uuid_text(uuid);
+        // SAFETY: the caller passes a buffer for so many bytes.
         unsafe { std::ptr::copy_nonoverlapping(text.as_ptr().cast(), out, text.len()) };
     }
 }

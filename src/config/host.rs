@@ -1,9 +1,9 @@
-//! Where events go: the host as a person writes it, as a URL.
+//! Where events are sent: the host as people write it, and the URL that it means.
 
 use crate::protocol::headers::PATH;
 
-/// The host when none is set.
-pub const DEFAULT: &str = "https://us.i.posthog.com";
+/// The host if none is set.
+pub(super) const DEFAULT: &str = "https://us.i.posthog.com";
 
 /// Addresses of the web application, and the ingestion hosts behind them.
 const INGESTION: [(&str, &str); 3] = [
@@ -12,23 +12,25 @@ const INGESTION: [(&str, &str); 3] = [
     ("https://eu.posthog.com", "https://eu.i.posthog.com"),
 ];
 
-/// The host with a scheme and without trailing slashes. A path prefix stays:
-/// reverse proxies mount ingestion under one.
+/// Returns the host with a scheme and without trailing slashes. A path prefix is
+/// kept: reverse proxies mount ingestion under one.
 pub fn normalised(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() {
         return Ok(DEFAULT.to_owned());
     }
     let with_scheme = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
-    let url = reqwest::Url::parse(&with_scheme).map_err(|error| format!("it is no URL ({error})"))?;
+    let url = reqwest::Url::parse(&with_scheme).map_err(|error| format!("it is not a URL ({error})"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(format!("the scheme {:?} is not supported; use https or http", url.scheme()));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err("a host has no query and no fragment".to_owned());
+        return Err("a host must not have a query or a fragment".to_owned());
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("a host holds no user name or password; the project key is the credential".to_owned());
+        return Err(
+            "a host must not contain a user name or password; the project key is the credential".to_owned()
+        );
     }
     let plain = url.as_str().trim_end_matches('/');
     let mapped = INGESTION.iter().find(|(web, _)| *web == plain);
@@ -66,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_host() {
+    fn rejects_what_is_not_a_host() {
         for text in [
             "ftp://x",
             "http://",

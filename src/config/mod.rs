@@ -1,68 +1,74 @@
-//! The settings of a client: set as text, kept as values, checked once.
+//! The settings of a client: set as text, kept as values, checked once. It knows
+//! the bounds of the protocol, and nothing of what acts on the settings.
 
-pub mod host;
-pub mod table;
-mod texts;
+mod choice;
+pub(crate) mod host;
+mod page;
+mod syntax;
+mod table;
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::fault;
-use crate::protocol::backoff::Backoff;
+use crate::failpoint;
 use crate::protocol::headers::MAX_SDK_INFO;
-use crate::protocol::judge::Policy;
+use crate::protocol::{Backoff, RetryPolicy};
 use crate::status::{Error, Status};
 use crate::suggest::did_you_mean;
-use table::{SETTINGS, Setting, Slot, ZSTD_MAX_LEVEL};
+pub(crate) use choice::{Codec, LogLevel, Overflow, Reports};
+pub use page::settings_page;
+pub(crate) use table::ZSTD_MAX_LEVEL;
+use table::{SETTINGS, Setting};
 
-/// What a capture does when the queue is at its bound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Overflow {
-    /// Refuse the new event.
-    DropNewest,
-    /// Evict the oldest waiting ones.
-    DropOldest,
-    /// Wait for room.
-    Block,
+/// All settings; docs/settings.md describes each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the table describes them")]
+pub struct Config {
+    pub(crate) api_key: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) host: String,
+    pub(crate) sdk_name: String,
+    pub(crate) sdk_version: String,
+    pub(crate) proxy: String,
+    pub(crate) ca_file: String,
+    pub(crate) disable_geoip: bool,
+    pub(crate) is_server: bool,
+    pub(crate) historical_migration: bool,
+    pub(crate) test_mode: bool,
+    pub(crate) overflow: Overflow,
+    pub(crate) compression: Codec,
+    pub(crate) reports: Reports,
+    pub(crate) log_level: LogLevel,
+    pub(crate) retry_statuses: Vec<u16>,
+    pub(crate) flush_at: usize,
+    pub(crate) flush_interval: Duration,
+    pub(crate) max_batch_events: usize,
+    pub(crate) max_batch_bytes: usize,
+    pub(crate) max_event_bytes: usize,
+    pub(crate) max_in_flight: usize,
+    pub(crate) queue_max_events: u64,
+    pub(crate) queue_max_bytes: u64,
+    pub(crate) block_timeout: Duration,
+    pub(crate) max_retries: u32,
+    pub(crate) retry_initial: Duration,
+    pub(crate) retry_max: Duration,
+    pub(crate) retry_after_max: Duration,
+    pub(crate) request_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) shutdown_timeout: Duration,
+    pub(crate) exit_flush: Duration,
+    pub(crate) compression_level: u32,
 }
 
-/// How request bodies are compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Codec {
-    /// Not at all.
-    None,
-    /// RFC 1952.
-    Gzip,
-    /// Zlib-wrapped, RFC 1950.
-    Deflate,
-    /// RFC 8878.
-    Zstd,
-    /// Brotli, RFC 7932.
-    Br,
-}
-
-macro_rules! config {
-    ($($kind:ty: $($field:ident)*;)*) => {
-        /// All settings; docs/settings.md describes each.
-        #[derive(Clone, Debug, Default, PartialEq, Eq)]
-        #[allow(missing_docs, reason = "the table describes them")]
-        pub struct Config {
-            pub api_key: String,
-            pub headers: Vec<(String, String)>,
-            $($(pub $field: $kind,)*)*
-        }
-    };
-}
-
-config! {
-    String: host sdk_name sdk_version proxy ca_file;
-    bool: disable_geoip is_server historical_migration test_mode;
-    usize: overflow compression reports;
-    Vec<u16>: retry_statuses;
-    u64: flush_at flush_interval_ms max_batch_events max_batch_bytes max_event_bytes max_in_flight
-         queue_max_events queue_max_bytes block_timeout_ms max_retries retry_initial_ms retry_max_ms
-         retry_after_max_ms request_timeout_ms connect_timeout_ms shutdown_timeout_ms exit_flush_ms
-         compression_level;
+/// What a setting is.
+pub(crate) struct SettingInfo {
+    /// Its name.
+    pub(crate) key: &'static str,
+    /// The kind of its value.
+    pub(crate) kind: &'static str,
+    /// Its value if it is not set.
+    pub(crate) default: &'static str,
+    /// What is accepted.
+    pub(crate) accepted: String,
 }
 
 const HEADER_PREFIX: &str = "header.";
@@ -72,7 +78,7 @@ impl Config {
     pub fn new(api_key: &str) -> Self {
         let mut config = Config { api_key: api_key.trim().to_owned(), ..Config::default() };
         for setting in SETTINGS {
-            // The defaults are proven to be accepted by a test.
+            // A test shows that every default is accepted.
             let _ = setting.assign(&mut config, setting.default);
         }
         config
@@ -81,82 +87,79 @@ impl Config {
     /// Sets one setting. On an error nothing has changed, and the text names the
     /// key, the value and what would be accepted.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), Error> {
-        fault::point("config");
-        let invalid = |text| Error::new(Status::INVALID_SETTING, text);
+        failpoint::pass("config");
+        let invalid = |text: String| Error::new(Status::INVALID_SETTING, text);
         if let Some(name) = key.strip_prefix(HEADER_PREFIX) {
-            let refused = |reason| invalid(format!("{key} = {value:?}: {reason}"));
-            let name = texts::header_name(name).map_err(refused)?;
-            let value = texts::header_value(value).map_err(refused)?;
+            let rejected = |reason| invalid(format!("{key} = {value:?}: {reason}"));
+            let name = syntax::header_name(name).map_err(rejected)?;
+            let value = syntax::header_value(value).map_err(rejected)?;
             self.headers.retain(|(existing, _)| *existing != name);
             self.headers.push((name, value));
             return Ok(());
         }
-        let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) else {
-            let hint = did_you_mean(key, SETTINGS.iter().map(|setting| setting.key));
-            return Err(invalid(format!("the setting {key:?} is unknown{hint}")));
-        };
+        let setting = Setting::named(key)?;
         setting.assign(self, value).map_err(|reason| invalid(format!("{key} = {value:?}: {reason}")))
     }
 
-    /// Checks what no single setting can: the key as header text, the length of
-    /// both halves of the SDK's name, and the level against the codec.
+    /// All settings except those of headers.
+    pub(crate) fn settings() -> impl Iterator<Item = SettingInfo> {
+        SETTINGS.iter().map(|setting| {
+            let (kind, accepted) = setting.accepted();
+            SettingInfo { key: setting.key, kind, default: setting.default, accepted }
+        })
+    }
+
+    /// The value of a setting as text, as [`Config::set`] accepts it.
+    pub(crate) fn get(&mut self, key: &str) -> Result<String, Error> {
+        if let Some(name) = key.strip_prefix(HEADER_PREFIX) {
+            let name = name.to_ascii_lowercase();
+            let header = self.headers.iter().find(|(existing, _)| *existing == name);
+            return Ok(header.map(|(_, value)| value.clone()).unwrap_or_default());
+        }
+        Ok(Setting::named(key)?.value(self))
+    }
+
+    /// Checks what no single setting can: that the project key can be sent as a
+    /// header, the length of both halves of the SDK's name, and the compression level
+    /// against the codec.
     pub fn check(&self) -> Result<(), Error> {
-        let invalid = |text| Err(Error::new(Status::INVALID_SETTING, text));
-        if let Err(reason) = texts::header_value(&self.api_key) {
+        let invalid = |text: String| Err(Error::new(Status::INVALID_SETTING, text));
+        if let Err(reason) = syntax::header_value(&self.api_key) {
             return invalid(format!("the project key is not valid: {reason}"));
         }
         if self.sdk_info().len() > MAX_SDK_INFO {
-            return invalid(format!("sdk_name and sdk_version have over {MAX_SDK_INFO} bytes together"));
-        }
-        if self.codec() == Codec::Zstd && self.compression_level > u64::from(ZSTD_MAX_LEVEL) {
             return invalid(format!(
-                "compression_level = \"{}\": this libphc was built with the levels 1 to {ZSTD_MAX_LEVEL} of zstd; \
-                 set it to {ZSTD_MAX_LEVEL} or less, or compression to another codec",
+                "sdk_name and sdk_version together are longer than {MAX_SDK_INFO} bytes"
+            ));
+        }
+        if self.compression == Codec::Zstd && self.compression_level > ZSTD_MAX_LEVEL {
+            return invalid(format!(
+                "compression_level = \"{}\": zstd supports the levels 1 to {ZSTD_MAX_LEVEL} in this build; \
+                 use {ZSTD_MAX_LEVEL} or less, or another compression",
                 self.compression_level
             ));
         }
         Ok(())
     }
 
-    /// Whether the client sends nothing, for want of a key.
-    pub fn is_disabled(&self) -> bool {
+    /// Whether the client sends nothing because it has no project key.
+    pub(crate) fn is_disabled(&self) -> bool {
         self.api_key.is_empty()
     }
 
-    /// `<name>/<version>`
-    pub fn sdk_info(&self) -> String {
+    /// `<name>/<version>` of the SDK.
+    pub(crate) fn sdk_info(&self) -> String {
         format!("{}/{}", self.sdk_name, self.sdk_version)
     }
 
-    /// The overflow policy.
-    pub fn overflow(&self) -> Overflow {
-        [Overflow::DropNewest, Overflow::DropOldest, Overflow::Block]
-            .get(self.overflow)
-            .copied()
-            .unwrap_or(Overflow::DropNewest)
-    }
-
-    /// The codec to begin with.
-    pub fn codec(&self) -> Codec {
-        [Codec::None, Codec::Gzip, Codec::Deflate, Codec::Zstd, Codec::Br]
-            .get(self.compression)
-            .copied()
-            .unwrap_or(Codec::None)
-    }
-
-    /// Whether attempts without losses are reported too.
-    pub fn reports_all(&self) -> bool {
-        self.reports == 1
-    }
-
     /// The rules for retries.
-    pub fn policy(&self) -> Policy {
-        Policy {
-            max_retries: u32::try_from(self.max_retries).unwrap_or(u32::MAX),
+    pub fn retry_policy(&self) -> RetryPolicy {
+        RetryPolicy {
+            max_retries: self.max_retries,
             backoff: Backoff {
-                initial: Duration::from_millis(self.retry_initial_ms),
-                max: Duration::from_millis(self.retry_max_ms),
-                retry_after_max: Duration::from_millis(self.retry_after_max_ms),
+                initial: self.retry_initial,
+                max: self.retry_max,
+                retry_after_max: self.retry_after_max,
             },
             retry_statuses: self.retry_statuses.clone(),
         }
@@ -164,78 +167,12 @@ impl Config {
 }
 
 impl Setting {
-    fn assign(&self, config: &mut Config, value: &str) -> Result<(), String> {
-        match (self.slot)(config) {
-            Slot::Integer(field, bounds) => {
-                let (min, max) = (bounds.start(), bounds.end());
-                *field = (value.trim().parse().ok())
-                    .filter(|number| bounds.contains(number))
-                    .ok_or_else(|| format!("a whole number from {min} to {max} is expected"))?;
-            }
-            Slot::Bool(field) => {
-                *field = match value.trim() {
-                    "true" | "1" => true,
-                    "false" | "0" => false,
-                    _ => return Err("true or false is expected".to_owned()),
-                };
-            }
-            Slot::Choice(field, words) => {
-                let word = value.trim();
-                *field = words.iter().position(|known| *known == word).ok_or_else(|| {
-                    format!(
-                        "one of {} is expected{}",
-                        words.join(", "),
-                        did_you_mean(word, words.iter().copied())
-                    )
-                })?;
-                if cfg!(not(feature = "brotli")) && word == "br" {
-                    *field = 0;
-                    return Err("this libphc was built without brotli".to_owned());
-                }
-            }
-            Slot::Text(field, check) => *field = check(value)?,
-            Slot::Statuses(field) => {
-                let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
-                *field = parts
-                    .map(|part| part.parse().ok().filter(|status| (300..=599).contains(status)))
-                    .collect::<Option<_>>()
-                    .ok_or("HTTP statuses from 300 to 599, separated by commas, are expected")?;
-            }
-        }
-        Ok(())
+    fn named(key: &str) -> Result<&'static Setting, Error> {
+        SETTINGS.iter().find(|setting| setting.key == key).ok_or_else(|| {
+            let hint = did_you_mean(key, SETTINGS.iter().map(|setting| setting.key));
+            Error::new(Status::INVALID_SETTING, format!("there is no setting {key:?}{hint}"))
+        })
     }
-}
-
-/// docs/settings.md, from the table.
-pub fn settings_page() -> String {
-    let mut page = String::from(
-        "# Settings\n\n<!-- Made from src/config/table.rs by `make docs`; edit that. -->\n\n\
-         `phc_config_set(config, key, value)` takes every value as text, so that a binding built last year\n\
-         reaches a setting added today. A value that is not accepted answers `PHC_INVALID_SETTING`, changes\n\
-         nothing, and `phc_config_error()` says why.\n\n\
-         | key | type | default | accepted | what it does |\n|---|---|---|---|---|\n",
-    );
-    let mut scratch = Config::default();
-    for setting in SETTINGS {
-        let (kind, accepted) = match (setting.slot)(&mut scratch) {
-            Slot::Integer(_, bounds) => ("integer", format!("{} to {}", bounds.start(), bounds.end())),
-            Slot::Bool(_) => ("bool", "`true`, `1`, `false`, `0`".to_owned()),
-            Slot::Choice(_, words) => {
-                ("word", words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "))
-            }
-            Slot::Text(..) => ("text", String::new()),
-            Slot::Statuses(_) => ("list", "statuses from 300 to 599, separated by commas".to_owned()),
-        };
-        let default =
-            if setting.default.is_empty() { "(empty)".to_owned() } else { format!("`{}`", setting.default) };
-        let _ = writeln!(page, "| `{}` | {kind} | {default} | {accepted} | {} |", setting.key, setting.doc);
-    }
-    page.push_str(
-        "| `header.<Name>` | text | (none) | visible ASCII | An additional header in every request, for proxies \
-         and tests. Set again, it is replaced. Headers that libphc sets itself are refused. |\n\n\
-         Keys ending in `_ms` are milliseconds, in `_bytes` bytes.\n",
-    );
-    page
 }
 
 #[cfg(test)]
@@ -243,11 +180,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_default_is_accepted() {
+    fn every_default_is_accepted_and_read_back() {
         for setting in SETTINGS {
             let mut config = Config::new("key");
             config.set(setting.key, setting.default).unwrap();
             assert_eq!(config, Config::new("key"), "{}", setting.key);
+            let value = config.get(setting.key).unwrap();
+            assert_eq!(value, setting.default, "{}", setting.key);
         }
     }
 
@@ -259,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_key_the_value_and_the_way_out() {
+    fn errors_name_the_key_the_value_and_what_is_accepted() {
         let mut config = Config::new("key");
         let before = config.clone();
         let table = [
@@ -267,6 +206,7 @@ mod tests {
             ("flush_at", "0", "1 to 100000"),
             ("flush_at", "ten", "\"ten\""),
             ("overflow", "drop_old", "did you mean \"drop_oldest\""),
+            ("reports", "loses", "did you mean \"losses\""),
             ("compression_level", "12", "0 to 11"),
             ("is_server", "yes", "true or false"),
             ("host", "ftp://x", "ftp"),
@@ -276,7 +216,7 @@ mod tests {
             ("header.Authorization", "x", "libphc itself"),
             ("header.", "x", "1 to 100"),
             ("proxy", "socks5://x", "socks5"),
-            ("", "", "unknown"),
+            ("", "", "no setting"),
         ];
         for (key, value, text) in table {
             let error = config.set(key, value).unwrap_err();
@@ -284,10 +224,11 @@ mod tests {
             assert!(error.message.contains(text), "{}", error.message);
             assert_eq!(config, before, "{key}");
         }
+        assert!(config.get("flush_att").is_err());
     }
 
     #[test]
-    fn a_key_that_is_no_header_text_is_refused() {
+    fn a_key_that_cannot_be_a_header_is_rejected() {
         assert!(Config::new("phc_\u{e9}").check().is_err());
         assert!(Config::new("a\nb").check().is_err());
         assert!(Config::new("  phc_key \n").check().is_ok());
@@ -295,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_that_zstd_was_not_built_with_is_refused_whichever_is_set_first() {
+    fn a_zstd_level_that_is_not_built_is_rejected_whichever_is_set_first() {
         for order in [["compression", "compression_level"], ["compression_level", "compression"]] {
             for (codec, level, accepted) in [
                 ("zstd", "0", true),
@@ -314,17 +255,19 @@ mod tests {
                 assert_eq!(checked.is_ok(), accepted, "{codec} {level}");
                 if let Err(error) = checked {
                     assert_eq!(error.status, Status::INVALID_SETTING);
-                    assert!(error.message.contains("set it to 3 or less"), "{}", error.message);
+                    assert!(error.message.contains("use 3 or less"), "{}", error.message);
                 }
             }
         }
     }
 
     #[test]
-    fn a_header_is_set_once() {
+    fn a_header_that_is_set_again_is_replaced() {
         let mut config = Config::new("key");
         config.set("header.X-Test-Id", "1").unwrap();
         config.set("header.x-test-id", " 2 ").unwrap();
         assert_eq!(config.headers, [("x-test-id".to_owned(), "2".to_owned())]);
+        assert_eq!(config.get("header.X-Test-ID").unwrap(), "2");
+        assert_eq!(config.get("header.x-other").unwrap(), "");
     }
 }

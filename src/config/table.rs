@@ -1,185 +1,263 @@
-//! Every setting, once: its key, where it is kept, its bounds, its default and
-//! its description. Parsing, checking, "did you mean" and docs/settings.md all
-//! come from here.
+//! Every setting, once: its key, where it is kept, its bounds, its default and its
+//! description. Parsing, checking, "did you mean" and docs/settings.md all come from
+//! this table.
 
-use crate::protocol::statuses::RETRYABLE;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
-use super::{Config, host, texts};
+use super::choice::Choice;
+use super::{Config, host, syntax};
+use crate::protocol::statuses::RETRYABLE;
+use crate::suggest::did_you_mean;
 
 /// One setting.
-pub struct Setting {
+pub(crate) struct Setting {
     /// Its name in `phc_config_set`.
-    pub key: &'static str,
+    pub(crate) key: &'static str,
     /// Its value when it is not set, as text.
-    pub default: &'static str,
+    pub(crate) default: &'static str,
     /// What it does, for docs/settings.md.
-    pub doc: &'static str,
+    pub(crate) doc: &'static str,
     /// Where it is kept and what is accepted.
-    pub slot: fn(&mut Config) -> Slot<'_>,
+    slot: fn(&mut Config) -> Slot<'_>,
 }
 
-/// A place for a value, with the values it takes.
-pub enum Slot<'a> {
+/// A place for a value, with the values that are accepted.
+enum Slot<'a> {
     /// A whole number.
-    Integer(&'a mut u64, RangeInclusive<u64>),
+    U64(&'a mut u64, RangeInclusive<u64>),
+    /// A whole number.
+    U32(&'a mut u32, RangeInclusive<u64>),
+    /// A whole number.
+    Size(&'a mut usize, RangeInclusive<u64>),
+    /// Milliseconds.
+    Millis(&'a mut Duration, RangeInclusive<u64>),
     /// `true` or `false`.
     Bool(&'a mut bool),
-    /// One of some words, kept as its position among them.
-    Choice(&'a mut usize, &'static [&'static str]),
+    /// One of a few words.
+    Choice(&'a mut dyn Choice),
     /// Text, perhaps rewritten by its check.
     Text(&'a mut String, fn(&str) -> Result<String, String>),
     /// HTTP statuses, separated by commas.
     Statuses(&'a mut Vec<u16>),
 }
 
-/// Values of `overflow`.
-pub const OVERFLOW: &[&str] = &["drop_newest", "drop_oldest", "block"];
-/// Values of `compression`.
-pub const COMPRESSION: &[&str] = &["none", "gzip", "deflate", "zstd", "br"];
-/// Values of `reports`.
-pub const REPORTS: &[&str] = &["losses", "all"];
-
-/// The highest level of zstd: .cargo/config.toml leaves out what those above need.
-pub const ZSTD_MAX_LEVEL: u32 = 3;
+/// The highest level of zstd: .cargo/config.toml leaves out what higher ones need.
+pub(crate) const ZSTD_MAX_LEVEL: u32 = 3;
 
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
 const GIB: u64 = 1 << 30;
 
-/// All settings but `header.<Name>`, which stands for many.
-pub const SETTINGS: &[Setting] = &[
+impl Setting {
+    /// Parses and stores a value. The error says what would be accepted; nothing has
+    /// changed then.
+    pub(super) fn assign(&self, config: &mut Config, value: &str) -> Result<(), String> {
+        match (self.slot)(config) {
+            Slot::U64(field, bounds) => *field = parsed(value, &bounds)?,
+            Slot::U32(field, bounds) => *field = parsed(value, &bounds)?,
+            Slot::Size(field, bounds) => *field = parsed(value, &bounds)?,
+            Slot::Millis(field, bounds) => *field = Duration::from_millis(parsed(value, &bounds)?),
+            Slot::Bool(field) => {
+                *field = match value.trim() {
+                    "true" | "1" => true,
+                    "false" | "0" => false,
+                    _ => return Err("true or false is expected".to_owned()),
+                };
+            }
+            Slot::Choice(field) => {
+                let (word, words) = (value.trim(), field.words());
+                let position = words.iter().position(|known| *known == word).ok_or_else(|| {
+                    let hint = did_you_mean(word, words.iter().copied());
+                    format!("one of {} is expected{hint}", words.join(", "))
+                })?;
+                if cfg!(not(feature = "brotli")) && word == "br" {
+                    return Err("this libphc was built without brotli".to_owned());
+                }
+                field.select(position);
+            }
+            Slot::Text(field, check) => *field = check(value)?,
+            Slot::Statuses(field) => {
+                let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
+                *field = parts
+                    .map(|part| part.parse().ok().filter(|status| (300..=599).contains(status)))
+                    .collect::<Option<_>>()
+                    .ok_or("HTTP statuses from 300 to 599, separated by commas, are expected")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The present value as text, as [`Setting::assign`] accepts it.
+    pub(super) fn value(&self, config: &mut Config) -> String {
+        match (self.slot)(config) {
+            Slot::U64(field, _) => field.to_string(),
+            Slot::U32(field, _) => field.to_string(),
+            Slot::Size(field, _) => field.to_string(),
+            Slot::Millis(field, _) => field.as_millis().to_string(),
+            Slot::Bool(field) => field.to_string(),
+            Slot::Choice(field) => field.word().to_owned(),
+            Slot::Text(field, _) => field.clone(),
+            Slot::Statuses(field) => field.iter().map(u16::to_string).collect::<Vec<_>>().join(","),
+        }
+    }
+
+    /// The kind of value, and what is accepted; empty if any text of that kind is.
+    pub(crate) fn accepted(&self) -> (&'static str, String) {
+        let mut scratch = Config::default();
+        match (self.slot)(&mut scratch) {
+            Slot::U64(_, bounds) | Slot::U32(_, bounds) | Slot::Size(_, bounds) | Slot::Millis(_, bounds) => {
+                ("integer", format!("{} to {}", bounds.start(), bounds.end()))
+            }
+            Slot::Bool(_) => ("bool", "true, 1, false, 0".to_owned()),
+            Slot::Choice(field) => ("word", field.words().join(", ")),
+            Slot::Text(..) => ("text", String::new()),
+            Slot::Statuses(_) => ("list", "statuses from 300 to 599, separated by commas".to_owned()),
+        }
+    }
+}
+
+/// The number that `value` is, within its bounds and within `T`.
+fn parsed<T: TryFrom<u64>>(value: &str, bounds: &RangeInclusive<u64>) -> Result<T, String> {
+    (value.trim().parse().ok())
+        .filter(|number| bounds.contains(number))
+        .and_then(|number| T::try_from(number).ok())
+        .ok_or_else(|| format!("a whole number from {} to {} is expected", bounds.start(), bounds.end()))
+}
+
+/// All settings except `header.<Name>`, which stands for many.
+pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "host",
         default: host::DEFAULT,
-        doc: "Where events go. A path prefix is kept, trailing slashes are not; without a scheme it is https. The addresses of the PostHog web application are mapped to their ingestion hosts.",
+        doc: "Where events are sent. A path prefix is kept and trailing slashes are removed; without a scheme it is https. The addresses of the PostHog web application are mapped to their ingestion hosts.",
         slot: |c| Slot::Text(&mut c.host, host::normalised),
     },
     Setting {
         key: "flush_at",
         default: "100",
-        doc: "This many waiting events are sent without waiting for `flush_interval_ms`.",
-        slot: |c| Slot::Integer(&mut c.flush_at, 1..=100_000),
+        doc: "This many waiting events are sent at once, without waiting for `flush_interval_ms`.",
+        slot: |c| Slot::Size(&mut c.flush_at, 1..=100_000),
     },
     Setting {
         key: "flush_interval_ms",
         default: "5000",
-        doc: "No event waits longer than this before it is first sent, while there is room in flight.",
-        slot: |c| Slot::Integer(&mut c.flush_interval_ms, 1..=HOUR),
+        doc: "No event waits longer than this before it is first sent, while fewer than `max_in_flight` requests are open.",
+        slot: |c| Slot::Millis(&mut c.flush_interval, 1..=HOUR),
     },
     Setting {
         key: "max_batch_events",
         default: "2000",
-        doc: "A batch has at most this many events.",
-        slot: |c| Slot::Integer(&mut c.max_batch_events, 1..=100_000),
+        doc: "The largest number of events in a batch.",
+        slot: |c| Slot::Size(&mut c.max_batch_events, 1..=100_000),
     },
     Setting {
         key: "max_batch_bytes",
         default: "1048576",
-        doc: "A batch body has at most this many bytes before compression; an event that is larger by itself travels alone.",
-        slot: |c| Slot::Integer(&mut c.max_batch_bytes, 1024..=16 << 20),
+        doc: "The largest batch body before compression, in bytes; an event that is larger by itself is sent alone.",
+        slot: |c| Slot::Size(&mut c.max_batch_bytes, 1024..=16 << 20),
     },
     Setting {
         key: "max_event_bytes",
         default: "921600",
-        doc: "An event of more wire bytes is refused.",
-        slot: |c| Slot::Integer(&mut c.max_event_bytes, 512..=16 << 20),
+        doc: "The largest event on the wire, in bytes. A larger one is refused with `PHC_EVENT_TOO_LARGE`.",
+        slot: |c| Slot::Size(&mut c.max_event_bytes, 512..=16 << 20),
     },
     Setting {
         key: "max_in_flight",
         default: "4",
-        doc: "This many requests are open at once, at most.",
-        slot: |c| Slot::Integer(&mut c.max_in_flight, 1..=64),
+        doc: "The largest number of requests that are open at once.",
+        slot: |c| Slot::Size(&mut c.max_in_flight, 1..=64),
     },
     Setting {
         key: "queue_max_events",
         default: "100000",
-        doc: "Bound of the events that are waiting, in flight or in back-off, all together.",
-        slot: |c| Slot::Integer(&mut c.queue_max_events, 1..=100_000_000),
+        doc: "The largest number of pending events: waiting, in flight and in back-off together.",
+        slot: |c| Slot::U64(&mut c.queue_max_events, 1..=100_000_000),
     },
     Setting {
         key: "queue_max_bytes",
         default: "33554432",
-        doc: "Bound of their wire bytes and bookkeeping (48 bytes each).",
-        slot: |c| Slot::Integer(&mut c.queue_max_bytes, 1024..=64 * GIB),
+        doc: "The largest number of bytes of pending events: their wire bytes and 48 bytes of bookkeeping each.",
+        slot: |c| Slot::U64(&mut c.queue_max_bytes, 1024..=64 * GIB),
     },
     Setting {
         key: "overflow",
         default: "drop_newest",
-        doc: "What a capture does when a bound is reached: answer `PHC_QUEUE_FULL`, evict the oldest waiting events, or block for at most `block_timeout_ms`.",
-        slot: |c| Slot::Choice(&mut c.overflow, OVERFLOW),
+        doc: "What a capture does when the queue is full: `drop_newest` returns `PHC_QUEUE_FULL`, `drop_oldest` evicts the oldest waiting events, `block` waits for at most `block_timeout_ms`.",
+        slot: |c| Slot::Choice(&mut c.overflow),
     },
     Setting {
         key: "block_timeout_ms",
         default: "1000",
-        doc: "How long a capture waits for room when `overflow` is `block`; then it answers `PHC_QUEUE_FULL`.",
-        slot: |c| Slot::Integer(&mut c.block_timeout_ms, 0..=HOUR),
+        doc: "How long a capture waits for room when `overflow` is `block`; then it returns `PHC_QUEUE_FULL`.",
+        slot: |c| Slot::Millis(&mut c.block_timeout, 0..=HOUR),
     },
     Setting {
         key: "max_retries",
         default: "3",
-        doc: "Attempts after the first one.",
-        slot: |c| Slot::Integer(&mut c.max_retries, 0..=1000),
+        doc: "The number of attempts after the first one.",
+        slot: |c| Slot::U32(&mut c.max_retries, 0..=1000),
     },
     Setting {
         key: "retry_initial_ms",
         default: "200",
-        doc: "The wait before the first retry. It doubles from one to the next and is spread upwards by up to a half.",
-        slot: |c| Slot::Integer(&mut c.retry_initial_ms, 1..=HOUR),
+        doc: "The wait before the first retry. It doubles from one retry to the next and is spread upwards by up to a half.",
+        slot: |c| Slot::Millis(&mut c.retry_initial, 1..=HOUR),
     },
     Setting {
         key: "retry_max_ms",
         default: "30000",
-        doc: "No wait of our own choice is longer.",
-        slot: |c| Slot::Integer(&mut c.retry_max_ms, 1..=HOUR),
+        doc: "The longest wait between attempts that libphc chooses itself.",
+        slot: |c| Slot::Millis(&mut c.retry_max, 1..=HOUR),
     },
     Setting {
         key: "retry_after_max_ms",
         default: "30000",
-        doc: "No `Retry-After` makes us wait longer.",
-        slot: |c| Slot::Integer(&mut c.retry_after_max_ms, 0..=HOUR),
+        doc: "The longest wait that a `Retry-After` header can ask for.",
+        slot: |c| Slot::Millis(&mut c.retry_after_max, 0..=HOUR),
     },
     Setting {
         key: "retry_statuses",
         default: RETRYABLE,
-        doc: "HTTP statuses worth another attempt; replaces the default set. A 413 splits the batch and a 2xx is read for verdicts, whatever stands here.",
+        doc: "HTTP statuses after which another attempt is made; replaces the default set. A 413 always splits the batch, and a 2xx is always read for verdicts.",
         slot: |c| Slot::Statuses(&mut c.retry_statuses),
     },
     Setting {
         key: "request_timeout_ms",
         default: "10000",
-        doc: "An attempt that has no whole answer after this long has failed.",
-        slot: |c| Slot::Integer(&mut c.request_timeout_ms, 1..=HOUR),
+        doc: "An attempt without a complete response after this time has failed.",
+        slot: |c| Slot::Millis(&mut c.request_timeout, 1..=HOUR),
     },
     Setting {
         key: "connect_timeout_ms",
         default: "5000",
-        doc: "The part of it that name resolution, TCP and TLS may take.",
-        slot: |c| Slot::Integer(&mut c.connect_timeout_ms, 1..=HOUR),
+        doc: "The part of `request_timeout_ms` that name resolution, TCP and TLS may take.",
+        slot: |c| Slot::Millis(&mut c.connect_timeout, 1..=HOUR),
     },
     Setting {
         key: "shutdown_timeout_ms",
         default: "2000",
-        doc: "How long `phc_client_free` lets pending events go out.",
-        slot: |c| Slot::Integer(&mut c.shutdown_timeout_ms, 0..=HOUR),
+        doc: "How long `phc_client_free` waits for pending events to be sent.",
+        slot: |c| Slot::Millis(&mut c.shutdown_timeout, 0..=HOUR),
     },
     Setting {
         key: "exit_flush_ms",
         default: "0",
-        doc: "How long the end of the process (`exit` or a return from `main`) waits for pending events; 0 is not at all. Not for `_exit`, `quick_exit` or a fatal signal.",
-        slot: |c| Slot::Integer(&mut c.exit_flush_ms, 0..=60_000),
+        doc: "How long the end of the process (`exit` or a return from `main`) waits for pending events; 0 does not wait. It has no effect for `_exit`, `quick_exit` and fatal signals.",
+        slot: |c| Slot::Millis(&mut c.exit_flush, 0..=60_000),
     },
     Setting {
         key: "compression",
         default: "zstd",
-        doc: "Codec of request bodies. After a 415 to another codec the client uses gzip for the rest of its life.",
-        slot: |c| Slot::Choice(&mut c.compression, COMPRESSION),
+        doc: "The codec of request bodies. After a 415 to another codec the client uses gzip for the rest of its life.",
+        slot: |c| Slot::Choice(&mut c.compression),
     },
     Setting {
         key: "compression_level",
         default: "1",
-        doc: "Effort, in the codec's own scale (gzip and deflate 1 to 9, br 0 to 11); above the scale's end is its end. For zstd 1 to 3: what more takes is not built in, and a client that asks for it is refused.",
-        slot: |c| Slot::Integer(&mut c.compression_level, 0..=11),
+        doc: "The effort, in the codec's own scale (gzip and deflate 1 to 9, br 0 to 11). Values above the codec's maximum are clamped. zstd supports 1 to 3 in this build; with zstd, higher values are rejected when the client is created.",
+        slot: |c| Slot::U32(&mut c.compression_level, 0..=11),
     },
     Setting {
         key: "disable_geoip",
@@ -202,37 +280,43 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "sdk_name",
         default: "libphc",
-        doc: "The first half of `User-Agent` and `PostHog-Sdk-Info`, from which the server derives `$lib`. A wrapper sets its own.",
-        slot: |c| Slot::Text(&mut c.sdk_name, texts::token),
+        doc: "The first half of `User-Agent` and `PostHog-Sdk-Info`, from which the server derives `$lib`. A binding sets its own.",
+        slot: |c| Slot::Text(&mut c.sdk_name, syntax::token),
     },
     Setting {
         key: "sdk_version",
         default: env!("CARGO_PKG_VERSION"),
-        doc: "The second half.",
-        slot: |c| Slot::Text(&mut c.sdk_version, texts::token),
+        doc: "The second half of them.",
+        slot: |c| Slot::Text(&mut c.sdk_version, syntax::token),
     },
     Setting {
         key: "proxy",
         default: "",
-        doc: "URL of an HTTP proxy (`http://user:password@host:port`); empty is none. The environment is never read.",
-        slot: |c| Slot::Text(&mut c.proxy, texts::proxy),
+        doc: "The URL of an HTTP proxy (`http://user:password@host:port`); empty means no proxy. The environment is never read.",
+        slot: |c| Slot::Text(&mut c.proxy, syntax::proxy),
     },
     Setting {
         key: "ca_file",
         default: "",
-        doc: "PEM file of the certificates to trust, instead of the system's; empty is the system's, and the bundled Mozilla set where there is none.",
+        doc: "A PEM file of the certificates to trust instead of the system's. Empty means the system's, and Mozilla's bundled set if the system has none.",
         slot: |c| Slot::Text(&mut c.ca_file, |text| Ok(text.to_owned())),
     },
     Setting {
         key: "test_mode",
         default: "false",
-        doc: "Sends nothing and starts no thread: an event is encoded as ever, counts as delivered at once, and `phc_test_next` hands out its wire bytes.",
+        doc: "Sends nothing and starts no thread: events are encoded as usual and count as delivered at once, and `phc_binding_next_test_event` returns their wire bytes.",
         slot: |c| Slot::Bool(&mut c.test_mode),
     },
     Setting {
         key: "reports",
         default: "losses",
-        doc: "Which attempts are reported: those that lost an event or drew a remark of the server, or all.",
-        slot: |c| Slot::Choice(&mut c.reports, REPORTS),
+        doc: "Which attempts `phc_poll` and the error callback are told of: those that lost an event; also those in which the server stored an event with a warning; or all. The delivery callback does not depend on it.",
+        slot: |c| Slot::Choice(&mut c.reports),
+    },
+    Setting {
+        key: "log_level",
+        default: "info",
+        doc: "The least important lines that the log callback gets. `debug` adds a line for every attempt.",
+        slot: |c| Slot::Choice(&mut c.log_level),
     },
 ];

@@ -14,7 +14,7 @@ use super::scan::{Fault, NO_OBJECT, Scanner};
 use super::scratch::Scratch;
 use super::text::{into_bytes, repaired, unescaped, write_escaped};
 use super::timestamp::Timestamp;
-use crate::fault;
+use crate::failpoint;
 use crate::status::{Error, Status};
 
 /// The server's bound for event names and distinct ids, in bytes.
@@ -38,7 +38,7 @@ pub fn encode(
     max_event_bytes: usize,
     scratch: &mut Scratch,
 ) -> Result<Encoded, Error> {
-    fault::point("event");
+    failpoint::pass("event");
     let now = Timestamp::now();
     check_name(&draft.event, Status::INVALID_EVENT, "event name")?;
     check_name(&draft.distinct_id, Status::INVALID_DISTINCT_ID, "distinct_id")?;

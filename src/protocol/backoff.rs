@@ -1,24 +1,25 @@
-//! How long to wait before the next attempt.
+//! The waits between attempts.
 
 use std::time::Duration;
 
-/// The waits between attempts, from the settings.
+/// The bounds of the waits between attempts, from the settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
-    /// Before the first retry (`retry_initial_ms`); doubles from one to the next.
+    /// The wait before the first retry (`retry_initial_ms`); it doubles from one retry
+    /// to the next.
     pub initial: Duration,
-    /// No wait of ours is longer (`retry_max_ms`), jitter included.
+    /// The longest wait that is ours to choose (`retry_max_ms`), jitter included.
     pub max: Duration,
-    /// No `Retry-After` makes us wait longer (`retry_after_max_ms`): a day's
-    /// header must not park a queue for a day.
+    /// The longest wait that a `Retry-After` can ask for (`retry_after_max_ms`): a
+    /// header of a day must not stop a queue for a day.
     pub retry_after_max: Duration,
 }
 
 impl Backoff {
-    /// The wait before retry number `retry` (1 is the first).
+    /// Returns the wait before retry number `retry` (1 is the first).
     ///
-    /// `random` spreads it upwards by up to a half, so that a fleet that failed
-    /// together does not come back in step. A `Retry-After` is a minimum.
+    /// `random` spreads it upwards by up to a half, so that clients that failed
+    /// together do not come back in the same instant. `retry_after` is a minimum.
     pub fn wait(&self, retry: u32, random: u16, retry_after: Option<Duration>) -> Duration {
         let doublings = retry.saturating_sub(1).min(31);
         let plain = self.initial.saturating_mul(1 << doublings).min(self.max);

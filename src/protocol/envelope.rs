@@ -1,16 +1,16 @@
-//! The frame around a batch's events: `{"created_at":…,"batch":[` … `]}`.
+//! The envelope around a batch's events: `{"created_at":…,"batch":[` … `]}`.
 
 use crate::event::timestamp::{LENGTH, Timestamp};
 
 const BEFORE: &[u8] = b"{\"created_at\":\"";
 const BETWEEN: &[u8] = b"\",\"batch\":[";
 
-/// Length of the frame's front, which does not depend on its content: a body can
-/// be grown behind it before the instant is known.
-pub const FRONT: usize = BEFORE.len() + LENGTH + BETWEEN.len();
+/// Length of the envelope's front in bytes. It does not depend on the content, so a
+/// body can grow behind it before the instant is known.
+pub(crate) const FRONT: usize = BEFORE.len() + LENGTH + BETWEEN.len();
 
-/// What stands before the first event.
-pub fn front(created_at: Timestamp) -> [u8; FRONT] {
+/// The bytes before the first event.
+pub(crate) fn front(created_at: Timestamp) -> [u8; FRONT] {
     let mut front = [0; FRONT];
     let parts = [BEFORE, &created_at.format(), BETWEEN];
     for (slot, byte) in front.iter_mut().zip(parts.into_iter().flatten()) {
@@ -19,8 +19,8 @@ pub fn front(created_at: Timestamp) -> [u8; FRONT] {
     front
 }
 
-/// What stands behind the last event.
-pub const fn back(historical_migration: bool) -> &'static [u8] {
+/// The bytes after the last event.
+pub(crate) const fn back(historical_migration: bool) -> &'static [u8] {
     if historical_migration { b"],\"historical_migration\":true}" } else { b"]}" }
 }
 
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_a_batch() {
+    fn wraps_a_batch() {
         let at = Timestamp::parse("2026-01-02T03:04:05.006Z").unwrap();
         for historical in [false, true] {
             let body = [&front(at), b"1,2".as_slice(), back(historical)].concat();

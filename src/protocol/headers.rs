@@ -4,13 +4,13 @@ use uuid::Uuid;
 
 use crate::event::timestamp::Timestamp;
 
-/// Where events are posted, behind the host and its path prefix.
-pub const PATH: &str = "/i/v1/analytics/events";
-/// Bound of `User-Agent` and `PostHog-Sdk-Info`, in bytes.
-pub const MAX_SDK_INFO: usize = 200;
+/// The path that events are posted to, after the host and its path prefix.
+pub(crate) const PATH: &str = "/i/v1/analytics/events";
+/// The longest `User-Agent` and `PostHog-Sdk-Info`, in bytes.
+pub(crate) const MAX_SDK_INFO: usize = 200;
 
-/// Headers that are the same in every request of a client.
-pub fn of_client(api_key: &str, sdk_info: &str) -> [(&'static str, String); 4] {
+/// The headers that are the same in every request of a client.
+pub(crate) fn of_client(api_key: &str, sdk_info: &str) -> [(&'static str, String); 4] {
     [
         ("authorization", format!("Bearer {api_key}")),
         ("content-type", "application/json".to_owned()),
@@ -19,9 +19,9 @@ pub fn of_client(api_key: &str, sdk_info: &str) -> [(&'static str, String); 4] {
     ]
 }
 
-/// Headers of one attempt. The request id is the batch's on every attempt; the
-/// timestamp is the attempt's own.
-pub fn of_attempt(request_id: Uuid, attempt: u32, now: Timestamp) -> [(&'static str, String); 3] {
+/// The headers of one attempt. The request id is that of the batch on every attempt;
+/// the timestamp is the attempt's own.
+pub(crate) fn of_attempt(request_id: Uuid, attempt: u32, now: Timestamp) -> [(&'static str, String); 3] {
     [
         ("posthog-request-id", request_id.hyphenated().to_string()),
         ("posthog-attempt", attempt.to_string()),
@@ -29,8 +29,8 @@ pub fn of_attempt(request_id: Uuid, attempt: u32, now: Timestamp) -> [(&'static 
     ]
 }
 
-/// Headers that are ours; a setting cannot replace them.
-pub const RESERVED: [&str; 10] = [
+/// The headers that libphc sets itself; a setting cannot replace them.
+pub(crate) const RESERVED: [&str; 10] = [
     "authorization",
     "content-type",
     "user-agent",

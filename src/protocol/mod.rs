@@ -1,15 +1,20 @@
-//! Capture v1 as rules: what a request says, what an answer means, what to do
-//! next. No I/O, no clock, no threads: time comes in as a value and goes out as
-//! a delay, so that every rule can be tested on a virtual clock.
+//! Capture v1 as rules: what a request contains, what a response means, what to
+//! do next. No I/O, no clock, no threads: time comes in as a value and goes out
+//! as a delay, so that every rule can be tested on a virtual clock.
 //!
-//! docs/protocol.md states the contract these modules hold.
+//! docs/protocol.md states the contract that these modules implement.
 
-pub mod answer;
-pub mod backoff;
-pub mod envelope;
-pub mod headers;
-pub mod judge;
-pub mod outage;
-pub mod retry_after;
-pub mod statuses;
-pub mod verdict;
+pub(crate) mod backoff;
+pub(crate) mod circuit_breaker;
+pub(crate) mod decide;
+pub(crate) mod envelope;
+pub(crate) mod headers;
+pub(crate) mod response;
+pub(crate) mod retry_after;
+pub(crate) mod statuses;
+pub(crate) mod verdict;
+
+pub use backoff::Backoff;
+pub(crate) use circuit_breaker::CircuitBreaker;
+pub use decide::{Attempt, AttemptDecision, AttemptResult, Disposition, Failure, RetryPolicy, decide};
+pub use verdict::Verdict;

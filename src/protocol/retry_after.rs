@@ -2,13 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
-/// How long the header asks to wait: delta seconds, or the time until an HTTP
-/// date. The date is compared with the answer's own `Date` where it has one, so
-/// that a wrong clock on this machine does not matter. Nonsense is no header.
+/// Returns how long the header asks to wait: delta seconds, or the time until an
+/// HTTP date. A date is compared with the response's own `Date` header if it has one,
+/// so that a wrong clock on this machine does not matter. A value that is neither
+/// form is ignored.
 pub fn parse(value: &str, date: Option<&str>, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than fit are a long wait, which the caller clamps.
+        // More digits than fit mean a long wait, which the caller clamps.
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
     let until = httpdate::parse_http_date(value).ok()?;

@@ -1,17 +1,18 @@
-//! Which HTTP statuses are worth another attempt.
+//! Which HTTP statuses are followed by another attempt.
 
-/// Worth another attempt by default. 429 is not: v1 signals overload by 503 with
-/// `Retry-After`. It is the default of the setting `retry_statuses`.
-pub const RETRYABLE: &str = "408,500,502,503,504";
+/// The statuses that are retried by default, the default of the setting
+/// `retry_statuses`. 429 is not among them: Capture v1 signals overload by 503 with
+/// `Retry-After`.
+pub(crate) const RETRYABLE: &str = "408,500,502,503,504";
 
-/// What an HTTP status asks for.
+/// What an HTTP status calls for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub(crate) enum Class {
     /// 2xx: the body holds a verdict for each event.
     Success,
-    /// 413: the batch was too large, perhaps its halves are not.
+    /// 413: the batch is too large; its halves may not be.
     TooLarge,
-    /// 415: the codec was not understood, perhaps another one is.
+    /// 415: the server does not know the codec; it may know another.
     UnknownCodec,
     /// Another attempt may succeed.
     Retryable,
@@ -19,8 +20,8 @@ pub enum Class {
     Terminal,
 }
 
-/// The class of a status, given the set of retryable ones.
-pub fn classify(status: u16, retryable: &[u16]) -> Class {
+/// Returns the class of a status, given the set of retryable ones.
+pub(crate) fn classify(status: u16, retryable: &[u16]) -> Class {
     match status {
         200..=299 => Class::Success,
         413 => Class::TooLarge,

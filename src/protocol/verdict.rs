@@ -1,61 +1,35 @@
-//! The server's word on one event.
+//! The server's verdict on one event.
 
-/// What the server did with an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Stored.
-    Ok,
-    /// Stored, with a remark.
-    Warning,
-    /// Refused for good.
-    Drop,
-    /// Not stored; to be sent again.
-    Retry,
-    /// A code of which this version knows nothing (`limited` is one): accepted.
-    Other,
-    /// Not mentioned: accepted.
-    Absent,
-}
+use std::borrow::Cow;
 
-impl Verdict {
-    /// The verdict that a result code stands for.
-    pub fn from_code(code: &str) -> Self {
-        match code {
-            "ok" => Verdict::Ok,
-            "warning" => Verdict::Warning,
-            "drop" => Verdict::Drop,
-            "retry" => Verdict::Retry,
-            _ => Verdict::Other,
-        }
-    }
-
-    /// Whether the event is delivered.
-    pub fn is_accepted(self) -> bool {
-        !matches!(self, Verdict::Drop | Verdict::Retry)
-    }
-}
-
-/// A result as the server wrote it.
+/// What the server said about one event. A plain `ok` and an event that the
+/// response does not mention have no `Verdict`: both mean that the event is
+/// stored and that there is nothing more to say about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remark {
-    /// The raw code.
-    pub code: String,
+pub struct Verdict {
+    /// The result code as the server wrote it: `warning`, `drop`, `retry`, or a
+    /// code that this version does not know, which counts as accepted.
+    pub code: Cow<'static, str>,
     /// The server's explanation.
     pub details: Option<String>,
 }
 
-/// The verdict on one event, with the server's words unless it is plain `ok`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Word {
-    /// What it means.
-    pub verdict: Verdict,
-    /// What it said.
-    pub remark: Option<Box<Remark>>,
-}
+/// The codes that Capture v1 defines besides `ok`.
+const KNOWN: [&str; 3] = ["warning", "drop", "retry"];
 
-impl Word {
-    /// The event was not mentioned.
-    pub const ABSENT: Word = Word { verdict: Verdict::Absent, remark: None };
-    /// The event was stored, and nothing is said of it.
-    pub const STORED: Word = Word { verdict: Verdict::Ok, remark: None };
+impl Verdict {
+    /// A verdict with this code; the text of a known code is not copied.
+    pub(crate) fn new(code: &str, details: Option<String>) -> Self {
+        let known = KNOWN.iter().find(|known| **known == code);
+        Verdict {
+            code: known.map_or_else(|| Cow::Owned(code.to_owned()), |known| Cow::Borrowed(*known)),
+            details,
+        }
+    }
+
+    /// Bytes on the heap besides the verdict itself.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let code = if let Cow::Owned(code) = &self.code { code.len() } else { 0 };
+        code + self.details.as_ref().map_or(0, String::len)
+    }
 }

@@ -1,57 +1,67 @@
-//! The flush at the end of the process, for hosts that ask for it with
+//! The flush at the end of the process, for clients that ask for it with
 //! `exit_flush_ms`.
 //!
-//! There is one exit handler a process, registered at the first capture of such a
-//! client and inherited by forked children, in which it finds nothing to do until
-//! they capture something themselves. It does not run for `_exit`, `quick_exit`
-//! or a fatal signal.
+//! One exit handler per process is registered, at the first capture of such a
+//! client. A forked child inherits it, and in the child it does nothing until the
+//! child captures events of its own. It does not run for `_exit`, `quick_exit` or
+//! a fatal signal.
 #![allow(unsafe_code)]
 
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use super::fork::PerGeneration;
-use crate::shared::Shared;
+use super::PerProcess;
+use crate::sync::recover;
+
+/// What the exit handler flushes.
+pub(crate) trait FlushAtExit: Send + Sync {
+    /// Begins a flush of everything that is pending and returns its number.
+    fn begin_flush(&self) -> u64;
+
+    /// Waits until the flush is complete, at most until `deadline` (`None`: without
+    /// a limit).
+    fn wait_flush(&self, flush: u64, deadline: Option<Instant>);
+}
 
 static REGISTERED: AtomicBool = AtomicBool::new(false);
-static WAITED_FOR: PerGeneration<Mutex<Vec<Wait>>> = PerGeneration::new();
+/// Lock order: taken while a client's `ProcessState::threads` is held; takes no
+/// other lock.
+static TARGETS: PerProcess<Mutex<Vec<Target>>> = PerProcess::new();
 
-/// Whose events are waited for, and how long.
-struct Wait {
-    shared: Weak<Shared>,
+struct Target {
+    pending: Weak<dyn FlushAtExit>,
     limit: Duration,
 }
 
-/// Lets the end of the process wait for this client's events, at most so long.
-pub fn flush_at_exit(shared: &Arc<Shared>, limit: Duration) {
-    let mut waited_for =
-        WAITED_FOR.get_or_make(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-    waited_for.retain(|wait| wait.shared.strong_count() > 0);
-    waited_for.push(Wait { shared: Arc::downgrade(shared), limit });
-    drop(waited_for);
+/// Makes the end of the process wait for `pending`, at most for `limit`.
+pub(crate) fn flush_at_exit(pending: Weak<dyn FlushAtExit>, limit: Duration) {
+    let mut targets = recover(TARGETS.get_or_make(Mutex::default).lock());
+    targets.retain(|target| target.pending.strong_count() > 0);
+    targets.push(Target { pending, limit });
+    drop(targets);
     if !REGISTERED.swap(true, Ordering::AcqRel) {
-        // SAFETY: the handler does not unwind, and the library is never
-        // unloaded (nodelete), so it is there when it is called.
+        // SAFETY: the handler does not unwind, and the library is never unloaded
+        // (nodelete), so its code is there when it is called.
         unsafe { libc::atexit(at_exit) };
     }
 }
 
 extern "C" fn at_exit() {
-    // An exit must end, whatever happens here.
+    // The process must end, whatever happens here.
     let _ = catch_unwind(|| {
-        let Some(waited_for) = WAITED_FOR.get() else { return };
+        let Some(targets) = TARGETS.get() else { return };
         let started = Instant::now();
-        let waited_for = std::mem::take(&mut *waited_for.lock().unwrap_or_else(PoisonError::into_inner));
-        // All begin before one is waited for.
-        let begun: Vec<_> = waited_for
+        let targets = std::mem::take(&mut *recover(targets.lock()));
+        // All flushes begin before one is waited for.
+        let begun: Vec<_> = targets
             .iter()
-            .filter_map(|wait| Some((wait.shared.upgrade()?, wait.limit)))
-            .map(|(shared, limit)| (shared.begin_flush(false), shared, limit))
+            .filter_map(|target| Some((target.pending.upgrade()?, target.limit)))
+            .map(|(pending, limit)| (pending.begin_flush(), pending, limit))
             .collect();
-        for (ticket, shared, limit) in begun {
-            shared.await_flush(ticket, started.checked_add(limit));
+        for (flush, pending, limit) in begun {
+            pending.wait_flush(flush, started.checked_add(limit));
         }
     });
 }

@@ -1,23 +1,23 @@
-//! Threads that no signal handler of the host ever runs on.
+//! Threads on which no signal handler of the host ever runs.
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
 
-/// Signals that report a fault of the thread itself. They stay open, so that a
-/// host's crash reporter sees a crash wherever it happens.
+/// The signals that report a fault of the thread itself. They stay unblocked, so
+/// that a host's crash reporter sees a crash on any thread.
 const FAULTS: [libc::c_int; 7] =
     [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS, libc::SIGABRT];
 
-/// Runs `spawn` with every asynchronous signal blocked. A thread made in it
-/// inherits that for life; the calling thread's own mask is restored.
+/// Runs `spawn` with every asynchronous signal blocked. A thread started in it
+/// inherits that mask; the calling thread's own mask is restored.
 ///
-/// SIGPIPE is among them: a write to a closed socket must not run a handler of
-/// the host, nor end it.
-pub fn blocked_while<T>(spawn: impl FnOnce() -> T) -> T {
+/// SIGPIPE is among them: a write to a closed socket must neither run a handler of
+/// the host nor end the process.
+pub(crate) fn with_signals_blocked<T>(spawn: impl FnOnce() -> T) -> T {
     let mut before = MaybeUninit::<libc::sigset_t>::uninit();
     let mut blocked = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: both sets are written before they are read: `blocked` by
-    // sigfillset, `before` by pthread_sigmask when it succeeds.
+    // SAFETY: both sets are written before they are read: `blocked` by sigfillset,
+    // `before` by pthread_sigmask when it succeeds. FAULTS are valid signals.
     let changed = unsafe {
         libc::sigfillset(blocked.as_mut_ptr());
         for fault in FAULTS {
@@ -27,7 +27,7 @@ pub fn blocked_while<T>(spawn: impl FnOnce() -> T) -> T {
     };
     let result = spawn();
     if changed {
-        // SAFETY: `before` was written by the successful call above.
+        // SAFETY: the successful call above has written `before`.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
     }
     result

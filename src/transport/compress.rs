@@ -1,14 +1,12 @@
-//! Compression of request bodies, with contexts that are kept from one batch to
-//! the next.
+//! Compression of request bodies, with contexts that are reused from batch to batch.
 
 use flate2::{Compress, Compression, FlushCompress, Status};
 
-use crate::config::Codec;
-use crate::config::table::ZSTD_MAX_LEVEL;
+use crate::config::{Codec, ZSTD_MAX_LEVEL};
 
 impl Codec {
-    /// The value of `Content-Encoding`; none when there is none.
-    pub fn content_encoding(self) -> Option<&'static str> {
+    /// The value of `Content-Encoding`; `None` for a body that is not compressed.
+    pub(super) fn content_encoding(self) -> Option<&'static str> {
         match self {
             Codec::None => None,
             Codec::Gzip => Some("gzip"),
@@ -19,8 +17,8 @@ impl Codec {
     }
 }
 
-/// Reusable compressors of one client.
-pub struct Compressor {
+/// The compressors of one client.
+pub(super) struct Compressor {
     level: u32,
     gzip: Option<Compress>,
     deflate: Option<Compress>,
@@ -28,15 +26,13 @@ pub struct Compressor {
 }
 
 impl Compressor {
-    /// Nothing is allocated before the first body.
-    pub fn new(level: u64) -> Self {
-        let level = u32::try_from(level).unwrap_or(u32::MAX);
+    /// Compressors of this level. Nothing is allocated before the first body.
+    pub(super) fn new(level: u32) -> Self {
         Compressor { level, gzip: None, deflate: None, zstd: None }
     }
 
-    /// The compressed body; none when the codec is `None` or fails, and then the
-    /// body is to be sent as it is.
-    pub fn compress(&mut self, codec: Codec, body: &[u8]) -> Option<Vec<u8>> {
+    /// Returns the compressed body; `None` if the codec is [`Codec::None`] or fails.
+    pub(super) fn compress(&mut self, codec: Codec, body: &[u8]) -> Option<Vec<u8>> {
         let zlib_level = Compression::new(self.level.clamp(1, 9));
         match codec {
             Codec::None => None,
@@ -114,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn every_codec_gives_back_what_it_was_given() {
+    fn every_codec_round_trips() {
         let text: Vec<u8> = (0..20_000_u32)
             .flat_map(|i| format!("{{\"n\":{},\"x\":\"{}\"}}", i, i * 7919 % 1000).into_bytes())
             .collect();
@@ -147,7 +143,7 @@ mod tests {
         let around = edges.iter().flat_map(|edge| [edge - 1, *edge, edge + 1]);
         let sizes: Vec<usize> = (0..300).chain(around).filter(|size| *size <= text.len()).collect();
         for level in 0..=ZSTD_MAX_LEVEL {
-            let mut compressor = Compressor::new(level.into());
+            let mut compressor = Compressor::new(level);
             for size in &sizes {
                 let body = &text[..*size];
                 let small = compressor.compress(Codec::Zstd, body).unwrap();

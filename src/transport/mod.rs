@@ -1,72 +1,75 @@
-//! One attempt over the network. Decides nothing: what an outcome means is for
-//! the protocol to say.
+//! One attempt over the network: HTTP, TLS, proxies, compression. It decides
+//! nothing: what a result means is up to the protocol.
 
-pub mod compress;
-pub mod tls;
-pub mod trouble;
+mod compress;
+mod errors;
+mod tls;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Mutex, MutexGuard};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_ENCODING, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Client, Response, Url};
+use uuid::Uuid;
 
-use crate::books::Dispatch;
 use crate::config::{Codec, Config, host};
 use crate::event::timestamp::Timestamp;
-use crate::fault;
-use crate::protocol::judge::{Answer, Outcome};
-use crate::protocol::{answer, headers, retry_after};
+use crate::failpoint;
+use crate::protocol::{AttemptResult, headers, response, retry_after};
 use crate::status::{Error, Status};
+use crate::sync::recover;
 use compress::Compressor;
-use trouble::{described, explained};
+use errors::{error_chain, user_message};
 
-/// The body of an error answer is read up to here.
+/// The body of an error response is read up to this many bytes.
 const MAX_ERROR_BODY: usize = 64 * 1024;
 
-/// An attempt that was made.
-#[derive(Debug)]
-pub struct Made {
-    /// What came back.
-    pub outcome: Outcome,
-    /// The codec of its body.
-    pub codec: Codec,
-    /// The bytes of its body, as sent.
-    pub sent_bytes: u64,
-    /// A line for the host's log.
-    pub note: Option<String>,
+/// The request of one attempt.
+#[derive(Clone, Debug)]
+pub(crate) struct AttemptRequest {
+    /// The batch's request id, the same on every attempt.
+    pub(crate) request_id: Uuid,
+    /// The number of the attempt, from 1.
+    pub(crate) attempt: u32,
+    /// The body before compression.
+    pub(crate) body: Bytes,
+    /// The number of events in it, which bounds the response.
+    pub(crate) events: usize,
 }
 
 /// How one client reaches its host. It lives on the I/O thread.
-pub struct Transport {
+///
+/// Its locks are taken on that thread only and are never held across an await.
+pub(crate) struct Transport {
     url: Url,
     headers: HeaderMap,
     config: Config,
     compressor: Mutex<Compressor>,
-    /// Whether the server has refused the configured codec.
+    /// Whether the server does not know the configured codec.
     use_gzip: AtomicBool,
     client: Mutex<Option<Client>>,
-    note: Mutex<Option<String>>,
+    notice: Mutex<Option<String>>,
 }
 
 impl Transport {
-    /// Checks what can be checked without the network: that the settings make
-    /// valid headers, and that `ca_file` can be read.
-    pub fn new(config: &Config) -> Result<Self, Error> {
+    /// Checks what can be checked without the network: that the settings make valid
+    /// headers, and that `ca_file` can be read.
+    pub(crate) fn new(config: &Config) -> Result<Self, Error> {
         let invalid = |text: String| Error::new(Status::INVALID_SETTING, text);
         let url = host::endpoint(&config.host);
-        let url = Url::parse(&url).map_err(|error| invalid(format!("host: {url:?} is no URL ({error})")))?;
+        let url =
+            Url::parse(&url).map_err(|error| invalid(format!("host: {url:?} is not a URL ({error})")))?;
         let own = headers::of_client(&config.api_key, &config.sdk_info());
         let own = own.iter().map(|(name, value)| (*name, value));
         let additional = config.headers.iter().map(|(name, value)| (name.as_str(), value));
         let mut headers = HeaderMap::new();
         for (name, value) in own.chain(additional) {
-            let name =
-                HeaderName::try_from(name).map_err(|_| invalid(format!("{name:?} is no header name")))?;
+            let name = HeaderName::try_from(name)
+                .map_err(|_| invalid(format!("{name:?} is not a valid header name")))?;
             let value = HeaderValue::try_from(value)
-                .map_err(|_| invalid(format!("the header {name} has a value that is no header text")))?;
+                .map_err(|_| invalid(format!("the value of the header {name} is not valid header text")))?;
             headers.insert(name, value);
         }
         if !config.ca_file.is_empty() {
@@ -79,47 +82,55 @@ impl Transport {
             compressor: Mutex::new(Compressor::new(config.compression_level)),
             use_gzip: AtomicBool::new(false),
             client: Mutex::new(None),
-            note: Mutex::new(None),
+            notice: Mutex::new(None),
         })
     }
 
-    /// The codec of the next attempt.
-    pub fn codec(&self) -> Codec {
-        if self.use_gzip.load(Ordering::Relaxed) { Codec::Gzip } else { self.config.codec() }
-    }
-
     /// Uses gzip from now on: the server does not know the configured codec.
-    pub fn fall_back_to_gzip(&self) {
+    pub(crate) fn fall_back_to_gzip(&self) {
         self.use_gzip.store(true, Ordering::Relaxed);
     }
 
-    /// Makes one attempt.
-    pub async fn attempt(&self, dispatch: &Dispatch) -> Made {
-        fault::point("transport");
-        let codec = self.codec();
-        let plain = &dispatch.cargo.body;
-        let compressed = lock(&self.compressor).compress(codec, plain).map(Bytes::from);
-        // A body that could not be compressed is sent as it is.
-        let codec = if compressed.is_some() { codec } else { Codec::None };
-        let body = compressed.unwrap_or_else(|| plain.clone());
-        let sent_bytes = body.len() as u64;
-        let limit = Duration::from_millis(self.config.request_timeout_ms);
-        let outcome = match tokio::time::timeout(limit, self.send(dispatch, body, codec)).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(failure)) => failure.into_outcome(),
-            Err(_) => {
-                let message = format!("no whole answer within request_timeout_ms ({} ms)", limit.as_millis());
-                Outcome::Transport { message, maybe_sent: true }
-            }
-        };
-        let note = lock(&self.note).take();
-        Made { outcome, codec, sent_bytes, note }
+    /// Compresses a body with the codec of the next attempt. If that fails, the body
+    /// is returned as it is, with [`Codec::None`].
+    pub(crate) fn compress(&self, body: &Bytes) -> (Codec, Bytes) {
+        failpoint::pass("transport");
+        let fallen_back = self.use_gzip.load(Ordering::Relaxed);
+        let codec = if fallen_back { Codec::Gzip } else { self.config.compression };
+        match lock(&self.compressor).compress(codec, body) {
+            Some(compressed) => (codec, Bytes::from(compressed)),
+            None => (Codec::None, body.clone()),
+        }
     }
 
-    async fn send(&self, dispatch: &Dispatch, body: Bytes, codec: Codec) -> Result<Outcome, Failure> {
+    /// Makes one attempt with the body that [`Transport::compress`] returned.
+    pub(crate) async fn send(&self, request: &AttemptRequest, codec: Codec, body: Bytes) -> AttemptResult {
+        let limit = self.config.request_timeout;
+        match tokio::time::timeout(limit, self.exchange(request, codec, body)).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(failure)) => failure.into_result(),
+            Err(_) => {
+                let message =
+                    format!("no complete response within request_timeout_ms ({} ms)", limit.as_millis());
+                AttemptResult::NoResponse { message, maybe_sent: true }
+            }
+        }
+    }
+
+    /// A line for the host's log that the last attempts gave rise to, once.
+    pub(crate) fn take_notice(&self) -> Option<String> {
+        lock(&self.notice).take()
+    }
+
+    async fn exchange(
+        &self,
+        request: &AttemptRequest,
+        codec: Codec,
+        body: Bytes,
+    ) -> Result<AttemptResult, Failure> {
         let client = self.client()?;
         let mut request_headers = self.headers.clone();
-        for (name, value) in headers::of_attempt(dispatch.request_id, dispatch.attempt, Timestamp::now()) {
+        for (name, value) in headers::of_attempt(request.request_id, request.attempt, Timestamp::now()) {
             if let Ok(value) = HeaderValue::try_from(value) {
                 request_headers.insert(HeaderName::from_static(name), value);
             }
@@ -127,10 +138,9 @@ impl Transport {
         if let Some(encoding) = codec.content_encoding() {
             request_headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
-        let request = client.post(self.url.clone()).headers(request_headers).body(body);
-        let response =
-            request.send().await.map_err(|error| Failure::of_request(error, &self.config.proxy))?;
-        read(response, dispatch.cargo.uuids.len()).await
+        let post = client.post(self.url.clone()).headers(request_headers).body(body);
+        let response = post.send().await.map_err(|error| Failure::of_request(error, &self.config.proxy))?;
+        read(response, request.events).await
     }
 
     /// The HTTP client, built at the first attempt: only then is it known that
@@ -148,7 +158,7 @@ impl Transport {
         let secure = self.url.scheme() == "https" || self.config.proxy.starts_with("https:");
         let tls = if secure {
             let (tls, source) = tls::config(&self.config.ca_file)?;
-            *lock(&self.note) = Some(format!("certificates are checked against {source}"));
+            *lock(&self.notice) = Some(format!("certificates are checked against {source}"));
             tls
         } else {
             tls::unused()
@@ -159,13 +169,13 @@ impl Transport {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .http1_only()
-            .connect_timeout(Duration::from_millis(self.config.connect_timeout_ms))
-            .pool_max_idle_per_host(usize::try_from(self.config.max_in_flight).unwrap_or(usize::MAX));
+            .connect_timeout(self.config.connect_timeout)
+            .pool_max_idle_per_host(self.config.max_in_flight);
         if !self.config.proxy.is_empty() {
             let proxy = reqwest::Proxy::all(&self.config.proxy).map_err(|error| format!("proxy: {error}"))?;
             builder = builder.proxy(proxy);
         }
-        builder.build().map_err(|error| described(&error))
+        builder.build().map_err(|error| error_chain(&error))
     }
 }
 
@@ -175,7 +185,7 @@ impl std::fmt::Debug for Transport {
     }
 }
 
-/// An attempt without a whole answer.
+/// An attempt without a complete response.
 struct Failure {
     message: String,
     maybe_sent: bool,
@@ -184,40 +194,40 @@ struct Failure {
 impl Failure {
     fn of_request(error: reqwest::Error, proxy: &str) -> Self {
         let maybe_sent = !error.is_connect() && !error.is_builder();
-        Failure { message: explained(&error.without_url(), proxy), maybe_sent }
+        Failure { message: user_message(&error.without_url(), proxy), maybe_sent }
     }
 
-    fn into_outcome(self) -> Outcome {
-        Outcome::Transport { message: self.message, maybe_sent: self.maybe_sent }
+    fn into_result(self) -> AttemptResult {
+        AttemptResult::NoResponse { message: self.message, maybe_sent: self.maybe_sent }
     }
 }
 
-/// Reads the answer, no further than its bound.
-async fn read(mut response: Response, events: usize) -> Result<Outcome, Failure> {
+/// Reads the response, up to its bound.
+async fn read(mut response: Response, events: usize) -> Result<AttemptResult, Failure> {
     let status = response.status().as_u16();
     let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     let retry_after =
         text(RETRY_AFTER).and_then(|value| retry_after::parse(value, text(DATE), SystemTime::now()));
     let location = text(LOCATION).map(str::to_owned);
     let success = response.status().is_success();
-    let bound = if success { answer::max_bytes(events) } else { MAX_ERROR_BODY };
+    let bound = if success { response::max_bytes(events) } else { MAX_ERROR_BODY };
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() <= bound => body.extend_from_slice(&chunk),
-            Ok(Some(_)) if success => return Ok(Outcome::Oversized { status }),
+            Ok(Some(_)) if success => return Ok(AttemptResult::Oversized { status }),
             Err(error) if success => {
-                let message =
-                    format!("the answer (HTTP {status}) was cut off: {}", described(&error.without_url()));
+                let reason = error_chain(&error.without_url());
+                let message = format!("the response (HTTP {status}) was cut off: {reason}");
                 return Err(Failure { message, maybe_sent: true });
             }
-            // The end; or that of an error answer, whose text is only for people.
+            // The end, or that of an error response, whose text is only for people.
             Ok(_) | Err(_) => break,
         }
     }
-    Ok(Outcome::Answer(Answer { status, retry_after, location, body }))
+    Ok(AttemptResult::Response { status, retry_after, location, body })
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    recover(mutex.lock())
 }

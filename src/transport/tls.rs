@@ -1,8 +1,8 @@
 //! Which certificates are trusted.
 //!
-//! One explicit crypto provider, and roots from the `ca_file` setting, else from
-//! the platform's files, else the bundled Mozilla set. The usual helper crates
-//! read environment variables for this, which races a host's setenv.
+//! There is one explicit crypto provider. Roots come from the `ca_file` setting, else
+//! from the platform's files, else from the bundled Mozilla set. The common helper
+//! crates read environment variables for this, which races with a host's setenv.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-/// Where platforms keep their roots.
+/// The files in which platforms keep their roots.
 const PLATFORM_FILES: [&str; 7] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
@@ -22,9 +22,8 @@ const PLATFORM_FILES: [&str; 7] = [
     "/usr/local/share/certs/ca-root-nss.crt",
 ];
 
-/// A TLS configuration, for a connection that needs one.
-/// Answers too where its roots come from.
-pub fn config(ca_file: &str) -> Result<(ClientConfig, String), String> {
+/// Returns a TLS configuration and where its roots come from.
+pub(super) fn config(ca_file: &str) -> Result<(ClientConfig, String), String> {
     let (roots, source) = if ca_file.is_empty() {
         platform_roots()
     } else {
@@ -33,8 +32,8 @@ pub fn config(ca_file: &str) -> Result<(ClientConfig, String), String> {
     Ok((with_roots(roots), source))
 }
 
-/// A configuration that trusts nobody, for plain http.
-pub fn unused() -> ClientConfig {
+/// Returns a configuration without roots, for plain http.
+pub(super) fn unused() -> ClientConfig {
     with_roots(RootCertStore::empty())
 }
 
@@ -48,12 +47,12 @@ fn with_roots(roots: RootCertStore) -> ClientConfig {
     }
 }
 
-/// The certificates of a PEM file; an error names the file and the trouble.
-pub fn roots_of(ca_file: &str) -> Result<RootCertStore, String> {
-    let trouble = |reason: String| format!("ca_file {ca_file:?}: {reason}");
-    let roots = read(Path::new(ca_file)).map_err(trouble)?;
+/// Returns the certificates of a PEM file. The error names the file and what is wrong.
+pub(super) fn roots_of(ca_file: &str) -> Result<RootCertStore, String> {
+    let failed = |reason: String| format!("ca_file {ca_file:?}: {reason}");
+    let roots = read(Path::new(ca_file)).map_err(failed)?;
     if roots.is_empty() {
-        return Err(trouble("no certificate is in it; a PEM file is expected".to_owned()));
+        return Err(failed("it contains no certificate; a PEM file is expected".to_owned()));
     }
     Ok(roots)
 }
@@ -63,14 +62,14 @@ fn platform_roots() -> (RootCertStore, String) {
         PLATFORM_FILES.iter().filter_map(|file| Some((read(Path::new(file)).ok()?, (*file).to_owned())));
     files.find(|(roots, _)| !roots.is_empty()).unwrap_or_else(|| {
         let bundled = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        (bundled, "the bundled roots of Mozilla".to_owned())
+        (bundled, "the bundled Mozilla roots".to_owned())
     })
 }
 
 fn read(file: &Path) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(file).map_err(|error| error.to_string())? {
-        // One odd certificate among a hundred does not spoil the rest.
+        // A certificate that cannot be used does not spoil the others.
         let _ = roots.add(certificate.map_err(|error| error.to_string())?);
     }
     Ok(roots)

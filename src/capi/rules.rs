@@ -1,0 +1,166 @@
+//! From where each exported function may be called: one table, which the guard checks,
+//! a test in C walks, and docs/callbacks.md shows.
+#![allow(non_upper_case_globals, reason = "a rule has the name of its function")]
+
+use crate::client::Inside;
+use crate::status::{Error, Status};
+
+/// The rule of one function.
+#[derive(Debug)]
+pub struct Rule {
+    /// The function's name.
+    pub name: &'static str,
+    /// Whether it may be called from inside `before_send`.
+    pub in_before_send: bool,
+    /// Whether it may be called from inside the error, delivery and log callbacks.
+    pub in_callback: bool,
+}
+
+impl Rule {
+    /// Fails with `PHC_REENTRANT` where the function may not be called.
+    #[inline]
+    pub(super) fn check(&self, inside: Inside) -> Result<(), Error> {
+        let (allowed, place) = match inside {
+            Inside::Nothing => return Ok(()),
+            Inside::BeforeSend => (self.in_before_send, "before_send"),
+            Inside::Callback => (self.in_callback, "a callback"),
+        };
+        if allowed { Ok(()) } else { Err(self.refusal(place)) }
+    }
+
+    #[cold]
+    fn refusal(&self, place: &str) -> Error {
+        let text = format!("{} cannot be called from inside {place}; call it from another thread", self.name);
+        Error::new(Status::REENTRANT, text)
+    }
+}
+
+macro_rules! rules {
+    (@row $name:ident anywhere) => { rules!(@rule $name true true) };
+    (@row $name:ident not_in_before_send) => { rules!(@rule $name false true) };
+    (@row $name:ident not_in_callbacks) => { rules!(@rule $name false false) };
+    (@rule $name:ident $in_before_send:literal $in_callback:literal) => {
+        Rule { name: stringify!($name), in_before_send: $in_before_send, in_callback: $in_callback }
+    };
+    ($($name:ident $place:ident,)*) => {
+        $(pub(super) const $name: Rule = rules!(@row $name $place);)*
+
+        /// Every rule, in the order of the header.
+        pub const ALL: &[Rule] = &[$(rules!(@row $name $place)),*];
+    };
+}
+
+// `not_in_before_send`: a capture would be shown to the hook again. `not_in_callbacks`:
+// the function waits for what may in turn wait for the callback.
+rules! {
+    phc_version anywhere,
+    phc_version_number anywhere,
+    phc_abi_version anywhere,
+    phc_status_message anywhere,
+    phc_status_name anywhere,
+    phc_last_error anywhere,
+    phc_config_new anywhere,
+    phc_config_set anywhere,
+    phc_config_get anywhere,
+    phc_config_free anywhere,
+    phc_setting_count anywhere,
+    phc_setting_at anywhere,
+    phc_client_new anywhere,
+    phc_client_open not_in_callbacks,
+    phc_client_close not_in_callbacks,
+    phc_client_free anywhere,
+    phc_flush not_in_callbacks,
+    phc_flush_begin not_in_callbacks,
+    phc_flush_wait not_in_callbacks,
+    phc_flush_end anywhere,
+    phc_set_error_callback anywhere,
+    phc_set_delivery_callback anywhere,
+    phc_set_log_callback anywhere,
+    phc_set_before_send_callback anywhere,
+    phc_capture not_in_before_send,
+    phc_capture_get_uuid not_in_before_send,
+    phc_capture_json not_in_before_send,
+    phc_capture_event not_in_before_send,
+    phc_identify not_in_before_send,
+    phc_alias not_in_before_send,
+    phc_group_identify not_in_before_send,
+    phc_register anywhere,
+    phc_unregister anywhere,
+    phc_opt_out anywhere,
+    phc_opt_in anywhere,
+    phc_event_new anywhere,
+    phc_event_new_n anywhere,
+    phc_event_free anywhere,
+    phc_event_set_string anywhere,
+    phc_event_set_string_n anywhere,
+    phc_event_set_int anywhere,
+    phc_event_set_int_n anywhere,
+    phc_event_set_uint anywhere,
+    phc_event_set_uint_n anywhere,
+    phc_event_set_double anywhere,
+    phc_event_set_double_n anywhere,
+    phc_event_set_bool anywhere,
+    phc_event_set_bool_n anywhere,
+    phc_event_set_null anywhere,
+    phc_event_set_null_n anywhere,
+    phc_event_set_json anywhere,
+    phc_event_set_json_n anywhere,
+    phc_event_begin_object anywhere,
+    phc_event_begin_object_n anywhere,
+    phc_event_begin_array anywhere,
+    phc_event_begin_array_n anywhere,
+    phc_event_end anywhere,
+    phc_event_set_group anywhere,
+    phc_event_set_group_n anywhere,
+    phc_event_set_uuid anywhere,
+    phc_event_set_timestamp_ms anywhere,
+    phc_event_set_timestamp anywhere,
+    phc_outgoing_json anywhere,
+    phc_outgoing_replace anywhere,
+    phc_poll not_in_callbacks,
+    phc_poll_fd anywhere,
+    phc_report_free anywhere,
+    phc_report_request_id anywhere,
+    phc_report_attempt anywhere,
+    phc_report_sent_at_ms anywhere,
+    phc_report_http_status anywhere,
+    phc_report_error anywhere,
+    phc_report_event_count anywhere,
+    phc_report_event anywhere,
+    phc_report_pending_count anywhere,
+    phc_report_pending_uuid anywhere,
+    phc_report_missed_reports anywhere,
+    phc_report_missed_events anywhere,
+    phc_report_json anywhere,
+    phc_loss_name anywhere,
+    phc_stats_get anywhere,
+    phc_stats_json anywhere,
+    phc_binding_count_discarded anywhere,
+    phc_binding_next_test_event anywhere,
+}
+
+#[cfg(feature = "failpoints")]
+pub(super) const phc_failpoint_arm: Rule = rules!(@row phc_failpoint_arm anywhere);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_exported_function_has_a_rule() {
+        let exported: Vec<_> = include_str!("../../abi/symbols.txt").lines().collect();
+        let mut ruled: Vec<_> = ALL.iter().map(|rule| rule.name).collect();
+        ruled.sort_unstable();
+        assert_eq!(ruled, exported);
+    }
+
+    #[test]
+    fn a_refusal_names_the_function_and_the_place() {
+        let error = phc_flush.check(Inside::Callback).unwrap_err();
+        assert_eq!(error.status, Status::REENTRANT);
+        assert!(error.message.starts_with("phc_flush cannot be called from inside a callback"));
+        assert!(phc_capture.check(Inside::BeforeSend).is_err());
+        assert!(phc_capture.check(Inside::Callback).is_ok());
+        assert!(phc_flush.check(Inside::Nothing).is_ok());
+    }
+}

@@ -1,0 +1,145 @@
+//! The thread that calls a client's error, delivery and log callbacks, so that a slow
+//! callback delays neither the delivery of events nor the callbacks of other clients.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::callbacks::{CallbackSlots, Inside, run_inside};
+use crate::config::{LogLevel, Reports};
+use crate::delivery::{Delivery, Report, Signal, Wait, Wake, has_passed};
+use crate::failpoint;
+use crate::runtime;
+
+/// The thread's name, as `ps -T` shows it.
+const NAME: &str = "phc-callback";
+
+/// The time between two log lines about losses.
+const LOSSES_EVERY: Duration = Duration::from_secs(1);
+
+/// The running thread of one client in one process.
+pub(super) struct CallbackThread {
+    thread: JoinHandle<()>,
+    stop_at: StopAt,
+}
+
+/// Set once the client is freed: no call begins after this instant (`None`: no limit).
+type StopAt = Arc<OnceLock<Option<Instant>>>;
+
+/// What the thread passes on to the host.
+enum Notice {
+    Report(Report),
+    Line(LogLevel, String),
+}
+
+impl CallbackThread {
+    /// Starts the thread.
+    pub(super) fn start(
+        delivery: Arc<Delivery>,
+        slots: Arc<CallbackSlots>,
+        reports: Reports,
+    ) -> std::io::Result<Self> {
+        let stop_at = StopAt::default();
+        let stopped = Arc::clone(&stop_at);
+        let thread = runtime::spawn(NAME, move || {
+            let mut not_before = None;
+            while let Some(notice) = next(&delivery, &slots, &stopped, &mut not_before) {
+                let events = notice.events();
+                let call = AssertUnwindSafe(|| call(&delivery, &slots, reports, notice));
+                if catch_unwind(call).is_err() {
+                    // An internal error costs one report, and that is counted.
+                    delivery.update(|state| (state.count_missed_report(events), Wake::NONE));
+                }
+            }
+        })?;
+        Ok(CallbackThread { thread, stop_at })
+    }
+
+    /// Lets the thread pass on what is waiting, for at most `limit`, and ends it.
+    pub(super) fn stop(self, delivery: &Delivery, limit: Duration) {
+        let _ = self.stop_at.set(Instant::now().checked_add(limit));
+        delivery.wake_report_waiters();
+        // A client may be freed inside its own callback.
+        if self.thread.thread().id() != std::thread::current().id() {
+            let _ = self.thread.join();
+        }
+    }
+}
+
+impl Notice {
+    /// The number of events that it reports.
+    fn events(&self) -> usize {
+        match self {
+            Notice::Report(report) => report.events.len(),
+            Notice::Line(..) => 0,
+        }
+    }
+}
+
+/// Waits for what is to be passed on next; `None` at the end of the thread. Lines about
+/// losses come no sooner than `not_before`.
+fn next(
+    delivery: &Delivery,
+    slots: &CallbackSlots,
+    stop_at: &OnceLock<Option<Instant>>,
+    not_before: &mut Option<Instant>,
+) -> Option<Notice> {
+    delivery.wait_for(Signal::Reports, |state| {
+        let stopping = stop_at.get();
+        if stopping.is_some_and(|deadline| has_passed(*deadline)) {
+            return Wait::Done(None, Wake::NONE);
+        }
+        let (report, wake) = state.pop_report_for_callback();
+        if report.is_some() {
+            return Wait::Done(report.map(Notice::Report), wake);
+        }
+        let mut wake_at = None;
+        if slots.log.is_set() {
+            let mut line = state.pop_log_line();
+            if line.is_none() && state.has_losses_to_log() {
+                let now = Instant::now();
+                // The last lines of a client are not held back.
+                wake_at = not_before.filter(|at| *at > now && stopping.is_none());
+                if wake_at.is_none() {
+                    *not_before = now.checked_add(LOSSES_EVERY);
+                    line = state.pop_losses_line();
+                }
+            }
+            if let Some((level, line)) = line {
+                return Wait::Done(Some(Notice::Line(level, line)), Wake::NONE);
+            }
+        }
+        if stopping.is_some() { Wait::Done(None, Wake::NONE) } else { Wait::Until(wake_at) }
+    })
+}
+
+/// Calls the callbacks that are set now: they may have been replaced since the notice was
+/// taken.
+fn call(delivery: &Delivery, slots: &CallbackSlots, reports: Reports, notice: Notice) {
+    failpoint::pass("callback_thread");
+    let report = match notice {
+        Notice::Line(level, line) => {
+            if let Some(log) = slots.log.load()
+                && let Some(function) = log.function()
+            {
+                run_inside(Inside::Callback, || function(level, &line));
+            }
+            return;
+        }
+        Notice::Report(report) => report,
+    };
+    let (error, delivered) = (slots.error.load(), slots.delivery.load());
+    if error.is_none() && delivered.is_none() {
+        // It waits for `phc_poll` now.
+        return delivery.update(|state| ((), state.put_back_report(report)));
+    }
+    let (failures, deliveries) = report.split(reports);
+    for (callback, report) in [(error, failures), (delivered, deliveries)] {
+        let Some(report) = report else { continue };
+        match callback.as_ref().and_then(|callback| callback.function()) {
+            Some(function) => run_inside(Inside::Callback, || function(report)),
+            None => delivery.update(|state| (state.count_missed_report(report.events.len()), Wake::NONE)),
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! A client: it takes events from the host and lets the host wait for their end.
+//!
+//! [`Client`] holds what a forked child keeps: the settings, super properties, the
+//! opt-out and the callbacks. [`ProcessState`] holds what belongs to one process: the
+//! delivery and the threads. Nothing here knows C.
+
+mod callback_thread;
+mod callbacks;
+mod flush;
+mod process;
+pub(crate) mod registry;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use uuid::Uuid;
+
+pub(crate) use callbacks::{
+    BeforeSend, BeforeSendFunction, Inside, LogFunction, ReportFunction, inside, run_inside,
+};
+use callbacks::{Callback, CallbackSlots};
+use process::ProcessState;
+
+use crate::config::{Config, LogLevel};
+use crate::delivery::{Refusal, Report, Signal, Stats, Wait, Wake, has_passed};
+use crate::event::{EncodedEvent, Encoder, EventInput, SuperProperties};
+use crate::failpoint;
+use crate::runtime::{PerProcess, fork_epoch, watch_forks};
+use crate::status::{Error, Status};
+use crate::transport::Transport;
+
+/// One destination with its own queue and settings. Safe to use from any thread.
+pub struct Client {
+    config: Config,
+    /// Read and replaced without a lock, which a forked child could inherit locked.
+    kept: ArcSwap<Kept>,
+    closed: AtomicBool,
+    slots: Arc<CallbackSlots>,
+    process: PerProcess<ProcessState>,
+}
+
+/// What can change and stays in a forked child.
+#[derive(Clone, Debug, Default)]
+struct Kept {
+    super_properties: SuperProperties,
+    opted_out: bool,
+    before_send: Option<Arc<Callback<BeforeSendFunction>>>,
+}
+
+impl Client {
+    /// A client with these settings. Starts no thread.
+    pub fn new(config: Config) -> Result<Self, Error> {
+        config.check()?;
+        // What is wrong with the settings is reported now, not at the first capture.
+        Transport::new(&config)?;
+        watch_forks();
+        let mut super_properties = SuperProperties::default();
+        for (wanted, property) in [(config.disable_geoip, "$geoip_disable"), (config.is_server, "$is_server")]
+        {
+            if wanted {
+                super_properties.register(property, b"true")?;
+            }
+        }
+        Ok(Client {
+            config,
+            kept: ArcSwap::from_pointee(Kept { super_properties, ..Kept::default() }),
+            closed: AtomicBool::new(false),
+            slots: Arc::default(),
+            process: PerProcess::new(),
+        })
+    }
+
+    /// Encodes and enqueues an event, and returns its uuid. Never waits, unless the
+    /// setting `overflow` is `block`.
+    pub fn capture(&self, input: &EventInput<'_>) -> Result<Uuid, Error> {
+        if self.config.is_disabled() {
+            return Err(Status::DISABLED.into());
+        }
+        let mut encoder = Encoder::take(fork_epoch());
+        let unwound = CountUnwound(self);
+        let result = self.take(&mut encoder, input);
+        std::mem::forget(unwound);
+        encoder.keep();
+        if let Err(error) = &result {
+            self.count_refused(error.status);
+        }
+        result
+    }
+
+    fn take(&self, encoder: &mut Encoder, input: &EventInput<'_>) -> Result<Uuid, Error> {
+        if self.is_closed() {
+            return Err(Status::CLOSED.into());
+        }
+        let kept = self.kept.load();
+        if kept.opted_out {
+            return Err(Status::OPTED_OUT.into());
+        }
+        let mut event = encoder.encode(input, &kept.super_properties, self.config.max_event_bytes)?;
+        if let Some(before_send) = &kept.before_send {
+            self.ask_before_send(before_send, encoder, &mut event)?;
+        }
+        self.enqueue(encoder.wire(), &event)?;
+        Ok(event.uuid)
+    }
+
+    /// Shows the encoded event to the host. If the host wants another one in its place,
+    /// that is in the encoder afterwards. Super properties are not added again: the host
+    /// may have removed them.
+    #[inline(never)]
+    fn ask_before_send(
+        &self,
+        before_send: &Callback<BeforeSendFunction>,
+        encoder: &mut Encoder,
+        event: &mut EncodedEvent,
+    ) -> Result<(), Error> {
+        let Some(function) = before_send.function() else { return Ok(()) };
+        let json = match run_inside(Inside::BeforeSend, || function(encoder.wire())) {
+            BeforeSend::Keep => return Ok(()),
+            BeforeSend::Discard => return Err(Status::BEFORE_SEND.into()),
+            BeforeSend::Replace(json) => json,
+        };
+        let none = SuperProperties::default();
+        let replacement = encoder
+            .encode(&EventInput::Json(&json), &none, self.config.max_event_bytes)
+            .map_err(|error| {
+                let text = format!("before_send returned an event that is refused: {}", error.message);
+                Error::new(Status::BEFORE_SEND, text)
+            })?;
+        *event = EncodedEvent { repaired: event.repaired || replacement.repaired, ..replacement };
+        Ok(())
+    }
+
+    fn enqueue(&self, wire: &[u8], event: &EncodedEvent) -> Result<(), Error> {
+        failpoint::pass("client");
+        let process = self.process();
+        let delivery = &process.delivery;
+        if self.config.test_mode {
+            return Ok(delivery.update(|state| (state.enqueue_test_event(wire, event), Wake::NONE))?);
+        }
+        process.start(&self.config, &self.slots)?;
+        let mut deadline = None;
+        delivery.wait_for(Signal::Settled, |state| {
+            let (result, wake) = state.enqueue(wire, event, || delivery.now());
+            match result {
+                Ok(()) => Wait::Done(Ok(()), wake),
+                Err(Refusal::Status(status)) => Wait::Done(Err(status.into()), wake),
+                Err(Refusal::Block) => {
+                    let limit = self.config.block_timeout;
+                    let until = *deadline.get_or_insert_with(|| Instant::now() + limit);
+                    if has_passed(Some(until)) {
+                        return Wait::Done(Err(Status::QUEUE_FULL.into()), wake);
+                    }
+                    Wait::Until(Some(until))
+                }
+            }
+        })
+    }
+
+    /// Counts an event that a binding's own `before_send` has discarded.
+    pub(crate) fn count_discarded(&self) {
+        self.count_refused(Status::BEFORE_SEND);
+    }
+
+    fn count_refused(&self, status: Status) {
+        self.process().delivery.update(|state| (state.count_refused(status), Wake::NONE));
+    }
+
+    /// Adds a property to every event from now on, in place of an earlier one with that
+    /// key. A property of the event itself has precedence.
+    pub(crate) fn register(&self, key: &str, json: &[u8]) -> Result<(), Error> {
+        let mut result = Ok(());
+        self.kept.rcu(|kept| {
+            let mut new = Kept::clone(kept);
+            result = new.super_properties.register(key, json);
+            new
+        });
+        result
+    }
+
+    /// Stops adding a property.
+    pub(crate) fn unregister(&self, key: &str) {
+        self.kept.rcu(|kept| {
+            let mut new = Kept::clone(kept);
+            new.super_properties.unregister(key);
+            new
+        });
+    }
+
+    /// While opted out, captures refuse events.
+    pub(crate) fn set_opted_out(&self, opted_out: bool) {
+        self.kept.rcu(|kept| Kept { opted_out, ..Kept::clone(kept) });
+    }
+
+    /// Sets the `before_send` callback, or none. Returns once the one before is used no
+    /// more; at once from inside a callback.
+    pub(crate) fn set_before_send(&self, function: Option<BeforeSendFunction>) {
+        let new = function.map(Callback::new);
+        let old = self.kept.rcu(|kept| Kept { before_send: new.clone(), ..Kept::clone(kept) });
+        let replaced = old.before_send.clone();
+        drop(old);
+        drop(new);
+        if let Some(replaced) = replaced {
+            replaced.wait_until_unused();
+        }
+    }
+
+    /// Sets the error callback, or none. Returns once the one before is used no more; at
+    /// once from inside a callback.
+    pub(crate) fn set_error_callback(&self, function: Option<ReportFunction>) -> Result<(), Error> {
+        let replaced = self.slots.error.replace(function);
+        self.report_callbacks_changed(replaced)
+    }
+
+    /// Sets the delivery callback, or none, like [`Client::set_error_callback`].
+    pub(crate) fn set_delivery_callback(&self, function: Option<ReportFunction>) -> Result<(), Error> {
+        let replaced = self.slots.delivery.replace(function);
+        self.report_callbacks_changed(replaced)
+    }
+
+    fn report_callbacks_changed(&self, replaced: Option<Arc<Callback<ReportFunction>>>) -> Result<(), Error> {
+        let process = self.process();
+        // Read from the slots, for another thread may have replaced them in the meantime.
+        process.delivery.update(|state| ((), state.set_callbacks(self.slots.set())));
+        process.callbacks_changed(&self.config, &self.slots)?;
+        if let Some(replaced) = replaced {
+            replaced.wait_until_unused();
+        }
+        Ok(())
+    }
+
+    /// Sets the log callback, or none, like [`Client::set_error_callback`]. A client
+    /// without a project key logs that at once, on this thread.
+    pub(crate) fn set_log_callback(&self, function: Option<LogFunction>) -> Result<(), Error> {
+        if let Some(function) = function.as_ref().filter(|_| self.config.is_disabled()) {
+            let line = "there is no project key: captures return PHC_DISABLED and nothing is sent";
+            run_inside(Inside::Callback, || function(LogLevel::Warning, line));
+        }
+        let replaced = self.slots.log.replace(function);
+        if let Some(process) = self.process.get() {
+            process.callbacks_changed(&self.config, &self.slots)?;
+        }
+        if let Some(replaced) = replaced {
+            replaced.wait_until_unused();
+        }
+        Ok(())
+    }
+
+    /// Returns the oldest waiting report; if there is none, waits for one. `None` at the
+    /// time limit, once the client is closed and all reports are read, and while a
+    /// callback gets the reports.
+    pub(crate) fn poll(&self, timeout: Option<Duration>) -> Option<Report> {
+        if timeout == Some(Duration::ZERO) {
+            let process = self.process.get()?;
+            return process.delivery.update(crate::delivery::DeliveryState::pop_report_for_poll);
+        }
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        self.process().delivery.wait_for(Signal::Reports, |state| match state.pop_report_for_poll() {
+            (None, _) if !state.is_finished() && !has_passed(deadline) => Wait::Until(deadline),
+            (report, wake) => Wait::Done(report, wake),
+        })
+    }
+
+    /// The descriptor that is readable while reports wait for [`Client::poll`]. It belongs
+    /// to the client, and is another one in a forked child.
+    pub(crate) fn poll_descriptor(&self) -> Result<isize, Error> {
+        let readiness = self.process().delivery.readiness();
+        readiness.map(|fd| fd.descriptor() as isize).map_err(|error| {
+            Error::new(Status::OUT_OF_RESOURCES, format!("no descriptor could be created: {error}"))
+        })
+    }
+
+    /// In test mode, passes the wire bytes of the oldest captured event to `read`, and
+    /// removes the event if that returns true. Does nothing if there is no event.
+    pub(crate) fn read_test_event(&self, read: impl FnOnce(&[u8]) -> bool) {
+        let Some(process) = self.process.get() else { return };
+        process.delivery.update(|state| {
+            if state.peek_test_event().is_some_and(read) {
+                state.remove_test_event();
+            }
+            ((), Wake::NONE)
+        });
+    }
+
+    /// All counters, of one instant.
+    pub(crate) fn stats(&self) -> Stats {
+        self.process
+            .get()
+            .map(|process| process.delivery.read(|state| state.stats().clone()))
+            .unwrap_or_default()
+    }
+
+    /// Whether it was closed, in this process or before a fork.
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    #[inline]
+    pub(crate) fn process(&self) -> &ProcessState {
+        self.process.get_or_make(|| ProcessState::new(&self.config, &self.slots))
+    }
+}
+
+/// Counts a capture that a panic has ended.
+struct CountUnwound<'a>(&'a Client);
+
+impl Drop for CountUnwound<'_> {
+    fn drop(&mut self) {
+        self.0.count_refused(Status::INTERNAL);
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let limit = self.config.shutdown_timeout;
+        // In a forked child that captured nothing there is no process state, and what was
+        // inherited is left alone.
+        let _ = self.close(Some(limit));
+        if let Some(process) = self.process.get() {
+            process.end_threads(limit);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What belongs to a client in one process: its delivery and its threads. A forked child
+//! makes its own.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use super::callback_thread::CallbackThread;
+use super::callbacks::CallbackSlots;
+use crate::config::Config;
+use crate::delivery::{Delivery, SendLoop, Signal, Wait, Wake, has_passed};
+use crate::runtime::IoThreadGuard;
+use crate::runtime::exit::{FlushAtExit, flush_at_exit};
+use crate::status::{Error, Status};
+use crate::sync::recover;
+use crate::transport::Transport;
+
+/// See the module.
+pub(crate) struct ProcessState {
+    /// What its threads share.
+    pub(crate) delivery: Arc<Delivery>,
+    started: AtomicBool,
+    /// Lock order: the first lock to be taken. Threads are started while it is held, but
+    /// neither I/O nor code of the host runs then.
+    threads: Mutex<Threads>,
+}
+
+#[derive(Default)]
+struct Threads {
+    io: Option<IoThreadGuard>,
+    callbacks: Option<CallbackThread>,
+}
+
+/// How long a close waits for the send loop to cancel what is in flight. It takes
+/// microseconds unless the machine is busy.
+const STOP_GRACE: Duration = Duration::from_millis(40);
+/// The longest wait beyond the close's own deadline, which may have been noticed late on
+/// such a machine: 50 ms are promised.
+const STOP_GRACE_BEYOND: Duration = Duration::from_millis(25);
+
+impl ProcessState {
+    /// An empty state without threads.
+    pub(super) fn new(config: &Config, slots: &CallbackSlots) -> Self {
+        let delivery = Delivery::new(config);
+        delivery.update(|state| ((), state.set_callbacks(slots.set())));
+        ProcessState {
+            delivery: Arc::new(delivery),
+            started: AtomicBool::new(false),
+            threads: Mutex::default(),
+        }
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Threads> {
+        recover(self.threads.lock())
+    }
+
+    /// Starts the threads at the first capture.
+    #[inline]
+    pub(super) fn start(&self, config: &Config, slots: &Arc<CallbackSlots>) -> Result<(), Error> {
+        if self.started.load(Ordering::Acquire) { Ok(()) } else { self.start_threads(config, slots) }
+    }
+
+    #[cold]
+    fn start_threads(&self, config: &Config, slots: &Arc<CallbackSlots>) -> Result<(), Error> {
+        // It reads files, so it comes before the lock.
+        let transport = Arc::new(Transport::new(config)?);
+        let mut threads = self.threads();
+        if threads.io.is_none() {
+            let io = IoThreadGuard::take()?;
+            io.spawn(SendLoop::new(Arc::clone(&self.delivery), transport, config).run());
+            threads.io = Some(io);
+            if config.exit_flush > Duration::ZERO {
+                let pending: Arc<dyn FlushAtExit> = Arc::clone(&self.delivery) as _;
+                flush_at_exit(Arc::downgrade(&pending), config.exit_flush);
+            }
+        }
+        self.start_callback_thread(&mut threads, config, slots)?;
+        self.started.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Starts the callback thread for a callback that was just set, if the client has
+    /// captured something.
+    pub(super) fn callbacks_changed(&self, config: &Config, slots: &Arc<CallbackSlots>) -> Result<(), Error> {
+        let mut threads = self.threads();
+        if threads.io.is_some() {
+            self.start_callback_thread(&mut threads, config, slots)?;
+        }
+        drop(threads);
+        self.delivery.wake_report_waiters();
+        Ok(())
+    }
+
+    fn start_callback_thread(
+        &self,
+        threads: &mut Threads,
+        config: &Config,
+        slots: &Arc<CallbackSlots>,
+    ) -> Result<(), Error> {
+        if threads.callbacks.is_none() && slots.any() {
+            let started =
+                CallbackThread::start(Arc::clone(&self.delivery), Arc::clone(slots), config.reports);
+            threads.callbacks = Some(started.map_err(|error| {
+                let text = format!("the callback thread could not be started: {error}");
+                Error::new(Status::OUT_OF_RESOURCES, text)
+            })?);
+        }
+        Ok(())
+    }
+
+    /// Waits, after a close with this deadline, until nothing is sent any more.
+    pub(super) fn wait_sender_stopped(&self, close_by: Option<Instant>) {
+        if self.threads().io.is_none() {
+            return;
+        }
+        let soon = Instant::now() + STOP_GRACE;
+        let deadline = Some(close_by.map_or(soon, |close_by| soon.min(close_by + STOP_GRACE_BEYOND)));
+        self.delivery.wait_for(Signal::Settled, |state| {
+            if state.is_sender_stopped() || has_passed(deadline) {
+                Wait::Done((), Wake::NONE)
+            } else {
+                Wait::Until(deadline)
+            }
+        });
+    }
+
+    /// Ends the threads, once the client is closed.
+    pub(super) fn end_threads(&self, limit: Duration) {
+        let Threads { io, callbacks } = std::mem::take(&mut *self.threads());
+        if let Some(callbacks) = callbacks {
+            // What the close has lost is still reported, to a callback that is not too
+            // slow.
+            callbacks.stop(&self.delivery, limit.max(Duration::from_secs(1)));
+        }
+        drop(io);
+    }
+
+    /// Makes captures start no thread: a race model runs the send loop itself.
+    #[cfg(all(test, feature = "race-models"))]
+    pub(crate) fn mark_started(&self) {
+        self.started.store(true, Ordering::Release);
+    }
+}

@@ -1,0 +1,51 @@
+//! The clients that are open in this process by name, for hosts that lose their pointers.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+use super::Client;
+use crate::config::Config;
+use crate::runtime::{PerProcess, watch_forks};
+use crate::status::{Error, Status};
+use crate::sync::recover;
+
+type Clients = HashMap<String, Weak<Client>>;
+
+/// Lock order: no other lock is taken while it is held, and no client is made or dropped.
+static CLIENTS: PerProcess<Mutex<Clients>> = PerProcess::new();
+
+fn clients() -> MutexGuard<'static, Clients> {
+    recover(CLIENTS.get_or_make(Mutex::default).lock())
+}
+
+/// Returns the client of this name: a new one if there is none, the existing one if its
+/// settings are the same.
+pub(crate) fn open(name: &str, config: &Config) -> Result<Arc<Client>, Error> {
+    watch_forks();
+    if let Some(client) = existing(&clients(), name) {
+        return shared(client, name, config);
+    }
+    let new = Arc::new(Client::new(config.clone())?);
+    let mut clients = clients();
+    // Another thread may have opened it in the meantime.
+    let existing = existing(&clients, name);
+    if existing.is_none() {
+        clients.retain(|_, client| client.strong_count() > 0);
+        clients.insert(name.to_owned(), Arc::downgrade(&new));
+    }
+    drop(clients);
+    existing.map_or(Ok(new), |client| shared(client, name, config))
+}
+
+fn existing(clients: &Clients, name: &str) -> Option<Arc<Client>> {
+    clients.get(name).and_then(Weak::upgrade)
+}
+
+fn shared(client: Arc<Client>, name: &str, config: &Config) -> Result<Arc<Client>, Error> {
+    if client.config == *config {
+        return Ok(client);
+    }
+    let message =
+        format!("a client named {name:?} is open with different settings; close it or use another name");
+    Err(Error::new(Status::CONFLICT, message))
+}

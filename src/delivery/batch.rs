@@ -1,0 +1,290 @@
+//! A batch: the events that are sent together, from the first attempt to the last.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::queue::{OpenBatch, Span};
+use super::report::Report;
+use crate::event::timestamp::Timestamp;
+use crate::failpoint;
+use crate::protocol::AttemptDecision;
+use crate::protocol::envelope::{FRONT, back, front};
+use crate::transport::AttemptRequest;
+
+/// The events of one attempt, with the body that contains them. A batch gets a new
+/// payload when some of its events have ended.
+#[derive(Debug)]
+pub(crate) struct Payload {
+    uuids: Vec<Uuid>,
+    spans: Vec<Span>,
+    /// The request body before compression.
+    body: Bytes,
+}
+
+impl Payload {
+    /// The events' uuids, in the order of the body.
+    pub(crate) fn uuids(&self) -> &[Uuid] {
+        &self.uuids
+    }
+
+    /// The events' places in the body.
+    pub(super) fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+
+    /// The wire bytes of each event.
+    #[cfg(test)]
+    pub(super) fn wires(&self) -> impl Iterator<Item = &[u8]> {
+        self.spans.iter().map(|span| &self.body[span.start as usize..span.end as usize])
+    }
+}
+
+/// An attempt that has begun.
+#[derive(Debug)]
+pub(crate) struct OpenAttempt {
+    /// What is sent.
+    pub(crate) request: AttemptRequest,
+    /// The events in it.
+    pub(crate) payload: Arc<Payload>,
+    /// Attempts of the budget that are used, this one included.
+    pub(crate) used: u32,
+}
+
+/// A batch between its first attempt and its end.
+#[derive(Debug)]
+pub(super) struct Batch {
+    /// The same on every attempt.
+    request_id: Uuid,
+    /// The same on every attempt.
+    created_at: Timestamp,
+    /// Whether the batch is part of an import.
+    historical_migration: bool,
+    /// Attempts begun.
+    attempt: u32,
+    /// When the last of them began.
+    sent_at_ms: i64,
+    /// Attempts that count against `max_retries`.
+    used: u32,
+    in_flight: bool,
+    /// Whether any attempt ended without our learning what the server did.
+    response_unknown: bool,
+    /// The events that are still pending.
+    payload: Arc<Payload>,
+}
+
+impl Batch {
+    /// A batch of the events of `open`, whose memory becomes the body unless events
+    /// were evicted from its front.
+    pub(super) fn new(
+        open: OpenBatch,
+        request_id: Uuid,
+        created_at: Timestamp,
+        historical_migration: bool,
+    ) -> Self {
+        failpoint::pass("batch");
+        let OpenBatch { mut body, mut uuids, mut spans, evicted, .. } = open;
+        let payload = if evicted == 0 {
+            if let Some(space) = body.get_mut(..FRONT) {
+                space.copy_from_slice(&front(created_at));
+            }
+            body.extend_from_slice(back(historical_migration));
+            Payload { uuids, spans, body: Bytes::from(body) }
+        } else {
+            uuids.drain(..evicted);
+            spans.drain(..evicted);
+            pack(&body, &uuids, &spans, created_at, historical_migration)
+        };
+        Self::of(payload, request_id, created_at, historical_migration)
+    }
+
+    fn of(payload: Payload, request_id: Uuid, created_at: Timestamp, historical_migration: bool) -> Self {
+        Batch {
+            request_id,
+            created_at,
+            historical_migration,
+            attempt: 0,
+            sent_at_ms: 0,
+            used: 0,
+            in_flight: false,
+            response_unknown: false,
+            payload: Arc::new(payload),
+        }
+    }
+
+    /// The events that are still pending.
+    pub(super) fn payload(&self) -> &Payload {
+        &self.payload
+    }
+
+    /// Whether the server may have stored an event that is still pending.
+    pub(super) fn maybe_delivered(&self) -> bool {
+        self.response_unknown || self.in_flight
+    }
+
+    /// Begins the next attempt.
+    pub(super) fn begin_attempt(&mut self, now: Timestamp) -> OpenAttempt {
+        self.attempt += 1;
+        self.used += 1;
+        self.sent_at_ms = now.unix_ms();
+        self.in_flight = true;
+        OpenAttempt {
+            request: AttemptRequest {
+                request_id: self.request_id,
+                attempt: self.attempt,
+                body: self.payload.body.clone(),
+                events: self.payload.uuids.len(),
+            },
+            payload: Arc::clone(&self.payload),
+            used: self.used,
+        }
+    }
+
+    /// Records the decision on the attempt in flight.
+    pub(super) fn end_attempt(&mut self, decision: &AttemptDecision) {
+        self.in_flight = false;
+        self.response_unknown |= decision.response_unknown;
+        self.used -= u32::from(decision.refund);
+    }
+
+    /// A report of the last attempt, without its result.
+    pub(super) fn report(&self) -> Report {
+        Report {
+            // A batch that was never sent has an id, but there was no such request.
+            request_id: (self.attempt > 0).then_some(self.request_id),
+            attempt: self.attempt,
+            sent_at_ms: self.sent_at_ms,
+            ..Report::default()
+        }
+    }
+
+    /// Keeps only the events for which `keep` is true, for the next attempt of the same
+    /// request: the same bytes in a smaller body.
+    pub(super) fn retain(&mut self, keep: &[bool]) {
+        if keep.iter().all(|keep| *keep) {
+            return;
+        }
+        fn kept<T: Copy>(items: &[T], keep: &[bool]) -> Vec<T> {
+            items.iter().zip(keep).filter(|(_, keep)| **keep).map(|(item, _)| *item).collect()
+        }
+        let uuids = kept(&self.payload.uuids, keep);
+        let spans = kept(&self.payload.spans, keep);
+        let payload = pack(&self.payload.body, &uuids, &spans, self.created_at, self.historical_migration);
+        self.payload = Arc::new(payload);
+    }
+
+    /// Splits the batch into two new ones of half the events each.
+    pub(super) fn split(self, request_ids: [Uuid; 2], created_at: Timestamp) -> [Batch; 2] {
+        let Payload { uuids, spans, body } = &*self.payload;
+        let middle = uuids.len().div_ceil(2);
+        let (first_uuids, second_uuids) = uuids.split_at_checked(middle).unwrap_or_default();
+        let (first_spans, second_spans) = spans.split_at_checked(middle).unwrap_or_default();
+        let half = |request_id, uuids: &[Uuid], spans: &[Span]| Batch {
+            response_unknown: self.response_unknown,
+            ..Self::of(
+                pack(body, uuids, spans, created_at, self.historical_migration),
+                request_id,
+                created_at,
+                self.historical_migration,
+            )
+        };
+        let [first, second] = request_ids;
+        [half(first, first_uuids, first_spans), half(second, second_uuids, second_spans)]
+    }
+
+    /// The memory of a finished batch, if nothing else uses it.
+    pub(super) fn into_memory(self) -> Option<OpenBatch> {
+        let Payload { uuids, spans, body } = Arc::try_unwrap(self.payload).ok()?;
+        Some(OpenBatch::reusing(body.try_into_mut().ok()?.into(), uuids, spans))
+    }
+}
+
+/// Copies these events into a body of their own.
+fn pack(
+    from: &[u8],
+    uuids: &[Uuid],
+    spans: &[Span],
+    created_at: Timestamp,
+    historical_migration: bool,
+) -> Payload {
+    let back = back(historical_migration);
+    let bytes: usize = spans.iter().map(|span| span.bytes() + 1).sum();
+    let mut body = Vec::with_capacity(FRONT + bytes + back.len());
+    body.extend_from_slice(&front(created_at));
+    let mut moved = Vec::with_capacity(spans.len());
+    for span in spans {
+        if !moved.is_empty() {
+            body.push(b',');
+        }
+        let start = body.len();
+        body.extend_from_slice(from.get(span.start as usize..span.end as usize).unwrap_or_default());
+        let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        moved.push(Span { start: offset(start), end: offset(body.len()), seq: span.seq });
+    }
+    body.extend_from_slice(back);
+    Payload { uuids: uuids.to_vec(), spans: moved, body: Bytes::from(body) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::queue::{BatchLimits, Queue};
+    use super::*;
+
+    fn open_batch(evicted: usize) -> OpenBatch {
+        let limits =
+            BatchLimits { flush_at: 9, flush_interval: Duration::MAX, max_events: 9, max_body: 10_000 };
+        let mut queue = Queue::new(limits);
+        for seq in 1..=5_u64 {
+            let wire = format!("\"event {seq}\"");
+            queue.push(wire.as_bytes(), Uuid::from_u128(seq.into()), false, seq, || Duration::ZERO);
+        }
+        for _ in 0..evicted {
+            queue.evict();
+        }
+        queue.take_batch().unwrap()
+    }
+
+    fn events(batch: &Batch) -> Vec<String> {
+        let payload = batch.payload();
+        let body: serde_json::Value = serde_json::from_slice(&payload.body).unwrap();
+        let events: Vec<String> = serde_json::from_value(body["batch"].clone()).unwrap();
+        for ((event, uuid), wire) in events.iter().zip(payload.uuids()).zip(payload.wires()) {
+            assert_eq!(*event, format!("event {}", uuid.as_u128()));
+            assert_eq!(wire, format!("{event:?}").as_bytes());
+        }
+        assert_eq!(events.len(), payload.uuids().len());
+        assert_eq!(body["created_at"], String::from_utf8(batch.created_at.format().to_vec()).unwrap());
+        events
+    }
+
+    #[test]
+    fn retains_splits_and_packs() {
+        let at = Timestamp::from_unix_ms(0).unwrap();
+        let mut batch = Batch::new(open_batch(0), Uuid::nil(), at, false);
+        assert_eq!(events(&batch).len(), 5);
+        batch.retain(&[true; 5]);
+        batch.retain(&[true, false, true, false, true]);
+        assert_eq!(events(&batch), ["event 1", "event 3", "event 5"]);
+        let [first, second] = batch.split([Uuid::nil(), Uuid::max()], at);
+        assert_eq!(events(&first), ["event 1", "event 3"]);
+        assert_eq!(events(&second), ["event 5"]);
+        let evicted = Batch::new(open_batch(2), Uuid::nil(), at, true);
+        assert_eq!(events(&evicted), ["event 3", "event 4", "event 5"]);
+    }
+
+    #[test]
+    fn the_memory_of_a_batch_is_reused_once_nothing_else_holds_it() {
+        let at = Timestamp::from_unix_ms(0).unwrap();
+        let mut batch = Batch::new(open_batch(0), Uuid::nil(), at, false);
+        let attempt = batch.begin_attempt(at);
+        let body = attempt.request.body.as_ptr();
+        drop(attempt);
+        assert_eq!(batch.into_memory().unwrap().body.as_ptr(), body);
+        let mut batch = Batch::new(open_batch(0), Uuid::nil(), at, false);
+        let _attempt = batch.begin_attempt(at);
+        assert!(batch.into_memory().is_none());
+    }
+}

@@ -1,0 +1,169 @@
+//! Lines for the host's log: few, bounded, and never one per event.
+
+use std::collections::VecDeque;
+
+use super::loss::LossReason;
+use super::stats::Stats;
+use crate::config::LogLevel;
+use crate::protocol::Verdict;
+
+/// The largest number of waiting lines.
+const MAX_LINES: usize = 64;
+/// The largest number of different warnings of the server that are logged.
+const MAX_WARNINGS: usize = 16;
+
+/// The waiting lines of one client.
+#[derive(Debug)]
+pub(super) struct LogQueue {
+    level: LogLevel,
+    lines: VecDeque<(LogLevel, String)>,
+    /// Losses that have been logged, by [`LossReason::index`].
+    logged: [u64; LossReason::COUNT],
+    /// Warnings of the server that have been logged.
+    warnings: Vec<Verdict>,
+    /// The last error of a batch that lost events.
+    last_error: String,
+}
+
+impl LogQueue {
+    /// An empty queue for lines of this level and of more important ones.
+    pub(super) fn new(level: LogLevel) -> Self {
+        LogQueue {
+            level,
+            lines: VecDeque::new(),
+            logged: [0; LossReason::COUNT],
+            warnings: Vec::new(),
+            last_error: String::new(),
+        }
+    }
+
+    /// Adds a line. When the queue is full, the oldest of the least important lines
+    /// makes room.
+    pub(super) fn add(&mut self, level: LogLevel, line: String) {
+        if level > self.level {
+            return;
+        }
+        if self.lines.len() >= MAX_LINES {
+            let least = self.lines.iter().map(|(level, _)| *level).max();
+            let position = self.lines.iter().position(|(level, _)| Some(*level) == least);
+            position.and_then(|position| self.lines.remove(position));
+        }
+        self.lines.push_back((level, line));
+    }
+
+    /// Adds a line about a warning of the server, once for each kind of warning.
+    pub(super) fn add_warning(&mut self, verdict: &Verdict) {
+        if self.warnings.len() >= MAX_WARNINGS || self.warnings.contains(verdict) {
+            return;
+        }
+        self.warnings.push(verdict.clone());
+        let details = verdict.details.as_ref().map(|details| format!(" ({details})")).unwrap_or_default();
+        let line = format!(
+            "the server stored events with the result {:?}{details}; this is logged once",
+            verdict.code
+        );
+        self.add(LogLevel::Warning, crate::protocol::response::one_line(&line));
+    }
+
+    /// Remembers what went wrong with a batch that lost events.
+    pub(super) fn set_last_error(&mut self, error: &str) {
+        error.clone_into(&mut self.last_error);
+    }
+
+    /// Removes and returns the oldest line.
+    pub(super) fn pop(&mut self) -> Option<(LogLevel, String)> {
+        self.lines.pop_front()
+    }
+
+    /// Whether no line waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Whether events were lost that no line has mentioned.
+    pub(super) fn has_losses(&self, stats: &Stats) -> bool {
+        self.logged != stats.lost
+    }
+
+    /// One line for all losses since the last one.
+    pub(super) fn losses(&mut self, stats: &Stats) -> Option<(LogLevel, String)> {
+        let mut reasons = Vec::new();
+        let mut total = 0;
+        for (((_, name), now), logged) in LossReason::ALL.iter().zip(stats.lost).zip(self.logged) {
+            if now > logged {
+                total += now - logged;
+                reasons.push(format!("{} {name}", now - logged));
+            }
+        }
+        self.logged = stats.lost;
+        let cause = if self.last_error.is_empty() { String::new() } else { format!("; {}", self.last_error) };
+        (total > 0)
+            .then(|| (LogLevel::Error, format!("events lost: {total} ({}){cause}", reasons.join(", "))))
+    }
+
+    /// Marks all losses as logged: the error callback reports them.
+    pub(super) fn skip_losses(&mut self, stats: &Stats) {
+        self.logged = stats.lost;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_losses_are_one_line() {
+        let (mut queue, mut stats) = (LogQueue::new(LogLevel::Info), Stats::default());
+        assert!(!queue.has_losses(&stats));
+        for _ in 0..1000 {
+            stats.count_lost(LossReason::Dropped, false);
+        }
+        stats.count_lost(LossReason::Closed, true);
+        queue.set_last_error("HTTP 401");
+        assert!(queue.has_losses(&stats));
+        let (level, line) = queue.losses(&stats).unwrap();
+        assert_eq!(
+            (level, line.as_str()),
+            (LogLevel::Error, "events lost: 1001 (1000 dropped, 1 closed); HTTP 401")
+        );
+        assert_eq!(queue.losses(&stats), None);
+    }
+
+    #[test]
+    fn lines_are_bounded_and_the_important_ones_stay() {
+        let mut queue = LogQueue::new(LogLevel::Debug);
+        queue.add(LogLevel::Warning, "warning".to_owned());
+        for i in 0..MAX_LINES + 3 {
+            queue.add(LogLevel::Debug, i.to_string());
+        }
+        assert_eq!(queue.lines.len(), MAX_LINES);
+        assert_eq!(queue.pop(), Some((LogLevel::Warning, "warning".to_owned())));
+        assert_eq!(queue.pop(), Some((LogLevel::Debug, "4".to_owned())));
+    }
+
+    #[test]
+    fn lines_below_the_level_are_not_kept() {
+        let mut queue = LogQueue::new(LogLevel::Warning);
+        queue.add(LogLevel::Info, "info".to_owned());
+        assert!(queue.is_empty());
+        queue.add(LogLevel::Error, "error".to_owned());
+        assert!(!queue.is_empty());
+    }
+
+    #[test]
+    fn each_kind_of_warning_is_logged_once() {
+        let mut queue = LogQueue::new(LogLevel::Info);
+        let limited = Verdict::new("warning", Some("rate\nlimited".to_owned()));
+        for verdict in [&limited, &limited, &Verdict::new("limited", None), &limited] {
+            queue.add_warning(verdict);
+        }
+        let first = queue.pop().unwrap().1;
+        assert!(first.contains("\"warning\" (rate limited)"), "{first}");
+        assert!(queue.pop().unwrap().1.contains("\"limited\""));
+        assert!(queue.is_empty());
+        for i in 0..100 {
+            queue.add_warning(&Verdict::new("warning", Some(i.to_string())));
+        }
+        assert_eq!(queue.lines.len(), MAX_WARNINGS - 2);
+    }
+}

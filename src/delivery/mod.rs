@@ -1,0 +1,41 @@
+//! From a captured event to its end: the queue, the batches, the counters, the reports,
+//! and the send loop that moves events from one to the other.
+//!
+//! An event enters by [`DeliveryState::enqueue`] and ends in `DeliveryState::settle`.
+//! [`Delivery`] is the lock around the state; the [`SendLoop`] asks the [`Scheduler`]
+//! what to send, has [`Transport`](crate::transport::Transport) send it and
+//! [`protocol`](crate::protocol) decide on the result. Nothing here knows C, the host's
+//! callbacks or forks.
+
+mod batch;
+mod flushes;
+mod log_queue;
+mod loss;
+mod monitor;
+mod queue;
+mod report;
+mod report_queue;
+mod scheduler;
+mod send_loop;
+mod state;
+mod stats;
+mod test_queue;
+mod wake;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use flushes::{FlushId, FlushResult};
+pub(crate) use loss::LossReason;
+pub(crate) use monitor::{Delivery, Signal, Wait, has_passed};
+pub(crate) use report::{EventReport, Report};
+#[cfg(all(test, feature = "race-models"))]
+pub(crate) use scheduler::Step;
+pub(crate) use send_loop::SendLoop;
+#[cfg(all(test, feature = "race-models"))]
+pub(crate) use send_loop::SenderExitGuard;
+#[cfg(all(test, feature = "race-models"))]
+pub(crate) use state::BatchId;
+pub(crate) use state::{CallbacksSet, DeliveryState, Refusal};
+pub(crate) use stats::Stats;
+pub(crate) use wake::Wake;

@@ -1,0 +1,228 @@
+//! The monitor of a client's delivery: the state, the one lock around it, and the
+//! signals through which the threads of the client wake each other.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use super::flushes::{FlushId, FlushResult};
+use super::state::DeliveryState;
+use super::wake::Wake;
+use crate::config::Config;
+use crate::runtime::ReadinessFd;
+use crate::runtime::exit::FlushAtExit;
+use crate::sync::{Condvar, Mutex, MutexGuard, Notify, recover};
+
+/// The delivery of one client in one process: what captures and flushes of the host, the
+/// send loop on the I/O thread and the callback thread share.
+///
+/// [`Delivery::update`] and [`Delivery::wait_for`] are the only ways to change the state,
+/// and the only places that wake a thread.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    /// Lock order: the last lock to be taken, except for that inside the readiness
+    /// descriptor. Nothing blocks and no code of the host runs while it is held.
+    guarded: Mutex<Guarded>,
+    settled: Condvar,
+    reports: Condvar,
+    sender: Notify,
+    readiness: OnceLock<ReadinessFd>,
+    started: Instant,
+}
+
+#[derive(Debug)]
+struct Guarded {
+    state: DeliveryState,
+    /// Threads that wait for each signal.
+    settled_waiters: usize,
+    reports_waiters: usize,
+}
+
+/// What a thread waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// Events were settled, or the send loop has stopped.
+    Settled,
+    /// Reports or log lines were added, or the client was shut.
+    Reports,
+}
+
+/// What one look at the state resulted in.
+pub(crate) enum Wait<T> {
+    /// The wait is over.
+    Done(T, Wake),
+    /// Look again after the next signal, or at this time if there is one.
+    Until(Option<Instant>),
+}
+
+impl Delivery {
+    /// An empty state that starts now.
+    pub(crate) fn new(config: &Config) -> Self {
+        Delivery {
+            guarded: Mutex::new(Guarded {
+                state: DeliveryState::new(config),
+                settled_waiters: 0,
+                reports_waiters: 0,
+            }),
+            settled: Condvar::new(),
+            reports: Condvar::new(),
+            sender: Notify::new(),
+            readiness: OnceLock::new(),
+            started: Instant::now(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Guarded> {
+        recover(self.guarded.lock())
+    }
+
+    /// Looks at the state.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&DeliveryState) -> T) -> T {
+        look(&self.lock().state)
+    }
+
+    /// Changes the state, and wakes what the change returns.
+    pub(crate) fn update<T>(&self, change: impl FnOnce(&mut DeliveryState) -> (T, Wake)) -> T {
+        let mut guarded = self.lock();
+        let (value, wake) = change(&mut guarded.state);
+        self.unlock_and_wake(guarded, wake);
+        value
+    }
+
+    /// Changes the state again and again, after each signal, until the wait is over.
+    pub(crate) fn wait_for<T>(
+        &self,
+        signal: Signal,
+        mut change: impl FnMut(&mut DeliveryState) -> Wait<T>,
+    ) -> T {
+        let mut guarded = self.lock();
+        loop {
+            let until = match change(&mut guarded.state) {
+                Wait::Done(value, wake) => {
+                    self.unlock_and_wake(guarded, wake);
+                    return value;
+                }
+                Wait::Until(until) => until,
+            };
+            *guarded.waiters(signal) += 1;
+            guarded = self.sleep(signal, guarded, until);
+            *guarded.waiters(signal) -= 1;
+        }
+    }
+
+    fn sleep<'a>(
+        &self,
+        signal: Signal,
+        guarded: MutexGuard<'a, Guarded>,
+        until: Option<Instant>,
+    ) -> MutexGuard<'a, Guarded> {
+        let condition = match signal {
+            Signal::Settled => &self.settled,
+            Signal::Reports => &self.reports,
+        };
+        let Some(until) = until else { return recover(condition.wait(guarded)) };
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() { guarded } else { recover(condition.wait_timeout(guarded, left)).0 }
+    }
+
+    /// The one place that wakes. The readiness descriptor is set under the lock, so that
+    /// it never lags behind the report queue; threads are woken after it.
+    fn unlock_and_wake(&self, guarded: MutexGuard<'_, Guarded>, wake: Wake) {
+        if wake.reports
+            && let Some(readiness) = self.readiness.get()
+        {
+            readiness.set_ready(guarded.state.has_report_for_poll());
+        }
+        let settled = wake.settled && guarded.settled_waiters > 0;
+        let reports = wake.reports && guarded.reports_waiters > 0;
+        drop(guarded);
+        if wake.sender {
+            self.sender.notify_one();
+        }
+        if settled {
+            self.settled.notify_all();
+        }
+        if reports {
+            self.reports.notify_all();
+        }
+    }
+
+    /// Wakes what waits for reports, so that it looks at something besides the state.
+    pub(crate) fn wake_report_waiters(&self) {
+        // The lock is taken so that no waiter is between its look and its sleep.
+        drop(self.lock());
+        self.reports.notify_all();
+    }
+
+    /// Waits, as a task, until the send loop is woken.
+    pub(crate) async fn sender_woken(&self) {
+        self.sender.notified().await;
+    }
+
+    /// The descriptor that is readable while `phc_poll` would return a report.
+    pub(crate) fn readiness(&self) -> std::io::Result<&ReadinessFd> {
+        if let Some(readiness) = self.readiness.get() {
+            return Ok(readiness);
+        }
+        let new = ReadinessFd::new()?;
+        let readiness = self.readiness.get_or_init(|| new);
+        self.update(|_| ((), Wake { reports: true, ..Wake::NONE }));
+        Ok(readiness)
+    }
+
+    /// The time since the start.
+    pub(crate) fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The instant that is so long after the start.
+    pub(crate) fn instant(&self, since_start: Duration) -> Option<Instant> {
+        self.started.checked_add(since_start)
+    }
+
+    /// Waits until a flush has settled everything, at most until `deadline` (`None`:
+    /// without a limit). Returns what it has counted; `None` for a flush that is not
+    /// known. The flush goes on until it is ended.
+    pub(crate) fn wait_flush(&self, flush: FlushId, deadline: Option<Instant>) -> Option<FlushResult> {
+        self.wait_for(Signal::Settled, |state| match state.flush_result(flush) {
+            Some(result) if result.pending > 0 && !has_passed(deadline) => Wait::Until(deadline),
+            result => Wait::Done(result, Wake::NONE),
+        })
+    }
+
+    /// Blocks the calling thread of a race model until the send loop is woken.
+    #[cfg(all(test, feature = "race-models"))]
+    pub(crate) fn wait_sender_woken(&self) {
+        self.sender.wait();
+    }
+
+    /// Holds the lock while `hold` runs, for the race models.
+    #[cfg(all(test, feature = "race-models"))]
+    pub(crate) fn with_lock_held(&self, hold: impl FnOnce()) {
+        let _guarded = self.lock();
+        hold();
+    }
+}
+
+impl Guarded {
+    fn waiters(&mut self, signal: Signal) -> &mut usize {
+        match signal {
+            Signal::Settled => &mut self.settled_waiters,
+            Signal::Reports => &mut self.reports_waiters,
+        }
+    }
+}
+
+/// Whether a deadline has passed; `None` never does.
+pub(crate) fn has_passed(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| deadline <= Instant::now())
+}
+
+impl FlushAtExit for Delivery {
+    fn begin_flush(&self) -> u64 {
+        self.update(|state| state.begin_flush(false))
+    }
+
+    fn wait_flush(&self, flush: u64, deadline: Option<Instant>) {
+        Delivery::wait_flush(self, flush, deadline);
+    }
+}

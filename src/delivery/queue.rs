@@ -1,0 +1,384 @@
+//! Events that wait to be sent, already as the bodies of batches.
+//!
+//! A capture appends its bytes to the open batch, which is a batch body that is still
+//! growing; a batch that has reached one of its limits is full and the next one is
+//! opened. So taking a batch copies nothing, and a backlog makes batches as large as
+//! they may be. The bounds over everything that is pending are kept by
+//! [`super::state`], which also knows what is in flight.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::failpoint;
+use crate::protocol::envelope::FRONT;
+
+/// Where one event is in its body, and its place in the order of captures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    /// Offset of its first byte.
+    pub(super) start: u32,
+    /// Offset after its last byte.
+    pub(super) end: u32,
+    /// Its number in the order of captures, from 1.
+    pub(super) seq: u64,
+}
+
+impl Span {
+    /// The number of its wire bytes.
+    pub(super) fn bytes(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// What it counts for in `queue_max_bytes`.
+    pub(super) fn cost(&self) -> u64 {
+        cost(self.bytes())
+    }
+}
+
+/// Bookkeeping bytes that are counted with every event.
+const OVERHEAD: u64 = 48;
+
+/// What an event of so many wire bytes counts for in `queue_max_bytes`.
+pub(super) fn cost(wire_bytes: usize) -> u64 {
+    wire_bytes as u64 + OVERHEAD
+}
+
+/// A batch body that is still growing, or one whose memory waits to be used again.
+#[derive(Debug, Default)]
+pub(super) struct OpenBatch {
+    /// Space for the envelope's front, then events with commas between them.
+    pub(super) body: Vec<u8>,
+    /// The events' uuids.
+    pub(super) uuids: Vec<Uuid>,
+    /// The events' places in the body.
+    pub(super) spans: Vec<Span>,
+    /// How many of the first events have been evicted.
+    pub(super) evicted: usize,
+    /// When its first event was captured, since the client's start.
+    opened_at: Duration,
+}
+
+impl OpenBatch {
+    /// An empty batch that uses this memory again.
+    pub(super) fn reusing(body: Vec<u8>, uuids: Vec<Uuid>, spans: Vec<Span>) -> Self {
+        OpenBatch { body, uuids, spans, ..OpenBatch::default() }
+    }
+
+    /// The events that have not been evicted.
+    pub(super) fn events(&self) -> impl Iterator<Item = (&Uuid, &Span)> {
+        self.uuids.iter().zip(&self.spans).skip(self.evicted)
+    }
+
+    /// The number of these events.
+    fn len(&self) -> usize {
+        self.spans.len() - self.evicted
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn first_seq(&self) -> Option<u64> {
+        self.spans.get(self.evicted).map(|span| span.seq)
+    }
+}
+
+/// When a batch is ready, and how large it may become.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BatchLimits {
+    /// `flush_at`
+    pub(super) flush_at: usize,
+    /// `flush_interval_ms`
+    pub(super) flush_interval: Duration,
+    /// `max_batch_events`
+    pub(super) max_events: usize,
+    /// `max_batch_bytes`, without the envelope's back.
+    pub(super) max_body: usize,
+}
+
+/// The waiting events.
+#[derive(Debug)]
+pub(super) struct Queue {
+    limits: BatchLimits,
+    open: OpenBatch,
+    full: VecDeque<OpenBatch>,
+    /// Every event up to this number is to be sent at once.
+    flush_through: u64,
+    /// Memory of finished batches, to be filled again.
+    free_list: Vec<OpenBatch>,
+}
+
+/// The largest length of the free list.
+const MAX_FREE: usize = 8;
+/// Space that is reserved after the events for the end of the envelope, in bytes.
+const ENVELOPE_BACK: usize = 32;
+
+impl Queue {
+    /// An empty queue.
+    pub(super) fn new(limits: BatchLimits) -> Self {
+        Queue {
+            limits,
+            open: OpenBatch::default(),
+            full: VecDeque::new(),
+            flush_through: 0,
+            free_list: Vec::new(),
+        }
+    }
+
+    /// Appends an event. `caller_uuid` says that the uuid was given by the caller, so
+    /// that it may be in the open batch already: then the event goes into the next
+    /// one, because a uuid twice in a batch fails the whole batch.
+    pub(super) fn push(
+        &mut self,
+        wire: &[u8],
+        uuid: Uuid,
+        caller_uuid: bool,
+        seq: u64,
+        now: impl FnOnce() -> Duration,
+    ) {
+        failpoint::pass("queue");
+        if !self.open.spans.is_empty()
+            && (self.open.spans.len() >= self.limits.max_events
+                || self.open.body.len() + 1 + wire.len() > self.limits.max_body
+                || (caller_uuid && self.open.uuids.contains(&uuid)))
+        {
+            self.finish_open();
+        }
+        if self.open.spans.is_empty() {
+            if self.open.body.capacity() == 0 {
+                // The memory that was freed last is the most likely to be in a cache.
+                self.open = self.free_list.pop().unwrap_or_default();
+            }
+            self.open.opened_at = now();
+            self.open.body.resize(FRONT, 0);
+        } else {
+            self.open.body.push(b',');
+        }
+        self.reserve(wire.len());
+        let start = self.open.body.len();
+        self.open.body.extend_from_slice(wire);
+        // The settings bound bodies far below 4 GiB.
+        let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        self.open.spans.push(Span { start: offset(start), end: offset(start + wire.len()), seq });
+        self.open.uuids.push(uuid);
+    }
+
+    /// Makes room for `more` bytes: doubles, but not beyond what a batch may need.
+    fn reserve(&mut self, more: usize) {
+        let body = &mut self.open.body;
+        if body.capacity() - body.len() < more {
+            let doubled = (body.capacity() * 2).max(16 * 1024).min(self.limits.max_body + ENVELOPE_BACK);
+            body.reserve_exact(doubled.saturating_sub(body.len()).max(more + ENVELOPE_BACK));
+        }
+    }
+
+    /// Moves the open batch to the full ones.
+    fn finish_open(&mut self) {
+        let finished = std::mem::take(&mut self.open);
+        if !finished.is_empty() {
+            let finished = self.shrunk(finished);
+            self.full.push_back(finished);
+        }
+    }
+
+    /// Gives a batch that uses little of its memory memory of its own size. It may wait
+    /// for long: a batch of one event in back-off, or a hundred thousand events of one
+    /// uuid, each of which ends the batch before it.
+    fn shrunk(&mut self, batch: OpenBatch) -> OpenBatch {
+        let need = batch.body.len() + ENVELOPE_BACK;
+        if batch.body.capacity() <= 4 * need {
+            return batch;
+        }
+        let mut body = Vec::with_capacity(need);
+        body.extend_from_slice(&batch.body);
+        let (uuids, spans) = (batch.uuids.clone(), batch.spans.clone());
+        let own = OpenBatch { body, uuids, spans, evicted: batch.evicted, opened_at: batch.opened_at };
+        self.recycle(batch);
+        own
+    }
+
+    /// Whether a batch can be taken now.
+    pub(super) fn is_ready(&self, now: Duration) -> bool {
+        self.is_full() || self.due_at().is_some_and(|due| due <= now)
+    }
+
+    /// Whether so many events wait that a batch can be taken whatever the time.
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        !self.full.is_empty() || self.open.len() >= self.limits.flush_at
+    }
+
+    /// When the open batch is to be sent at the latest: at once if a flush waits for
+    /// it, `None` if it is empty.
+    pub(super) fn due_at(&self) -> Option<Duration> {
+        let first = self.open.first_seq()?;
+        if first <= self.flush_through {
+            return Some(Duration::ZERO);
+        }
+        Some(self.open.opened_at + self.limits.flush_interval)
+    }
+
+    /// Makes every event up to this number be sent at once.
+    pub(super) fn flush_through(&mut self, seq: u64) {
+        self.flush_through = self.flush_through.max(seq);
+    }
+
+    /// Takes the oldest batch: a full one, else the open one.
+    pub(super) fn take_batch(&mut self) -> Option<OpenBatch> {
+        if let Some(full) = self.full.pop_front() {
+            return Some(full);
+        }
+        let open = std::mem::take(&mut self.open);
+        (!open.is_empty()).then(|| self.shrunk(open))
+    }
+
+    /// Removes the oldest waiting event.
+    pub(super) fn evict(&mut self) -> Option<(Uuid, Span)> {
+        let batch = self.full.front_mut().unwrap_or(&mut self.open);
+        let evicted = batch.events().next().map(|(uuid, span)| (*uuid, *span));
+        batch.evicted += usize::from(evicted.is_some());
+        if evicted.is_some() && batch.is_empty() {
+            let empty = self.full.pop_front().unwrap_or_else(|| std::mem::take(&mut self.open));
+            self.recycle(empty);
+        }
+        evicted
+    }
+
+    /// Keeps the memory of a finished batch for a later one. If the free list is full,
+    /// the smallest memory is dropped: large ones are the most expensive to fault in
+    /// again.
+    pub(super) fn recycle(&mut self, finished: OpenBatch) {
+        let OpenBatch { mut body, mut uuids, mut spans, .. } = finished;
+        body.clear();
+        uuids.clear();
+        spans.clear();
+        let free = OpenBatch::reusing(body, uuids, spans);
+        if self.free_list.len() < MAX_FREE {
+            self.free_list.push(free);
+        } else if let Some(smallest) = self.free_list.iter_mut().min_by_key(|free| free.body.capacity())
+            && smallest.body.capacity() < free.body.capacity()
+        {
+            *smallest = free;
+        }
+    }
+
+    /// Returns free memory to the system.
+    pub(super) fn shrink(&mut self) {
+        self.free_list = Vec::new();
+    }
+
+    /// The number of waiting events.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.full.iter().map(OpenBatch::len).sum::<usize>() + self.open.len()
+    }
+
+    /// Whether no event waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.full.is_empty() && self.open.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: BatchLimits = BatchLimits {
+        flush_at: 3,
+        flush_interval: Duration::from_secs(5),
+        max_events: 4,
+        max_body: FRONT + 100,
+    };
+
+    fn push(queue: &mut Queue, seq: u64, bytes: usize) {
+        queue.push(&vec![b'x'; bytes], Uuid::from_u128(seq.into()), false, seq, || Duration::from_secs(1));
+    }
+
+    fn sizes(queue: &mut Queue) -> Vec<usize> {
+        std::iter::from_fn(|| queue.take_batch()).map(|batch| batch.len()).collect()
+    }
+
+    #[test]
+    fn a_backlog_fills_batches_to_their_bounds() {
+        let mut queue = Queue::new(LIMITS);
+        (1..=9).for_each(|seq| push(&mut queue, seq, 10));
+        assert_eq!(sizes(&mut queue), [4, 4, 1]);
+        (1..=4).for_each(|seq| push(&mut queue, seq, 45));
+        assert_eq!(sizes(&mut queue), [2, 2]);
+        push(&mut queue, 1, 10);
+        push(&mut queue, 2, 500);
+        push(&mut queue, 3, 10);
+        assert_eq!(sizes(&mut queue), [1, 1, 1]);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn is_due_by_count_by_time_and_by_flush() {
+        let mut queue = Queue::new(LIMITS);
+        assert_eq!(queue.due_at(), None);
+        push(&mut queue, 1, 10);
+        assert_eq!(queue.due_at(), Some(Duration::from_secs(6)));
+        assert!(!queue.is_ready(Duration::from_secs(5)));
+        assert!(queue.is_ready(Duration::from_secs(6)));
+        queue.flush_through(1);
+        assert!(queue.is_ready(Duration::ZERO));
+        queue.take_batch();
+        push(&mut queue, 2, 10);
+        assert!(!queue.is_ready(Duration::ZERO));
+        push(&mut queue, 3, 10);
+        push(&mut queue, 4, 10);
+        assert!(queue.is_full());
+    }
+
+    #[test]
+    fn one_uuid_never_twice_in_a_batch() {
+        let mut queue = Queue::new(LIMITS);
+        for seq in 1..=3 {
+            queue.push(b"x", Uuid::nil(), true, seq, || Duration::ZERO);
+        }
+        assert_eq!(sizes(&mut queue), [1, 1, 1]);
+    }
+
+    #[test]
+    fn a_waiting_batch_holds_no_more_memory_than_it_needs() {
+        let mut queue =
+            Queue::new(BatchLimits { max_body: 1 << 20, flush_at: 1000, max_events: 1000, ..LIMITS });
+        for seq in 1..=100 {
+            queue.push(&[b'x'; 200], Uuid::nil(), true, seq, || Duration::ZERO);
+        }
+        let held: usize = std::iter::from_fn(|| queue.take_batch()).map(|batch| batch.body.capacity()).sum();
+        assert!(held < 100 * 400, "{held}");
+        // A batch of a common size keeps the memory that it grew in.
+        (1..=1000).for_each(|seq| push(&mut queue, seq, 200));
+        let place = queue.open.body.as_ptr();
+        assert_eq!(queue.take_batch().unwrap().body.as_ptr(), place);
+    }
+
+    #[test]
+    fn the_free_list_drops_the_smallest_memory() {
+        let mut queue = Queue::new(LIMITS);
+        for capacity in [1, 9, 2, 8, 3, 7, 4, 6, 5, 10, 1, 3] {
+            queue.recycle(OpenBatch { body: Vec::with_capacity(capacity * 1000), ..OpenBatch::default() });
+        }
+        let mut kept: Vec<_> = queue.free_list.iter().map(|free| free.body.capacity() / 1000).collect();
+        kept.sort_unstable();
+        assert_eq!(kept, [3, 4, 5, 6, 7, 8, 9, 10]);
+    }
+
+    #[test]
+    fn evicts_the_oldest_first() {
+        let mut queue = Queue::new(LIMITS);
+        (1..=6).for_each(|seq| push(&mut queue, seq, 10));
+        let gone: Vec<_> = (0..5).map(|_| queue.evict().unwrap().1.seq).collect();
+        assert_eq!(gone, [1, 2, 3, 4, 5]);
+        assert_eq!(sizes(&mut queue), [1]);
+        assert_eq!(queue.evict(), None);
+        push(&mut queue, 7, 10);
+        queue.evict();
+        assert!(queue.is_empty());
+        push(&mut queue, 8, 10);
+        assert_eq!(queue.take_batch().unwrap().spans[0].start as usize, FRONT);
+    }
+}

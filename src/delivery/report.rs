@@ -1,0 +1,266 @@
+//! Reports: what the host learns about its events.
+
+use std::fmt::Write as _;
+
+use uuid::Uuid;
+
+use super::loss::LossReason;
+use crate::config::Reports;
+use crate::event::text::write_string;
+use crate::protocol::Verdict;
+
+/// How one event ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EventReport {
+    /// Its uuid.
+    pub(crate) uuid: Uuid,
+    /// Why it is lost; `None` if it is delivered.
+    pub(crate) loss: Option<LossReason>,
+    /// For a lost event: whether the server may have stored it all the same.
+    pub(crate) maybe_delivered: bool,
+    /// The server's verdict, unless it was a plain `ok`.
+    pub(crate) verdict: Option<Box<Verdict>>,
+}
+
+impl EventReport {
+    /// `delivered`, or the name of the loss reason.
+    fn outcome(&self) -> &'static str {
+        self.loss.map_or("delivered", LossReason::name)
+    }
+
+    /// Whether the server stored the event with a warning.
+    fn is_warning(&self) -> bool {
+        self.loss.is_none() && self.verdict.is_some()
+    }
+}
+
+/// One attempt, or one other occasion on which events ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// The batch's request id; `None` if the events were in no request.
+    pub(crate) request_id: Option<Uuid>,
+    /// The number of the attempt; 0 without a request.
+    pub(crate) attempt: u32,
+    /// The HTTP status; 0 if there was no response.
+    pub(crate) status: u16,
+    /// What went wrong with the batch as a whole; empty if nothing did.
+    pub(crate) error: String,
+    /// When the attempt began, in milliseconds since 1970; 0 without a request.
+    pub(crate) sent_at_ms: i64,
+    /// The number of events that are sent again.
+    pub(crate) pending: usize,
+    /// Their uuids; empty unless all attempts are reported.
+    pub(crate) pending_events: Vec<Uuid>,
+    /// The number of earlier reports that were discarded because they were not read
+    /// in time.
+    pub(crate) missed_reports: u64,
+    /// The number of events in those reports.
+    pub(crate) missed_events: u64,
+    /// The events that ended.
+    pub(crate) events: Vec<EventReport>,
+}
+
+impl Report {
+    /// An estimate of the memory that it takes, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        /// What an allocation costs beyond its bytes.
+        const HEAP: usize = 16;
+        let verdict = |verdict: &Verdict| size_of::<Verdict>() + verdict.heap_bytes() + 3 * HEAP;
+        let verdicts: usize =
+            self.events.iter().filter_map(|event| event.verdict.as_deref()).map(verdict).sum();
+        size_of::<Report>()
+            + self.error.len()
+            + size_of_val(self.pending_events.as_slice())
+            + size_of_val(self.events.as_slice())
+            + verdicts
+    }
+
+    /// Splits the report into what concerns the error callback and what concerns the
+    /// delivery callback; `None` where that is nothing. With `reports` from
+    /// [`Reports::Warnings`] on, events that are stored with a warning concern both.
+    pub(crate) fn split(mut self, reports: Reports) -> (Option<Report>, Option<Report>) {
+        let (mut failures, mut deliveries) = (Vec::new(), Vec::new());
+        for event in std::mem::take(&mut self.events) {
+            if event.loss.is_some() {
+                failures.push(event);
+            } else {
+                if reports >= Reports::Warnings && event.is_warning() {
+                    failures.push(event.clone());
+                }
+                deliveries.push(event);
+            }
+        }
+        let failed = !failures.is_empty() || (reports == Reports::All && self.pending > 0);
+        let delivered = !deliveries.is_empty();
+        if !failed {
+            return (None, delivered.then(|| Report { events: deliveries, ..self }));
+        }
+        let deliveries = delivered.then(|| Report {
+            events: deliveries,
+            missed_reports: 0,
+            missed_events: 0,
+            ..self.clone()
+        });
+        (Some(Report { events: failures, ..self }), deliveries)
+    }
+
+    /// The report as one JSON object.
+    pub(crate) fn to_json(&self) -> String {
+        let mut out = Vec::with_capacity(128 + self.events.len() * 96);
+        out.extend_from_slice(b"{\"request_id\":");
+        match self.request_id {
+            Some(id) => write_string(&mut out, &id.hyphenated().to_string()),
+            None => out.extend_from_slice(b"null"),
+        }
+        let mut numbers = String::new();
+        let _ = write!(
+            numbers,
+            ",\"attempt\":{},\"sent_at_ms\":{},\"status\":{},\"pending\":{},\"missed_reports\":{},\"missed_events\":{},\"error\":",
+            self.attempt, self.sent_at_ms, self.status, self.pending, self.missed_reports, self.missed_events
+        );
+        out.extend_from_slice(numbers.as_bytes());
+        write_string(&mut out, &self.error);
+        out.extend_from_slice(b",\"events\":[");
+        for (i, event) in self.events.iter().enumerate() {
+            out.extend_from_slice(if i == 0 { b"{\"uuid\":" } else { b",{\"uuid\":" });
+            write_string(&mut out, &event.uuid.hyphenated().to_string());
+            out.extend_from_slice(b",\"outcome\":");
+            write_string(&mut out, event.outcome());
+            if event.maybe_delivered {
+                out.extend_from_slice(b",\"maybe_delivered\":true");
+            }
+            if let Some(verdict) = &event.verdict {
+                out.extend_from_slice(b",\"verdict\":");
+                write_string(&mut out, &verdict.code);
+                if let Some(details) = &verdict.details {
+                    out.extend_from_slice(b",\"details\":");
+                    write_string(&mut out, details);
+                }
+            }
+            out.push(b'}');
+        }
+        out.push(b']');
+        for (i, uuid) in self.pending_events.iter().enumerate() {
+            out.extend_from_slice(if i == 0 { b",\"pending_events\":[" } else { b"," });
+            write_string(&mut out, &uuid.hyphenated().to_string());
+        }
+        out.extend_from_slice(if self.pending_events.is_empty() { b"}" } else { b"]}" });
+        String::from_utf8_lossy(&out).into_owned()
+    }
+}
+
+/// Which parts of an attempt are reported, as it follows from the setting `reports`
+/// and from the callbacks that are set. Without a callback `phc_poll` gets the
+/// reports; with one, only the callbacks do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// Lost events.
+    pub(super) losses: bool,
+    /// Events that are stored with a warning.
+    pub(super) warnings: bool,
+    /// All other delivered events.
+    pub(super) deliveries: bool,
+    /// Attempts after which events are pending, with their uuids.
+    pub(super) retries: bool,
+}
+
+impl Wanted {
+    pub(super) fn new(reports: Reports, error_callback: bool, delivery_callback: bool) -> Self {
+        let poll = !error_callback && !delivery_callback;
+        let failures = error_callback || poll;
+        Wanted {
+            losses: failures,
+            warnings: delivery_callback || (failures && reports >= Reports::Warnings),
+            deliveries: delivery_callback || (poll && reports == Reports::All),
+            retries: failures && reports == Reports::All,
+        }
+    }
+
+    /// Whether an event with this loss and verdict is reported.
+    pub(super) fn includes(self, loss: Option<LossReason>, verdict: Option<&Verdict>) -> bool {
+        match (loss, verdict) {
+            (Some(_), _) => self.losses,
+            (None, Some(_)) => self.warnings,
+            (None, None) => self.deliveries,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(n: u128, loss: Option<LossReason>, code: Option<&str>) -> EventReport {
+        let verdict = code.map(|code| Box::new(Verdict::new(code, Some("no".into()))));
+        EventReport { uuid: Uuid::from_u128(n), loss, maybe_delivered: loss.is_some(), verdict }
+    }
+
+    fn report() -> Report {
+        Report {
+            request_id: Some(Uuid::from_u128(1)),
+            attempt: 2,
+            status: 200,
+            missed_events: 7,
+            events: vec![
+                event(2, None, None),
+                event(3, Some(LossReason::Dropped), Some("drop")),
+                event(4, None, Some("warning")),
+            ],
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn writes_json() {
+        let json: serde_json::Value = serde_json::from_str(&report().to_json()).unwrap();
+        assert_eq!(json["request_id"], "00000000-0000-0000-0000-000000000001");
+        assert_eq!(json["events"][0]["outcome"], "delivered");
+        assert_eq!(json["events"][1]["outcome"], "dropped");
+        assert_eq!(json["events"][1]["maybe_delivered"], true);
+        assert_eq!(json["events"][1]["details"], "no");
+    }
+
+    #[test]
+    fn each_callback_gets_what_concerns_it() {
+        let uuids = |report: &Option<Report>| -> Option<Vec<u128>> {
+            Some(report.as_ref()?.events.iter().map(|event| event.uuid.as_u128()).collect())
+        };
+        for (reports, failed) in
+            [(Reports::Losses, vec![3]), (Reports::Warnings, vec![3, 4]), (Reports::All, vec![3, 4])]
+        {
+            let (failures, deliveries) = report().split(reports);
+            assert_eq!((uuids(&failures), uuids(&deliveries)), (Some(failed), Some(vec![2, 4])));
+            assert_eq!(failures.unwrap().missed_events, 7);
+            assert_eq!(deliveries.unwrap().missed_events, 0);
+        }
+        let delivered = Report { events: vec![event(2, None, None)], ..report() };
+        let (failures, deliveries) = delivered.split(Reports::All);
+        assert_eq!((failures, deliveries.unwrap().missed_events), (None, 7));
+        let retried = Report { events: Vec::new(), pending: 3, ..report() };
+        assert!(retried.clone().split(Reports::All).0.is_some());
+        assert_eq!(retried.split(Reports::Warnings), (None, None));
+    }
+
+    #[test]
+    fn what_is_reported_follows_from_the_setting_and_the_callbacks() {
+        // losses, warnings, deliveries, retries
+        let table = [
+            (Reports::Losses, false, false, "1000"),
+            (Reports::Warnings, false, false, "1100"),
+            (Reports::All, false, false, "1111"),
+            (Reports::Losses, true, false, "1000"),
+            (Reports::Warnings, true, false, "1100"),
+            (Reports::All, true, false, "1101"),
+            (Reports::Losses, false, true, "0110"),
+            (Reports::All, false, true, "0110"),
+            (Reports::Losses, true, true, "1110"),
+            (Reports::All, true, true, "1111"),
+        ];
+        for (reports, error_callback, delivery_callback, expected) in table {
+            let Wanted { losses, warnings, deliveries, retries } =
+                Wanted::new(reports, error_callback, delivery_callback);
+            let bits = [losses, warnings, deliveries, retries].map(|bit| if bit { '1' } else { '0' });
+            assert_eq!(String::from_iter(bits), expected, "{reports:?} {error_callback} {delivery_callback}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Tests of the parts of this module together.
+
+mod simulation;

@@ -1,0 +1,358 @@
+//! Decides what the result of an attempt means for each event of its batch, and
+//! what to do with the events that are still pending.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::backoff::Backoff;
+use super::response;
+use super::statuses::{Class, classify};
+use super::verdict::Verdict;
+use crate::failpoint;
+
+/// What one attempt resulted in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttemptResult {
+    /// A complete response.
+    Response {
+        /// The HTTP status.
+        status: u16,
+        /// The wait that `Retry-After` asks for.
+        retry_after: Option<Duration>,
+        /// The target of a redirect.
+        location: Option<String>,
+        /// The body.
+        body: Vec<u8>,
+    },
+    /// A response with a body over [`response::max_bytes`].
+    Oversized {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// No response, or one that was cut off.
+    NoResponse {
+        /// What happened, for people.
+        message: String,
+        /// Whether the request may have reached the server.
+        maybe_sent: bool,
+    },
+}
+
+/// The rules for retries that settings can change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Attempts after the first one (`max_retries`).
+    pub max_retries: u32,
+    /// The waits between attempts.
+    pub backoff: Backoff,
+    /// HTTP statuses after which another attempt is made (`retry_statuses`).
+    pub retry_statuses: Vec<u16>,
+}
+
+/// The attempt that is decided on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt<'a> {
+    /// The uuids of its events, in order.
+    pub uuids: &'a [Uuid],
+    /// Attempts of the budget that are used, this one included.
+    pub used: u32,
+    /// Whether another codec remains to be tried after a 415.
+    pub can_change_codec: bool,
+    /// Spreads the wait before the next attempt.
+    pub random: u16,
+}
+
+/// Why the protocol gives up on an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The server's verdict was `drop`.
+    Dropped,
+    /// The server's verdict was `retry` until the budget was spent.
+    RetryExhausted,
+    /// An HTTP status ended the batch.
+    Rejected,
+    /// No attempt of the batch got a response.
+    Transport,
+    /// The response to the batch was not one of Capture v1.
+    MalformedResponse,
+}
+
+/// What becomes of one event after an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// It is stored.
+    Delivered,
+    /// It is lost.
+    Lost(Failure),
+    /// It is sent again.
+    Retry,
+}
+
+/// The decision on one attempt.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AttemptDecision {
+    /// What becomes of each event, in the order of the batch.
+    pub dispositions: Vec<Disposition>,
+    /// The server's verdicts in the same order; empty if there are none.
+    pub verdicts: Vec<Option<Box<Verdict>>>,
+    /// How long to wait before the events of [`Disposition::Retry`] are sent again.
+    pub wait: Duration,
+    /// Whether they become two batches of half the size, with new request ids,
+    /// instead of the next attempt of this one.
+    pub split: bool,
+    /// Whether the attempt does not count against the budget.
+    pub refund: bool,
+    /// The HTTP status; 0 if there was none.
+    pub status: u16,
+    /// What went wrong with the batch as a whole; empty if nothing did.
+    pub error: String,
+    /// Whether the server may have stored events without our knowing: the request
+    /// was sent, and no whole, well-formed response of the server itself arrived.
+    pub response_unknown: bool,
+    /// Whether the host failed (transport or 5xx), for the circuit breaker.
+    pub host_failed: bool,
+    /// The wait that `Retry-After` asked for.
+    pub retry_after: Option<Duration>,
+}
+
+/// Decides on one attempt.
+pub fn decide(result: &AttemptResult, attempt: &Attempt<'_>, policy: &RetryPolicy) -> AttemptDecision {
+    failpoint::pass("protocol");
+    let mut decision = AttemptDecision::default();
+    // The wait before the next attempt, or `None` when the budget is spent.
+    let retry_wait = |retry_after| {
+        (attempt.used <= policy.max_retries)
+            .then(|| policy.backoff.wait(attempt.used, attempt.random, retry_after))
+    };
+    match result {
+        AttemptResult::Response { status, retry_after, location, body } => {
+            decision.status = *status;
+            decision.retry_after = *retry_after;
+            decision.host_failed = *status >= 500;
+            // A gateway sends these when it lost the server's own response.
+            decision.response_unknown = matches!(status, 502 | 504);
+            let wait = retry_wait(*retry_after);
+            match classify(*status, &policy.retry_statuses) {
+                Class::Success => decision.read_verdicts(body, attempt, wait),
+                Class::TooLarge if attempt.uuids.len() > 1 => {
+                    decision.split = true;
+                    decision.retry_all(attempt, Duration::ZERO);
+                }
+                Class::UnknownCodec if attempt.can_change_codec => {
+                    decision.refund = true;
+                    decision.retry_all(attempt, Duration::ZERO);
+                }
+                Class::Retryable => decision.retry_or_lose(attempt, wait, Failure::Rejected),
+                _ => decision.retry_or_lose(attempt, None, Failure::Rejected),
+            }
+            if !matches!(status, 200..=299) {
+                decision.error = status_text(*status, location.as_deref(), body);
+            }
+        }
+        AttemptResult::Oversized { status } => {
+            decision.status = *status;
+            decision.host_failed = *status >= 500;
+            decision.response_unknown = matches!(status, 200..=299);
+            decision.error = format!(
+                "the response (HTTP {status}) is larger than its bound of {} bytes",
+                response::max_bytes(attempt.uuids.len())
+            );
+            decision.retry_or_lose(attempt, None, Failure::MalformedResponse);
+        }
+        AttemptResult::NoResponse { message, maybe_sent } => {
+            decision.host_failed = true;
+            decision.response_unknown = *maybe_sent;
+            decision.error.clone_from(message);
+            decision.retry_or_lose(attempt, retry_wait(None), Failure::Transport);
+        }
+    }
+    decision
+}
+
+impl AttemptDecision {
+    /// Whether this event is sent again, by its position in the batch.
+    pub(crate) fn retries(&self) -> impl Iterator<Item = bool> {
+        self.dispositions.iter().map(|disposition| *disposition == Disposition::Retry)
+    }
+
+    fn retry_all(&mut self, attempt: &Attempt<'_>, wait: Duration) {
+        self.dispositions = vec![Disposition::Retry; attempt.uuids.len()];
+        self.wait = wait;
+    }
+
+    fn retry_or_lose(&mut self, attempt: &Attempt<'_>, wait: Option<Duration>, failure: Failure) {
+        match wait {
+            Some(wait) => self.retry_all(attempt, wait),
+            None => self.dispositions = vec![Disposition::Lost(failure); attempt.uuids.len()],
+        }
+    }
+
+    fn read_verdicts(&mut self, body: &[u8], attempt: &Attempt<'_>, wait: Option<Duration>) {
+        self.verdicts = match response::verdicts(body, attempt.uuids) {
+            Ok(verdicts) => verdicts,
+            // A broken success must not loop, so it is final.
+            Err(reason) => {
+                self.error = reason;
+                self.response_unknown = true;
+                return self.retry_or_lose(attempt, None, Failure::MalformedResponse);
+            }
+        };
+        let disposition =
+            |verdict: &Option<Box<Verdict>>| match verdict.as_deref().map(|verdict| verdict.code.as_ref()) {
+                Some("drop") => Disposition::Lost(Failure::Dropped),
+                Some("retry") if wait.is_some() => Disposition::Retry,
+                Some("retry") => Disposition::Lost(Failure::RetryExhausted),
+                _ => Disposition::Delivered,
+            };
+        self.dispositions = self.verdicts.iter().map(disposition).collect();
+        self.wait = wait.unwrap_or_default();
+    }
+}
+
+fn status_text(status: u16, location: Option<&str>, body: &[u8]) -> String {
+    let mut text = format!("HTTP {status}");
+    if let (300..=399, Some(target)) = (status, location) {
+        text += &format!(": the redirect to {target:?} was not followed; if it is right, set `host` to it");
+    }
+    if status == 407 {
+        text += ": the proxy requires a name and a password (proxy = http://name:password@host:port)";
+    }
+    let body = response::error_text(body);
+    if !body.is_empty() {
+        text += &format!(": {body}");
+    }
+    response::shortened(&response::one_line(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy() -> RetryPolicy {
+        RetryPolicy {
+            max_retries: 3,
+            backoff: Backoff {
+                initial: Duration::from_millis(200),
+                max: Duration::from_secs(30),
+                retry_after_max: Duration::from_secs(30),
+            },
+            retry_statuses: vec![408, 500, 502, 503, 504],
+        }
+    }
+
+    fn uuids(count: u128) -> Vec<Uuid> {
+        (1..=count).map(Uuid::from_u128).collect()
+    }
+
+    fn response(status: u16, body: &str) -> AttemptResult {
+        AttemptResult::Response { status, retry_after: None, location: None, body: body.into() }
+    }
+
+    fn decided(status: u16, body: &str, count: u128, used: u32) -> AttemptDecision {
+        let uuids = uuids(count);
+        let attempt = Attempt { uuids: &uuids, used, can_change_codec: false, random: 0 };
+        decide(&response(status, body), &attempt, &policy())
+    }
+
+    fn body(codes: &[&str]) -> String {
+        let results: Vec<_> = uuids(codes.len() as u128)
+            .iter()
+            .zip(codes)
+            .map(|(uuid, code)| format!(r#""{uuid}":{{"result":"{code}"}}"#))
+            .collect();
+        format!(r#"{{"results":{{{}}}}}"#, results.join(","))
+    }
+
+    fn retries(decision: &AttemptDecision) -> bool {
+        decision.retries().any(|retry| retry)
+    }
+
+    #[test]
+    fn drops_are_final_in_their_attempt_and_only_retries_stay() {
+        let decision = decided(200, &body(&["ok", "drop", "retry", "warning", "limited"]), 6, 1);
+        let kinds: String = decision
+            .dispositions
+            .iter()
+            .map(|disposition| match disposition {
+                Disposition::Delivered => 'd',
+                Disposition::Lost(Failure::Dropped) => 'x',
+                Disposition::Lost(_) => '?',
+                Disposition::Retry => 'r',
+            })
+            .collect();
+        assert_eq!(kinds, "dxrddd");
+        assert_eq!(decision.wait, Duration::from_millis(200));
+        assert!(!decision.host_failed && !decision.response_unknown);
+    }
+
+    #[test]
+    fn a_spent_budget_names_what_ended_each_event() {
+        let decision = decided(200, &body(&["retry", "drop"]), 2, 4);
+        assert_eq!(decision.dispositions[0], Disposition::Lost(Failure::RetryExhausted));
+        assert_eq!(decision.dispositions[1], Disposition::Lost(Failure::Dropped));
+        assert!(!retries(&decision));
+        assert_eq!(decided(503, "", 1, 4).dispositions, [Disposition::Lost(Failure::Rejected)]);
+        assert!(retries(&decided(503, "", 1, 3)));
+    }
+
+    #[test]
+    fn every_status_is_decided_by_its_class() {
+        for status in 100..=599_u16 {
+            let decision = decided(status, "{}", 2, 1);
+            assert_eq!(decision.response_unknown, matches!(status, 200..=299 | 502 | 504));
+            let expected = match status {
+                200..=299 => Failure::MalformedResponse,
+                408 | 500 | 502 | 503 | 504 => {
+                    assert!(retries(&decision) && !decision.split && !decision.refund, "{status}");
+                    continue;
+                }
+                413 => {
+                    assert!(retries(&decision) && decision.split);
+                    assert_eq!(decided(413, "", 1, 1).dispositions, [Disposition::Lost(Failure::Rejected)]);
+                    continue;
+                }
+                _ => Failure::Rejected,
+            };
+            assert_eq!(decision.dispositions, [Disposition::Lost(expected); 2], "{status}");
+            assert_eq!(decision.host_failed, status >= 500);
+        }
+    }
+
+    #[test]
+    fn another_codec_is_tried_only_while_there_is_one() {
+        let uuids = uuids(1);
+        for can_change_codec in [true, false] {
+            let attempt = Attempt { uuids: &uuids, used: 4, can_change_codec, random: 0 };
+            let decision = decide(&response(415, ""), &attempt, &policy());
+            assert_eq!((retries(&decision), decision.refund), (can_change_codec, can_change_codec));
+            assert_eq!(decision.wait, Duration::ZERO);
+        }
+    }
+
+    #[test]
+    fn a_redirect_names_its_target() {
+        let result = AttemptResult::Response {
+            status: 302,
+            retry_after: None,
+            location: Some("https://elsewhere/".into()),
+            body: Vec::new(),
+        };
+        let attempt = Attempt { uuids: &uuids(1), used: 1, can_change_codec: false, random: 0 };
+        let decision = decide(&result, &attempt, &policy());
+        assert!(decision.error.contains("https://elsewhere/"), "{}", decision.error);
+        assert!(!retries(&decision));
+    }
+
+    #[test]
+    fn transport_errors_count_as_attempts() {
+        let result = AttemptResult::NoResponse { message: "refused".into(), maybe_sent: false };
+        let uuids = uuids(1);
+        let used = |used| {
+            decide(&result, &Attempt { uuids: &uuids, used, can_change_codec: false, random: 0 }, &policy())
+        };
+        assert_eq!(used(2).wait, Duration::from_millis(400));
+        assert_eq!(used(4).dispositions, [Disposition::Lost(Failure::Transport)]);
+        assert!(used(1).host_failed && !used(1).response_unknown);
+    }
+}

@@ -1,0 +1,331 @@
+//! Reads the body of a response: the verdicts by uuid, or the text of an error.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::verdict::Verdict;
+use crate::event::identity::{UUID_TEXT, parse_uuid, write_uuid};
+use crate::event::scan::Scanner;
+use crate::event::text::{repaired, unescaped};
+
+/// Longest text of the server that is kept, in bytes.
+const KEPT_TEXT: usize = 500;
+
+/// The largest acceptable body of a response to a batch of `events`, in bytes.
+pub(crate) const fn max_bytes(events: usize) -> usize {
+    64 * 1024 + events * 1024
+}
+
+/// Returns the verdicts of a 2xx body in the order of `uuids`, `None` for an event
+/// that the server stored without further comment or did not mention. The error
+/// says why the body does not have the shape `{"results": {…}}`.
+///
+/// Results are matched by the uuid's value, not by its spelling. An unexpected key
+/// or value is skipped and does not spoil the others; of two results for one event
+/// the last one counts.
+pub(crate) fn verdicts(body: &[u8], uuids: &[Uuid]) -> Result<Vec<Option<Box<Verdict>>>, String> {
+    let mut verdicts = vec![None; uuids.len()];
+    let text = repaired(body);
+    let mut scanner = Scanner::lenient(&text);
+    let mut index = Index::new(uuids);
+    let mut found = false;
+    let mut scan = |scanner: &mut Scanner<'_>| {
+        let mut more = scanner.open_object(0)?;
+        while more {
+            let (key, _) = scanner.key()?;
+            let is_results = unescaped(scanner.slice(&key)) == "results";
+            if is_results && scanner.peek_token() == Some(b'{') {
+                found = true;
+                read_results(scanner, &mut index, &mut verdicts)?;
+            } else {
+                scanner.value(1)?;
+            }
+            more = scanner.more_members()?;
+        }
+        scanner.end()
+    };
+    match scan(&mut scanner) {
+        Some(()) if found => Ok(verdicts),
+        Some(()) => Err("the response has no object `results`".to_owned()),
+        None => Err(format!("the response is not a JSON object with verdicts: {}", scanner.fault())),
+    }
+}
+
+/// The result of nearly every event, as every server writes it.
+const STORED: &str = r#"{"result":"ok"}"#;
+/// Its length with the uuid before it.
+const STORED_MEMBER: usize = r#""":"#.len() + UUID_TEXT + STORED.len();
+
+fn read_results(
+    scanner: &mut Scanner<'_>,
+    index: &mut Index<'_>,
+    verdicts: &mut [Option<Box<Verdict>>],
+) -> Option<()> {
+    let mut more = scanner.open_object(1)?;
+    while more {
+        // Fast path: compare with the exact bytes of `"<uuid>":{"result":"ok"}` of
+        // the next event instead of parsing.
+        if let Some(stored) = index.next_stored()
+            && scanner.skip(&stored)
+        {
+            if let Some(slot) = verdicts.get_mut(index.take_next()) {
+                *slot = None;
+            }
+            more = scanner.more_members()?;
+            continue;
+        }
+        let (key, escaped) = scanner.key()?;
+        let raw = scanner.slice(&key);
+        let key = if escaped { unescaped(raw) } else { Cow::Borrowed(raw) };
+        let uuid = parse_uuid(key.as_bytes());
+        let mut verdict = None;
+        if scanner.skip(STORED.as_bytes()) {
+            verdict = Some(None);
+        } else {
+            read_result(scanner, &mut verdict)?;
+        }
+        let position = uuid.and_then(|uuid| index.find(uuid));
+        if let (Some(verdict), Some(slot)) = (verdict, position.and_then(|i| verdicts.get_mut(i))) {
+            *slot = verdict;
+        }
+        more = scanner.more_members()?;
+    }
+    Some(())
+}
+
+/// Reads `{"result": "…", "details": "…"}` into `verdict`, if it is such an object.
+fn read_result(scanner: &mut Scanner<'_>, verdict: &mut Option<Option<Box<Verdict>>>) -> Option<()> {
+    if scanner.peek_token() != Some(b'{') {
+        return scanner.value(2);
+    }
+    let text = scanner.text();
+    let (mut result, mut details) = (None, None);
+    scanner.members(2, |member| {
+        let key = unescaped(text.get(member.key).unwrap_or_default());
+        let value = text.get(member.value).unwrap_or_default();
+        let string = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        match key.as_ref() {
+            "result" => result = string,
+            "details" => details = string,
+            _ => {}
+        }
+    })?;
+    let Some(result) = result.map(unescaped) else { return Some(()) };
+    *verdict = Some((result != "ok").then(|| {
+        let details = details.map(|raw| shortened(&unescaped(raw)));
+        Box::new(Verdict::new(&shortened(&result), details))
+    }));
+    Some(())
+}
+
+/// Finds an event of the batch by its uuid. Servers list the results in the order
+/// of the batch, so the next event is tried first; at the first one that is out of
+/// order, all uuids are entered into a map.
+struct Index<'a> {
+    uuids: &'a [Uuid],
+    next: usize,
+    positions: HashMap<Uuid, usize>,
+}
+
+impl<'a> Index<'a> {
+    fn new(uuids: &'a [Uuid]) -> Self {
+        Index { uuids, next: 0, positions: HashMap::new() }
+    }
+
+    /// The member that says that the next event was stored; `None` once the response
+    /// has shown another order.
+    fn next_stored(&self) -> Option<[u8; STORED_MEMBER]> {
+        let uuid = self.uuids.get(self.next).filter(|_| self.positions.is_empty())?;
+        let mut member = [b'"'; STORED_MEMBER];
+        let mut text = [0; UUID_TEXT];
+        write_uuid(*uuid, &mut text);
+        member[1..=UUID_TEXT].copy_from_slice(&text);
+        member[UUID_TEXT + 2] = b':';
+        member[UUID_TEXT + 3..].copy_from_slice(STORED.as_bytes());
+        Some(member)
+    }
+
+    fn take_next(&mut self) -> usize {
+        self.next += 1;
+        self.next - 1
+    }
+
+    fn find(&mut self, uuid: Uuid) -> Option<usize> {
+        if self.uuids.get(self.next) == Some(&uuid) {
+            return Some(self.take_next());
+        }
+        if self.positions.is_empty() {
+            self.positions = self.uuids.iter().copied().zip(0..).collect();
+        }
+        let position = *self.positions.get(&uuid)?;
+        self.next = position + 1;
+        Some(position)
+    }
+}
+
+/// The text of an error response: `error: error_description (error_uri)` if it is
+/// JSON, else the start of the body.
+pub(crate) fn error_text(body: &[u8]) -> String {
+    let text = repaired(body);
+    let mut scanner = Scanner::lenient(&text);
+    let mut parts: [Option<String>; 3] = [None, None, None];
+    let outcome = scanner.members(0, |member| {
+        let part = |range| text.get(range).unwrap_or_default();
+        let string = part(member.value).strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        let slot = match part(member.key) {
+            "error" => parts.get_mut(0),
+            "error_description" => parts.get_mut(1),
+            "error_uri" => parts.get_mut(2),
+            _ => None,
+        };
+        if let (Some(slot), Some(string)) = (slot, string) {
+            *slot = Some(unescaped(string).into_owned());
+        }
+    });
+    let [error, description, uri] = parts;
+    let words: Vec<String> = error.into_iter().chain(description).collect();
+    if outcome.is_none() || words.is_empty() {
+        return shortened(text.trim());
+    }
+    let uri = uri.map(|uri| format!(" ({uri})")).unwrap_or_default();
+    shortened(&format!("{}{uri}", words.join(": ")))
+}
+
+/// Replaces runs of white space and control characters by one space: this text ends
+/// up in the host's log, where a server must not be able to begin a line.
+pub(crate) fn one_line(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Cuts the text at a character boundary, to about [`KEPT_TEXT`] bytes.
+pub(crate) fn shortened(text: &str) -> String {
+    match text.char_indices().map(|(at, _)| at).take_while(|at| *at <= KEPT_TEXT).last() {
+        Some(cut) if text.len() > KEPT_TEXT => format!("{}…", text.get(..cut).unwrap_or_default()),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    fn uuids(count: u128) -> Vec<Uuid> {
+        (1..=count).map(Uuid::from_u128).collect()
+    }
+
+    /// The codes of the verdicts; `-` where the event is stored without comment.
+    fn codes(verdicts: &[Option<Box<Verdict>>]) -> Vec<&str> {
+        verdicts.iter().map(|verdict| verdict.as_ref().map_or("-", |verdict| &verdict.code)).collect()
+    }
+
+    fn read(body: &str, count: u128) -> Result<Vec<Option<Box<Verdict>>>, String> {
+        verdicts(body.as_bytes(), &uuids(count))
+    }
+
+    #[test]
+    fn reads_each_verdict() {
+        let u = uuids(6);
+        let body = format!(
+            r#"{{"results":{{"{}":{{"result":"ok"}},"{}":{{"details":"d\u0021","result":"warning"}},
+               "{}":{{"result":"drop"}},"{}":{{"result":"retry"}},"{}":{{"result":"limited","x":1}}}},"more":[1]}}"#,
+            u[0], u[1], u[2], u[3], u[4]
+        );
+        let read = verdicts(body.as_bytes(), &u).unwrap();
+        assert_eq!(codes(&read), ["-", "warning", "drop", "retry", "limited", "-"]);
+        assert_eq!(read[1].as_ref().unwrap().details.as_deref(), Some("d!"));
+    }
+
+    #[test]
+    fn matches_by_value_in_any_order_and_spelling() {
+        let u = uuids(3);
+        let body = format!(
+            r#"{{"results":{{"{}":{{"result":"drop"}},"{}":{{"result":"retry"}},"nonsense":{{"result":"drop"}}}}}}"#,
+            u[2].simple().to_string().to_uppercase(),
+            u[0].urn()
+        );
+        assert_eq!(codes(&read(&body, 3).unwrap()), ["retry", "-", "drop"]);
+    }
+
+    #[test]
+    fn the_last_result_of_an_event_counts_whether_compared_or_parsed() {
+        let u = uuids(9);
+        for seed in 0..20_000 {
+            let mut random = Random::new(seed);
+            // The server may mention events that are not in the batch.
+            let events = usize::try_from(random.below(4)).unwrap() + 6;
+            let (in_order, space) = (random.percent(50), random.one_of(&["", "", " "]));
+            let mut expected = vec!["-"; u.len()];
+            let members: Vec<_> = (0..random.below(12))
+                .map(|i| {
+                    let at = usize::try_from(if in_order { i.min(8) } else { random.below(9) }).unwrap();
+                    let code = random.one_of(&["ok", "ok", "ok", "ok", "drop", "retry", "okay", ""]);
+                    expected[at] = if code == "ok" { "-" } else { code };
+                    let uuid = u[at].to_string();
+                    let uuid = if random.percent(10) { uuid.to_uppercase() } else { uuid };
+                    format!("{space}\"{uuid}\"{space}:{space}{{\"result\":\"{code}\"}}")
+                })
+                .collect();
+            let body = format!("{{\"results\":{{{}}}}}", members.join(","));
+            let read = verdicts(body.as_bytes(), &u[..events]).unwrap();
+            assert_eq!(codes(&read), expected[..events], "{body}");
+        }
+    }
+
+    #[test]
+    fn unexpected_values_do_not_spoil_the_others() {
+        let u = uuids(2);
+        for value in
+            ["7", "null", "[]", "{}", r#"{"result":7}"#, r#"{"result":null}"#, "\"\\ud800\"", "1e999"]
+        {
+            let body = format!(r#"{{"results":{{"{}":{value},"{}":{{"result":"drop"}}}}}}"#, u[0], u[1]);
+            assert_eq!(codes(&read(&body, 2).unwrap()), ["-", "drop"], "{value}");
+        }
+    }
+
+    #[test]
+    fn rejects_every_other_shape() {
+        for body in [
+            "",
+            "{}",
+            "null",
+            "[]",
+            "ok",
+            r#"{"results":null}"#,
+            r#"{"results":[]}"#,
+            r#"{"results":{}"#,
+            r#"{"results":{}}x"#,
+            "\u{0}",
+        ] {
+            assert!(read(body, 1).is_err(), "{body}");
+        }
+        assert_eq!(read(r#"{"results":{}}"#, 1).unwrap(), [None]);
+    }
+
+    #[test]
+    fn a_server_cannot_begin_a_line_in_the_log() {
+        assert_eq!(one_line(" a\n\tb\r\n\u{1b}[31mERROR\u{2028}c\u{0}"), "a b [31mERROR c");
+    }
+
+    #[test]
+    fn error_bodies_are_read_as_far_as_they_go() {
+        let table = [
+            (
+                r#"{"error":"bad","error_description":"no batch","error_uri":"https://x"}"#,
+                "bad: no batch (https://x)",
+            ),
+            (r#"{"error":"bad"}"#, "bad"),
+            (r#"{"detail":"x"}"#, r#"{"detail":"x"}"#),
+            (" <html> ", "<html>"),
+            ("", ""),
+        ];
+        for (body, expected) in table {
+            assert_eq!(error_text(body.as_bytes()), expected);
+        }
+        let long = "é".repeat(1000);
+        assert!(error_text(long.as_bytes()).len() <= KEPT_TEXT + 3);
+    }
+}

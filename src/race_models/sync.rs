@@ -1,0 +1,74 @@
+//! loom's types under the names of `crate::sync`.
+
+use std::ptr;
+use std::sync::OnceLock;
+
+pub(crate) use loom::sync::atomic::AtomicU64;
+use loom::sync::atomic::Ordering;
+pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
+
+/// A pointer that can be in a static, which loom's cannot. No model uses statics; what is
+/// not static is made anew for each run.
+pub(crate) struct AtomicPtr<T>(OnceLock<loom::sync::atomic::AtomicPtr<T>>);
+
+impl<T> AtomicPtr<T> {
+    /// A null pointer.
+    pub(crate) const fn new(_null: *mut T) -> Self {
+        AtomicPtr(OnceLock::new())
+    }
+
+    fn modelled(&self) -> &loom::sync::atomic::AtomicPtr<T> {
+        self.0.get_or_init(|| loom::sync::atomic::AtomicPtr::new(ptr::null_mut()))
+    }
+
+    /// Like std's.
+    pub(crate) fn load(&self, order: Ordering) -> *mut T {
+        self.modelled().load(order)
+    }
+
+    /// Like std's.
+    pub(crate) fn compare_exchange(
+        &self,
+        seen: *mut T,
+        new: *mut T,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<*mut T, *mut T> {
+        self.modelled().compare_exchange(seen, new, success, failure)
+    }
+}
+
+/// tokio's `Notify` as far as the library uses it: any number of calls before the send
+/// loop waits are one permit, and nothing else waits.
+#[derive(Debug)]
+pub(crate) struct Notify {
+    permit: Mutex<bool>,
+    given: Condvar,
+}
+
+impl Notify {
+    /// Without a permit.
+    pub(crate) fn new() -> Self {
+        Notify { permit: Mutex::new(false), given: Condvar::new() }
+    }
+
+    /// Wakes the waiting thread, or the next one that waits.
+    pub(crate) fn notify_one(&self) {
+        *self.permit.lock().unwrap() = true;
+        self.given.notify_one();
+    }
+
+    /// Waits for a permit and takes it.
+    pub(crate) fn wait(&self) {
+        let mut permit = self.permit.lock().unwrap();
+        while !*permit {
+            permit = self.given.wait(permit).unwrap();
+        }
+        *permit = false;
+    }
+
+    /// For code that no model runs.
+    pub(crate) async fn notified(&self) {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,134 @@
+//! Turns errors of the layers below into messages that say what to do next.
+//!
+//! Those layers describe their errors for programmers, each in its own way and mostly
+//! in types that cannot be named from here. So errors are told apart by their text;
+//! black-box tests hold every row below against the real error.
+
+use std::error::Error;
+
+/// Part of the technical text, and what it means. The first row that matches counts.
+const HINTS: [(&str, &str); 12] = [
+    (
+        "UnknownIssuer",
+        "unknown issuer: the server's certificate is not signed by an authority that is trusted here; if it should be, set ca_file to the authority's certificate",
+    ),
+    (
+        "CaUsedAsEndEntity",
+        "self-signed: the server presents a certificate that is meant for signing others; give it one for its host name, and set ca_file to the certificate that signed it",
+    ),
+    ("not valid for name", "wrong host: the server's certificate is for other names; check `host`"),
+    (
+        "certificate expired",
+        "expired: the server's certificate is no longer valid; check the machine's clock",
+    ),
+    (
+        "certificate not valid yet",
+        "not valid yet: the server's certificate becomes valid later; check the machine's clock",
+    ),
+    (
+        "InvalidContentType",
+        "not TLS: the server did not reply with TLS; if it expects plain HTTP, use http:// in `host`",
+    ),
+    (
+        "invalid HTTP version",
+        "not HTTP: the server did not reply with HTTP; if it expects TLS, use https:// in `host`",
+    ),
+    ("dns error", "the name of the host was not found"),
+    ("operation timed out", "no connection within connect_timeout_ms"),
+    ("tls handshake eof", "the connection was closed during the TLS handshake"),
+    ("connection closed before message", "the server closed the connection before it responded"),
+    ("deadline has elapsed", "no connection within connect_timeout_ms"),
+];
+
+/// The same with a proxy in between: then the proxy is what is connected to and
+/// looked up.
+const PROXY_HINTS: [(&str, &str); 5] = [
+    (
+        "proxy authorization required",
+        "the proxy requires a name and a password: http://name:password@host:port",
+    ),
+    (
+        "tunnel error: unsuccessful",
+        "the proxy refused to connect to the host: it does not allow that host or port, or does not know the name and password",
+    ),
+    ("dns error", "the name of the proxy was not found"),
+    ("tcp connect error", "the proxy cannot be reached"),
+    ("tunnel error", "the proxy did not connect to the host"),
+];
+
+/// Returns what an error means, followed by its technical text.
+///
+/// `proxy` is the setting, which may be empty; its password is not repeated.
+pub(super) fn user_message(error: &dyn Error, proxy: &str) -> String {
+    let technical = error_chain(error);
+    let find = |table: &[(&str, &'static str)]| {
+        table.iter().find(|(part, _)| technical.contains(part)).map(|(_, hint)| *hint)
+    };
+    let proxied = !proxy.is_empty();
+    let hint = proxied.then(|| find(&PROXY_HINTS)).flatten().or_else(|| find(&HINTS));
+    let text = match hint {
+        Some(hint) => format!("{hint} ({technical})"),
+        None => technical,
+    };
+    if proxied { format!("through the proxy {}: {text}", without_password(proxy)) } else { text }
+}
+
+/// What the layers say about themselves rather than about the error.
+const NOISE: [&str; 5] = [
+    "error sending request: ",
+    "client error (Connect): ",
+    "client error (SendRequest): ",
+    "error decoding response body: ",
+    "error reading a body from connection: ",
+];
+
+/// Returns the error followed by its causes, without repetition.
+pub(super) fn error_chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let part = error.to_string();
+        if !text.ends_with(&part) {
+            text = format!("{text}: {part}");
+        }
+        cause = error.source();
+    }
+    NOISE.iter().fold(text, |text, noise| text.replace(noise, ""))
+}
+
+/// Returns the proxy's URL as it may appear in a log.
+fn without_password(proxy: &str) -> String {
+    match (proxy.split_once("://"), proxy.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, address))) => format!("{scheme}://{address}"),
+        _ => proxy.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> Box<dyn Error> {
+        text.into()
+    }
+
+    #[test]
+    fn a_message_says_what_to_do_and_keeps_the_technical_text() {
+        let cause = "error sending request: client error (Connect): invalid peer certificate: UnknownIssuer";
+        let text = user_message(&*error(cause), "");
+        assert!(text.starts_with("unknown issuer: ") && text.contains("set ca_file"), "{text}");
+        assert!(text.ends_with("(invalid peer certificate: UnknownIssuer)"), "{text}");
+        assert_eq!(user_message(&*error("something new"), ""), "something new");
+    }
+
+    #[test]
+    fn a_proxy_is_named_without_its_password() {
+        let text = user_message(&*error("tcp connect error: refused"), "http://me:se@cret@10.0.0.1:3128");
+        assert_eq!(
+            text,
+            "through the proxy http://10.0.0.1:3128: the proxy cannot be reached (tcp connect error: refused)"
+        );
+        let text = user_message(&*error("dns error: no such host"), "");
+        assert_eq!(text, "the name of the host was not found (dns error: no such host)");
+    }
+}
