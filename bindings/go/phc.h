@@ -3,31 +3,44 @@
  *
  * Every function follows these rules; its own comment says what is special.
  *
- * - Names are phc_<type>_<verb>. What _new answers is freed by the _free of its
- *   type; freeing NULL does nothing.
- * - Every pointer may be NULL: a call that needs it answers
- *   PHC_INVALID_ARGUMENT. A pointer that is not NULL must be valid.
- * - const as the first argument means that the call does not mutate it. Results
- *   are return values or out-parameters, which come last.
- * - Text is UTF-8 and ends in NUL, unless its length is given. It is copied: it
- *   can be freed when the call returns. Bad UTF-8 in an event is replaced by
- *   U+FFFD and counted; nothing is lost for it.
- * - Calls on a client are safe from any thread. A config, an event or a report
- *   belongs to one thread at a time.
- * - A capture never waits for I/O. Calls that may wait have a timeout in
- *   milliseconds: 0 does not wait, PHC_NO_LIMIT waits for ever.
- * - Callbacks must not throw or longjmp.
- * - Structs only ever grow at their end, which is why their size is passed.
- *   Numbers are never reused.
+ * - Names: phc_<type>_<verb> for functions of a type; the functions that a client is used with
+ *   most, such as phc_capture and phc_flush, are phc_<verb> and take the client first.
+ * - What a _new or _open function returns is freed by the _free function of its type. Freeing
+ *   NULL does nothing. A constructor that fails returns NULL.
+ * - Errors: functions that can fail return a phc_status. phc_last_error() has the text for the
+ *   last call that failed on the calling thread; it names the argument, the key or the byte.
+ * - Every pointer may be NULL: a function that needs it returns PHC_INVALID_ARGUMENT. A pointer
+ *   that is not NULL must be valid.
+ * - A const first argument is not changed. Results are return values or out-parameters, which
+ *   come last.
+ * - Text is UTF-8 and ends in NUL, unless its length is given. libphc copies what it keeps, so
+ *   arguments can be freed when the function returns. Bad UTF-8 in an event is replaced by
+ *   U+FFFD and counted; the event is not lost.
+ * - Functions of a client are safe from any thread. A config, an event or a report belongs to
+ *   one thread at a time.
+ * - A capture never waits for I/O. Functions that may wait have a timeout in milliseconds: 0
+ *   does not wait, PHC_NO_LIMIT waits without a limit.
+ * - Callbacks must not throw or longjmp. Functions that could wait for a callback return
+ *   PHC_REENTRANT inside one; docs/callbacks.md lists them.
+ * - Structs only ever grow at their end, which is why their size is passed. Numbers are never
+ *   reused. docs/abi.md says what may change.
  */
 
 #ifndef PHC_H
 #define PHC_H
 
-/* Made from src/capi/ by `make headers`; edit that. */
+/* Generated from src/capi/ by `make headers`; edit that. */
 
 #include <stddef.h>
 #include <stdint.h>
+
+/* The version of this header; phc_version() has that of the library. */
+#define PHC_VERSION "0.1.0"
+#define PHC_VERSION_MAJOR 0
+#define PHC_VERSION_MINOR 1
+#define PHC_VERSION_PATCH 0
+/* PHC_VERSION_MAJOR << 16 | PHC_VERSION_MINOR << 8 | PHC_VERSION_PATCH */
+#define PHC_VERSION_NUMBER 0x000100
 
 #if defined(_WIN32) && defined(PHC_DLL)
 #define PHC_API __declspec(dllimport)
@@ -37,40 +50,77 @@
 #define PHC_API
 #endif
 
+/* PHC_DEPRECATED(text): a call makes the compiler warn, with the text.
+ * PHC_WARN_UNUSED: not using the result makes the compiler warn.
+ * PHC_RETURNS_NONNULL: the function never returns NULL. */
+#if defined(__GNUC__)
+#define PHC_DEPRECATED(text) __attribute__((deprecated(text)))
+#define PHC_WARN_UNUSED __attribute__((warn_unused_result))
+#define PHC_RETURNS_NONNULL __attribute__((returns_nonnull))
+#else
+#define PHC_DEPRECATED(text)
+#define PHC_WARN_UNUSED
+#define PHC_RETURNS_NONNULL
+#endif
+
 /**
- * No time limit, where a timeout in milliseconds is expected. 0 is no wait.
+ * No time limit, for functions with a timeout in milliseconds. 0 does not wait.
  */
 #define PHC_NO_LIMIT UINT32_MAX
 
+enum {
+    /**
+     * The size of a buffer for the text of a uuid: 36 characters and a NUL.
+     */
+    PHC_UUID_SIZE = 37,
+};
+
 /**
- * Changes when a binding built against another number would break.
+ * The version of the binary interface that this header describes; see phc_abi_version.
  */
 #define PHC_ABI_VERSION 1
 
-/**
- * What a before_send callback answers: the event is taken.
- */
-#define PHC_KEEP 0
+enum {
+    /**
+     * The event is taken.
+     */
+    PHC_BEFORE_SEND_KEEP = 0,
+    /**
+     * The event is discarded; the capture returns PHC_BEFORE_SEND.
+     */
+    PHC_BEFORE_SEND_DISCARD = 1,
+};
+
+enum {
+    /**
+     * The number of places in phc_stats.lost_by_reason; numbers of reasons are below it.
+     */
+    PHC_LOSS_SLOTS = 32,
+};
+
+enum {
+    /**
+     * The number of places in phc_stats.refused_by_status; numbers of statuses are below it.
+     */
+    PHC_STATUS_SLOTS = 64,
+};
 
 /**
- * The event is not taken; the capture answers PHC_BEFORE_SEND.
- */
-#define PHC_DROP 1
-
-/**
- * A client: one destination with its own queue. All calls are safe from any
- * thread, but for phc_client_free, which must be the last one on its handle.
+ * A client: one destination with its own queue. All calls are safe from any thread, except
+ * for phc_client_free, which must be the last call with its handle.
  */
 typedef struct phc_client phc_client;
 
 /**
- * Settings of a client to be. It belongs to one thread at a time, and can be
- * freed as soon as the client is made.
+ * Settings of a client to be. It belongs to one thread at a time, and can be freed as soon
+ * as the client is made.
  */
 typedef struct phc_config phc_config;
 
 /**
- * A growing event. It belongs to one thread at a time.
+ * An event that is being built. It belongs to one thread at a time. A function whose name ends
+ * in _n takes texts with their lengths in bytes, which may contain NUL. Setting a key again
+ * replaces its value. Inside an array, keys must be NULL.
  */
 typedef struct phc_event phc_event;
 
@@ -80,32 +130,54 @@ typedef struct phc_event phc_event;
 typedef struct phc_outgoing phc_outgoing;
 
 /**
- * What a listener is told. It belongs to one thread at a time; its texts live
- * as long as it does.
+ * One attempt, or one other occasion on which events ended. It belongs to one thread at a time;
+ * its texts live as long as it does. Its functions return 0 or an empty text for NULL.
  */
 typedef struct phc_report phc_report;
 
 /**
- * The outcome of a call: PHC_OK, or the number of what was wrong. A plain
- * integer, so that a number that is not known yet is no undefined behaviour.
+ * The outcome of a call: PHC_OK, or the number of what was wrong. It is a plain integer,
+ * so that a number that a program does not know yet is not undefined behaviour.
  */
 typedef int32_t phc_status;
 
 /**
- * What a flush has seen of the events that were captured before it. The struct
- * only ever grows at its end.
+ * What a setting is. The texts are static. The struct only ever grows at its end.
  */
-typedef struct {
+typedef struct phc_setting {
+    /**
+     * Its name in phc_config_set.
+     */
+    const char *key;
+    /**
+     * "integer", "bool", "word" (one of a few), "list" or "text".
+     */
+    const char *kind;
+    /**
+     * Its value if it is not set.
+     */
+    const char *default_value;
+    /**
+     * What is accepted, such as "1 to 64" or "losses, warnings, all"; empty for any text.
+     */
+    const char *accepted;
+} phc_setting;
+
+/**
+ * What became of the events that were captured before a flush. The struct only ever grows at
+ * its end.
+ */
+typedef struct phc_flush_result {
     /**
      * Events that were delivered or lost since the flush began.
      */
     uint64_t settled;
     /**
-     * Of those, delivered.
+     * Events that were delivered since.
      */
     uint64_t delivered;
     /**
-     * Of those, lost.
+     * Events that were lost since.
      */
     uint64_t lost;
     /**
@@ -115,106 +187,110 @@ typedef struct {
 } phc_flush_result;
 
 /**
- * Called with each report of losses (of all attempts, with the setting reports
- * = all), on a thread of the client's own. The report is good until it returns.
- * It must not throw or longjmp. Of the functions of its client it may call
- * captures, phc_stats_get, phc_stats_json, the callback setters and
- * phc_client_free; others answer PHC_REENTRANT.
+ * Called with each report of failures, on a thread of the client's own: events that were
+ * lost; with the setting reports = warnings also events that the server stored with a warning;
+ * with reports = all also attempts after which events are sent again. The report is good until
+ * the callback returns. docs/callbacks.md lists the functions that it may call; the others
+ * return PHC_REENTRANT.
  */
-typedef void (*phc_error_callback)(const phc_report *report, void *user_data);
+typedef void (*phc_error_callback)(const struct phc_report *report, void *user_data);
 
 /**
- * Frees the user data of a callback that is called no more.
+ * Frees the user data of a callback that is not called any more.
  */
 typedef void (*phc_free_callback)(void *user_data);
 
 /**
- * How much a line of the log matters: PHC_LOG_ERROR, PHC_LOG_WARNING or
- * PHC_LOG_INFO.
+ * Called with each report of delivered events, on the thread of phc_error_callback and under
+ * the same rules. A warning of the server is in the event's verdict and details.
+ */
+typedef void (*phc_delivery_callback)(const struct phc_report *report, void *user_data);
+
+/**
+ * How important a line of the log is. A higher number is less important.
  */
 typedef int32_t phc_log_level;
 
 /**
- * Called with each line for the log, on the thread of phc_error_callback and
- * under the same rules. The message is good until it returns.
+ * Called with each line for the log, on the thread of phc_error_callback and under the same
+ * rules. The message is good until the callback returns.
  */
 typedef void (*phc_log_callback)(phc_log_level level, const char *message, void *user_data);
 
 /**
- * Called on the thread of each capture with the event as it would be sent.
- * Answers PHC_KEEP or PHC_DROP; any other number drops too. It must not throw
- * or longjmp. Client calls from inside it answer PHC_REENTRANT.
+ * Called on the thread of each capture with the event as it would be sent. Returns
+ * PHC_BEFORE_SEND_KEEP or PHC_BEFORE_SEND_DISCARD; any other number discards too. Captures from
+ * inside it return PHC_REENTRANT; docs/callbacks.md lists what else it may call.
  */
-typedef int32_t (*phc_before_send_callback)(phc_outgoing *event, void *user_data);
+typedef int32_t (*phc_before_send_callback)(struct phc_outgoing *event, void *user_data);
 
 /**
- * Why an event is lost; 0 is none: it is delivered. A number that is not known
- * yet is a reason that was added later.
+ * Why an event is lost; PHC_LOSS_NONE if it is delivered. A number that a program does not
+ * know is a reason that was added later.
  */
 typedef int32_t phc_loss;
 
 /**
- * The end of one event. The struct only ever grows at its end.
+ * How one event ended. Its texts belong to the report. The struct only ever grows at its end.
  */
-typedef struct {
+typedef struct phc_event_report {
     /**
-     * Its uuid, 36 characters and a NUL.
+     * Its uuid, 36 characters.
      */
-    char uuid[37];
+    const char *uuid;
     /**
-     * 1 when it is lost but the server may have stored it all the same.
-     */
-    uint8_t maybe_delivered;
-    /**
-     * Why it is lost; PHC_LOSS_NONE when it is delivered.
-     */
-    phc_loss loss;
-    /**
-     * The server's raw code; empty for a plain ok or none. Never NULL.
+     * The server's result code; empty for a plain ok or none.
      */
     const char *verdict;
     /**
-     * The server's explanation; empty for none. Never NULL.
+     * The server's explanation; empty if there is none.
      */
     const char *details;
+    /**
+     * Why it is lost; PHC_LOSS_NONE if it is delivered.
+     */
+    phc_loss loss;
+    /**
+     * 1 if it is lost but the server may have stored it all the same, else 0.
+     */
+    int32_t maybe_delivered;
 } phc_event_report;
 
 /**
- * Counters of one instant, since the client was made or, in a forked child,
- * since the fork. Always captured = delivered + lost + pending_events. The
- * struct only ever grows at its end.
+ * Counters of one instant, since the client was made or, in a forked child, since the fork.
+ * Always captured = delivered + lost + pending_events. The struct only ever grows at its end.
  */
-typedef struct {
+typedef struct phc_stats {
     /**
-     * Events that a capture took (answered PHC_OK).
+     * Events that a capture took (it returned PHC_OK).
      */
     uint64_t captured;
     /**
-     * Of those, stored by the server.
+     * Captured events that the server stored.
      */
     uint64_t delivered;
     /**
-     * Of the delivered, those with a warning of the server.
+     * Delivered events that the server stored with a warning.
      */
     uint64_t delivered_with_warning;
     /**
-     * Of the captured, those that are lost; phc_stats_json says for which reasons.
+     * Captured events that are lost.
      */
     uint64_t lost;
     /**
-     * Of the lost, those that the server may have stored all the same.
+     * Lost events that the server may have stored all the same.
      */
     uint64_t maybe_delivered;
     /**
-     * Of the captured, those that are waiting, in flight or in back-off.
+     * Captured events that are waiting, in flight or in back-off.
      */
     uint64_t pending_events;
     /**
-     * Their bytes and bookkeeping, as counted for queue_max_bytes.
+     * Their bytes and bookkeeping, as counted for the setting queue_max_bytes.
      */
     uint64_t pending_bytes;
     /**
-     * Captures that took no event; phc_stats_json says for which statuses.
+     * Captures that did not take an event.
      */
     uint64_t refused;
     /**
@@ -222,7 +298,7 @@ typedef struct {
      */
     uint64_t repaired;
     /**
-     * Events whose uuid was no uuid and was replaced.
+     * Events whose uuid was not valid and was replaced.
      */
     uint64_t uuids_replaced;
     /**
@@ -230,7 +306,7 @@ typedef struct {
      */
     uint64_t requests;
     /**
-     * Of those, further attempts of a batch.
+     * Requests that were not the first attempt of their batch.
      */
     uint64_t retries;
     /**
@@ -241,611 +317,794 @@ typedef struct {
      * Bytes of request bodies as sent.
      */
     uint64_t sent_bytes;
+    /**
+     * Lost events by reason: lost_by_reason[PHC_LOSS_CLOSED].
+     */
+    uint64_t lost_by_reason[PHC_LOSS_SLOTS];
+    /**
+     * Captures that did not take an event, by status: refused_by_status[PHC_QUEUE_FULL].
+     */
+    uint64_t refused_by_status[PHC_STATUS_SLOTS];
 } phc_stats;
 
-/**
- * Success.
- */
-#define PHC_OK 0
+enum {
+    /**
+     * Success.
+     */
+    PHC_OK = 0,
+    /**
+     * An argument is NULL or out of range; phc_last_error() names it.
+     */
+    PHC_INVALID_ARGUMENT = 1,
+    /**
+     * The key or the value of a setting is not accepted; phc_last_error() says why.
+     */
+    PHC_INVALID_SETTING = 2,
+    /**
+     * The client has an empty project key and sends nothing.
+     */
+    PHC_DISABLED = 3,
+    /**
+     * The client was closed.
+     */
+    PHC_CLOSED = 4,
+    /**
+     * The queue is full; the event was not taken.
+     */
+    PHC_QUEUE_FULL = 5,
+    /**
+     * The time limit passed first; nothing was abandoned.
+     */
+    PHC_TIMEOUT = 6,
+    /**
+     * Everything is settled, but some events were lost.
+     */
+    PHC_LOST_EVENTS = 7,
+    /**
+     * The function cannot be called from inside this callback.
+     */
+    PHC_REENTRANT = 8,
+    /**
+     * A client of this name is open with different settings.
+     */
+    PHC_CONFLICT = 9,
+    /**
+     * The JSON text is malformed or has the wrong shape; phc_last_error() says where.
+     */
+    PHC_INVALID_JSON = 10,
+    /**
+     * The event name must be text of 1 to 200 bytes.
+     */
+    PHC_INVALID_EVENT = 11,
+    /**
+     * The distinct_id must be text of 1 to 200 bytes.
+     */
+    PHC_INVALID_DISTINCT_ID = 12,
+    /**
+     * The timestamp must be RFC 3339 with an offset, in a year of four digits.
+     */
+    PHC_INVALID_TIMESTAMP = 13,
+    /**
+     * A property has a value that cannot be sent; phc_last_error() names it.
+     */
+    PHC_INVALID_PROPERTY = 14,
+    /**
+     * The event is larger than the setting max_event_bytes.
+     */
+    PHC_EVENT_TOO_LARGE = 15,
+    /**
+     * The client is opted out; the event was not taken.
+     */
+    PHC_OPTED_OUT = 16,
+    /**
+     * The before_send callback discarded the event.
+     */
+    PHC_BEFORE_SEND = 17,
+    /**
+     * An internal error in libphc; the event was not taken. Please report it.
+     */
+    PHC_INTERNAL = 18,
+    /**
+     * The system refused a thread, a descriptor, memory or randomness; try again later.
+     */
+    PHC_OUT_OF_RESOURCES = 19,
+};
 
-/**
- * An argument is NULL or out of its range; phc_last_error() names it.
- */
-#define PHC_INVALID_ARGUMENT 1
+enum {
+    /**
+     * Events were lost.
+     */
+    PHC_LOG_ERROR = 1,
+    /**
+     * Something is wrong and may recover by itself.
+     */
+    PHC_LOG_WARNING = 2,
+    /**
+     * Worth knowing once.
+     */
+    PHC_LOG_INFO = 3,
+    /**
+     * Every attempt and its result; only with the setting log_level = debug.
+     */
+    PHC_LOG_DEBUG = 4,
+};
 
-/**
- * The key or the value of a setting is not accepted; phc_config_error() says why.
- */
-#define PHC_INVALID_SETTING 2
-
-/**
- * The client has an empty project key and sends nothing.
- */
-#define PHC_DISABLED 3
-
-/**
- * The client was closed.
- */
-#define PHC_CLOSED 4
-
-/**
- * The queue has reached its bound; the event was not taken.
- */
-#define PHC_QUEUE_FULL 5
-
-/**
- * The time limit passed first; nothing was abandoned.
- */
-#define PHC_TIMEOUT 6
-
-/**
- * All is settled, but events were lost since the last flush or close.
- */
-#define PHC_LOST_EVENTS 7
-
-/**
- * Only captures may be called from inside a callback.
- */
-#define PHC_REENTRANT 8
-
-/**
- * A client of this name is open with other settings.
- */
-#define PHC_CONFLICT 9
-
-/**
- * A JSON text is broken or of the wrong shape; phc_last_error() says where.
- */
-#define PHC_INVALID_JSON 10
-
-/**
- * The event name must be text of 1 to 200 bytes.
- */
-#define PHC_INVALID_EVENT 11
-
-/**
- * The distinct_id must be text of 1 to 200 bytes.
- */
-#define PHC_INVALID_DISTINCT_ID 12
-
-/**
- * The timestamp must be RFC 3339 with an offset, in a year of four digits.
- */
-#define PHC_INVALID_TIMESTAMP 13
-
-/**
- * A property has a value that cannot be sent; phc_last_error() names it.
- */
-#define PHC_INVALID_PROPERTY 14
-
-/**
- * The event is over max_event_bytes.
- */
-#define PHC_EVENT_TOO_LARGE 15
-
-/**
- * The client is opted out; the event was not taken.
- */
-#define PHC_OPTED_OUT 16
-
-/**
- * The before_send callback dropped the event.
- */
-#define PHC_BEFORE_SEND 17
-
-/**
- * A fault inside libphc; the event was not taken. Please report it.
- */
-#define PHC_INTERNAL 18
-
-/**
- * The system refused a thread, memory or randomness; try again later.
- */
-#define PHC_OUT_OF_RESOURCES 19
-
-/**
- * Events were lost.
- */
-#define PHC_LOG_ERROR 1
-
-/**
- * Something is wrong that may right itself.
- */
-#define PHC_LOG_WARNING 2
-
-/**
- * Worth knowing once.
- */
-#define PHC_LOG_INFO 3
-
-/**
- * It is delivered.
- */
-#define PHC_LOSS_NONE 0
-
-/**
- * The server refused it for good.
- */
-#define PHC_LOSS_DROPPED 1
-
-/**
- * The server kept asking for a retry until the budget was spent.
- */
-#define PHC_LOSS_RETRY_EXHAUSTED 2
-
-/**
- * An HTTP status ended its batch.
- */
-#define PHC_LOSS_REJECTED 3
-
-/**
- * Its batch did not get through the network.
- */
-#define PHC_LOSS_TRANSPORT 4
-
-/**
- * The answer to its batch was not understood.
- */
-#define PHC_LOSS_MALFORMED_ANSWER 5
-
-/**
- * It made room for newer events (overflow = drop_oldest).
- */
-#define PHC_LOSS_EVICTED 6
-
-/**
- * The client was closed first.
- */
-#define PHC_LOSS_CLOSED 7
-
-/**
- * A fault inside libphc.
- */
-#define PHC_LOSS_INTERNAL 8
+enum {
+    /**
+     * The event is delivered.
+     */
+    PHC_LOSS_NONE = 0,
+    /**
+     * The server dropped it.
+     */
+    PHC_LOSS_DROPPED = 1,
+    /**
+     * The server asked for a retry until the budget of attempts was spent.
+     */
+    PHC_LOSS_RETRY_EXHAUSTED = 2,
+    /**
+     * An HTTP status ended its batch.
+     */
+    PHC_LOSS_REJECTED = 3,
+    /**
+     * No attempt of its batch got a response.
+     */
+    PHC_LOSS_TRANSPORT = 4,
+    /**
+     * The response to its batch was not one of Capture v1.
+     */
+    PHC_LOSS_MALFORMED_RESPONSE = 5,
+    /**
+     * It made room for newer events (overflow = drop_oldest).
+     */
+    PHC_LOSS_EVICTED = 6,
+    /**
+     * The client was closed first.
+     */
+    PHC_LOSS_CLOSED = 7,
+    /**
+     * An internal error in libphc.
+     */
+    PHC_LOSS_INTERNAL = 8,
+};
 
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
 
 /**
- * The library's version, "0.1.0". Static text, never NULL. Safe from any thread.
+ * Returns the version of the library, such as "0.1.0". Compare it with PHC_VERSION, the
+ * version of the header. Static text. Safe from any thread.
+ *
  */
-PHC_API const char *phc_version(void);
+PHC_API PHC_RETURNS_NONNULL const char *phc_version(void);
 
 /**
- * The version of the binary interface: to be compared with PHC_ABI_VERSION of
- * the header that a program or binding was built with. Safe from any thread.
+ * Returns the version of the library as a number, in the form of PHC_VERSION_NUMBER: major,
+ * minor and patch in a byte each, 0x000100 for 0.1.0. Safe from any thread.
+ */
+PHC_API uint32_t phc_version_number(void);
+
+/**
+ * Returns the version of the binary interface. A program or binding must not use the library
+ * if it differs from the PHC_ABI_VERSION of the header that it was built with. Safe from any
+ * thread.
  */
 PHC_API uint32_t phc_abi_version(void);
 
 /**
- * What a status means and what to do next. Static text, never NULL, for any
- * number. Safe from any thread.
+ * Returns what a status means and what to do next. Static text, for any number. Safe from
+ * any thread.
+ *
  */
-PHC_API const char *phc_status_message(phc_status status);
+PHC_API PHC_RETURNS_NONNULL const char *phc_status_message(phc_status status);
 
 /**
- * The short name of a status, "queue_full". Static text, never NULL, for any
- * number. Safe from any thread.
+ * Returns the short name of a status, such as "queue_full". Static text, for any number.
+ * Safe from any thread.
+ *
  */
-PHC_API const char *phc_status_name(phc_status status);
+PHC_API PHC_RETURNS_NONNULL const char *phc_status_name(phc_status status);
 
 /**
- * What exactly was wrong with the last call that failed on this thread: the
- * argument, the key, the byte; at most 1023 bytes. Never NULL; empty when none
- * has failed. The text is the thread's own, good until its next failing call.
+ * Returns what exactly was wrong with the last call that failed on this thread: the argument,
+ * the key, the byte; at most 1023 bytes. Empty if no call has failed. The text belongs to the
+ * thread and is good until the next call that fails on it.
+ *
  */
-PHC_API const char *phc_last_error(void);
+PHC_API PHC_RETURNS_NONNULL const char *phc_last_error(void);
 
 /**
- * Makes settings with all defaults for this project key (phc_…), which is
- * trimmed. An empty or NULL key makes a client that is disabled: its captures
- * answer PHC_DISABLED. To be freed by phc_config_free. Never NULL but for want
- * of memory.
+ * Makes settings with all defaults for this project key (phc_…), which is trimmed. With an
+ * empty key or NULL the client is disabled: its captures return PHC_DISABLED. Free it with
+ * phc_config_free. Returns NULL only after an internal error.
  */
-PHC_API phc_config *phc_config_new(const char *api_key);
+PHC_API PHC_WARN_UNUSED struct phc_config *phc_config_new(const char *api_key);
 
 /**
  * Sets one setting, given as text: phc_config_set(config, "flush_at", "250").
- * docs/settings.md lists all keys. On PHC_INVALID_SETTING nothing has changed
- * and phc_config_error says why.
+ * docs/settings.md lists all keys. On PHC_INVALID_SETTING nothing has changed, and
+ * phc_last_error names the key, the value and what would be accepted.
  */
-PHC_API phc_status phc_config_set(phc_config *config, const char *key, const char *value);
+PHC_API phc_status phc_config_set(struct phc_config *config, const char *key, const char *value);
 
 /**
- * What was wrong with the last phc_config_set that failed: the key, the value,
- * what would be accepted, the nearest key. Never NULL; empty when none failed.
- * The text belongs to the config and is good until the next set.
+ * Returns the present value of a setting as text, in the form that phc_config_set takes, or
+ * NULL if there is no such setting. The text belongs to the config and is good until the next
+ * call with it.
  */
-PHC_API const char *phc_config_error(const phc_config *config);
+PHC_API const char *phc_config_get(struct phc_config *config, const char *key);
 
 /**
- * Frees settings. NULL is fine.
+ * Frees settings. NULL does nothing.
  */
-PHC_API void phc_config_free(phc_config *config);
+PHC_API void phc_config_free(struct phc_config *config);
 
 /**
- * Makes a client with these settings; they are copied. Starts no thread: that
- * happens at the first capture. On failure answers NULL and writes the reason
- * into errbuf (errlen bytes, NUL included; NULL is fine). To be freed by
- * phc_client_free.
+ * Returns how many settings there are, without "header.<Name>", which stands for many. Safe
+ * from any thread.
  */
-PHC_API phc_client *phc_client_new(const phc_config *config, char *errbuf, size_t errlen);
+PHC_API size_t phc_setting_count(void);
 
 /**
- * Opens the process's client of this name: makes it if there is none, answers
- * the same one if its settings are the same, and PHC_CONFLICT if they are not.
- * For hosts that lose their pointers, as PHP does at the end of each request.
- * Each success is to be matched by one phc_client_free; the last of them ends
- * the client. A name that was closed is opened anew.
+ * Fills out (size bytes; pass sizeof(phc_setting)) with the setting at this index. Returns
+ * PHC_INVALID_ARGUMENT if the index is not below phc_setting_count. Safe from any thread.
  */
-PHC_API phc_status phc_client_open(const char *name, const phc_config *config, phc_client **out);
+PHC_API phc_status phc_setting_at(size_t index, struct phc_setting *out, size_t size);
 
 /**
- * Sends what waits and waits until every event captured before this call is
- * delivered or lost, back-off and Retry-After included; at most timeout_ms (0:
- * do not wait, PHC_NO_LIMIT: for ever). PHC_OK: all delivered. PHC_LOST_EVENTS:
- * all settled, and events were lost since the last flush or close. PHC_TIMEOUT:
- * some are still pending; nothing was abandoned. PHC_CLOSED, PHC_REENTRANT.
- * result (size bytes; NULL is fine) says how many.
+ * Makes a client with these settings, which are copied. Starts no thread and opens no
+ * connection: that happens at the first capture. Returns NULL if a setting is not accepted
+ * (PHC_INVALID_SETTING) or config is NULL; the reason is then in status, which may be NULL,
+ * and in phc_last_error. Free it with phc_client_free.
  */
 PHC_API
-phc_status phc_flush(phc_client *client,
+PHC_WARN_UNUSED
+struct phc_client *phc_client_new(const struct phc_config *config,
+                                  phc_status *status);
+
+/**
+ * Returns the client of this process with this name: a new one if there is none, the
+ * existing one if its settings are the same. For hosts that lose their pointers, as PHP does
+ * at the end of each request. Returns NULL like phc_client_new, and with PHC_CONFLICT if a
+ * client of this name has different settings. Each success needs one phc_client_free; the
+ * last of them ends the client. Callbacks belong to the client, not to the handle: one that
+ * is set through one handle replaces one that was set through another.
+ */
+PHC_API
+PHC_WARN_UNUSED
+struct phc_client *phc_client_open(const char *name,
+                                   const struct phc_config *config,
+                                   phc_status *status);
+
+/**
+ * Takes no more events, waits like phc_flush for at most timeout_ms, then cancels what is in
+ * flight and counts what is left as lost (PHC_LOSS_CLOSED). Returns within timeout_ms plus
+ * 50 ms, whatever the server does, and nothing is sent after it. Returns PHC_OK if every
+ * event that this process captured with the client was delivered, or if the client was closed
+ * before; PHC_LOST_EVENTS if any of them was lost. Reports and stats can be read until the
+ * free.
+ */
+PHC_API phc_status phc_client_close(struct phc_client *client, uint32_t timeout_ms);
+
+/**
+ * Closes the client with the setting shutdown_timeout_ms, unless it is closed, and frees it.
+ * It may wait that long. NULL does nothing. It must be the last call with this handle, as
+ * free(3) is. From inside a callback the free happens once the callback has returned. In a
+ * forked child nothing of the parent's is sent.
+ */
+PHC_API void phc_client_free(struct phc_client *client);
+
+/**
+ * Sends what waits, and waits until every event captured before this call is delivered or
+ * lost, back-off and Retry-After included; for at most timeout_ms (0: does not wait,
+ * PHC_NO_LIMIT: without a limit). Returns PHC_OK if all of them were delivered,
+ * PHC_LOST_EVENTS if this flush saw some of them lost, PHC_TIMEOUT if some are still pending
+ * (nothing is abandoned), PHC_CLOSED after a close. result (size bytes; NULL is accepted) gets
+ * the numbers.
+ */
+PHC_API
+phc_status phc_flush(struct phc_client *client,
                      uint32_t timeout_ms,
-                     phc_flush_result *result,
+                     struct phc_flush_result *result,
                      size_t size);
 
 /**
- * Begins a flush that is waited for in slices, for hosts whose own waits must
- * stay interruptible. ticket gets its number. Does not wait. To be ended by
- * phc_flush_wait (when it answers anything but PHC_TIMEOUT) or phc_flush_end;
- * of more than 100 the oldest is forgotten.
+ * Begins a flush that is waited for in slices, for hosts whose waits must stay interruptible.
+ * flush gets its number. Does not wait. The flush ends when phc_flush_wait returns anything
+ * but PHC_TIMEOUT, or by phc_flush_end; of more than 100 the oldest is forgotten.
  */
-PHC_API phc_status phc_flush_begin(phc_client *client, uint64_t *ticket);
+PHC_API phc_status phc_flush_begin(struct phc_client *client, uint64_t *flush);
 
 /**
- * Waits for a flush that was begun, at most timeout_ms. Answers like phc_flush;
- * after PHC_TIMEOUT the flush goes on and can be waited for again, after
- * anything else it is over. PHC_INVALID_ARGUMENT: there is no such flush in
- * this process.
+ * Waits for a flush that was begun, for at most timeout_ms, and returns like phc_flush. After
+ * PHC_TIMEOUT the flush goes on and can be waited for again; after anything else it has ended.
+ * Returns PHC_INVALID_ARGUMENT if there is no such flush in this process.
  */
 PHC_API
-phc_status phc_flush_wait(phc_client *client,
-                          uint64_t ticket,
+phc_status phc_flush_wait(struct phc_client *client,
+                          uint64_t flush,
                           uint32_t timeout_ms,
-                          phc_flush_result *result,
+                          struct phc_flush_result *result,
                           size_t size);
 
 /**
- * Forgets a flush that was begun. What it wanted out goes out all the same. One
- * that is not known is fine.
+ * Forgets a flush that was begun. Its events are sent all the same. An unknown number is not
+ * an error.
  */
-PHC_API phc_status phc_flush_end(phc_client *client, uint64_t ticket);
+PHC_API phc_status phc_flush_end(struct phc_client *client, uint64_t flush);
 
 /**
- * Takes no event any more, flushes for at most timeout_ms, then cancels what is
- * in flight and counts what is left as lost for the reason "closed". Returns
- * within timeout_ms and 50 ms more, whatever the server does. PHC_OK: nothing
- * was lost since the last flush, or the client was closed already.
- * PHC_LOST_EVENTS: something was. Reports and stats can be read until the free.
- */
-PHC_API phc_status phc_client_close(phc_client *client, uint32_t timeout_ms);
-
-/**
- * Closes the client with the setting shutdown_timeout_ms, unless it is closed,
- * and frees it. NULL is fine. It must be the last call on this handle, as with
- * free(3). From inside a callback it happens once that returns. In a forked
- * child it sends nothing of the parent's.
- */
-PHC_API void phc_client_free(phc_client *client);
-
-/**
- * Sets what is called with each report, in place of the one before; NULL is
- * nothing. Returns once the old one runs no more; at once from inside it.
- * free_user_data (NULL is fine) is called when user_data is needed no more. The
- * callback stays set in a forked child, on a thread of the child's own.
+ * Sets the error callback in place of the one before; NULL removes it. Returns once the one
+ * before runs no more; from inside a callback it returns at once. free_user_data (NULL is
+ * accepted) is called when user_data is not needed any more. While an error or a delivery
+ * callback is set, reports go to the callbacks only and phc_poll returns NULL. The callback
+ * stays set in a forked child, on a thread of the child's own; there free_user_data is not
+ * called for what the parent set.
  */
 PHC_API
-phc_status phc_set_error_callback(phc_client *client,
+phc_status phc_set_error_callback(struct phc_client *client,
                                   phc_error_callback callback,
                                   void *user_data,
                                   phc_free_callback free_user_data);
 
 /**
- * Sets what is called with lines for a log, in place of the one before; NULL is
- * nothing, and the default. Losses are among them while no error callback is
- * set: one line for all of them, at most one a second. What phc_set_error_callback
- * says of replacing, user_data and fork holds here too. A client without a
- * project key says so at once, on the calling thread.
+ * Sets the delivery callback in place of the one before, like phc_set_error_callback.
  */
 PHC_API
-phc_status phc_set_log_callback(phc_client *client,
+phc_status phc_set_delivery_callback(struct phc_client *client,
+                                     phc_delivery_callback callback,
+                                     void *user_data,
+                                     phc_free_callback free_user_data);
+
+/**
+ * Sets the log callback in place of the one before, like phc_set_error_callback. Without one
+ * nothing is logged. While no error callback is set, lost events are logged: one line for all
+ * of them, at most one a second. A client without a project key logs that at once, on the
+ * calling thread.
+ */
+PHC_API
+phc_status phc_set_log_callback(struct phc_client *client,
                                 phc_log_callback callback,
                                 void *user_data,
                                 phc_free_callback free_user_data);
 
 /**
- * Captures an event with properties given as one JSON object (NULL: none).
- * Never waits, unless the setting overflow is block. Anything but PHC_OK means
- * that the event was not taken; phc_last_error says why.
+ * Captures an event with properties given as one JSON object (NULL for none). Never waits,
+ * unless the setting overflow is block. With any other status than PHC_OK the event was not
+ * taken, and phc_last_error says why.
  */
 PHC_API
-phc_status phc_capture(phc_client *client,
+phc_status phc_capture(struct phc_client *client,
                        const char *distinct_id,
                        const char *event,
                        const char *properties_json);
 
 /**
- * Captures a whole event given as one JSON object of len bytes: event and
- * distinct_id; and, where known, properties, timestamp (RFC 3339 with an
- * offset), uuid, $set, $set_once, groups, options, session_id, window_id. Any
- * other key is an error. uuid_out (37 bytes, NULL is fine) gets the event's
- * uuid. The one call that bindings need.
+ * Like phc_capture, and writes the event's uuid into uuid_out (PHC_UUID_SIZE bytes; NULL is
+ * accepted).
  */
 PHC_API
-phc_status phc_capture_json(phc_client *client,
+phc_status phc_capture_get_uuid(struct phc_client *client,
+                                const char *distinct_id,
+                                const char *event,
+                                const char *properties_json,
+                                char *uuid_out);
+
+/**
+ * Captures a whole event given as one JSON object of len bytes. Its members are event and
+ * distinct_id and, where known, properties, timestamp (RFC 3339 with an offset), uuid, $set,
+ * $set_once, groups, options, session_id and window_id; any other member is an error. uuid_out
+ * (PHC_UUID_SIZE bytes; NULL is accepted) gets the event's uuid. A binding needs no other
+ * capture function.
+ */
+PHC_API
+phc_status phc_capture_json(struct phc_client *client,
                             const char *json,
                             size_t len,
                             char *uuid_out);
 
 /**
- * Captures a built event and frees it, whatever the answer; only on
- * PHC_QUEUE_FULL it stays the caller's, to be tried again or freed. uuid_out
- * (37 bytes, NULL is fine) gets the event's uuid.
- */
-PHC_API phc_status phc_capture_event(phc_client *client, phc_event *event, char *uuid_out);
-
-/**
- * Captures $identify: sets person properties. set_json and set_once_json are
- * JSON objects or NULL.
+ * Captures a built event and frees it, whatever the status is: the event must not be used
+ * again. uuid_out (PHC_UUID_SIZE bytes; NULL is accepted) gets the event's uuid.
  */
 PHC_API
-phc_status phc_identify(phc_client *client,
+phc_status phc_capture_event(struct phc_client *client,
+                             struct phc_event *event,
+                             char *uuid_out);
+
+/**
+ * Captures $identify, which sets person properties. set_json and set_once_json are JSON objects
+ * or NULL. uuid_out (PHC_UUID_SIZE bytes; NULL is accepted) gets the event's uuid.
+ */
+PHC_API
+phc_status phc_identify(struct phc_client *client,
                         const char *distinct_id,
                         const char *set_json,
-                        const char *set_once_json);
+                        const char *set_once_json,
+                        char *uuid_out);
 
 /**
- * Captures $create_alias: from now on alias is the same person as distinct_id,
- * which is the canonical one.
- */
-PHC_API phc_status phc_alias(phc_client *client, const char *distinct_id, const char *alias);
-
-/**
- * Captures $groupidentify: sets properties of a group. set_json is a JSON object
- * or NULL; distinct_id may be NULL and is then "$<type>_<key>".
+ * Captures $create_alias: from now on alias is the same person as distinct_id, which is the
+ * canonical id. uuid_out (PHC_UUID_SIZE bytes; NULL is accepted) gets the event's uuid.
  */
 PHC_API
-phc_status phc_group_identify(phc_client *client,
+phc_status phc_alias(struct phc_client *client,
+                     const char *distinct_id,
+                     const char *alias,
+                     char *uuid_out);
+
+/**
+ * Captures $groupidentify, which sets properties of a group. set_json is a JSON object or NULL;
+ * if distinct_id is NULL, it is "$<type>_<key>". uuid_out (PHC_UUID_SIZE bytes; NULL is
+ * accepted) gets the event's uuid.
+ */
+PHC_API
+phc_status phc_group_identify(struct phc_client *client,
                               const char *group_type,
                               const char *group_key,
                               const char *set_json,
-                              const char *distinct_id);
+                              const char *distinct_id,
+                              char *uuid_out);
 
 /**
- * Adds a property to every event from now on (a super property), in place of an
- * earlier one of that key. value_json is any JSON value. What an event itself
- * has wins over it. It stays in a forked child.
+ * Adds a property to every event from now on (a super property), in place of an earlier one with
+ * that key. value_json is any JSON value. A property of the event itself has precedence. It stays
+ * in a forked child.
  */
-PHC_API phc_status phc_register(phc_client *client, const char *key, const char *value_json);
+PHC_API phc_status phc_register(struct phc_client *client, const char *key, const char *value_json);
 
 /**
- * Adds a super property no longer. One that was never registered is fine.
+ * Stops adding a super property. One that was never registered is not an error.
  */
-PHC_API phc_status phc_unregister(phc_client *client, const char *key);
+PHC_API phc_status phc_unregister(struct phc_client *client, const char *key);
 
 /**
- * From now on captures take no event and answer PHC_OPTED_OUT. What was
- * captured before is still sent.
+ * Makes captures refuse events from now on, with PHC_OPTED_OUT. What was captured before is
+ * still sent.
  */
-PHC_API phc_status phc_opt_out(phc_client *client);
+PHC_API phc_status phc_opt_out(struct phc_client *client);
 
 /**
- * Captures take events again.
+ * Makes captures take events again.
  */
-PHC_API phc_status phc_opt_in(phc_client *client);
+PHC_API phc_status phc_opt_in(struct phc_client *client);
 
 /**
- * With the setting test_mode: the wire bytes of the oldest captured event, as one
- * JSON object, into a buffer of len bytes, NUL included. Answers the length that
- * the whole text needs without the NUL, like snprintf; the event is taken away
- * only when it fits. 0: there is none.
+ * Begins an event. NULL texts count as empty, which the capture will refuse. Pass it to
+ * phc_capture_event or free it with phc_event_free. Returns NULL only after an internal error.
  */
-PHC_API size_t phc_test_next(phc_client *client, char *buf, size_t len);
+PHC_API PHC_WARN_UNUSED struct phc_event *phc_event_new(const char *distinct_id, const char *event);
 
 /**
- * Begins an event. NULL texts are taken for empty ones, which the capture will
- * refuse. To be given to phc_capture_event, or freed by phc_event_free.
- */
-PHC_API phc_event *phc_event_new(const char *distinct_id, const char *event);
-
-/**
- * Frees an event that was not captured. NULL is fine.
- */
-PHC_API void phc_event_free(phc_event *event);
-
-/**
- * Sets a property to text. Setting a key again replaces its value. Bad UTF-8 is
- * replaced by U+FFFD, and counted.
- */
-PHC_API phc_status phc_event_set_string(phc_event *event, const char *key, const char *value);
-
-/**
- * Sets a property to text of len bytes, which may hold NUL.
+ * Begins an event like phc_event_new.
  */
 PHC_API
-phc_status phc_event_set_string_n(phc_event *event,
+PHC_WARN_UNUSED
+struct phc_event *phc_event_new_n(const char *distinct_id,
+                                  size_t distinct_id_len,
+                                  const char *event,
+                                  size_t event_len);
+
+/**
+ * Frees an event that was not captured. NULL does nothing.
+ */
+PHC_API void phc_event_free(struct phc_event *event);
+
+/**
+ * Sets a property to text. Bad UTF-8 is replaced by U+FFFD, and counted.
+ */
+PHC_API
+phc_status phc_event_set_string(struct phc_event *event,
+                                const char *key,
+                                const char *value);
+
+/**
+ * Does the same as phc_event_set_string.
+ */
+PHC_API
+phc_status phc_event_set_string_n(struct phc_event *event,
                                   const char *key,
+                                  size_t key_len,
                                   const char *value,
-                                  size_t len);
+                                  size_t value_len);
 
 /**
  * Sets a property to a whole number.
  */
-PHC_API phc_status phc_event_set_int(phc_event *event, const char *key, int64_t value);
+PHC_API phc_status phc_event_set_int(struct phc_event *event, const char *key, int64_t value);
 
 /**
- * Sets a property to a number. NaN and infinities answer PHC_INVALID_PROPERTY.
+ * Does the same as phc_event_set_int.
  */
-PHC_API phc_status phc_event_set_double(phc_event *event, const char *key, double value);
+PHC_API
+phc_status phc_event_set_int_n(struct phc_event *event,
+                               const char *key,
+                               size_t key_len,
+                               int64_t value);
+
+/**
+ * Sets a property to a whole number that is not negative.
+ */
+PHC_API phc_status phc_event_set_uint(struct phc_event *event, const char *key, uint64_t value);
+
+/**
+ * Does the same as phc_event_set_uint.
+ */
+PHC_API
+phc_status phc_event_set_uint_n(struct phc_event *event,
+                                const char *key,
+                                size_t key_len,
+                                uint64_t value);
+
+/**
+ * Sets a property to a number. NaN and infinities return PHC_INVALID_PROPERTY.
+ */
+PHC_API phc_status phc_event_set_double(struct phc_event *event, const char *key, double value);
+
+/**
+ * Does the same as phc_event_set_double.
+ */
+PHC_API
+phc_status phc_event_set_double_n(struct phc_event *event,
+                                  const char *key,
+                                  size_t key_len,
+                                  double value);
 
 /**
  * Sets a property to false (0) or true (any other value).
  */
-PHC_API phc_status phc_event_set_bool(phc_event *event, const char *key, int value);
+PHC_API phc_status phc_event_set_bool(struct phc_event *event, const char *key, int value);
+
+/**
+ * Does the same as phc_event_set_bool.
+ */
+PHC_API
+phc_status phc_event_set_bool_n(struct phc_event *event,
+                                const char *key,
+                                size_t key_len,
+                                int value);
+
+/**
+ * Sets a property to null.
+ */
+PHC_API phc_status phc_event_set_null(struct phc_event *event, const char *key);
+
+/**
+ * Does the same as phc_event_set_null.
+ */
+PHC_API phc_status phc_event_set_null_n(struct phc_event *event, const char *key, size_t key_len);
 
 /**
  * Sets a property to a value given as JSON text.
  */
-PHC_API phc_status phc_event_set_json(phc_event *event, const char *key, const char *json);
+PHC_API phc_status phc_event_set_json(struct phc_event *event, const char *key, const char *json);
 
 /**
- * Says that the event belongs to a group: set_group(event, "company", "acme").
+ * Does the same as phc_event_set_json.
  */
 PHC_API
-phc_status phc_event_set_group(phc_event *event,
+phc_status phc_event_set_json_n(struct phc_event *event,
+                                const char *key,
+                                size_t key_len,
+                                const char *json,
+                                size_t json_len);
+
+/**
+ * Begins an object: the properties that are set until the matching phc_event_end are its
+ * members.
+ */
+PHC_API phc_status phc_event_begin_object(struct phc_event *event, const char *key);
+
+/**
+ * Does the same as phc_event_begin_object.
+ */
+PHC_API
+phc_status phc_event_begin_object_n(struct phc_event *event,
+                                    const char *key,
+                                    size_t key_len);
+
+/**
+ * Begins an array: the values that are set until the matching phc_event_end, with NULL as the
+ * key, are its elements.
+ */
+PHC_API phc_status phc_event_begin_array(struct phc_event *event, const char *key);
+
+/**
+ * Does the same as phc_event_begin_array.
+ */
+PHC_API
+phc_status phc_event_begin_array_n(struct phc_event *event,
+                                   const char *key,
+                                   size_t key_len);
+
+/**
+ * Ends the object or array that was begun last. Returns PHC_INVALID_ARGUMENT if there is none.
+ * An event with an object or array that has not ended cannot be captured.
+ */
+PHC_API phc_status phc_event_end(struct phc_event *event);
+
+/**
+ * Adds the event to a group: phc_event_set_group(event, "company", "acme").
+ */
+PHC_API
+phc_status phc_event_set_group(struct phc_event *event,
                                const char *group_type,
                                const char *group_key);
 
 /**
- * Gives the event its uuid. What is no uuid is replaced by a new one at the
- * capture, and counted.
- */
-PHC_API phc_status phc_event_set_uuid(phc_event *event, const char *uuid);
-
-/**
- * Says when it happened, in milliseconds since 1970 UTC. Years 0000 to 9999;
- * others answer PHC_INVALID_TIMESTAMP. Without it, it is the time of the
- * capture.
- */
-PHC_API phc_status phc_event_set_timestamp_ms(phc_event *event, int64_t unix_ms);
-
-/**
- * Says when it happened, as RFC 3339 text with an offset.
- */
-PHC_API phc_status phc_event_set_timestamp(phc_event *event, const char *rfc3339);
-
-/**
- * Sets what sees each event before it is taken, in place of the one before;
- * NULL is nothing. It may be called from several threads at once. Returns once
- * the old one runs no more. free_user_data (NULL is fine) is called when
- * user_data is needed no more. It stays set in a forked child.
+ * Does the same as phc_event_set_group.
  */
 PHC_API
-phc_status phc_set_before_send_callback(phc_client *client,
+phc_status phc_event_set_group_n(struct phc_event *event,
+                                 const char *group_type,
+                                 size_t group_type_len,
+                                 const char *group_key,
+                                 size_t group_key_len);
+
+/**
+ * Sets the uuid of the event. If it is not a uuid, the capture replaces it by a new one, and
+ * counts that.
+ */
+PHC_API phc_status phc_event_set_uuid(struct phc_event *event, const char *uuid);
+
+/**
+ * Sets when the event happened, in milliseconds since 1970 UTC, in the years 0000 to 9999; others
+ * return PHC_INVALID_TIMESTAMP. Without it, it is the time of the capture.
+ */
+PHC_API phc_status phc_event_set_timestamp_ms(struct phc_event *event, int64_t unix_ms);
+
+/**
+ * Sets when the event happened, as RFC 3339 text with an offset.
+ */
+PHC_API phc_status phc_event_set_timestamp(struct phc_event *event, const char *rfc3339);
+
+/**
+ * Sets the callback that sees each event before it is taken, in place of the one before; NULL
+ * removes it. It may run on several threads at once. Returns once the one before runs no more;
+ * do not hold a lock that it takes. From inside a callback it returns at once. free_user_data
+ * (NULL is accepted) is called when user_data is not needed any more. The callback stays set in
+ * a forked child.
+ */
+PHC_API
+phc_status phc_set_before_send_callback(struct phc_client *client,
                                         phc_before_send_callback callback,
                                         void *user_data,
                                         phc_free_callback free_user_data);
 
 /**
- * The event as one JSON object, as it would be sent, with its length in len
- * (NULL is fine) and a NUL behind it. Good until the callback returns.
+ * Returns the event as one JSON object, as it would be sent, with a NUL after it; its length
+ * is written to len (NULL is accepted). It is good until the callback returns.
+ *
  */
-PHC_API const char *phc_outgoing_json(const phc_outgoing *event, size_t *len);
+PHC_API PHC_RETURNS_NONNULL
+const char *phc_outgoing_json(const struct phc_outgoing *event,
+                              size_t *len);
 
 /**
- * Takes this JSON object of len bytes in place of the event, should the callback
- * answer PHC_KEEP. It is read like that of phc_capture_json when the callback
- * has returned; if it is refused, the event is dropped. It is copied.
+ * Takes this JSON object of len bytes in place of the event, if the callback returns
+ * PHC_BEFORE_SEND_KEEP. It is copied. After the callback has returned it is read like that of
+ * phc_capture_json; if it is refused, the event is discarded.
  */
-PHC_API phc_status phc_outgoing_replace(phc_outgoing *event, const char *json, size_t len);
+PHC_API phc_status phc_outgoing_replace(struct phc_outgoing *event, const char *json, size_t len);
 
 /**
- * Counts one event that the host's own before_send has dropped before any
- * capture call: bindings run that hook in their own language.
- */
-PHC_API phc_status phc_count_dropped(phc_client *client);
-
-/**
- * Takes the oldest report that waits; if there is none, waits for one for at most
- * timeout_ms. NULL: none came in time, or the client is closed and all is told.
- * With an error callback set, that has the reports. To be freed by
+ * Returns the oldest report that waits; if there is none, waits for one for at most timeout_ms.
+ * Returns NULL if none came in time, if the client is closed and every report was read, and
+ * while an error or a delivery callback is set, which then get the reports. Free it with
  * phc_report_free.
  */
-PHC_API phc_report *phc_poll(phc_client *client, uint32_t timeout_ms);
+PHC_API PHC_WARN_UNUSED struct phc_report *phc_poll(struct phc_client *client, uint32_t timeout_ms);
 
 /**
- * A file descriptor that is readable while reports wait: for poll(2), epoll or
- * an event loop, which then calls phc_poll with no timeout until it answers
- * NULL. Read nothing from it. It is the client's, good until the free; a forked
- * child must ask again. -1: none could be made; phc_last_error says why.
+ * Returns a file descriptor that is readable while reports wait: for poll(2), epoll or an event
+ * loop, which then calls phc_poll without a timeout until it returns NULL. Nothing is to be read
+ * from it. It belongs to the client and is good until the free; a forked child must ask again.
+ * Returns -1 if none could be created; phc_last_error says why. It is wide enough for the
+ * handle of a socket on any platform.
  */
-PHC_API int phc_poll_fd(phc_client *client);
+PHC_API ptrdiff_t phc_poll_fd(struct phc_client *client);
 
 /**
- * Frees a report that phc_poll answered. NULL is fine.
+ * Frees a report that phc_poll returned. NULL does nothing.
  */
-PHC_API void phc_report_free(phc_report *report);
+PHC_API void phc_report_free(struct phc_report *report);
 
 /**
- * The batch's request id; empty when its events were in no request. Never NULL.
+ * Returns the request id of the batch; empty if its events were in no request.
+ *
  */
-PHC_API const char *phc_report_request_id(const phc_report *report);
+PHC_API PHC_RETURNS_NONNULL const char *phc_report_request_id(const struct phc_report *report);
 
 /**
- * Which attempt of the batch, from 1; 0 with no request.
+ * Returns the number of the attempt, from 1; 0 without a request.
  */
-PHC_API uint32_t phc_report_attempt(const phc_report *report);
+PHC_API uint32_t phc_report_attempt(const struct phc_report *report);
 
 /**
- * The HTTP status; 0 when there was no answer.
+ * Returns when the attempt began, in milliseconds since 1970 UTC; 0 without a request.
  */
-PHC_API uint32_t phc_report_status(const phc_report *report);
+PHC_API int64_t phc_report_sent_at_ms(const struct phc_report *report);
 
 /**
- * What went wrong with the batch as a whole; empty when nothing did. Never NULL.
+ * Returns the HTTP status; 0 if there was no response.
  */
-PHC_API const char *phc_report_error(const phc_report *report);
+PHC_API uint32_t phc_report_http_status(const struct phc_report *report);
 
 /**
- * Events of the batch that go into the next attempt.
+ * Returns what went wrong with the batch as a whole; empty if nothing did.
+ *
  */
-PHC_API uint64_t phc_report_pending(const phc_report *report);
+PHC_API PHC_RETURNS_NONNULL const char *phc_report_error(const struct phc_report *report);
 
 /**
- * Events in reports that were thrown away before this one, because nobody
- * fetched them in time.
+ * Returns how many events ended.
  */
-PHC_API uint64_t phc_report_missed_events(const phc_report *report);
+PHC_API size_t phc_report_event_count(const struct phc_report *report);
 
 /**
- * How many events ended.
- */
-PHC_API size_t phc_report_event_count(const phc_report *report);
-
-/**
- * Fills out (size bytes) with the event at this index. Answers
- * PHC_INVALID_ARGUMENT when there is none.
+ * Fills out (size bytes; pass sizeof(phc_event_report)) with the event at this index. Returns
+ * PHC_INVALID_ARGUMENT if the index is not below phc_report_event_count.
  */
 PHC_API
-phc_status phc_report_event(const phc_report *report,
+phc_status phc_report_event(const struct phc_report *report,
                             size_t index,
-                            phc_event_report *out,
+                            struct phc_event_report *out,
                             size_t size);
 
 /**
- * The whole report as one JSON object. Never NULL.
+ * Returns how many events of the batch are sent again.
  */
-PHC_API const char *phc_report_json(const phc_report *report);
+PHC_API size_t phc_report_pending_count(const struct phc_report *report);
 
 /**
- * The name of a reason, "retry_exhausted"; "delivered" for PHC_LOSS_NONE.
- * Static text, never NULL, for any number.
+ * With the setting reports = all: returns the uuid of the event at this index among those that
+ * are sent again. Empty if the index is not below phc_report_pending_count, and with other
+ * settings.
+ *
  */
-PHC_API const char *phc_loss_name(phc_loss loss);
+PHC_API PHC_RETURNS_NONNULL
+const char *phc_report_pending_uuid(const struct phc_report *report,
+                                    size_t index);
 
 /**
- * Fills out with as much of the counters as fits into size bytes; pass
- * sizeof(phc_stats). May be called until the free, from callbacks too.
+ * Returns how many reports were discarded before this one because they were not read in time.
  */
-PHC_API phc_status phc_stats_get(const phc_client *client, phc_stats *out, size_t size);
+PHC_API uint64_t phc_report_missed_reports(const struct phc_report *report);
 
 /**
- * Writes the counters as one JSON object, lost and refused by their reasons,
- * into a buffer of len bytes, NUL included. Answers the length that the whole
- * text needs without the NUL, like snprintf; 0 when client is NULL.
+ * Returns how many events those reports had.
  */
-PHC_API size_t phc_stats_json(const phc_client *client, char *buf, size_t len);
+PHC_API uint64_t phc_report_missed_events(const struct phc_report *report);
+
+/**
+ * Returns the whole report as one JSON object.
+ *
+ */
+PHC_API PHC_RETURNS_NONNULL const char *phc_report_json(const struct phc_report *report);
+
+/**
+ * Returns the name of a loss reason, such as "retry_exhausted"; "delivered" for PHC_LOSS_NONE.
+ * Static text, for any number. Safe from any thread.
+ *
+ */
+PHC_API PHC_RETURNS_NONNULL const char *phc_loss_name(phc_loss loss);
+
+/**
+ * Fills out with as many of the counters as fit into size bytes; pass sizeof(phc_stats). It
+ * may be called until the free, also from callbacks.
+ */
+PHC_API
+phc_status phc_stats_get(const struct phc_client *client,
+                         struct phc_stats *out,
+                         size_t size);
+
+/**
+ * Writes the counters as one JSON object, with lost and refused by the names of their reasons
+ * and statuses, into a buffer of len bytes, NUL included. Returns the length of the whole text
+ * without the NUL, like snprintf; 0 if client is NULL.
+ */
+PHC_API size_t phc_stats_json(const struct phc_client *client, char *buf, size_t len);
 
 #ifdef __cplusplus
 }  // extern "C"
