@@ -62,6 +62,20 @@ headers=(include/phc.h)
 [ ! -f include/phc_binding.h ] || headers+=(include/phc_binding.h)
 in_c() { cc -std=c99 -pedantic -Wall -Wextra -Werror -Iinclude -x c -fsyntax-only "$1"; }
 in_cpp() { g++ -std=c++11 -pedantic -Wall -Wextra -Werror -Iinclude -x c++ -fsyntax-only "$1"; }
+# A call of a deprecated function is a warning, which a caller can make an error. The library has none yet.
+deprecation() {
+    local language options=(-Wextra -Iinclude -fsyntax-only)
+    printf '%s\n' '#include <phc.h>' 'PHC_DEPRECATED("use b") void a(void);' 'void b(void);' \
+        'void b(void) { a(); }' >"$work/old.c"
+    for language in c c++; do
+        cc -x "$language" "${options[@]}" "$work/old.c" 2>"$work/said" || return 1
+        grep 'use b' "$work/said" >/dev/null || { echo "no warning in $language"; return 1; }
+        if cc -x "$language" -Werror=deprecated-declarations "${options[@]}" "$work/old.c" 2>/dev/null; then
+            echo "no error in $language"
+            return 1
+        fi
+    done
+}
 layout() { cc -std=c11 -pedantic -Wall -Wextra -Werror -Iinclude -fsyntax-only tests/c/layout.c; }
 bare() {
     ! grep -q '#' include/phc.cdef.h &&
@@ -101,6 +115,9 @@ for header in "${headers[@]}"; do
     check "$header is C++11" in_cpp "$header"
 done
 check "every public struct has its recorded layout" layout
+if grep -q 'define PHC_DEPRECATED' include/phc.h; then
+    check "calling a deprecated function is a warning" deprecation
+fi
 check "phc.cdef.h has no preprocessor line" bare
 check "the archive links beside a host's own zstd and ring" clash
 stop_sink
