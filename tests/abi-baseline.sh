@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# scripts/abi-baseline.sh reports each kind of change of the binary interface, and tells additions from
-# incompatible changes. This changes copies of the header, in functions and structs that always exist.
+# scripts/abi-baseline.sh reports each kind of change of the binary interface, and distinguishes additions
+# from incompatible changes. This changes copies of the header, in functions and structs that always exist.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
