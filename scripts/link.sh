@@ -8,8 +8,8 @@
 #
 #   CC       the compiler driver, by default cc; for another target a cross compiler, or zig:
 #            CC="zig cc -target x86_64-linux-gnu.2.17"
-#   LDFLAGS  its additional flags. If neither CC nor LDFLAGS is set, they select the lld of the Rust toolchain,
-#            if it has one: rustc links with it too, and its file is up to 10 kB smaller than GNU ld's
+#   LDFLAGS  its additional flags. If neither CC nor LDFLAGS is set, they select the Rust toolchain's lld, if
+#            it has one: rustc links with it too, and its file is up to 10 kB smaller than GNU ld's
 #   STRIP    by default strip
 set -euo pipefail
 here=$(dirname "$0")
@@ -20,13 +20,13 @@ if [ -z "${CC-}${LDFLAGS-}" ] && command -v rustc >/dev/null; then
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-# The members of an archive are linked on demand: -u demands the exported functions.
-roots=$(sed 's/^/-Wl,-u,/' "$here/../abi/symbols.txt")
-system=$(sed -n 's/^Libs.private: //p' "$here/../phc.pc.in")
+# The members of an archive are linked on demand: these demand the exported functions.
+mapfile -t roots < <(sed 's/^/-Wl,-u,/' "$here/../abi/symbols.txt")
+read -ra system < <(sed -n 's/^Libs.private: //p' "$here/../phc.pc.in")
+read -ra compiler <<<"${CC:-cc} ${LDFLAGS-}"
 # nodelete: the threads and the fork handler outlive a dlclose. defs: nothing is left for the host to resolve.
-# shellcheck disable=SC2086 # several words
-${CC:-cc} -shared ${LDFLAGS-} -Wl,-soname,"$soname" -Wl,--version-script="$map" -Wl,-z,nodelete -Wl,-z,defs \
+"${compiler[@]}" -shared -Wl,-soname,"$soname" -Wl,--version-script="$map" -Wl,-z,nodelete -Wl,-z,defs \
     -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--gc-sections -Wl,-O1 -Wl,--as-needed \
-    $roots "$in" $system -o "$work/libphc.so"
+    "${roots[@]}" "$in" "${system[@]}" -o "$work/libphc.so"
 ${STRIP:-strip} --strip-all --remove-section=.comment "$work/libphc.so"
 mv "$work/libphc.so" "$out"

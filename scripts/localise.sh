@@ -12,9 +12,8 @@ in=$(realpath "$1") out=$2
 symbols=$(realpath "$(dirname "$0")/../abi/symbols.txt")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-roots=$(sed 's/^/-u /' "$symbols")
-# shellcheck disable=SC2086 # several words
-${LD:-ld} -r --gc-sections $roots --whole-archive "$in" -o "$work/phc.o"
+mapfile -t roots < <(sed 's/^/--undefined=/' "$symbols")
+${LD:-ld} -r --gc-sections "${roots[@]}" --whole-archive "$in" -o "$work/phc.o"
 # std's objects carry bitcode, which linkers do not need and some archivers
 # reject.
 ${OBJCOPY:-objcopy} --keep-global-symbols="$symbols" --strip-debug \
