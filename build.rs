@@ -1,4 +1,4 @@
-//! Link arguments of the shared library that ships.
+//! Link arguments of the shared library that cargo makes. scripts/link.sh links the one that ships.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
