@@ -45,8 +45,8 @@ ${CC:-cc} -std=c11 -g -O0 -fPIC -shared -nostdlib -w "$work/stubs.c" -o "$work/s
 abidw --no-corpus-path --no-comp-dir-path --no-show-locs --no-elf-needed --no-architecture \
     --type-id-style hash "$work/stubs.so" >"$work/libphc.abi"
 # Constants are part of the interface but not of debug information. Those of the version change by release.
-sed -n 's/^enum { \(PHC_[A-Z0-9_]*\) = \(.*\) };$/\1 \2/p' "$work/declarations" | grep -v '^PHC_VERSION' |
-    LC_ALL=C sort >"$work/constants.txt"
+sed -n 's/^enum { \(.*\) };$/\1/p' "$work/declarations" | tr ',' '\n' |
+    sed -n 's/^ *\(PHC_[A-Z0-9_]*\) = \([0-9]*\).*/\1 \2/p' | grep -v '^PHC_VERSION' | LC_ALL=C sort >"$work/constants.txt"
 [ -s "$work/constants.txt" ] || { echo "no constant was found in $cdef" >&2; exit 2; }
 
 broken=no added=no

@@ -54,7 +54,7 @@ changed incompatible "two fields have changed places" \
 changed incompatible "a field was inserted in the middle" 's/(uint64_t settled;)/\1 uint64_t another;/'
 changed incompatible "a field was removed" 's/uint64_t pending;//'
 changed incompatible "a parameter has another type" \
-    's/(phc_flush\(phc_client \*client,[^,]*)uint32_t timeout_ms/\1uint64_t timeout_ms/'
+    's/(phc_flush\(struct phc_client \*client,[^,]*)uint32_t timeout_ms/\1uint64_t timeout_ms/'
 changed incompatible "a parameter was added" 's/(phc_capture\([^)]*)\)/\1, int more)/'
 changed incompatible "a return type has changed" 's/phc_status (phc_flush\()/uint64_t \1/'
 changed incompatible "a function was removed" 's/phc_status phc_capture\([^)]*\);//'
@@ -62,7 +62,7 @@ changed incompatible "a callback has another parameter" \
     's/(\*phc_error_callback\)\()[^)]*\)/\1int what, void *user_data)/'
 changed incompatible "a type is smaller" 's/typedef int32_t phc_status;/typedef int16_t phc_status;/'
 changed incompatible "a constant has another number" 's/PHC_CLOSED = [0-9]+/PHC_CLOSED = 99/'
-changed incompatible "a constant was removed" 's/enum \{ PHC_TIMEOUT = [0-9]+ \};//'
+changed incompatible "a constant was removed" 's/PHC_TIMEOUT = [0-9]+,//'
 changed unrecorded "a function was added" 's/$/phc_status phc_one_more(phc_client *client);\n/'
 changed unrecorded "a constant was added" 's/$/enum { PHC_ONE_MORE = 77 };\n/'
 changed unrecorded "a field was added at the end of a struct that is passed with its size" \

@@ -23,7 +23,6 @@ FIELD(phc_flush_result, lost, 16, 8);
 FIELD(phc_flush_result, pending, 24, 8);
 SIZE(phc_flush_result, 32);
 
-#ifdef PHC_LOSS_SLOTS /* the header of release 0.1.0 */
 FIELD(phc_event_report, uuid, 0, 8);
 FIELD(phc_event_report, verdict, 8, 8);
 FIELD(phc_event_report, details, 16, 8);
@@ -32,18 +31,10 @@ FIELD(phc_event_report, maybe_delivered, 28, 4);
 SIZE(phc_event_report, 32);
 
 FIELD(phc_setting, key, 0, 8);
-FIELD(phc_setting, type, 8, 8);
+FIELD(phc_setting, kind, 8, 8);
 FIELD(phc_setting, default_value, 16, 8);
 FIELD(phc_setting, accepted, 24, 8);
 SIZE(phc_setting, 32);
-#else /* the header before it; remove this branch with it */
-FIELD(phc_event_report, uuid, 0, 37);
-FIELD(phc_event_report, maybe_delivered, 37, 1);
-FIELD(phc_event_report, loss, 40, 4);
-FIELD(phc_event_report, verdict, 48, 8);
-FIELD(phc_event_report, details, 56, 8);
-SIZE(phc_event_report, 64);
-#endif
 
 FIELD(phc_stats, captured, 0, 8);
 FIELD(phc_stats, delivered, 8, 8);
@@ -59,12 +50,8 @@ FIELD(phc_stats, requests, 80, 8);
 FIELD(phc_stats, retries, 88, 8);
 FIELD(phc_stats, body_bytes, 96, 8);
 FIELD(phc_stats, sent_bytes, 104, 8);
-#ifdef PHC_LOSS_SLOTS
 /* Indexed by phc_loss and by phc_status. A slot without a number is reserved, and 0. */
 _Static_assert(PHC_LOSS_SLOTS == 32 && PHC_STATUS_SLOTS == 64, "the number of slots is part of the layout");
 FIELD(phc_stats, lost_by_reason, 112, 256);
 FIELD(phc_stats, refused_by_status, 368, 512);
 SIZE(phc_stats, 880);
-#else
-SIZE(phc_stats, 112);
-#endif
