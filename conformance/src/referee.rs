@@ -7,8 +7,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use phc_sink::server::Sink;
-use phc_sink::space::{Rules, Space};
+use phc_sink::Sink;
+use phc_sink::{Namespace, Options};
 
 use crate::case::Seen;
 
@@ -32,7 +32,7 @@ impl Referee {
             .enable_all()
             .build()
             .map_err(|error| error.to_string())?;
-        let sink = Sink::new(Rules { api_key: None, max_body: 20 << 20 }, None);
+        let sink = Sink::new(Options { api_key: None, max_body: 20 << 20 }, None);
         let listener = runtime
             .block_on(tokio::net::TcpListener::bind(listen))
             .map_err(|error| format!("{listen}: {error}"))?;
@@ -49,7 +49,7 @@ impl Referee {
         while !used.insert(prefix.clone()) {
             prefix.push_str("/again");
         }
-        Ground { host: format!("{}{prefix}", self.address), space: self.sink.space(&prefix) }
+        Ground { host: format!("{}{prefix}", self.address), space: self.sink.namespace(&prefix) }
     }
 }
 
@@ -57,12 +57,12 @@ impl Referee {
 pub struct Ground {
     /// Its address without a scheme.
     pub host: String,
-    space: Arc<Mutex<Space>>,
+    space: Arc<Mutex<Namespace>>,
 }
 
 impl Ground {
     /// The space, locked.
-    pub fn space(&self) -> MutexGuard<'_, Space> {
+    pub fn space(&self) -> MutexGuard<'_, Namespace> {
         self.space.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -76,9 +76,9 @@ impl Ground {
             let seen = {
                 let space = self.space();
                 [
-                    (wanted.requests, space.summary.requests, "requests"),
-                    (wanted.events, space.summary.events, "events"),
-                    (wanted.accepted, space.accepted.len() as u64, "accepted events"),
+                    (wanted.requests, space.summary().requests, "requests"),
+                    (wanted.events, space.summary().events, "events"),
+                    (wanted.accepted, space.accepted().len() as u64, "accepted events"),
                 ]
             };
             let short = seen.iter().find(|(wanted, seen, _)| wanted.is_some_and(|wanted| *seen < wanted));

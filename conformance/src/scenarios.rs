@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use phc_sink::space::{RequestRecord, Space};
+use phc_sink::{Namespace, RequestRecord};
 
 use crate::case::{Expected, ExpectedReport, ExpectedRequest, Scenario, Settings, Step};
 use crate::driver::Driver;
@@ -98,26 +98,26 @@ fn with_somebody(step: &Step) -> Result<Step, Halt> {
 
 fn judge(expect: &Expected, ground: &Ground, told: &Told, late: &mut Vec<String>) -> Result<(), String> {
     let space = ground.space();
-    let broken: BTreeSet<String> = space.summary.violations.keys().map(|rule| (*rule).to_owned()).collect();
+    let broken: BTreeSet<String> = space.summary().violations.keys().map(|rule| (*rule).to_owned()).collect();
     if broken != expect.violations {
         let texts: Vec<_> =
-            space.violations.iter().map(|one| format!("{}: {}", one.rule, one.message)).collect();
+            space.violations().iter().map(|one| format!("{}: {}", one.rule, one.message)).collect();
         return Err(format!("rules broken: {broken:?}, expected {:?} {texts:?}", expect.violations));
     }
     if let Some(wanted) = &expect.requests {
         requests(wanted, &space, late)?;
     }
     if let Some([from, to]) = expect.request_count {
-        within("requests", space.summary.requests, from, to)?;
+        within("requests", space.summary().requests, from, to)?;
     }
     if let Some([from, to]) = expect.concurrent {
-        within("requests open at once", space.summary.max_concurrent, from, to)?;
+        within("requests open at once", space.summary().max_concurrent, from, to)?;
     }
     if let Some(wanted) = &expect.accepted {
         accepted(wanted, &space)?;
     }
     if let Some(wanted) = &expect.summary {
-        let summary = serde_json::to_string(&space.summary).map_err(|error| error.to_string())?;
+        let summary = serde_json::to_string(space.summary()).map_err(|error| error.to_string())?;
         named("summary", wanted.get(), &Tree::parse(&summary)?)?;
     }
     drop(space);
@@ -154,14 +154,14 @@ fn adds_up(stats: &Tree) -> Result<(), String> {
     Err(format!("the counters do not add up: {stats}"))
 }
 
-fn event_names(request: &RequestRecord, space: &Space) -> Vec<String> {
-    let events = space.events.iter().filter(|event| event.request == request.n);
+fn event_names(request: &RequestRecord, space: &Namespace) -> Vec<String> {
+    let events = space.events().iter().filter(|event| event.request == request.n);
     let name = |text: &str| Some(Tree::parse(text).ok()?.get("event")?.text()?.to_owned());
     events.map(|event| name(event.event.get()).unwrap_or_default()).collect()
 }
 
-fn requests(wanted: &[ExpectedRequest], space: &Space, late: &mut Vec<String>) -> Result<(), String> {
-    let found = &space.requests;
+fn requests(wanted: &[ExpectedRequest], space: &Namespace, late: &mut Vec<String>) -> Result<(), String> {
+    let found = space.requests();
     if wanted.len() != found.len() {
         let list: Vec<_> =
             found.iter().map(|one| (one.attempt, one.status, event_names(one, space))).collect();
@@ -194,7 +194,7 @@ fn request(
     wanted: &ExpectedRequest,
     found: &RequestRecord,
     before: Option<f64>,
-    space: &Space,
+    space: &Namespace,
 ) -> Result<(), String> {
     let gap = before.map_or(0.0, |before| found.received_at_ms - before);
     let names = event_names(found, space);
@@ -219,10 +219,10 @@ fn request(
     Ok(())
 }
 
-fn accepted(wanted: &[String], space: &Space) -> Result<(), String> {
+fn accepted(wanted: &[String], space: &Namespace) -> Result<(), String> {
     let mut seen = BTreeSet::new();
     let mut names = Vec::new();
-    for event in space.events.iter().filter(|event| event.stored) {
+    for event in space.events().iter().filter(|event| event.stored) {
         if seen.insert(event.uuid) {
             let tree = Tree::parse(event.event.get())?;
             names.push(tree.get("event").and_then(Tree::text).unwrap_or_default().to_owned());

@@ -104,10 +104,10 @@ fn proxied(line: &str, proxy: Option<&Proxy>, stage: &mut Stage<'_>) -> Result<(
 /// Compares what has arrived.
 fn arrived(vector: &Vector, ground: &Ground, uuid: Option<&str>, sdk: &str) -> Result<(), String> {
     let space = ground.space();
-    if let Some(violation) = space.violations.first() {
+    if let Some(violation) = space.violations().first() {
         return Err(format!("rule {}: {}", violation.rule, violation.message));
     }
-    let Some(event) = space.events.back() else {
+    let Some(event) = space.events().back() else {
         return match vector.refused {
             Some(_) => Ok(()),
             None => Err("no event has arrived".to_owned()),
@@ -134,7 +134,7 @@ fn arrived(vector: &Vector, ground: &Ground, uuid: Option<&str>, sdk: &str) -> R
         }
     }
     if let Some(wanted) = &vector.request {
-        let record = space.requests.last().map(serde_json::to_string).transpose();
+        let record = space.requests().last().map(serde_json::to_string).transpose();
         let record = record.map_err(|error| error.to_string())?.unwrap_or_default();
         let wanted = Tree::parse(&wanted.get().replace("<sdk>", sdk))?;
         let record = Tree::parse(&record.replace(&ground.host, "{sink}"))?;
