@@ -45,7 +45,7 @@ static void handlers_stay_in_a_forked_child() {
 
 // The end of an inherited client in a child that captured nothing returns at once and sends nothing.
 static void a_child_may_end_what_it_inherited() {
-    script(R"({"steps":[{"hold":true}]})");
+    script(R"({"steps":[{"wait_for_script":true}]})");
     std::optional<phc::client> client(here().shutdown_timeout(60s).set("request_timeout_ms", 120000));
     client->capture("u", "e");
     const pid_t child = fork();
