@@ -25,7 +25,7 @@ class ReportsTest < PhcTest
     assert_equal 200, status
     assert_match(/1 event lost \(1 dropped\): over quota/, message)
     lost = report.lost.first
-    assert_equal [uuid, :dropped, "over quota", false], [lost.uuid, lost.ending, lost.details, lost.delivered?]
+    assert_equal [uuid, :dropped, "over quota", false], [lost.uuid, lost.outcome, lost.details, lost.delivered?]
   end
 
   def test_no_answer_is_minus_one
@@ -51,7 +51,7 @@ class ReportsTest < PhcTest
     space.script(steps: [{ status: 401 }])
     posthog.capture(distinct_id: "u", event: "e")
     posthog.flush
-    posthog.drain_reports
+    posthog.poll
     assert_match(/ERROR.*1 event lost \(1 rejected\): HTTP 401/, logged)
   end
 
@@ -65,14 +65,14 @@ class ReportsTest < PhcTest
     3.times { |n| posthog.capture(distinct_id: "u", event: "e#{n}") }
     posthog.flush
     3.times { Timeout.timeout(10) { seen.pop } }
-    posthog.drain_reports
+    posthog.poll
     assert_equal 3, logged.scan("on_error raised NotImplementedError: oops").size
   end
 
   def test_a_callback_may_call_the_client
     done = Queue.new
     posthog = client(on_error: lambda { |*|
-      done << [posthog.capture(distinct_id: "u", event: "from inside"), posthog.settle(timeout: 5).pending]
+      done << [posthog.capture(distinct_id: "u", event: "from inside"), posthog.flush_result(timeout: 5).pending]
       posthog.shutdown
     })
     space.script(steps: [{ status: 400 }])

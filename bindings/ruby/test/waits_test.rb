@@ -85,7 +85,7 @@ class WaitsTest < PhcTest
   def test_flush_keeps_its_time
     posthog = hanging
     promptly { seconds { refute posthog.flush(timeout: 0.3) } - 0.3 }
-    assert_equal [:timeout, 1], posthog.settle(timeout: 0).to_h.values_at(:status, :pending)
+    assert_equal [:timeout, 1], posthog.flush_result(timeout: 0).to_h.values_at(:status, :pending)
     promptly { seconds { refute posthog.shutdown(timeout: 0) } }
   end
 

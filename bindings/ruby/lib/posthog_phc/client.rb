@@ -172,14 +172,14 @@ module PostHogPhc
     # @param timeout [Numeric, nil] seconds; nil is no limit
     # @return [Boolean] whether everything was delivered
     def flush(timeout: TIMEOUT)
-      settle(timeout: timeout).ok?
+      flush_result(timeout: timeout).ok?
     end
 
     # Flushes, and says what became of the events.
     #
     # @param timeout [Numeric, nil] seconds; nil is no limit
     # @return [FlushResult]
-    def settle(timeout: TIMEOUT)
+    def flush_result(timeout: TIMEOUT)
       @handle.flush(limit(timeout))
     end
 
@@ -196,8 +196,8 @@ module PostHogPhc
     # work, or after a second. The reports come by themselves too, a little later.
     #
     # @return [void]
-    def drain_reports
-      @handle.drain_reports
+    def poll
+      @handle.poll
     end
 
     # @return [Hash{Symbol => Object}] counters; captured = delivered + lost + pending_events
@@ -263,7 +263,7 @@ module PostHogPhc
     end
 
     def dropped
-      Native.phc_count_dropped(@pointer)
+      Native.phc_binding_count_discarded(@pointer)
       Native::BEFORE_SEND
     end
 
@@ -300,9 +300,8 @@ module PostHogPhc
     end
 
     def reason(status)
-      said = Native.phc_last_error
-      said = Native.phc_status_message(status) if said.nil? || said.empty? || status == Native::BEFORE_SEND
-      said.dup.force_encoding(Encoding::UTF_8)
+      said = status == Native::BEFORE_SEND ? "" : Native.last_error
+      said.empty? ? Native.phc_status_message(status) : said
     end
 
     def check(status)
@@ -319,7 +318,7 @@ module PostHogPhc
 
     def collect_messages
       @messages ||= []
-      until (json = Native.text(:phc_test_next, @pointer)).empty?
+      until (json = Native.text(:phc_binding_next_test_event, @pointer)).empty?
         @messages << JSON.parse(json, max_nesting: false).transform_keys(&:to_sym)
       end
       @messages

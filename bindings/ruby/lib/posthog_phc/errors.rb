@@ -31,6 +31,20 @@ module PostHogPhc
     end
   end
 
+  # What {Client#initialize} raises when the system refuses what a client needs, or
+  # libphc has an internal error. Trying again later may help.
+  class Unavailable < StandardError
+    # @return [Symbol] why, +:out_of_resources+ for one
+    attr_reader :status
+
+    # @param message [String] what was wrong
+    # @param status [Symbol] libphc's name for it
+    def initialize(message, status)
+      super(message)
+      @status = status
+    end
+  end
+
   # libphc is not there, or is not the one that this gem was made for.
   class LibraryError < LoadError; end
 end

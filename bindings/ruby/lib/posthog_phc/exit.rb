@@ -18,7 +18,7 @@ module PostHogPhc
         return unless ends
 
         waiting.each { |handle| handle.abandon if handle.pending.positive? }
-        Handle.all.each(&:finish_reports)
+        Handle.all.each(&:stop_reports)
       end
 
       private
@@ -27,8 +27,8 @@ module PostHogPhc
       def wait_for(handles)
         started = Process.clock_gettime(Process::CLOCK_MONOTONIC)
         begun = handles.map { |handle| [handle, *handle.begin_flush] }
-        begun.each do |handle, status, ticket|
-          handle.wait(ticket, started + handle.exit_limit) if status.zero?
+        begun.each do |handle, status, flush|
+          handle.wait(flush, started + handle.exit_limit) if status.zero?
         end
       end
     end

@@ -95,32 +95,32 @@ module PostHogPhc
     # @param seconds [Numeric, nil] none is no limit
     # @return [FlushResult]
     def flush(seconds)
-      status, ticket = begin_flush
+      status, number = begin_flush
       return result(status, nil) unless status.zero?
 
-      wait(ticket, seconds && (now + seconds))
+      wait(number, seconds && (now + seconds))
     end
 
-    # @return [Array(Integer, Integer)] status and ticket
+    # @return [Array(Integer, Integer)] the status and the number of the flush
     def begin_flush
-      ticket = FFI::MemoryPointer.new(:uint64)
-      [Native.phc_flush_begin(@pointer, ticket), ticket.read_uint64]
+      flush = FFI::MemoryPointer.new(:uint64)
+      [Native.phc_flush_begin(@pointer, flush), flush.read_uint64]
     end
 
-    # @param ticket [Integer]
+    # @param flush [Integer] the number of a flush that was begun
     # @param deadline [Float, nil]
     # @return [FlushResult]
-    def wait(ticket, deadline)
+    def wait(flush, deadline)
       counts = Native::FlushResult.new
       loop do
         left = deadline ? [deadline - now, 0].max : SLICE
         slice = ([left, SLICE].min * 1000).ceil
-        status = Native.phc_flush_wait(@pointer, ticket, slice, counts, counts.size)
+        status = Native.phc_flush_wait(@pointer, flush, slice, counts, counts.size)
         return result(status, counts) if status != Native::TIMEOUT || (deadline && now >= deadline)
       end
     ensure
       # Whoever was interrupted waits no more.
-      Native.phc_flush_end(@pointer, ticket)
+      Native.phc_flush_end(@pointer, flush)
     end
 
     # Takes nothing any more, waits, and gives up what is left.
@@ -130,10 +130,10 @@ module PostHogPhc
     def close(seconds)
       @closing = true
       # A flush that waits for nothing would still send.
-      flushed = seconds&.zero? ? nil : flush(seconds)
+      flush(seconds) unless seconds&.zero?
       closed = Native.phc_client_close(@pointer, 0)
-      @reporter&.finish
-      closed.zero? && flushed&.status != :lost_events
+      @reporter&.stop
+      closed.zero?
     ensure
       @closing = false # closed, libphc refuses and counts; interrupted, the client goes on
     end
@@ -146,20 +146,20 @@ module PostHogPhc
     end
 
     # @return [void]
-    def drain_reports
-      @reporter&.drain
+    def poll
+      @reporter&.poll
     end
 
     # @return [void]
-    def finish_reports
-      @reporter&.finish
+    def stop_reports
+      @reporter&.stop
     end
 
     # Only for a handle that nobody has any more.
     #
     # @return [Boolean] whether it is freed: nothing is pending, and no callback at work
     def free
-      return false if pending.positive? || !(@reporter.nil? || @reporter.finish)
+      return false if pending.positive? || !(@reporter.nil? || @reporter.stop)
 
       Native.phc_client_free(@pointer)
       true
@@ -170,9 +170,8 @@ module PostHogPhc
     def make(options)
       config = Native.phc_config_new(options[:api_key]&.to_s)
       options.settings.each do |key, value|
-        next if Native.phc_config_set(config, text(key), text(value)).zero?
-
-        raise InvalidCall.new(Native.phc_config_error(config).force_encoding(Encoding::UTF_8), :invalid_setting)
+        status = Native.phc_config_set(config, text(key), text(value))
+        raise failure(status) unless status.zero?
       end
       open(config)
     ensure
@@ -180,11 +179,16 @@ module PostHogPhc
     end
 
     def open(config)
-      why = FFI::MemoryPointer.new(:char, 1024)
-      pointer = Native.phc_client_new(config, why, why.size)
-      return pointer unless pointer.null?
+      # libphc does not write the status after an internal error.
+      status = FFI::MemoryPointer.new(:int32).write_int32(Native::INTERNAL)
+      pointer = Native.phc_client_new(config, status)
+      pointer.null? ? raise(failure(status.read_int32)) : pointer
+    end
 
-      raise InvalidCall.new(why.read_string.force_encoding(Encoding::UTF_8), :invalid_setting)
+    # What the caller got wrong is an ArgumentError; anything else is not their mistake.
+    def failure(status)
+      invalid = [Native::INVALID_SETTING, Native::INVALID_ARGUMENT].include?(status)
+      (invalid ? InvalidCall : Unavailable).new(Native.last_error, Native.name_of(status))
     end
 
     def text(value)

@@ -12,9 +12,12 @@ module PostHogPhc
 
     # Statuses that the gem acts upon; include/phc.h has them all.
     OK = 0
+    INVALID_ARGUMENT = 1
+    INVALID_SETTING = 2
     CLOSED = 4
     TIMEOUT = 6
     BEFORE_SEND = 17
+    INTERNAL = 18
 
     # phc_flush_result
     class FlushResult < FFI::Struct
@@ -34,13 +37,12 @@ module PostHogPhc
       [:phc_last_error, [], :string],
       [:phc_config_new, %i[string], :pointer],
       [:phc_config_set, %i[pointer string string], :int32],
-      [:phc_config_error, %i[pointer], :string],
       [:phc_config_free, %i[pointer], :void],
-      [:phc_client_new, %i[pointer pointer size_t], :pointer],
+      [:phc_client_new, %i[pointer pointer], :pointer],
       [:phc_client_close, %i[pointer uint32], :int32],
       [:phc_client_free, %i[pointer], :void],
       [:phc_capture_json, %i[pointer buffer_in size_t pointer], :int32],
-      [:phc_count_dropped, %i[pointer], :int32],
+      [:phc_binding_count_discarded, %i[pointer], :int32],
       [:phc_register, %i[pointer string string], :int32],
       [:phc_unregister, %i[pointer string], :int32],
       [:phc_opt_out, %i[pointer], :int32],
@@ -49,12 +51,13 @@ module PostHogPhc
       [:phc_flush_wait, %i[pointer uint64 uint32 pointer size_t], :int32, WAITS],
       [:phc_flush_end, %i[pointer uint64], :int32],
       [:phc_poll, %i[pointer uint32], :pointer],
-      [:phc_poll_fd, %i[pointer], :int],
+      # A ptrdiff_t, which ffi does not know on every platform; it has the same size.
+      [:phc_poll_fd, %i[pointer], :ssize_t],
       [:phc_report_json, %i[pointer], :pointer],
       [:phc_report_free, %i[pointer], :void],
       [:phc_stats_get, %i[pointer pointer size_t], :int32],
       [:phc_stats_json, %i[pointer pointer size_t], :size_t],
-      [:phc_test_next, %i[pointer pointer size_t], :size_t]
+      [:phc_binding_next_test_event, %i[pointer pointer size_t], :size_t]
     ].freeze
     @loading = Mutex.new
 
@@ -71,6 +74,11 @@ module PostHogPhc
         return if @file && path.nil?
 
         @loading.synchronize { @file ? check_same(path) : open(Library.candidates(path)) }
+      end
+
+      # @return [String] what was wrong with the last call that failed on this thread
+      def last_error
+        phc_last_error.dup.force_encoding(Encoding::UTF_8)
       end
 
       # @param status [Integer]

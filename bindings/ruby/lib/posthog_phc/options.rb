@@ -46,6 +46,8 @@ module PostHogPhc
 
     # @return [Hash{String => String}]
     attr_reader :settings
+    # @return [String] the setting +reports+ as the caller has it
+    attr_reader :reports
     # @return [Array<Symbol>] options that were passed over
     attr_reader :ignored
 
@@ -57,7 +59,9 @@ module PostHogPhc
       @ignored = []
       @settings = DEFAULTS.transform_values { |value| text(value) }
       given.each { |name, value| take(name.to_sym, value) }
-      @settings["reports"] = "all" if self[:on_success]
+      @reports = @settings.fetch("reports", "losses").strip
+      # Only "all" has deliveries. Another word is left for libphc to refuse.
+      @settings["reports"] = "all" if self[:on_success] && %w[losses warnings].include?(@reports)
       check_hooks
     end
 

@@ -23,6 +23,7 @@ module PostHogPhc
       @on_error = options[:on_error]
       @on_success = options[:on_success]
       @on_report = options[:on_report]
+      @reports = options.reports
       @logger = logger
       @starting = Mutex.new
       @telling = Mutex.new
@@ -54,7 +55,7 @@ module PostHogPhc
     # tried for.
     #
     # @return [void]
-    def drain
+    def poll
       return if @telling.owned?
 
       deadline = now + PATIENCE
@@ -73,8 +74,8 @@ module PostHogPhc
     # Tells what waits, and ends the thread when it has told what it is telling.
     #
     # @return [Boolean] whether it has ended; a callback may be at work for longer
-    def finish
-      drain
+    def stop
+      poll
       return true unless running?
       return false if @thread == Thread.current
 
@@ -103,7 +104,7 @@ module PostHogPhc
       watched << IO.for_fd(descriptor, autoclose: false) unless descriptor.negative?
       loop do
         ready, = IO.select(watched, nil, nil, descriptor.negative? ? SLICE : nil)
-        drain
+        poll
         break if ready&.include?(stop)
       end
     ensure
@@ -115,25 +116,29 @@ module PostHogPhc
       return if report.null?
 
       begin
-        Report.new(Native.phc_report_json(report).read_string.force_encoding(Encoding::UTF_8))
+        Report.new(JSON.parse(Native.phc_report_json(report).read_string.force_encoding(Encoding::UTF_8)))
       ensure
         Native.phc_report_free(report)
       end
     end
 
+    # With on_success libphc reports every attempt; the other callbacks get what the setting
+    # +reports+ asks for.
     def tell(report)
-      guard("on_report") { @on_report.call(report) } if @on_report
-      guard("on_success") { @on_success.call(report) } if @on_success && !report.delivered.empty?
-      return if report.lost.empty?
-      return @on_report || @logger.error(report.message) unless @on_error
+      failures, deliveries = report.split(@reports)
+      whole = @reports == "all" ? report : failures
+      guard("on_report") { @on_report.call(whole) } if @on_report && whole
+      guard("on_success") { @on_success.call(deliveries) } if @on_success && deliveries
+      return unless failures
+      return guard("on_error") { call_on_error(failures) } if @on_error
 
-      guard("on_error") { call_on_error(report) }
+      @logger.error(failures.message) unless @on_report || failures.lost.empty?
     end
 
     # posthog-ruby says -1 for what never was an answer. Who takes a third
     # argument gets the report.
     def call_on_error(report)
-      arguments = [report.status.zero? ? -1 : report.status, report.message, report]
+      arguments = [report.http_status.zero? ? -1 : report.http_status, report.message, report]
       arguments.pop unless wants_report?
       @on_error.call(*arguments)
     end
