@@ -9,14 +9,14 @@ Gem::Specification.new do |spec|
   spec.version = PostHogPhc::VERSION
   spec.authors = ["The libphc authors"]
   spec.summary = "PostHog events for Ruby, delivered by libphc"
-  spec.description = "Captures product-analytics events with the names of posthog-ruby and delivers them by Capture v1, " \
-                     "through libphc: at home in Puma clusters, Resque's forks and short scripts."
+  spec.description = "Captures events with the API of posthog-ruby and delivers them with libphc, over " \
+                     "Capture v1. Works in Puma clusters, in Resque's forked children and in short scripts."
   spec.license = "MIT"
   spec.required_ruby_version = ">= 3.1"
 
   spec.files = Dir.glob("lib/**/*.rb", base: __dir__) + %w[.yardopts LICENSE README.md examples/quickstart.rb]
-  # With a copy of libphc in place the gem is one for this platform; without it,
-  # it is for any, and finds libphc on the system.
+  # With a copy of libphc in this place, the gem is for one platform. Without it, the gem is for
+  # every platform and loads the system's libphc.
   if File.exist?(File.join(__dir__, bundled))
     spec.files << bundled
     spec.platform = Gem::Platform.local

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# What a capture costs the calling thread, in processor time, so that a loaded
-# machine does not spoil it. ruby -Ilib bench/capture.rb HOST
+# What a capture costs the calling thread, in processor time, which other work on the machine
+# changes little. ruby -Ilib bench/capture.rb HOST
 require "posthog_phc"
 
 COUNT = 20_000

@@ -1,4 +1,4 @@
 # frozen_string_literal: true
 
-# The name of the gem, which Bundler requires.
+# Bundler requires the file that has the name of the gem.
 require "posthog_phc"

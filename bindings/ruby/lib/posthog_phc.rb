@@ -2,12 +2,11 @@
 
 require "posthog_phc/core"
 
-# The names of posthog-ruby, so that moving over is a change of the require.
-# Both gems in one process: require "posthog_phc/core" and say PostHogPhc.
+# The constant of posthog-ruby, so that moving over is a change of the require.
 if defined?(PostHog) && !PostHog.equal?(PostHogPhc)
-  raise LoadError, "PostHog is defined already, by posthog-ruby it seems. Remove that gem, or require " \
-                   '"posthog_phc/core" instead of "posthog_phc" and use PostHogPhc::Client beside it'
+  raise LoadError, "the constant PostHog is already defined, probably by posthog-ruby. Remove that gem, or " \
+                   'require "posthog_phc/core" instead of "posthog_phc" and use PostHogPhc::Client beside it'
 end
 
-# What the gem calls itself, for programs that come from posthog-ruby.
+# The module under the name that posthog-ruby gives it.
 PostHog = PostHogPhc unless defined?(PostHog)

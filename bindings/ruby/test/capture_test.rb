@@ -13,21 +13,23 @@ class CaptureTest < PhcTest
 
   def test_arrives
     posthog = client
-    assert_equal true, posthog.capture(distinct_id: "user-1", event: "page viewed", properties: { path: "/pricing" },
-                                       groups: { company: "acme" }, timestamp: Time.utc(2024, 1, 2, 3, 4, 5),
-                                       uuid: UUID)
+    assert_equal true, posthog.capture(
+      distinct_id: "user-1", event: "page viewed", properties: { path: "/pricing" },
+      groups: { company: "acme" }, timestamp: Time.utc(2024, 1, 2, 3, 4, 5), uuid: UUID
+    )
     assert posthog.flush
-    event = space.events.first
+    event = sink.events.first
     assert_equal ["page viewed", "user-1", UUID, "2024-01-02T03:04:05.000Z"],
                  event.values_at("event", "distinct_id", "uuid", "timestamp")
     assert_equal({ "path" => "/pricing", "$groups" => { "company" => "acme" }, "$is_server" => true },
                  event["properties"])
-    headers = JSON.parse(space.get("_requests")).first["headers"]
+    headers = JSON.parse(sink.get("_requests")).first["headers"]
     assert_equal "posthog-ruby-phc/#{PostHog::VERSION}", headers["posthog-sdk-info"]
   end
 
   def test_identify
-    assert_equal({ event: "$identify", distinct_id: "u", properties: { "$set" => { "a" => 1 }, "$set_once" => { "b" => 2 } } },
+    set = { "$set" => { "a" => 1 }, "$set_once" => { "b" => 2 } }
+    assert_equal({ event: "$identify", distinct_id: "u", properties: set },
                  captured(:identify, distinct_id: "u", properties: { a: 1 }, set_once: { b: 2 }))
   end
 
@@ -40,21 +42,23 @@ class CaptureTest < PhcTest
     set = { "$group_type" => "company", "$group_key" => "7", "$group_set" => { "name" => "Acme" } }
     assert_equal({ event: "$groupidentify", distinct_id: "$company_7", properties: set },
                  captured(:group_identify, group_type: :company, group_key: 7, properties: { name: "Acme" }))
-    assert_equal "u", captured(:group_identify, group_type: "t", group_key: "k", distinct_id: "u")[:distinct_id]
+    event = captured(:group_identify, group_type: "t", group_key: "k", distinct_id: "u")
+    assert_equal "u", event[:distinct_id]
   end
 
-  def test_ids_of_a_database_and_names_as_symbols
+  def test_numbers_as_ids_and_symbols_as_names
     assert_equal({ event: "signed_up", distinct_id: "42", properties: {} },
                  captured(:capture, distinct_id: 42, event: :signed_up))
   end
 
-  def test_the_callers_hashes_are_left_alone
-    attrs = { "distinct_id" => "u", "event" => "e", "properties" => { a: 1 }.freeze, "groups" => { c: 1 }.freeze }.freeze
+  def test_the_hashes_of_the_caller_do_not_change
+    attrs = { "distinct_id" => "u", "event" => "e", "properties" => { a: 1 }.freeze,
+              "groups" => { c: 1 }.freeze }.freeze
     assert recording_client(before_send: ->(event) { event }).capture(attrs)
     assert_equal %w[distinct_id event properties groups], attrs.keys
   end
 
-  def test_message_id_of_old
+  def test_a_message_id_that_is_a_uuid_becomes_the_uuid
     posthog = recording_client
     posthog.capture(distinct_id: "u", event: "e", message_id: UUID)
     posthog.capture(distinct_id: "u", event: "e", message_id: "job-7")
@@ -62,7 +66,7 @@ class CaptureTest < PhcTest
     assert_equal 0, posthog.stats[:uuids_replaced]
   end
 
-  def test_misuse_raises
+  def test_a_wrong_call_raises
     posthog = recording_client
     {
       [:capture, { event: "e" }] => /distinct_id must be given/,
@@ -73,7 +77,7 @@ class CaptureTest < PhcTest
       [:capture, { distinct_id: "u", event: "e", groups: "acme" }] => /groups must be a Hash/,
       [:capture, { distinct_id: "u", event: "e", timestamp: 17 }] => /timestamp must be a Time/,
       [:capture, { distinct_id: "u", event: "e", propertes: {} }] => /did you mean properties/,
-      [:capture, { distinct_id: "u", event: "e", send_feature_flags: true }] => /feature flags are not part/,
+      [:capture, { distinct_id: "u", event: "e", send_feature_flags: true }] => /has no feature flags/,
       [:identify, { properties: {} }] => /distinct_id/,
       [:alias, { distinct_id: "u" }] => /alias must be given/,
       [:group_identify, { group_type: "t" }] => /group_key/
@@ -85,8 +89,8 @@ class CaptureTest < PhcTest
     [-1, "1", Float::NAN].each { |bad| assert_raises(ArgumentError) { posthog.flush(timeout: bad) } }
   end
 
-  # What depends on data answers false; the log says why, once a second.
-  def test_data_never_raise
+  # A refusal is logged once a second.
+  def test_wrong_data_returns_false
     posthog = client(logger: log, max_event_bytes: 1000)
     {
       invalid_distinct_id: { distinct_id: "u" * 201, event: "e" },
@@ -98,11 +102,11 @@ class CaptureTest < PhcTest
       assert_equal false, posthog.capture(attrs)
       assert_equal status, assert_raises(PostHog::NotCaptured) { posthog.capture!(attrs) }.status
     end
-    assert_match(/1 not captured; the last: the distinct_id has 201 bytes/, logged)
+    assert_match(/1 event was not captured; the last: the distinct_id has 201 bytes/, logged)
     assert_equal 1, logged.lines.size
   end
 
-  def test_a_full_queue_and_a_closed_client_answer_false
+  def test_a_full_queue_and_a_closed_client_return_false
     posthog = client(max_queue_size: 1, flush_interval_seconds: 3600, logger: false)
     assert posthog.capture(distinct_id: "u", event: "first")
     refute posthog.capture(distinct_id: "u", event: "second")
@@ -110,7 +114,7 @@ class CaptureTest < PhcTest
     refute posthog.capture(distinct_id: "u", event: "third")
     refute posthog.flush
     assert posthog.shutdown, "again"
-    assert_equal ["first"], space.accepted
+    assert_equal ["first"], sink.accepted
     assert_equal({ queue_full: 1, closed: 1 }, posthog.stats[:refused])
   end
 
@@ -146,48 +150,51 @@ class CaptureTest < PhcTest
     posthog.clear
     assert_nil posthog.dequeue_last_message
     assert posthog.flush
-    assert_empty space.events
+    assert_empty sink.events
   end
 
   def test_sync_mode
     posthog = client(sync_mode: true, flush_interval_seconds: 3600, on_error: ->(*) {})
     assert posthog.capture(distinct_id: "u", event: "e")
-    assert_equal ["e"], space.accepted
-    space.script(then: { status: 400 })
+    assert_equal ["e"], sink.accepted
+    sink.script(then: { status: 400 })
     refute posthog.capture(distinct_id: "u", event: "lost")
   end
 
-  def test_an_unreachable_server_costs_a_capture_nothing
+  def test_a_capture_does_not_wait_for_an_unreachable_server
     posthog = PostHog::Client.new(api_key: "k", host: "http://127.0.0.1:9", logger: false)
     slowest = Array.new(200) { seconds { assert posthog.capture(distinct_id: "u", event: "e") } }.sort[-5]
     assert_operator slowest, :<, 0.05
     refute posthog.shutdown(timeout: 0.1)
   end
 
-  def test_what_is_not_supported
+  def test_unsupported_methods_raise
     posthog = recording_client
     PostHog::Unsupported::METHODS.each_key do |name|
-      assert_match(/posthog-ruby/, assert_raises(PostHog::NotSupported) { posthog.public_send(name, "a", "b", groups: {}) }.message)
+      error = assert_raises(PostHog::NotSupported) { posthog.public_send(name, "a", "b", groups: {}) }
+      assert_match(/Use posthog-ruby/, error.message)
     end
   end
 
   def test_threads
     posthog = client(flush_at: 50)
-    threads = Array.new(8) { |t| Thread.new { 100.times { |n| posthog.capture(distinct_id: "u", event: "e#{t}-#{n}") } } }
+    threads = Array.new(8) do |t|
+      Thread.new { 100.times { |n| posthog.capture(distinct_id: "u", event: "e#{t}-#{n}") } }
+    end
     threads.each(&:join)
     assert posthog.shutdown
-    assert_equal 800, space.accepted.uniq.size
+    assert_equal 800, sink.accepted.uniq.size
   end
 
-  # Mutex#lock is refused there.
+  # Mutex#lock raises there.
   def test_in_a_trap
     posthog = client
-    answers = []
-    before = trap(:USR2) { answers << posthog.capture(distinct_id: "u", event: "trap") << posthog.flush }
+    results = []
+    before = trap(:USR2) { results << posthog.capture(distinct_id: "u", event: "trap") << posthog.flush }
     Process.kill(:USR2, Process.pid)
-    eventually("the trap has run") { answers.size == 2 }
-    assert_equal [true, true], answers
-    assert_equal ["trap"], space.accepted
+    eventually("the trap has run") { results.size == 2 }
+    assert_equal [true, true], results
+    assert_equal ["trap"], sink.accepted
   ensure
     trap(:USR2, before || "DEFAULT")
   end
@@ -195,8 +202,8 @@ class CaptureTest < PhcTest
   def test_a_collected_client_still_sends
     60.times { |n| client(flush_interval_ms: 50, logger: false).capture(distinct_id: "u", event: "e#{n}") }
     3.times { GC.start }
-    space.wait_for("accepted=60")
-    eventually("the collected ones are freed") do
+    sink.wait_for("accepted=60")
+    eventually("the collected clients are freed") do
       GC.start
       client(logger: false)
       PostHogPhc::Handle.all.size < 40

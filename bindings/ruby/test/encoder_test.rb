@@ -21,7 +21,7 @@ class EncoderTest < PhcTest
     end
   end
 
-  # What each value becomes on the wire, as libphc's own encoder leaves it.
+  # Values, and what each becomes on the wire.
   VALUES = {
     "text" => ["Zürich 🎉", '"Zürich 🎉"'],
     "escapes" => ["a\"b\\c\n\t\u0001\u0000", '"a\"b\\\\c\n\t\u0001\u0000"'],
@@ -57,7 +57,7 @@ class EncoderTest < PhcTest
   VALUES.each do |name, (value, wire)|
     define_method("test_#{name.tr(" -", "__")}") do
       posthog = recording_client
-      # Once as the only value, once beside one that takes the slow way, and as a key.
+      # As the only value, beside one that Ruby's generator must not write, and as a key.
       [{ v: value }, { v: value, w: Time.now }].each do |properties|
         assert posthog.capture(distinct_id: "u", event: "e", properties: properties)
         text = JSON.generate(posthog.dequeue_last_message[:properties]["v"])
@@ -76,30 +76,31 @@ class EncoderTest < PhcTest
     assert_equal 1, posthog.stats[:repaired]
   end
 
-  def test_what_holds_itself_costs_that_value
-    loop_of_lists = [1]
-    loop_of_lists << loop_of_lists << loop_of_lists
-    loop_of_hashes = { a: 1 }
-    loop_of_hashes[:self] = loop_of_hashes
+  def test_a_container_that_holds_itself_becomes_null_there
+    list = [1]
+    list << list << list
+    hash = { a: 1 }
+    hash[:self] = hash
     posthog = recording_client
-    assert posthog.capture(distinct_id: "u", event: "e", properties: { l: loop_of_lists, h: loop_of_hashes })
+    assert posthog.capture(distinct_id: "u", event: "e", properties: { l: list, h: hash })
     assert_equal({ "l" => [1, nil, nil], "h" => { "a" => 1, "self" => nil } },
                  posthog.dequeue_last_message[:properties])
   end
 
-  def test_what_is_too_deep_costs_that_value
+  def test_a_value_that_is_nested_too_deep_does_not_cost_the_event
     posthog = recording_client
     [50, 98, 99, 100, 101, 500].each do |depth|
       value = depth.times.inject(1) { |inner, _| [inner] }
-      assert posthog.capture(distinct_id: "u", event: "e", properties: { deep: value, plain: 1 }), "depth #{depth}"
+      captured = posthog.capture(distinct_id: "u", event: "e", properties: { deep: value, plain: 1 })
+      assert captured, "depth #{depth}"
       assert_equal 1, posthog.dequeue_last_message[:properties]["plain"]
     end
   end
 
   def test_numbers_keep_their_digits
     posthog = recording_client
-    posthog.capture(distinct_id: "u", event: "e", properties: { a: 0.1, b: 1e-7, c: 1.7976931348623157e308, d: -0.0 })
-    assert_equal({ "a" => 0.1, "b" => 1e-7, "c" => 1.7976931348623157e308, "d" => -0.0 },
-                 posthog.dequeue_last_message[:properties])
+    numbers = { "a" => 0.1, "b" => 1e-7, "c" => 1.7976931348623157e308, "d" => -0.0 }
+    posthog.capture(distinct_id: "u", event: "e", properties: numbers)
+    assert_equal numbers, posthog.dequeue_last_message[:properties]
   end
 end

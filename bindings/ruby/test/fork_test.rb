@@ -2,13 +2,13 @@
 
 require_relative "helper"
 
-# Children of fork, and the ways out of a process: every event arrives once.
+# Forked children, and every way to end a process: each event is stored once.
 class ForkTest < PhcTest
   def assert_arrived(*names)
-    assert_equal names.sort, space.accepted.sort
+    assert_equal names.sort, sink.accepted.sort
   end
 
-  def test_the_parents_events_are_the_parents
+  def test_a_child_does_not_send_its_parents_events
     posthog = client(flush_interval_seconds: 3600)
     posthog.capture(distinct_id: "u", event: "parent")
     pid = fork { posthog.capture(distinct_id: "u", event: "child") }
@@ -18,7 +18,7 @@ class ForkTest < PhcTest
     assert_arrived "child", "parent"
   end
 
-  # Each ends in its own way, and none flushes by itself.
+  # Ways to end a process. None of them flushes itself.
   ENDS = {
     "end" => -> {},
     "exit" => -> { exit },
@@ -29,7 +29,7 @@ class ForkTest < PhcTest
     "exec" => -> { exec("true") },
     "kernel_exec" => -> { Kernel.exec({ "A" => "b" }, "true", close_others: true) },
     "process_exec" => -> { Process.exec("true") },
-    "abort_after_a_failed_exec" => lambda {
+    "exit_bang_after_a_failed_exec" => lambda {
       begin
         exec("/there/is/no/such/file")
       rescue Errno::ENOENT
@@ -44,13 +44,13 @@ class ForkTest < PhcTest
     "thread" => -> { Thread.new { exit! }.join }
   }.freeze
 
-  ENDS.each do |name, ending|
+  ENDS.each do |name, end_process|
     define_method("test_#{name}") do
       posthog = client(flush_interval_seconds: 3600)
       posthog.capture(distinct_id: "u", event: "parent")
       pid = fork do
         3.times { |n| posthog.capture(distinct_id: "u", event: "child #{n}") }
-        ending.call
+        end_process.call
       end
       status = reap(pid)
       refute_predicate status, :signaled?
@@ -61,15 +61,15 @@ class ForkTest < PhcTest
 
   %w[TERM INT].each do |signal|
     define_method("test_untrapped_#{signal}") do
-      ready, told = IO.pipe
-      pid = ruby(<<~CODE, out: told)
+      ready, written = IO.pipe
+      pid = ruby(<<~CODE, out: written)
         posthog = PostHog::Client.new(api_key: "k", host: ENV["PHC_HOST"], flush_interval_seconds: 3600)
         posthog.capture(distinct_id: "u", event: "e")
         $stderr.reopen(File::NULL)
         $stdout.syswrite("captured\n")
         sleep
       CODE
-      told.close
+      written.close
       assert_equal "captured\n", ready.gets
       Process.kill(signal, pid)
       assert_equal Signal.list[signal], reap(pid).termsig
@@ -77,7 +77,7 @@ class ForkTest < PhcTest
     end
   end
 
-  def test_captured_after_the_last_exit_handler
+  def test_an_event_that_is_captured_after_the_last_exit_handler
     pid = ruby(<<~CODE)
       posthog = PostHog::Client.new(api_key: "k", host: ENV["PHC_HOST"], flush_interval_seconds: 3600)
       LAST = Object.new
@@ -96,7 +96,7 @@ class ForkTest < PhcTest
       posthog.capture(distinct_id: "u", event: "daemon")
     CODE
     assert_predicate reap(pid), :success?
-    space.wait_for("accepted=2")
+    sink.wait_for("accepted=2")
     assert_arrived "before", "daemon"
   end
 
@@ -104,7 +104,9 @@ class ForkTest < PhcTest
     posthog = client(flush_interval_ms: 20)
     stop = false
     sent = 0
-    busy = Thread.new { posthog.capture(distinct_id: "u", event: "parent #{sent += 1}") && sleep(0.0005) until stop }
+    busy = Thread.new do
+      posthog.capture(distinct_id: "u", event: "parent #{sent += 1}") && sleep(0.0005) until stop
+    end
     pids = Array.new(10) do |n|
       Thread.new do
         fork do
@@ -118,8 +120,8 @@ class ForkTest < PhcTest
     stop = true
     busy.join
     assert posthog.flush
-    expected = Array.new(10) { |n| ["child #{n}", "thread of child #{n}"] }.flatten + Array.new(sent) { |n| "parent #{n + 1}" }
-    assert_arrived(*expected)
+    children = Array.new(10) { |n| ["child #{n}", "thread of child #{n}"] }.flatten
+    assert_arrived(*children, *Array.new(sent) { |n| "parent #{n + 1}" })
   end
 
   def test_a_child_of_a_child
@@ -133,33 +135,33 @@ class ForkTest < PhcTest
     assert_arrived "child", "grandchild"
   end
 
-  def test_reports_are_told_in_the_child_too
-    errors, told = IO.pipe
-    posthog = client(on_error: ->(status, _) { told.syswrite("#{Process.pid} #{status}\n") })
-    space.script(then: { status: 400 })
+  def test_callbacks_run_in_the_child_too
+    errors, written = IO.pipe
+    posthog = client(on_error: ->(status, _) { written.syswrite("#{Process.pid} #{status}\n") })
+    sink.script(then: { status: 400 })
     posthog.capture(distinct_id: "u", event: "parent")
     posthog.flush
     assert_equal "#{Process.pid} 400\n", errors.gets
     pid = fork do
       posthog.capture(distinct_id: "u", event: "child")
       posthog.flush
-      sleep 20 # the report's own thread tells it; what happens at an exit is not asked here
+      sleep 20 # so that the callback thread passes the report on, and not the exit handler
     end
     assert_equal "#{pid} 400\n", Timeout.timeout(15) { errors.gets }
     Process.kill(:KILL, pid)
     Process.wait(pid)
   end
 
-  # The parent's events wait for a server that never answers; a child that
-  # captured nothing has nothing to wait for.
+  # The parent's event waits for a server that never responds. The child has no events.
   def test_a_child_that_captured_nothing_ends_at_once
-    space.script(then: { never: true })
+    sink.script(then: { never: true })
     posthog = client(on_error: ->(*) {}, exit_flush_ms: 60_000, request_timeout_ms: 300_000)
     posthog.capture(distinct_id: "u", event: "e")
     posthog.flush(timeout: 0)
-    space.wait_for("requests=1")
-    [-> {}, -> { exit! }, -> { exec("true") }, -> { posthog.flush }, -> { posthog.shutdown }].each do |ending|
-      took = seconds { reap(fork(&ending)) }
+    sink.wait_for("requests=1")
+    ends = [-> {}, -> { exit! }, -> { exec("true") }, -> { posthog.flush }, -> { posthog.shutdown }]
+    ends.each do |end_process|
+      took = seconds { reap(fork(&end_process)) }
       assert_operator took, :<, 10
     end
     pid = fork do
@@ -171,16 +173,16 @@ class ForkTest < PhcTest
     refute posthog.shutdown(timeout: 0)
   end
 
-  # An outage at the end of a process costs exit_flush_ms, and the loss is told.
-  def test_an_outage_at_the_end_is_bounded_and_told
-    space.script(then: { never: true })
-    [-> {}, -> { exit! }].each_with_index do |ending, n|
-      errors, told = IO.pipe
+  # It costs exit_flush_ms.
+  def test_an_outage_at_the_end_of_a_process_is_limited_and_reported
+    sink.script(then: { never: true })
+    [-> {}, -> { exit! }].each_with_index do |end_process, n|
+      errors, written = IO.pipe
       took = seconds do
         pid = fork do
-          posthog = client(exit_flush_ms: 300, on_error: ->(_, message) { told.syswrite("#{message}\n") })
+          posthog = client(exit_flush_ms: 300, on_error: ->(_, message) { written.syswrite("#{message}\n") })
           posthog.capture(distinct_id: "u", event: "e#{n}")
-          ending.call
+          end_process.call
         end
         reap(pid)
       end
@@ -190,7 +192,7 @@ class ForkTest < PhcTest
     end
   end
 
-  # Children inherit descriptors of everything, the pipe of the reports among them.
+  # A child inherits every descriptor, also the pipe that ends the callback thread.
   def test_a_shutdown_while_a_child_lives
     before = Thread.list
     posthog = client(on_error: ->(*) {})
@@ -205,7 +207,7 @@ class ForkTest < PhcTest
   end
 
   def test_a_client_made_in_the_child
-    host = space.host
+    host = sink.host
     pid = fork do
       PostHog::Client.new(api_key: "k", host: host).capture(distinct_id: "u", event: "e")
       exit!
@@ -214,7 +216,7 @@ class ForkTest < PhcTest
     assert_arrived "e"
   end
 
-  # As Resque works a queue: a child for each job, which ends by exit!.
+  # As Resque does: a child for each job, which ends by exit!.
   def test_a_child_for_each_job
     posthog = client
     20.times do |n|

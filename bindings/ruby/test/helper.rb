@@ -6,11 +6,11 @@ require "posthog_phc"
 require "stringio"
 require "timeout"
 
-# What the tests share: a space of phc-sink for each test, clients that send there,
-# and child processes under a time limit.
+# What the tests share: a namespace of phc-sink for each test, clients that send there, and
+# child processes with a time limit.
 module Helper
-  # One space of the sink.
-  class Space
+  # One namespace of the sink.
+  class Namespace
     attr_reader :host
 
     def initialize(name)
@@ -22,11 +22,12 @@ module Helper
     end
 
     def script(steps)
-      answer = Net::HTTP.post(URI("#{host}/_script"), JSON.generate(steps), "Content-Type" => "application/json").body
-      raise answer unless answer.include?('"ok":true')
+      uri = URI("#{host}/_script")
+      response = Net::HTTP.post(uri, JSON.generate(steps), "Content-Type" => "application/json").body
+      raise response unless response.include?('"ok":true')
     end
 
-    # Names of the stored events, as often as they were stored.
+    # The names of the stored events, each as often as it was stored.
     def accepted
       JSON.parse(get("_events?accepted=1")).map { |event| event["event"]["event"] }
     end
@@ -37,8 +38,8 @@ module Helper
     end
 
     def wait_for(condition)
-      answer = get("_wait?timeout_ms=20000&#{condition}")
-      raise "not reached: #{condition}: #{answer}" unless answer.include?('"ok":true')
+      response = get("_wait?timeout_ms=20000&#{condition}")
+      raise "not reached: #{condition}: #{response}" unless response.include?('"ok":true')
     end
 
     def violations
@@ -46,15 +47,15 @@ module Helper
     end
   end
 
-  # Without this, a test that hangs is a build that hangs.
+  # The time limit of a test, in seconds: one that hangs fails.
   LIMIT = 150
 
-  def space
-    @space ||= Space.new(name)
+  def sink
+    @sink ||= Namespace.new(name)
   end
 
   def client(**options)
-    PostHog::Client.new(api_key: "phc_ruby", host: space.host, retry_initial_ms: 10, retry_max_ms: 50,
+    PostHog::Client.new(api_key: "phc_ruby", host: sink.host, retry_initial_ms: 10, retry_max_ms: 50,
                         exit_flush_ms: 20_000, **options)
   end
 
@@ -62,7 +63,7 @@ module Helper
     PostHog::Client.new(api_key: "phc_ruby", test_mode: true, is_server: false, **options)
   end
 
-  # A logger, and what was written to it.
+  # A logger; {#logged} returns what was written to it.
   def log
     @log ||= StringIO.new
     @logger ||= Logger.new(@log)
@@ -70,6 +71,11 @@ module Helper
 
   def logged
     @log.string
+  end
+
+  # Waits for the next element of a queue that a callback fills.
+  def pop(queue)
+    Timeout.timeout(20) { queue.pop }
   end
 
   def eventually(what, seconds: 20)
@@ -84,13 +90,14 @@ module Helper
     Process.clock_gettime(Process::CLOCK_MONOTONIC)
   end
 
+  # How long a block takes.
   def seconds
     started = monotonic
     yield
     monotonic - started
   end
 
-  # Waits for a child; one that hangs is killed, and fails the test.
+  # Waits for a child. One that hangs is killed and fails the test.
   def reap(pid)
     Timeout.timeout(40) { Process.wait(pid) }
     $?
@@ -100,18 +107,19 @@ module Helper
     flunk("the child hangs")
   end
 
-  # The Ruby of this test with the gem, as a process of its own.
+  # Starts a process of its own, with the Ruby of this test and the gem.
   def ruby(code, *arguments, out: $stdout)
-    Process.spawn({ "PHC_HOST" => space.host }, RbConfig.ruby, *$LOAD_PATH.grep(/bindings|gems/).map { |path| "-I#{path}" },
-                  "-rposthog_phc", "-e", code, *arguments, out: out)
+    load_path = $LOAD_PATH.grep(/bindings|gems/).map { |path| "-I#{path}" }
+    Process.spawn({ "PHC_HOST" => sink.host }, RbConfig.ruby, *load_path, "-rposthog_phc", "-e", code,
+                  *arguments, out: out)
   end
 
   def teardown
-    return unless @space
+    return unless @sink
 
-    assert_empty space.violations
-    names = space.accepted
-    assert_equal names.uniq.size, names.size, "an event came twice"
+    assert_empty @sink.violations
+    names = @sink.accepted
+    assert_equal names.uniq.size, names.size, "an event was stored twice"
   end
 
   def run

@@ -5,15 +5,23 @@ require "tmpdir"
 
 # Where libphc is looked for, each time in a process of its own.
 class LibraryTest < PhcTest
-  MAKE = 'begin; PostHog::Client.new(api_key: "k", library: ENV["PATH_GIVEN"]); puts PostHogPhc::Native.file
-          rescue LoadError => e; puts "#{e.class}: #{e.message}"; end'
+  MAKE_CLIENT = <<~'RUBY'
+    begin
+      PostHog::Client.new(api_key: "k", library: ENV["LIBRARY_OPTION"])
+      puts PostHogPhc::Native.file
+    rescue LoadError, StandardError => e
+      puts "#{e.class}: #{e.message}"
+      puts e.status if e.respond_to?(:status)
+    end
+  RUBY
   FILE = ENV.fetch("PHC_LIBRARY")
   LIB = File.expand_path("../lib", __dir__)
 
-  def answer(env, lib: LIB, code: MAKE)
+  # What a process prints that makes a client.
+  def output(env, lib: LIB)
     out, into = IO.pipe
-    pid = Process.spawn({ "PHC_LIBRARY" => nil, "LD_LIBRARY_PATH" => nil }.merge(env), RbConfig.ruby, "-I#{lib}",
-                        "-rposthog_phc", "-e", code, out: into)
+    env = { "PHC_LIBRARY" => nil, "LD_LIBRARY_PATH" => nil }.merge(env)
+    pid = Process.spawn(env, RbConfig.ruby, "-I#{lib}", "-rposthog_phc", "-e", MAKE_CLIENT, out: into)
     into.close
     text = out.read
     reap(pid)
@@ -21,11 +29,11 @@ class LibraryTest < PhcTest
   end
 
   def test_the_option_comes_first
-    assert_equal FILE, answer({ "PATH_GIVEN" => FILE, "PHC_LIBRARY" => "/no/such/file" })
+    assert_equal FILE, output({ "LIBRARY_OPTION" => FILE, "PHC_LIBRARY" => "/no/such/file" })
   end
 
   def test_then_the_environment
-    assert_equal FILE, answer({ "PHC_LIBRARY" => FILE })
+    assert_equal FILE, output({ "PHC_LIBRARY" => FILE })
   end
 
   def test_then_the_copy_in_the_gem
@@ -34,48 +42,91 @@ class LibraryTest < PhcTest
       bundled = "#{folder}/lib/posthog_phc/bundled/libphc.so"
       FileUtils.mkdir_p(File.dirname(bundled))
       FileUtils.cp(FILE, bundled)
-      assert_equal bundled, answer({}, lib: "#{folder}/lib")
+      assert_equal bundled, output({}, lib: "#{folder}/lib")
     end
   end
 
-  def test_then_the_systems
-    assert_equal "libphc.so.0", answer({ "LD_LIBRARY_PATH" => File.dirname(FILE) })
+  def test_then_the_one_of_the_system
+    assert_equal "libphc.so.0", output({ "LD_LIBRARY_PATH" => File.dirname(FILE) })
   end
 
-  def test_nowhere
-    text = answer({ "LD_LIBRARY_PATH" => "/nowhere" })
-    assert_match(/\APostHogPhc::LibraryError: libphc was not found; name it by the option library: or by PHC_LIBRARY/, text)
+  def test_no_library
+    text = output({ "LD_LIBRARY_PATH" => "/nowhere" })
+    assert_match(/\APostHogPhc::LibraryError: libphc was not found. Name its file by the option/, text)
+    assert_match(/variable PHC_LIBRARY. Tried:$/, text)
     assert_match(/^  libphc.so.0: /, text)
   end
 
-  def test_an_explicit_path_is_the_only_one
-    text = answer({ "PATH_GIVEN" => "/no/such/file", "LD_LIBRARY_PATH" => File.dirname(FILE) })
+  def test_only_the_file_that_is_named_is_tried
+    text = output({ "LIBRARY_OPTION" => "/no/such/file", "LD_LIBRARY_PATH" => File.dirname(FILE) })
     assert_match(%r{LibraryError.*\n  /no/such/file: }, text)
   end
 
-  def test_not_libphc
-    text = answer({ "PATH_GIVEN" => "libm.so.6" })
-    assert_match(/LibraryError: libm.so.6 is no libphc that this gem knows: .*phc_abi_version/, text)
+  def test_another_library
+    text = output({ "LIBRARY_OPTION" => "libm.so.6" })
+    assert_match(/LibraryError: libm.so.6 is not a libphc that .* can use: .*phc_abi_version/, text)
   end
 
   def test_another_binary_interface
     error = assert_raises(PostHog::LibraryError) { PostHogPhc::Library.check_abi(2, "libphc.so") }
-    assert_match(/has the binary interface 2, and posthog-ruby-phc .* needs 1/, error.message)
+    assert_match(/has version 2 of the binary interface, .* needs version 1/, error.message)
   end
 
-  def test_another_file_later
+  def test_a_second_library
     PostHog::Client.new(api_key: "k", library: FILE, logger: false)
     error = assert_raises(PostHog::LibraryError) { PostHog::Client.new(api_key: "k", library: "/another") }
-    assert_match(/loaded already/, error.message)
+    assert_match(/already loaded/, error.message)
+  end
+
+  # No mistake of the caller: it is not an ArgumentError.
+  def test_a_client_that_libphc_cannot_make_raises_unavailable
+    in_place_of_libphc(<<~C) do |library|
+      void *phc_client_new(void *config, int *status) { (void)config; *status = 19; return 0; }
+    C
+      assert_equal "PostHogPhc::Unavailable: the text of phc_last_error\nname_19",
+                   output({ "LIBRARY_OPTION" => library })
+    end
+  end
+
+  # After a panic libphc returns NULL and does not write the status.
+  def test_an_internal_error_of_libphc_raises_unavailable
+    in_place_of_libphc(<<~C) do |library|
+      void *phc_client_new(void *config, int *status) { (void)config; (void)status; return 0; }
+    C
+      assert_equal "PostHogPhc::Unavailable: the text of phc_last_error\nname_18",
+                   output({ "LIBRARY_OPTION" => library })
+    end
   end
 
   def test_beside_posthog_ruby
-    beside = 'module PostHog; VERSION = "3"; end; require "posthog_phc/core"; puts PostHogPhc::Client
-              begin; load "posthog_phc.rb"; rescue LoadError => e; puts e.message; end'
+    code = 'module PostHog; VERSION = "3"; end; require "posthog_phc/core"; puts PostHogPhc::Client
+            begin; load "posthog_phc.rb"; rescue LoadError => e; puts e.message; end'
     out, into = IO.pipe
-    reap(Process.spawn(RbConfig.ruby, "-I#{LIB}", "-e", beside, out: into))
+    reap(Process.spawn(RbConfig.ruby, "-I#{LIB}", "-e", code, out: into))
     into.close
     text = out.read
-    assert_match(/\APostHogPhc::Client\nPostHog is defined already, by posthog-ruby/, text)
+    assert_match(/\APostHogPhc::Client\nthe constant PostHog is already defined/, text)
+    assert_match(/require "posthog_phc.core" instead/, text)
+  end
+
+  private
+
+  # A library with every function that the gem uses. They return 0, except for those of `code`.
+  def in_place_of_libphc(code)
+    functions = PostHogPhc::Native::FUNCTIONS.map(&:first) - %i[phc_client_new phc_status_name phc_last_error]
+    source = <<~C
+      #include <stdio.h>
+      unsigned phc_abi_version(void) { return 1; }
+      static char name[16];
+      const char *phc_status_name(int status) { sprintf(name, "name_%d", status); return name; }
+      const char *phc_last_error(void) { return "the text of phc_last_error"; }
+      #{functions.map { |name| "void *#{name}(void) { return 0; }" }.join("\n")}
+      #{code}
+    C
+    Dir.mktmpdir do |folder|
+      File.write("#{folder}/stub.c", source)
+      assert system("cc", "-shared", "-fPIC", "-o", "#{folder}/stub.so", "#{folder}/stub.c")
+      yield "#{folder}/stub.so"
+    end
   end
 end

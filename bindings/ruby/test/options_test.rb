@@ -3,6 +3,27 @@
 require_relative "helper"
 
 class OptionsTest < PhcTest
+  # The settings of the loaded library, as phc_setting_at lists them.
+  module SettingList
+    extend FFI::Library
+    ffi_lib ENV.fetch("PHC_LIBRARY")
+
+    class Setting < FFI::Struct
+      layout :key, :string, :kind, :string, :default_value, :string, :accepted, :string
+    end
+
+    attach_function :phc_setting_count, [], :size_t
+    attach_function :phc_setting_at, %i[size_t pointer size_t], :int32
+
+    def self.to_h
+      setting = Setting.new
+      Array.new(phc_setting_count) do |index|
+        phc_setting_at(index, setting, setting.size)
+        [setting[:key], setting[:default_value]]
+      end.to_h
+    end
+  end
+
   def settings(**given)
     PostHogPhc::Options.new(given).settings
   end
@@ -28,27 +49,35 @@ class OptionsTest < PhcTest
                  all.values_at("compression", "retry_statuses", "header.X-A", "flush_at", "max_retries")
   end
 
-  # Every row of the reference is reachable by its name.
-  def test_every_setting_of_libphc
-    rows = File.readlines(File.expand_path("../../../docs/settings.md", __dir__)).grep(/\A\| `/)
-    values = rows.to_h do |row|
-      key, type, default, accepted = row.split("|").map { |cell| cell.delete("` ") }.drop(1)
-      value = { "header.<Name>" => "v", "retry_statuses" => "503" }.fetch(key) do
-        { "text" => default == "(empty)" ? "" : default, "word" => accepted[/\w+/] }.fetch(type, default)
-      end
-      [key.sub("<Name>", "X-Test"), value]
-    end
+  def test_every_setting_of_libphc_is_an_option
+    values = SettingList.to_h
     assert_operator values.size, :>, 25
-    refute_nil PostHog::Client.new(values.merge(api_key: "k", logger: false, test_mode: true))
+    assert_includes values.keys, "log_level"
+    options = { api_key: "k", logger: false, "header.X-Test" => "v" }
+    refute_nil PostHog::Client.new(values.merge(options, "test_mode" => true))
+    refute_nil PostHog::Client.new(settings: values, **options)
   end
 
-  def test_text_for_keys
+  # libphc reports deliveries only with "all". The callback thread filters by the caller's word.
+  def test_on_success_needs_every_report
+    options = PostHogPhc::Options.new(on_success: ->(_) {})
+    assert_equal %w[all losses], [options.settings["reports"], options.reports]
+    options = PostHogPhc::Options.new(on_success: ->(_) {}, reports: "warnings")
+    assert_equal %w[all warnings], [options.settings["reports"], options.reports]
+    options = PostHogPhc::Options.new(reports: "warnings")
+    assert_equal %w[warnings warnings], [options.settings["reports"], options.reports]
+    wrong = { api_key: "k", on_success: ->(_) {}, reports: "al" }
+    error = assert_raises(ArgumentError) { PostHog::Client.new(wrong) }
+    assert_match(/losses, warnings, all/, error.message)
+  end
+
+  def test_text_as_keys
     posthog = PostHog::Client.new("api_key" => "k", "test_mode" => true)
     assert posthog.capture("distinct_id" => "u", "event" => "e", "properties" => { "a" => 1 })
     assert_equal "e", posthog.dequeue_last_message[:event]
   end
 
-  def test_what_is_refused
+  def test_wrong_options_raise
     {
       { flush_att: 1 } => /flush_att.*flush_at/,
       { flush_at: "many" } => /many/,
@@ -58,33 +87,42 @@ class OptionsTest < PhcTest
       { settings: 3 } => /Hash/,
       { skip_ssl_verification: true } => /ca_file/,
       { host: "http://a\0b" } => /NUL/,
-      { api_key: "phc_\u00e9" } => /project key/
+      { api_key: "phc_\u00e9" } => /project key/,
+      { compression: "zstd", compression_level: 9 } => /compression_level/
     }.each do |options, message|
-      error = assert_raises(ArgumentError) { PostHog::Client.new({ api_key: "k", logger: false }.merge(options)) }
+      options = { api_key: "k", logger: false }.merge(options)
+      error = assert_raises(ArgumentError, options) { PostHog::Client.new(options) }
       assert_match message, error.message
     end
     assert_raises(ArgumentError) { PostHog::Client.new("phc_key") }
   end
 
-  def test_options_that_have_nothing_to_do_here
-    posthog = PostHog::Client.new(api_key: "k", logger: log, personal_api_key: "phx", feature_flags_polling_interval: 3,
-                                  disable_singleton_warning: true, skip_ssl_verification: false, host: nil)
-    assert_match(/passed over: personal_api_key, feature_flags_polling_interval$/, logged)
+  def test_a_setting_that_is_refused_has_a_status
+    error = assert_raises(PostHog::InvalidCall) { PostHog::Client.new(api_key: "k", flush_at: 0) }
+    assert_equal :invalid_setting, error.status
+  end
+
+  def test_options_without_effect
+    posthog = PostHog::Client.new(api_key: "k", logger: log, personal_api_key: "phx",
+                                  feature_flags_polling_interval: 3, disable_singleton_warning: true,
+                                  skip_ssl_verification: false, host: nil)
+    assert_match(/no feature flags; ignored: personal_api_key, feature_flags_polling_interval$/, logged)
     refute_match(/disable_singleton_warning/, logged)
     refute_match(/phx/, logged)
     assert posthog.shutdown
   end
 
-  def test_without_a_key_nothing_is_captured
+  def test_without_a_project_key_nothing_is_captured
     [nil, "", "  \n"].each do |key|
       posthog = PostHog::Client.new(api_key: key, logger: log)
       refute posthog.capture(distinct_id: "u", event: "e")
-      assert_equal :disabled, assert_raises(PostHog::NotCaptured) { posthog.capture!(distinct_id: "u", event: "e") }.status
+      error = assert_raises(PostHog::NotCaptured) { posthog.capture!(distinct_id: "u", event: "e") }
+      assert_equal :disabled, error.status
     end
-    assert_equal 3, logged.scan("no api_key").size
+    assert_equal 3, logged.scan("api_key is empty").size
   end
 
-  def test_the_key_is_not_shown
+  def test_the_project_key_is_not_shown
     refute_match(/phc_secret/, PostHog::Client.new(api_key: "phc_secret", logger: false).inspect)
   end
 end

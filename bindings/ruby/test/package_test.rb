@@ -5,7 +5,7 @@ require "open3"
 require "rubygems/package"
 require "tmpdir"
 
-# The gem as people get it: built, installed, and run by the quickstart of its README.
+# The gem as its users have it: built, installed, and run with the quickstart of the README.
 class PackageTest < PhcTest
   ROOT = File.expand_path("..", __dir__)
   FILE = ENV.fetch("PHC_LIBRARY")
@@ -16,7 +16,7 @@ class PackageTest < PhcTest
     out
   end
 
-  # A copy of the sources, for a build leaves files behind.
+  # In a copy of the sources, because a build leaves files behind.
   def in_a_copy
     Dir.mktmpdir do |folder|
       FileUtils.cp_r("#{ROOT}/.", folder)
@@ -26,8 +26,10 @@ class PackageTest < PhcTest
 
   def build(folder)
     out = sh({}, "gem", "build", "posthog-ruby-phc.gemspec", "--output", "built.gem", chdir: folder)
-    # There is no page of its own to name yet.
-    assert_empty out.scan(/^WARNING: .*/) - ["WARNING:  no homepage specified", "WARNING:  See https://guides.rubygems.org/specification-reference/ for help"]
+    # The gem has no page of its own yet.
+    accepted = ["WARNING:  no homepage specified",
+                "WARNING:  See https://guides.rubygems.org/specification-reference/ for help"]
+    assert_empty out.scan(/^WARNING: .*/) - accepted
     Gem::Package.new("#{folder}/built.gem").spec
   end
 
@@ -37,15 +39,17 @@ class PackageTest < PhcTest
   end
 
   def quickstart(env, folder)
-    sh({ "POSTHOG_API_KEY" => "phc_quickstart", "POSTHOG_HOST" => space.host, "RUBYOPT" => nil, "RUBYLIB" => nil }.merge(env),
-       RbConfig.ruby, "examples/quickstart.rb", chdir: folder)
-    assert_equal ["$identify", "page viewed"], space.accepted.sort
+    own = { "POSTHOG_API_KEY" => "phc_quickstart", "POSTHOG_HOST" => sink.host }
+    own = own.merge({ "RUBYOPT" => nil, "RUBYLIB" => nil }, env)
+    sh(own, RbConfig.ruby, "examples/quickstart.rb", chdir: folder)
+    assert_equal ["$identify", "page viewed"], sink.accepted.sort
   end
 
   def test_a_gem_for_any_platform
     in_a_copy do |folder|
       spec = build(folder)
-      assert_equal ["posthog-ruby-phc", PostHog::VERSION, "ruby"], [spec.name, spec.version.to_s, spec.platform.to_s]
+      assert_equal ["posthog-ruby-phc", PostHog::VERSION, "ruby"],
+                   [spec.name, spec.version.to_s, spec.platform.to_s]
       assert_equal ["ffi"], spec.runtime_dependencies.map(&:name)
       sources = Dir.glob("lib/**/*.rb", base: ROOT)
       assert_empty sources - spec.files
@@ -58,7 +62,7 @@ class PackageTest < PhcTest
       spec = build(folder)
       refute_equal "ruby", spec.platform.to_s
       home = "#{folder}/home"
-      # ffi is Debian's; the rest comes from the file alone.
+      # ffi is the system's; everything else comes from the gem's file.
       env = { "GEM_HOME" => home, "GEM_PATH" => [home, *Gem.path].join(":"), "PHC_LIBRARY" => nil }
       sh(env, "gem", "install", "--local", "--no-document", "built.gem", chdir: folder)
       FileUtils.rm_r("#{folder}/lib")

@@ -2,8 +2,8 @@
 
 require_relative "helper"
 
-# What is supported of Ractors: events are made in them and captured in the main
-# one. A client belongs to the main Ractor, as the ffi gem does before 1.16.
+# Ractors can make events, which the main Ractor captures. A client belongs to the main
+# Ractor, as the ffi gem does before version 1.16.
 class RactorTest < PhcTest
   def setup
     @experimental = Warning[:experimental]
@@ -29,7 +29,7 @@ class RactorTest < PhcTest
       end
     end
     assert posthog.shutdown
-    assert_equal 15, space.accepted.uniq.size
+    assert_equal 15, sink.accepted.uniq.size
   end
 
   def test_a_client_in_a_ractor_is_an_error_that_can_be_rescued

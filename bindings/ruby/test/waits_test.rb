@@ -2,23 +2,23 @@
 
 require_relative "helper"
 
-# A wait ends when its thread is told to, and holds up no other thread.
+# A wait can be interrupted, and other threads run meanwhile.
 class WaitsTest < PhcTest
-  # The promise.
+  # What the README promises, in seconds.
   PROMPT = 0.2
-  # What is wrong takes minutes.
+  # A wait that cannot be interrupted takes minutes.
   HANGS = 10
 
   def hanging
-    space.script(then: { never: true })
+    sink.script(then: { never: true })
     posthog = client(logger: false, exit_flush_ms: 0, request_timeout_ms: 300_000)
-    # Each try is an event of its own.
+    # Each attempt of a test captures an event of its own.
     posthog.capture(distinct_id: "u", event: "e#{@tries = @tries.to_i + 1}")
     posthog
   end
 
-  # A machine that is busy makes anybody late, but not every time: of what keeps the
-  # promise one in ten tries does, of what does not none.
+  # A busy machine delays any wait now and then. One prompt attempt of ten shows that the wait
+  # can be interrupted; one that cannot is never prompt.
   def promptly
     times = []
     10.times do
@@ -34,7 +34,7 @@ class WaitsTest < PhcTest
       promptly do
         posthog = hanging
         thread = Thread.new { posthog.public_send(call, timeout: nil) }
-        eventually("it waits") { thread.status == "sleep" }
+        eventually("the thread waits") { thread.status == "sleep" }
         seconds { thread.kill.join(20) }
       end
     end
@@ -51,11 +51,12 @@ class WaitsTest < PhcTest
   end
 
   def test_ctrl_c
-    space.script(then: { never: true })
+    sink.script(then: { never: true })
     promptly do
-      ready, told = IO.pipe
-      pid = ruby(<<~'CODE', out: told)
-        posthog = PostHog::Client.new(api_key: "k", host: ENV["PHC_HOST"], exit_flush_ms: 0, logger: false, request_timeout_ms: 300_000)
+      ready, written = IO.pipe
+      pid = ruby(<<~'CODE', out: written)
+        posthog = PostHog::Client.new(api_key: "k", host: ENV["PHC_HOST"], exit_flush_ms: 0, logger: false,
+                                      request_timeout_ms: 300_000)
         posthog.capture(distinct_id: "u", event: "e#{Process.pid}")
         begin
           $stdout.syswrite("waiting\n")
@@ -64,7 +65,7 @@ class WaitsTest < PhcTest
           exit! 7
         end
       CODE
-      told.close
+      written.close
       assert_equal "waiting\n", ready.gets
       seconds do
         Process.kill(:INT, pid)
@@ -73,7 +74,7 @@ class WaitsTest < PhcTest
     end
   end
 
-  def test_other_threads_run_on
+  def test_other_threads_run_during_a_flush
     posthog = hanging
     ticks = 0
     ticking = Thread.new { loop { ticks += 1 and sleep 0.001 } }
@@ -82,7 +83,7 @@ class WaitsTest < PhcTest
     assert_operator ticks, :>, 5, "the VM stood still"
   end
 
-  def test_flush_keeps_its_time
+  def test_time_limits_are_kept
     posthog = hanging
     promptly { seconds { refute posthog.flush(timeout: 0.3) } - 0.3 }
     assert_equal [:timeout, 1], posthog.flush_result(timeout: 0).to_h.values_at(:status, :pending)
@@ -96,8 +97,8 @@ class WaitsTest < PhcTest
     refute posthog.shutdown(timeout: 0)
   end
 
-  def test_a_capture_that_may_wait_for_room_lets_others_run
-    space.script(steps: [{ delay_ms: 3000 }])
+  def test_other_threads_run_while_a_capture_waits_for_a_place_in_the_queue
+    sink.script(steps: [{ delay_ms: 3000 }])
     posthog = client(overflow: "block", max_queue_size: 1, block_timeout_ms: 60_000)
     posthog.capture(distinct_id: "u", event: "first")
     posthog.flush(timeout: 0)
@@ -107,5 +108,32 @@ class WaitsTest < PhcTest
     ticking.kill
     assert_operator ticks, :>, 5, "the VM stood still"
     assert posthog.shutdown
+  end
+
+  # A flush reports what was lost since it began; a shutdown, whether anything ever was.
+  def test_a_flush_reports_only_its_own_losses
+    sink.script(steps: [{ status: 400 }])
+    posthog = client(on_error: ->(*) {})
+    posthog.capture(distinct_id: "u", event: "lost")
+    assert_equal({ status: :lost_events, settled: 1, delivered: 0, lost: 1, pending: 0 },
+                 posthog.flush_result.to_h)
+    assert_equal({ status: :ok, settled: 0, delivered: 0, lost: 0, pending: 0 }, posthog.flush_result.to_h)
+    posthog.capture(distinct_id: "u", event: "delivered")
+    assert_equal({ status: :ok, settled: 1, delivered: 1, lost: 0, pending: 0 }, posthog.flush_result.to_h)
+    refute posthog.shutdown, "an event was lost before"
+    assert posthog.shutdown, "it is closed"
+    assert_equal :closed, posthog.flush_result.status
+  end
+
+  def test_two_flushes_over_one_loss_both_report_it
+    sink.script(steps: [{ wait_for_script: true, status: 400 }])
+    posthog = client(on_error: ->(*) {}, request_timeout_ms: 300_000)
+    posthog.capture(distinct_id: "u", event: "e")
+    posthog.flush(timeout: 0)
+    sink.wait_for("requests=1")
+    threads = Array.new(2) { Thread.new { posthog.flush_result } }
+    eventually("both wait") { threads.all? { |thread| thread.status == "sleep" } }
+    sink.script({})
+    assert_equal [[:lost_events, 1]] * 2, threads.map { |thread| thread.value.to_h.values_at(:status, :lost) }
   end
 end

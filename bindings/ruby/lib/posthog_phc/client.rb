@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
 module PostHogPhc
-  # Captures events and has them delivered. One for a process is enough; it may be
-  # made before a fork, and used from any thread.
+  # Captures events and delivers them. One client is enough for a process. It may be made
+  # before a fork and used from any thread.
   #
   # @example
   #   posthog = PostHog::Client.new(api_key: "phc_…", host: "https://eu.i.posthog.com")
@@ -11,92 +11,102 @@ module PostHogPhc
   class Client
     include Unsupported
 
-    # What a flush and a shutdown wait, unless they are told.
+    # The default time limit of a flush and of a shutdown, in seconds.
     TIMEOUT = 30
-    # With sync_mode, what a capture waits.
+    # The time limit of a capture with sync_mode, in seconds.
     SYNC_TIMEOUT = 10
-    # At most one line a second is written about captures that were not taken.
-    QUIET = 1.0
+    # The least time between two log lines about events that were not captured, in seconds.
+    LOG_INTERVAL = 1.0
+    # Statuses of captures that are not logged: before_send has a line of its own, and the
+    # other two are the caller's choice.
+    NOT_LOGGED = %i[before_send opted_out disabled].freeze
+    private_constant :NOT_LOGGED
 
     # @return [#debug, #info, #warn, #error]
     attr_reader :logger
 
-    # Starts nothing: libphc's thread comes with the first capture.
+    # Makes a client. It starts no thread: the first capture does.
     #
-    # @param options [Hash] these, and every setting of libphc by its own name
-    #   (docs/settings.md): +flush_at:+, +compression:+, +proxy:+ …
-    # @option options [String] :api_key of the project; nil or blank makes a client that captures nothing
-    # @option options [String] :host
-    # @option options [#call] :on_error is called with (status, message) when events were lost, and with a
-    #   {Report} if it takes a third argument. The status is -1 when there was no answer.
-    # @option options [#call] :on_success is called with a {Report} when events were delivered
-    # @option options [#call] :on_report is called with every {Report}: of losses and remarks of the server, and
-    #   with <tt>reports: "all"</tt> of each attempt
-    # @option options [#call] :before_send gets each event as a Hash and answers what is to be sent; nil drops it
-    # @option options [#error, false] :logger instead of {Logging.logger}; false for none
-    # @option options [String] :library the file of libphc, instead of PHC_LIBRARY, the gem's copy, the system's
-    # @option options [Integer] :max_queue_size queue_max_events
-    # @option options [Integer] :batch_size flush_at and max_batch_events
-    # @option options [Numeric] :flush_interval_seconds flush_interval_ms
-    # @option options [Boolean] :test_mode sends nothing; {#dequeue_last_message} has the events
+    # @param options [Hash] the options below, and every setting of libphc by its own name
+    #   (docs/settings.md), such as +flush_at:+, +compression:+ or +proxy:+
+    # @option options [String] :api_key the project key; with nil or blank text nothing is captured
+    # @option options [String] :host where events are sent
+    # @option options [#call] :on_error is called with (status, message) when events were lost; with a
+    #   {Report} as the third argument if it takes one. The status is the HTTP status, -1 without a
+    #   response. With <tt>reports: "warnings"</tt> or <tt>"all"</tt> it gets more
+    # @option options [#call] :on_success is called with a {Report} of delivered events
+    # @option options [#call] :on_report is called with every {Report} that the setting +reports+ selects
+    # @option options [#call] :before_send gets each event as a Hash and returns the event to send; nil
+    #   discards the event
+    # @option options [#error, false] :logger is used instead of {Logging.logger}; false logs nothing
+    # @option options [String] :library the file of libphc
+    # @option options [Integer] :max_queue_size the setting queue_max_events
+    # @option options [Integer] :batch_size the settings flush_at and max_batch_events
+    # @option options [Numeric] :flush_interval_seconds the setting flush_interval_ms
+    # @option options [Boolean] :test_mode sends nothing; {#dequeue_last_message} returns the events
     # @option options [Boolean] :sync_mode a capture returns when its event is delivered
-    # @option options [Boolean] :enable_compression false is compression: "none"
+    # @option options [Boolean] :enable_compression false is the same as <tt>compression: "none"</tt>
     # @option options [Hash] :headers additional headers of every request
-    # @option options [Hash] :settings more settings of libphc, by name
-    # @raise [ArgumentError] when an option or a value is not accepted
-    # @raise [LibraryError] when libphc is not there
+    # @option options [Hash] :settings further settings of libphc, by name
+    # @raise [ArgumentError] if an option or its value is not accepted
+    # @raise [Unavailable] if the system refuses what a client needs
+    # @raise [LibraryError] if libphc cannot be loaded
     def initialize(options = {})
       options = Options.new(options)
       Native.load(options[:library])
-      @logger = logger_of(options[:logger])
+      @logger = logger_from(options[:logger])
       @handle = Handle.new(options, @logger)
       @pointer = @handle.pointer
-      @hook = options[:before_send] && Hook.new(options[:before_send], @logger)
+      @before_send = options[:before_send] && BeforeSend.new(options[:before_send], @logger)
       @sync_mode = options[:sync_mode] && !options.test_mode?
-      @unlogged = 0
+      @not_captured = 0
       ObjectSpace.define_finalizer(self, Handle.finaliser(@handle.address))
-      remark(options)
+      log_options(options)
     end
 
-    # Captures an event. Never waits for the network, and never raises for what
-    # the data are: what cannot be sent answers false and is logged.
+    # Captures an event. Never waits for the network, and never raises because of the data:
+    # an event that cannot be sent returns false and is logged.
     #
     # @param attrs [Hash]
-    # @option attrs [String] :distinct_id who did it
-    # @option attrs [String] :event what was done
+    # @option attrs [String] :distinct_id the user
+    # @option attrs [String] :event the name of the event
     # @option attrs [Hash] :properties
-    # @option attrs [Hash] :groups type to key
-    # @option attrs [Time, DateTime, String] :timestamp when, if not now; text is RFC 3339 with an offset
+    # @option attrs [Hash] :groups group types and the group of each
+    # @option attrs [Time, DateTime, String] :timestamp the time of the event, if it is not now; text is
+    #   RFC 3339 with an offset
     # @option attrs [String] :uuid
-    # @return [Boolean] whether the event was taken
-    # @raise [ArgumentError] when the call cannot be meant
+    # @return [Boolean] whether the event was captured
+    # @raise [ArgumentError] if the call is wrong
     def capture(attrs = {})
       deliver(Event.capture(attrs))
     end
 
-    # Captures an event, and says what it is.
+    # Captures an event and returns its uuid.
     #
     # @param attrs [Hash] as for {#capture}
-    # @return [String] its uuid
-    # @raise [NotCaptured] when it was not taken
+    # @return [String]
+    # @raise [NotCaptured]
     # @raise [ArgumentError]
     def capture!(attrs = {})
       deliver!(Event.capture(attrs))
     end
 
-    # Captures a whole event that is JSON already, byte for byte. before_send does not see it.
+    # Captures a whole event that is JSON already, without changing it. It does not pass through
+    # before_send.
     #
     # @param json [String] an object with event, distinct_id, properties …
-    # @return [Boolean] whether it was taken
+    # @return [Boolean] whether the event was captured
     def capture_json(json)
-      settled?(@handle.capture(json))
+      captured?(@handle.capture(json))
     end
 
+    # Captures a whole event that is JSON already, and returns its uuid.
+    #
     # @param json [String] as for {#capture_json}
-    # @return [String] the event's uuid
+    # @return [String]
     # @raise [NotCaptured]
     def capture_json!(json)
-      taken_uuid { |uuid| @handle.capture(json, uuid) }
+      uuid_of { |uuid| @handle.capture(json, uuid) }
     end
 
     # Sets properties of a person.
@@ -104,20 +114,20 @@ module PostHogPhc
     # @param attrs [Hash]
     # @option attrs [String] :distinct_id
     # @option attrs [Hash] :properties
-    # @option attrs [Hash] :set_once those that are set only when they are not there yet
+    # @option attrs [Hash] :set_once properties that are set only if the person does not have them
     # @option attrs [Time] :timestamp
-    # @return [Boolean]
+    # @return [Boolean] whether the event was captured
     # @raise [ArgumentError]
     def identify(attrs = {})
       deliver(Event.identify(attrs))
     end
 
-    # Says that another id is the same person.
+    # Declares that another id is the same person.
     #
     # @param attrs [Hash]
-    # @option attrs [String] :distinct_id the one that stays
-    # @option attrs [String] :alias the other one
-    # @return [Boolean]
+    # @option attrs [String] :distinct_id the canonical id
+    # @option attrs [String] :alias the other id
+    # @return [Boolean] whether the event was captured
     # @raise [ArgumentError]
     def alias(attrs = {})
       deliver(Event.alias(attrs))
@@ -129,14 +139,15 @@ module PostHogPhc
     # @option attrs [String] :group_type
     # @option attrs [String] :group_key
     # @option attrs [Hash] :properties
-    # @option attrs [String] :distinct_id of whom; "$type_key" unless given
-    # @return [Boolean]
+    # @option attrs [String] :distinct_id the user; "$type_key" unless given
+    # @return [Boolean] whether the event was captured
     # @raise [ArgumentError]
     def group_identify(attrs = {})
       deliver(Event.group_identify(attrs))
     end
 
-    # Adds properties to every event from now on; what an event itself has wins.
+    # Adds properties to every event from now on (super properties). A property of the event
+    # itself has precedence.
     #
     # @param properties [Hash]
     # @return [void]
@@ -146,182 +157,186 @@ module PostHogPhc
       end
     end
 
-    # @param key [String, Symbol] is added no longer
+    # Stops adding a super property.
+    #
+    # @param key [String, Symbol]
     # @return [void]
     def unregister(key)
       check(Native.phc_unregister(@pointer, key.to_s))
     end
 
-    # Captures take no event from now on.
+    # Makes captures refuse events from now on. What was captured before is still sent.
     #
     # @return [void]
     def opt_out
       check(Native.phc_opt_out(@pointer))
     end
 
-    # Captures take events again.
+    # Makes captures take events again.
     #
     # @return [void]
     def opt_in
       check(Native.phc_opt_in(@pointer))
     end
 
-    # Waits until everything that was captured before is delivered or lost.
-    # Thread#kill, Timeout and Ctrl-C end the wait; other threads run on.
+    # Waits until every event that was captured before this call is delivered or lost.
+    # Thread#kill, Timeout and Ctrl-C end the wait; other threads run meanwhile. At most 100
+    # threads can wait at once.
     #
-    # @param timeout [Numeric, nil] seconds; nil is no limit
-    # @return [Boolean] whether everything was delivered
+    # @param timeout [Numeric, nil] seconds; nil waits without a limit
+    # @return [Boolean] whether all of them were delivered
     def flush(timeout: TIMEOUT)
       flush_result(timeout: timeout).ok?
     end
 
-    # Flushes, and says what became of the events.
+    # Flushes, and returns what became of the events.
     #
-    # @param timeout [Numeric, nil] seconds; nil is no limit
+    # @param timeout [Numeric, nil] seconds; nil waits without a limit
     # @return [FlushResult]
     def flush_result(timeout: TIMEOUT)
-      @handle.flush(limit(timeout))
+      @handle.flush(time_limit(timeout))
     end
 
-    # Takes no event any more, flushes, and gives up what is left at the end of
-    # the time. Calling it again is fine.
+    # Takes no more events, flushes, and counts what is left at the end of the time as lost.
+    # A second call does nothing.
     #
-    # @param timeout [Numeric, nil] seconds; nil is no limit
-    # @return [Boolean] whether everything was delivered
+    # @param timeout [Numeric, nil] seconds; nil waits without a limit
+    # @return [Boolean] whether every event that this process captured with the client was
+    #   delivered
     def shutdown(timeout: TIMEOUT)
-      @handle.close(limit(timeout))
+      @handle.close(time_limit(timeout))
     end
 
-    # Calls the hooks with the reports that wait, and returns when no hook is at
-    # work, or after a second. The reports come by themselves too, a little later.
+    # Calls the callbacks with the reports that wait. Returns when no callback runs any more,
+    # or after a second. The callbacks are also called without it, a little later.
     #
     # @return [void]
     def poll
       @handle.poll
     end
 
-    # @return [Hash{Symbol => Object}] counters; captured = delivered + lost + pending_events
+    # @return [Hash{Symbol => Object}] counters; captured = delivered + all of lost + pending_events
     def stats
       JSON.parse(Native.text(:phc_stats_json, @pointer), symbolize_names: true)
     end
 
-    # With test_mode, takes the oldest event: what would have been sent.
+    # With test_mode: removes the oldest event and returns it, as it would have been sent.
     #
-    # @return [Hash, nil] with symbols for keys, and the properties with text for keys
+    # @return [Hash, nil] with symbols as keys, and text as keys of the properties; nil if there is
+    #   no event
     def dequeue_last_message
-      collect_messages.shift
+      test_events.shift
     end
 
-    # @return [Integer] with test_mode, how many events there are
+    # @return [Integer] with test_mode: the number of events
     def queued_messages
-      collect_messages.size
+      test_events.size
     end
 
-    # With test_mode, forgets all events.
+    # With test_mode: removes all events.
     #
     # @return [void]
     def clear
-      collect_messages.clear
+      test_events.clear
     end
 
-    # @return [String] says nothing of the key
+    # @return [String] does not show the project key
     def inspect
       "#<#{self.class.name}>"
     end
 
     private
 
-    def logger_of(given)
-      case given
+    def logger_from(option)
+      case option
       when nil then Logging.logger
       when false then PrefixedLogger.new(::Logger.new(nil), "")
-      else given
+      else option
       end
     end
 
-    def remark(options)
-      @logger.error("no api_key: nothing will be captured") if options[:api_key].to_s.strip.empty?
+    def log_options(options)
+      @logger.error("api_key is empty: nothing will be captured") if options[:api_key].to_s.strip.empty?
       return if options.ignored.empty?
 
-      @logger.warn("feature flags are not part of posthog-ruby-phc; passed over: #{options.ignored.join(", ")}")
+      @logger.warn("posthog-ruby-phc has no feature flags; ignored: #{options.ignored.join(", ")}")
     end
 
     def deliver(event)
-      settled?(submit(event))
+      captured?(submit(event))
     end
 
     def deliver!(event)
-      taken_uuid { |uuid| submit(event, uuid) }
+      uuid_of { |uuid| submit(event, uuid) }
     end
 
     def submit(event, uuid_out = nil)
-      if @hook
-        event = @hook.call(event)
-        return dropped unless event
+      if @before_send
+        event = @before_send.call(event)
+        return discarded unless event
       end
       @handle.capture(Encoder.encode(event), uuid_out)
     end
 
-    def dropped
+    def discarded
       Native.phc_binding_count_discarded(@pointer)
       Native::BEFORE_SEND
     end
 
-    def settled?(status)
-      return true if status.zero? && !@sync_mode
-      return flush(timeout: SYNC_TIMEOUT) if status.zero?
+    def captured?(status)
+      return @sync_mode ? flush(timeout: SYNC_TIMEOUT) : true if status == Native::OK
 
-      complain(status)
+      log_not_captured(status)
       false
     end
 
-    def taken_uuid
-      uuid = FFI::MemoryPointer.new(:char, 37)
+    def uuid_of
+      uuid = FFI::MemoryPointer.new(:char, Native::UUID_SIZE)
       status = yield uuid
-      raise NotCaptured.new(reason(status), Native.name_of(status)) unless status.zero?
+      raise NotCaptured.new(error_message(status), Native.name_of(status)) unless status == Native::OK
 
       uuid.read_string
     end
 
-    # before_send has its own line, and whoever opted out knows.
-    SILENT = %i[before_send opted_out disabled].freeze
-    private_constant :SILENT
+    def log_not_captured(status)
+      return if NOT_LOGGED.include?(Native.name_of(status))
 
-    def complain(status)
-      return if SILENT.include?(Native.name_of(status))
-
-      @unlogged += 1
+      @not_captured += 1
       now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
-      return if @last_complaint && now - @last_complaint < QUIET
+      return if @last_log && now - @last_log < LOG_INTERVAL
 
-      @last_complaint = now
-      @logger.error("#{@unlogged} not captured; the last: #{reason(status)}")
-      @unlogged = 0
+      @last_log = now
+      events = @not_captured == 1 ? "1 event was" : "#{@not_captured} events were"
+      @logger.error("#{events} not captured; the last: #{error_message(status)}")
+      @not_captured = 0
     end
 
-    def reason(status)
-      said = status == Native::BEFORE_SEND ? "" : Native.last_error
-      said.empty? ? Native.phc_status_message(status) : said
+    # The gem itself refuses an event that before_send discarded or that comes during a
+    # shutdown; phc_last_error is then about an earlier call.
+    def error_message(status)
+      refused_here = [Native::BEFORE_SEND, Native::CLOSED].include?(status)
+      message = refused_here ? "" : Native.last_error
+      message.empty? ? Native.phc_status_message(status) : message
     end
 
     def check(status)
-      return if status.zero?
+      return if status == Native::OK
 
-      raise InvalidCall.new(reason(status), Native.name_of(status))
+      raise InvalidCall.new(error_message(status), Native.name_of(status))
     end
 
-    def limit(timeout)
+    def time_limit(timeout)
       return if timeout.nil?
 
       Options.milliseconds(:timeout, timeout) && timeout
     end
 
-    def collect_messages
-      @messages ||= []
+    def test_events
+      @test_events ||= []
       until (json = Native.text(:phc_binding_next_test_event, @pointer)).empty?
-        @messages << JSON.parse(json, max_nesting: false).transform_keys(&:to_sym)
+        @test_events << JSON.parse(json, max_nesting: false).transform_keys(&:to_sym)
       end
-      @messages
+      @test_events
     end
   end
 end

@@ -8,14 +8,14 @@ require "posthog_phc/native"
 require "posthog_phc/encoder"
 require "posthog_phc/options"
 require "posthog_phc/event"
-require "posthog_phc/hook"
+require "posthog_phc/before_send"
 require "posthog_phc/report"
-require "posthog_phc/reporter"
+require "posthog_phc/callback_thread"
 require "posthog_phc/handle"
 require "posthog_phc/exit"
 require "posthog_phc/unsupported"
 require "posthog_phc/client"
 
-# PostHog events for Ruby, delivered by libphc. {Client} is where to start.
+# PostHog events for Ruby, delivered by libphc. Start with {Client}.
 module PostHogPhc
 end

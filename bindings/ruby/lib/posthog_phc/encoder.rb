@@ -6,16 +6,15 @@ require "json"
 require "set"
 
 module PostHogPhc
-  # Ruby values as one JSON text. What JSON cannot say costs that value, never
-  # the event: NaN becomes null; bad UTF-8 goes to libphc as it is, which repairs
-  # and counts it.
+  # Writes Ruby values as one JSON text. A value that JSON cannot express becomes null and
+  # never costs the event. Bad UTF-8 is left as it is: libphc repairs and counts it.
   #
   # @api private
   module Encoder
-    # libphc refuses what is nested deeper than 100 within the properties.
-    DEPTH = 100
-    # Whole numbers of more bits are beyond a double's range, and refused.
-    BITS = 1023
+    # libphc refuses properties that are nested deeper than this.
+    MAX_DEPTH = 100
+    # A whole number of more bits is beyond the range of a double, and libphc refuses it.
+    MAX_BITS = 1023
     MILLISECONDS = "%Y-%m-%dT%H:%M:%S.%L"
     NEEDS_ESCAPE = /["\\\x00-\x1f]/n.freeze
     ESCAPES = Hash.new { |_, byte| format("\\u%04x", byte.ord) }
@@ -26,43 +25,43 @@ module PostHogPhc
     # @param value [Object]
     # @return [String]
     def encode(value)
-      # The generator is written in C and takes a quarter of the time, but it
-      # raises where this must not, and spells times as nobody wants them.
+      # Ruby's generator is written in C and takes a quarter of the time. But it raises for
+      # values that must not cost the event, and writes times in a form of its own.
       return JSON.generate(value) if plain?(value, 0)
 
-      slowly(value)
+      encode_slowly(value)
     rescue JSON::GeneratorError
-      # Of a newer generator, which may mind what this one does not.
-      slowly(value)
+      # A newer generator may refuse what plain? accepts.
+      encode_slowly(value)
     end
 
-    def slowly(value)
+    def encode_slowly(value)
       write(value, String.new(capacity: 512, encoding: Encoding::BINARY), [])
     end
 
     # @param time [Time]
-    # @return [String] with milliseconds, and the time's own offset
+    # @return [String] RFC 3339 with milliseconds, in the time's own offset
     def time(time)
       time.strftime(time.utc? ? "#{MILLISECONDS}Z" : "#{MILLISECONDS}%:z")
     end
 
-    # Whether the generator writes it as we would. Loops that return early, for
-    # this is half of what a capture costs.
+    # Whether Ruby's generator writes the value as this module would. The check is half of
+    # what a capture costs, hence the loops that return early.
     def plain?(value, depth)
       case value
-      when String then text?(value)
+      when String then valid_text?(value)
       when nil, true, false, Symbol then true
-      when Integer then value.bit_length <= BITS
+      when Integer then value.bit_length <= MAX_BITS
       when Float then value.finite?
-      when Hash then depth < DEPTH && plain_hash?(value, depth + 1)
-      when Array then depth < DEPTH && plain_list?(value, depth + 1)
+      when Hash then depth < MAX_DEPTH && plain_hash?(value, depth + 1)
+      when Array then depth < MAX_DEPTH && plain_list?(value, depth + 1)
       else false
       end
     end
 
     def plain_hash?(hash, depth)
       hash.each do |key, value|
-        return false unless key.is_a?(Symbol) || (key.is_a?(String) && text?(key))
+        return false unless key.is_a?(Symbol) || (key.is_a?(String) && valid_text?(key))
         return false unless plain?(value, depth)
       end
       true
@@ -73,74 +72,74 @@ module PostHogPhc
       true
     end
 
-    def text?(text)
+    def valid_text?(text)
       text.valid_encoding? && text.encoding == Encoding::UTF_8
     end
 
-    # @param above [Array] the containers that this value is in
-    def write(value, out, above)
+    # @param parents [Array] the containers that hold this value, outermost first
+    def write(value, out, parents)
       case value
-      when String, Symbol then string(value.to_s, out)
+      when String, Symbol then write_string(value.to_s, out)
       when nil, true, false then out << (value.nil? ? "null" : value.to_s)
-      when Integer then out << (value.bit_length <= BITS ? value.to_s : "null")
+      when Integer then out << (value.bit_length <= MAX_BITS ? value.to_s : "null")
       when Float then out << (value.finite? ? value.to_s : "null")
-      when BigDecimal then value.finite? ? string(value.to_s("F"), out) : out << "null"
-      when DateTime then string(time(value.to_time), out)
-      when Time then string(time(value), out)
-      when Date then string(value.strftime("%F"), out)
-      when Hash then object(value, out, above)
-      when Array, Set then list(value, out, above)
-      else other(value, out)
+      when BigDecimal then value.finite? ? write_string(value.to_s("F"), out) : out << "null"
+      when DateTime then write_string(time(value.to_time), out)
+      when Time then write_string(time(value), out)
+      when Date then write_string(value.strftime("%F"), out)
+      when Hash then write_object(value, out, parents)
+      when Array, Set then write_list(value, out, parents)
+      else write_other(value, out)
       end
     end
 
-    def object(hash, out, above)
-      return out << "null" if beyond?(hash, above)
+    def write_object(hash, out, parents)
+      return out << "null" if refused?(hash, parents)
 
       separator = "{"
-      above.push(hash)
+      parents.push(hash)
       hash.each do |key, value|
-        string(key.to_s, out << separator)
-        write(value, out << ":", above)
+        write_string(key.to_s, out << separator)
+        write(value, out << ":", parents)
         separator = ","
       end
-      above.pop
+      parents.pop
       out << (separator == "{" ? "{}" : "}")
     end
 
-    def list(items, out, above)
-      return out << "null" if beyond?(items, above)
+    def write_list(items, out, parents)
+      return out << "null" if refused?(items, parents)
 
       separator = "["
-      above.push(items)
+      parents.push(items)
       items.each do |value|
-        write(value, out << separator, above)
+        write(value, out << separator, parents)
         separator = ","
       end
-      above.pop
+      parents.pop
       out << (separator == "[" ? "[]" : "]")
     end
 
-    # Too deep, or within itself.
-    def beyond?(container, above)
-      above.size > DEPTH || above.any? { |outer| outer.equal?(container) }
+    # Whether a container is nested too deep, or holds itself.
+    def refused?(container, parents)
+      parents.size > MAX_DEPTH || parents.any? { |parent| parent.equal?(container) }
     end
 
-    # As posthog-ruby has it: what the object's own to_json says, else its to_s.
-    def other(value, out)
+    # As in posthog-ruby: the object's own to_json, else its to_s.
+    def write_other(value, out)
       out << JSON.generate(value).b
     rescue StandardError, SystemStackError
       out << "null"
     end
 
-    def string(text, out)
-      bytes = bytes(text)
+    def write_string(text, out)
+      bytes = utf8_bytes(text)
       bytes = bytes.gsub(NEEDS_ESCAPE, ESCAPES) if bytes.match?(NEEDS_ESCAPE)
       out << '"' << bytes << '"'
     end
 
-    # UTF-8, where the encoding is known; the bytes, where it is not.
-    def bytes(text)
+    # The text in UTF-8 if its encoding is known, else its bytes as they are.
+    def utf8_bytes(text)
       case text.encoding
       when Encoding::UTF_8, Encoding::BINARY, Encoding::US_ASCII then text.b
       else text.encode(Encoding::UTF_8, invalid: :replace, undef: :replace).b

@@ -1,50 +1,39 @@
 # frozen_string_literal: true
 
 module PostHogPhc
-  # A call that cannot be meant: no event name, properties that are no Hash, an
-  # unknown option. Delivery never raises; this does.
-  class InvalidCall < ArgumentError
-    # @return [Symbol] libphc's name for it, +:invalid_event+ for one
+  # An error that has a status of libphc.
+  module WithStatus
+    # @return [Symbol] libphc's name of the status, such as +:queue_full+
     attr_reader :status
 
     # @param message [String] what is wrong and what to do
-    # @param status [Symbol] libphc's name for it
+    # @param status [Symbol]
     def initialize(message, status = :invalid_argument)
       super(message)
       @status = status
     end
   end
 
+  # The call itself is wrong: no event name, properties that are not a Hash, an unknown
+  # option. Delivery never raises; this does.
+  class InvalidCall < ArgumentError
+    include WithStatus
+  end
+
   # A method or an option of posthog-ruby that this gem does not have.
   class NotSupported < ArgumentError; end
 
-  # What {Client#capture!} raises when the event was not taken.
+  # {Client#capture!} raises it when the event was not captured.
   class NotCaptured < StandardError
-    # @return [Symbol] why, +:queue_full+ for one
-    attr_reader :status
-
-    # @param message [String] what was wrong
-    # @param status [Symbol] libphc's name for it
-    def initialize(message, status)
-      super(message)
-      @status = status
-    end
+    include WithStatus
   end
 
-  # What {Client#initialize} raises when the system refuses what a client needs, or
-  # libphc has an internal error. Trying again later may help.
+  # {Client#initialize} raises it when the system refuses what a client needs
+  # (+:out_of_resources+), and after an internal error in libphc (+:internal+).
   class Unavailable < StandardError
-    # @return [Symbol] why, +:out_of_resources+ for one
-    attr_reader :status
-
-    # @param message [String] what was wrong
-    # @param status [Symbol] libphc's name for it
-    def initialize(message, status)
-      super(message)
-      @status = status
-    end
+    include WithStatus
   end
 
-  # libphc is not there, or is not the one that this gem was made for.
+  # libphc is not found, or cannot be used by this version of the gem.
   class LibraryError < LoadError; end
 end

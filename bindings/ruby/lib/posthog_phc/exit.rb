@@ -1,55 +1,55 @@
 # frozen_string_literal: true
 
 module PostHogPhc
-  # What a process does before it ends or becomes another: the events that it
-  # captured itself go out, for at most exit_flush_ms of their client. Where it
-  # captured nothing, as in most forked children, this returns at once. Behind it
-  # is libphc's own exit flush, for what is captured later than this.
+  # Flushes before a process ends or replaces itself: the events that it captured are sent,
+  # for at most exit_flush_ms of their client. A process that captured nothing, such as most
+  # forked children, does not wait. libphc's own exit flush comes later and sends what was
+  # captured after this one.
   #
   # @api private
   module Exit
     class << self
-      # @param ends [Boolean] whether the process is sure to end: what is not sent
-      #   by then is reported as lost, instead of being forgotten
+      # @param ends [Boolean] whether the process is certain to end: what is not sent by then
+      #   is reported as lost
       # @return [void]
       def flush(ends:)
-        waiting = Handle.all.select { |handle| handle.exit_limit.positive? && handle.pending.positive? }
-        wait_for(waiting)
+        handles = Handle.all.select { |handle| handle.exit_limit.positive? && handle.pending.positive? }
+        wait_for(handles)
         return unless ends
 
-        waiting.each { |handle| handle.abandon if handle.pending.positive? }
-        Handle.all.each(&:stop_reports)
+        handles.each { |handle| handle.close_now if handle.pending.positive? }
+        Handle.all.each(&:stop_callbacks)
       end
 
       private
 
-      # All begin before one is waited for.
+      # Every flush begins before the first one is waited for.
       def wait_for(handles)
         started = Process.clock_gettime(Process::CLOCK_MONOTONIC)
-        begun = handles.map { |handle| [handle, *handle.begin_flush] }
-        begun.each do |handle, status, flush|
-          handle.wait(flush, started + handle.exit_limit) if status.zero?
+        flushes = handles.map { |handle| [handle, *handle.begin_flush] }
+        flushes.each do |handle, status, flush|
+          handle.wait_flush(flush, started + handle.exit_limit) if status == Native::OK
         end
       end
     end
 
-    # Prepended to the ways out of a process that pass by at_exit.
-    module Bang
+    # Prepended where exit! is defined, which skips at_exit.
+    module ExitBang
       def exit!(*)
         Exit.flush(ends: true)
         super
       end
     end
 
-    # Prepended to exec, which may fail: the process may go on.
-    module Replaced
+    # Prepended where exec is defined. It may fail, and then the process continues.
+    module Exec
       def exec(*)
         Exit.flush(ends: false)
         super
       end
     end
 
-    # Prepended to Process.daemon, whose parent ends without handlers.
+    # Prepended to Process, whose daemon ends the parent without handlers.
     module Daemon
       def daemon(*)
         Exit.flush(ends: false)
@@ -57,12 +57,12 @@ module PostHogPhc
       end
     end
 
-    Kernel.prepend(Bang, Replaced)
+    Kernel.prepend(ExitBang, Exec)
     Kernel.class_eval { private :exit!, :exec }
-    Kernel.singleton_class.prepend(Bang, Replaced)
-    Process.singleton_class.prepend(Bang, Replaced, Daemon)
+    Kernel.singleton_class.prepend(ExitBang, Exec)
+    Process.singleton_class.prepend(ExitBang, Exec, Daemon)
 
-    # Registered here, so early that it runs after most handlers of the host.
+    # Handlers run in reverse order: registered this early, it runs after most of the host's.
     at_exit { flush(ends: true) }
   end
 end

@@ -1,18 +1,19 @@
 # frozen_string_literal: true
 
 module PostHogPhc
-  # A native client and what belongs to it. It outlives the Client that made it
-  # for as long as events of it are pending.
+  # A client of libphc, with its callback thread. It outlives the Client that made it while
+  # events are pending.
   #
   # @api private
   class Handle
-    # A wait lets Thread#kill, Timeout and Ctrl-C in this often.
+    # How often a wait lets Thread#kill, Timeout and Ctrl-C take effect, in seconds.
     SLICE = 0.05
 
-    # Every handle of the process by its address. Hash operations are atomic
-    # under the VM's lock, so that neither a trap nor an exit waits for a Mutex.
+    # Every handle of the process by its address. The VM's lock makes Hash operations atomic,
+    # so that neither a trap nor the end of the process waits for a Mutex.
     @all = {}
-    @abandoned = []
+    # Addresses of handles whose Client was collected.
+    @collected = []
 
     class << self
       # @return [Array<Handle>]
@@ -23,27 +24,27 @@ module PostHogPhc
       # @param handle [Handle]
       # @return [void]
       def add(handle)
-        sweep
+        free_collected
         @all[handle.address] = handle
       end
 
-      # What a collected Client leaves behind. The finaliser only writes down the
-      # address, so it returns at once wherever it runs, in a forked child too.
+      # The finaliser of a Client. It only notes the address, so it returns at once wherever
+      # it runs, also in a forked child.
       #
       # @return [Proc]
       def finaliser(address)
-        abandoned = @abandoned
-        proc { abandoned << address }
+        collected = @collected
+        proc { collected << address }
       end
 
       private
 
-      # Frees what was abandoned and has nothing pending; the rest is still sent.
-      def sweep
-        @abandoned.size.times do
-          address = @abandoned.shift
+      # Frees the handles that have nothing pending. The events of the others are still sent.
+      def free_collected
+        @collected.size.times do
+          address = @collected.shift
           handle = @all[address] or next
-          next @abandoned << address unless handle.free
+          next @collected << address unless handle.free
 
           @all.delete(address)
         end
@@ -52,16 +53,18 @@ module PostHogPhc
 
     # @return [FFI::Pointer]
     attr_reader :pointer
-    # @return [Float] seconds
+    # @return [Float] for how many seconds the end of the process may wait
     attr_reader :exit_limit
 
     # @param options [Options]
-    # @param logger [#warn, #error]
+    # @param logger [#debug, #error]
+    # @raise [InvalidCall] if a setting is not accepted
+    # @raise [Unavailable]
     def initialize(options, logger)
       @pointer = make(options)
       @exit_limit = options.exit_limit
-      @capture = options.may_block? ? :capture_and_wait : :phc_capture_json
-      @reporter = Reporter.new(@pointer, options, logger) unless unheard?(options)
+      @capture = options.may_block? ? :blocking_capture_json : :phc_capture_json
+      @callback_thread = CallbackThread.new(@pointer, options, logger) if reports_wanted?(options)
       @closing = false
       Handle.add(self)
     end
@@ -71,46 +74,45 @@ module PostHogPhc
       @pointer.address
     end
 
-    # The one call that a capture makes.
+    # Captures one event, in one call into libphc.
     #
     # @return [Integer] a status
     def capture(json, uuid_out = nil)
       return Native::CLOSED if @closing
 
       status = Native.public_send(@capture, @pointer, json, json.bytesize, uuid_out)
-      @reporter.start if status.zero? && @reporter && !@reporter.running?
+      @callback_thread.start if status == Native::OK && @callback_thread && !@callback_thread.running?
       status
     end
 
-    # @return [Integer] events that are neither delivered nor lost, of this process
+    # @return [Integer] events of this process that are neither delivered nor lost
     def pending
-      counters = Native::Pending.new
-      Native.phc_stats_get(@pointer, counters, counters.size)
-      counters[:events]
+      stats = Native::FirstStats.new
+      Native.phc_stats_get(@pointer, stats, stats.size)
+      stats[:pending_events]
     end
 
-    # Waits in slices, without the VM's lock, until what was captured before is
-    # settled.
+    # Waits until what was captured before is settled, in slices and without the VM's lock.
     #
-    # @param seconds [Numeric, nil] none is no limit
+    # @param seconds [Numeric, nil] nil waits without a limit
     # @return [FlushResult]
     def flush(seconds)
-      status, number = begin_flush
-      return result(status, nil) unless status.zero?
+      status, flush = begin_flush
+      return result(status, nil) unless status == Native::OK
 
-      wait(number, seconds && (now + seconds))
+      wait_flush(flush, seconds && (now + seconds))
     end
 
-    # @return [Array(Integer, Integer)] the status and the number of the flush
+    # @return [Array(Integer, Integer)] a status, and the number of the flush
     def begin_flush
       flush = FFI::MemoryPointer.new(:uint64)
       [Native.phc_flush_begin(@pointer, flush), flush.read_uint64]
     end
 
     # @param flush [Integer] the number of a flush that was begun
-    # @param deadline [Float, nil]
+    # @param deadline [Float, nil] on the monotonic clock; nil waits without a limit
     # @return [FlushResult]
-    def wait(flush, deadline)
+    def wait_flush(flush, deadline)
       counts = Native::FlushResult.new
       loop do
         left = deadline ? [deadline - now, 0].max : SLICE
@@ -119,47 +121,51 @@ module PostHogPhc
         return result(status, counts) if status != Native::TIMEOUT || (deadline && now >= deadline)
       end
     ensure
-      # Whoever was interrupted waits no more.
+      # After a timeout or an interruption it would be kept.
       Native.phc_flush_end(@pointer, flush)
     end
 
-    # Takes nothing any more, waits, and gives up what is left.
+    # Takes no more events, flushes, and counts what is left as lost.
     #
-    # @param seconds [Numeric]
-    # @return [Boolean] whether nothing was lost
+    # @param seconds [Numeric, nil] nil waits without a limit
+    # @return [Boolean] whether every event that this process captured was delivered
     def close(seconds)
       @closing = true
-      # A flush that waits for nothing would still send.
+      # A flush would begin to send what a close without time can only cancel.
       flush(seconds) unless seconds&.zero?
-      closed = Native.phc_client_close(@pointer, 0)
-      @reporter&.stop
-      closed.zero?
+      status = close_now
+      @callback_thread&.stop
+      status == Native::OK
     ensure
-      @closing = false # closed, libphc refuses and counts; interrupted, the client goes on
+      # A closed client refuses events itself. One whose close was interrupted stays open.
+      @closing = false
     end
 
-    # Gives up what is left, when the process will not live to see it sent.
+    # Counts what is pending as lost.
     #
-    # @return [void]
-    def abandon
+    # @return [Integer] a status
+    def close_now
       Native.phc_client_close(@pointer, 0)
     end
 
+    # Calls the callbacks with the waiting reports.
+    #
     # @return [void]
     def poll
-      @reporter&.poll
+      @callback_thread&.poll
     end
 
     # @return [void]
-    def stop_reports
-      @reporter&.stop
+    def stop_callbacks
+      @callback_thread&.stop
     end
 
-    # Only for a handle that nobody has any more.
+    # Frees the client, unless events are pending or a callback runs. It must not be used
+    # afterwards.
     #
-    # @return [Boolean] whether it is freed: nothing is pending, and no callback at work
+    # @return [Boolean] whether it is freed
     def free
-      return false if pending.positive? || !(@reporter.nil? || @reporter.stop)
+      return false if pending.positive? || !(@callback_thread.nil? || @callback_thread.stop)
 
       Native.phc_client_free(@pointer)
       true
@@ -170,38 +176,38 @@ module PostHogPhc
     def make(options)
       config = Native.phc_config_new(options[:api_key]&.to_s)
       options.settings.each do |key, value|
-        status = Native.phc_config_set(config, text(key), text(value))
-        raise failure(status) unless status.zero?
+        status = Native.phc_config_set(config, setting_text(key), setting_text(value))
+        raise error(status) unless status == Native::OK
       end
-      open(config)
+      make_client(config)
     ensure
       Native.phc_config_free(config) if config
     end
 
-    def open(config)
-      # libphc does not write the status after an internal error.
+    def make_client(config)
+      # After an internal error libphc leaves the status as it is.
       status = FFI::MemoryPointer.new(:int32).write_int32(Native::INTERNAL)
       pointer = Native.phc_client_new(config, status)
-      pointer.null? ? raise(failure(status.read_int32)) : pointer
+      pointer.null? ? raise(error(status.read_int32)) : pointer
     end
 
-    # What the caller got wrong is an ArgumentError; anything else is not their mistake.
-    def failure(status)
+    # A mistake in the call is an ArgumentError, any other reason is not.
+    def error(status)
       invalid = [Native::INVALID_SETTING, Native::INVALID_ARGUMENT].include?(status)
       (invalid ? InvalidCall : Unavailable).new(Native.last_error, Native.name_of(status))
     end
 
-    def text(value)
-      return value unless value.include?("\0")
+    def setting_text(text)
+      return text unless text.include?("\0")
 
-      raise InvalidCall.new("a setting has no NUL: #{value.inspect}", :invalid_setting)
+      raise InvalidCall.new("a setting must not contain NUL: #{text.inspect}", :invalid_setting)
     end
 
-    # Nothing is lost in test mode, and nobody reads what goes to no logger.
-    def unheard?(options)
-      return false if options[:on_error] || options[:on_success] || options[:on_report]
+    # Without a callback, reports are only logged. Nothing is lost in test mode.
+    def reports_wanted?(options)
+      return true if options[:on_error] || options[:on_success] || options[:on_report]
 
-      options[:logger] == false || options.test_mode?
+      options[:logger] != false && !options.test_mode?
     end
 
     def result(status, counts)

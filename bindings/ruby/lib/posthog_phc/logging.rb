@@ -3,7 +3,7 @@
 require "logger"
 
 module PostHogPhc
-  # Puts a prefix before what it hands on to another logger.
+  # Puts a prefix before each message and passes it to another logger.
   class PrefixedLogger
     # @param logger [Logger]
     # @param prefix [String]
@@ -43,8 +43,8 @@ module PostHogPhc
     end
   end
 
-  # Where the clients write, unless they are given a logger: Rails' own, else
-  # standard output from WARN on.
+  # The logger of clients that are not given one: Rails' own, else standard output from
+  # level WARN on.
   module Logging
     class << self
       # @return [#debug, #info, #warn, #error]

@@ -3,14 +3,14 @@
 require "ffi"
 
 module PostHogPhc
-  # libphc's functions. Only those that wait let go of the VM's lock (blocking):
-  # it costs ten times what a capture does.
+  # The functions of libphc. Only those that may wait release the VM's lock (blocking):
+  # releasing it costs ten times as much as a capture.
   #
   # @api private
   module Native
     extend FFI::Library
 
-    # Statuses that the gem acts upon; include/phc.h has them all.
+    # The statuses that the gem distinguishes; include/phc.h has all of them.
     OK = 0
     INVALID_ARGUMENT = 1
     INVALID_SETTING = 2
@@ -19,18 +19,22 @@ module PostHogPhc
     BEFORE_SEND = 17
     INTERNAL = 18
 
+    # The size of a buffer for a uuid: PHC_UUID_SIZE.
+    UUID_SIZE = 37
+
     # phc_flush_result
     class FlushResult < FFI::Struct
       layout :settled, :uint64, :delivered, :uint64, :lost, :uint64, :pending, :uint64
     end
 
-    # The front of phc_stats: what an exit needs to know.
-    class Pending < FFI::Struct
-      layout :captured, :uint64, :delivered, :uint64, :with_warning, :uint64, :lost, :uint64,
-             :maybe_delivered, :uint64, :events, :uint64
+    # The first members of phc_stats, up to the one that the end of a process needs.
+    # phc_stats_get fills as many as there are.
+    class FirstStats < FFI::Struct
+      layout :captured, :uint64, :delivered, :uint64, :delivered_with_warning, :uint64, :lost, :uint64,
+             :maybe_delivered, :uint64, :pending_events, :uint64
     end
 
-    WAITS = { blocking: true }.freeze
+    BLOCKING = { blocking: true }.freeze
     FUNCTIONS = [
       [:phc_status_name, %i[int32], :string],
       [:phc_status_message, %i[int32], :string],
@@ -42,27 +46,27 @@ module PostHogPhc
       [:phc_client_close, %i[pointer uint32], :int32],
       [:phc_client_free, %i[pointer], :void],
       [:phc_capture_json, %i[pointer buffer_in size_t pointer], :int32],
-      [:phc_binding_count_discarded, %i[pointer], :int32],
       [:phc_register, %i[pointer string string], :int32],
       [:phc_unregister, %i[pointer string], :int32],
       [:phc_opt_out, %i[pointer], :int32],
       [:phc_opt_in, %i[pointer], :int32],
       [:phc_flush_begin, %i[pointer pointer], :int32],
-      [:phc_flush_wait, %i[pointer uint64 uint32 pointer size_t], :int32, WAITS],
+      [:phc_flush_wait, %i[pointer uint64 uint32 pointer size_t], :int32, BLOCKING],
       [:phc_flush_end, %i[pointer uint64], :int32],
       [:phc_poll, %i[pointer uint32], :pointer],
-      # A ptrdiff_t, which ffi does not know on every platform; it has the same size.
+      # It returns a ptrdiff_t, which has this size; ffi does not know it on every platform.
       [:phc_poll_fd, %i[pointer], :ssize_t],
       [:phc_report_json, %i[pointer], :pointer],
       [:phc_report_free, %i[pointer], :void],
       [:phc_stats_get, %i[pointer pointer size_t], :int32],
       [:phc_stats_json, %i[pointer pointer size_t], :size_t],
+      [:phc_binding_count_discarded, %i[pointer], :int32],
       [:phc_binding_next_test_event, %i[pointer pointer size_t], :size_t]
     ].freeze
     @loading = Mutex.new
 
     class << self
-      # @return [String, nil] the file that is in use
+      # @return [String, nil] the file that is loaded
       attr_reader :file
 
       # Loads libphc, once in a process.
@@ -87,7 +91,7 @@ module PostHogPhc
         phc_status_name(status).to_sym
       end
 
-      # Reads a text by a function that works like snprintf.
+      # Reads a text from a function that works like snprintf.
       #
       # @return [String]
       def text(function, pointer, size = 4096)
@@ -103,7 +107,8 @@ module PostHogPhc
       def check_same(path)
         return if path.nil? || File.expand_path(path) == File.expand_path(@file)
 
-        raise LibraryError, "libphc is loaded already, from #{@file}; a process has one"
+        raise LibraryError, "libphc is already loaded from #{@file}, and a process can load it once: " \
+                            "give every client the same library:"
       end
 
       def open(candidates)
@@ -125,10 +130,11 @@ module PostHogPhc
         attach_function :phc_abi_version, [], :uint32
         Library.check_abi(phc_abi_version, file)
         FUNCTIONS.each { |function| attach_function(*function) }
-        # The same function once more, for clients whose captures may wait for room.
-        attach_function :capture_and_wait, :phc_capture_json, %i[pointer buffer_in size_t pointer], :int32, WAITS
+        # The same function for clients whose captures may wait for a place in the queue.
+        attach_function :blocking_capture_json, :phc_capture_json, %i[pointer buffer_in size_t pointer],
+                        :int32, BLOCKING
       rescue FFI::NotFoundError => e
-        raise LibraryError, "#{file} is no libphc that this gem knows: #{e.message}"
+        raise LibraryError, "#{file} is not a libphc that posthog-ruby-phc #{VERSION} can use: #{e.message}"
       end
     end
   end

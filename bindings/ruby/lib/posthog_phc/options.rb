@@ -1,35 +1,38 @@
 # frozen_string_literal: true
 
 module PostHogPhc
-  # What Client.new is given, as settings of libphc and what is left for Ruby.
+  # Divides the options of Client.new into settings of libphc and options of this gem.
   #
   # @api private
   class Options
-    # Options of posthog-ruby that are settings by another name.
+    # Options of posthog-ruby that are settings under another name.
     RENAMED = {
       max_queue_size: ->(value) { { "queue_max_events" => value } },
       batch_size: ->(value) { { "flush_at" => value, "max_batch_events" => value } },
-      flush_interval_seconds: ->(value) { { "flush_interval_ms" => milliseconds(:flush_interval_seconds, value) } },
+      flush_interval_seconds: lambda { |value|
+        { "flush_interval_ms" => milliseconds(:flush_interval_seconds, value) }
+      },
       enable_compression: ->(value) { value ? {} : { "compression" => "none" } },
       headers: ->(value) { value.to_h { |name, text| ["header.#{name}", text] } },
       settings: ->(value) { value }
     }.freeze
-    # Options of posthog-ruby that have nothing to do here.
-    NEEDLESS = %i[disable_singleton_warning].freeze
-    # Those that only its feature flags need: they are passed over, with a line in the log.
-    FLAGS = %i[personal_api_key secret_key feature_flags_polling_interval feature_flag_request_timeout_seconds
-               feature_flag_request_max_retries flag_definition_cache_provider].freeze
-    # Those that cannot be passed over.
+    # Options of posthog-ruby that have no effect here.
+    WITHOUT_EFFECT = %i[disable_singleton_warning].freeze
+    # Options that only its feature flags need. They are ignored, with a line in the log.
+    FEATURE_FLAGS = %i[personal_api_key secret_key feature_flags_polling_interval
+                       feature_flag_request_timeout_seconds feature_flag_request_max_retries
+                       flag_definition_cache_provider].freeze
+    # Options that must not be ignored, and why.
     REFUSED = {
-      skip_ssl_verification: "certificates are always checked; name your own authority by ca_file:"
+      skip_ssl_verification: "certificates are always checked; name your own authority with ca_file:"
     }.freeze
-    # Options that stay in Ruby, and their defaults.
+    # Options of this gem, and their defaults.
     OWN = { api_key: nil, on_error: nil, on_success: nil, on_report: nil, before_send: nil, logger: nil,
             library: nil, sync_mode: false }.freeze
-    HOOKS = %i[on_error on_success on_report before_send].freeze
+    CALLBACKS = %i[on_error on_success on_report before_send].freeze
 
-    # Defaults in which this face differs from libphc. An exit flush is what
-    # keeps Resque's children and short scripts from losing events.
+    # Defaults that differ from libphc's. Without an exit flush, Resque's children and short
+    # scripts would lose events.
     DEFAULTS = { "sdk_name" => "posthog-ruby-phc", "sdk_version" => VERSION, "is_server" => true,
                  "exit_flush_ms" => 2000 }.freeze
 
@@ -44,11 +47,11 @@ module PostHogPhc
       end
     end
 
-    # @return [Hash{String => String}]
+    # @return [Hash{String => String}] what libphc gets
     attr_reader :settings
-    # @return [String] the setting +reports+ as the caller has it
+    # @return [String] the setting +reports+ as the caller gives it
     attr_reader :reports
-    # @return [Array<Symbol>] options that were passed over
+    # @return [Array<Symbol>] options that are ignored
     attr_reader :ignored
 
     # @param given [Hash]
@@ -58,24 +61,22 @@ module PostHogPhc
       @own = OWN.dup
       @ignored = []
       @settings = DEFAULTS.transform_values { |value| text(value) }
-      given.each { |name, value| take(name.to_sym, value) }
-      @reports = @settings.fetch("reports", "losses").strip
-      # Only "all" has deliveries. Another word is left for libphc to refuse.
-      @settings["reports"] = "all" if self[:on_success] && %w[losses warnings].include?(@reports)
-      check_hooks
+      given.each { |name, value| read(name.to_sym, value) }
+      check_callbacks
+      choose_reports
     end
 
-    # @return [Object] an option that stays in Ruby
+    # @return [Object] an option of this gem
     def [](name)
       @own.fetch(name)
     end
 
-    # @return [Float] seconds that the end of a process may wait
+    # @return [Float] for how many seconds the end of a process may wait
     def exit_limit
       @settings["exit_flush_ms"].to_f / 1000
     end
 
-    # @return [Boolean] whether a capture may wait for room
+    # @return [Boolean] whether a capture may wait for a place in the queue
     def may_block?
       @settings["overflow"] == "block"
     end
@@ -87,10 +88,10 @@ module PostHogPhc
 
     private
 
-    def take(name, value)
+    def read(name, value)
       raise NotSupported, "#{name}: #{REFUSED[name]}" if REFUSED[name] && value
-      return if REFUSED[name] || NEEDLESS.include?(name) || (value.nil? && !OWN.key?(name))
-      return @ignored << name if FLAGS.include?(name)
+      return if REFUSED[name] || WITHOUT_EFFECT.include?(name) || (value.nil? && !OWN.key?(name))
+      return @ignored << name if FEATURE_FLAGS.include?(name)
       return @own[name] = value if OWN.key?(name)
 
       renamed = RENAMED[name]
@@ -98,7 +99,9 @@ module PostHogPhc
     end
 
     def add(settings)
-      raise InvalidCall, "settings and headers must be a Hash, not #{settings.class}" unless settings.is_a?(Hash)
+      unless settings.is_a?(Hash)
+        raise InvalidCall, "settings and headers must be a Hash, not #{settings.class}"
+      end
 
       settings.each { |key, value| @settings[key.to_s] = text(value) }
     end
@@ -107,12 +110,19 @@ module PostHogPhc
       value.is_a?(Array) ? value.join(",") : value.to_s
     end
 
-    def check_hooks
-      HOOKS.each do |name|
+    def check_callbacks
+      CALLBACKS.each do |name|
         next if self[name].nil? || self[name].respond_to?(:call)
 
-        raise InvalidCall, "#{name} must answer to call, as a Proc does"
+        raise InvalidCall, "#{name} must respond to call, as a Proc does"
       end
+    end
+
+    # phc_poll has delivered events only with "all"; the callback thread leaves out what the
+    # caller did not ask for. An unknown word is left for libphc to refuse.
+    def choose_reports
+      @reports = @settings.fetch("reports", "losses").strip
+      @settings["reports"] = "all" if self[:on_success] && %w[losses warnings].include?(@reports)
     end
   end
 end

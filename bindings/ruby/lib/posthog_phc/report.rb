@@ -147,7 +147,7 @@ module PostHogPhc
 
     private
 
-    # In a second part, so that nobody who adds them up counts them twice.
+    # For the second part of a report, so that a sum over both parts counts them once.
     NOTHING_MISSED = { "missed_reports" => 0, "missed_events" => 0 }.freeze
     private_constant :NOTHING_MISSED
 

@@ -1,10 +1,10 @@
 # frozen_string_literal: true
 
 module PostHogPhc
-  # Methods of posthog-ruby that are no event delivery. They raise, so that code
-  # that needs them is found at its first run.
+  # Methods of posthog-ruby that do not deliver events. They raise, so that code that
+  # needs them is found the first time it runs.
   module Unsupported
-    # What they were for.
+    # The methods, and what each belongs to.
     METHODS = {
       is_feature_enabled: "feature flags", get_feature_flag: "feature flags",
       get_feature_flag_result: "feature flags", get_feature_flag_payload: "feature flags",
@@ -13,10 +13,10 @@ module PostHogPhc
       reload_feature_flags: "feature flags", capture_exception: "error tracking"
     }.freeze
 
-    METHODS.each do |name, what|
+    METHODS.each do |name, feature|
       define_method(name) do |*, **|
-        raise NotSupported, "#{name}: #{what} are not part of posthog-ruby-phc, which delivers events; keep " \
-                            'posthog-ruby for them, beside require "posthog_phc/core"'
+        raise NotSupported, "#{name}: posthog-ruby-phc delivers events and has no #{feature}. Use " \
+                            'posthog-ruby for that, and require "posthog_phc/core" beside it'
       end
     end
   end

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
 module PostHogPhc
-  # Of the gem, which is libphc's.
+  # The version of the gem, which is the version of libphc.
   VERSION = "0.1.0"
 end

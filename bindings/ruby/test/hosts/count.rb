@@ -3,15 +3,15 @@
 require "json"
 require "net/http"
 
-# What a space of the sink has, held against what was sent.
+# Compares the events that a namespace of the sink stored with those that were captured.
 class Count
   attr_reader :host
 
-  def initialize(space)
-    @host = "http://#{ENV.fetch("PHC_SINK")}/hosts/#{Process.pid}/#{space}"
+  def initialize(namespace)
+    @host = "http://#{ENV.fetch("PHC_SINK")}/hosts/#{Process.pid}/#{namespace}"
   end
 
-  # The server takes its time, so that there is always something pending.
+  # Delays the responses, so that events are always pending.
   def slow(milliseconds)
     Net::HTTP.post(URI("#{host}/_script"), JSON.generate(then: { delay_ms: milliseconds }),
                    "Content-Type" => "application/json")
@@ -21,18 +21,25 @@ class Count
     JSON.parse(Net::HTTP.get(URI("#{host}/_events?accepted=1"))).map { |event| event["event"]["event"] }
   end
 
-  # @param sure [Array<String>] events that were captured for sure
-  # @param perhaps [Array<String>] events of requests whose answer never came
-  def check(title, sure, perhaps = [])
-    arrived = accepted
-    lost = sure - arrived
-    twice = arrived.tally.select { |_, times| times > 1 }.keys
-    strange = arrived - sure - perhaps
+  # @param captured [Array<String>] events that were captured for certain
+  # @param possible [Array<String>] events of requests without a response
+  def check(title, captured, possible = [])
+    stored = accepted
+    lost = captured - stored
+    twice = stored.tally.select { |_, times| times > 1 }.keys
+    unknown = stored - captured - possible
     violations = Net::HTTP.get(URI("#{host}/_violations"))
-    puts "#{title}: #{sure.size} captured, #{(arrived & sure).size} arrived, #{lost.size} lost, #{twice.size} twice" \
-         "#{", #{(arrived & perhaps).size} of #{perhaps.size} requests without an answer too" unless perhaps.empty?}"
-    return if lost.empty? && twice.empty? && strange.empty? && violations == "[]"
+    puts "#{title}: #{captured.size} captured, #{(stored & captured).size} stored, #{lost.size} lost, " \
+         "#{twice.size} stored twice#{of_possible(stored, possible)}"
+    return if lost.empty? && twice.empty? && unknown.empty? && violations == "[]"
 
-    abort "FAILED #{title}: lost #{lost.first(5)}, twice #{twice.first(5)}, strange #{strange.first(5)}, #{violations[0, 500]}"
+    abort "FAILED #{title}: lost #{lost.first(5)}, twice #{twice.first(5)}, unknown #{unknown.first(5)}, " \
+          "#{violations[0, 500]}"
+  end
+
+  private
+
+  def of_possible(stored, possible)
+    possible.empty? ? "" : "; of #{possible.size} requests without a response #{(stored & possible).size}"
   end
 end

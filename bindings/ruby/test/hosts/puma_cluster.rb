@@ -5,12 +5,12 @@ require "socket"
 require "timeout"
 require "tmpdir"
 
-# Real Puma in cluster mode under load, while it is told to restart, to shrink,
-# to grow, and at last to stop. ruby puma_cluster.rb REQUESTS
+# Puma in cluster mode under load, while signals make it restart, remove and add workers, and
+# at last stop. ruby puma_cluster.rb REQUESTS
 class PumaCluster
   CLIENTS = 4
-  # The worker that answered, and the event of its boot; no answer: nobody knows.
-  ANSWER = /\AHTTP\S+ 200 .*\r\n\r\n(\d+) (boot-\S+)/m.freeze
+  # The worker that responded, and the event of its boot.
+  RESPONSE = /\AHTTP\S+ 200 .*\r\n\r\n(\d+) (boot-\S+)/m.freeze
 
   def initialize(title, requests, arguments, signals, stop)
     @title = title
@@ -19,8 +19,9 @@ class PumaCluster
     @signals = signals
     @stop = stop
     @count = Count.new(title.tr(" !", "-"))
-    @sure = Queue.new
-    @perhaps = Queue.new
+    @captured = Queue.new
+    # Events of requests without a response.
+    @possible = Queue.new
     @workers = {}
     @boots = {}
   end
@@ -34,35 +35,35 @@ class PumaCluster
       stop
       check_log
     end
-    # A worker that never answered has booted all the same.
+    # A worker that never responded has captured the event of its boot too.
     unseen = @count.accepted.grep(/\Aboot-/) - @boots.keys
     @count.check("Puma, #{@title}, #{@signals.join(" ")} #{@stop}, #{@workers.size} workers",
-                 drain(@sure) + @boots.keys, drain(@perhaps) + unseen)
+                 drain(@captured) + @boots.keys, drain(@possible) + unseen)
   end
 
   private
 
   def start
     @port = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
-    command = ["puma", "--bind", "tcp://127.0.0.1:#{@port}", "--threads", "1:4", "--workers", "2", *@arguments,
-               "#{__dir__}/config.ru"]
+    command = ["puma", "--bind", "tcp://127.0.0.1:#{@port}", "--threads", "1:4", "--workers", "2",
+               *@arguments, "#{__dir__}/config.ru"]
     @pid = Process.spawn({ "PHC_HOST" => @count.host, "RUBYLIB" => File.expand_path("../../lib", __dir__) },
                          *command, out: @log, err: @log)
-    wait("Puma answers") { request("warm-up-#{@perhaps.size}") }
+    wait("Puma responds") { request("warm-up-#{@possible.size}") }
   end
 
   def load_with_signals
     senders = Array.new(CLIENTS) do |client|
       Thread.new { (@requests / CLIENTS).times { |n| send_one("r#{client}-#{n}") } }
     end
-    # Each when its share of the load is done, and Puma is back from the one before.
+    # Each signal is sent when its share of the load is done and Puma is back from the one before.
     @signals.each_with_index do |signal, n|
       share = @requests * (n + 1) / (@signals.size + 1)
-      wait("#{share} requests") { @sure.size >= share || senders.none?(&:alive?) }
+      wait("#{share} requests") { @captured.size >= share || senders.none?(&:alive?) }
       booted = @boots.size
       Process.kill(signal, @pid)
-      # Puma loses a signal that comes while it restarts. Who answers from a new
-      # boot has a master that listens again.
+      # Puma loses a signal that comes while it restarts. A response from a new boot shows that
+      # its master listens to signals again.
       again = 0
       wait("Puma is back from #{signal}") do
         request("after-#{signal}-#{n}-#{again += 1}")
@@ -72,25 +73,25 @@ class PumaCluster
     senders.each { |sender| sender.join(120) or raise "the load hangs" }
   end
 
-  # Asks until there is an answer; each try is an event of its own.
+  # Repeats a request until there is a response. Each attempt is an event of its own.
   def send_one(name)
     200.times { |try| request("#{name}-#{try}") ? return : sleep(0.05) }
-    raise "Puma does not answer"
+    raise "Puma does not respond"
   end
 
-  # @return [Boolean] whether a worker answered that it captured
+  # @return [Boolean] whether a worker responded that it captured the event
   def request(name)
     worker, boot = Timeout.timeout(10) do
       TCPSocket.open("127.0.0.1", @port) do |socket|
         socket.write("GET /page?#{name} HTTP/1.0\r\n\r\n")
-        ANSWER.match(socket.read)&.captures
+        RESPONSE.match(socket.read)&.captures
       end
     end
     @workers[worker] = @boots[boot] = true if worker
-    (worker ? @sure : @perhaps) << name
+    (worker ? @captured : @possible) << name
     !worker.nil?
   rescue SystemCallError, IOError, Timeout::Error
-    @perhaps << name
+    @possible << name
     false
   end
 
@@ -98,7 +99,7 @@ class PumaCluster
     Process.kill(@stop, @pid)
     Timeout.timeout(30) { Process.wait(@pid) }
   rescue Timeout::Error
-    Process.kill("KILL", @pid) # its workers see that it is gone, and end
+    Process.kill("KILL", @pid) # its workers notice, and end
     abort "FAILED #{@title}: #{@stop} does not end Puma:\n#{File.read(@log)}"
   end
 

@@ -4,12 +4,12 @@ require_relative "count"
 require "posthog_phc"
 require "timeout"
 
-# A worker as Resque is one: a child is forked for each job, performs it and ends
-# by exit!, past every handler. ruby resque_style.rb JOBS
+# A worker that works as Resque's does: it forks a child for each job, which performs the job
+# and ends by exit!, which runs no handlers. ruby resque_style.rb JOBS
 #
-# Resque itself is not in Debian; this is its loop without the queue in Redis.
+# Resque itself is not in Debian. This is its loop without the queue in Redis.
 class ResqueStyle
-  # What can happen to a job. Each says what it captured.
+  # What can happen to a job. Each captures one event.
   JOBS = [
     ->(posthog, job) { posthog.capture(distinct_id: "u", event: job) },
     ->(posthog, job) { Thread.new { posthog.capture(distinct_id: "u", event: job) }.join },
@@ -46,7 +46,8 @@ class ResqueStyle
       Timeout.timeout(30) { Process.waitpid(child) }
     end
     @posthog.shutdown or abort "FAILED: #{@posthog.stats}"
-    @count.check("Resque-style, a child for each job", Array.new(@jobs) { |n| ["reserved #{n}", "job #{n}"] }.flatten)
+    captured = Array.new(@jobs) { |n| ["reserved #{n}", "job #{n}"] }.flatten
+    @count.check("Resque-style, a child for each job", captured)
   end
 
   private
