@@ -1,34 +1,67 @@
 <?php
 
 /*
- * php-declarations.php [--check]: bindings/php/src/Declarations.php from
- * include/phc.cdef.h. As constants of a class they are in PHP's opcode cache,
- * so that a request reads no file.
+ * php-declarations.php [--check]: writes bindings/php/src/Declarations.php from
+ * include/phc.cdef.h, or checks that it is up to date. As constants of a class the
+ * declarations are in PHP's opcode cache, so that a request reads no file.
  */
 
 declare(strict_types=1);
 
-// What a request needs. PHP parses declarations anew in each, so there is a
-// short set, which takes a tenth of the time.
+// The functions that a request needs. PHP parses declarations again in each request, and these
+// take a tenth of the time of all.
 const REQUEST = [
     'phc_abi_version', 'phc_status_name', 'phc_last_error',
-    'phc_config_new', 'phc_config_set', 'phc_config_error', 'phc_config_free',
+    'phc_config_new', 'phc_config_set', 'phc_config_free',
     'phc_client_new', 'phc_client_open', 'phc_client_free',
-    'phc_capture_json', 'phc_count_dropped',
+    'phc_capture_json', 'phc_binding_count_discarded',
     'phc_poll', 'phc_report_json', 'phc_report_free',
 ];
 
+// The types that they need.
+const TYPES = ['phc_client', 'phc_config', 'phc_report', 'phc_status'];
+
+// The constants that the package needs, without the prefix.
+const CONSTANTS = [
+    'ABI_VERSION', 'NO_LIMIT', 'UUID_SIZE',
+    'OK', 'INVALID_ARGUMENT', 'INVALID_SETTING', 'CLOSED', 'TIMEOUT', 'CONFLICT', 'INTERNAL',
+];
+
+/** The name that a declaration declares; empty for an enum. */
+function declared(string $statement): string
+{
+    if (str_starts_with($statement, 'typedef')) {
+        return preg_match('/(\w+)$/', $statement, $found) ? $found[1] : '';
+    }
+    return preg_match('/^[^{]*?(\w+)\(/', $statement, $found) ? $found[1] : '';
+}
+
+function fail(string $message): never
+{
+    fwrite(STDERR, "$message\n");
+    exit(1);
+}
+
 chdir(dirname(__DIR__));
-$all = file_get_contents('include/phc.cdef.h');
+// The header has a blank before some declarations.
+$all = preg_replace('/^ (?=\S)/m', '', file_get_contents('include/phc.cdef.h'));
+$wanted = array_flip([...REQUEST, ...TYPES]);
 $short = [];
 foreach (preg_split('/;\n/', $all) as $statement) {
     $flat = preg_replace('/\s+/', ' ', trim($statement));
-    if (preg_match('/^typedef (int32_t phc_status|struct (phc_client|phc_config|phc_report) \w+)$/', $flat)
-        || (preg_match('/(\w+)\(/', $flat, $found) && in_array($found[1], REQUEST, true))) {
+    $name = declared($flat);
+    if (isset($wanted[$name])) {
         $short[] = "$flat;";
+        unset($wanted[$name]);
     }
 }
-preg_match('/PHC_ABI_VERSION = (\d+)/', $all, $abi);
+$wanted === [] || fail('include/phc.cdef.h does not declare ' . implode(', ', array_keys($wanted)));
+$constants = [];
+foreach (CONSTANTS as $name) {
+    preg_match("/\bPHC_$name = (\d+),/", $all, $value) || fail("include/phc.cdef.h does not declare PHC_$name");
+    $constants[] = "    public const $name = $value[1];";
+}
+$constants = implode("\n", $constants);
 $request = implode("\n", $short);
 $text = <<<PHP
 <?php
@@ -38,21 +71,21 @@ declare(strict_types=1);
 namespace PostHog;
 
 /**
- * What libphc declares. Made from include/phc.cdef.h by scripts/php-declarations.php.
+ * The declarations and constants of libphc. Generated from include/phc.cdef.h by
+ * scripts/php-declarations.php.
  *
  * @internal
  */
 final class Declarations
 {
-    /** The binary interface that these are of. */
-    public const ABI = $abi[1];
+$constants
 
     /** What a request needs. */
     public const REQUEST = <<<'C'
 $request
 C;
 
-    /** All of it. */
+    /** All declarations. */
     public const ALL = <<<'C'
 {$all}C;
 }
@@ -62,6 +95,5 @@ $path = 'bindings/php/src/Declarations.php';
 if (($argv[1] ?? '') !== '--check') {
     file_put_contents($path, $text);
 } elseif (file_get_contents($path) !== $text) {
-    fwrite(STDERR, "$path is not what include/phc.cdef.h says; run php scripts/php-declarations.php\n");
-    exit(1);
+    fail("$path does not match include/phc.cdef.h; run php scripts/php-declarations.php");
 }

@@ -1,6 +1,6 @@
 <?php
 
-/** For use without Composer. */
+/** Loads the classes of this package, for use without Composer. */
 
 declare(strict_types=1);
 

@@ -3,18 +3,17 @@
 /**
  * For php.ini: opcache.preload = …/preload.php
  *
- * FFI is at its default (ffi.enable = preload) allowed to preloaded code only.
- * Nothing is loaded here: the library itself is loaded by the first request of
- * a worker that captures, for FFI::load does not work in a preload script of a
- * master that runs as root.
+ * By default (ffi.enable = preload) only preloaded code may use FFI. This script loads the
+ * classes and not libphc, which the first request of a worker that captures loads: FFI::load
+ * does not work in the preload script of a master that runs as root.
  */
 
 declare(strict_types=1);
 
-// told.php is not among them: see Unavailable.
+// Without logged.php: see Unavailable.
 foreach ([
     'Declarations', 'Unavailable', 'NotSupported', 'Library', 'Handle', 'Json', 'Options',
-    'Context', 'Message', 'Listener', 'Client', 'PostHog',
+    'Context', 'Message', 'Callbacks', 'Client', 'PostHog',
 ] as $class) {
     require_once __DIR__ . "/src/$class.php";
 }

@@ -5,25 +5,28 @@ declare(strict_types=1);
 namespace PostHog;
 
 /**
- * A client as in posthog-php: one destination, with its settings.
+ * A client as in posthog-php: one destination with its settings.
  *
- * Delivery is libphc's: a method here makes one JSON text and one call, never
- * a connection. Clients with the same key and options are one client of the
- * process, in every request of a worker; it sends beside the requests.
+ * libphc delivers the events. A method here writes one JSON text and makes one native call; it
+ * never opens a connection. Clients with the same key and options share one native client of the
+ * process, in every request of a worker. It sends on a thread of its own.
  *
- * What the code gets wrong (an option, a missing distinctId) throws. What an
- * event gets wrong, and everything about delivery, does not: the call answers
- * false, and the error handler or the error log says why.
+ * A mistake in the code (an option, a missing distinctId) throws. A mistake in the data, and
+ * everything about delivery, does not: the method returns false, and the error handler or the
+ * error log has the reason.
  *
  * The methods in NotSupported::METHODS throw NotSupported.
  */
 class Client
 {
-    /** How long a flush waits that does not say so. */
+    /** For flush() and shutdown(): wait without a limit. */
+    public const NO_LIMIT = Declarations::NO_LIMIT;
+
+    /** The default time limit of a flush and of a shutdown. */
     private const FLUSH_MS = 10_000;
 
     private readonly Options $options;
-    private readonly Listener $listener;
+    private readonly Callbacks $callbacks;
     private readonly Context $context;
     private ?Handle $handle = null;
     private ?string $problem = null;
@@ -33,7 +36,7 @@ class Client
     private array $registered = [];
 
     /**
-     * @param string|null $apiKey your project key; empty makes a client that takes nothing
+     * @param string|null $apiKey your project key; with an empty one nothing is captured
      * @param array{
      *     host?: string,
      *     ssl?: bool,
@@ -51,11 +54,12 @@ class Client
      *     before_send?: callable(array<string, mixed>): ?array<string, mixed>,
      *     library?: string,
      *     settings?: array<string, scalar|list<scalar>>
-     * } $options those of posthog-php; `settings` are libphc's, docs/settings.md has them all
-     * @param mixed $httpClient there is none; for tests use the setting test_mode
-     * @param string|null $personalAPIKey of feature flags: not used
+     * } $options those of posthog-php; `settings` are those of libphc, see docs/settings.md
+     * @param mixed $httpClient must be null; for tests use the setting test_mode
+     * @param string|null $personalAPIKey not used: it belongs to feature flags
      * @param bool $loadFeatureFlags not used
      * @throws \InvalidArgumentException for an option or a setting that is not accepted
+     * @throws NotSupported for an option of posthog-php that this package does not have
      */
     public function __construct(
         ?string $apiKey = null,
@@ -65,10 +69,10 @@ class Client
         bool $loadFeatureFlags = true,
     ) {
         if ($httpClient !== null) {
-            throw new NotSupported('A HTTP client of your own is not supported; for tests there is the setting test_mode');
+            throw new NotSupported('An HTTP client is not supported; for tests use the setting test_mode');
         }
         $this->options = new Options($options);
-        $this->listener = new Listener($this->options);
+        $this->callbacks = new Callbacks($this->options);
         $this->context = new Context();
         $apiKey = trim($apiKey ?? '');
         if ($apiKey === '') {
@@ -84,10 +88,11 @@ class Client
     private function open(string $apiKey): void
     {
         try {
-            $this->handle = Handle::open(Library::load($this->options->library), $apiKey, $this->options->settings);
+            $library = Library::load($this->options->library);
+            $this->handle = Handle::open($library, $apiKey, $this->options->settings);
         } catch (Unavailable $error) {
             $this->problem = $error->getMessage();
-            $error->tell();
+            $error->log();
         }
     }
 
@@ -97,22 +102,20 @@ class Client
     }
 
     /**
-     * Tells the handlers what has become of events by now. Waits for nothing,
-     * sends nothing. It happens at the end of a request and at a flush; a daemon
-     * calls it now and then.
+     * Calls the handlers and callbacks with the reports that wait. Does not wait itself. It is also
+     * called at the end of a request and by a flush; a daemon should call it regularly.
      */
     public function poll(): void
     {
         if ($this->handle !== null) {
-            $this->listener->hear($this->handle);
+            $this->callbacks->poll($this->handle);
         }
     }
 
     /**
-     * Captures a user action.
+     * Captures an event.
      *
-     * Without a distinctId the event belongs to nobody: it gets a fresh id and
-     * makes no person, as in posthog-php.
+     * As in posthog-php, an event without a distinctId gets a new random id and creates no person.
      *
      * @param array{
      *     event: string,
@@ -123,12 +126,12 @@ class Client
      *     timestamp?: int|float|string|\DateTimeInterface,
      *     uuid?: string
      * } $message also: $set, $set_once, $groups, options, session_id, window_id
-     * @return bool whether the event was taken
+     * @return bool whether the event was captured
      */
     public function capture(array $message): bool
     {
         if (($message['event'] ?? null) === '$groupidentify') {
-            return $this->take($message);
+            return $this->submit($message);
         }
         $context = $this->context->current();
         $properties = $context['properties'] ?? [];
@@ -141,7 +144,7 @@ class Client
             $message['distinctId'] = $id ?? self::randomId();
             $properties += $id === null ? ['$process_person_profile' => false] : [];
         }
-        return $this->take(Message::with($message, $properties));
+        return $this->submit(Message::with($message, $properties));
     }
 
     /**
@@ -149,82 +152,87 @@ class Client
      *
      * @param array{distinctId?: string, distinct_id?: string, properties?: array<string, mixed>} $message
      *     also: $set (the same as properties), $set_once
-     * @return bool whether it was taken
+     * @return bool whether the event was captured
      */
     public function identify(array $message): bool
     {
-        return $this->take(Message::identify($message));
+        return $this->submit(Message::identify($message));
     }
 
     /**
-     * Makes alias another name of distinctId, which is the canonical one.
+     * Declares that alias is the same person as distinctId, which is the canonical id.
      *
      * @param array{distinctId?: string, distinct_id?: string, alias: string} $message
-     * @return bool whether it was taken
+     * @return bool whether the event was captured
      * @throws \InvalidArgumentException without an alias
      */
     public function alias(array $message): bool
     {
-        self::need($message, 'alias', 'alias() requires an alias');
-        return $this->take(Message::alias($message));
+        self::requireMember($message, 'alias', 'alias() requires an alias');
+        return $this->submit(Message::alias($message));
     }
 
     /**
      * Sets properties of a group.
      *
-     * @param array{groupType: string, groupKey: string, properties?: array<string, mixed>, distinctId?: string} $message
-     * @return bool whether it was taken
+     * @param array{
+     *     groupType: string,
+     *     groupKey: string,
+     *     properties?: array<string, mixed>,
+     *     distinctId?: string
+     * } $message
+     * @return bool whether the event was captured
      * @throws \InvalidArgumentException without groupType or groupKey
      */
     public function groupIdentify(array $message): bool
     {
-        self::need($message, 'groupType', 'groupIdentify() expects a groupType');
-        self::need($message, 'groupKey', 'groupIdentify() expects a groupKey');
-        return $this->take(Message::groupIdentify($message));
+        self::requireMember($message, 'groupType', 'groupIdentify() expects a groupType');
+        self::requireMember($message, 'groupKey', 'groupIdentify() expects a groupKey');
+        return $this->submit(Message::groupIdentify($message));
     }
 
     /**
-     * Captures a prepared event, to which nothing is added.
+     * Captures a prepared event and adds nothing to it.
      *
-     * @param array<string, mixed>|string $message as for capture; or one JSON object of text, which is
-     *     sent as it is: for numbers that PHP cannot hold, and for events that come from elsewhere
-     * @return bool whether it was taken
+     * @param array<string, mixed>|string $message as for capture; or the text of one JSON object, which is
+     *     not changed: for numbers that PHP cannot hold, and for events that are JSON already
+     * @return bool whether the event was captured
      */
     public function raw(array|string $message): bool
     {
         if (is_string($message) && $this->options->beforeSend !== null) {
-            // The hook sees every event.
+            // The callback gets every event.
             $message = json_decode($message, true) ?? $message;
         }
         if (is_string($message)) {
             return $this->handle === null ? false : $this->send($this->handle, $message);
         }
-        return $this->take($message, []);
+        return $this->submit($message, []);
     }
 
     /**
-     * Adds a property to every event of this object from now on. What an event
-     * has itself wins over it.
+     * Adds a property to every event of this object from now on (a super property). A property
+     * of the event itself has precedence.
      */
     public function register(string $key, mixed $value): void
     {
         $this->registered[$key] = $value;
     }
 
-    /** Adds it no longer. */
+    /** Stops adding a super property. */
     public function unregister(string $key): void
     {
         unset($this->registered[$key]);
     }
 
     /**
-     * Waits until everything that was captured before is delivered or lost.
+     * Waits until every event that was captured before is delivered or lost.
      *
-     * A web request needs none: events go out beside it, and at the end of the
-     * process. Handlers of signals run while it waits.
+     * A web request does not need it: events are sent meanwhile, and at the end of the process.
+     * Signal handlers run while it waits.
      *
-     * @param int|null $timeoutMs at most so long; ten seconds unless given
-     * @return bool whether all of it was delivered
+     * @param int|null $timeoutMs the time limit; null means ten seconds, Client::NO_LIMIT none
+     * @return bool whether all of them were delivered
      */
     public function flush(?int $timeoutMs = null): bool
     {
@@ -232,8 +240,9 @@ class Client
     }
 
     /**
-     * A flush, and what it has seen.
+     * Flushes, and returns what became of the events.
      *
+     * @param int|null $timeoutMs as for flush()
      * @return array{status: string, settled: int, delivered: int, lost: int, pending: int}
      *     status: ok, lost_events, timeout, closed, or disabled
      */
@@ -250,11 +259,12 @@ class Client
     }
 
     /**
-     * Flushes for at most so long and ends the process's client, for all its
-     * requests. For the end of a script or of a test; what is still pending is
-     * lost, and counted so.
+     * Takes no more events, flushes, and ends the client of this process, for all its requests.
+     * What is still pending at the time limit is counted as lost. It is meant for the end of a
+     * script or of a test.
      *
-     * @return bool whether nothing was lost since the last flush
+     * @param int|null $timeoutMs as for flush()
+     * @return bool whether every event that this process captured with the client was delivered
      */
     public function shutdown(?int $timeoutMs = null): bool
     {
@@ -262,16 +272,16 @@ class Client
             return true;
         }
         try {
-            return $this->handle->close(max(0, $timeoutMs ?? self::FLUSH_MS)) === Handle::OK;
+            return $this->handle->close(max(0, $timeoutMs ?? self::FLUSH_MS)) === Declarations::OK;
         } finally {
             $this->poll();
         }
     }
 
     /**
-     * The counters: captured = delivered + lost + pending, and more.
+     * The counters. At every instant captured = delivered + all of lost + pending_events.
      *
-     * @return array<string, mixed> empty where events are not captured
+     * @return array<string, mixed> empty if events are not captured here
      */
     public function stats(): array
     {
@@ -279,31 +289,31 @@ class Client
     }
 
     /**
-     * With the setting test_mode: the wire bytes of the oldest event, which is
-     * taken away; null when there is none.
+     * With the setting test_mode: removes the oldest event and returns its wire bytes; null if there
+     * is no event.
      */
-    public function testNext(): ?string
+    public function nextTestEvent(): ?string
     {
-        return $this->handle?->testNext();
+        return $this->handle?->nextTestEvent();
     }
 
-    /** The uuid of the last event that was taken. */
+    /** The uuid of the last event that was captured. */
     public function lastUuid(): ?string
     {
         return $this->lastUuid;
     }
 
-    /** Why events are not captured here; null when they are. */
+    /** Why events are not captured here; null if they are. */
     public function problem(): ?string
     {
         return $this->problem;
     }
 
     /**
-     * Runs a callback in whose captures these are added.
+     * Calls a function, and adds these data to its captures.
      *
      * @param array{distinctId?: string, sessionId?: string, properties?: array<string, mixed>} $data
-     * @param array{fresh?: bool} $options fresh: without what is around it
+     * @param array{fresh?: bool} $options fresh: without the data of an outer withContext
      */
     public function withContext(array $data, callable $fn, array $options = []): mixed
     {
@@ -317,7 +327,7 @@ class Client
     }
 
     /**
-     * The context that PostHog's web library sends along.
+     * The context in the headers that PostHog's web library sends.
      *
      * @param array<string, mixed> $headers or $_SERVER
      * @return array{distinctId: ?string, sessionId: ?string, properties: array<string, mixed>}
@@ -335,23 +345,24 @@ class Client
 
     /**
      * @param array<int|string, mixed> $message
-     * @param array<string, mixed>|null $registered instead of those of this object
+     * @param array<string, mixed>|null $registered super properties, instead of those of this object
      */
-    private function take(array $message, ?array $registered = null): bool
+    private function submit(array $message, ?array $registered = null): bool
     {
         if ($this->handle === null) {
             return false;
         }
         [$event, $unknown] = Message::event($message);
         if ($unknown !== []) {
-            $this->listener->refused('unknown_member', "left out of an event: '" . implode("', '", $unknown) . "'");
+            $names = implode("', '", $unknown);
+            $this->callbacks->refused('unknown_member', "an event is sent without unknown members: '$names'");
         }
         if (!empty($message['send_feature_flags'] ?? $message['sendFeatureFlags'] ?? null)) {
-            $this->listener->refused('not_supported', 'an event is sent without feature flags');
+            $this->callbacks->refused('not_supported', 'an event is sent without feature flags');
         }
         $event = Message::with($event, $registered ?? $this->registered);
         if ($this->options->beforeSend !== null) {
-            $event = $this->ask($this->handle, $this->options->beforeSend, $event);
+            $event = $this->applyBeforeSend($this->handle, $this->options->beforeSend, $event);
             if ($event === null) {
                 return false;
             }
@@ -361,18 +372,18 @@ class Client
 
     /**
      * @param array<string, mixed> $event
-     * @return array<string, mixed>|null what is to be sent, or nothing
+     * @return array<string, mixed>|null the event to send; null if it is discarded
      */
-    private function ask(Handle $handle, \Closure $beforeSend, array $event): ?array
+    private function applyBeforeSend(Handle $handle, \Closure $beforeSend, array $event): ?array
     {
         try {
             $event = $beforeSend($event);
         } catch (\Throwable $error) {
             $event = null;
-            $this->listener->refused('before_send', 'before_send failed: ' . $error->getMessage());
+            $this->callbacks->refused('before_send', 'before_send failed: ' . $error->getMessage());
         }
         if (!is_array($event)) {
-            $handle->countDropped();
+            $handle->countDiscarded();
             return null;
         }
         return $event;
@@ -381,19 +392,19 @@ class Client
     private function send(Handle $handle, string $json): bool
     {
         $status = $handle->capture($json);
-        if ($status === Handle::OK) {
+        if ($status === Declarations::OK) {
             $this->lastUuid = $handle->uuid();
             return true;
         }
-        $this->listener->refused($handle->statusName($status), $handle->lastError());
+        $this->callbacks->refused($handle->statusName($status), $handle->lastError());
         return false;
     }
 
     /** @param array<int|string, mixed> $message */
-    private static function need(array $message, string $member, string $otherwise): void
+    private static function requireMember(array $message, string $member, string $error): void
     {
         if (($message[$member] ?? '') === '') {
-            throw new \InvalidArgumentException("PostHog::$otherwise");
+            throw new \InvalidArgumentException("PostHog::$error");
         }
     }
 

@@ -5,8 +5,8 @@ declare(strict_types=1);
 namespace PostHog;
 
 /**
- * What withContext adds to the captures inside it: an id, a session and
- * properties, one stack for each fiber.
+ * What withContext adds to the captures inside it: an id, a session and properties. Each fiber
+ * has a stack of its own.
  *
  * @internal
  */
@@ -15,7 +15,7 @@ final class Context
     private const NONE = ['distinctId' => null, 'sessionId' => null, 'properties' => []];
     private const MAX_HEADER = 1000;
 
-    /** @var \WeakMap<object, list<array<string, mixed>>> by fiber; those without one are under $this */
+    /** @var \WeakMap<object, list<array<string, mixed>>> by fiber; outside of fibers the key is $this */
     private \WeakMap $stacks;
 
     public function __construct()
@@ -70,17 +70,19 @@ final class Context
      */
     private static function join(array $around, array $data): array
     {
-        $text = static fn (mixed $value): ?string => is_scalar($value) && (string) $value !== '' ? (string) $value : null;
+        $text = static fn (mixed $value): ?string
+            => is_scalar($value) && (string) $value !== '' ? (string) $value : null;
         $session = $text($data['sessionId'] ?? $data['session_id'] ?? null);
         $properties = $session === null ? [] : ['$session_id' => $session];
+        $id = $text($data['distinctId'] ?? $data['distinct_id'] ?? null);
         return [
-            'distinctId' => $text($data['distinctId'] ?? $data['distinct_id'] ?? null) ?? $around['distinctId'],
+            'distinctId' => $id ?? $around['distinctId'],
             'sessionId' => $session ?? $around['sessionId'],
             'properties' => (array) ($data['properties'] ?? []) + $properties + $around['properties'],
         ];
     }
 
-    /** A header comes from outside. */
+    /** A client can send any bytes in a header. */
     private static function clean(mixed $value): ?string
     {
         $text = is_string($value) ? trim((string) preg_replace('/[\x00-\x1F\x7F]/', '', $value)) : '';

@@ -5,14 +5,23 @@ declare(strict_types=1);
 namespace PostHog;
 
 /**
- * What libphc declares. Made from include/phc.cdef.h by scripts/php-declarations.php.
+ * The declarations and constants of libphc. Generated from include/phc.cdef.h by
+ * scripts/php-declarations.php.
  *
  * @internal
  */
 final class Declarations
 {
-    /** The binary interface that these are of. */
-    public const ABI = 1;
+    public const ABI_VERSION = 1;
+    public const NO_LIMIT = 4294967295;
+    public const UUID_SIZE = 37;
+    public const OK = 0;
+    public const INVALID_ARGUMENT = 1;
+    public const INVALID_SETTING = 2;
+    public const CLOSED = 4;
+    public const TIMEOUT = 6;
+    public const CONFLICT = 9;
+    public const INTERNAL = 18;
 
     /** What a request needs. */
     public const REQUEST = <<<'C'
@@ -23,51 +32,73 @@ typedef int32_t phc_status;
 uint32_t phc_abi_version(void);
 const char *phc_status_name(phc_status status);
 const char *phc_last_error(void);
-phc_config *phc_config_new(const char *api_key);
-phc_status phc_config_set(phc_config *config, const char *key, const char *value);
-const char *phc_config_error(const phc_config *config);
-void phc_config_free(phc_config *config);
-phc_client *phc_client_new(const phc_config *config, char *errbuf, size_t errlen);
-phc_status phc_client_open(const char *name, const phc_config *config, phc_client **out);
-void phc_client_free(phc_client *client);
-phc_status phc_capture_json(phc_client *client, const char *json, size_t len, char *uuid_out);
-phc_status phc_count_dropped(phc_client *client);
-phc_report *phc_poll(phc_client *client, uint32_t timeout_ms);
-void phc_report_free(phc_report *report);
-const char *phc_report_json(const phc_report *report);
+struct phc_config *phc_config_new(const char *api_key);
+phc_status phc_config_set(struct phc_config *config, const char *key, const char *value);
+void phc_config_free(struct phc_config *config);
+struct phc_client *phc_client_new(const struct phc_config *config, phc_status *status);
+struct phc_client *phc_client_open(const char *name, const struct phc_config *config, phc_status *status);
+void phc_client_free(struct phc_client *client);
+phc_status phc_capture_json(struct phc_client *client, const char *json, size_t len, char *uuid_out);
+struct phc_report *phc_poll(struct phc_client *client, uint32_t timeout_ms);
+void phc_report_free(struct phc_report *report);
+const char *phc_report_json(const struct phc_report *report);
+phc_status phc_binding_count_discarded(phc_client *client);
 C;
 
-    /** All of it. */
+    /** All declarations. */
     public const ALL = <<<'C'
-enum { PHC_ABI_VERSION = 1 };
-enum { PHC_KEEP = 0 };
-enum { PHC_DROP = 1 };
+enum {
+    PHC_NO_LIMIT = 4294967295,
+};
+enum {
+    PHC_UUID_SIZE = 37,
+};
+enum {
+    PHC_ABI_VERSION = 1,
+};
+enum {
+    PHC_BEFORE_SEND_KEEP = 0,
+    PHC_BEFORE_SEND_DISCARD = 1,
+};
+enum {
+    PHC_LOSS_SLOTS = 32,
+};
+enum {
+    PHC_STATUS_SLOTS = 64,
+};
 typedef struct phc_client phc_client;
 typedef struct phc_config phc_config;
 typedef struct phc_event phc_event;
 typedef struct phc_outgoing phc_outgoing;
 typedef struct phc_report phc_report;
 typedef int32_t phc_status;
-typedef struct {
+typedef struct phc_setting {
+    const char *key;
+    const char *kind;
+    const char *default_value;
+    const char *accepted;
+} phc_setting;
+typedef struct phc_flush_result {
     uint64_t settled;
     uint64_t delivered;
     uint64_t lost;
     uint64_t pending;
 } phc_flush_result;
-typedef void (*phc_error_callback)(const phc_report *report, void *user_data);
+typedef void (*phc_error_callback)(const struct phc_report *report, void *user_data);
 typedef void (*phc_free_callback)(void *user_data);
+typedef void (*phc_delivery_callback)(const struct phc_report *report, void *user_data);
 typedef int32_t phc_log_level;
 typedef void (*phc_log_callback)(phc_log_level level, const char *message, void *user_data);
-typedef int32_t (*phc_before_send_callback)(phc_outgoing *event, void *user_data);
+typedef int32_t (*phc_before_send_callback)(struct phc_outgoing *event, void *user_data);
 typedef int32_t phc_loss;
-typedef struct {
-    char uuid[37];
-    uint8_t maybe_delivered;
-    phc_loss loss;
+typedef struct phc_event_report {
+    const char *uuid;
     const char *verdict;
     const char *details;
+    phc_loss loss;
+    int32_t maybe_delivered;
 } phc_event_report;
-typedef struct {
+typedef struct phc_stats {
     uint64_t captured;
     uint64_t delivered;
     uint64_t delivered_with_warning;
@@ -82,128 +113,208 @@ typedef struct {
     uint64_t retries;
     uint64_t body_bytes;
     uint64_t sent_bytes;
+    uint64_t lost_by_reason[PHC_LOSS_SLOTS];
+    uint64_t refused_by_status[PHC_STATUS_SLOTS];
 } phc_stats;
-enum { PHC_OK = 0 };
-enum { PHC_INVALID_ARGUMENT = 1 };
-enum { PHC_INVALID_SETTING = 2 };
-enum { PHC_DISABLED = 3 };
-enum { PHC_CLOSED = 4 };
-enum { PHC_QUEUE_FULL = 5 };
-enum { PHC_TIMEOUT = 6 };
-enum { PHC_LOST_EVENTS = 7 };
-enum { PHC_REENTRANT = 8 };
-enum { PHC_CONFLICT = 9 };
-enum { PHC_INVALID_JSON = 10 };
-enum { PHC_INVALID_EVENT = 11 };
-enum { PHC_INVALID_DISTINCT_ID = 12 };
-enum { PHC_INVALID_TIMESTAMP = 13 };
-enum { PHC_INVALID_PROPERTY = 14 };
-enum { PHC_EVENT_TOO_LARGE = 15 };
-enum { PHC_OPTED_OUT = 16 };
-enum { PHC_BEFORE_SEND = 17 };
-enum { PHC_INTERNAL = 18 };
-enum { PHC_OUT_OF_RESOURCES = 19 };
-enum { PHC_LOG_ERROR = 1 };
-enum { PHC_LOG_WARNING = 2 };
-enum { PHC_LOG_INFO = 3 };
-enum { PHC_LOSS_NONE = 0 };
-enum { PHC_LOSS_DROPPED = 1 };
-enum { PHC_LOSS_RETRY_EXHAUSTED = 2 };
-enum { PHC_LOSS_REJECTED = 3 };
-enum { PHC_LOSS_TRANSPORT = 4 };
-enum { PHC_LOSS_MALFORMED_ANSWER = 5 };
-enum { PHC_LOSS_EVICTED = 6 };
-enum { PHC_LOSS_CLOSED = 7 };
-enum { PHC_LOSS_INTERNAL = 8 };
+enum {
+    PHC_OK = 0,
+    PHC_INVALID_ARGUMENT = 1,
+    PHC_INVALID_SETTING = 2,
+    PHC_DISABLED = 3,
+    PHC_CLOSED = 4,
+    PHC_QUEUE_FULL = 5,
+    PHC_TIMEOUT = 6,
+    PHC_LOST_EVENTS = 7,
+    PHC_REENTRANT = 8,
+    PHC_CONFLICT = 9,
+    PHC_INVALID_JSON = 10,
+    PHC_INVALID_EVENT = 11,
+    PHC_INVALID_DISTINCT_ID = 12,
+    PHC_INVALID_TIMESTAMP = 13,
+    PHC_INVALID_PROPERTY = 14,
+    PHC_EVENT_TOO_LARGE = 15,
+    PHC_OPTED_OUT = 16,
+    PHC_BEFORE_SEND = 17,
+    PHC_INTERNAL = 18,
+    PHC_OUT_OF_RESOURCES = 19,
+};
+enum {
+    PHC_LOG_ERROR = 1,
+    PHC_LOG_WARNING = 2,
+    PHC_LOG_INFO = 3,
+    PHC_LOG_DEBUG = 4,
+};
+enum {
+    PHC_LOSS_NONE = 0,
+    PHC_LOSS_DROPPED = 1,
+    PHC_LOSS_RETRY_EXHAUSTED = 2,
+    PHC_LOSS_REJECTED = 3,
+    PHC_LOSS_TRANSPORT = 4,
+    PHC_LOSS_MALFORMED_RESPONSE = 5,
+    PHC_LOSS_EVICTED = 6,
+    PHC_LOSS_CLOSED = 7,
+    PHC_LOSS_INTERNAL = 8,
+};
 const char *phc_version(void);
+uint32_t phc_version_number(void);
 uint32_t phc_abi_version(void);
 const char *phc_status_message(phc_status status);
 const char *phc_status_name(phc_status status);
 const char *phc_last_error(void);
-phc_config *phc_config_new(const char *api_key);
-phc_status phc_config_set(phc_config *config, const char *key, const char *value);
-const char *phc_config_error(const phc_config *config);
-void phc_config_free(phc_config *config);
-phc_client *phc_client_new(const phc_config *config, char *errbuf, size_t errlen);
-phc_status phc_client_open(const char *name, const phc_config *config, phc_client **out);
-phc_status phc_flush(phc_client *client,
+struct phc_config *phc_config_new(const char *api_key);
+phc_status phc_config_set(struct phc_config *config, const char *key, const char *value);
+const char *phc_config_get(struct phc_config *config, const char *key);
+void phc_config_free(struct phc_config *config);
+size_t phc_setting_count(void);
+phc_status phc_setting_at(size_t index, struct phc_setting *out, size_t size);
+struct phc_client *phc_client_new(const struct phc_config *config, phc_status *status);
+struct phc_client *phc_client_open(const char *name,
+                                   const struct phc_config *config,
+                                   phc_status *status);
+phc_status phc_client_close(struct phc_client *client, uint32_t timeout_ms);
+void phc_client_free(struct phc_client *client);
+phc_status phc_flush(struct phc_client *client,
                      uint32_t timeout_ms,
-                     phc_flush_result *result,
+                     struct phc_flush_result *result,
                      size_t size);
-phc_status phc_flush_begin(phc_client *client, uint64_t *ticket);
-phc_status phc_flush_wait(phc_client *client,
-                          uint64_t ticket,
+phc_status phc_flush_begin(struct phc_client *client, uint64_t *flush);
+phc_status phc_flush_wait(struct phc_client *client,
+                          uint64_t flush,
                           uint32_t timeout_ms,
-                          phc_flush_result *result,
+                          struct phc_flush_result *result,
                           size_t size);
-phc_status phc_flush_end(phc_client *client, uint64_t ticket);
-phc_status phc_client_close(phc_client *client, uint32_t timeout_ms);
-void phc_client_free(phc_client *client);
-phc_status phc_set_error_callback(phc_client *client,
+phc_status phc_flush_end(struct phc_client *client, uint64_t flush);
+phc_status phc_set_error_callback(struct phc_client *client,
                                   phc_error_callback callback,
                                   void *user_data,
                                   phc_free_callback free_user_data);
-phc_status phc_set_log_callback(phc_client *client,
+phc_status phc_set_delivery_callback(struct phc_client *client,
+                                     phc_delivery_callback callback,
+                                     void *user_data,
+                                     phc_free_callback free_user_data);
+phc_status phc_set_log_callback(struct phc_client *client,
                                 phc_log_callback callback,
                                 void *user_data,
                                 phc_free_callback free_user_data);
-phc_status phc_capture(phc_client *client,
+phc_status phc_capture(struct phc_client *client,
                        const char *distinct_id,
                        const char *event,
                        const char *properties_json);
-phc_status phc_capture_json(phc_client *client, const char *json, size_t len, char *uuid_out);
-phc_status phc_capture_event(phc_client *client, phc_event *event, char *uuid_out);
-phc_status phc_identify(phc_client *client,
+phc_status phc_capture_get_uuid(struct phc_client *client,
+                                const char *distinct_id,
+                                const char *event,
+                                const char *properties_json,
+                                char *uuid_out);
+phc_status phc_capture_json(struct phc_client *client,
+                            const char *json,
+                            size_t len,
+                            char *uuid_out);
+phc_status phc_capture_event(struct phc_client *client, struct phc_event *event, char *uuid_out);
+phc_status phc_identify(struct phc_client *client,
                         const char *distinct_id,
                         const char *set_json,
-                        const char *set_once_json);
-phc_status phc_alias(phc_client *client, const char *distinct_id, const char *alias);
-phc_status phc_group_identify(phc_client *client,
+                        const char *set_once_json,
+                        char *uuid_out);
+phc_status phc_alias(struct phc_client *client,
+                     const char *distinct_id,
+                     const char *alias,
+                     char *uuid_out);
+phc_status phc_group_identify(struct phc_client *client,
                               const char *group_type,
                               const char *group_key,
                               const char *set_json,
-                              const char *distinct_id);
-phc_status phc_register(phc_client *client, const char *key, const char *value_json);
-phc_status phc_unregister(phc_client *client, const char *key);
-phc_status phc_opt_out(phc_client *client);
-phc_status phc_opt_in(phc_client *client);
-size_t phc_test_next(phc_client *client, char *buf, size_t len);
-phc_event *phc_event_new(const char *distinct_id, const char *event);
-void phc_event_free(phc_event *event);
-phc_status phc_event_set_string(phc_event *event, const char *key, const char *value);
-phc_status phc_event_set_string_n(phc_event *event, const char *key, const char *value, size_t len);
-phc_status phc_event_set_int(phc_event *event, const char *key, int64_t value);
-phc_status phc_event_set_double(phc_event *event, const char *key, double value);
-phc_status phc_event_set_bool(phc_event *event, const char *key, int value);
-phc_status phc_event_set_json(phc_event *event, const char *key, const char *json);
-phc_status phc_event_set_group(phc_event *event, const char *group_type, const char *group_key);
-phc_status phc_event_set_uuid(phc_event *event, const char *uuid);
-phc_status phc_event_set_timestamp_ms(phc_event *event, int64_t unix_ms);
-phc_status phc_event_set_timestamp(phc_event *event, const char *rfc3339);
-phc_status phc_set_before_send_callback(phc_client *client,
+                              const char *distinct_id,
+                              char *uuid_out);
+phc_status phc_register(struct phc_client *client, const char *key, const char *value_json);
+phc_status phc_unregister(struct phc_client *client, const char *key);
+phc_status phc_opt_out(struct phc_client *client);
+phc_status phc_opt_in(struct phc_client *client);
+struct phc_event *phc_event_new(const char *distinct_id, const char *event);
+struct phc_event *phc_event_new_n(const char *distinct_id,
+                                  size_t distinct_id_len,
+                                  const char *event,
+                                  size_t event_len);
+void phc_event_free(struct phc_event *event);
+phc_status phc_event_set_string(struct phc_event *event, const char *key, const char *value);
+phc_status phc_event_set_string_n(struct phc_event *event,
+                                  const char *key,
+                                  size_t key_len,
+                                  const char *value,
+                                  size_t value_len);
+phc_status phc_event_set_int(struct phc_event *event, const char *key, int64_t value);
+phc_status phc_event_set_int_n(struct phc_event *event,
+                               const char *key,
+                               size_t key_len,
+                               int64_t value);
+phc_status phc_event_set_uint(struct phc_event *event, const char *key, uint64_t value);
+phc_status phc_event_set_uint_n(struct phc_event *event,
+                                const char *key,
+                                size_t key_len,
+                                uint64_t value);
+phc_status phc_event_set_double(struct phc_event *event, const char *key, double value);
+phc_status phc_event_set_double_n(struct phc_event *event,
+                                  const char *key,
+                                  size_t key_len,
+                                  double value);
+phc_status phc_event_set_bool(struct phc_event *event, const char *key, int value);
+phc_status phc_event_set_bool_n(struct phc_event *event,
+                                const char *key,
+                                size_t key_len,
+                                int value);
+phc_status phc_event_set_null(struct phc_event *event, const char *key);
+phc_status phc_event_set_null_n(struct phc_event *event, const char *key, size_t key_len);
+phc_status phc_event_set_json(struct phc_event *event, const char *key, const char *json);
+phc_status phc_event_set_json_n(struct phc_event *event,
+                                const char *key,
+                                size_t key_len,
+                                const char *json,
+                                size_t json_len);
+phc_status phc_event_begin_object(struct phc_event *event, const char *key);
+phc_status phc_event_begin_object_n(struct phc_event *event, const char *key, size_t key_len);
+phc_status phc_event_begin_array(struct phc_event *event, const char *key);
+phc_status phc_event_begin_array_n(struct phc_event *event, const char *key, size_t key_len);
+phc_status phc_event_end(struct phc_event *event);
+phc_status phc_event_set_group(struct phc_event *event,
+                               const char *group_type,
+                               const char *group_key);
+phc_status phc_event_set_group_n(struct phc_event *event,
+                                 const char *group_type,
+                                 size_t group_type_len,
+                                 const char *group_key,
+                                 size_t group_key_len);
+phc_status phc_event_set_uuid(struct phc_event *event, const char *uuid);
+phc_status phc_event_set_timestamp_ms(struct phc_event *event, int64_t unix_ms);
+phc_status phc_event_set_timestamp(struct phc_event *event, const char *rfc3339);
+phc_status phc_set_before_send_callback(struct phc_client *client,
                                         phc_before_send_callback callback,
                                         void *user_data,
                                         phc_free_callback free_user_data);
-const char *phc_outgoing_json(const phc_outgoing *event, size_t *len);
-phc_status phc_outgoing_replace(phc_outgoing *event, const char *json, size_t len);
-phc_status phc_count_dropped(phc_client *client);
-phc_report *phc_poll(phc_client *client, uint32_t timeout_ms);
-int phc_poll_fd(phc_client *client);
-void phc_report_free(phc_report *report);
-const char *phc_report_request_id(const phc_report *report);
-uint32_t phc_report_attempt(const phc_report *report);
-uint32_t phc_report_status(const phc_report *report);
-const char *phc_report_error(const phc_report *report);
-uint64_t phc_report_pending(const phc_report *report);
-uint64_t phc_report_missed_events(const phc_report *report);
-size_t phc_report_event_count(const phc_report *report);
-phc_status phc_report_event(const phc_report *report,
+const char *phc_outgoing_json(const struct phc_outgoing *event,
+                              size_t *len);
+phc_status phc_outgoing_replace(struct phc_outgoing *event, const char *json, size_t len);
+struct phc_report *phc_poll(struct phc_client *client, uint32_t timeout_ms);
+ptrdiff_t phc_poll_fd(struct phc_client *client);
+void phc_report_free(struct phc_report *report);
+const char *phc_report_request_id(const struct phc_report *report);
+uint32_t phc_report_attempt(const struct phc_report *report);
+int64_t phc_report_sent_at_ms(const struct phc_report *report);
+uint32_t phc_report_http_status(const struct phc_report *report);
+const char *phc_report_error(const struct phc_report *report);
+size_t phc_report_event_count(const struct phc_report *report);
+phc_status phc_report_event(const struct phc_report *report,
                             size_t index,
-                            phc_event_report *out,
+                            struct phc_event_report *out,
                             size_t size);
-const char *phc_report_json(const phc_report *report);
+size_t phc_report_pending_count(const struct phc_report *report);
+const char *phc_report_pending_uuid(const struct phc_report *report,
+                                    size_t index);
+uint64_t phc_report_missed_reports(const struct phc_report *report);
+uint64_t phc_report_missed_events(const struct phc_report *report);
+const char *phc_report_json(const struct phc_report *report);
 const char *phc_loss_name(phc_loss loss);
-phc_status phc_stats_get(const phc_client *client, phc_stats *out, size_t size);
-size_t phc_stats_json(const phc_client *client, char *buf, size_t len);
+phc_status phc_stats_get(const struct phc_client *client, struct phc_stats *out, size_t size);
+size_t phc_stats_json(const struct phc_client *client, char *buf, size_t len);
+phc_status phc_binding_count_discarded(phc_client *client);
+size_t phc_binding_next_test_event(phc_client *client, char *buf, size_t len);
 C;
 }

@@ -5,20 +5,17 @@ declare(strict_types=1);
 namespace PostHog;
 
 /**
- * A client of libphc. With Library, all that touches native memory.
+ * A client of libphc. Only this class and Library touch native memory.
  *
- * Handles of a process stay: PHP forgets its pointers at the end of a request,
- * and the next one finds the client again by the name it was opened with. A
- * client that were freed with the request would wait for its events.
+ * PHP forgets its pointers at the end of a request; the next one finds the client again by the
+ * name that it was opened with. So the client is not freed with the request: the free would
+ * wait for its events.
  *
  * @internal
  */
 final class Handle
 {
-    public const OK = 0;
-    private const TIMEOUT = 6;
-
-    /** A native wait is no longer than this, so that signal handlers of PHP run. */
+    /** No native wait is longer than this, so that signal handlers of PHP run. */
     private const SLICE_MS = 100;
 
     /** @var array<string, self> by name */
@@ -26,20 +23,24 @@ final class Handle
 
     private ?\FFI\CData $uuid = null;
 
+    /** Whether a close is waiting. */
+    private bool $closing = false;
+
     private function __construct(
         private readonly Library $library,
-        /** Null when it is freed: libphc answers NULL with a status. */
+        /** Null once it is freed: libphc returns a status for NULL. */
         private ?\FFI\CData $client,
         private readonly ?string $name,
     ) {
     }
 
     /**
-     * The process's client with these settings: made by the first request that
-     * asks for it. In test mode one of its own.
+     * Returns the client of this process with these settings; the first request that asks for it
+     * makes it. In test mode every call makes one.
      *
      * @param array<string, string> $settings
      * @throws \InvalidArgumentException for a setting that libphc does not accept
+     * @throws Unavailable if the system refuses what a client needs
      */
     public static function open(Library $library, string $apiKey, array $settings): self
     {
@@ -55,13 +56,19 @@ final class Handle
         $config = $ffi->phc_config_new($apiKey);
         try {
             foreach ($settings as $key => $value) {
-                if ($ffi->phc_config_set($config, (string) $key, $value) !== self::OK) {
-                    throw new \InvalidArgumentException($ffi->phc_config_error($config));
+                $status = $ffi->phc_config_set($config, (string) $key, $value);
+                if ($status !== Declarations::OK) {
+                    throw self::error($status, $ffi->phc_last_error());
                 }
             }
-            $client = $name === null ? $ffi->phc_client_new($config, null, 0) : self::named($ffi, $name, $config);
+            $status = $ffi->new('phc_status');
+            // After an internal error libphc leaves the status as it is.
+            $status->cdata = Declarations::INTERNAL;
+            $client = $name === null
+                ? $ffi->phc_client_new($config, \FFI::addr($status))
+                : $ffi->phc_client_open($name, $config, \FFI::addr($status));
             if ($client === null) {
-                throw new \InvalidArgumentException($ffi->phc_last_error());
+                throw self::error($status->cdata, $ffi->phc_last_error());
             }
         } finally {
             $ffi->phc_config_free($config);
@@ -73,39 +80,47 @@ final class Handle
         return $handle;
     }
 
-    private static function named(\FFI $ffi, string $name, \FFI\CData $config): ?\FFI\CData
+    /** What the caller got wrong is an InvalidArgumentException; any other reason is not. */
+    private static function error(int $status, string $message): \Exception
     {
-        $client = $ffi->new('phc_client *');
-        return $ffi->phc_client_open($name, $config, \FFI::addr($client)) === self::OK ? $client : null;
+        return match ($status) {
+            Declarations::INVALID_ARGUMENT, Declarations::INVALID_SETTING, Declarations::CONFLICT
+                => new \InvalidArgumentException($message),
+            default => new Unavailable("libphc cannot make a client: $message"),
+        };
     }
 
     public function __destruct()
     {
         if ($this->name === null) {
-            // At the end of a request PHP calls destructors in any order: that
-            // of a Client, which asks for reports, may come after this one.
+            // At the end of a request PHP calls destructors in any order. The destructor of a
+            // Client, which asks for reports, may come after this one.
             $client = $this->client;
             $this->client = null;
             $this->library->ffi->phc_client_free($client);
         }
     }
 
-    /** Takes an event. Answers a status. */
+    /** Captures an event. Returns a status. */
     public function capture(string $json): int
     {
-        $this->uuid ??= $this->library->ffi->new('char[37]');
+        if ($this->closing) {
+            return Declarations::CLOSED;
+        }
+        $this->uuid ??= $this->library->ffi->new('char[' . Declarations::UUID_SIZE . ']');
         return $this->library->ffi->phc_capture_json($this->client, $json, strlen($json), $this->uuid);
     }
 
-    /** The uuid of the last event that was taken. */
+    /** The uuid of the last event that was captured. */
     public function uuid(): string
     {
         return \FFI::string($this->uuid);
     }
 
-    public function countDropped(): void
+    /** Counts an event that before_send discarded. */
+    public function countDiscarded(): void
     {
-        $this->library->ffi->phc_count_dropped($this->client);
+        $this->library->ffi->phc_binding_count_discarded($this->client);
     }
 
     public function statusName(int $status): string
@@ -113,41 +128,43 @@ final class Handle
         return $this->library->ffi->phc_status_name($status);
     }
 
-    /** What was wrong with the last call that failed. */
+    /** Why the last capture failed. */
     public function lastError(): string
     {
-        return $this->library->ffi->phc_last_error();
+        return $this->closing ? 'the client is being shut down' : $this->library->ffi->phc_last_error();
     }
 
     /**
-     * Waits until all that was captured before is settled, at most so long.
+     * Waits until everything that was captured before is settled, in slices.
      *
+     * @param int $timeoutMs Declarations::NO_LIMIT waits without a limit
      * @return array{status: string, settled: int, delivered: int, lost: int, pending: int}
      */
     public function flush(int $timeoutMs): array
     {
-        $ffi = $this->library->whole();
-        $client = $this->inWhole();
-        $ticket = $ffi->new('uint64_t');
+        $ffi = $this->library->all();
+        $client = $this->clientOfAll();
+        $flush = $ffi->new('uint64_t');
         $result = $ffi->new('phc_flush_result');
-        $status = $ffi->phc_flush_begin($client, \FFI::addr($ticket));
-        if ($status === self::OK) {
-            $deadline = hrtime(true) + $timeoutMs * 1_000_000;
+        $status = $ffi->phc_flush_begin($client, \FFI::addr($flush));
+        if ($status === Declarations::OK) {
+            $deadline = $timeoutMs >= Declarations::NO_LIMIT ? null : hrtime(true) + $timeoutMs * 1_000_000;
             try {
                 do {
-                    $left = intdiv($deadline - hrtime(true) + 999_999, 1_000_000);
-                    $slice = max(0, min(self::SLICE_MS, $left));
+                    $left = $deadline === null
+                        ? Declarations::NO_LIMIT
+                        : intdiv($deadline - hrtime(true) + 999_999, 1_000_000);
                     $status = $ffi->phc_flush_wait(
                         $client,
-                        $ticket->cdata,
-                        $slice,
+                        $flush->cdata,
+                        max(0, min(self::SLICE_MS, $left)),
                         \FFI::addr($result),
                         \FFI::sizeof($result),
                     );
-                } while ($status === self::TIMEOUT && $left > self::SLICE_MS);
+                } while ($status === Declarations::TIMEOUT && $left > self::SLICE_MS);
             } finally {
-                // Also when a signal handler has thrown.
-                $ffi->phc_flush_end($client, $ticket->cdata);
+                // After a timeout, or if a signal handler throws, libphc would keep it.
+                $ffi->phc_flush_end($client, $flush->cdata);
             }
         }
         return [
@@ -159,13 +176,29 @@ final class Handle
         ];
     }
 
-    /** Ends the process's client. */
+    /**
+     * Takes no more events, flushes, and counts what is left as lost. If a signal handler throws
+     * meanwhile, the client stays open.
+     *
+     * @param int $timeoutMs Declarations::NO_LIMIT waits without a limit
+     * @return int a status
+     */
     public function close(int $timeoutMs): int
     {
+        $this->closing = true;
+        try {
+            // A flush would begin to send what a close without time can only cancel.
+            if ($timeoutMs > 0) {
+                $this->flush($timeoutMs);
+            }
+            $status = $this->library->all()->phc_client_close($this->clientOfAll(), 0);
+        } finally {
+            $this->closing = false;
+        }
         if ($this->name !== null) {
             unset(self::$open[$this->name]);
         }
-        return $this->library->whole()->phc_client_close($this->inWhole(), $timeoutMs);
+        return $status;
     }
 
     /** The counters, as JSON. */
@@ -174,14 +207,14 @@ final class Handle
         return $this->text('phc_stats_json') ?? '{}';
     }
 
-    /** The wire bytes of the oldest event that was captured in test mode. */
-    public function testNext(): ?string
+    /** In test mode: removes the oldest event and returns its wire bytes. */
+    public function nextTestEvent(): ?string
     {
-        return $this->text('phc_test_next');
+        return $this->text('phc_binding_next_test_event');
     }
 
-    /** The oldest report that waits, as JSON. Does not wait itself. */
-    public function report(): ?string
+    /** Removes the oldest waiting report and returns it as JSON. Does not wait. */
+    public function nextReport(): ?string
     {
         $ffi = $this->library->ffi;
         $report = $ffi->phc_poll($this->client, 0);
@@ -195,24 +228,24 @@ final class Handle
         }
     }
 
-    /** The text that a function writes like snprintf. */
+    /** The text that a function writes like snprintf; null if there is none. */
     private function text(string $function): ?string
     {
-        $ffi = $this->library->whole();
-        $client = $this->inWhole();
-        $room = 0;
+        $ffi = $this->library->all();
+        $client = $this->clientOfAll();
+        $size = 0;
         $buffer = null;
-        // It may have grown since it was measured.
-        while (($length = $ffi->$function($client, $buffer, $room)) >= $room && $length > 0) {
-            $room = $length + 1;
-            $buffer = $ffi->new("char[$room]");
+        // The text may have grown since its length was returned.
+        while (($length = $ffi->$function($client, $buffer, $size)) >= $size && $length > 0) {
+            $size = $length + 1;
+            $buffer = $ffi->new("char[$size]");
         }
         return $length > 0 && $buffer !== null ? \FFI::string($buffer, $length) : null;
     }
 
-    /** The client as the other set of declarations knows it. */
-    private function inWhole(): ?\FFI\CData
+    /** The client as a value of Library::all(): PHP distinguishes types by their declarations. */
+    private function clientOfAll(): ?\FFI\CData
     {
-        return $this->client === null ? null : $this->library->whole()->cast('phc_client *', $this->client);
+        return $this->client === null ? null : $this->library->all()->cast('phc_client *', $this->client);
     }
 }

@@ -5,12 +5,11 @@ declare(strict_types=1);
 namespace PostHog;
 
 /**
- * PHP values as JSON, in which a value that has no JSON costs itself only.
+ * Writes PHP values as JSON. A value that JSON cannot express never costs the event.
  *
- * NaN and infinities, resources, closures, objects that fail and cycles become
- * null; bytes that are no UTF-8 become U+FFFD. Whole numbers are exact, floats
- * the shortest text that reads back the same, dates RFC 3339 with milliseconds,
- * enums their value.
+ * NaN and infinities, resources, closures, objects that throw and cycles become null; bytes that
+ * are not UTF-8 become U+FFFD. Whole numbers are exact, floats are the shortest text that reads
+ * back the same, dates are RFC 3339 with milliseconds, enums are their value.
  *
  * @internal
  */
@@ -19,13 +18,13 @@ final class Json
     private const FLAGS = JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_LINE_TERMINATORS
         | JSON_PRESERVE_ZERO_FRACTION | JSON_INVALID_UTF8_SUBSTITUTE;
 
-    /** What is nested deeper is null: libphc would refuse the event. */
+    /** A value that is nested deeper becomes null: libphc would refuse the event. */
     private const MAX_DEPTH = 98;
 
-    /** Values of one event, beyond which they are null: no graph of objects is walked for ever. */
+    /** The most values of one event. Further ones become null, so that a graph of objects ends. */
     private const MAX_VALUES = 100_000;
 
-    /** @var array<int, true> objects that are being walked, by id */
+    /** @var array<int, true> objects that are being written, by id */
     private array $open = [];
 
     private int $values = 0;
@@ -49,11 +48,14 @@ final class Json
     private static function text(mixed $plain): string
     {
         $text = json_encode($plain, self::FLAGS);
-        return $text === false ? (string) json_encode($plain, self::FLAGS | JSON_PARTIAL_OUTPUT_ON_ERROR) : $text;
+        if ($text === false) {
+            $text = json_encode($plain, self::FLAGS | JSON_PARTIAL_OUTPUT_ON_ERROR);
+        }
+        return (string) $text;
     }
 
     /**
-     * A new array, for the caller's may hold references.
+     * Returns a new array, because the caller's may hold references.
      *
      * @param array<int|string, mixed> $values
      * @return array<int|string, mixed>

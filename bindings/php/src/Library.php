@@ -5,12 +5,10 @@ declare(strict_types=1);
 namespace PostHog;
 
 /**
- * libphc, loaded into this process: where it is found, and what of it has been
- * declared to PHP.
+ * libphc, loaded into this process.
  *
- * PHP parses declarations anew in each request, so there are two sets: the few
- * that a request needs (some 5 µs) and all of them (some 40 µs), for a flush,
- * counters and tests.
+ * PHP parses declarations again in each request, so there are two sets: the few that a request
+ * needs (about 5 µs), and all of them (about 40 µs) for a flush, counters and tests.
  *
  * @internal
  */
@@ -19,7 +17,7 @@ final class Library
     /** @var array<string, self|Unavailable> by the path that was asked for */
     private static array $loaded = [];
 
-    private ?\FFI $whole = null;
+    private ?\FFI $all = null;
 
     private function __construct(
         /** The functions that a request needs. */
@@ -29,8 +27,8 @@ final class Library
     }
 
     /**
-     * @param string|null $path where it is; else PHC_LIBRARY of the environment,
-     *     else the package's own copy, else the system's
+     * @param string|null $path the file; null means that of PHC_LIBRARY in the environment, else the
+     *     package's own copy, else the system's
      * @throws Unavailable
      */
     public static function load(?string $path): self
@@ -43,56 +41,60 @@ final class Library
     }
 
     /** All functions. */
-    public function whole(): \FFI
+    public function all(): \FFI
     {
-        return $this->whole ??= \FFI::cdef(Declarations::ALL, $this->path);
+        return $this->all ??= \FFI::cdef(Declarations::ALL, $this->path);
     }
 
     private static function find(?string $path): self|Unavailable
     {
         if (!class_exists('FFI', false)) {
-            return new Unavailable('the PHP extension ffi is not loaded (Debian has it in php-common; php --ri ffi)');
+            return new Unavailable('the PHP extension ffi is not loaded; install and enable it (on Debian it '
+                . 'is part of php-common), and check with php --ri ffi');
         }
         $path ??= getenv('PHC_LIBRARY') ?: null;
         $bundled = __DIR__ . '/../lib/' . self::platform() . '/libphc.so';
-        $place = match (true) {
+        $file = match (true) {
             $path !== null => $path,
             is_file($bundled) => $bundled,
             default => 'libphc.so.0',
         };
         try {
-            $ffi = \FFI::cdef(Declarations::REQUEST, $place);
+            $ffi = \FFI::cdef(Declarations::REQUEST, $file);
         } catch (\FFI\Exception $error) {
-            return new Unavailable(self::explain($place, $error->getMessage()));
+            return new Unavailable(self::explain($file, $error->getMessage()));
         }
         $abi = $ffi->phc_abi_version();
-        if ($abi !== Declarations::ABI) {
+        if ($abi !== Declarations::ABI_VERSION) {
             return new Unavailable(sprintf(
-                '%s has the binary interface %d, this package (%s) needs %d; install the libphc that belongs to it',
-                $place,
+                '%s has version %d of the binary interface, and this package (%s) needs version %d; '
+                    . 'install the libphc that belongs to it',
+                $file,
                 $abi,
                 PostHog::VERSION,
-                Declarations::ABI,
+                Declarations::ABI_VERSION,
             ));
         }
-        return new self($ffi, $place);
+        return new self($ffi, $file);
     }
 
-    /** A folder of lib/: linux-x86_64. */
+    /** A folder of lib/, such as linux-x86_64. */
     private static function platform(): string
     {
         return strtolower(PHP_OS_FAMILY) . '-' . php_uname('m');
     }
 
-    private static function explain(string $place, string $error): string
+    private static function explain(string $file, string $error): string
     {
         return match (true) {
-            str_contains($error, 'restricted') => 'FFI is refused here (ffi.enable = ' . ini_get('ffi.enable') . '): '
-                . 'set opcache.preload = ' . dirname(__DIR__) . '/preload.php, or ffi.enable = true, in php.ini',
-            str_contains($error, 'Failed resolving') => "$place does not belong to this package ("
-                . PostHog::VERSION . "): $error",
-            default => "libphc was not found: $error. Name it with the option 'library' or PHC_LIBRARY, "
-                . 'put it into ' . dirname(__DIR__) . '/lib/' . self::platform() . ', or install it',
+            str_contains($error, 'restricted') => 'FFI is refused here (ffi.enable = ' . ini_get('ffi.enable')
+                . '); set opcache.preload = ' . dirname(__DIR__) . '/preload.php, or ffi.enable = true, '
+                . 'in php.ini',
+            str_contains($error, 'Failed resolving') => "$file is not a libphc that this package ("
+                . PostHog::VERSION . ") can use: $error",
+            default => "libphc was not found: $error. Name its file by the option 'library' or by "
+                . 'PHC_LIBRARY, put it into ' . dirname(__DIR__) . '/lib/' . self::platform()
+                . ', or install it',
         };
     }
 }

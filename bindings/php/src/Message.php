@@ -5,14 +5,14 @@ declare(strict_types=1);
 namespace PostHog;
 
 /**
- * The messages of posthog-php as events of libphc: the names of their members,
- * the shapes of identify, alias and group identify, and instants.
+ * Turns messages of posthog-php into events of libphc: the names of members, the forms of
+ * identify, alias and group identify, and timestamps.
  *
  * @internal
  */
 final class Message
 {
-    /** Members of a message, and their name in an event. */
+    /** Members of a message, and the name of each in an event. */
     private const MEMBERS = [
         'event' => 'event',
         'distinctId' => 'distinct_id',
@@ -29,18 +29,18 @@ final class Message
         'window_id' => 'window_id',
     ];
 
-    /** What posthog-php sets itself; a message that went through it may have them. */
+    /** Members that posthog-php adds. A message for raw() may have them. */
     private const IGNORED = [
         'type' => true, 'library' => true, 'library_version' => true, 'library_consumer' => true,
         'send_feature_flags' => true, 'sendFeatureFlags' => true, 'flags' => true,
     ];
 
-    /** Empty, PHP cannot tell them from lists. */
+    /** Members that are objects. PHP cannot distinguish an empty one from an empty list. */
     private const OBJECTS = ['properties', '$set', '$set_once', 'groups', 'options'];
 
     /**
      * @param array<int|string, mixed> $message
-     * @return array{array<string, mixed>, list<int|string>} the event, and the members that are not known
+     * @return array{array<string, mixed>, list<int|string>} the event, and unknown members
      */
     public static function event(array $message): array
     {
@@ -53,21 +53,21 @@ final class Message
             if ($name === null) {
                 $unknown[] = $key;
             } elseif ($value !== '' || !isset($event[$name])) {
-                // Of two spellings the one that says something.
+                // Of two spellings of one member, the one that is not empty.
                 $event[$name] = $value;
             }
         }
         return [$event, $unknown];
     }
 
-    /** As text for libphc. */
+    /** Writes an event as JSON for libphc. */
     public static function encode(array $event): string
     {
         if (isset($event['distinct_id']) && is_scalar($event['distinct_id'])) {
             $event['distinct_id'] = (string) $event['distinct_id'];
         }
         if (isset($event['timestamp'])) {
-            $event['timestamp'] = self::instant($event['timestamp']);
+            $event['timestamp'] = self::timestamp($event['timestamp']);
             if ($event['timestamp'] === null) {
                 unset($event['timestamp']);
             }
@@ -91,7 +91,7 @@ final class Message
      */
     public static function identify(array $message): array
     {
-        // Not array_merge, which numbers keys like '2024' anew.
+        // array_merge would renumber keys such as '2024'.
         $message['$set'] = (array) ($message['properties'] ?? []) + (array) ($message['$set'] ?? []);
         unset($message['properties']);
         return ['event' => '$identify'] + $message;
@@ -103,7 +103,8 @@ final class Message
      */
     public static function alias(array $message): array
     {
-        $message['properties'] = ['alias' => $message['alias'] ?? null] + (array) ($message['properties'] ?? []);
+        $properties = (array) ($message['properties'] ?? []);
+        $message['properties'] = ['alias' => $message['alias'] ?? null] + $properties;
         unset($message['alias']);
         return ['event' => '$create_alias'] + $message;
     }
@@ -116,7 +117,8 @@ final class Message
     {
         $type = $message['groupType'] ?? null;
         $key = $message['groupKey'] ?? null;
-        $properties = ['$group_type' => $type, '$group_key' => $key, '$group_set' => $message['properties'] ?? []];
+        $set = $message['properties'] ?? [];
+        $properties = ['$group_type' => $type, '$group_key' => $key, '$group_set' => $set];
         unset($message['groupType'], $message['groupKey'], $message['properties']);
         if (!self::hasId($message)) {
             unset($message['distinct_id']);
@@ -126,7 +128,7 @@ final class Message
     }
 
     /**
-     * With further properties, which those of the message win over.
+     * Adds properties to a message. Its own ones have precedence.
      *
      * @param array<int|string, mixed> $message
      * @param array<string, mixed> $properties
@@ -149,11 +151,10 @@ final class Message
     }
 
     /**
-     * RFC 3339 text of seconds, of seconds with a fraction, of a date object, or
-     * of any text that PHP reads as a date. What is none goes on as it is, for
-     * libphc to say so. Null is now.
+     * Returns RFC 3339 text for a number of seconds, a date object, or any text that PHP reads as a
+     * date; null for an empty text. Anything else is returned as it is, and libphc refuses it.
      */
-    private static function instant(mixed $value): mixed
+    private static function timestamp(mixed $value): mixed
     {
         if ($value instanceof \DateTimeInterface) {
             return $value->format('Y-m-d\TH:i:s.vP');

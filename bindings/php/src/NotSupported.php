@@ -7,12 +7,12 @@ namespace PostHog;
 /**
  * A method or option of posthog-php that this package does not have.
  *
- * It delivers events. Feature flags and error tracking are answered by this
- * exception, for any value they could return would be taken for an answer.
+ * The package delivers events. A method for feature flags or error tracking throws, because
+ * any value that it could return would look like a result.
  */
 final class NotSupported extends \BadMethodCallException
 {
-    /** Methods of posthog-php that have no counterpart here yet. */
+    /** Methods of posthog-php that this package does not have. */
     public const METHODS = [
         'isFeatureEnabled',
         'getFeatureFlag',
@@ -29,7 +29,7 @@ final class NotSupported extends \BadMethodCallException
     ];
 
     /**
-     * What a call of an unknown method is answered with.
+     * The exception for a call of an unknown method.
      *
      * @internal
      */
@@ -37,7 +37,7 @@ final class NotSupported extends \BadMethodCallException
     {
         $known = in_array(strtolower($name), array_map('strtolower', self::METHODS), true);
         return $known
-            ? new self("$class::$name() is not supported: this package has no feature flags and no error tracking")
+            ? new self("$class::$name() is not supported: there are no feature flags and no error tracking")
             : new \BadMethodCallException("There is no method $class::$name()");
     }
 }

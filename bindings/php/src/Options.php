@@ -5,9 +5,8 @@ declare(strict_types=1);
 namespace PostHog;
 
 /**
- * The options of a client: those of posthog-php, as settings of libphc, and
- * what this package has besides. One that is not known is an error, for a typo
- * would otherwise go unnoticed.
+ * The options of a client: those of posthog-php, as settings of libphc, and those of this
+ * package. An unknown option is an error, because a typing mistake would otherwise go unnoticed.
  *
  * @internal
  */
@@ -23,27 +22,30 @@ final class Options
         'is_server' => 'is_server',
     ];
 
-    /** Options of posthog-php that have nothing to act on here, with the reason. */
+    /** Options of posthog-php that have no effect here, with the reason. */
     private const WITHOUT_EFFECT = [
-        'verify_batch_events_request' => 'a request never waits for the answer',
+        'verify_batch_events_request' => 'a page never waits for a response',
         'feature_flag_request_timeout_ms' => 'there are no feature flags',
     ];
 
-    /** Which consumer sends: here it is libphc's thread, whatever is asked for. */
+    /** Consumers of posthog-php. Whichever is given, a thread of libphc sends. */
     private const CONSUMERS = ['lib_curl', 'socket', 'fork_curl'];
 
-    /** What this face sets before the caller does. */
+    /** Defaults that differ from libphc's. */
     private const DEFAULTS = [
         'sdk_name' => 'posthog-php-phc',
         'sdk_version' => PostHog::VERSION,
         'is_server' => 'true',
-        // A worker of PHP-FPM ends after so many requests, and a script at its
-        // last line: what is pending then is waited for, at most so long.
+        // A worker of PHP-FPM ends after a number of requests, and a script at its last line. The
+        // end waits for pending events, at most for this long.
         'exit_flush_ms' => '3000',
     ];
 
     /** @var array<string, string> for libphc */
     public array $settings = self::DEFAULTS;
+
+    /** The setting `reports` as the caller gives it. */
+    public string $reports = 'losses';
 
     public bool $noop = false;
     public bool $debug = false;
@@ -65,16 +67,26 @@ final class Options
                 $this->read((string) $name, $value);
             }
         }
-        // posthog-php takes a host without a scheme and a flag beside it.
+        // In posthog-php the host has no scheme, and `ssl` says which it is.
         $host = $this->settings['host'] ?? '';
         if (($options['ssl'] ?? true) === false && $host !== '' && !str_contains($host, '://')) {
             $this->settings['host'] = "http://$host";
         }
-        if ($this->onSuccess !== null) {
-            $this->settings['reports'] ??= 'all';
-        }
         foreach ((array) ($options['settings'] ?? []) as $key => $value) {
             $this->settings[(string) $key] = self::text("settings.$key", $value);
+        }
+        $this->chooseReports();
+    }
+
+    /**
+     * phc_poll has delivered events only with "all"; Callbacks leaves out what the caller did not
+     * ask for. An unknown word is left for libphc to refuse.
+     */
+    private function chooseReports(): void
+    {
+        $this->reports = trim($this->settings['reports'] ?? $this->reports);
+        if ($this->onSuccess !== null && in_array($this->reports, ['losses', 'warnings'], true)) {
+            $this->settings['reports'] = 'all';
         }
     }
 
@@ -85,7 +97,7 @@ final class Options
             return;
         }
         match ($name) {
-            'settings' => is_array($value) || throw self::wrong($name, 'is an array of settings of libphc'),
+            'settings' => is_array($value) || throw self::wrong($name, 'must be an array of libphc settings'),
             'ssl' => null,
             'debug' => $this->debug = (bool) $value,
             'library' => $this->library = self::text($name, $value),
@@ -95,22 +107,25 @@ final class Options
             'on_error' => $this->onError = self::callback($name, $value),
             'on_success' => $this->onSuccess = self::callback($name, $value),
             'consumer' => $this->noop = self::consumer($value),
-            'filename' => throw new NotSupported("The option 'filename' is not supported: no consumer writes a file"),
+            'filename' => throw self::notSupported($name, 'no consumer writes a file'),
             'error_tracking' => self::isOff($value)
-                || throw new NotSupported("The option 'error_tracking' is not supported: this package delivers events"),
-            default => isset(self::WITHOUT_EFFECT[$name])
-                || throw new \InvalidArgumentException("There is no option '$name'; settings of libphc go into 'settings'"),
+                || throw self::notSupported($name, 'this package delivers events'),
+            default => isset(self::WITHOUT_EFFECT[$name]) || throw new \InvalidArgumentException(
+                "There is no option '$name'; settings of libphc belong into 'settings'",
+            ),
         };
     }
 
-    /** Whether the consumer is none at all. */
+    /** Whether nothing is to be captured. */
     private static function consumer(mixed $value): bool
     {
         return match (true) {
             $value === 'noop' => true,
             in_array($value, self::CONSUMERS, true) => false,
-            $value === 'file' => throw new NotSupported("The consumer 'file' is not supported: events are sent, not written"),
-            default => throw self::wrong('consumer', 'is one of noop, ' . implode(', ', self::CONSUMERS)),
+            $value === 'file' => throw new NotSupported(
+                "The consumer 'file' is not supported: events are sent, not written",
+            ),
+            default => throw self::wrong('consumer', 'must be noop, ' . implode(', ', self::CONSUMERS)),
         };
     }
 
@@ -124,24 +139,30 @@ final class Options
         return filter_var($value, FILTER_VALIDATE_BOOL);
     }
 
-    /** A setting travels as text, so that a new one needs no new package. */
+    /** libphc takes every setting as text, so that a new setting needs no new package. */
     private static function text(string $name, mixed $value): string
     {
         return match (true) {
             is_bool($value) => $value ? 'true' : 'false',
             is_scalar($value), $value instanceof \Stringable => (string) $value,
             is_array($value) && array_is_list($value) => implode(',', $value),
-            default => throw self::wrong($name, 'is text, a number, a boolean or a list'),
+            default => throw self::wrong($name, 'must be text, a number, a boolean or a list'),
         };
     }
 
     private static function callback(string $name, mixed $value): \Closure
     {
-        return is_callable($value) ? \Closure::fromCallable($value) : throw self::wrong($name, 'is a callable');
+        is_callable($value) || throw self::wrong($name, 'must be callable');
+        return \Closure::fromCallable($value);
     }
 
-    private static function wrong(string $name, string $is): \InvalidArgumentException
+    private static function notSupported(string $name, string $why): NotSupported
     {
-        return new \InvalidArgumentException("The option '$name' $is");
+        return new NotSupported("The option '$name' is not supported: $why");
+    }
+
+    private static function wrong(string $name, string $rule): \InvalidArgumentException
+    {
+        return new \InvalidArgumentException("The option '$name' $rule");
     }
 }

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace PostHog;
 
 /**
- * The default client, as in posthog-php.
+ * The default client of a process, as in posthog-php.
  *
  * The methods in NotSupported::METHODS throw NotSupported.
  */
@@ -18,13 +18,13 @@ class PostHog
     private static ?Client $client = null;
 
     /**
-     * Makes the default client. It is found again in the next request of this
-     * worker, with what it has still to send; call this in each.
+     * Makes the default client. Call it in each request: in a later request of the same worker it
+     * finds the client again, with the events that are still pending.
      *
-     * @param string|null $apiKey your project key; POSTHOG_API_KEY of the environment when null
-     * @param array<string, mixed>|null $options see Client; host is POSTHOG_HOST when not given
-     * @param Client|null $client a client that is made already; the others are then not used
-     * @param string|null $personalAPIKey of feature flags: not used
+     * @param string|null $apiKey your project key; null means POSTHOG_API_KEY of the environment
+     * @param array<string, mixed>|null $options see Client; without `host` it is POSTHOG_HOST
+     * @param Client|null $client an existing client; the other arguments are then not used
+     * @param string|null $personalAPIKey not used: it belongs to feature flags
      * @throws \InvalidArgumentException for an option or a setting that is not accepted
      */
     public static function init(
@@ -45,7 +45,7 @@ class PostHog
      * Captures a user action; see Client::capture.
      *
      * @param array<string, mixed> $message
-     * @return bool whether the event was taken
+     * @return bool whether the event was captured
      * @throws \InvalidArgumentException without an event
      */
     public static function capture(array $message): bool
@@ -59,7 +59,7 @@ class PostHog
      * Sets properties of a person; see Client::identify.
      *
      * @param array<string, mixed> $message
-     * @return bool whether it was taken
+     * @return bool whether the event was captured
      * @throws \InvalidArgumentException without a distinctId
      */
     public static function identify(array $message): bool
@@ -73,7 +73,7 @@ class PostHog
      * Sets properties of a group; see Client::groupIdentify.
      *
      * @param array<string, mixed> $message
-     * @return bool whether it was taken
+     * @return bool whether the event was captured
      * @throws \InvalidArgumentException without groupType or groupKey
      */
     public static function groupIdentify(array $message): bool
@@ -85,7 +85,7 @@ class PostHog
      * Makes alias another name of distinctId; see Client::alias.
      *
      * @param array<string, mixed> $message
-     * @return bool whether it was taken
+     * @return bool whether the event was captured
      * @throws \InvalidArgumentException without a distinctId or an alias
      */
     public static function alias(array $message): bool
@@ -99,7 +99,7 @@ class PostHog
      * Captures a prepared event; see Client::raw.
      *
      * @param array<string, mixed>|string $message
-     * @return bool whether it was taken
+     * @return bool whether the event was captured
      */
     public static function raw(array|string $message): bool
     {
@@ -107,9 +107,9 @@ class PostHog
     }
 
     /**
-     * Waits until what was captured before is delivered or lost; see Client::flush.
+     * Waits until every event that was captured before is delivered or lost; see Client::flush.
      *
-     * @return bool whether all of it was delivered
+     * @return bool whether all of them were delivered
      */
     public static function flush(?int $timeoutMs = null): bool
     {
@@ -117,9 +117,9 @@ class PostHog
     }
 
     /**
-     * Ends the process's client; see Client::shutdown.
+     * Flushes and ends the client of this process; see Client::shutdown.
      *
-     * @return bool whether nothing was lost since the last flush
+     * @return bool whether every event that this process captured with it was delivered
      */
     public static function shutdown(?int $timeoutMs = null): bool
     {
@@ -127,7 +127,7 @@ class PostHog
     }
 
     /**
-     * Runs a callback in whose captures these are added; see Client::withContext.
+     * Calls a function, and adds these data to its captures; see Client::withContext.
      *
      * @param array<string, mixed> $data
      * @param array{fresh?: bool} $options

@@ -54,10 +54,13 @@ final class JsonTest extends TestCase
         yield 'an empty object' => [new \stdClass(), '{}'];
         yield 'a gap in a list' => [[1 => 'a'], '{"1":"a"}'];
         yield 'slashes and Unicode' => ["/ü\u{2028}", "\"/ü\u{2028}\""];
-        yield 'a date' => [new \DateTime('2024-02-03 04:05:06.789', new \DateTimeZone('+02:00')), '"2024-02-03T04:05:06.789+02:00"'];
-        yield 'an immutable date, nested' => [['at' => new \DateTimeImmutable('2024-02-03T04:05:06Z')], '{"at":"2024-02-03T04:05:06.000+00:00"}'];
+        $date = new \DateTime('2024-02-03 04:05:06.789', new \DateTimeZone('+02:00'));
+        yield 'a date' => [$date, '"2024-02-03T04:05:06.789+02:00"'];
+        $immutable = new \DateTimeImmutable('2024-02-03T04:05:06Z');
+        yield 'an immutable date, nested' => [['at' => $immutable], '{"at":"2024-02-03T04:05:06.000+00:00"}'];
         yield 'enums' => [[Plan::Pro, Side::Left], '["pro","Left"]'];
-        yield 'what serialises itself' => [self::serialising(['n' => NAN, 'a' => 1]), '{"n":null,"a":1}'];
+        $serialising = self::serialising(['n' => NAN, 'a' => 1]);
+        yield 'an object that serialises itself' => [$serialising, '{"n":null,"a":1}'];
         yield 'public properties' => [new class {
             public int $seen = 1;
             private int $hidden = 2;
@@ -77,7 +80,7 @@ final class JsonTest extends TestCase
         self::assertLessThan(10_000_000, strlen(Json::encode($loop)));
     }
 
-    public function testTheCallersArrayIsLeftAlone(): void
+    public function testTheArrayOfTheCallerDoesNotChange(): void
     {
         $value = NAN;
         $given = ['n' => &$value, 'date' => new \DateTime('2024-01-01')];
@@ -86,7 +89,7 @@ final class JsonTest extends TestCase
         self::assertInstanceOf(\DateTime::class, $given['date']);
     }
 
-    public function testTheIniPrecisionIsOfNoMatter(): void
+    public function testTheIniSettingOfThePrecisionHasNoEffect(): void
     {
         $before = ini_set('serialize_precision', '17');
         self::assertSame('{"v":0.1}', Json::encode(['v' => 0.1]));

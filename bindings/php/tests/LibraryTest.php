@@ -7,26 +7,41 @@ namespace PostHog\Tests;
 use PHPUnit\Framework\TestCase;
 use PostHog\Declarations;
 
-/** Where the library is found, and what is said when it is not. */
+/** Where libphc is looked for, and what happens if it cannot be used. */
 final class LibraryTest extends TestCase
 {
-    private const TRY = <<<'PHP'
-        use PostHog\PostHog;
+    private const CAPTURE_THREE = <<<'PHP'
         for ($i = 0; $i < 3; $i++) {
-            PostHog::init('phc_key', ['library' => LIBRARY, 'settings' => ['test_mode' => true]]);
-            echo var_export(PostHog::capture(['distinctId' => 'u', 'event' => 'e']), true), ' ';
+            PostHog\PostHog::init('phc_key', ['library' => LIBRARY, 'settings' => SETTINGS]);
+            $captured = PostHog\PostHog::capture(['distinctId' => 'u', 'event' => 'e']);
+            echo var_export($captured, true), ' ';
         }
-        echo PostHog::getClient()->problem() ?? 'none';
-        PostHog::flush();
+        echo PostHog\PostHog::getClient()->problem() ?? 'no problem';
+        PostHog\PostHog::flush();
         PHP;
 
-    /** @param list<string> $php */
-    private static function try(?string $library, array $php = [], array $environment = []): Script
-    {
-        return Script::run('define("LIBRARY", ' . var_export($library, true) . ');' . "\n" . strtr(self::TRY, ['use PostHog\PostHog;' => '', 'PostHog::' => 'PostHog\PostHog::']), $php, $environment);
+    private const ALL_CAPTURED = 'true true true no problem';
+
+    /**
+     * Captures three events with this library, in a process of its own.
+     *
+     * @param list<string> $php options of php
+     * @param array<string, string> $environment
+     * @param array<string, mixed> $settings
+     */
+    private static function capture(
+        ?string $library,
+        array $php = [],
+        array $environment = [],
+        array $settings = ['test_mode' => true],
+    ): Script {
+        $constants = 'define("LIBRARY", ' . var_export($library, true) . ');'
+            . 'define("SETTINGS", ' . var_export($settings, true) . ");\n";
+        return Script::run($constants . self::CAPTURE_THREE, $php, $environment);
     }
 
-    private static function assertRefused(Script $script, string $problem): void
+    /** The script goes on, captures nothing, and logs the reason once. */
+    private static function assertUnavailable(Script $script, string $problem): void
     {
         self::assertStringStartsWith('false false false ', $script->output, $script->errors);
         self::assertStringContainsString($problem, $script->output);
@@ -34,56 +49,97 @@ final class LibraryTest extends TestCase
         self::assertSame(0, $script->status);
     }
 
-    public function testTheOptionWinsOverTheEnvironment(): void
+    public function testTheOptionTakesPrecedenceOverTheEnvironment(): void
     {
         $library = getenv('PHC_LIBRARY');
-        self::assertSame('true true true none', self::try($library, [], ['PHC_LIBRARY' => '/nowhere'])->output);
-        self::assertSame('true true true none', self::try(null)->output);
+        $environment = ['PHC_LIBRARY' => '/nowhere'];
+        self::assertSame(self::ALL_CAPTURED, self::capture($library, [], $environment)->output);
+        self::assertSame(self::ALL_CAPTURED, self::capture(null)->output);
     }
 
-    public function testOneThatIsNotThere(): void
+    public function testAFileThatDoesNotExist(): void
     {
-        self::assertRefused(self::try('/nowhere/libphc.so'), 'libphc was not found: Failed loading \'/nowhere/libphc.so\'');
+        $problem = "libphc was not found: Failed loading '/nowhere/libphc.so'";
+        self::assertUnavailable(self::capture('/nowhere/libphc.so'), $problem);
     }
 
     public function testAnotherBinaryInterface(): void
     {
-        $library = self::build('unsigned phc_abi_version(void) { return 99; }');
-        self::assertRefused(self::try($library), 'has the binary interface 99, this package (0.1.0) needs 1');
+        $library = self::build(['phc_abi_version' => 'unsigned phc_abi_version(void) { return 99; }']);
+        $problem = 'has version 99 of the binary interface, and this package (0.1.0) needs version 1';
+        self::assertUnavailable(self::capture($library), $problem);
     }
 
     public function testAFunctionThatIsMissing(): void
     {
-        $library = self::build(null);
-        self::assertRefused(self::try($library), "does not belong to this package (0.1.0): Failed resolving C function 'phc_abi_version'");
+        $problem = 'is not a libphc that this package (0.1.0) can use: '
+            . "Failed resolving C function 'phc_abi_version'";
+        self::assertUnavailable(self::capture(self::build(null)), $problem);
     }
 
-    public function testFfiThatIsRefused(): void
+    /** For both constructors: test mode uses phc_client_new. */
+    public function testASystemThatRefusesWhatAClientNeeds(): void
     {
-        self::assertRefused(self::try(null, ['-d', 'ffi.enable=false']), 'opcache.preload');
+        $library = self::build([
+            'phc_abi_version' => 'unsigned phc_abi_version(void) { return 1; }',
+            'phc_last_error' => 'const char *phc_last_error(void) { return "no randomness"; }',
+            'phc_client_new' => 'void *phc_client_new(void *config, int *status) { *status = 19; return 0; }',
+            'phc_client_open' => 'void *phc_client_open(void *name, void *config, int *status)'
+                . ' { *status = 19; return 0; }',
+        ]);
+        foreach ([['test_mode' => true], []] as $settings) {
+            $script = self::capture($library, [], [], $settings);
+            self::assertUnavailable($script, 'libphc cannot make a client: no randomness');
+        }
     }
 
-    public function testNoFfiAtAll(): void
+    /** After a panic libphc returns NULL and does not write the status. */
+    public function testAnInternalErrorOfTheLibrary(): void
     {
-        $script = self::try(null, ['-n']);
-        self::assertRefused($script, 'the PHP extension ffi is not loaded');
+        $library = self::build([
+            'phc_abi_version' => 'unsigned phc_abi_version(void) { return 1; }',
+            'phc_last_error' => 'const char *phc_last_error(void) { return "an internal error"; }',
+        ]);
+        self::assertUnavailable(self::capture($library), 'libphc cannot make a client: an internal error');
+    }
+
+    public function testFfiThatIsDisabled(): void
+    {
+        self::assertUnavailable(self::capture(null, ['-d', 'ffi.enable=false']), 'opcache.preload');
+    }
+
+    public function testPhpWithoutFfi(): void
+    {
+        self::assertUnavailable(self::capture(null, ['-n']), 'the PHP extension ffi is not loaded');
     }
 
     public function testThePreloadedPackage(): void
     {
-        $script = self::try(null, ['-d', 'opcache.enable_cli=1', '-d', 'opcache.preload=' . dirname(__DIR__) . '/preload.php']);
+        $preload = ['-d', 'opcache.enable_cli=1'];
+        array_push($preload, '-d', 'opcache.preload=' . dirname(__DIR__) . '/preload.php');
+        $script = self::capture(null, $preload);
         if (str_contains($script->errors, 'opcache.preload_user')) {
-            $script = self::try(null, ['-d', 'opcache.enable_cli=1', '-d', 'opcache.preload_user=root', '-d', 'opcache.preload=' . dirname(__DIR__) . '/preload.php']);
+            $script = self::capture(null, [...$preload, '-d', 'opcache.preload_user=root']);
         }
-        self::assertSame('true true true none', $script->output, $script->errors);
+        self::assertSame(self::ALL_CAPTURED, $script->output, $script->errors);
+    }
+
+    public function testAllDeclarationsAreUnderstood(): void
+    {
+        $ffi = \FFI::cdef(Declarations::ALL, getenv('PHC_LIBRARY'));
+        self::assertSame(Declarations::NO_LIMIT, $ffi->PHC_NO_LIMIT);
+        self::assertSame(Declarations::ABI_VERSION, $ffi->phc_abi_version());
+        $stats = $ffi->new('phc_stats');
+        self::assertSame($ffi->PHC_LOSS_SLOTS, count($stats->lost_by_reason));
+        self::assertSame($ffi->PHC_STATUS_SLOTS, count($stats->refused_by_status));
     }
 
     public function testDestructorsInAnyOrder(): void
     {
-        // PHP fills the slots of freed objects from the last one freed, and calls
-        // destructors by slot: here a handle comes before its client.
+        // PHP fills the slots of freed objects from the last one freed, and calls destructors in
+        // the order of slots: here that of a handle before that of its client.
         $script = Script::run(<<<'PHP'
-            class_exists(PostHog\Listener::class);
+            class_exists(PostHog\Callbacks::class);
             $holes = array_map(fn () => new stdClass(), range(1, 40));
             while ($holes !== []) {
                 array_shift($holes);
@@ -94,20 +150,26 @@ final class LibraryTest extends TestCase
         self::assertSame(0, $script->status, $script->errors);
     }
 
-    /** A library that has all functions that a request needs, or none. */
-    private static function build(?string $abi): string
+    /**
+     * Builds a library with every function that a request needs; with null it has no functions.
+     *
+     * @param array<string, string>|null $functions C code by name; the others return 0
+     */
+    private static function build(?array $functions): string
     {
         $source = tempnam(sys_get_temp_dir(), 'phc') . '.c';
         preg_match_all('/\b(phc_\w+)\(/', Declarations::REQUEST, $names);
         $code = 'int unused;';
-        foreach ($abi === null ? [] : $names[1] as $name) {
-            $code .= $name === 'phc_abi_version' ? $abi : "void *$name(void) { return 0; }";
+        foreach ($functions === null ? [] : $names[1] as $name) {
+            $code .= ($functions[$name] ?? "void *$name(void) { return 0; }") . "\n";
         }
         file_put_contents($source, $code);
         $library = substr($source, 0, -2) . '.so';
-        exec('cc -shared -fPIC -o ' . escapeshellarg($library) . ' ' . escapeshellarg($source), result_code: $status);
+        $command = ['cc', '-shared', '-fPIC', '-o', $library, $source];
+        exec(implode(' ', array_map('escapeshellarg', $command)), result_code: $status);
         self::assertSame(0, $status);
-        register_shutdown_function(static fn () => array_map('unlink', [$source, $library, substr($source, 0, -2)]));
+        $files = [$source, $library, substr($source, 0, -2)];
+        register_shutdown_function(static fn () => array_map('unlink', $files));
         return $library;
     }
 }

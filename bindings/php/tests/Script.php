@@ -4,12 +4,14 @@ declare(strict_types=1);
 
 namespace PostHog\Tests;
 
-/** A PHP process of its own, as a command-line script is one. */
+/** Runs PHP code in a process of its own, as a command-line script. */
 final class Script
 {
+    private const LOG_TO_STDERR = ['-d', 'log_errors=1', '-d', 'display_errors=0', '-d', 'error_log='];
+
     private function __construct(
         public readonly string $output,
-        /** What went to the error log. */
+        /** What was written to the error log. */
         public readonly string $errors,
         public readonly int $status,
         public readonly float $seconds,
@@ -17,7 +19,7 @@ final class Script
     }
 
     /**
-     * Runs code that comes after the loading of the package.
+     * Runs code after loading the package.
      *
      * @param list<string> $php options of php
      * @param array<string, string> $environment
@@ -30,7 +32,7 @@ final class Script
         $start = hrtime(true);
         $process = proc_open(
             // A script that hangs fails.
-            ['timeout', '120', PHP_BINARY, '-d', 'log_errors=1', '-d', 'display_errors=0', '-d', 'error_log=', ...$php, $file],
+            ['timeout', '120', PHP_BINARY, ...self::LOG_TO_STDERR, ...$php, $file],
             [['file', '/dev/null', 'r'], ['pipe', 'w'], $log = tmpfile()],
             $pipes,
             null,

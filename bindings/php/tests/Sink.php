@@ -4,32 +4,33 @@ declare(strict_types=1);
 
 namespace PostHog\Tests;
 
-/** A space of phc-sink (PHC_SINK is its address) that a test has for itself. */
+/** A namespace of phc-sink that only one test uses. PHC_SINK is the sink's address. */
 final class Sink
 {
-    private static int $spaces = 0;
+    private static int $namespaces = 0;
 
     public readonly string $host;
 
     public function __construct(?string $script = null)
     {
-        $address = getenv('PHC_SINK') ?: throw new \RuntimeException('PHC_SINK is not set; run tests/php.sh');
-        $this->host = "http://$address/php/" . getmypid() . '/' . ++self::$spaces;
+        $address = getenv('PHC_SINK')
+            ?: throw new \RuntimeException('set PHC_SINK to the address of a running phc-sink');
+        $this->host = "http://$address/php/" . getmypid() . '/' . ++self::$namespaces;
         if ($script !== null) {
             $this->script($script);
         }
     }
 
-    /** What the sink does from now on; held answers go. */
+    /** Sets a script. Responses that wait for a new script are then sent. */
     public function script(string $script): void
     {
-        $this->ask('/_script', $script);
+        $this->request('/_script', $script);
     }
 
     /** @return list<string> */
     public function uuids(): array
     {
-        $lines = array_filter(explode("\n", $this->ask('/_events?fields=uuid')));
+        $lines = array_filter(explode("\n", $this->request('/_events?fields=uuid')));
         sort($lines);
         return $lines;
     }
@@ -37,20 +38,21 @@ final class Sink
     /** @return list<array<string, mixed>> */
     public function requests(): array
     {
-        return json_decode($this->ask('/_requests'), true);
+        return json_decode($this->request('/_requests'), true);
     }
 
     public function violations(): string
     {
-        return $this->ask('/_violations');
+        return $this->request('/_violations');
     }
 
-    private function ask(string $path, ?string $body = null): string
+    private function request(string $path, ?string $body = null): string
     {
         $options = [
             'method' => $body === null ? 'GET' : 'POST', 'header' => 'Content-Type: application/json',
             'content' => $body ?? '', 'timeout' => 30,
         ];
-        return (string) file_get_contents($this->host . $path, false, stream_context_create(['http' => $options]));
+        $context = stream_context_create(['http' => $options]);
+        return (string) file_get_contents($this->host . $path, false, $context);
     }
 }

@@ -9,11 +9,13 @@ use PostHog\Client;
 use PostHog\NotSupported;
 use PostHog\PostHog;
 
-/** What becomes of a call, on the wire bytes of test mode. */
-final class FacadeTest extends TestCase
+/** What each method captures, as wire bytes in test mode. */
+final class CaptureTest extends TestCase
 {
-    /** @var list<array{int|string, string}> */
-    private array $told = [];
+    private const EVENT = ['distinctId' => 'u', 'event' => 'e'];
+
+    /** @var list<array{int|string, string}> what the error handler got */
+    private array $errors = [];
 
     /** @param array<string, mixed> $options */
     private function init(array $options = []): Client
@@ -22,20 +24,20 @@ final class FacadeTest extends TestCase
             'is_server' => false,
             'settings' => ['test_mode' => true],
             'error_handler' => function (int|string $code, string $message): void {
-                $this->told[] = [$code, $message];
+                $this->errors[] = [$code, $message];
             },
         ]);
         return PostHog::getClient();
     }
 
     /**
-     * Without what is new each time.
+     * The oldest event, without the members that differ each time.
      *
      * @return array<string, mixed>
      */
     private function event(): array
     {
-        $event = json_decode(PostHog::getClient()->testNext() ?? '[]', true);
+        $event = json_decode(PostHog::getClient()->nextTestEvent() ?? '[]', true);
         unset($event['uuid'], $event['timestamp'], $event['options']);
         return $event;
     }
@@ -43,20 +45,21 @@ final class FacadeTest extends TestCase
     public function testCapture(): void
     {
         $client = $this->init();
+        $uuid = '0190a5d0-0000-7000-8000-000000000001';
         self::assertTrue(PostHog::capture([
-            'distinctId' => 'u', 'event' => 'e', 'properties' => ['a' => 1], 'groups' => ['company' => 'acme'],
-            'uuid' => '0190a5d0-0000-7000-8000-000000000001', 'timestamp' => 1_700_000_000,
+            'distinctId' => 'u', 'event' => 'e', 'properties' => ['a' => 1], 'uuid' => $uuid,
+            'groups' => ['company' => 'acme'], 'timestamp' => 1_700_000_000,
         ]));
-        self::assertSame('0190a5d0-0000-7000-8000-000000000001', $client->lastUuid());
+        self::assertSame($uuid, $client->lastUuid());
         self::assertSame(
-            '{"timestamp":"2023-11-14T22:13:20.000Z","uuid":"0190a5d0-0000-7000-8000-000000000001","event":"e",'
+            '{"timestamp":"2023-11-14T22:13:20.000Z","uuid":"' . $uuid . '","event":"e",'
             . '"distinct_id":"u","properties":{"a":1,"$groups":{"company":"acme"}},"options":{}}',
-            $client->testNext(),
+            $client->nextTestEvent(),
         );
-        self::assertNull($client->testNext());
+        self::assertNull($client->nextTestEvent());
     }
 
-    public function testWhatOneValueCosts(): void
+    public function testAValueThatJsonCannotExpressDoesNotCostTheEvent(): void
     {
         $this->init();
         self::assertTrue(PostHog::capture(['distinctId' => 'u', 'event' => 'e', 'properties' => [
@@ -66,20 +69,22 @@ final class FacadeTest extends TestCase
             ['nan' => null, 'bytes' => "\u{FFFD}", 'resource' => null, 'good' => 1],
             $this->event()['properties'],
         );
-        self::assertSame([], $this->told);
+        self::assertSame([], $this->errors);
     }
 
-    public function testDepthIsCutWhereTheLibraryWouldRefuse(): void
+    public function testAValueThatIsNestedTooDeepDoesNotCostTheEvent(): void
     {
         $this->init();
         $deep = 1;
         for ($i = 0; $i < 300; $i++) {
             $deep = [$deep];
         }
-        self::assertTrue(PostHog::capture(['distinctId' => 'u', 'event' => 'e', 'properties' => ['deep' => $deep, 'b' => 1]]));
+        $properties = ['deep' => $deep, 'b' => 1];
+        self::assertTrue(PostHog::capture(self::EVENT + ['properties' => $properties]));
         self::assertSame(1, $this->event()['properties']['b']);
-        self::assertTrue(PostHog::identify(['distinctId' => 'u', 'properties' => ['deep' => $deep, 'b' => 1]]));
-        self::assertTrue(PostHog::groupIdentify(['groupType' => 't', 'groupKey' => 'k', 'properties' => ['deep' => $deep]]));
+        self::assertTrue(PostHog::identify(['distinctId' => 'u', 'properties' => $properties]));
+        $group = ['groupType' => 't', 'groupKey' => 'k', 'properties' => $properties];
+        self::assertTrue(PostHog::groupIdentify($group));
     }
 
     public function testIdentify(): void
@@ -88,16 +93,18 @@ final class FacadeTest extends TestCase
         self::assertTrue(PostHog::identify([
             'distinctId' => 'u', 'properties' => ['plan' => 'pro'], '$set_once' => ['first' => 1],
         ]));
+        $properties = ['$set' => ['plan' => 'pro'], '$set_once' => ['first' => 1]];
         self::assertSame(
-            ['event' => '$identify', 'distinct_id' => 'u', 'properties' => ['$set' => ['plan' => 'pro'], '$set_once' => ['first' => 1]]],
+            ['event' => '$identify', 'distinct_id' => 'u', 'properties' => $properties],
             $this->event(),
         );
     }
 
-    public function testKeysThatLookLikeNumbersStay(): void
+    public function testKeysThatLookLikeNumbersAreKept(): void
     {
         $this->init();
-        PostHog::identify(['distinctId' => 'u', 'properties' => ['2024' => 'a', '7' => 'b'], '$set' => ['2025' => 'c']]);
+        $properties = ['2024' => 'a', '7' => 'b'];
+        PostHog::identify(['distinctId' => 'u', 'properties' => $properties, '$set' => ['2025' => 'c']]);
         self::assertSame(['2024' => 'a', '7' => 'b', '2025' => 'c'], $this->event()['properties']['$set']);
         PostHog::withContext(['properties' => ['2024' => 'a']], fn () => PostHog::capture(
             ['distinctId' => 'u', 'event' => 'e', 'properties' => ['7' => 'b']],
@@ -105,11 +112,12 @@ final class FacadeTest extends TestCase
         self::assertSame(['7' => 'b', '2024' => 'a'], $this->event()['properties']);
     }
 
-    public function testEitherSpellingOfTheId(): void
+    public function testBothSpellingsOfTheDistinctId(): void
     {
         $this->init();
         foreach ([['distinctId' => 'u'], ['distinct_id' => 'u'], ['distinctId' => '', 'distinct_id' => 'u'],
-            ['distinct_id' => 'u', 'distinctId' => ''], ['distinct_id' => null, 'distinctId' => 'u']] as $ids) {
+            ['distinct_id' => 'u', 'distinctId' => ''], ['distinct_id' => null, 'distinctId' => 'u'],
+        ] as $ids) {
             self::assertTrue(PostHog::capture(['event' => 'e'] + $ids));
             self::assertSame('u', $this->event()['distinct_id']);
         }
@@ -130,13 +138,14 @@ final class FacadeTest extends TestCase
     public function testGroupIdentify(): void
     {
         $this->init();
-        self::assertTrue(PostHog::groupIdentify(['groupType' => 'company', 'groupKey' => 'acme', 'properties' => ['size' => 5]]));
+        $group = ['groupType' => 'company', 'groupKey' => 'acme'];
+        self::assertTrue(PostHog::groupIdentify($group + ['properties' => ['size' => 5]]));
         $event = ['event' => '$groupidentify', 'distinct_id' => '$company_acme', 'properties' => [
             '$group_type' => 'company', '$group_key' => 'acme', '$group_set' => ['size' => 5],
         ]];
         self::assertSame($event, $this->event());
-        PostHog::groupIdentify(['groupType' => 'company', 'groupKey' => 'acme', 'distinctId' => 'u']);
-        self::assertStringContainsString('"distinct_id":"u"', $json = PostHog::getClient()->testNext());
+        PostHog::groupIdentify($group + ['distinctId' => 'u']);
+        self::assertStringContainsString('"distinct_id":"u"', $json = PostHog::getClient()->nextTestEvent());
         self::assertStringContainsString('"$group_set":{}', $json);
     }
 
@@ -145,22 +154,22 @@ final class FacadeTest extends TestCase
         $this->init();
         foreach (['properties', 'groups', '$set', '$set_once'] as $member) {
             self::assertTrue(PostHog::capture(['distinctId' => 'u', 'event' => 'e', $member => []]), $member);
-            self::assertStringNotContainsString('[]', PostHog::getClient()->testNext());
+            self::assertStringNotContainsString('[]', PostHog::getClient()->nextTestEvent());
         }
         PostHog::capture(['distinctId' => 'u', 'event' => 'e', 'properties' => ['list' => []]]);
-        self::assertStringContainsString('"list":[]', PostHog::getClient()->testNext());
+        self::assertStringContainsString('"list":[]', PostHog::getClient()->nextTestEvent());
     }
 
-    /** @dataProvider instants */
-    public function testATimestampIs(mixed $given, string $wire): void
+    /** @dataProvider timestamps */
+    public function testATimestampBecomesUtcWithMilliseconds(mixed $given, string $wire): void
     {
         $client = $this->init();
         self::assertTrue(PostHog::capture(['distinctId' => 'u', 'event' => 'e', 'timestamp' => $given]));
-        self::assertSame($wire, json_decode($client->testNext(), true)['timestamp']);
+        self::assertSame($wire, json_decode($client->nextTestEvent(), true)['timestamp']);
     }
 
     /** @return list<array{mixed, string}> */
-    public static function instants(): array
+    public static function timestamps(): array
     {
         return [
             [1_700_000_000, '2023-11-14T22:13:20.000Z'],
@@ -172,37 +181,39 @@ final class FacadeTest extends TestCase
         ];
     }
 
-    public function testAnEventOfNobody(): void
+    public function testAnEventWithoutADistinctId(): void
     {
         $client = $this->init();
         PostHog::capture(['event' => 'e']);
-        $event = json_decode($client->testNext(), true);
-        self::assertMatchesRegularExpression('/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/', $event['distinct_id']);
+        $event = json_decode($client->nextTestEvent(), true);
+        $uuid4 = '/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/';
+        self::assertMatchesRegularExpression($uuid4, $event['distinct_id']);
         self::assertSame(['process_person_profile' => false], $event['options']);
     }
 
     public function testContext(): void
     {
         $client = $this->init();
-        $headers = ['HTTP_X_POSTHOG_DISTINCT_ID' => " u\x07 ", 'x-posthog-session-id' => ['s'], 'Other' => '1'];
-        PostHog::withContext(PostHog::contextFromHeaders($headers) + [], function (): void {
+        $headers = ['HTTP_X_POSTHOG_DISTINCT_ID' => " u\x07 ", 'x-posthog-session-id' => ['s']];
+        PostHog::withContext(PostHog::contextFromHeaders($headers), function (): void {
             PostHog::withContext(['properties' => ['url' => '/', 'a' => 'outer']], function (): void {
                 PostHog::capture(['event' => 'e', 'properties' => ['a' => 'own']]);
                 PostHog::identify(['distinctId' => 'v', 'properties' => []]);
             });
-            PostHog::withContext(['distinctId' => 'w'], fn () => PostHog::capture(['event' => 'e']), ['fresh' => true]);
+            $capture = fn () => PostHog::capture(['event' => 'e']);
+            PostHog::withContext(['distinctId' => 'w'], $capture, ['fresh' => true]);
         });
-        $wire = json_decode($client->testNext(), true);
+        $wire = json_decode($client->nextTestEvent(), true);
         self::assertSame(['u', 's'], [$wire['distinct_id'], $wire['session_id']]);
         self::assertSame(['a' => 'own', 'url' => '/'], $wire['properties']);
         self::assertArrayNotHasKey('url', $this->event()['properties']);
-        $wire = json_decode($client->testNext(), true);
+        $wire = json_decode($client->nextTestEvent(), true);
         self::assertSame('w', $wire['distinct_id']);
         self::assertArrayNotHasKey('session_id', $wire);
         self::assertNull(PostHog::getContext());
     }
 
-    public function testContextsOfFibersAreApart(): void
+    public function testFibersHaveContextsOfTheirOwn(): void
     {
         $client = $this->init();
         $fiber = new \Fiber(function (): void {
@@ -216,8 +227,8 @@ final class FacadeTest extends TestCase
             PostHog::capture(['event' => 'e']);
             $fiber->resume();
         });
-        self::assertSame('out', json_decode($client->testNext(), true)['distinct_id']);
-        self::assertSame('in', json_decode($client->testNext(), true)['distinct_id']);
+        self::assertSame('out', json_decode($client->nextTestEvent(), true)['distinct_id']);
+        self::assertSame('in', json_decode($client->nextTestEvent(), true)['distinct_id']);
     }
 
     public function testRegisteredProperties(): void
@@ -234,41 +245,43 @@ final class FacadeTest extends TestCase
         self::assertSame([], $this->event()['properties']);
     }
 
-    public function testRawTextIsSentAsItIs(): void
+    public function testRawTextIsNotChanged(): void
     {
         $client = $this->init();
-        self::assertTrue(PostHog::raw('{"distinct_id":"u","event":"e","properties":{"n":12345678901234567890.10}}'));
-        self::assertStringContainsString('"n":12345678901234567890.10', $client->testNext());
+        $json = '{"distinct_id":"u","event":"e","properties":{"n":12345678901234567890.10}}';
+        self::assertTrue(PostHog::raw($json));
+        self::assertStringContainsString('"n":12345678901234567890.10', $client->nextTestEvent());
         self::assertFalse(PostHog::raw('{"event":'));
-        self::assertSame('invalid_json', $this->told[0][0]);
+        self::assertSame('invalid_json', $this->errors[0][0]);
     }
 
-    public function testBeforeSendSeesChangesAndDrops(): void
+    public function testBeforeSendCanChangeAndDiscardEvents(): void
     {
         $client = $this->init(['before_send' => function (array $event): ?array {
             unset($event['properties']['secret']);
             return match ($event['event']) {
-                'drop' => null,
+                'discard' => null,
                 'fail' => throw new \RuntimeException('oops'),
                 default => $event,
             };
         }]);
-        self::assertTrue(PostHog::capture(['distinctId' => 'u', 'event' => 'e', 'properties' => ['secret' => 1, 'a' => 1]]));
+        $properties = ['secret' => 1, 'a' => 1];
+        self::assertTrue(PostHog::capture(self::EVENT + ['properties' => $properties]));
         self::assertTrue(PostHog::raw('{"distinct_id":"u","event":"e","properties":{"secret":1,"a":1}}'));
-        self::assertFalse(PostHog::capture(['distinctId' => 'u', 'event' => 'drop']));
+        self::assertFalse(PostHog::capture(['distinctId' => 'u', 'event' => 'discard']));
         self::assertFalse(PostHog::capture(['distinctId' => 'u', 'event' => 'fail']));
         self::assertSame(['a' => 1], $this->event()['properties']);
         self::assertSame(['a' => 1], $this->event()['properties']);
         self::assertSame(['before_send' => 2], $client->stats()['refused']);
-        self::assertSame([['before_send', 'before_send failed: oops']], $this->told);
+        self::assertSame([['before_send', 'before_send failed: oops']], $this->errors);
     }
 
     /** @dataProvider refusals */
-    public function testAnEventThatIsRefusedAnswersFalse(array $message, string $status): void
+    public function testAnEventThatIsRefusedReturnsFalse(array $message, string $status): void
     {
         $this->init();
         self::assertFalse(PostHog::capture($message));
-        self::assertSame($status, $this->told[0][0]);
+        self::assertSame($status, $this->errors[0][0]);
     }
 
     /** @return list<array{array<string, mixed>, string}> */
@@ -285,17 +298,18 @@ final class FacadeTest extends TestCase
         ];
     }
 
-    public function testAMemberThatIsNotKnownDoesNotCostTheEvent(): void
+    public function testAnUnknownMemberDoesNotCostTheEvent(): void
     {
         $this->init();
         self::assertTrue(PostHog::capture(['distinctId' => 'u', 'event' => 'e', 'propertys' => ['a' => 1]]));
-        self::assertSame([['unknown_member', "left out of an event: 'propertys'"]], $this->told);
-        self::assertTrue(PostHog::capture(['distinctId' => 'u', 'event' => 'e', 'send_feature_flags' => true]));
-        self::assertSame('not_supported', $this->told[1][0]);
+        $message = "an event is sent without unknown members: 'propertys'";
+        self::assertSame([['unknown_member', $message]], $this->errors);
+        self::assertTrue(PostHog::capture(self::EVENT + ['send_feature_flags' => true]));
+        self::assertSame('not_supported', $this->errors[1][0]);
     }
 
-    /** @dataProvider misuse */
-    public function testMisuseThrows(string $method, array $message, string $text): void
+    /** @dataProvider wrongCalls */
+    public function testAWrongCallThrows(string $method, array $message, string $text): void
     {
         $this->init();
         $this->expectException(\InvalidArgumentException::class);
@@ -304,7 +318,7 @@ final class FacadeTest extends TestCase
     }
 
     /** @return list<array{string, array<string, mixed>, string}> */
-    public static function misuse(): array
+    public static function wrongCalls(): array
     {
         return [
             ['capture', ['distinctId' => 'u'], 'PostHog::capture() expects an event'],
@@ -316,7 +330,7 @@ final class FacadeTest extends TestCase
         ];
     }
 
-    public function testWhatIsNotSupportedSaysSo(): void
+    public function testUnsupportedMethodsThrow(): void
     {
         $client = $this->init();
         foreach (NotSupported::METHODS as $method) {
@@ -325,7 +339,8 @@ final class FacadeTest extends TestCase
                     $call('key', 'user');
                     self::fail($method);
                 } catch (NotSupported $error) {
-                    self::assertStringContainsStringIgnoringCase("$method() is not supported", $error->getMessage());
+                    $message = $error->getMessage();
+                    self::assertStringContainsStringIgnoringCase("$method() is not supported", $message);
                 }
             }
         }
@@ -335,11 +350,14 @@ final class FacadeTest extends TestCase
 
     public function testBeforeInit(): void
     {
-        $script = Script::run('try { PostHog\PostHog::capture([]); } catch (LogicException $e) { echo $e->getMessage(); }');
-        self::assertSame('PostHog::init() must be called before any other capturing method.', $script->output);
+        $script = Script::run(
+            'try { PostHog\PostHog::capture([]); } catch (LogicException $e) { echo $e->getMessage(); }',
+        );
+        $message = 'PostHog::init() must be called before any other capturing method.';
+        self::assertSame($message, $script->output);
     }
 
-    public function testTheEnvironmentNamesKeyAndHost(): void
+    public function testKeyAndHostFromTheEnvironment(): void
     {
         $script = Script::run(
             "PostHog\\PostHog::init(null, ['settings' => ['test_mode' => true]]);"
@@ -357,7 +375,7 @@ final class FacadeTest extends TestCase
         self::assertSame('true', $script->output, $script->errors);
     }
 
-    public function testADisabledClientTakesNothing(): void
+    public function testADisabledClientCapturesNothing(): void
     {
         $script = Script::run(
             "PostHog\\PostHog::init(' ');"

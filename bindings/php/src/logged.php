@@ -1,0 +1,3 @@
+<?php
+
+// Empty. Unavailable checks whether the opcode cache has this file.

@@ -1,3 +1,0 @@
-<?php
-
-// Empty. That it is in the opcode cache means something: see Unavailable.
