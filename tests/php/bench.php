@@ -1,8 +1,8 @@
 <?php
 
 /*
- * bench.php: what a capture costs the calling thread, in processor time, which
- * other work of the machine does not change. PHC_LIBRARY names libphc.
+ * bench.php: what a capture costs the calling thread, in processor time, which other work on the
+ * machine changes little. PHC_LIBRARY names the file of libphc.
  */
 
 declare(strict_types=1);
@@ -14,13 +14,15 @@ require __DIR__ . '/../../bindings/php/autoload.php';
 function processor_us(): float
 {
     $used = getrusage();
-    return ($used['ru_utime.tv_sec'] + $used['ru_stime.tv_sec']) * 1e6 + $used['ru_utime.tv_usec'] + $used['ru_stime.tv_usec'];
+    $seconds = $used['ru_utime.tv_sec'] + $used['ru_stime.tv_sec'];
+    return $seconds * 1e6 + $used['ru_utime.tv_usec'] + $used['ru_stime.tv_usec'];
 }
 
 PostHog::init('phc_bench', ['settings' => ['test_mode' => true, 'queue_max_bytes' => 1 << 30]]);
 $message = ['distinctId' => 'user-1', 'event' => 'page viewed', 'properties' => [
-    'path' => '/pricing', 'referrer' => 'https://example.com/', 'status' => 200, 'took_ms' => 12.5, 'logged_in' => true,
-    'plan' => 'pro', 'locale' => 'de_CH', 'experiments' => ['a', 'b'], 'cart' => ['items' => 3, 'total' => 99.9], 'query' => '',
+    'path' => '/pricing', 'referrer' => 'https://example.com/', 'status' => 200, 'took_ms' => 12.5,
+    'logged_in' => true, 'plan' => 'pro', 'locale' => 'de_CH', 'experiments' => ['a', 'b'],
+    'cart' => ['items' => 3, 'total' => 99.9], 'query' => '',
 ]];
 for ($round = 0; $round < 5; $round++) {
     $start = processor_us();

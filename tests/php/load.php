@@ -1,11 +1,10 @@
 <?php
 
 /*
- * load.php SOCKET CLIENTS PAIRS COST [PID]: asks a web server for pages with and
- * without a capture by turns, over kept connections, and reloads PHP-FPM (USR2
- * to PID) in the middle. Prints the uuid of each event that was taken, and into
- * the file COST what a capture costs a page: the difference of the medians, in
- * microseconds.
+ * load.php SOCKET CLIENTS PAIRS COST [PID]: requests pages with and without a capture in turn
+ * from a web server, over persistent connections, and reloads PHP-FPM (USR2 to PID) in the middle.
+ * Prints the uuid of each event that was captured. Writes into the file COST what a capture costs
+ * a page: the difference of the medians, in microseconds.
  */
 
 declare(strict_types=1);
@@ -59,17 +58,17 @@ for ($client = 0; $client < $clients; $client++) {
     [$ours, $theirs] = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0);
     if (pcntl_fork() === 0) {
         $browser = new Browser($socket);
-        $results = ['with' => [], 'without' => [], 'taken' => [], 'failed' => []];
+        $results = ['with' => [], 'without' => [], 'captured' => [], 'failed' => []];
         for ($i = 0; $i < $each; $i++) {
             $uuid = sprintf('%08x-0000-4000-8000-%012x', $client, $i);
-            // Neither is always the first.
+            // Each of them is the first one as often.
             foreach ($i % 2 === 0 ? ['with', 'without'] : ['without', 'with'] as $page) {
                 [$took, $body] = $browser->get("/$page.php?uuid=$uuid");
                 $results[$page][] = $took;
                 if ($body !== 'taken') {
                     $results['failed'][] = "$page $uuid: $body";
                 } elseif ($page === 'with') {
-                    $results['taken'][] = $uuid;
+                    $results['captured'][] = $uuid;
                 }
             }
             if ($client === 0 && $i === intdiv($each, 2) && (int) $master > 0) {
@@ -82,17 +81,24 @@ for ($client = 0; $client < $clients; $client++) {
     fclose($theirs);
     $pipes[] = $ours;
 }
-$all = ['with' => [], 'without' => [], 'taken' => [], 'failed' => []];
+$all = ['with' => [], 'without' => [], 'captured' => [], 'failed' => []];
 foreach ($pipes as $pipe) {
     foreach (unserialize(stream_get_contents($pipe)) as $key => $values) {
         $all[$key] = array_merge($all[$key], $values);
     }
 }
-echo implode("\n", $all['taken']), "\n";
+echo implode("\n", $all['captured']), "\n";
 $with = median($all['with']);
 $without = median($all['without']);
 file_put_contents($cost, (string) (int) round(($with - $without) * 1000));
-fprintf(STDERR, "   %d pages with a capture: %.3f ms, %d without: %.3f ms (median)\n", count($all['with']), $with, count($all['without']), $without);
+fprintf(
+    STDERR,
+    "   %d pages with a capture: %.3f ms, %d without: %.3f ms (median)\n",
+    count($all['with']),
+    $with,
+    count($all['without']),
+    $without,
+);
 foreach (array_slice($all['failed'], 0, 5) as $failed) {
     fprintf(STDERR, "FAILED %s\n", $failed);
 }

@@ -1,6 +1,6 @@
 <?php
 
-// The same page without one.
+// The same page without a capture.
 declare(strict_types=1);
 
 header('Content-Length: 5');
