@@ -3,28 +3,28 @@
 declare(strict_types=1);
 
 /**
- * JSON as PHP values, when they say the same: PHP rounds numbers and knows a
- * key of an object once only.
+ * Reads JSON as PHP values, if they express the same: PHP rounds numbers and merges duplicate
+ * keys.
  */
 final class Exact
 {
     private const TOKEN = '/"(?:[^"\\\\]|\\\\.)*"|-?\d[\d.eE+-]*|true|false|null|[{}\[\]:,]/';
 
-    /** @throws Inexpressible */
+    /** @throws Unsupported */
     public static function values(string $json): mixed
     {
         $values = json_decode($json, false, 512);
         if ($values === null && trim($json) !== 'null') {
-            throw new Inexpressible('PHP reads no such JSON');
+            throw new Unsupported('PHP cannot read this JSON');
         }
         $again = json_encode($values, JSON_PRESERVE_ZERO_FRACTION | JSON_PARTIAL_OUTPUT_ON_ERROR);
         if (self::tokens($json) !== self::tokens($again)) {
-            throw new Inexpressible('a number that PHP would round or write in another way, or a key twice');
+            throw new Unsupported('PHP would change a number, or an object has a key twice');
         }
         return $values;
     }
 
-    /** @return list<string> text by what it means, numbers by how they are written */
+    /** @return list<string> text by its meaning, numbers by their digits */
     private static function tokens(string $json): array
     {
         preg_match_all(self::TOKEN, $json, $found);
@@ -35,7 +35,7 @@ final class Exact
     }
 }
 
-/** What the language cannot say. */
-final class Inexpressible extends RuntimeException
+/** A call that this package does not have, or an argument that PHP cannot express. */
+final class Unsupported extends RuntimeException
 {
 }

@@ -1,11 +1,11 @@
 <?php
 
 /*
- * The conformance worker for PHP: one client, driven by JSON lines on standard
- * input, each answered by a line. docs/conformance.md has the protocol.
+ * The conformance worker for PHP: one client, driven by JSON lines on standard input, each with
+ * one line in response. docs/conformance.md describes the protocol.
  *
- * The way "array" gives events as PHP values, as users do; the way "text" gives
- * them as the text that the case has.
+ * In the form "array" events are captured as PHP values, as programs do it; in the form "text" as
+ * the text of the case.
  */
 
 declare(strict_types=1);
@@ -19,66 +19,72 @@ require __DIR__ . '/Exact.php';
 final class Worker
 {
     private const MEMBERS = [
-        'event', 'distinct_id', 'properties', 'timestamp', 'uuid', '$set', '$set_once', 'groups', 'options', 'session_id',
-        'window_id',
+        'event', 'distinct_id', 'properties', 'timestamp', 'uuid', '$set', '$set_once', 'groups', 'options',
+        'session_id', 'window_id',
     ];
 
     private ?Client $client = null;
     private bool $registered = false;
 
-    /** @var array{string, string} status and message of the last call that took nothing */
+    /** @var array{string, string} status and message of the last refusal */
     private array $refused = ['ok', ''];
 
-    /** @return array<string, mixed> */
-    public function run(string $line): array
+    /** @var list<array<string, mixed>> */
+    private array $reports = [];
+
+    /**
+     * The response to a request.
+     *
+     * @return array<string, mixed>
+     */
+    public function respond(string $line): array
     {
-        // The event's own text, whose numbers are not read here.
-        preg_match('/^\{"do":"(\w+)"(?:,"way":"(\w+)","with":(.*)\}$)?/s', $line, $parts);
-        [, $do, $way, $with] = $parts + ['', '', 'array', 'null'];
-        if ($do === 'init') {
-            return $this->init(json_decode($line)->with);
-        }
+        // The argument is kept as text: its numbers must not be rounded.
+        preg_match('/^\{"do":"(\w+)"(?:,"form":"(\w*)")?(?:,"with":(.*))?\}$/s', $line, $parts);
+        [, $do, $form, $with] = $parts + ['', '', '', 'null'];
         $calls = [
             'hello' => $this->hello(...),
+            'init' => fn () => $this->init(json_decode($with)),
             'reset' => $this->reset(...),
-            'capture' => fn () => $way === 'text' ? $this->text($with) : $this->capture($with),
-            'capture_text' => fn () => $way === 'text' ? $this->text(json_decode($with)) : self::only('text'),
-            'capture_hex' => fn () => $way === 'text' ? $this->text(hex2bin(json_decode($with))) : self::only('text'),
+            'capture' => fn () => $form === 'text' ? $this->text($with) : $this->capture($with),
+            'capture_text' => fn () => $this->text(json_decode($with)),
+            'capture_hex' => fn () => $this->text(hex2bin(json_decode($with))),
             'identify' => fn () => $this->identify(Exact::values($with)),
-            'alias' => fn () => $this->taken($this->client->alias((array) Exact::values($with))),
+            'alias' => fn () => $this->captured($this->client->alias((array) Exact::values($with))),
             'group_identify' => fn () => $this->groupIdentify(Exact::values($with)),
             'register' => fn () => $this->register(Exact::values($with)),
-            'unregister' => fn () => $this->ok(fn () => $this->client->unregister(json_decode($with))),
-            'opt_out' => fn () => throw new Inexpressible('posthog-php has no opt-out but the consumer noop'),
-            'opt_in' => fn () => throw new Inexpressible('posthog-php has no opt-out but the consumer noop'),
+            'unregister' => fn () => self::ok(fn () => $this->client->unregister(json_decode($with))),
             'flush' => fn () => $this->flush(json_decode($with)),
             'close' => fn () => $this->close(json_decode($with)),
             'stats' => $this->stats(...),
-            'reports' => $this->reports(...),
+            'reports' => $this->readReports(...),
+        ];
+        $unsupported = [
+            'opt_out' => 'as in posthog-php, only the consumer noop opts out',
+            'opt_in' => 'as in posthog-php, only the consumer noop opts out',
+            'flush_begin' => 'flushResult() begins a flush and waits for it',
+            'flush_wait' => 'flushResult() begins a flush and waits for it',
         ];
         if (!isset($calls[$do])) {
-            return ['not_offered' => "there is no call '$do'"];
+            return ['unsupported' => $unsupported[$do] ?? "there is no call '$do'"];
         }
-        if ($this->client === null && !in_array($do, ['hello', 'reset'], true)) {
-            return ['status' => 'invalid_argument', 'message' => 'there is no client; init comes first'];
+        if ($this->client === null && !in_array($do, ['hello', 'init', 'reset'], true)) {
+            return ['status' => 'invalid_argument', 'message' => 'there is no client; call init first'];
         }
         try {
             return $calls[$do]();
-        } catch (Inexpressible $why) {
-            return ['not_offered' => $why->getMessage()];
+        } catch (Unsupported $reason) {
+            return ['unsupported' => $reason->getMessage()];
         } catch (InvalidArgumentException $error) {
-            return ['status' => 'invalid_argument', 'message' => $error->getMessage()];
+            $status = $do === 'init' ? 'invalid_setting' : 'invalid_argument';
+            return ['status' => $status, 'message' => $error->getMessage()];
         }
-    }
-
-    private static function only(string $way): never
-    {
-        throw new Inexpressible("only the way '$way' takes a whole text");
     }
 
     private function hello(): array
     {
-        return ['sdk_name' => 'posthog-php-phc', 'sdk_version' => PostHog::VERSION, 'ways' => ['array', 'text']];
+        $forms = ['array', 'text'];
+        return ['sdk_name' => 'posthog-php-phc', 'sdk_version' => PostHog::VERSION, 'forms' => $forms];
     }
 
     private function init(object $with): array
@@ -86,31 +92,42 @@ final class Worker
         $this->reset();
         $this->reports = [];
         $this->registered = false;
-        try {
-            // The face's own defaults, which cases do not know, are undone.
-            $this->client = new Client($with->api_key, [
-                'settings' => (array) ($with->settings ?? []) + ['is_server' => 'false', 'exit_flush_ms' => '0'],
-                'error_handler' => function (int|string $status, string $message): void {
-                    $this->refused = [(string) $status, $message];
-                },
-                'on_error' => $this->hear(...),
-                'on_success' => $this->hear(...),
-            ]);
-        } catch (InvalidArgumentException $error) {
-            return ['status' => 'invalid_setting', 'message' => $error->getMessage()];
-        }
+        $settings = (array) ($with->settings ?? []);
+        // Defaults of the package that differ from libphc's, which the cases expect.
+        $defaults = ['is_server' => 'false', 'exit_flush_ms' => '0'];
+        $this->client = new Client($with->api_key, [
+            'settings' => $settings + $defaults,
+            'error_handler' => function (int|string $status, string $message): void {
+                $this->refused = [(string) $status, $message];
+            },
+            'on_error' => function (array $report): void {
+                $this->reports[] = $report;
+            },
+            // It gets every delivery, whatever the setting says.
+            'on_success' => ($settings['reports'] ?? '') === 'all' ? $this->addDeliveries(...) : null,
+        ]);
         return ['status' => 'ok'];
     }
 
-    /** @var array<string, array<string, mixed>> */
-    private array $reports = [];
-
-    /** Both handlers see their part of a report: they are one again here. */
-    private function hear(array $report): void
+    /** The deliveries of a report whose failures on_error got just before are added to it. */
+    private function addDeliveries(array $report): void
     {
-        $key = "$report[request_id] $report[attempt]";
-        $report['events'] = array_merge($this->reports[$key]['events'] ?? [], $report['events']);
-        $this->reports[$key] = $report;
+        $last = array_key_last($this->reports);
+        $attempt = static fn (?array $of): array => [$of['request_id'] ?? null, $of['attempt'] ?? null];
+        if ($attempt($this->reports[$last] ?? null) !== $attempt($report)) {
+            $this->reports[] = $report;
+            return;
+        }
+        $events = array_merge($this->reports[$last]['events'], $report['events']);
+        $this->reports[$last]['events'] = array_values(array_column($events, null, 'uuid'));
+    }
+
+    private function readReports(): array
+    {
+        $this->client->poll();
+        $reports = $this->reports;
+        $this->reports = [];
+        return ['status' => 'ok', 'result' => $reports];
     }
 
     private function reset(): array
@@ -124,29 +141,30 @@ final class Worker
     {
         $event = (array) Exact::values($with);
         if (($event['distinct_id'] ?? '') === '') {
-            throw new Inexpressible('without a distinct_id posthog-php captures an event of nobody');
+            throw new Unsupported('as in posthog-php, an event without a distinct_id gets a random one');
         }
         $timestamp = $event['timestamp'] ?? null;
-        if (is_scalar($timestamp) && !preg_match('/^\d{4}-\d\d-\d\d[T ].*(Z|[+-]\d.*)$/i', (string) $timestamp)) {
-            throw new Inexpressible('posthog-php reads every text and number that may be a date');
+        $rfc3339 = '/^\d{4}-\d\d-\d\d[T ].*(Z|[+-]\d.*)$/i';
+        if (is_scalar($timestamp) && !preg_match($rfc3339, (string) $timestamp)) {
+            throw new Unsupported('as in posthog-php, any text and number that may be a date is one');
         }
         if (array_diff_key($event, array_flip(self::MEMBERS)) !== []) {
-            throw new Inexpressible('as in posthog-php a member that is not known does not cost the event; it is reported');
+            throw new Unsupported('an unknown member is reported and does not cost the event');
         }
-        return $this->taken($this->client->capture($event));
+        return $this->captured($this->client->capture($event));
     }
 
     private function text(string $json): array
     {
         if ($this->registered) {
-            throw new Inexpressible('a text is sent as it is, without registered properties');
+            throw new Unsupported('nothing is added to a text, not even registered properties');
         }
-        return $this->taken($this->client->raw($json));
+        return $this->captured($this->client->raw($json));
     }
 
     private function identify(object $with): array
     {
-        return $this->taken($this->client->identify([
+        return $this->captured($this->client->identify([
             'distinctId' => $with->distinct_id ?? null,
             'properties' => isset($with->set) ? (array) $with->set : null,
             '$set_once' => $with->set_once ?? null,
@@ -155,7 +173,7 @@ final class Worker
 
     private function groupIdentify(object $with): array
     {
-        return $this->taken($this->client->groupIdentify([
+        return $this->captured($this->client->groupIdentify([
             'groupType' => $with->group_type ?? null,
             'groupKey' => $with->group_key ?? null,
             'properties' => $with->set ?? null,
@@ -166,41 +184,23 @@ final class Worker
     private function register(object $with): array
     {
         $this->registered = true;
-        return $this->ok(fn () => $this->client->register($with->key, $with->value));
+        return self::ok(fn () => $this->client->register($with->key, $with->value));
     }
 
     private function flush(object $with): array
     {
         $result = $this->client->flushResult($with->timeout_ms ?? 0);
-        return ['status' => $result['status'], 'result' => array_diff_key($result, ['status' => 0])];
+        $response = ['status' => $result['status'], 'result' => array_diff_key($result, ['status' => 0])];
+        return $result['status'] === 'ok'
+            ? $response
+            : $response + ['message' => "the flush returned $result[status]"];
     }
 
     private function close(object $with): array
     {
-        return ['status' => $this->client->shutdown($with->timeout_ms ?? 0) ? 'ok' : 'lost_events'];
-    }
-
-    private function reports(): array
-    {
-        $this->client->poll();
-        $reports = array_values($this->reports);
-        $this->reports = [];
-        return ['status' => 'ok', 'result' => $reports];
-    }
-
-    private function ok(callable $call): array
-    {
-        $call();
-        return ['status' => 'ok'];
-    }
-
-    private function taken(bool $taken): array
-    {
-        return match (true) {
-            $taken => ['status' => 'ok', 'uuid' => $this->client->lastUuid()],
-            $this->client->problem() !== null => ['status' => 'disabled', 'message' => $this->client->problem()],
-            default => ['status' => $this->refused[0], 'message' => $this->refused[1]],
-        };
+        return $this->client->shutdown($with->timeout_ms ?? 0)
+            ? ['status' => 'ok']
+            : ['status' => 'lost_events', 'message' => 'events were lost'];
     }
 
     private function stats(): array
@@ -211,9 +211,26 @@ final class Worker
         }
         return ['status' => 'ok', 'result' => $stats];
     }
+
+    private static function ok(callable $call): array
+    {
+        $call();
+        return ['status' => 'ok'];
+    }
+
+    private function captured(bool $captured): array
+    {
+        return match (true) {
+            $captured => ['status' => 'ok', 'uuid' => $this->client->lastUuid()],
+            $this->client->problem() !== null
+                => ['status' => 'disabled', 'message' => $this->client->problem()],
+            default => ['status' => $this->refused[0], 'message' => $this->refused[1]],
+        };
+    }
 }
 
 $worker = new Worker();
+$flags = JSON_UNESCAPED_SLASHES | JSON_PRESERVE_ZERO_FRACTION;
 while (($line = fgets(STDIN)) !== false) {
-    echo json_encode($worker->run(trim($line)), JSON_UNESCAPED_SLASHES | JSON_PRESERVE_ZERO_FRACTION), "\n";
+    echo json_encode($worker->respond(trim($line)), $flags), "\n";
 }

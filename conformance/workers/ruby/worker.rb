@@ -1,73 +1,81 @@
 # frozen_string_literal: true
 
-# The conformance worker for Ruby: one client, driven by JSON lines on standard
-# input, each answered by a line. docs/conformance.md has the protocol. It uses
-# nothing but the gem's public methods.
+# The conformance worker for Ruby: one client, driven by JSON lines on standard input, each with
+# one line in response. docs/conformance.md describes the protocol. It uses only public methods of
+# the gem.
 require "posthog_phc"
 
-# A number as it was written: Ruby's own would round it, or write it differently.
+# A number as the case writes it: Ruby's own would be rounded, or written differently.
 Literal = Struct.new(:text) do
   def to_json(*)
     text
   end
 end
 
-# An object that remembers whether a key came twice, which a Hash cannot hold.
+# An object that records a key that occurs twice, which a Hash cannot hold.
 class Members < Hash
   class << self
-    attr_accessor :twice
+    attr_accessor :duplicate
   end
 
   def []=(key, value)
-    Members.twice ||= key if key?(key)
+    Members.duplicate ||= key if key?(key)
     super
   end
 end
 
+# Responds to the requests of the runner.
 class Worker
-  NO_CLIENT = { status: :invalid_argument, message: "there is no client; init comes first" }.freeze
+  # An argument that Ruby cannot express, or a call that the gem does not have.
+  class Unsupported < StandardError; end
+
+  NO_CLIENT = { status: :invalid_argument, message: "there is no client; call init first" }.freeze
   WITHOUT_CLIENT = %w[hello init reset].freeze
   # Defaults of the gem that differ from libphc's, which the cases expect.
-  PLAIN = { is_server: false, exit_flush_ms: 0, logger: false }.freeze
+  DEFAULTS = { is_server: false, exit_flush_ms: 0, logger: false }.freeze
 
   def run
     $stdin.each_line do |line|
-      puts JSON.generate(answer(line))
+      puts JSON.generate(respond(line))
       $stdout.flush
     end
   end
 
   private
 
-  def answer(line)
-    Members.twice = nil
-    request = JSON.parse(line, object_class: Members, decimal_class: Literal, max_nesting: false)
-    return not_offered("a Hash has a key once: #{Members.twice}") if Members.twice
-
-    call, with = request.values_at("do", "with")
+  def respond(line)
+    call, with = parse(line)
     return NO_CLIENT unless @client || WITHOUT_CLIENT.include?(call)
-    return not_offered("there is no call #{call}") unless respond_to?("do_#{call}", true)
+    raise Unsupported, "there is no call #{call}" unless respond_to?("do_#{call}", true)
 
-    { status: :ok }.merge(send("do_#{call}", with))
+    response = send("do_#{call}", with)
+    call == "hello" ? response : { status: :ok }.merge(response)
+  rescue Unsupported => e
+    { unsupported: e.message }
   rescue PostHog::InvalidCall, PostHog::NotCaptured => e
     { status: e.status, message: e.message }
   end
 
-  def not_offered(why)
-    { not_offered: why }
+  def parse(line)
+    Members.duplicate = nil
+    request = JSON.parse(line, object_class: Members, decimal_class: Literal, max_nesting: false)
+    raise Unsupported, "a Hash cannot have a key twice: #{Members.duplicate}" if Members.duplicate
+
+    request.values_at("do", "with")
   end
 
-  # -- a client --
+  # -- the client --
 
   def do_hello(_with)
-    { sdk_name: "posthog-ruby-phc", sdk_version: PostHog::VERSION, ways: ["capture"] }
+    { sdk_name: "posthog-ruby-phc", sdk_version: PostHog::VERSION, forms: ["keywords"] }
   end
 
   def do_init(with)
     do_reset(nil)
     @reports = Queue.new
-    listen = ->(report) { @reports << report }
-    @client = PostHog::Client.new(PLAIN.merge(api_key: with["api_key"], settings: with["settings"], on_report: listen))
+    options = { api_key: with["api_key"], settings: with["settings"] }
+    add_report = ->(report) { @reports << report }
+    @client = PostHog::Client.new(DEFAULTS.merge(options, on_report: add_report))
     {}
   end
 
@@ -92,23 +100,24 @@ class Worker
   end
 
   def do_identify(with)
-    taken @client.identify(distinct_id: with["distinct_id"], properties: with["set"], set_once: with["set_once"])
+    captured @client.identify(distinct_id: with["distinct_id"], properties: with["set"],
+                              set_once: with["set_once"])
   end
 
   def do_alias(with)
-    taken @client.alias(distinct_id: with["distinct_id"], alias: with["alias"])
+    captured @client.alias(distinct_id: with["distinct_id"], alias: with["alias"])
   end
 
   def do_group_identify(with)
-    taken @client.group_identify(group_type: with["group_type"], group_key: with["group_key"],
-                                 properties: with["set"], distinct_id: with["distinct_id"])
+    captured @client.group_identify(group_type: with["group_type"], group_key: with["group_key"],
+                                    properties: with["set"], distinct_id: with["distinct_id"])
   end
 
-  def taken(answer)
-    answer ? {} : { status: :internal, message: "the call answered false" }
+  def captured(captured)
+    captured ? {} : { status: :internal, message: "the method returned false" }
   end
 
-  # -- the rest --
+  # -- other calls --
 
   def do_register(with)
     @client.register(with["key"] => with["value"])
@@ -131,9 +140,16 @@ class Worker
   end
 
   def do_flush(with)
-    result = @client.settle(timeout: seconds(with))
-    { status: result.status, result: result.to_h.except(:status) }
+    result = @client.flush_result(timeout: seconds(with))
+    response = { status: result.status, result: result.to_h.except(:status) }
+    result.ok? ? response : response.merge(message: "the flush returned #{result.status}")
   end
+
+  def do_flush_begin(_with)
+    raise Unsupported, "flush_result begins a flush and waits for it"
+  end
+
+  alias do_flush_wait do_flush_begin
 
   def do_close(with)
     @client.shutdown(timeout: seconds(with)) ? {} : { status: :lost_events, message: "events were lost" }
@@ -148,7 +164,7 @@ class Worker
   end
 
   def do_reports(_with)
-    @client.drain_reports
+    @client.poll
     { result: Array.new(@reports.size) { @reports.pop.to_h } }
   end
 end
