@@ -21,7 +21,6 @@ final class Declarations
     public const CLOSED = 4;
     public const TIMEOUT = 6;
     public const CONFLICT = 9;
-    public const INTERNAL = 18;
 
     /** What a request needs. */
     public const REQUEST = <<<'C'

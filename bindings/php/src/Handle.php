@@ -62,8 +62,6 @@ final class Handle
                 }
             }
             $status = $ffi->new('phc_status');
-            // After an internal error libphc leaves the status as it is.
-            $status->cdata = Declarations::INTERNAL;
             $client = $name === null
                 ? $ffi->phc_client_new($config, \FFI::addr($status))
                 : $ffi->phc_client_open($name, $config, \FFI::addr($status));
@@ -80,7 +78,10 @@ final class Handle
         return $handle;
     }
 
-    /** What the caller got wrong is an InvalidArgumentException; any other reason is not. */
+    /**
+     * What the caller got wrong is an InvalidArgumentException; any other reason is not. After an
+     * internal error libphc does not write the status, which is then 0.
+     */
     private static function error(int $status, string $message): \Exception
     {
         return match ($status) {
