@@ -125,6 +125,17 @@ class WaitsTest < PhcTest
     assert_equal :closed, posthog.flush_result.status
   end
 
+  def test_of_more_than_100_flushes_the_oldest_is_forgotten
+    posthog = hanging
+    oldest = Thread.new { posthog.flush_result(timeout: nil) }
+    eventually("the oldest waits") { oldest.status == "sleep" }
+    others = Array.new(100) { Thread.new { posthog.flush(timeout: nil) } }
+    assert_equal :invalid_argument, oldest.value.status
+    assert others.all?(&:alive?)
+  ensure
+    others&.each(&:kill)&.each(&:join)
+  end
+
   def test_two_flushes_over_one_loss_both_report_it
     sink.script(steps: [{ wait_for_script: true, status: 400 }])
     posthog = client(on_error: ->(*) {}, request_timeout_ms: 300_000)

@@ -180,8 +180,8 @@ module PostHogPhc
     end
 
     # Waits until every event that was captured before this call is delivered or lost.
-    # Thread#kill, Timeout and Ctrl-C end the wait; other threads run meanwhile. At most 100
-    # threads can wait at once.
+    # Thread#kill, Timeout and Ctrl-C end the wait; other threads run meanwhile. Of more than 100
+    # flushes that wait at once, libphc forgets the oldest, which then returns false.
     #
     # @param timeout [Numeric, nil] seconds; nil waits without a limit
     # @return [Boolean] whether all of them were delivered

@@ -33,7 +33,8 @@ module PostHogPhc
   # What became of a flush.
   #
   # @!attribute status [r]
-  #   @return [Symbol] +:ok+, +:lost_events+, +:timeout+ or +:closed+
+  #   @return [Symbol] +:ok+, +:lost_events+, +:timeout+ or +:closed+; +:invalid_argument+ if more than
+  #     100 flushes waited at once and this one, the oldest, was forgotten
   # @!attribute settled [r]
   #   @return [Integer] events that were delivered or lost since the flush began
   # @!attribute delivered [r]
