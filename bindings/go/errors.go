@@ -85,18 +85,19 @@ var (
 	ErrLostEvents error = &Error{Status: StatusLostEvents, Message: "events were lost; " + whereLossesAre}
 	// ErrTimeout means that the context ended first. A Flush abandons nothing.
 	ErrTimeout error = &Error{Status: StatusTimeout, Message: "events are still pending; they will be sent"}
-	// ErrReentrant means that the method was called from inside a Callback or a
+	// ErrReentrant means that Flush or Close was called from inside a Callback or a
 	// Logger, where nothing may wait.
 	ErrReentrant error = &Error{
 		Status:  StatusReentrant,
-		Message: "Flush, Close and NextReport cannot be called from inside a Callback or a Logger; call them from another goroutine",
+		Message: "Flush and Close cannot be called from inside a Callback or a Logger; call them from another goroutine",
 	}
 
 	// ErrNotSupported is returned by the methods for feature flags, which libphc
 	// does not have yet.
 	ErrNotSupported = errors.New("posthog: libphc does not have feature flags yet; use posthog-go for them")
-	// ErrNoLibrary is returned where this package was built without libphc.
-	ErrNoLibrary = errors.New("posthog: built without libphc")
+	// ErrNoLibrary means that this package was built without libphc, or with one that
+	// it cannot use. The error says why.
+	ErrNoLibrary = errors.New("posthog: there is no usable libphc")
 )
 
 const whereLossesAre = "Callback.Failure or NextReport says which and why"

@@ -106,11 +106,16 @@ func ExampleConfig_beforeSend() {
 	// Output: signed up <nil> map[before_send:1]
 }
 
-type losses struct{}
+type outcomes struct{}
 
-func (losses) Success(posthog.APIMessage) {}
+func (outcomes) Success(message posthog.APIMessage) {
+	event := message.(posthog.EventReport)
+	if event.HasWarning() {
+		log.Printf("%s is stored with a warning: %s", event.Uuid, event.Details)
+	}
+}
 
-func (losses) Failure(message posthog.APIMessage, err error) {
+func (outcomes) Failure(message posthog.APIMessage, err error) {
 	var verdict *posthog.CaptureEventError
 	if errors.As(err, &verdict) {
 		log.Printf("the server dropped %s: %s", verdict.EventUUID, verdict.Details)
@@ -121,7 +126,7 @@ func (losses) Failure(message posthog.APIMessage, err error) {
 
 // A Callback learns how each event ended; the error says why it is lost.
 func ExampleCallback() {
-	client, err := posthog.NewWithConfig("phc_your_project_key", posthog.Config{Callback: losses{}})
+	client, err := posthog.NewWithConfig("phc_your_project_key", posthog.Config{Callback: outcomes{}})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -27,7 +27,7 @@ func TestAFlushFailsOnlyForItsOwnEvents(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "events lost: 1 of 2") {
 		t.Errorf("%v", err)
 	}
-	// That loss is no matter of a later flush, with events or without.
+	// A later flush does not fail for that loss, with events of its own or without.
 	if result, err := flush("stored"); err != nil || result != (FlushResult{Settled: 1, Delivered: 1}) {
 		t.Errorf("%v %+v", err, result)
 	}

@@ -185,12 +185,21 @@ func (r *Report) lossError(event EventReport) *LossError {
 	case LossRejected, LossTransport, LossMalformedResponse:
 		loss.cause = &CaptureRequestError{StatusCode: r.HTTPStatus, Err: errors.New(r.Error)}
 	case LossClosed:
-		loss.cause = ErrClosed
+		loss.cause = &lossCause{"the client was closed before it was delivered", ErrClosed}
 	case LossEvicted:
-		loss.cause = ErrQueueFull
+		loss.cause = &lossCause{"the queue was full and newer events took its place", ErrQueueFull}
 	}
 	return loss
 }
+
+// lossCause is the cause of a loss that errors.Is matches with another error.
+type lossCause struct {
+	text string
+	is   error
+}
+
+func (c *lossCause) Error() string { return c.text }
+func (c *lossCause) Unwrap() error { return c.is }
 
 // failures passes a report of libphc's error callback on. With the setting
 // reports = warnings or all it also has delivered events, which deliveries gets

@@ -82,6 +82,26 @@ func TestTheCallbackLearnsHowEachEventEnded(t *testing.T) {
 	}
 }
 
+func TestAnEvictedEventIsReported(t *testing.T) {
+	n := newNamespace(t)
+	callback := &recorder{}
+	client := n.client(Config{Callback: callback, MaxQueueSize: 1, Settings: map[string]string{"overflow": "drop_oldest"}})
+	oldest, err := client.EnqueueWithUUID(Capture{Event: "oldest", DistinctId: "u"})
+	must(t, err)
+	newest, err := client.EnqueueWithUUID(Capture{Event: "newest", DistinctId: "u"})
+	must(t, err)
+	if err := client.Close(); !errors.Is(err, ErrLostEvents) {
+		t.Errorf("Close: %v", err)
+	}
+	var loss *LossError
+	if err := callback.lost[oldest]; !errors.As(err, &loss) || loss.Reason != LossEvicted || loss.Attempt != 0 || !errors.Is(err, ErrQueueFull) {
+		t.Errorf("%v", err)
+	}
+	if _, ok := callback.delivered[newest]; !ok || callback.calls != 2 {
+		t.Errorf("%d calls, %v", callback.calls, callback.delivered)
+	}
+}
+
 // Whatever is reported, an event reaches the Callback once.
 func TestTheCallbackGetsEachEventOnceWithAnySettingOfReports(t *testing.T) {
 	for _, reports := range []string{"losses", "warnings", "all"} {
@@ -236,7 +256,7 @@ func TestReportsCanBeRead(t *testing.T) {
 	<-closed
 }
 
-func TestReportsThatNobodyReadsCanBeReadAfterTheClose(t *testing.T) {
+func TestUnreadReportsCanBeReadAfterTheClose(t *testing.T) {
 	n := newNamespace(t)
 	n.script(`{"then": {"status": 401}}`)
 	client := n.client(Config{})
