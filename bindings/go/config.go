@@ -109,7 +109,8 @@ type Config struct {
 	// it is empty, it is SSL_CERT_FILE of the environment, as for crypto/tls.
 	CAFile string
 	// TestMode sends nothing and starts no thread. Client.NextTestEvent returns the
-	// events as they would have been sent.
+	// events as they would have been sent. They count as delivered at once, and the
+	// Callback is not called.
 	TestMode bool
 
 	// Callback learns how each event ended.

@@ -16,9 +16,9 @@ type Message interface {
 
 // Capture is an event of a person.
 type Capture struct {
-	// Uuid identifies the event: reports contain it, and the server stores an event
-	// with the same Uuid once. If it is empty the event gets one; if it is not a
-	// uuid it is replaced, and counted in Stats.UuidsReplaced.
+	// Uuid identifies the event: reports contain it, and the server can discard a
+	// duplicate by it. If it is empty the event gets one; if it is not a uuid it is
+	// replaced, and counted in Stats.UuidsReplaced.
 	Uuid       string
 	DistinctId string
 	Event      string

@@ -84,8 +84,8 @@ type EventReport struct {
 // Delivered reports whether the server stored the event.
 func (e EventReport) Delivered() bool { return e.Outcome == delivered }
 
-// HasWarning reports whether the server stored the event with a warning, which is in
-// Verdict and Details.
+// HasWarning reports whether the server stored the event with a warning or another
+// remark, which is in Verdict and Details.
 func (e EventReport) HasWarning() bool { return e.Delivered() && e.Verdict != "" }
 
 // Loss returns why the event is lost; LossNone if it is delivered.
