@@ -318,7 +318,7 @@ func TestBeforeSendChangesAndDrops(t *testing.T) {
 
 func TestFlushHonoursItsContext(t *testing.T) {
 	s := newSpace(t)
-	s.script(`{"steps": [{"hold": true}]}`)
+	s.script(`{"steps": [{"wait_for_script": true}]}`)
 	client := s.client(Config{Settings: patient})
 	must(t, client.Enqueue(Capture{Event: "slow", DistinctId: "u"}))
 

@@ -52,7 +52,7 @@ static void batches_keep_their_bounds(void) {
 }
 
 static void a_backlog_makes_batches_grow(void) {
-    script("{\"steps\":[{\"hold\":true}]}");
+    script("{\"steps\":[{\"wait_for_script\":true}]}");
     phc_client *client = make_client("flush_at", "10", "max_in_flight", "1", "request_timeout_ms", "120000", NULL);
     capture_n(client, 10);
     wait_for("requests=1");
@@ -65,7 +65,7 @@ static void a_backlog_makes_batches_grow(void) {
 }
 
 static void one_slow_batch_delays_nobody(void) {
-    script("{\"steps\":[{\"when\":{\"event\":\"slow\"},\"hold\":true}]}");
+    script("{\"steps\":[{\"when\":{\"event\":\"slow\"},\"wait_for_script\":true}]}");
     phc_client *client = make_client("flush_at", "1", "max_in_flight", "4", "request_timeout_ms", "120000", NULL);
     CHECK_EQ(phc_capture(client, "user", "slow", NULL), PHC_OK);
     wait_for("requests=1");
@@ -199,7 +199,7 @@ static void one_uuid_is_never_twice_in_a_batch(void) {
 }
 
 static void a_flush_that_times_out_abandons_nothing(void) {
-    script("{\"steps\":[{\"hold\":true}]}");
+    script("{\"steps\":[{\"wait_for_script\":true}]}");
     phc_client *client = make_client("request_timeout_ms", "120000", NULL);
     capture_n(client, 3);
     phc_flush_result result;
@@ -218,7 +218,7 @@ static void a_flush_that_times_out_abandons_nothing(void) {
 }
 
 static void a_flush_covers_what_is_in_flight_and_no_more(void) {
-    script("{\"steps\":[{\"hold\":true}]}");
+    script("{\"steps\":[{\"wait_for_script\":true}]}");
     phc_client *client = make_client("flush_at", "1", "request_timeout_ms", "120000", NULL);
     capture_n(client, 1);
     wait_for("requests=1");

@@ -232,7 +232,7 @@ static void odd_results_spoil_no_other(void) {
 }
 
 static void cut_connections_are_retried_and_stored_once(void) {
-    const char *places[] = {"before_read", "before_answer", "after_headers", "mid_body"};
+    const char *places[] = {"before_read", "before_response", "after_headers", "mid_body"};
     for (size_t i = 0; i < 4; i++) {
         char text[80];
         snprintf(text, sizeof text, "{\"steps\":[{\"close\":\"%s\"}]}", places[i]);

@@ -10,7 +10,7 @@
 static void capture(phc_client *client, const char *name) { CHECK_EQ(phc_capture(client, "user", name, NULL), PHC_OK); }
 
 static void a_flush_can_be_waited_for_in_slices(void) {
-    script("{\"steps\":[{\"hold\":true}]}");
+    script("{\"steps\":[{\"wait_for_script\":true}]}");
     phc_client *client = make_client("request_timeout_ms", "120000", NULL);
     capture(client, "a");
     uint64_t ticket = 0;

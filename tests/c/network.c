@@ -532,7 +532,7 @@ static void a_kept_connection_that_is_reset_costs_one_attempt(void) {
 static void a_kept_connection_that_is_cut_neither_loses_nor_doubles(void) {
     /* The same with a server that keeps books: the second request of each
      * connection is cut, before or after it was stored. */
-    script("{\"steps\":[{},{\"close\":\"before_read\"},{},{\"close\":\"before_answer\"},{},{\"close\":\"after_headers\"},{},"
+    script("{\"steps\":[{},{\"close\":\"before_read\"},{},{\"close\":\"before_response\"},{},{\"close\":\"after_headers\"},{},"
            "{\"close\":\"mid_body\"},{}]}");
     phc_client *client = make_client(NULL, NULL);
     for (int i = 0; i < 5; i++) free(one_event(client, PHC_OK, NULL));
