@@ -2,6 +2,7 @@
 #include <phc.hpp>
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 // The dynamic linker takes these in place of the library's own.
