@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::callbacks::{CallbackSlots, Inside, run_inside};
 use crate::config::{LogLevel, Reports};
-use crate::delivery::{Delivery, Report, Signal, Wait, Wake, has_passed};
+use crate::delivery::{CallbacksSet, Delivery, Report, Signal, SplitReport, Wait, Wake, has_passed};
 use crate::failpoint;
 use crate::runtime;
 
@@ -129,17 +129,22 @@ fn call(delivery: &Delivery, slots: &CallbackSlots, reports: Reports, notice: No
         }
         Notice::Report(report) => report,
     };
-    let (error, delivered) = (slots.error.load(), slots.delivery.load());
-    if error.is_none() && delivered.is_none() {
+    let (error, delivery_callback) = (slots.error.load(), slots.delivery.load());
+    let set = CallbacksSet { error: error.is_some(), delivery: delivery_callback.is_some() };
+    if !set.any() {
         // It waits for `phc_poll` now.
         return delivery.update(|state| ((), state.put_back_report(report)));
     }
-    let (failures, deliveries) = report.split(reports);
-    for (callback, report) in [(error, failures), (delivered, deliveries)] {
-        let Some(report) = report else { continue };
-        match callback.as_ref().and_then(|callback| callback.function()) {
-            Some(function) => run_inside(Inside::Callback, || function(report)),
-            None => delivery.update(|state| (state.count_missed_report(report.events.len()), Wake::NONE)),
+    let SplitReport { failures, deliveries, missed_events } = report.split(reports, set);
+    if missed_events > 0 {
+        delivery.update(|state| (state.count_missed_report(missed_events), Wake::NONE));
+    }
+    for (callback, report) in [(error, failures), (delivery_callback, deliveries)] {
+        if let Some(callback) = callback
+            && let Some(report) = report
+            && let Some(function) = callback.function()
+        {
+            run_inside(Inside::Callback, || function(report));
         }
     }
 }
