@@ -78,10 +78,7 @@ final class Handle
         return $handle;
     }
 
-    /**
-     * What the caller got wrong is an InvalidArgumentException; any other reason is not. After an
-     * internal error libphc does not write the status, which is then 0.
-     */
+    /** What the caller got wrong is an InvalidArgumentException; any other reason is not. */
     private static function error(int $status, string $message): \Exception
     {
         return match ($status) {

@@ -93,16 +93,6 @@ final class LibraryTest extends TestCase
         }
     }
 
-    /** After a panic libphc returns NULL and does not write the status. */
-    public function testAnInternalErrorOfTheLibrary(): void
-    {
-        $library = self::build([
-            'phc_abi_version' => 'unsigned phc_abi_version(void) { return 1; }',
-            'phc_last_error' => 'const char *phc_last_error(void) { return "an internal error"; }',
-        ]);
-        self::assertUnavailable(self::capture($library), 'libphc cannot make a client: an internal error');
-    }
-
     public function testFfiThatIsDisabled(): void
     {
         self::assertUnavailable(self::capture(null, ['-d', 'ffi.enable=false']), 'opcache.preload');

@@ -78,24 +78,17 @@ class LibraryTest < PhcTest
     assert_match(/already loaded/, error.message)
   end
 
-  # No mistake of the caller: it is not an ArgumentError.
+  # The caller made no mistake, so it is not an ArgumentError.
   def test_a_client_that_libphc_cannot_make_raises_unavailable
-    in_place_of_libphc(<<~C) do |library|
-      void *phc_client_new(void *config, int *status) { (void)config; *status = 19; return 0; }
-    C
-      assert_equal "PostHogPhc::Unavailable: the text of phc_last_error\nname_19",
-                   output({ "LIBRARY_OPTION" => library })
-    end
-  end
-
-  # After a panic libphc returns NULL and does not write the status.
-  def test_an_internal_error_of_libphc_raises_unavailable
-    in_place_of_libphc(<<~C) do |library|
-      void *phc_client_new(void *config, int *status) { (void)config; (void)status; return 0; }
-    C
-      assert_equal "PostHogPhc::Unavailable: the text of phc_last_error\nname_18",
-                   output({ "LIBRARY_OPTION" => library })
-    end
+    { 18 => "PostHogPhc::Unavailable", 19 => "PostHogPhc::Unavailable", 2 => "PostHogPhc::InvalidCall" }
+      .each do |status, error|
+        in_place_of_libphc(<<~C) do |library|
+          void *phc_client_new(void *config, int *status) { (void)config; *status = #{status}; return 0; }
+        C
+          assert_equal "#{error}: the text of phc_last_error\nname_#{status}",
+                       output({ "LIBRARY_OPTION" => library })
+        end
+      end
   end
 
   def test_beside_posthog_ruby

@@ -185,8 +185,7 @@ module PostHogPhc
     end
 
     def make_client(config)
-      # After an internal error libphc leaves the status as it is.
-      status = FFI::MemoryPointer.new(:int32).write_int32(Native::INTERNAL)
+      status = FFI::MemoryPointer.new(:int32)
       pointer = Native.phc_client_new(config, status)
       pointer.null? ? raise(error(status.read_int32)) : pointer
     end

@@ -17,7 +17,6 @@ module PostHogPhc
     CLOSED = 4
     TIMEOUT = 6
     BEFORE_SEND = 17
-    INTERNAL = 18
 
     # The size of a buffer for a uuid: PHC_UUID_SIZE.
     UUID_SIZE = 37

@@ -24,7 +24,8 @@ module PostHogPhc
       !delivered?
     end
 
-    # @return [Boolean] whether the server stored the event with a warning
+    # @return [Boolean] whether the server stored the event with a warning, or with a result that
+    #   libphc does not know
     def warning?
       delivered? && !verdict.nil?
     end
@@ -122,7 +123,8 @@ module PostHogPhc
       @events.select(&:delivered?)
     end
 
-    # @return [Array<EventReport>] those that the server stored with a warning
+    # @return [Array<EventReport>] those that the server stored with a warning, or with a result
+    #   that libphc does not know
     def warnings
       @events.select(&:warning?)
     end
