@@ -187,11 +187,11 @@ typedef struct phc_flush_result {
 } phc_flush_result;
 
 /**
- * Called with each report of failures, on a thread of the client's own: events that were
- * lost; with the setting reports = warnings also stored events with a warning of the server, or
- * with a result that libphc does not know; with reports = all also attempts after which events are sent again. The report is good until
- * the callback returns. docs/callbacks.md lists the functions that it may call; the others
- * return PHC_REENTRANT.
+ * Called with each report of failures, on a thread of the client's own: events that were lost;
+ * with the setting reports = warnings also stored events with a warning of the server, or with
+ * a result that libphc does not know; with reports = all also attempts after which events are
+ * sent again. The report is good until the callback returns. docs/callbacks.md lists the
+ * functions that it may call; the others return PHC_REENTRANT.
  */
 typedef void (*phc_error_callback)(const struct phc_report *report, void *user_data);
 
