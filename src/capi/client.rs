@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::phc_config;
-use super::guard::{free_later, guard};
+use super::guard::{Failure, free_later, guard};
 use super::handle::{Counted, borrow, share, take_count, write};
 use super::rules;
 use super::status::{PHC_NO_LIMIT, phc_status, status_of};
@@ -41,13 +41,14 @@ pub unsafe extern "C" fn phc_client_new(
     config: *const phc_config,
     status: *mut phc_status,
 ) -> *mut phc_client {
-    guard(&rules::phc_client_new, || {
+    let constructed = guard(&rules::phc_client_new, || {
         // SAFETY: the caller passes NULL or a live config.
         let config = unsafe { borrow(config, "config") };
         let client = config.and_then(|config| Client::new(config.config.clone())).map(Arc::new);
-        // SAFETY: the caller passes NULL or a place for a status.
-        unsafe { constructed(client, status) }
-    })
+        Constructed::from(client)
+    });
+    // SAFETY: the caller passes NULL or a place for a status.
+    unsafe { constructed.into_raw(status) }
 }
 
 /// Returns the client of this process with this name: a new one if there is none, the
@@ -63,7 +64,7 @@ pub unsafe extern "C" fn phc_client_open(
     config: *const phc_config,
     status: *mut phc_status,
 ) -> *mut phc_client {
-    guard(&rules::phc_client_open, || {
+    let constructed = guard(&rules::phc_client_open, || {
         // SAFETY: the caller passes NULL or NUL-terminated text, and NULL or a live config.
         let (name, config) = unsafe { (required(name, "name"), borrow(config, "config")) };
         let open = || {
@@ -71,26 +72,45 @@ pub unsafe extern "C" fn phc_client_open(
             config.check()?;
             registry::open(utf8(name?, "name")?, config)
         };
-        // SAFETY: the caller passes NULL or a place for a status.
-        unsafe { constructed(open(), status) }
-    })
+        Constructed::from(open())
+    });
+    // SAFETY: the caller passes NULL or a place for a status.
+    unsafe { constructed.into_raw(status) }
 }
 
-/// Returns a new client to C, or NULL with the reason.
-///
-/// # Safety
-/// The pointer is NULL or valid for a write of a status.
-unsafe fn constructed(client: Result<Arc<Client>, Error>, status: *mut phc_status) -> *mut phc_client {
-    let (client, result) = match client {
-        Ok(client) => (phc_client::into_raw(client), Status::OK),
-        Err(error) => {
+/// A new client, or why there is none: also when the guard refuses the call, or when its
+/// body panics.
+struct Constructed(Result<Arc<Client>, Status>);
+
+impl From<Result<Arc<Client>, Error>> for Constructed {
+    fn from(client: Result<Arc<Client>, Error>) -> Self {
+        Constructed(client.map_err(|error| {
             set_last_error(&error.message);
-            (std::ptr::null_mut(), error.status)
-        }
-    };
-    // SAFETY: the caller passes NULL, which is not written to, or a place for a status.
-    let _ = unsafe { write(status, result.number(), "status") };
-    client
+            error.status
+        }))
+    }
+}
+
+impl Failure for Constructed {
+    fn failure(status: Status) -> Self {
+        Constructed(Err(status))
+    }
+}
+
+impl Constructed {
+    /// Returns the client to C, or NULL, and writes the status.
+    ///
+    /// # Safety
+    /// The pointer is NULL or valid for a write of a status.
+    unsafe fn into_raw(self, status: *mut phc_status) -> *mut phc_client {
+        let (client, result) = match self.0 {
+            Ok(client) => (phc_client::into_raw(client), Status::OK),
+            Err(status) => (std::ptr::null_mut(), status),
+        };
+        // SAFETY: the caller passes NULL, which is not written to, or a place for a status.
+        let _ = unsafe { write(status, result.number(), "status") };
+        client
+    }
 }
 
 /// Takes no more events, waits like phc_flush for at most timeout_ms, then cancels what is in
