@@ -466,6 +466,11 @@ impl DeliveryState {
         if self.is_callback_owned() { (None, Wake::NONE) } else { self.pop_report() }
     }
 
+    /// Whether there is a report for a callback.
+    pub(crate) fn has_report_for_callback(&self) -> bool {
+        self.is_callback_owned() && !self.reports.is_empty()
+    }
+
     /// The oldest report for a callback.
     pub(crate) fn pop_report_for_callback(&mut self) -> (Option<Report>, Wake) {
         if self.is_callback_owned() { self.pop_report() } else { (None, Wake::NONE) }
@@ -475,12 +480,6 @@ impl DeliveryState {
         let report = self.reports.pop();
         let wake = Wake { reports: report.is_some(), ..Wake::NONE };
         (report, wake)
-    }
-
-    /// Puts back a report that could not be passed on.
-    pub(crate) fn put_back_report(&mut self, report: Report) -> Wake {
-        self.reports.put_back(report);
-        Wake { reports: true, ..Wake::NONE }
     }
 
     /// Counts a report that could not be passed on.
