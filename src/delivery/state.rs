@@ -200,7 +200,8 @@ impl DeliveryState {
             self.report_event(&mut report, uuid, Some(LossReason::Evicted), false, None);
             wake.settled = true;
         }
-        wake = wake | self.push_report(report);
+        // The losses may be for the log only.
+        wake = wake | self.push_report(report) | self.wake_for_log();
         (if self.has_room(cost) { Ok(()) } else { full }, wake)
     }
 
