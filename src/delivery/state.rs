@@ -271,7 +271,7 @@ impl DeliveryState {
             let loss = match disposition {
                 Disposition::Retry => {
                     report.pending += 1;
-                    if self.wanted.retries {
+                    if self.reports_setting == Reports::All {
                         report.pending_events.push(*uuid);
                     }
                     continue;
