@@ -18,23 +18,27 @@ fn clients() -> MutexGuard<'static, Clients> {
     recover(CLIENTS.get_or_make(Mutex::default).lock())
 }
 
-/// Returns the client of this name: a new one if there is none, the existing one if its
-/// settings are the same.
+/// Returns the client of this name: a new one if there is none or if it is closed, the
+/// existing one if its settings are the same.
 pub(crate) fn open(name: &str, config: &Config) -> Result<Arc<Client>, Error> {
     watch_forks();
-    if let Some(client) = existing(&clients(), name) {
+    // A client that was found may be the last reference to it: it must not be dropped under
+    // the lock.
+    let found = existing(&clients(), name);
+    if let Some(client) = found.filter(|client| !client.is_closed()) {
         return shared(client, name, config);
     }
     let new = Arc::new(Client::new(config.clone())?);
     let mut clients = clients();
     // Another thread may have opened it in the meantime.
-    let existing = existing(&clients, name);
-    if existing.is_none() {
+    let found = existing(&clients, name);
+    let is_open = found.as_ref().is_some_and(|client| !client.is_closed());
+    if !is_open {
         clients.retain(|_, client| client.strong_count() > 0);
         clients.insert(name.to_owned(), Arc::downgrade(&new));
     }
     drop(clients);
-    existing.map_or(Ok(new), |client| shared(client, name, config))
+    found.filter(|_| is_open).map_or(Ok(new), |client| shared(client, name, config))
 }
 
 fn existing(clients: &Clients, name: &str) -> Option<Arc<Client>> {
