@@ -1,5 +1,5 @@
 /*
- * steady HOST FLUSH_AT: captures in the steady state, for tests/guard.sh, which
+ * steady HOST FLUSH_AT: captures in the steady state, for `xtask guard`, which
  * looks at the allocations (with count_malloc.c preloaded) and at the system
  * calls (under a tracer) of the main thread between two marks.
  */
@@ -31,9 +31,11 @@ int main(int argc, char **argv) {
     phc_config_set(config, "max_batch_events", "100000");
     phc_config_set(config, "max_batch_bytes", "16777216");
     phc_config_set(config, "flush_interval_ms", "60000");
-    phc_client *client = phc_client_new(config, NULL, 0);
+    phc_client *client = phc_client_new(config, NULL);
     phc_config_free(config);
-    long *allocations = dlsym(RTLD_DEFAULT, "allocations_of_main"), none = 0, before = 0, after = 0;
+    volatile long *allocations = dlsym(RTLD_DEFAULT, "allocations_of_main");
+    volatile long none = 0;
+    long before = 0, after = 0;
     if (allocations == NULL) allocations = &none;
     unsigned long long requests = 0;
     for (int round = 0; round < 12; round++) {
@@ -43,7 +45,7 @@ int main(int argc, char **argv) {
         requests = stats.requests;
         before = *allocations;
         if (last) {
-            /* The first event after none wakes the sender, who wants the lock: let it fall asleep again. */
+            /* The first event after none wakes the send loop, which takes the lock: let it fall asleep again. */
             if (phc_capture_json(client, event, strlen(event), NULL) != PHC_OK) return 3;
             usleep(200000);
             mark("begin");
