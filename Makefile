@@ -114,7 +114,7 @@ install: ## into PREFIX, below DESTDIR
 	ln -sf libphc.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libphc.so.$(MAJOR)
 	ln -sf libphc.so.$(MAJOR) $(DESTDIR)$(PREFIX)/lib/libphc.so
 	install -m 644 $(SHIP)/libphc.a $(DESTDIR)$(PREFIX)/lib/libphc.a
-	install -m 644 include/phc.h include/phc.cdef.h include/phc.hpp $(DESTDIR)$(PREFIX)/include
+	install -m 644 include/phc.h include/phc_binding.h include/phc.cdef.h include/phc.hpp $(DESTDIR)$(PREFIX)/include
 	install -m 644 include/phc/*.hpp $(DESTDIR)$(PREFIX)/include/phc
 	$(FILL) phc.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/phc.pc
 	for file in phcConfig.cmake phcConfigVersion.cmake; do \

@@ -5,21 +5,22 @@
  *     client.capture("user-1", "page viewed", {{"path", "/pricing"}, {"items", 3}});
  *     client.flush(std::chrono::seconds(2));
  *
- * Errors, by one rule: misuse throws, delivery never does.
+ * The rule for errors: misuse throws, delivery never does.
  *
- * - Misuse is an answer that depends on nothing but the call, and that the same call would get again: a setting that is
- *   not accepted, text that is no event, a call from inside a handler, a client that was moved from, a library that does
- *   not fit this header. It throws phc::error, whose what() says which argument and why. status::is_misuse() is the list.
- * - Everything else is delivery: a full queue, a closed, disabled or opted-out client, an event that before_send
- *   dropped, a time limit that passed, events that were lost. It comes back as a phc::status and never throws.
- * - Compiled without exceptions, or with PHC_CPP_NO_THROW defined before the first include, nothing throws: misuse comes
- *   back as a phc::status too. A client that could not be made tests false, and its error_message() says why.
+ * - Misuse is a call that would fail in the same way again: a setting that is not accepted, an event that
+ *   cannot be sent, a call that a callback must not make, a client that was moved from, a library that does
+ *   not fit this header. It throws phc::error, whose what() names the argument and the reason;
+ *   status::is_misuse() has the list. The constructors of settings and client throw whatever the reason,
+ *   since there is no object then.
+ * - Everything else is delivery: a full queue, a client that is closed, disabled or opted out, an event that
+ *   before_send discarded, a time limit that passed, events that were lost. It is returned as a phc::status.
+ * - Compiled without exceptions, or with PHC_CPP_NO_THROW defined before the first include, nothing throws:
+ *   misuse is returned as a phc::status too. A client that could not be made is false, and its status() and
+ *   error_message() say why. Objects that are compiled in different ways can be linked into one program.
  *
- * The three ways of compiling are three inline namespaces, so objects compiled in different ways can be linked together.
- *
- * Handlers (on_report, before_send, on_log) may throw: it ends inside the handler, nothing unwinds through C. Threads,
- * fork and memory are as in phc.h: calls on a client are safe from any thread, and settings, an event or a report belong
- * to one thread at a time. No queue, retry or timer is in here; docs/cpp.md is the guide, phc.h the reference.
+ * Threads, fork and ownership are as in phc.h: a client is safe from any thread, and settings, an event or a
+ * report belong to one thread at a time. An exception that leaves a callback ends there. docs/cpp.md is the
+ * guide.
  */
 #ifndef PHC_HPP
 #define PHC_HPP
@@ -29,6 +30,7 @@
 #include "phc/json.hpp"
 #include "phc/report.hpp"
 #include "phc/settings.hpp"
+#include "phc/stats.hpp"
 #include "phc/status.hpp"
 
 #endif

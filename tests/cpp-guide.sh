@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# cpp-guide.sh SINK: what docs/cpp.md shows is true: its quickstart is the example, which is built as it says and run;
+# cpp-guide.sh SINK: checks docs/cpp.md: its quickstart is the example, which is built by its own command and run, and
 # every other piece of C++ in it compiles.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -39,7 +39,7 @@ grep -q '^flush: ok; 3 delivered, 0 lost, 0 pending$' "$work/said"
 grep -q '^refused: capture: ' "$work/said"
 [ "$(grep -c 'delivered: attempt 1, HTTP 200' "$work/said")" -eq 3 ]
 curl -fsS "$sink/_summary" | grep -q '"accepted":3,.*"violations":{}'
-# An address that is none is an error in words.
+# For an address that is not accepted, the text names the setting.
 if LD_LIBRARY_PATH=$work/opt/phc/lib "$work/quickstart" ftp://nowhere phc_guide 2>"$work/said"; then exit 1; fi
 grep -q host "$work/said"
 stop_sink

@@ -19,7 +19,7 @@ var benchEvent = Capture{
 	},
 }
 
-// BenchmarkEnqueue is a whole Enqueue but for the sending: the events wait.
+// BenchmarkEnqueue measures a whole Enqueue. Nothing is sent: the events wait.
 func BenchmarkEnqueue(b *testing.B) {
 	client, err := NewWithConfig("k", Config{
 		Endpoint: "http://127.0.0.1:9",
@@ -37,7 +37,7 @@ func BenchmarkEnqueue(b *testing.B) {
 	}
 }
 
-// BenchmarkEncode is the part of it that is Go.
+// BenchmarkEncode measures the part of it that is Go.
 func BenchmarkEncode(b *testing.B) {
 	e := &encoder{}
 	b.ReportAllocs()

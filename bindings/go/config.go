@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -14,14 +15,14 @@ const (
 	// Version is this package's version, which is libphc's.
 	Version = "0.1.0"
 
-	// DefaultEndpoint is where events go when Config.Endpoint is empty.
+	// DefaultEndpoint is where events are sent if Config.Endpoint is empty.
 	DefaultEndpoint = "https://us.i.posthog.com"
-	// DefaultInterval is how long an event waits at most before it is first sent.
+	// DefaultInterval is the longest time that an event waits before it is first sent.
 	DefaultInterval = 5 * time.Second
-	// DefaultBatchSize is how many waiting events are sent without waiting for
-	// the interval.
+	// DefaultBatchSize is the number of waiting events that are sent without waiting
+	// for the interval.
 	DefaultBatchSize = 100
-	// DefaultMaxQueueSize bounds the events that are not settled.
+	// DefaultMaxQueueSize is the largest number of pending events.
 	DefaultMaxQueueSize = 100_000
 	// DefaultShutdownTimeout is how long Close waits for pending events.
 	DefaultShutdownTimeout = 2 * time.Second
@@ -30,7 +31,7 @@ const (
 // CompressionMode is the codec of request bodies.
 type CompressionMode uint8
 
-// The codecs. Without a choice libphc compresses by zstd.
+// The codecs. CompressionDefault is zstd.
 const (
 	CompressionDefault CompressionMode = iota
 	CompressionNone
@@ -42,88 +43,93 @@ const (
 
 var codecs = [...]string{"zstd", "none", "gzip", "zstd", "deflate", "br"}
 
-// CaptureMode is the protocol. libphc speaks Capture v1 only.
+// CaptureMode is the protocol.
 type CaptureMode uint8
 
 const (
-	// CaptureModeAnalyticsV1 is what libphc speaks.
+	// CaptureModeAnalyticsV1 is Capture v1, the only protocol of libphc.
 	CaptureModeAnalyticsV1 CaptureMode = iota
-	// CaptureModeLegacy is refused.
+	// CaptureModeLegacy is not accepted by NewWithConfig.
 	CaptureModeLegacy
 )
 
-// BeforeSendFunc sees each message on the goroutine of its Enqueue. It answers
-// the message to be taken in its place, of the same type, or nil to drop it. It
-// may change what it is given, which is a copy.
+// BeforeSendFunc gets each message on the goroutine of its Enqueue. It returns the
+// message to take in its place, of the same type, or nil to discard it. The message is
+// a copy that it may change. It must not call Enqueue of the same client.
 type BeforeSendFunc func(Message) Message
 
-// Config is how a client is made. The zero value of a field is its default.
-// Every setting of libphc can be given by Settings; the fields are those that
-// are used most, by the names of posthog-go.
+// Config configures a client. The zero value of a field is its default. The fields have
+// the names of posthog-go; Settings reaches every setting of libphc.
 type Config struct {
-	// Endpoint is the host, DefaultEndpoint by default. A path prefix is kept.
+	// Endpoint is where events are sent, by default DefaultEndpoint. A path prefix is
+	// kept.
 	Endpoint string
-	// Interval: no event waits longer before it is first sent.
+	// Interval is the longest time that an event waits before it is first sent, by
+	// default DefaultInterval.
 	Interval time.Duration
-	// BatchSize events are sent without waiting for Interval, and a request has
-	// no more. By default that is DefaultBatchSize, and under a backlog
-	// requests grow to 2,000 events.
+	// BatchSize is the number of waiting events that are sent without waiting for
+	// Interval, and the largest number in a request. By default it is
+	// DefaultBatchSize, and requests may have up to 2,000 events when more are
+	// waiting.
 	BatchSize int
-	// MaxQueueSize bounds the events that are waiting, in flight or in back-off.
-	// At the bound Enqueue answers ErrQueueFull.
+	// MaxQueueSize is the largest number of pending events (waiting, in flight and in
+	// back-off together), by default DefaultMaxQueueSize. When the queue is full
+	// Enqueue returns ErrQueueFull.
 	MaxQueueSize int
-	// MaxQueueBytes bounds their bytes, 32 MiB by default.
+	// MaxQueueBytes is the largest number of their bytes, by default 32 MiB.
 	MaxQueueBytes int
-	// MaxRetries is the number of attempts after the first, 3 by default.
+	// MaxRetries is the number of attempts after the first one, by default 3.
 	MaxRetries *int
-	// BatchUploadTimeout ends an attempt that has no answer, after 10 s by
-	// default.
+	// BatchUploadTimeout is the time after which an attempt without a complete
+	// response has failed, by default 10 s.
 	BatchUploadTimeout time.Duration
-	// ShutdownTimeout is how long Close waits, DefaultShutdownTimeout by
-	// default; negative is without limit.
+	// ShutdownTimeout is how long Close waits, by default DefaultShutdownTimeout;
+	// negative means without a limit.
 	ShutdownTimeout time.Duration
-	// Compression of request bodies.
+	// Compression is the codec of request bodies.
 	Compression CompressionMode
-	// CaptureMode is there for programs that set it for posthog-go.
+	// CaptureMode exists for programs that set it for posthog-go.
 	CaptureMode CaptureMode
-	// DisableGeoIP adds $geoip_disable to every event. nil is true, for on a
-	// server the address is the server's own.
+	// DisableGeoIP adds $geoip_disable to every event. nil means true: the address
+	// that the server sees is that of this machine, not of the person.
 	DisableGeoIP *bool
-	// IsServer adds $is_server to every event. nil is true.
+	// IsServer adds $is_server to every event. nil means true.
 	IsServer *bool
 	// HistoricalMigration marks every batch as an import of old events.
 	HistoricalMigration bool
-	// DefaultEventProperties are added to every event. What an event itself has
-	// wins.
+	// DefaultEventProperties are added to every event. A property of the event itself
+	// has precedence.
 	DefaultEventProperties Properties
 	// Headers are sent with every request.
 	Headers map[string]string
-	// Proxy is the URL of an HTTP proxy. Empty, it is that of the environment
-	// (HTTP_PROXY, HTTPS_PROXY, NO_PROXY), as net/http would choose.
+	// Proxy is the URL of an HTTP proxy. If it is empty, the proxy is that of the
+	// environment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY), as net/http would choose it.
 	Proxy string
-	// CAFile is a PEM file of certificates to trust instead of the system's.
-	// Empty, it is SSL_CERT_FILE of the environment, as for crypto/tls.
+	// CAFile is a PEM file of the certificates to trust instead of the system's. If
+	// it is empty, it is SSL_CERT_FILE of the environment, as for crypto/tls.
 	CAFile string
-	// TestMode sends nothing and starts no thread; TestNext hands out what
-	// would have been sent.
+	// TestMode sends nothing and starts no thread. Client.NextTestEvent returns the
+	// events as they would have been sent. They count as delivered at once, and the
+	// Callback is not called.
 	TestMode bool
 
-	// Callback is told how each event ended.
+	// Callback learns how each event ended.
 	Callback Callback
-	// BeforeSend sees each message before it is taken.
+	// BeforeSend can change or discard each message before it is taken.
 	BeforeSend BeforeSendFunc
-	// Logger takes warnings, and losses while there is no Callback. nil logs
-	// to os.Stderr.
+	// Logger takes log lines: lost events while no Callback is set, warnings of the
+	// server, and more. nil logs warnings and errors to os.Stderr. Like a Callback, it
+	// must not call Flush, Close or NextReport.
 	Logger Logger
-	// Verbose makes the default Logger tell what is worth knowing, too.
+	// Verbose logs every attempt and its result: the setting log_level becomes debug.
 	Verbose bool
 
-	// Settings are libphc's own, by their names in docs/settings.md. They win
-	// over the fields.
+	// Settings are those of libphc, by their names in docs/settings.md. They have
+	// precedence over the fields.
 	Settings map[string]string
 }
 
-// setting is one setting, and the field it comes from.
+// setting is one setting of libphc, and the field that it comes from.
 type setting struct {
 	key, value string
 	field      string
@@ -134,14 +140,18 @@ func (s setting) refused(reason string) ConfigError {
 	return ConfigError{Reason: reason, Field: s.field, Value: s.given}
 }
 
-// settings answers what libphc is to be told, in the order in which later ones
-// win.
+// settings returns the settings for libphc. Of several with the same key the last one
+// counts.
 func (c *Config) settings() ([]setting, error) {
 	if c.CaptureMode != CaptureModeAnalyticsV1 {
-		return nil, ConfigError{Reason: "libphc speaks Capture v1 only", Field: "CaptureMode", Value: c.CaptureMode}
+		return nil, ConfigError{Reason: "libphc has only Capture v1; leave the field out", Field: "CaptureMode", Value: c.CaptureMode}
 	}
 	if int(c.Compression) >= len(codecs) {
-		return nil, ConfigError{Reason: "there is no such codec", Field: "Compression", Value: c.Compression}
+		return nil, ConfigError{
+			Reason: "there is no such codec; use one of the Compression constants",
+			Field:  "Compression",
+			Value:  c.Compression,
+		}
 	}
 	var all []setting
 	add := func(field, key, value string, given interface{}) {
@@ -200,17 +210,28 @@ func (c *Config) settings() ([]setting, error) {
 	}
 	add("", "sdk_name", SDKName, SDKName)
 	add("", "sdk_version", Version, Version)
-	if c.Callback != nil {
-		add("Callback", "reports", "all", nil)
+	switch {
+	case c.Verbose:
+		add("Verbose", "log_level", "debug", true)
+	case c.Logger == nil:
+		add("Logger", "log_level", "warning", nil)
 	}
-	all = append(all, c.surroundings()...)
+	all = append(all, c.environment()...)
 	for _, key := range slices.Sorted(maps.Keys(c.Settings)) {
 		add(fmt.Sprintf("Settings[%q]", key), key, c.Settings[key], c.Settings[key])
+	}
+	for _, setting := range all {
+		if hasNUL(setting.key) || hasNUL(setting.value) {
+			return nil, setting.refused("it must not contain a NUL byte")
+		}
 	}
 	return all, nil
 }
 
-// shutdownTimeout answers how long Close waits; negative is without limit.
+// hasNUL reports whether a text would end early in C.
+func hasNUL(text string) bool { return strings.IndexByte(text, 0) >= 0 }
+
+// shutdownTimeout returns how long Close waits; negative means without a limit.
 func (c *Config) shutdownTimeout() time.Duration {
 	if ms, err := strconv.ParseInt(c.Settings["shutdown_timeout_ms"], 10, 64); err == nil {
 		return time.Duration(ms) * time.Millisecond
@@ -221,7 +242,7 @@ func (c *Config) shutdownTimeout() time.Duration {
 	return c.ShutdownTimeout
 }
 
-// milliseconds rounds away from zero: a short time is no absent one.
+// milliseconds rounds up: a short time must not become 0, which has another meaning.
 func milliseconds(span time.Duration) int64 {
 	if span > 0 {
 		span += time.Millisecond - 1

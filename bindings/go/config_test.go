@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// told answers what libphc is told by a Config, the last word for each key.
-func told(t *testing.T, config Config) map[string]string {
+// settingsOf returns the settings that a Config makes, the last one for each key.
+func settingsOf(t *testing.T, config Config) map[string]string {
 	t.Helper()
 	settings, err := config.settings()
 	if err != nil {
@@ -25,12 +25,12 @@ func told(t *testing.T, config Config) map[string]string {
 	return last
 }
 
-func TestDefaultsAreThoseOfTheOfficialPackage(t *testing.T) {
+func TestDefaultsAreThoseOfPosthogGo(t *testing.T) {
 	for key, want := range map[string]string{
 		"disable_geoip": "true", "is_server": "true", "compression": "zstd", "historical_migration": "false",
-		"test_mode": "false", "sdk_name": "posthog-go-phc", "sdk_version": Version,
+		"test_mode": "false", "log_level": "warning", "sdk_name": "posthog-go-phc", "sdk_version": Version,
 	} {
-		if got := told(t, Config{})[key]; got != want {
+		if got := settingsOf(t, Config{})[key]; got != want {
 			t.Errorf("%s is %q, not %q", key, got, want)
 		}
 	}
@@ -59,6 +59,7 @@ func TestEachFieldBecomesItsSetting(t *testing.T) {
 		CAFile:              "/ca.pem",
 		TestMode:            true,
 		Callback:            &recorder{},
+		Verbose:             true,
 		Settings:            map[string]string{"max_in_flight": "2", "compression": "gzip"},
 	}
 	want := map[string]string{
@@ -66,10 +67,10 @@ func TestEachFieldBecomesItsSetting(t *testing.T) {
 		"queue_max_events": "1000", "queue_max_bytes": "1048576", "max_retries": "0", "request_timeout_ms": "3000",
 		"disable_geoip": "false", "is_server": "false", "historical_migration": "true",
 		"header.X-A": "a", "header.X-B": "b", "proxy": "http://proxy:3128", "ca_file": "/ca.pem", "test_mode": "true",
-		"reports": "all", "max_in_flight": "2", "compression": "gzip",
+		"log_level": "debug", "max_in_flight": "2", "compression": "gzip",
 		"sdk_name": SDKName, "sdk_version": Version,
 	}
-	if got := told(t, config); !reflect.DeepEqual(got, want) {
+	if got := settingsOf(t, config); !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, not %v", got, want)
 	}
 	if config.shutdownTimeout() >= 0 {
@@ -87,34 +88,34 @@ func TestTheEnvironmentIsReadAsGoReadsIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("SSL_CERT_FILE", ca)
-	if got := told(t, Config{})["ca_file"]; got != ca {
+	if got := settingsOf(t, Config{})["ca_file"]; got != ca {
 		t.Errorf("ca_file is %q", got)
 	}
-	if got := told(t, Config{CAFile: "own"})["ca_file"]; got != "own" {
+	if got := settingsOf(t, Config{CAFile: "own"})["ca_file"]; got != "own" {
 		t.Errorf("ca_file is %q", got)
 	}
-	if got := told(t, Config{Settings: map[string]string{"ca_file": ""}})["ca_file"]; got != "" {
+	if got := settingsOf(t, Config{Settings: map[string]string{"ca_file": ""}})["ca_file"]; got != "" {
 		t.Errorf("ca_file is %q", got)
 	}
 	t.Setenv("SSL_CERT_FILE", ca+".not")
-	if got := told(t, Config{})["ca_file"]; got != "" {
+	if got := settingsOf(t, Config{})["ca_file"]; got != "" {
 		t.Errorf("ca_file is %q", got)
 	}
-	// net/http reads the proxy once for a process; tests/go.sh runs this with one.
+	// net/http reads the proxy once for a process; make test-go runs this with one.
 	if proxy := os.Getenv("HTTPS_PROXY"); proxy != "" {
-		if got := told(t, Config{})["proxy"]; got != proxy {
+		if got := settingsOf(t, Config{})["proxy"]; got != proxy {
 			t.Errorf("proxy is %q, not %q", got, proxy)
 		}
-		if got := told(t, Config{Endpoint: "http://127.0.0.1:1"})["proxy"]; got != "" {
-			t.Errorf("this machine is reached by way of %q", got)
+		if got := settingsOf(t, Config{Endpoint: "http://127.0.0.1:1"})["proxy"]; got != "" {
+			t.Errorf("the proxy of 127.0.0.1 is %q", got)
 		}
-		if got := told(t, Config{Settings: map[string]string{"proxy": ""}})["proxy"]; got != "" {
+		if got := settingsOf(t, Config{Settings: map[string]string{"proxy": ""}})["proxy"]; got != "" {
 			t.Errorf("proxy is %q", got)
 		}
 	}
 }
 
-func TestImpossibleFieldsAreNamed(t *testing.T) {
+func TestAFieldThatIsNotAcceptedIsNamed(t *testing.T) {
 	for _, c := range []struct {
 		config Config
 		field  string
@@ -129,21 +130,22 @@ func TestImpossibleFieldsAreNamed(t *testing.T) {
 	}
 }
 
-func TestLinesGoWhereTheyBelong(t *testing.T) {
+func TestEachLineGoesToTheMethodOfItsLevel(t *testing.T) {
 	var out strings.Builder
 	std := log.New(&out, "", 0)
-	for level := 1; level <= 3; level++ {
+	for level := logError; level <= logDebug; level++ {
 		logLine(StdLogger(std), level, "100%")
-		logLine(StdLogger(std, false), level, "quiet")
+		logLine(StdLogger(std, true), level, "verbose")
 		logLine(bare{std}, level, "bare")
 	}
-	want := "ERROR: 100%\nERROR: quiet\nE bare\nWARN: 100%\nWARN: quiet\nL bare\nINFO: 100%\nL bare\n"
+	want := "ERROR: 100%\nERROR: verbose\nE bare\nWARN: 100%\nWARN: verbose\nL bare\n" +
+		"INFO: 100%\nINFO: verbose\nL bare\nDEBUG: verbose\nL bare\n"
 	if out.String() != want {
 		t.Errorf("%s", out.String())
 	}
 }
 
-// bare has no Warnf, as a Logger for an older posthog-go.
+// bare has neither Warnf nor Debugf, like a Logger for an older posthog-go.
 type bare struct{ *log.Logger }
 
 func (b bare) Logf(format string, args ...interface{})   { b.Printf("L "+format, args...) }
@@ -158,9 +160,9 @@ func TestFeatureFlagsAreNotSupported(t *testing.T) {
 		for j := range method.Type().NumIn() {
 			args = append(args, reflect.Zero(method.Type().In(j)))
 		}
-		answers := method.Call(args)
-		if err, _ := answers[len(answers)-1].Interface().(error); !errors.Is(err, ErrNotSupported) {
-			t.Errorf("%s answers %v", calls.Type().Method(i).Name, err)
+		results := method.Call(args)
+		if err, _ := results[len(results)-1].Interface().(error); !errors.Is(err, ErrNotSupported) {
+			t.Errorf("%s returns %v", calls.Type().Method(i).Name, err)
 		}
 	}
 }

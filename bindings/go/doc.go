@@ -1,9 +1,9 @@
-// Package posthog sends product-analytics events to PostHog by Capture v1. It is
-// a thin face of libphc: an event becomes one JSON text and is handed over in one
-// call; queue, batches, retries and the counters that add up are the library's,
-// on one thread for the whole process.
+// Package posthog sends product analytics events to PostHog over Capture v1. It
+// is a binding of libphc: Enqueue writes an event as JSON and passes it to libphc
+// in one C call. The queue, batches, retries and counters are libphc's and run on
+// one thread for the whole process.
 //
-// Names are those of posthog-go, so that moving over is a change of the import:
+// The names are those of posthog-go, so most programs change only the import:
 //
 //	client, err := posthog.NewWithConfig("phc_…", posthog.Config{})
 //	if err != nil {
@@ -16,9 +16,10 @@
 //		Properties: posthog.NewProperties().Set("amount", 42),
 //	})
 //
-// An Enqueue never waits for the network. When it answers nil, the event is
-// delivered or reported as lost; anything else says why it was not taken.
+// Enqueue never waits for the network. When it returns nil, the event will be
+// delivered or reported as lost; an error says why the event was not taken.
 //
-// End a client with Close or CloseWithContext: a Go program ends without running
-// what C would run at its exit, so what is pending then is gone.
+// Call Close or CloseWithContext before the program ends. A Go program does not
+// run the handlers that a C program runs at its exit, so events that are still
+// pending then are gone.
 package posthog

@@ -12,23 +12,23 @@ import (
 	"time"
 )
 
-// maxDepth is above what libphc takes (100), so that libphc refuses what is too
-// deep and this only ends the writing of a map that contains itself.
+// maxDepth is above the depth that libphc accepts (100): libphc refuses what is nested
+// too deeply, and this limit only stops at a map that contains itself.
 const maxDepth = 128
 
-// encoder writes the JSON text of one message. The kinds of values that make up
-// most events are written here, because encoding/json takes three times as long
-// for them and escapes letters of HTML; everything else is left to it.
+// encoder writes the JSON text of one message. It writes the types of which most
+// events consist itself, because encoding/json takes three times as long for them and
+// escapes the special characters of HTML; it leaves all other types to encoding/json.
 //
-// It also holds what the C call writes, so that one pooled object is all that an
-// Enqueue needs.
+// It also has the buffers that the C call writes to, so that an Enqueue needs only one
+// pooled object.
 type encoder struct {
 	json []byte
-	// members of the maps that are being written, the innermost last.
+	// members are those of the maps that are being written, the innermost last.
 	members []member
 
-	uuid [37]byte
-	why  [1024]byte
+	uuid      [37]byte   // PHC_UUID_SIZE
+	lastError [1024]byte // phc_last_error has at most 1023 bytes
 }
 
 type member struct {
@@ -38,7 +38,7 @@ type member struct {
 
 var encoders = sync.Pool{New: func() any { return &encoder{json: make([]byte, 0, 1024)} }}
 
-// keptBytes bounds what an event of unusual size leaves in the pool.
+// keptBytes is the largest buffer that is kept in the pool.
 const keptBytes = 64 << 10
 
 func (e *encoder) release() {
@@ -46,13 +46,14 @@ func (e *encoder) release() {
 		e.json = nil
 	}
 	e.json = e.json[:0]
-	// The caller's values are not held.
+	// The pool must not keep the caller's values alive.
 	clear(e.members[:cap(e.members)])
 	e.members = e.members[:0]
 	encoders.Put(e)
 }
 
-// begin opens an event. Empty values of fields that may be left out are.
+// begin writes the first members of an event. An empty uuid and a zero timestamp are
+// left out.
 func (e *encoder) begin(event, distinctID, uuid string, timestamp time.Time) {
 	e.json = append(e.json, `{"event":`...)
 	e.text(event)
@@ -84,8 +85,9 @@ func (e *encoder) member(name string, object map[string]interface{}) error {
 	return e.object(object, 1)
 }
 
-// object writes the members by their keys' order: events of one shape then look
-// alike, which compresses better than the random order of a map.
+// object writes the members in the order of their keys: events with the same keys then
+// have the same text but for the values, which compresses better than the random order
+// of a map.
 func (e *encoder) object(object map[string]interface{}, depth int) error {
 	first := len(e.members)
 	for key, value := range object {
@@ -98,7 +100,7 @@ func (e *encoder) object(object map[string]interface{}, depth int) error {
 		if i > first {
 			e.json = append(e.json, ',')
 		}
-		// Copied, for what is nested may move them.
+		// Copied, because a nested object may reallocate e.members.
 		m := e.members[i]
 		e.text(m.key)
 		e.json = append(e.json, ':')
@@ -162,7 +164,7 @@ func (e *encoder) value(value interface{}, depth int) error {
 		return e.float(float64(value), 32)
 	case time.Time:
 		if year := value.Year(); year < 0 || year > 9999 {
-			return errors.New("a time beyond the years 0 to 9999")
+			return errors.New("the time is not in the years 0 to 9999")
 		}
 		e.time(value)
 	case Properties:
@@ -180,9 +182,9 @@ func (e *encoder) value(value interface{}, depth int) error {
 	case []string:
 		return e.texts(value)
 	case json.RawMessage:
-		// Checked, for a broken one would spill into its neighbours.
+		// Checked, because a malformed one could change the properties beside it.
 		if !json.Valid(value) {
-			return errors.New("a json.RawMessage that is no JSON")
+			return errors.New("the json.RawMessage is not valid JSON")
 		}
 		e.json = append(e.json, value...)
 	default:
@@ -217,9 +219,10 @@ func (e *encoder) texts(values []string) error {
 
 func (e *encoder) float(value float64, bits int) error {
 	if math.IsNaN(value) || math.IsInf(value, 0) {
-		return errors.New("JSON has no " + strconv.FormatFloat(value, 'g', -1, 64))
+		return errors.New("JSON cannot express " + strconv.FormatFloat(value, 'g', -1, 64))
 	}
-	// Short texts for numbers that people write without an exponent.
+	// The same choice as encoding/json: an exponent only for very small and very large
+	// numbers.
 	format := byte('f')
 	if size := math.Abs(value); size != 0 && (size < 1e-6 || size >= 1e21) {
 		format = 'e'
@@ -234,7 +237,7 @@ func (e *encoder) time(value time.Time) {
 	e.json = append(e.json, '"')
 }
 
-// other writes what only reflection can.
+// other writes a value of any other type.
 func (e *encoder) other(value interface{}) error {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
@@ -246,8 +249,8 @@ func (e *encoder) other(value interface{}) error {
 	return nil
 }
 
-// text writes a JSON string. Bytes that are no UTF-8 are left to libphc, which
-// replaces and counts them.
+// text writes a JSON string. Bytes that are not UTF-8 are left to libphc, which replaces
+// and counts them.
 func (e *encoder) text(text string) {
 	const hex = "0123456789abcdef"
 	e.json = append(e.json, '"')
@@ -276,7 +279,7 @@ func (e *encoder) text(text string) {
 	e.json = append(e.json, '"')
 }
 
-// within puts a key in front of the path to the value that is at fault.
+// within puts a key in front of the path to the value that cannot be sent.
 func within(key string, err error) error {
 	inner, ok := err.(*PropertyError)
 	switch {

@@ -19,7 +19,7 @@ func encoded(t *testing.T, value interface{}) string {
 	return string(e.json)
 }
 
-func TestEveryKindOfValueIsWritten(t *testing.T) {
+func TestEveryTypeOfValueIsWritten(t *testing.T) {
 	type point struct {
 		X int    `json:"x"`
 		S string `json:"s,omitempty"`
@@ -73,7 +73,7 @@ type errorWithText struct{}
 
 func (errorWithText) MarshalText() ([]byte, error) { return []byte("by itself"), nil }
 
-// What is written here must mean what encoding/json would write.
+// The encoder and encoding/json write texts of the same meaning.
 func TestAgreesWithEncodingJSON(t *testing.T) {
 	value := map[string]interface{}{
 		"s": "a\u2028b\u0007\"", "f": 1.0 / 3, "g": 123456789.123, "h": -1e-300, "i": -7,
@@ -96,7 +96,7 @@ func TestAgreesWithEncodingJSON(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeSaidIsNamed(t *testing.T) {
+func TestAValueThatCannotBeSentIsNamed(t *testing.T) {
 	endless := map[string]interface{}{}
 	endless["self"], endless["twin"] = endless, endless
 	for _, c := range []struct {

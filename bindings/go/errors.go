@@ -5,11 +5,11 @@ import (
 	"fmt"
 )
 
-// Status is libphc's number for the outcome of a call. Numbers are never
-// reused; one that has no constant here was added later.
+// Status is libphc's number for the outcome of a call. Numbers are never reused;
+// a number without a constant here was added to libphc later.
 type Status int32
 
-// The statuses that a client may answer.
+// The statuses of libphc.
 const (
 	StatusOK                Status = 0
 	StatusInvalidArgument   Status = 1
@@ -20,6 +20,7 @@ const (
 	StatusTimeout           Status = 6
 	StatusLostEvents        Status = 7
 	StatusReentrant         Status = 8
+	StatusConflict          Status = 9
 	StatusInvalidJSON       Status = 10
 	StatusInvalidEvent      Status = 11
 	StatusInvalidDistinctID Status = 12
@@ -32,67 +33,88 @@ const (
 	StatusOutOfResources    Status = 19
 )
 
-// Error is what every call on a client answers when it fails. With errors.Is it
-// equals the Err… of its status; with errors.As a FieldError or PropertyError
-// behind it can be had.
+// MarshalText returns the name of the status, so that it is the key in the JSON of
+// Stats.
+func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Error is the error of every method of a Client that fails. errors.Is matches it
+// with the Err… of its status; errors.As finds a FieldError or a *PropertyError in
+// it.
 type Error struct {
 	Status Status
-	// Message says what was wrong: the field, the key, the byte.
+	// Message says what was wrong: it names the field, the key or the byte.
 	Message string
 
 	cause error
 }
 
-// Error says what was wrong.
+// Error returns the message.
 func (e *Error) Error() string { return "posthog: " + e.Message }
 
-// Unwrap answers the FieldError, PropertyError or context error behind it, if
-// there is one.
+// Unwrap returns the FieldError, *PropertyError or context error that caused it, or
+// nil.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Is answers whether target is the error of the same status.
+// Is reports whether target is an *Error of the same status.
 func (e *Error) Is(target error) bool {
 	other, ok := target.(*Error)
 	return ok && other.Status == e.Status
 }
 
-// To be compared with by errors.Is.
+// Errors to compare with by errors.Is.
 var (
-	// ErrClosed: the client was closed.
-	ErrClosed error = &Error{Status: StatusClosed, Message: "the client was closed"}
-	// ErrQueueFull: the queue has reached its bound; the event was not taken.
-	ErrQueueFull error = &Error{Status: StatusQueueFull, Message: "the queue is full; the event was not taken"}
-	// ErrSDKDisabled: the project key is empty, so nothing is sent.
-	ErrSDKDisabled error = &Error{Status: StatusDisabled, Message: "there is no project key; nothing is sent"}
-	// ErrMessageTooBig: the event is over the setting max_event_bytes.
-	ErrMessageTooBig error = &Error{Status: StatusEventTooLarge, Message: "the event is too large"}
-	// ErrInvalidProperty: a property has a value that JSON cannot say.
-	ErrInvalidProperty error = &Error{Status: StatusInvalidProperty, Message: "a property cannot be sent"}
-	// ErrOptedOut: OptOut was called.
-	ErrOptedOut error = &Error{Status: StatusOptedOut, Message: "the client is opted out"}
-	// ErrLostEvents: all is settled, but events were lost since the last flush.
-	ErrLostEvents error = &Error{Status: StatusLostEvents, Message: "events were lost"}
-	// ErrTimeout: the context ended first. Nothing was abandoned.
-	ErrTimeout error = &Error{Status: StatusTimeout, Message: "events are still pending"}
-	// ErrReentrant: a Callback or a Logger may only enqueue.
-	ErrReentrant error = &Error{Status: StatusReentrant, Message: "only Enqueue and Stats may be called from inside a callback"}
+	// ErrClosed means that the client was closed.
+	ErrClosed error = &Error{Status: StatusClosed, Message: "the client was closed; create a new one"}
+	// ErrQueueFull means that the queue is full. The event was not taken.
+	ErrQueueFull error = &Error{
+		Status:  StatusQueueFull,
+		Message: "the queue is full and the event was not taken; try again later, or raise MaxQueueSize or MaxQueueBytes",
+	}
+	// ErrSDKDisabled means that the project key is empty, so nothing is sent.
+	ErrSDKDisabled error = &Error{Status: StatusDisabled, Message: "there is no project key and nothing is sent; set the key"}
+	// ErrMessageTooBig means that the event is larger than the setting
+	// max_event_bytes.
+	ErrMessageTooBig error = &Error{Status: StatusEventTooLarge, Message: "the event is larger than the setting max_event_bytes"}
+	// ErrInvalidProperty means that a property has a value that JSON cannot
+	// express.
+	ErrInvalidProperty error = &Error{Status: StatusInvalidProperty, Message: "a property has a value that cannot be sent"}
+	// ErrOptedOut means that the client is opted out.
+	ErrOptedOut error = &Error{Status: StatusOptedOut, Message: "the client is opted out; OptIn ends that"}
+	// ErrLostEvents means that events were lost: for a Flush, events that it waited
+	// for; for a Close, any event of the client.
+	ErrLostEvents error = &Error{Status: StatusLostEvents, Message: "events were lost; " + whereLossesAre}
+	// ErrTimeout means that the context ended first. A Flush abandons nothing.
+	ErrTimeout error = &Error{Status: StatusTimeout, Message: "events are still pending; they will be sent"}
+	// ErrReentrant means that Flush or Close was called from inside a Callback or a
+	// Logger, where nothing may wait.
+	ErrReentrant error = &Error{
+		Status:  StatusReentrant,
+		Message: "Flush and Close cannot be called from inside a Callback or a Logger; call them from another goroutine",
+	}
 
-	// ErrNotSupported is answered by the methods for feature flags, which libphc
+	// ErrNotSupported is returned by the methods for feature flags, which libphc
 	// does not have yet.
-	ErrNotSupported = errors.New("posthog: libphc has no feature flags yet; use posthog-go for them")
-	// ErrNoLibrary is answered where this package was built without libphc.
-	ErrNoLibrary = errors.New("posthog: built without libphc")
+	ErrNotSupported = errors.New("posthog: libphc does not have feature flags yet; use posthog-go for them")
+	// ErrNoLibrary means that this package was built without libphc, or with one that
+	// it cannot use. The error says why.
+	ErrNoLibrary = errors.New("posthog: there is no usable libphc")
 )
 
-// ConfigError says which field of Config, or which setting, is not accepted.
+const whereLossesAre = "Callback.Failure or NextReport says which and why"
+
+// ConfigError says which field of Config or which setting is not accepted.
 type ConfigError struct {
 	Reason string
-	Field  string
-	Value  interface{}
+	// Field is empty if the reason is not one field.
+	Field string
+	Value interface{}
 }
 
 // Error names the field, its value and what would be accepted.
 func (e ConfigError) Error() string {
+	if e.Field == "" {
+		return "posthog: " + e.Reason
+	}
 	return fmt.Sprintf("posthog: Config.%s = %#v: %s", e.Field, e.Value, e.Reason)
 }
 
@@ -108,7 +130,7 @@ func (e FieldError) Error() string { return fmt.Sprintf("%s.%s must not be empty
 
 // PropertyError says which property has a value that cannot be sent.
 type PropertyError struct {
-	// Key is the path to it: "order.items[2].price".
+	// Key is the path to the value: "order.items[2].price".
 	Key string
 	Err error
 }
@@ -116,10 +138,10 @@ type PropertyError struct {
 // Error names the property.
 func (e *PropertyError) Error() string { return fmt.Sprintf("property %q: %v", e.Key, e.Err) }
 
-// Unwrap answers what encoding/json said of the value.
+// Unwrap returns the error of the value, often one of encoding/json.
 func (e *PropertyError) Unwrap() error { return e.Err }
 
-// refusal makes an Error of what was found wrong before any call of libphc.
+// refusal makes an Error of what was found wrong before libphc was called.
 func refusal(err error) *Error {
 	status := StatusInvalidArgument
 	if _, ok := err.(*PropertyError); ok {

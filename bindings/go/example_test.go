@@ -33,13 +33,13 @@ func Example() {
 		Groups:     posthog.NewGroups().Set("company", "acme"),
 	})
 	fmt.Println(err)
-	fmt.Printf("%s\n", client.TestNext())
+	fmt.Printf("%s\n", client.NextTestEvent())
 	// Output:
 	// <nil>
 	// {"timestamp":"2026-11-24T12:00:00.000Z","uuid":"0190e7a1-5c5b-7e8a-9d3e-2f6c1b0a4d11","event":"order placed","distinct_id":"user-1","properties":{"amount":42,"currency":"EUR","$groups":{"company":"acme"},"$geoip_disable":true,"$is_server":true},"options":{}}
 }
 
-// What cannot be sent is refused to the caller that made it, with its name.
+// A value that cannot be sent is an error of the Enqueue, which names it.
 func ExampleClient_enqueue() {
 	client, _ := posthog.NewWithConfig("phc_your_project_key", posthog.Config{TestMode: true})
 	defer client.Close()
@@ -54,7 +54,7 @@ func ExampleClient_enqueue() {
 	// Output: true true sample.ratio
 }
 
-// A flush waits for the fate of every event, until its context ends.
+// A flush waits until every event is delivered or lost, or its context ends.
 func ExampleClient_flush() {
 	client, _ := posthog.NewWithConfig("phc_your_project_key", posthog.Config{TestMode: true})
 	defer client.Close()
@@ -66,14 +66,14 @@ func ExampleClient_flush() {
 	case err == nil:
 		fmt.Println("all delivered")
 	case errors.Is(err, posthog.ErrLostEvents):
-		fmt.Println("some are lost; the Callback knows which")
+		fmt.Println("some are lost; a Callback learns which and why")
 	case errors.Is(err, context.DeadlineExceeded):
 		fmt.Println("some are still pending")
 	}
 	// Output: all delivered
 }
 
-// BeforeSend takes out what must not leave the process, and drops events.
+// BeforeSend removes what must not leave the process, and discards events.
 func ExampleConfig_beforeSend() {
 	client, _ := posthog.NewWithConfig("phc_your_project_key", posthog.Config{
 		TestMode: true,
@@ -101,27 +101,32 @@ func ExampleConfig_beforeSend() {
 		Event      string
 		Properties map[string]interface{}
 	}
-	_ = json.Unmarshal(client.TestNext(), &event)
-	fmt.Println(event.Event, event.Properties["password"], client.Stats().Refused)
+	_ = json.Unmarshal(client.NextTestEvent(), &event)
+	fmt.Println(event.Event, event.Properties["password"], client.Stats().RefusedByStatus)
 	// Output: signed up <nil> map[before_send:1]
 }
 
-type losses struct{}
+type outcomes struct{}
 
-func (losses) Success(posthog.APIMessage) {}
+func (outcomes) Success(message posthog.APIMessage) {
+	event := message.(posthog.EventReport)
+	if event.HasWarning() {
+		log.Printf("%s is stored with a warning: %s", event.Uuid, event.Details)
+	}
+}
 
-func (losses) Failure(message posthog.APIMessage, err error) {
+func (outcomes) Failure(message posthog.APIMessage, err error) {
 	var verdict *posthog.CaptureEventError
 	if errors.As(err, &verdict) {
-		log.Printf("the server refused %s: %s", verdict.EventUUID, verdict.Details)
+		log.Printf("the server dropped %s: %s", verdict.EventUUID, verdict.Details)
 		return
 	}
 	log.Print(err)
 }
 
-// A Callback is told how each event ended; the error says why it is lost.
+// A Callback learns how each event ended; the error says why it is lost.
 func ExampleCallback() {
-	client, err := posthog.NewWithConfig("phc_your_project_key", posthog.Config{Callback: losses{}})
+	client, err := posthog.NewWithConfig("phc_your_project_key", posthog.Config{Callback: outcomes{}})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -1,9 +1,9 @@
 package posthog
 
-// Feature flags are not part of libphc yet. The methods are here so that code
-// which mentions them compiles, and answer ErrNotSupported.
+// libphc does not have feature flags yet. The methods are here so that code that calls
+// them compiles.
 
-// FeatureFlagPayload asks for one flag.
+// FeatureFlagPayload names one flag and the person to evaluate it for.
 type FeatureFlagPayload struct {
 	Key                   string
 	DistinctId            string
@@ -15,7 +15,7 @@ type FeatureFlagPayload struct {
 	SendFeatureFlagEvents *bool
 }
 
-// FeatureFlagPayloadNoKey asks for all flags.
+// FeatureFlagPayloadNoKey names the person to evaluate all flags for.
 type FeatureFlagPayloadNoKey struct {
 	DistinctId            string
 	DeviceId              *string
@@ -26,21 +26,21 @@ type FeatureFlagPayloadNoKey struct {
 	SendFeatureFlagEvents *bool
 }
 
-// FeatureFlagResult would be a flag's value and payload.
+// FeatureFlagResult is the value of a flag.
 type FeatureFlagResult struct {
 	Key     string
 	Enabled bool
 	Variant *string
 }
 
-// FeatureFlag would be a flag's definition.
+// FeatureFlag is the definition of a flag.
 type FeatureFlag struct {
 	Key    string
 	Active bool
 }
 
-// FeatureFlags are the methods of posthog-go for feature flags. All of them
-// answer ErrNotSupported.
+// FeatureFlags has the methods of posthog-go for feature flags. All of them return
+// ErrNotSupported.
 type FeatureFlags interface {
 	IsFeatureEnabled(FeatureFlagPayload) (interface{}, error)
 	GetFeatureFlag(FeatureFlagPayload) (interface{}, error)

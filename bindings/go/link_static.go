@@ -2,11 +2,11 @@
 
 package posthog
 
-// The archive exports phc_* only, so it links beside a program's own zstd or
-// ring. `make go` puts it there.
+// The archive exports only phc_*, so it does not clash with a program's own zstd
+// or ring. `make go` builds it and puts it there.
 
 // #cgo LDFLAGS: ${SRCDIR}/lib/linux_amd64/libphc.a -lpthread -ldl -lm
 import "C"
 
-// So that `go mod vendor` takes the archive along.
+// Imported so that `go mod vendor` copies the archive.
 import _ "github.com/PostHog/libphc/bindings/go/lib/linux_amd64"

@@ -5,23 +5,24 @@ import "time"
 // Message is what Enqueue takes: Capture, Identify, Alias, GroupIdentify,
 // EventJSON, or a pointer to one of them.
 type Message interface {
-	// Validate answers a FieldError for a required field that is empty.
+	// Validate returns a FieldError for a required field that is empty.
 	Validate() error
 
 	// write appends the message as the JSON text that libphc reads.
 	write(*encoder) error
-	// clone answers a copy that a BeforeSend may change.
+	// clone returns a copy that BeforeSend may change.
 	clone() Message
 }
 
-// Capture is an event that somebody did something.
+// Capture is an event of a person.
 type Capture struct {
-	// Uuid makes the event known to you and lets the server drop a copy of it.
-	// Empty, it gets one; what is no UUID is replaced and counted.
+	// Uuid identifies the event: reports contain it, and the server can discard a
+	// duplicate by it. If it is empty the event gets one; if it is not a uuid it is
+	// replaced, and counted in Stats.UuidsReplaced.
 	Uuid       string
 	DistinctId string
 	Event      string
-	// Timestamp is the time of the call unless it is set.
+	// Timestamp is when the event happened; zero is the time of the Enqueue.
 	Timestamp  time.Time
 	Properties Properties
 	Groups     Groups
@@ -33,14 +34,13 @@ type Identify struct {
 	Uuid       string
 	DistinctId string
 	Timestamp  time.Time
-	// Properties are set, whatever the person has.
+	// Properties are set, in place of those that the person has.
 	Properties Properties
-	// SetOnce are set unless the person has them.
+	// SetOnce are set if the person does not have them.
 	SetOnce Properties
 }
 
-// Alias says that Alias is the same person as DistinctId, which is the
-// canonical one.
+// Alias says that Alias is the same person as DistinctId, which is the canonical id.
 type Alias struct {
 	Uuid       string
 	DistinctId string
@@ -54,15 +54,15 @@ type GroupIdentify struct {
 	// Type and Key name the group: "company", "acme".
 	Type string
 	Key  string
-	// DistinctId is "$<type>_<key>" unless it is set.
+	// DistinctId is "$<type>_<key>" if it is empty.
 	DistinctId string
 	Timestamp  time.Time
 	Properties Properties
 }
 
-// EventJSON is a whole event that is a JSON object already, as a queue or a
-// browser may hand it over: event and distinct_id; perhaps properties,
-// timestamp, uuid, $set, $set_once, groups, options, session_id, window_id. Its
+// EventJSON is a whole event as a JSON object, as it may come from a queue or a
+// browser. Its members are event and distinct_id and, where known, properties,
+// timestamp, uuid, $set, $set_once, groups, options, session_id and window_id. Its
 // values reach the server byte for byte.
 type EventJSON []byte
 
@@ -82,28 +82,28 @@ func firstOf(errors ...error) error {
 	return nil
 }
 
-// Validate asks for Event and DistinctId.
+// Validate returns a FieldError if Event or DistinctId is empty.
 func (m Capture) Validate() error {
 	return firstOf(required("posthog.Capture", "Event", m.Event),
 		required("posthog.Capture", "DistinctId", m.DistinctId))
 }
 
-// Validate asks for DistinctId.
+// Validate returns a FieldError if DistinctId is empty.
 func (m Identify) Validate() error { return required("posthog.Identify", "DistinctId", m.DistinctId) }
 
-// Validate asks for DistinctId and Alias.
+// Validate returns a FieldError if DistinctId or Alias is empty.
 func (m Alias) Validate() error {
 	return firstOf(required("posthog.Alias", "DistinctId", m.DistinctId),
 		required("posthog.Alias", "Alias", m.Alias))
 }
 
-// Validate asks for Type and Key.
+// Validate returns a FieldError if Type or Key is empty.
 func (m GroupIdentify) Validate() error {
 	return firstOf(required("posthog.GroupIdentify", "Type", m.Type),
 		required("posthog.GroupIdentify", "Key", m.Key))
 }
 
-// Validate asks for nothing: the text is read when it is enqueued.
+// Validate returns nil: the text is read when it is enqueued.
 func (m EventJSON) Validate() error { return nil }
 
 func (m Capture) write(e *encoder) error {
@@ -122,7 +122,7 @@ func (m Identify) write(e *encoder) error {
 }
 
 func (m Alias) write(e *encoder) error {
-	// The library cannot tell this event from one that was captured by its name.
+	// libphc accepts a $create_alias without an alias, as an event of that name.
 	if err := required("posthog.Alias", "Alias", m.Alias); err != nil {
 		return err
 	}
@@ -151,24 +151,24 @@ func (m EventJSON) write(e *encoder) error {
 	return nil
 }
 
-// dereferenced answers the message behind a pointer; nil for none.
-func dereferenced(m Message) Message {
+// dereference returns the message that a pointer points to; nil for a nil pointer.
+func dereference(m Message) Message {
 	switch m := m.(type) {
 	case *Capture:
-		return behind(m)
+		return pointee(m)
 	case *Identify:
-		return behind(m)
+		return pointee(m)
 	case *Alias:
-		return behind(m)
+		return pointee(m)
 	case *GroupIdentify:
-		return behind(m)
+		return pointee(m)
 	case *EventJSON:
-		return behind(m)
+		return pointee(m)
 	}
 	return m
 }
 
-func behind[T Message](m *T) Message {
+func pointee[T Message](m *T) Message {
 	if m == nil {
 		return nil
 	}

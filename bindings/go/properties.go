@@ -1,12 +1,12 @@
 package posthog
 
-// Properties of an event, a person or a group. A value is anything that
-// encoding/json can write; a time.Time becomes RFC 3339 text, integers stay
-// exact, a json.RawMessage goes out as it is. NaN, infinities, channels and
-// functions make Enqueue answer a *PropertyError.
+// Properties are those of an event, a person or a group. A value is anything that
+// encoding/json can write: a time.Time becomes RFC 3339 text, integers stay exact, and
+// a json.RawMessage is sent as it is. For NaN, infinities, channels and functions
+// Enqueue returns an error with a *PropertyError.
 type Properties map[string]interface{}
 
-// NewProperties makes an empty set, to be filled by Set.
+// NewProperties makes an empty set; Set fills it.
 func NewProperties() Properties { return make(Properties, 10) }
 
 // Set sets one property and returns the set.
@@ -15,8 +15,8 @@ func (p Properties) Set(name string, value interface{}) Properties {
 	return p
 }
 
-// Merge copies the properties of another set into this one, over values that
-// are there, and returns it.
+// Merge copies the properties of another set into this one, in place of those with the
+// same name, and returns it.
 func (p Properties) Merge(others Properties) Properties {
 	for name, value := range others {
 		p[name] = value
@@ -24,10 +24,10 @@ func (p Properties) Merge(others Properties) Properties {
 	return p
 }
 
-// Groups says to which groups an event belongs: the key of a group by its type.
+// Groups are those that an event belongs to: the key of each group by its type.
 type Groups map[string]interface{}
 
-// NewGroups makes an empty set, to be filled by Set.
+// NewGroups makes an empty set; Set fills it.
 func NewGroups() Groups { return make(Groups, 4) }
 
 // Set sets the group of one type and returns the set.
@@ -36,11 +36,11 @@ func (g Groups) Set(name string, value interface{}) Groups {
 	return g
 }
 
-// Options of one event for the server: process_person_profile, cookieless_mode,
-// disable_skew_correction (bool), product_tour_id (string).
+// Options are those of one event for the server: process_person_profile,
+// cookieless_mode, disable_skew_correction (bool) and product_tour_id (string).
 type Options map[string]interface{}
 
-// NewOptions makes an empty set, to be filled by Set.
+// NewOptions makes an empty set; Set fills it.
 func NewOptions() Options { return make(Options, 4) }
 
 // Set sets one option and returns the set.
@@ -49,5 +49,5 @@ func (o Options) Set(name string, value interface{}) Options {
 	return o
 }
 
-// Ptr answers a pointer to a value, for fields of Config that may be nil.
+// Ptr returns a pointer to a value, for fields of Config that may be nil.
 func Ptr[T any](value T) *T { return &value }

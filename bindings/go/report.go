@@ -1,91 +1,111 @@
 package posthog
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 )
 
-// APIMessage is what a Callback is told of an event: an EventReport.
+// APIMessage is what a Callback gets for an event: an EventReport.
 type APIMessage interface{}
 
-// Callback is told how each event ended. Its methods run one after the other,
-// on a thread of the client's own, so a slow one delays no delivery. They may
-// enqueue; they must not wait for Close, which waits for them.
+// Callback learns how each event ended. Its methods are called one after the other
+// on a thread of the client's own, so a slow one delays no delivery. They may call
+// every method of the client except Flush, FlushWithResult, Close, CloseWithContext
+// and NextReport, and must not wait for another goroutine that closes the client:
+// Close waits for them.
 type Callback interface {
-	// Success is called with the EventReport of an event that was delivered.
+	// Success is called with the EventReport of an event that was delivered. If the
+	// server stored it with a warning, that is in Verdict and Details.
 	Success(APIMessage)
 	// Failure is called with the EventReport of an event that is lost, and the
 	// *LossError that says why.
 	Failure(APIMessage, error)
 }
 
-// Loss is why an event is lost.
+// Loss is the reason why an event is lost.
 type Loss string
 
-// The reasons. One that has no constant here was added to libphc later.
+// The reasons. One without a constant here was added to libphc later.
 const (
-	LossDropped         Loss = "dropped"          // the server refused it for good
-	LossRetryExhausted  Loss = "retry_exhausted"  // the server kept asking for a retry
-	LossRejected        Loss = "rejected"         // an HTTP status ended its batch
-	LossTransport       Loss = "transport"        // its batch did not get through
-	LossMalformedAnswer Loss = "malformed_answer" // the answer was not understood
-	LossEvicted         Loss = "evicted"          // it made room for newer events
-	LossClosed          Loss = "closed"           // the client was closed first
-	LossInternal        Loss = "internal"         // a fault inside libphc
-
-	delivered = "delivered"
+	LossNone              Loss = ""                   // it is delivered
+	LossDropped           Loss = "dropped"            // the server dropped it
+	LossRetryExhausted    Loss = "retry_exhausted"    // the server asked for a retry until no attempt was left
+	LossRejected          Loss = "rejected"           // an HTTP status ended its batch
+	LossTransport         Loss = "transport"          // no attempt of its batch got a response
+	LossMalformedResponse Loss = "malformed_response" // the response was not one of Capture v1
+	LossEvicted           Loss = "evicted"            // it made room for newer events
+	LossClosed            Loss = "closed"             // the client was closed first
+	LossInternal          Loss = "internal"           // an internal error in libphc
 )
 
-// Report is one attempt, or one other occasion on which events ended.
+// delivered is the outcome of an event that is not lost.
+const delivered = "delivered"
+
+// Report is one attempt, or another occasion on which events ended.
 type Report struct {
-	// RequestID is the batch's; empty when its events were in no request.
+	// RequestID is the request id of the batch; empty if its events were in no
+	// request.
 	RequestID string `json:"request_id"`
-	// Attempt of the batch, from 1; 0 with no request.
+	// Attempt is the number of the attempt, from 1; 0 without a request.
 	Attempt int `json:"attempt"`
-	// SentAtMs is when it began, in milliseconds since 1970.
+	// SentAtMs is when it began, in milliseconds since 1970; 0 without a request.
 	SentAtMs int64 `json:"sent_at_ms"`
-	// Status is HTTP's; 0 when there was no answer.
-	Status int `json:"status"`
-	// Error is what went wrong with the batch as a whole.
+	// HTTPStatus is 0 if there was no response.
+	HTTPStatus int `json:"status"`
+	// Error says what went wrong with the batch as a whole; empty if nothing did.
 	Error string `json:"error"`
-	// Pending is how many events go into the next attempt.
-	Pending int `json:"pending"`
-	// MissedReports and MissedEvents were thrown away before this one, because
-	// nobody fetched them in time.
-	MissedReports int `json:"missed_reports"`
-	MissedEvents  int `json:"missed_events"`
-	// Events are those that ended.
+	// Events are the events that ended.
 	Events []EventReport `json:"events"`
-	// PendingEvents are the uuids behind Pending, with the setting reports = all.
-	PendingEvents []string `json:"pending_events,omitempty"`
+	// PendingCount is the number of events of the batch that are sent again.
+	PendingCount int `json:"pending"`
+	// PendingUuids are their uuids, with the setting reports = all.
+	PendingUuids []string `json:"pending_events,omitempty"`
+	// MissedReports is the number of reports that were discarded before this one
+	// because they were not read in time; MissedEvents is the number of their
+	// events.
+	MissedReports uint64 `json:"missed_reports"`
+	MissedEvents  uint64 `json:"missed_events"`
 }
 
-// EventReport is the end of one event.
+// EventReport says how one event ended.
 type EventReport struct {
 	Uuid string `json:"uuid"`
-	// Ending is "delivered", or a Loss.
-	Ending string `json:"ending"`
-	// MaybeDelivered: it is lost, but the server may have stored it all the same.
+	// Outcome is "delivered", or the Loss.
+	Outcome string `json:"outcome"`
+	// MaybeDelivered is true if the event is lost but the server may nevertheless
+	// have stored it.
 	MaybeDelivered bool `json:"maybe_delivered,omitempty"`
-	// Verdict and Details are the server's words, unless that was a plain ok.
+	// Verdict is the server's result code and Details its explanation; empty for
+	// a plain "ok" and without a verdict.
 	Verdict string `json:"verdict,omitempty"`
 	Details string `json:"details,omitempty"`
 }
 
-// Delivered answers whether the server stored it.
-func (e EventReport) Delivered() bool { return e.Ending == delivered }
+// Delivered reports whether the server stored the event.
+func (e EventReport) Delivered() bool { return e.Outcome == delivered }
 
-// LossError says why an event is lost. Behind it, for errors.As, is a
-// *CaptureEventError when the server's verdict on the event was the reason, a
-// *CaptureRequestError when it was the fate of the whole request; and for
-// errors.Is ErrClosed or ErrQueueFull.
+// HasWarning reports whether the server stored the event with a warning or another
+// remark, which is in Verdict and Details.
+func (e EventReport) HasWarning() bool { return e.Delivered() && e.Verdict != "" }
+
+// Loss returns why the event is lost; LossNone if it is delivered.
+func (e EventReport) Loss() Loss {
+	if e.Delivered() {
+		return LossNone
+	}
+	return Loss(e.Outcome)
+}
+
+// LossError says why an event is lost. errors.As finds a *CaptureEventError in it if
+// the reason is the server's verdict on the event, and a *CaptureRequestError if it
+// is the result of the whole request; errors.Is matches ErrClosed or ErrQueueFull.
 type LossError struct {
 	Uuid   string
 	Reason Loss
-	// MaybeDelivered: the server may have stored it all the same.
+	// MaybeDelivered is true if the server may nevertheless have stored the event.
 	MaybeDelivered bool
-	// RequestID and Attempt of the request that ended it.
+	// RequestID and Attempt are those of the last request with the event; empty and
+	// 0 if it was in no request.
 	RequestID string
 	Attempt   int
 
@@ -101,25 +121,25 @@ func (e *LossError) Error() string {
 	return text
 }
 
-// Unwrap answers what ended it.
+// Unwrap returns the cause of the loss.
 func (e *LossError) Unwrap() error { return e.cause }
 
 // CaptureEventError is the server's verdict on one event.
 type CaptureEventError struct {
 	EventUUID string
-	// Result is the verdict: "drop", "retry".
+	// Result is the verdict: "drop" or "retry".
 	Result string
-	// Details is the server's explanation, perhaps empty.
+	// Details is the server's explanation; it may be empty.
 	Details string
-	// Exhausted: the server kept asking for a retry until none was left.
+	// Exhausted is true if the server asked for a retry until no attempt was left.
 	Exhausted bool
 }
 
-// Error tells the verdict.
+// Error returns the verdict and its explanation.
 func (e *CaptureEventError) Error() string {
-	text := "the server's verdict is " + e.Result
+	text := fmt.Sprintf("the server's verdict is %q", e.Result)
 	if e.Exhausted {
-		text += ", and no retry is left"
+		text += " and no retry is left"
 	}
 	if e.Details != "" {
 		text += ": " + e.Details
@@ -127,15 +147,15 @@ func (e *CaptureEventError) Error() string {
 	return text
 }
 
-// CaptureRequestError is the fate of a whole request.
+// CaptureRequestError is the failure of a whole request.
 type CaptureRequestError struct {
-	// StatusCode is 0 when there was no answer.
+	// StatusCode is the HTTP status; 0 if there was no response.
 	StatusCode int
 	// Err says what went wrong.
 	Err error
 }
 
-// Error tells status and fault.
+// Error returns the HTTP status and what went wrong.
 func (e *CaptureRequestError) Error() string {
 	if e.StatusCode == 0 {
 		return e.Err.Error()
@@ -143,13 +163,13 @@ func (e *CaptureRequestError) Error() string {
 	return fmt.Sprintf("status %d: %v", e.StatusCode, e.Err)
 }
 
-// Unwrap answers what went wrong.
+// Unwrap returns what went wrong.
 func (e *CaptureRequestError) Unwrap() error { return e.Err }
 
-func (r *Report) loss(event EventReport) *LossError {
+func (r *Report) lossError(event EventReport) *LossError {
 	loss := &LossError{
 		Uuid:           event.Uuid,
-		Reason:         Loss(event.Ending),
+		Reason:         event.Loss(),
 		MaybeDelivered: event.MaybeDelivered,
 		RequestID:      r.RequestID,
 		Attempt:        r.Attempt,
@@ -162,47 +182,68 @@ func (r *Report) loss(event EventReport) *LossError {
 			Details:   event.Details,
 			Exhausted: loss.Reason == LossRetryExhausted,
 		}
-	case LossRejected, LossTransport, LossMalformedAnswer:
-		loss.cause = &CaptureRequestError{StatusCode: r.Status, Err: errors.New(r.Error)}
+	case LossRejected, LossTransport, LossMalformedResponse:
+		loss.cause = &CaptureRequestError{StatusCode: r.HTTPStatus, Err: errors.New(r.Error)}
 	case LossClosed:
-		loss.cause = ErrClosed
+		loss.cause = &lossCause{"the client was closed before it was delivered", ErrClosed}
 	case LossEvicted:
-		loss.cause = ErrQueueFull
+		loss.cause = &lossCause{"the queue was full and newer events took its place", ErrQueueFull}
 	}
 	return loss
 }
 
-func parsedReport(text []byte) (Report, error) {
-	var report Report
-	err := json.Unmarshal(text, &report)
-	return report, err
+// lossCause is the cause of a loss that errors.Is matches with another error.
+type lossCause struct {
+	text string
+	is   error
 }
 
-// tell hands a report to a callback, event by event.
-func tell(callback Callback, logger Logger, text []byte) {
-	report, err := parsedReport(text)
-	if err != nil {
-		logger.Errorf("a report was not understood: %v", err)
-		return
-	}
-	if report.MissedEvents > 0 {
-		logger.Errorf("the Callback is too slow: reports of %d events were thrown away", report.MissedEvents)
-	}
+func (c *lossCause) Error() string { return c.text }
+func (c *lossCause) Unwrap() error { return c.is }
+
+// failures passes a report of libphc's error callback on. With the setting
+// reports = warnings or all it also has delivered events, which deliveries gets
+// too.
+func (c callbacks) failures(report Report) {
+	c.logMissed(&report)
 	for _, event := range report.Events {
-		tellOne(callback, logger, &report, event)
+		if !event.Delivered() {
+			c.invoke(func() { c.callback.Failure(event, report.lossError(event)) })
+		}
 	}
 }
 
-// tellOne keeps a panic of the callback from the C frames below.
-func tellOne(callback Callback, logger Logger, report *Report, event EventReport) {
+// deliveries passes a report of libphc's delivery callback on.
+func (c callbacks) deliveries(report Report) {
+	c.logMissed(&report)
+	for _, event := range report.Events {
+		c.invoke(func() { c.callback.Success(event) })
+	}
+}
+
+func (c callbacks) logMissed(report *Report) {
+	if report.MissedEvents > 0 {
+		c.logError("the Callback is too slow: reports of %d events were discarded", report.MissedEvents)
+	}
+}
+
+// invoke calls the host's code. A panic must not unwind into the C frames below.
+func (c callbacks) invoke(call func()) {
 	defer func() {
-		if fault := recover(); fault != nil {
-			logger.Errorf("the Callback panicked: %v", fault)
+		if reason := recover(); reason != nil {
+			c.logError("the Callback panicked: %v", reason)
 		}
 	}()
-	if event.Delivered() {
-		callback.Success(event)
-	} else {
-		callback.Failure(event, report.loss(event))
-	}
+	call()
+}
+
+func (c callbacks) logError(format string, args ...interface{}) {
+	c.log(logError, fmt.Sprintf(format, args...))
+}
+
+// log passes a line on to the Logger. If that panics there is nowhere left to report
+// it.
+func (c callbacks) log(level int, line string) {
+	defer func() { _ = recover() }()
+	logLine(c.logger, level, line)
 }

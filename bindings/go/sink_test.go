@@ -19,72 +19,64 @@ import (
 	"time"
 )
 
-// space is one test's part of the sink, which is told how to answer and shows
-// what it got. sink/README.md has its calls.
-type space struct {
+// namespace is one test's part of the sink: it has a script of its own and shows what
+// it received. sink/README.md has its calls.
+type namespace struct {
 	t    *testing.T
 	host string
 }
 
-func newSpace(t *testing.T) *space {
+func newNamespace(t *testing.T) *namespace {
 	t.Helper()
 	address := os.Getenv("PHC_SINK")
 	if address == "" {
-		t.Skip("there is no sink at PHC_SINK; tests/go.sh starts one")
+		t.Skip("PHC_SINK does not name a sink; make test-go starts one")
 	}
-	s := &space{t: t, host: fmt.Sprintf("http://%s/go/%d/%d/%s", address, os.Getpid(), time.Now().UnixNano(), t.Name())}
+	n := &namespace{t: t, host: fmt.Sprintf("http://%s/go/%d/%d/%s", address, os.Getpid(), time.Now().UnixNano(), t.Name())}
 	t.Cleanup(func() {
-		if broken := s.get("_violations"); broken != "[]" {
-			t.Errorf("rules of the contract were broken: %s", broken)
+		if violations := n.get("_violations"); violations != "[]" {
+			t.Errorf("rules of the contract were broken: %s", violations)
 		}
 	})
-	return s
+	return n
 }
 
-func (s *space) ask(method, view, body string) string {
-	s.t.Helper()
-	request, err := http.NewRequest(method, s.host+"/"+view, strings.NewReader(body))
+func (n *namespace) ask(method, view, body string) string {
+	n.t.Helper()
+	request, err := http.NewRequest(method, n.host+"/"+view, strings.NewReader(body))
 	if err != nil {
-		s.t.Fatal(err)
+		n.t.Fatal(err)
 	}
-	// A connection that is kept would be a goroutine that is left.
+	// A kept connection would be a goroutine too many for the tests that count them.
 	request.Close = true
-	answer, err := http.DefaultClient.Do(request)
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		s.t.Fatal(err)
+		n.t.Fatal(err)
 	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
 	if err != nil {
-		s.t.Fatal(err)
+		n.t.Fatal(err)
 	}
 	return string(text)
 }
 
-func (s *space) get(view string) string { s.t.Helper(); return s.ask("GET", view, "") }
+func (n *namespace) get(view string) string { n.t.Helper(); return n.ask("GET", view, "") }
 
-func (s *space) script(json string) {
-	s.t.Helper()
-	if answer := s.ask("POST", "_script", json); !strings.Contains(answer, `"ok":true`) {
-		s.t.Fatal(answer)
+func (n *namespace) script(json string) {
+	n.t.Helper()
+	if response := n.ask("POST", "_script", json); !strings.Contains(response, `"ok":true`) {
+		n.t.Fatal(response)
 	}
 }
 
-// wait waits until the sink has seen so much: "requests=2&events=5".
-func (s *space) wait(condition string) {
-	s.t.Helper()
-	if answer := s.get("_wait?timeout_ms=20000&" + condition); !strings.Contains(answer, `"ok":true`) {
-		s.t.Fatalf("not reached: %s: %s", condition, answer)
-	}
-}
-
-// accepted answers the uuids of all stored events; a uuid twice is an error.
-func (s *space) accepted() map[string]bool {
-	s.t.Helper()
+// accepted returns the uuids of all stored events; a uuid twice is an error.
+func (n *namespace) accepted() map[string]bool {
+	n.t.Helper()
 	found := map[string]bool{}
-	for _, uuid := range strings.Fields(s.get("_accepted")) {
+	for _, uuid := range strings.Fields(n.get("_accepted")) {
 		if found[uuid] {
-			s.t.Errorf("%s was stored twice", uuid)
+			n.t.Errorf("%s was stored twice", uuid)
 		}
 		found[uuid] = true
 	}
@@ -100,18 +92,18 @@ type event struct {
 	Options    map[string]json.RawMessage `json:"options"`
 }
 
-// property answers a property's text as it came.
+// property returns the text of a property as it was received.
 func (e event) property(name string) string { return string(e.Properties[name]) }
 
-// events answers what the sink got, by name.
-func (s *space) events() map[string]event {
-	s.t.Helper()
+// events returns the events that the sink received, by name.
+func (n *namespace) events() map[string]event {
+	n.t.Helper()
 	var list []struct {
 		Event event `json:"event"`
 	}
-	text := s.get("_events")
+	text := n.get("_events")
 	if err := json.Unmarshal([]byte(text), &list); err != nil {
-		s.t.Fatalf("%v: %s", err, text)
+		n.t.Fatalf("%v: %s", err, text)
 	}
 	found := map[string]event{}
 	for _, item := range list {
@@ -120,13 +112,14 @@ func (s *space) events() map[string]event {
 	return found
 }
 
-// client makes one of this space, which is closed when the test ends.
-func (s *space) client(config Config) Client {
-	s.t.Helper()
-	config.Endpoint = s.host
+// client makes a client that sends to this namespace and is closed when the test ends.
+func (n *namespace) client(config Config) Client {
+	n.t.Helper()
+	config.Endpoint = n.host
 	settings := map[string]string{"retry_initial_ms": "10", "retry_max_ms": "50"}
 	if config.Interval == 0 {
-		// Only a flush or a full batch sends, however long this process stands still.
+		// Only a flush or a full batch sends, even if this process is not scheduled for a
+		// long time.
 		settings["flush_interval_ms"] = "3600000"
 	}
 	if config.ShutdownTimeout == 0 {
@@ -138,13 +131,13 @@ func (s *space) client(config Config) Client {
 	config.Settings = settings
 	client, err := NewWithConfig("phc_go", config)
 	if err != nil {
-		s.t.Fatal(err)
+		n.t.Fatal(err)
 	}
-	s.t.Cleanup(func() {
+	n.t.Cleanup(func() {
 		ended, cancel := context.WithCancel(context.Background())
 		cancel()
 		_ = client.CloseWithContext(ended)
-		checkStats(s.t, client)
+		checkStats(n.t, client)
 	})
 	return client
 }
@@ -152,40 +145,56 @@ func (s *space) client(config Config) Client {
 func checkStats(t *testing.T, client Client) Stats {
 	t.Helper()
 	stats := client.Stats()
-	if stats.Captured != stats.Delivered+stats.LostTotal()+stats.PendingEvents {
+	if stats.Captured != stats.Delivered+stats.Lost+stats.PendingEvents ||
+		stats.Lost != sum(stats.LostByReason) || stats.Refused != sum(stats.RefusedByStatus) {
 		t.Errorf("the counters do not add up: %+v", stats)
 	}
 	return stats
 }
 
-// recorder is a Callback that keeps what it is told.
+func sum[K comparable](counts map[K]uint64) (total uint64) {
+	for _, count := range counts {
+		total += count
+	}
+	return total
+}
+
+// recorder is a Callback that keeps what it gets, by uuid.
 type recorder struct {
 	mu        sync.Mutex
-	delivered []EventReport
+	delivered map[string]EventReport
 	lost      map[string]error
-	told      func()
+	calls     int
+	// called, if it is set, is called after each event.
+	called func()
 }
 
 func (r *recorder) Success(message APIMessage) {
-	r.mu.Lock()
-	r.delivered = append(r.delivered, message.(EventReport))
-	r.mu.Unlock()
-	r.tell()
+	r.record(func() {
+		if r.delivered == nil {
+			r.delivered = map[string]EventReport{}
+		}
+		report := message.(EventReport)
+		r.delivered[report.Uuid] = report
+	})
 }
 
 func (r *recorder) Failure(message APIMessage, err error) {
-	r.mu.Lock()
-	if r.lost == nil {
-		r.lost = map[string]error{}
-	}
-	r.lost[message.(EventReport).Uuid] = err
-	r.mu.Unlock()
-	r.tell()
+	r.record(func() {
+		if r.lost == nil {
+			r.lost = map[string]error{}
+		}
+		r.lost[message.(EventReport).Uuid] = err
+	})
 }
 
-func (r *recorder) tell() {
-	if r.told != nil {
-		r.told()
+func (r *recorder) record(event func()) {
+	r.mu.Lock()
+	r.calls++
+	event()
+	r.mu.Unlock()
+	if r.called != nil {
+		r.called()
 	}
 }
 
@@ -216,7 +225,7 @@ func phcThreads(t *testing.T) int {
 	for _, task := range tasks {
 		status, err := os.ReadFile(task)
 		if err != nil {
-			continue // it has just ended
+			continue // the thread has just ended
 		}
 		var name string
 		var blocked uint64
@@ -237,17 +246,19 @@ func phcThreads(t *testing.T) int {
 	return count
 }
 
+// goroutines returns the stacks of all goroutines.
 func goroutines() string {
-	stacks := make([]byte, 1<<20)
+	stacks := make([]byte, 8<<20)
 	return string(stacks[:runtime.Stack(stacks, true)])
 }
 
-// patient is for a client whose waits, if nothing ended them, would last for
-// minutes: so they can be told from those of a machine that stands still.
+// patient is for clients whose waits would last for minutes if nothing ended them, so
+// that they differ from the delays of a busy machine.
 var patient = map[string]string{"request_timeout_ms": "300000"}
 
-// inTime is for what takes milliseconds when it is right and minutes when it is
-// wrong. Ten seconds lie between, for on a busy machine a process stands still.
+// inTime fails if a call takes longer than ten seconds. It is for calls that take
+// milliseconds when they are right and minutes when they are wrong: on a busy machine a
+// process may not be scheduled for seconds.
 func inTime(t *testing.T, what string, call func()) {
 	t.Helper()
 	start := time.Now()

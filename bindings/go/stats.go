@@ -1,60 +1,57 @@
 package posthog
 
-import "encoding/json"
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
 
-// Stats are the counters of one instant. Always Captured = Delivered + all of
-// Lost + PendingEvents.
+// Stats are the counters of one instant, since the client was made. Always
+// Captured = Delivered + Lost + PendingEvents.
 type Stats struct {
-	// Captured is how many events an Enqueue took.
+	// Captured counts the events that an Enqueue took.
 	Captured uint64 `json:"captured"`
-	// Delivered of them, and those of them with a remark of the server.
-	Delivered            uint64 `json:"delivered"`
+	// Delivered counts the captured events that the server stored.
+	Delivered uint64 `json:"delivered"`
+	// DeliveredWithWarning counts the delivered events that the server stored with
+	// a warning.
 	DeliveredWithWarning uint64 `json:"delivered_with_warning"`
-	// Lost of them, by reason.
-	Lost map[Loss]uint64 `json:"lost"`
-	// MaybeDelivered of the lost: the server may have stored them all the same.
+	// Lost counts the captured events that are lost.
+	Lost uint64 `json:"lost"`
+	// LostByReason has the lost events by reason, for the reasons that occurred.
+	LostByReason map[Loss]uint64 `json:"lost_by_reason"`
+	// MaybeDelivered counts the lost events that the server may nevertheless have
+	// stored.
 	MaybeDelivered uint64 `json:"maybe_delivered"`
-	// PendingEvents are waiting, in flight or in back-off.
+	// PendingEvents counts the captured events that are waiting, in flight or in
+	// back-off; PendingBytes is their size as counted for MaxQueueBytes.
 	PendingEvents uint64 `json:"pending_events"`
 	PendingBytes  uint64 `json:"pending_bytes"`
-	// Refused counts calls of Enqueue that took no event, by the name of the
-	// status.
-	Refused map[string]uint64 `json:"refused"`
-	// Repaired events had text that was no UTF-8.
+	// Refused counts the calls of Enqueue that did not take an event.
+	Refused uint64 `json:"refused"`
+	// RefusedByStatus has the refused events by status. Those that BeforeSend
+	// discarded are under StatusBeforeSend.
+	RefusedByStatus map[Status]uint64 `json:"refused_by_status"`
+	// Repaired counts events with text that was not UTF-8 and was replaced.
 	Repaired uint64 `json:"repaired"`
-	// UuidsReplaced counts events whose Uuid was none.
+	// UuidsReplaced counts events whose Uuid was not valid and was replaced.
 	UuidsReplaced uint64 `json:"uuids_replaced"`
-	// Requests begun, and those of them that were further attempts.
+	// Requests counts the requests begun; Retries those of them that were not the
+	// first attempt of their batch.
 	Requests uint64 `json:"requests"`
 	Retries  uint64 `json:"retries"`
-	// BodyBytes before compression, and SentBytes after it.
+	// BodyBytes are the bytes of request bodies before compression; SentBytes
+	// those as sent.
 	BodyBytes uint64 `json:"body_bytes"`
 	SentBytes uint64 `json:"sent_bytes"`
 }
 
-// LostTotal is the sum of Lost.
-func (s Stats) LostTotal() uint64 { return sum(s.Lost) }
-
-// RefusedTotal is the sum of Refused.
-func (s Stats) RefusedTotal() uint64 { return sum(s.Refused) }
-
-func sum[K comparable](counts map[K]uint64) uint64 {
-	var total uint64
-	for _, count := range counts {
-		total += count
+// lossText returns the losses as text: "events lost: 3 (2 closed, 1 dropped)".
+func (s *Stats) lossText() string {
+	reasons := make([]string, 0, len(s.LostByReason))
+	for _, reason := range slices.Sorted(maps.Keys(s.LostByReason)) {
+		reasons = append(reasons, fmt.Sprintf("%d %s", s.LostByReason[reason], reason))
 	}
-	return total
-}
-
-// parsedStats reads what libphc writes; nothing is all zeros.
-func parsedStats(text []byte) Stats {
-	var stats Stats
-	_ = json.Unmarshal(text, &stats)
-	if stats.Lost == nil {
-		stats.Lost = map[Loss]uint64{}
-	}
-	if stats.Refused == nil {
-		stats.Refused = map[string]uint64{}
-	}
-	return stats
+	return fmt.Sprintf("events lost: %d (%s)", s.Lost, strings.Join(reasons, ", "))
 }

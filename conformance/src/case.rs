@@ -1,226 +1,244 @@
-//! The files of `vectors/` and `scenarios/`. docs/conformance.md tells what each
-//! key means; a key that is not known is an error.
+//! The format of the files in `vectors/` and `scenarios/`, and their loading.
+//!
+//! docs/conformance.md describes each key; an unknown key is an error. It knows nothing of how a case is run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use phc_sink::script::Script;
+use phc_sink::Script;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 /// Settings of the client, all as text.
-pub type Settings = BTreeMap<String, String>;
+pub(crate) type Settings = BTreeMap<String, String>;
 
-/// One thing that is done, and what it must answer.
+/// One step of a case, and what its call must return.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Step {
-    /// An event, as an object.
-    pub capture: Option<Box<RawValue>>,
-    /// An event as a text that is perhaps no JSON.
-    pub capture_text: Option<String>,
-    /// The same as bytes, two hex digits each.
-    pub capture_hex: Option<String>,
+pub(crate) struct Step {
+    /// Captures an event, given as an object.
+    pub(crate) capture: Option<Box<RawValue>>,
+    /// Captures an event, given as a text that need not be JSON.
+    pub(crate) capture_text: Option<String>,
+    /// The same as bytes, two hexadecimal digits each.
+    pub(crate) capture_hex: Option<String>,
     /// `distinct_id`, `set`, `set_once`
-    pub identify: Option<Box<RawValue>>,
+    pub(crate) identify: Option<Box<RawValue>>,
     /// `distinct_id`, `alias`
-    pub alias: Option<Box<RawValue>>,
+    pub(crate) alias: Option<Box<RawValue>>,
     /// `group_type`, `group_key`, `set`, `distinct_id`
-    pub group_identify: Option<Box<RawValue>>,
-    /// A super property: `key`, `value`
-    pub register: Option<Box<RawValue>>,
-    /// Its key.
-    pub unregister: Option<String>,
-    /// `true`: captures take nothing; `false`: they do again.
-    pub opt_out: Option<bool>,
-    /// For at most so many ms.
-    pub flush: Option<u64>,
-    /// For at most so many ms.
-    pub close: Option<u64>,
-    /// The client is ended and forgotten, at once and in silence.
-    pub reset: bool,
-    /// Until the server has seen as much.
-    pub wait: Option<Seen>,
-    /// For that long nothing is done.
-    pub pause_ms: u64,
-    /// From now on the server follows this script.
-    pub server: Option<Script>,
+    pub(crate) group_identify: Option<Box<RawValue>>,
+    /// Adds a super property: `key`, `value`
+    pub(crate) register: Option<Box<RawValue>>,
+    /// Removes a super property: its key.
+    pub(crate) unregister: Option<String>,
+    /// `true`: opts out; `false`: opts in again.
+    pub(crate) opt_out: Option<bool>,
+    /// Flushes, with this time limit in ms.
+    pub(crate) flush: Option<u64>,
+    /// Begins a flush without waiting; a label for `flush_wait`.
+    pub(crate) flush_begin: Option<String>,
+    /// Waits for a flush that was begun.
+    pub(crate) flush_wait: Option<FlushWait>,
+    /// Closes the client, with this time limit in ms.
+    pub(crate) close: Option<u64>,
+    /// Ends the client at once; it must send nothing more.
+    pub(crate) reset: bool,
+    /// Waits until the server has received this much.
+    pub(crate) wait: Option<Counts>,
+    /// Does nothing for this long.
+    pub(crate) pause_ms: u64,
+    /// Gives the server a new script, before anything else in this step.
+    pub(crate) server: Option<Script>,
 
-    /// A capture is made so often.
-    pub times: Option<usize>,
-    /// A capture gets a property `filler` of so many bytes.
-    pub filler: usize,
-    /// What the call answers; `ok` when absent, `*` for anything.
-    pub status: Option<String>,
-    /// What its message contains.
-    pub message: Option<String>,
-    /// Members of what it answers besides.
-    pub result: Option<Box<RawValue>>,
-    /// It takes at least so long.
-    pub at_least_ms: Option<u64>,
-    /// It takes at most so long.
-    pub within_ms: Option<u64>,
+    /// Makes the call this many times.
+    pub(crate) times: Option<usize>,
+    /// Adds a property `filler` of this many bytes to a capture.
+    pub(crate) filler: usize,
+    /// The status that the call must return; `ok` if absent, `*` for any.
+    pub(crate) status: Option<String>,
+    /// A part of the message that it must return.
+    pub(crate) message: Option<String>,
+    /// Members of the result that it must return.
+    pub(crate) result: Option<Box<RawValue>>,
+    /// The least time that the call must take, in ms.
+    pub(crate) at_least_ms: Option<u64>,
+    /// The most time that the call may take, in ms.
+    pub(crate) within_ms: Option<u64>,
 }
 
-/// Counts of the server that are waited for.
+/// A wait for a flush that was begun before.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FlushWait {
+    /// The label that `flush_begin` gave it.
+    pub(crate) flush: String,
+    /// The time limit in ms.
+    pub(crate) timeout_ms: u64,
+}
+
+/// What the server must have received.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Seen {
-    /// Requests received.
-    pub requests: Option<u64>,
-    /// Events received, each time they come.
-    pub events: Option<u64>,
-    /// Events stored.
-    pub accepted: Option<u64>,
+pub(crate) struct Counts {
+    /// Requests.
+    pub(crate) requests: Option<u64>,
+    /// Events, each as often as it came.
+    pub(crate) events: Option<u64>,
+    /// Stored events.
+    pub(crate) accepted: Option<u64>,
 }
 
-/// What one event becomes.
+/// A vector: what one event becomes on the wire.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Vector {
+pub(crate) struct Vector {
     /// Unique.
-    pub name: String,
-    /// The rules of contract.json that it proves, separated by blanks.
-    pub rule: String,
+    pub(crate) name: String,
+    /// The rules of contract.json that it proves, separated by spaces.
+    pub(crate) rule: String,
     /// Settings of the client.
-    pub settings: Settings,
-    /// Its project key, when that matters.
-    pub api_key: Option<String>,
-    /// The client cannot be made, and the reason contains this.
-    pub refused_client: Option<String>,
-    /// What is done first.
-    pub before: Vec<Step>,
-    /// The call.
-    pub call: Option<Step>,
-    /// The event that it becomes. Left out, `uuid` is a fresh version 7,
-    /// `timestamp` is now, and `options` is empty.
-    pub wire: Option<Box<RawValue>>,
-    /// Members of that event, byte for byte but for white space between tokens.
-    pub text: BTreeMap<String, String>,
-    /// The status of a call that takes nothing.
-    pub refused: Option<String>,
-    /// What its message contains.
-    pub message: Option<String>,
-    /// Members of the request's record at the server.
-    pub request: Option<Box<RawValue>>,
-    /// The first line of a request to a proxy.
-    pub proxied: Option<String>,
-    /// Counters afterwards.
-    pub stats: Option<Box<RawValue>>,
+    pub(crate) settings: Settings,
+    /// The project key of the client, if it matters.
+    pub(crate) api_key: Option<String>,
+    /// The client must be refused, with this in the message.
+    pub(crate) refused_client: Option<String>,
+    /// Steps before the call.
+    pub(crate) before: Vec<Step>,
+    /// The call itself.
+    pub(crate) call: Option<Step>,
+    /// The event that the server must receive. Where it leaves them out, `uuid` is a new version 7, `timestamp`
+    /// is now, and `options` is empty.
+    pub(crate) wire: Option<Box<RawValue>>,
+    /// Members of that event, byte for byte except for white space between tokens.
+    pub(crate) text: BTreeMap<String, String>,
+    /// The status of a call that must not capture an event.
+    pub(crate) refused: Option<String>,
+    /// A part of the message of that call.
+    pub(crate) message: Option<String>,
+    /// Members of the server's record of the request.
+    pub(crate) request: Option<Box<RawValue>>,
+    /// The first line of the request that a proxy must receive.
+    pub(crate) proxied: Option<String>,
+    /// Members of the client's counters afterwards.
+    pub(crate) stats: Option<Box<RawValue>>,
 }
 
-/// What the client does when the server does something.
+/// A scenario: what a client does when the server behaves in some manner.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Scenario {
+pub(crate) struct Scenario {
     /// Unique.
-    pub name: String,
-    /// The rules of contract.json that it proves, separated by blanks.
-    pub rule: String,
-    /// Settings that matter.
-    pub settings: Settings,
-    /// Settings that only make it quick: an adapter without them may still pass.
-    pub pace: Settings,
-    /// What the server does.
-    pub server: Script,
-    /// What is done, in order.
-    pub steps: Vec<Step>,
-    /// What must be seen.
-    pub expect: Expected,
+    pub(crate) name: String,
+    /// The rules of contract.json that it proves, separated by spaces.
+    pub(crate) rule: String,
+    /// Settings of the client that the case is about.
+    pub(crate) settings: Settings,
+    /// Settings that only make the case fast. A client without them is still asked.
+    pub(crate) pace: Settings,
+    /// What the server responds at first.
+    pub(crate) server: Script,
+    /// What the client does, in order.
+    pub(crate) steps: Vec<Step>,
+    /// What must be observed at the end.
+    pub(crate) expect: Expected,
 }
 
-/// See [`Scenario`].
+/// What must be observed at the end of a [`Scenario`].
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Expected {
-    /// Every request, in order.
-    pub requests: Option<Vec<ExpectedRequest>>,
-    /// How many there are, where their order does not matter.
-    pub request_count: Option<[u64; 2]>,
-    /// Names of the events that are stored, each as often as there are.
-    pub accepted: Option<Vec<String>>,
-    /// Requests open at once, at most: from, to.
-    pub concurrent: Option<[u64; 2]>,
+pub(crate) struct Expected {
+    /// Every request that the server received, in order.
+    pub(crate) requests: Option<Vec<ExpectedRequest>>,
+    /// The least and the largest number of requests, where their order does not matter.
+    pub(crate) request_count: Option<[u64; 2]>,
+    /// The names of the stored events, in any order.
+    pub(crate) accepted: Option<Vec<String>>,
+    /// The least and the largest value for the most requests that were open at once.
+    pub(crate) concurrent: Option<[u64; 2]>,
     /// Members of the sink's summary.
-    pub summary: Option<Box<RawValue>>,
-    /// Members of the counters.
-    pub stats: Option<Box<RawValue>>,
-    /// Reports that must be among those made.
-    pub reports: Vec<ExpectedReport>,
-    /// Rules of the sink that are broken on purpose.
-    pub violations: BTreeSet<String>,
+    pub(crate) summary: Option<Box<RawValue>>,
+    /// Members of the client's counters.
+    pub(crate) stats: Option<Box<RawValue>>,
+    /// Reports that must be among those of the client.
+    pub(crate) reports: Vec<ExpectedReport>,
+    /// How many reports the client makes.
+    pub(crate) report_count: Option<usize>,
+    /// Rules of the sink that the case breaks on purpose.
+    pub(crate) violations: BTreeSet<String>,
 }
 
-/// One request.
+/// What is expected of one request.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct ExpectedRequest {
+pub(crate) struct ExpectedRequest {
     /// `PostHog-Attempt`
-    pub attempt: Option<u64>,
-    /// The status that it was answered.
-    pub status: Option<u16>,
+    pub(crate) attempt: Option<u64>,
+    /// The status of the response.
+    pub(crate) status: Option<u16>,
     /// The names of its events, in order.
-    pub events: Option<Vec<String>>,
-    /// How many they are.
-    pub count: Option<usize>,
-    /// Its codec.
-    pub encoding: Option<String>,
-    /// Requests with one label have one request id, others have others.
-    pub batch: Option<String>,
-    /// It comes at least so long after the request before.
-    pub after_ms: Option<f64>,
-    /// And at most so long.
-    pub before_ms: Option<f64>,
-    /// Members of its record.
-    pub record: Option<Box<RawValue>>,
+    pub(crate) events: Option<Vec<String>>,
+    /// How many events it carries.
+    pub(crate) count: Option<usize>,
+    /// Its codec; `identity` if it is not compressed.
+    pub(crate) encoding: Option<String>,
+    /// A label: requests with the same one have the same request id, those with another have another.
+    pub(crate) batch: Option<String>,
+    /// The least time since the request before, in ms.
+    pub(crate) after_ms: Option<f64>,
+    /// The most time since the request before, in ms.
+    pub(crate) before_ms: Option<f64>,
+    /// Members of the server's record of it.
+    pub(crate) record: Option<Box<RawValue>>,
 }
 
-/// One report.
+/// What is expected of one report.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct ExpectedReport {
-    /// Members of the report besides its events.
+pub(crate) struct ExpectedReport {
+    /// Members of the report other than its events.
     #[serde(rename = "is")]
-    pub members: Option<Box<RawValue>>,
-    /// Among its events are these, by name.
-    pub events: BTreeMap<String, Box<RawValue>>,
+    pub(crate) members: Option<Box<RawValue>>,
+    /// Members of some of its events, by event name.
+    pub(crate) events: BTreeMap<String, Box<RawValue>>,
 }
 
-/// A file of cases.
+/// The content of a file of cases.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct File<T> {
+struct File<T> {
     /// What its cases have in common.
-    pub about: String,
+    about: String,
     /// The cases.
-    pub cases: Vec<T>,
+    cases: Vec<T>,
 }
 
-/// A case, and the file that it is in (`lifting` for vectors/lifting.json).
+/// A case and where it is from.
 #[derive(Clone, Debug)]
-pub struct Case {
-    /// The file's name without its ending.
-    pub file: String,
-    /// `vectors` or `scenarios`
-    pub kind: Kind,
-    /// The case.
-    pub body: Body,
+pub(crate) struct Case {
+    /// The file's name without its extension: `lifting` for vectors/lifting.json.
+    pub(crate) file: String,
+    /// What the cases of that file have in common.
+    pub(crate) about: String,
+    /// Its kind.
+    pub(crate) kind: Kind,
+    /// Its content.
+    pub(crate) body: Body,
 }
 
-/// The two kinds, by the names of their folders.
+/// The two kinds of cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// vectors/
+pub(crate) enum Kind {
+    /// In `vectors/`.
     Vectors,
-    /// scenarios/
+    /// In `scenarios/`.
     Scenarios,
 }
 
 impl Kind {
     /// The folder's name.
-    #[must_use]
-    pub fn folder(self) -> &'static str {
+    pub(crate) fn folder(self) -> &'static str {
         match self {
             Kind::Vectors => "vectors",
             Kind::Scenarios => "scenarios",
@@ -228,19 +246,18 @@ impl Kind {
     }
 }
 
-/// See [`Case`].
+/// The content of a [`Case`].
 #[derive(Clone, Debug)]
-pub enum Body {
-    /// Of vectors/.
+pub(crate) enum Body {
+    /// From `vectors/`.
     Vector(Box<Vector>),
-    /// Of scenarios/.
+    /// From `scenarios/`.
     Scenario(Box<Scenario>),
 }
 
 impl Case {
     /// Its name.
-    #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         match &self.body {
             Body::Vector(vector) => &vector.name,
             Body::Scenario(scenario) => &scenario.name,
@@ -248,7 +265,7 @@ impl Case {
     }
 
     /// The rules that it proves.
-    pub fn rules(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &str> {
         match &self.body {
             Body::Vector(vector) => vector.rule.split_whitespace(),
             Body::Scenario(scenario) => scenario.rule.split_whitespace(),
@@ -256,44 +273,43 @@ impl Case {
     }
 }
 
-/// All cases below a folder, files in alphabetical order.
+/// Reads all cases below a folder, files in alphabetical order.
 ///
 /// # Errors
-/// The file, the line and what is wrong there.
-pub fn load(root: &Path) -> Result<Vec<Case>, String> {
+/// The file, the line, and what is wrong there.
+pub(crate) fn load(root: &Path) -> Result<Vec<Case>, String> {
     let mut cases = Vec::new();
-    for (file, vectors) in files::<Vector>(&root.join("vectors"))? {
-        cases.extend(vectors.into_iter().map(|vector| Case {
-            file: file.clone(),
-            kind: Kind::Vectors,
-            body: Body::Vector(Box::new(vector)),
-        }));
+    let mut add = |file: &str, about: &str, kind: Kind, body: Body| {
+        cases.push(Case { file: file.to_owned(), about: about.to_owned(), kind, body });
+    };
+    for (name, file) in files::<Vector>(&root.join("vectors"))? {
+        for vector in file.cases {
+            add(&name, &file.about, Kind::Vectors, Body::Vector(Box::new(vector)));
+        }
     }
-    for (file, scenarios) in files::<Scenario>(&root.join("scenarios"))? {
-        cases.extend(scenarios.into_iter().map(|scenario| Case {
-            file: file.clone(),
-            kind: Kind::Scenarios,
-            body: Body::Scenario(Box::new(scenario)),
-        }));
+    for (name, file) in files::<Scenario>(&root.join("scenarios"))? {
+        for scenario in file.cases {
+            add(&name, &file.about, Kind::Scenarios, Body::Scenario(Box::new(scenario)));
+        }
     }
     Ok(cases)
 }
 
-fn files<T: DeserializeOwned>(folder: &Path) -> Result<Vec<(String, Vec<T>)>, String> {
+fn files<T: DeserializeOwned>(folder: &Path) -> Result<Vec<(String, File<T>)>, String> {
     let wrong = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let mut paths = std::fs::read_dir(folder)
         .and_then(|entries| {
             entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()
         })
         .map_err(|error| wrong(folder, &error))?;
-    paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     paths.sort();
     let mut files = Vec::new();
     for path in paths {
         let text = std::fs::read_to_string(&path).map_err(|error| wrong(&path, &error))?;
         let file: File<T> = serde_json::from_str(&text).map_err(|error| wrong(&path, &error))?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        files.push((name, file.cases));
+        files.push((name, file));
     }
     Ok(files)
 }

@@ -1,5 +1,7 @@
-//! JSON as a tree that keeps every digit and every duplicate, and its comparison
-//! with what a case expects.
+//! JSON as a tree that keeps every digit of a number and every duplicate key, and the comparison of such a
+//! tree with what a case expects.
+//!
+//! It knows nothing of events or cases.
 
 use std::fmt;
 
@@ -9,14 +11,14 @@ use uuid::Uuid;
 
 /// One JSON value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tree {
-    /// Members in order, duplicates included.
+pub(crate) enum Tree {
+    /// An object: its members in order, duplicates included.
     Object(Vec<(String, Tree)>),
-    /// Elements.
+    /// A list.
     List(Vec<Tree>),
     /// A string, unescaped.
     Text(String),
-    /// A number as it is written.
+    /// A number, as it is written.
     Number(String),
     /// true or false.
     Bool(bool),
@@ -28,8 +30,8 @@ impl Tree {
     /// Reads a JSON text.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub fn parse(text: &str) -> Result<Tree, String> {
+    /// When the text is not one JSON value; the message says why.
+    pub(crate) fn parse(text: &str) -> Result<Tree, String> {
         let text = text.trim();
         let wrong = |error: serde_json::Error| format!("{error} in {text}");
         Ok(match text.as_bytes().first() {
@@ -52,27 +54,24 @@ impl Tree {
         })
     }
 
-    /// A member of an object.
-    #[must_use]
-    pub fn get(&self, key: &str) -> Option<&Tree> {
+    /// The value of a member of an object; the first one of several.
+    pub(crate) fn get(&self, key: &str) -> Option<&Tree> {
         match self {
             Tree::Object(members) => members.iter().find(|(name, _)| name == key).map(|(_, value)| value),
             _ => None,
         }
     }
 
-    /// The elements of a list; none for anything else.
-    #[must_use]
-    pub fn elements(&self) -> &[Tree] {
+    /// The elements of a list; empty for anything else.
+    pub(crate) fn elements(&self) -> &[Tree] {
         match self {
             Tree::List(elements) => elements,
             _ => &[],
         }
     }
 
-    /// A whole number.
-    #[must_use]
-    pub fn number(&self) -> Option<u64> {
+    /// The value of a whole number.
+    pub(crate) fn number(&self) -> Option<u64> {
         match self {
             Tree::Number(text) => text.parse().ok(),
             _ => None,
@@ -80,8 +79,7 @@ impl Tree {
     }
 
     /// The text of a string.
-    #[must_use]
-    pub fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Tree::Text(text) => Some(text),
             _ => None,
@@ -110,11 +108,11 @@ impl fmt::Display for Tree {
     }
 }
 
-/// The members of an object, each value as its own text.
+/// Returns the members of an object, each value as its own text.
 ///
 /// # Errors
-/// When it is no object.
-pub fn members(text: &str) -> Result<Vec<(String, Box<RawValue>)>, serde_json::Error> {
+/// When the text is not an object.
+pub(crate) fn members(text: &str) -> Result<Vec<(String, Box<RawValue>)>, serde_json::Error> {
     struct Members;
     impl<'de> Visitor<'de> for Members {
         type Value = Vec<(String, Box<RawValue>)>;
@@ -134,9 +132,8 @@ pub fn members(text: &str) -> Result<Vec<(String, Box<RawValue>)>, serde_json::E
     serde_json::Deserializer::from_str(text).deserialize_map(Members)
 }
 
-/// The text without the white space between its tokens.
-#[must_use]
-pub fn compact(text: &str) -> String {
+/// Removes the white space between tokens.
+pub(crate) fn compact(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut inside, mut escaped) = (false, false);
     for c in text.chars() {
@@ -149,30 +146,25 @@ pub fn compact(text: &str) -> String {
     out
 }
 
-/// How much of the actual value an expectation speaks of.
+/// How much of the actual value an expectation covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent {
-    /// All of it: no member more, none twice.
+pub(crate) enum Extent {
+    /// All of it: no other member, and no member twice.
     Whole,
-    /// The members that it names.
+    /// Only the members that it names.
     Named,
 }
 
-/// The first difference between what is expected and what is there.
+/// Returns the first difference between what is expected and what is there.
 ///
-/// Numbers are equal when their decimal values are. These texts stand for more
-/// than themselves: `<uuid7>`, `<uuid>`, `<now>`, `<any>`, and `<has>…` for a
-/// text that contains the rest.
-#[must_use]
-pub fn difference(expected: &Tree, actual: &Tree, extent: Extent) -> Option<String> {
+/// Numbers are equal if their decimal values are. An expected text may be a pattern: `<uuid7>`, `<uuid>`,
+/// `<now>`, `<any>`, or `<has>…` for a text that contains the rest.
+pub(crate) fn difference(expected: &Tree, actual: &Tree, extent: Extent) -> Option<String> {
     at(expected, actual, extent, "")
 }
 
 fn at(expected: &Tree, actual: &Tree, extent: Extent, path: &str) -> Option<String> {
-    let differs = || {
-        let place = if path.is_empty() { "" } else { path };
-        Some(format!("{place}: expected {expected}, found {actual}"))
-    };
+    let differs = || Some(format!("{path}: expected {expected}, found {actual}"));
     match (expected, actual) {
         (Tree::Text(pattern), actual) if is_pattern(pattern) => {
             if matches_pattern(pattern, actual) {
@@ -186,9 +178,9 @@ fn at(expected: &Tree, actual: &Tree, extent: Extent, path: &str) -> Option<Stri
                 let path = format!("{path}.{key}");
                 let copies = found.iter().filter(|(name, _)| name == key).count();
                 match actual.get(key) {
-                    None => return Some(format!("{path}: missing; there is {actual}")),
+                    None => return Some(format!("{path}: missing in {actual}")),
                     Some(_) if copies > 1 && extent == Extent::Whole => {
-                        return Some(format!("{path}: {copies} times"));
+                        return Some(format!("{path}: occurs {copies} times"));
                     }
                     Some(found) => {
                         if let Some(text) = at(value, found, extent, &path) {
@@ -199,7 +191,7 @@ fn at(expected: &Tree, actual: &Tree, extent: Extent, path: &str) -> Option<Stri
             }
             let more = found.iter().find(|(key, _)| expected.get(key).is_none());
             let (key, value) = more.filter(|_| extent == Extent::Whole)?;
-            Some(format!("{path}.{key}: not expected, but there is {value}"))
+            Some(format!("{path}.{key}: not expected, found {value}"))
         }
         (Tree::List(wanted), Tree::List(found)) => {
             if wanted.len() != found.len() {
@@ -230,14 +222,14 @@ fn matches_pattern(pattern: &str, actual: &Tree) -> bool {
     }
 }
 
-/// UTC with milliseconds, within a minute of this clock.
+/// Whether the text is UTC with milliseconds, within a minute of this machine's clock.
 fn is_now(text: &str) -> bool {
-    let shape = text.len() == 24 && text.ends_with('Z') && text.as_bytes().get(19) == Some(&b'.');
+    let has_form = text.len() == 24 && text.ends_with('Z') && text.as_bytes().get(19) == Some(&b'.');
     let time = text.parse::<jiff::Timestamp>().ok();
-    shape && time.is_some_and(|time| (jiff::Timestamp::now().as_second() - time.as_second()).abs() <= 60)
+    has_form && time.is_some_and(|time| (jiff::Timestamp::now().as_second() - time.as_second()).abs() <= 60)
 }
 
-/// A number's sign, digits without zeros at the ends, and exponent.
+/// The sign of a number, its digits without zeros at either end, and its exponent.
 fn decimal(text: &str) -> Option<(bool, String, i64)> {
     let (negative, rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     let (mantissa, exponent) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
@@ -259,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_keep_their_digits() {
+    fn numbers_are_compared_digit_by_digit() {
         for (a, b, same) in [
             ("1", "1.0", true),
             ("100", "1e2", true),
@@ -283,16 +275,16 @@ mod tests {
         );
         assert_eq!(differs(r#"{"a":1}"#, r#"{"a":1,"b":2}"#, Extent::Named), None);
         assert!(differs(r#"{"a":1}"#, r#"{"b":2}"#, Extent::Named).unwrap().starts_with(".a: missing"));
-        assert!(differs(r#"{"a":1}"#, r#"{"a":1,"a":1}"#, Extent::Whole).unwrap().contains("2 times"));
+        assert!(differs(r#"{"a":1}"#, r#"{"a":1,"a":1}"#, Extent::Whole).unwrap().contains("occurs 2 times"));
     }
 
     #[test]
-    fn compacts_between_tokens_only() {
+    fn white_space_inside_strings_stays() {
         assert_eq!(compact(r#" {"a b" : "\" c" , "d":[ 1 ]}"#), r#"{"a b":"\" c","d":[1]}"#);
     }
 
     #[test]
-    fn patterns() {
+    fn patterns_match_what_they_stand_for() {
         let v7 = "\"01932c5e-8a1b-7c3d-9e4f-a1b2c3d4e5f6\"";
         for (pattern, actual, fits) in [
             ("\"<uuid7>\"", v7, true),

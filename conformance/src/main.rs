@@ -1,4 +1,32 @@
-//! The command line.
+//! phc-conformance: the Capture v1 contract as cases, run against clients; and the adapter for PostHog's
+//! compliance harness.
+//!
+//! - [`case`], [`contract`]: the cases and the rules that they prove.
+//! - [`driver`]: a client under test, through a [`worker`] (JSON lines) or an adapter ([`adapter_client`]).
+//! - [`test_server`], [`recording_proxy`]: what the client sends to.
+//! - [`run`]: all cases in parallel; [`vectors`], [`scenarios`], [`steps`], [`expectations`]: one case.
+//! - [`json`]: JSON compared without losing a digit; [`results`]: table, JUnit and JSON.
+//! - [`adapter_server`]: the adapter that the harness drives.
+//!
+//! This file is the command line only.
+
+#![warn(unreachable_pub)]
+
+mod adapter_client;
+mod adapter_server;
+mod case;
+mod contract;
+mod driver;
+mod expectations;
+mod json;
+mod recording_proxy;
+mod results;
+mod run;
+mod scenarios;
+mod steps;
+mod test_server;
+mod vectors;
+mod worker;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -6,15 +34,15 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
-use phc_conformance::driver::Driver;
-use phc_conformance::outcome::{Results, json, junit, table};
-use phc_conformance::referee::Referee;
-use phc_conformance::remote::Remote;
-use phc_conformance::run::{self, MakeDriver};
-use phc_conformance::worker::Worker;
-use phc_conformance::{case, contract, front};
 
-/// Holds clients against Capture v1, and serves the official harness.
+use crate::adapter_client::AdapterClient;
+use crate::driver::Driver;
+use crate::results::ClientResults;
+use crate::run::MakeDriver;
+use crate::test_server::TestServer;
+use crate::worker::Worker;
+
+/// Tests clients against Capture v1, and serves the adapter of the official harness.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -27,52 +55,52 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs the cases and shows a table.
-    Run(Run),
-    /// Serves the adapter protocol until it is stopped.
+    /// Run the cases and print a table.
+    Run(RunOptions),
+    /// Serve the adapter protocol until stopped.
     Adapter {
-        /// How a worker is started.
+        /// The command that starts a worker.
         #[arg(long)]
         worker: String,
-        /// On 127.0.0.1.
+        /// The port on 127.0.0.1; 0 picks a free one.
         #[arg(long)]
         port: u16,
-        /// The codec of enable_compression.
+        /// The codec that enable_compression turns on: none, gzip, deflate, br or zstd.
         #[arg(long, env = "COMPRESSION", default_value = "gzip")]
         compression: String,
     },
-    /// Writes the index of the cases.
+    /// Write the index of the cases.
     Index {
-        /// Writes nothing; fails when it would change, or a rule has no case.
+        /// Write nothing; fail if the index would change or a rule has no case.
         #[arg(long)]
         check: bool,
     },
 }
 
 #[derive(clap::Args)]
-struct Run {
-    /// NAME=COMMAND: a worker; may be given several times.
+struct RunOptions {
+    /// NAME=COMMAND: a worker to test; may be given several times.
     #[arg(long)]
     worker: Vec<String>,
-    /// NAME=URL: an adapter; may be given several times.
+    /// NAME=URL: an adapter to test; may be given several times.
     #[arg(long)]
     adapter: Vec<String>,
-    /// Only cases whose name contains this.
+    /// Run only cases whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
-    /// So many at once.
+    /// The number of cases to run at once.
     #[arg(long, default_value_t = 8)]
     jobs: usize,
-    /// Ends after the first failure.
+    /// End after the first failure.
     #[arg(long)]
     fail_fast: bool,
-    /// Where the server of the cases listens; an adapter elsewhere must reach it.
+    /// The address of the test server, to which the clients send. A client elsewhere must be able to reach it.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// Writes JUnit XML there.
+    /// Write JUnit XML into this file.
     #[arg(long)]
     junit: Option<PathBuf>,
-    /// Writes JSON there.
+    /// Write JSON into this file.
     #[arg(long)]
     json: Option<PathBuf>,
 }
@@ -94,83 +122,83 @@ fn main() -> ExitCode {
     }
 }
 
-fn run_cases(options: &Run, root: &Path) -> Result<bool, String> {
+fn run_cases(options: &RunOptions, root: &Path) -> Result<bool, String> {
     let mut cases = case::load(root)?;
     cases.retain(|case| case.name().contains(&options.only));
     if cases.is_empty() {
-        return Err(format!("no case is called {:?}", options.only));
+        return Err(format!("no case has {:?} in its name", options.only));
     }
     let mut all = Vec::new();
     for worker in &options.worker {
         let (name, command) = split(worker)?;
         let make = |_| Ok(Box::new(Worker::start(command)?) as Box<dyn Driver>);
-        all.push(results(name, &cases, &make, options, options.jobs)?);
+        all.push(run_client(name, &cases, &make, options, options.jobs)?);
     }
     for adapter in &options.adapter {
         let (name, url) = split(adapter)?;
-        let parallel = Remote::connect(url, "probe")?.is_parallel();
+        let parallel = AdapterClient::connect(url, "probe")?.is_parallel();
         let make = |number: usize| {
-            let remote = Remote::connect(url, &format!("conformance-{number}"))?;
-            Ok(Box::new(remote) as Box<dyn Driver>)
+            let adapter = AdapterClient::connect(url, &format!("conformance-{number}"))?;
+            Ok(Box::new(adapter) as Box<dyn Driver>)
         };
-        all.push(results(name, &cases, &make, options, if parallel { options.jobs } else { 1 })?);
+        all.push(run_client(name, &cases, &make, options, if parallel { options.jobs } else { 1 })?);
     }
     if all.is_empty() {
-        return Err("name a client with --worker NAME=COMMAND or --adapter NAME=URL".to_owned());
+        return Err("no client to test; name one with --worker NAME=COMMAND or --adapter NAME=URL".to_owned());
     }
-    print!("{}", table(&all));
+    print!("{}", results::table(&all));
     if let Some(file) = &options.junit {
-        write(file, &junit(&all))?;
+        write(file, &results::junit(&all))?;
     }
     if let Some(file) = &options.json {
-        write(file, &format!("{:#}\n", json(&all)))?;
+        write(file, &format!("{:#}\n", results::json(&all)))?;
     }
-    Ok(all.iter().all(|results| {
-        let [passed, failed, _] = results.counts();
+    Ok(all.iter().all(|client| {
+        let [passed, failed, _] = client.counts();
         passed > 0 && failed == 0
     }))
 }
 
 fn split(option: &str) -> Result<(&str, &str), String> {
-    option.split_once('=').ok_or_else(|| format!("{option:?} is not NAME=…"))
+    option.split_once('=').ok_or_else(|| format!("{option:?} must have the form NAME=…"))
 }
 
-fn results(
+fn run_client(
     name: &str,
     cases: &[case::Case],
     make: MakeDriver<'_>,
-    options: &Run,
+    options: &RunOptions,
     jobs: usize,
-) -> Result<Results, String> {
-    // A server for each client: its spaces are empty.
-    let referee = Referee::start(options.listen)?;
+) -> Result<ClientResults, String> {
+    // Each client gets a server without records of another.
+    let server = TestServer::start(options.listen)?;
     let started = Instant::now();
-    let outcomes = run::all(cases, make, &referee, jobs, options.fail_fast)?;
-    Ok(Results { sdk: name.to_owned(), outcomes, seconds: started.elapsed().as_secs_f64() })
+    let cases = run::all(cases, make, &server, jobs, options.fail_fast)?;
+    Ok(ClientResults { client: name.to_owned(), cases, seconds: started.elapsed().as_secs_f64() })
 }
 
 fn serve(worker: &str, port: u16, compression: &str) -> Result<(), String> {
     const CODECS: [&str; 5] = ["none", "gzip", "deflate", "br", "zstd"];
     if !CODECS.contains(&compression) {
-        return Err(format!("COMPRESSION={compression} is none of {}", CODECS.join(", ")));
+        return Err(format!("unknown codec {compression:?}; the codecs are {}", CODECS.join(", ")));
     }
-    let options = front::Options { worker: worker.to_owned(), compression: compression.to_owned() };
+    let options = adapter_server::Options { worker: worker.to_owned(), compression: compression.to_owned() };
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
             .await
-            .map_err(|error| format!("port {port}: {error}"))?;
+            .map_err(|error| format!("cannot listen on port {port}: {error}"))?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         println!("adapter listening on http://{address}");
-        axum::serve(listener, front::router(options)).await.map_err(|error| error.to_string())
+        axum::serve(listener, adapter_server::router(options)).await.map_err(|error| error.to_string())
     })
 }
 
 fn index(root: &Path, check: bool) -> Result<(), String> {
     let (rules, cases) = (contract::load(root)?, case::load(root)?);
-    let troubles = contract::troubles(&rules, &cases);
-    if !troubles.is_empty() {
-        return Err(format!("\n  {}", troubles.join("\n  ")));
+    let problems = contract::problems(&rules, &cases);
+    if !problems.is_empty() {
+        return Err(format!("\n  {}", problems.join("\n  ")));
     }
     let path = root.join("INDEX.md");
     let page = contract::index(&rules, &cases);
@@ -180,9 +208,9 @@ fn index(root: &Path, check: bool) -> Result<(), String> {
     if std::fs::read_to_string(&path).unwrap_or_default() == page {
         return Ok(());
     }
-    Err(format!("{} is not what the cases say; run `make docs`", path.display()))
+    Err(format!("{} does not match the cases; run `make docs`", path.display()))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {
-    std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+    std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }

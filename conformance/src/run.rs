@@ -1,4 +1,4 @@
-//! All cases against one client, several at once.
+//! Runs all cases against one client, several at once, and runs late ones again.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,35 +7,36 @@ use std::time::Instant;
 
 use crate::case::{Body, Case, Kind};
 use crate::driver::Driver;
-use crate::outcome::{Outcome, Verdict};
-use crate::referee::Referee;
-use crate::steps::Halt;
+use crate::results::{CaseResult, Outcome};
+use crate::steps::Stop;
+use crate::test_server::TestServer;
 use crate::{scenarios, vectors};
 
-/// A case that is late so often has failed.
-const RUNS: usize = 3;
+/// A case that is late this many times in a row has failed.
+const MAX_RUNS: usize = 3;
 
-/// Makes the driver of one thread, of which there may be several.
-pub type MakeDriver<'a> = &'a (dyn Fn(usize) -> Result<Box<dyn Driver>, String> + Sync);
+/// Creates the driver of one thread; the argument is the number of the thread.
+pub(crate) type MakeDriver<'a> = &'a (dyn Fn(usize) -> Result<Box<dyn Driver>, String> + Sync);
 
-/// Runs them all. With `fail_fast` it ends after the first that fails.
+/// Runs all cases in `jobs` threads, each with a driver of its own. With `fail_fast` it ends after the first
+/// failure.
 ///
 /// # Errors
-/// When no driver can be made.
-pub fn all(
+/// When a driver cannot be created.
+pub(crate) fn all(
     cases: &[Case],
     make: MakeDriver<'_>,
-    referee: &Referee,
+    server: &TestServer,
     jobs: usize,
     fail_fast: bool,
-) -> Result<Vec<Outcome>, String> {
-    // The slow ones first, so that none is alone at the end.
+) -> Result<Vec<CaseResult>, String> {
+    // The slow files first, so that at the end all threads are still busy.
     let mut order: Vec<&Case> = cases.iter().collect();
     order.sort_by_key(|case| {
         (case.kind == Kind::Vectors, !matches!(case.file.as_str(), "retry-after" | "waits"))
     });
     let queue = Mutex::new(VecDeque::from(order));
-    let outcomes = Mutex::new(Vec::new());
+    let results = Mutex::new(Vec::new());
     let stopped = AtomicBool::new(false);
     let work = |number: usize| -> Result<(), String> {
         let mut driver = make(number)?;
@@ -43,27 +44,29 @@ pub fn all(
             let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             let Some(case) = next.filter(|_| !stopped.load(Ordering::Relaxed)) else { return Ok(()) };
             let started = Instant::now();
-            let verdict = match patiently(case, driver.as_mut(), referee) {
-                Ok(()) => Verdict::Passed,
-                Err(Halt::Failed(why)) => Verdict::Failed(why),
-                Err(Halt::Late(why)) => Verdict::Failed(format!("late {RUNS} times, at last: {why}")),
-                Err(Halt::NotOffered(why)) => Verdict::NotOffered(why),
-                Err(Halt::Broken(why)) => {
+            let outcome = match run_until_in_time(case, driver.as_mut(), server) {
+                Ok(()) => Outcome::Passed,
+                Err(Stop::Failed(reason)) => Outcome::Failed(reason),
+                Err(Stop::Late(reason)) => {
+                    Outcome::Failed(format!("late {MAX_RUNS} times, the last time: {reason}"))
+                }
+                Err(Stop::Unsupported(reason)) => Outcome::Unsupported(reason),
+                Err(Stop::Broken(reason)) => {
                     driver = make(number)?;
-                    Verdict::Failed(why)
+                    Outcome::Failed(reason)
                 }
             };
-            if fail_fast && matches!(verdict, Verdict::Failed(_)) {
+            if fail_fast && matches!(outcome, Outcome::Failed(_)) {
                 stopped.store(true, Ordering::Relaxed);
             }
-            let outcome = Outcome {
+            let result = CaseResult {
                 kind: case.kind,
                 file: case.file.clone(),
                 name: case.name().to_owned(),
-                verdict,
+                outcome,
                 seconds: started.elapsed().as_secs_f64(),
             };
-            outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
+            results.lock().unwrap_or_else(PoisonError::into_inner).push(result);
         }
     };
     std::thread::scope(|scope| {
@@ -73,33 +76,33 @@ pub fn all(
                 scope.spawn(move || work(number))
             })
             .collect();
-        let results: Vec<_> = threads
+        let ended: Vec<_> = threads
             .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|_| Err("the runner panicked".into())))
+            .map(|thread| thread.join().unwrap_or_else(|_| Err("a thread of the runner panicked".into())))
             .collect();
-        results.into_iter().collect::<Result<Vec<()>, String>>()
+        ended.into_iter().collect::<Result<Vec<()>, String>>()
     })?;
-    let mut outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
-    outcomes.sort_by(|a, b| (a.kind, &a.file, &a.name).cmp(&(b.kind, &b.file, &b.name)));
-    Ok(outcomes)
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by(|a, b| (a.kind, &a.file, &a.name).cmp(&(b.kind, &b.file, &b.name)));
+    Ok(results)
 }
 
-/// Runs a case again that was only late: a machine that is busy makes a client
-/// late that is right, one that is wrong is late each time.
-fn patiently(case: &Case, driver: &mut dyn Driver, referee: &Referee) -> Result<(), Halt> {
-    let mut outcome = one(case, driver, referee);
-    for run in 2..=RUNS {
-        let Err(Halt::Late(why)) = &outcome else { break };
+/// Runs a case again if it was only late. A busy machine makes a correct client late now and then, but a wrong
+/// one is late every time.
+fn run_until_in_time(case: &Case, driver: &mut dyn Driver, server: &TestServer) -> Result<(), Stop> {
+    let mut outcome = one(case, driver, server);
+    for run in 2..=MAX_RUNS {
+        let Err(Stop::Late(reason)) = &outcome else { break };
         let (sdk, folder) = (&driver.hello().sdk_name, case.kind.folder());
-        println!("LATE {sdk}: {folder}/{}: {why}; run {run} of {RUNS} begins", case.name());
-        outcome = one(case, driver, referee);
+        println!("LATE {sdk}: {folder}/{}: {reason}; run {run} of {MAX_RUNS} begins", case.name());
+        outcome = one(case, driver, server);
     }
     outcome
 }
 
-fn one(case: &Case, driver: &mut dyn Driver, referee: &Referee) -> Result<(), Halt> {
+fn one(case: &Case, driver: &mut dyn Driver, server: &TestServer) -> Result<(), Stop> {
     match &case.body {
-        Body::Vector(vector) => vectors::run(vector, driver, referee),
-        Body::Scenario(scenario) => scenarios::run(scenario, driver, referee),
+        Body::Vector(vector) => vectors::run(vector, driver, server),
+        Body::Scenario(scenario) => scenarios::run(scenario, driver, server),
     }
 }

@@ -1,4 +1,6 @@
-//! The steps of a case, done one after the other.
+//! Runs the steps of a case: gives the server its scripts, makes the calls, and checks what they return.
+//!
+//! What the server must have received at the end is checked elsewhere (`vectors`, `expectations`).
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -6,186 +8,194 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use crate::adapter_client;
 use crate::case::{Settings, Step};
-use crate::driver::{Answer, Called, Driver};
+use crate::driver::{CallResult, Driver, Response};
 use crate::json::{Extent, Tree, difference, members};
-use crate::referee::{Ground, refused_address};
+use crate::test_server::{CaseServer, refused_address};
 
 /// The project key of every case that names none.
-pub const API_KEY: &str = "phc_conformance_key";
-/// Longer than any flush of a case takes.
-pub const PLENTY_MS: u64 = 20_000;
+pub(crate) const API_KEY: &str = "phc_conformance_key";
+/// The time limit of a flush that must succeed: longer than any flush of a case takes.
+pub(crate) const LONG_FLUSH_MS: u64 = 20_000;
 
-/// Why a case does not go on.
+/// Why a case did not pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Halt {
-    /// The client did what it must not.
+pub(crate) enum Stop {
+    /// The client did something that the case does not allow.
     Failed(String),
-    /// All was right but for the time that it took. On a busy machine that
-    /// happens to a client that is right, so the case is run again.
+    /// Everything was right except for the time that it took. A busy machine can cause that, so the case is
+    /// run again.
     Late(String),
-    /// The client cannot be asked to do this.
-    NotOffered(String),
-    /// The driver is of no more use.
+    /// The case uses something that the client does not have.
+    Unsupported(String),
+    /// The driver cannot be used any more.
     Broken(String),
 }
 
-impl From<String> for Halt {
+impl From<String> for Stop {
     fn from(reason: String) -> Self {
-        Halt::Broken(reason)
+        Stop::Broken(reason)
     }
 }
 
-/// A case at work.
-pub struct Stage<'a> {
+/// One run of a case.
+pub(crate) struct CaseRun<'a> {
     /// The client.
-    pub driver: &'a mut dyn Driver,
-    /// Where it sends to.
-    pub ground: &'a Ground,
-    /// In which of its ways it is given events.
-    pub way: &'a str,
-    /// The names of the events that were taken, by uuid.
-    pub names: HashMap<String, String>,
+    pub(crate) driver: &'a mut dyn Driver,
+    /// The server that it sends to.
+    pub(crate) server: &'a CaseServer,
+    /// The form in which the client is given events.
+    pub(crate) form: &'a str,
+    /// The names of the captured events, by uuid.
+    pub(crate) names: HashMap<String, String>,
     /// What took too long, but was right otherwise.
-    pub late: Vec<String>,
+    pub(crate) late: Vec<String>,
+    /// The flushes that were begun, by label.
+    flushes: HashMap<String, u64>,
 }
 
-impl<'a> Stage<'a> {
-    /// A case that begins.
-    pub fn new(driver: &'a mut dyn Driver, ground: &'a Ground, way: &'a str) -> Self {
-        Stage { driver, ground, way, names: HashMap::new(), late: Vec::new() }
+impl<'a> CaseRun<'a> {
+    pub(crate) fn new(driver: &'a mut dyn Driver, server: &'a CaseServer, form: &'a str) -> Self {
+        CaseRun { driver, server, form, names: HashMap::new(), late: Vec::new(), flushes: HashMap::new() }
     }
 
-    /// Whether the client is behind the adapter protocol, which tells little.
-    #[must_use]
-    pub fn is_remote(&self) -> bool {
-        self.way == "adapter"
+    /// Whether the client is driven through the adapter protocol, which returns little.
+    pub(crate) fn is_adapter(&self) -> bool {
+        self.form == adapter_client::FORM
     }
 
-    /// Makes the client. `{sink}` in a setting is the server of this case,
-    /// `{refused}` an address where nobody listens.
-    ///
-    /// # Errors
-    /// Why the case does not go on.
-    pub fn init(&mut self, key: &str, settings: &Settings, pace: &Settings) -> Result<Answer, Halt> {
+    /// Creates the client. In a setting, `{sink}` stands for the server of this case, and `{refused}` for an
+    /// address that refuses connections.
+    pub(crate) fn init(
+        &mut self,
+        key: &str,
+        settings: &Settings,
+        optional: &Settings,
+    ) -> Result<Response, Stop> {
         let mut filled = Settings::from([("host".to_owned(), "http://{sink}".to_owned())]);
         filled.extend(settings.clone());
         for value in filled.values_mut() {
-            *value = value.replace("{sink}", &self.ground.host);
+            *value = value.replace("{sink}", &self.server.host);
             if value.contains("{refused}") {
                 *value = value.replace("{refused}", &refused_address()?.to_string());
             }
         }
-        offered(self.driver.init(key, &filled, pace)?)
+        supported(self.driver.init(key, &filled, optional)?)
     }
 
-    /// Does one step.
-    ///
-    /// # Errors
-    /// Why the case does not go on.
-    pub fn run(&mut self, step: &Step) -> Result<Option<Answer>, Halt> {
+    /// Runs one step. Returns the response of its call, if it has one.
+    pub(crate) fn run(&mut self, step: &Step) -> Result<Option<Response>, Stop> {
         if let Some(script) = &step.server {
-            self.ground.space().set_script(script.clone());
+            self.server.namespace().set_script(script.clone());
         }
         if step.pause_ms > 0 {
             std::thread::sleep(Duration::from_millis(step.pause_ms));
         }
-        if let Some(seen) = step.wait {
-            self.ground.wait(seen).map_err(Halt::Failed)?;
+        if let Some(counts) = step.wait {
+            self.server.wait(counts).map_err(Stop::Failed)?;
         }
-        let Some((call, with)) = call_of(step) else { return Ok(None) };
+        let Some((call, argument)) = self.call_of(step)? else { return Ok(None) };
         let mut last = None;
         for _ in 0..step.times.unwrap_or(1) {
-            last = Some(self.call(step, call, &with)?);
+            last = Some(self.call(step, call, &argument)?);
         }
         Ok(last)
     }
 
-    fn call(&mut self, step: &Step, call: &str, with: &str) -> Result<Answer, Halt> {
-        if self.is_remote() && step.flush.is_some() && step.status.as_deref() == Some("timeout") {
-            return Err(Halt::NotOffered("a flush of the adapter protocol always waits".to_owned()));
+    /// The call of a step, and its argument.
+    fn call_of(&self, step: &Step) -> Result<Option<(&'static str, String)>, Stop> {
+        let raw = |raw: &Option<Box<RawValue>>| raw.as_ref().map(|raw| raw.get().to_owned());
+        let text = |text: &Option<String>| text.as_ref().map(|text| json!(text).to_string());
+        let limit = |ms: Option<u64>| ms.map(|ms| json!({"timeout_ms": ms}).to_string());
+        let flag = |value: bool| value.then(|| "{}".to_owned());
+        let wait = match &step.flush_wait {
+            None => None,
+            Some(wait) => {
+                let flush = self.flushes.get(&wait.flush);
+                let flush = flush.ok_or_else(|| format!("no flush_begin with the label {:?}", wait.flush))?;
+                Some(json!({"flush": flush, "timeout_ms": wait.timeout_ms}).to_string())
+            }
+        };
+        let calls = [
+            ("capture", raw(&step.capture).map(|event| with_filler(&event, step.filler))),
+            ("capture_text", text(&step.capture_text)),
+            ("capture_hex", text(&step.capture_hex)),
+            ("identify", raw(&step.identify)),
+            ("alias", raw(&step.alias)),
+            ("group_identify", raw(&step.group_identify)),
+            ("register", raw(&step.register)),
+            ("unregister", text(&step.unregister)),
+            ("opt_out", flag(step.opt_out == Some(true))),
+            ("opt_in", flag(step.opt_out == Some(false))),
+            ("flush", limit(step.flush)),
+            ("flush_begin", flag(step.flush_begin.is_some())),
+            ("flush_wait", wait),
+            ("close", limit(step.close)),
+            ("reset", flag(step.reset)),
+        ];
+        Ok(calls.into_iter().find_map(|(call, argument)| argument.map(|argument| (call, argument))))
+    }
+
+    fn call(&mut self, step: &Step, call: &str, argument: &str) -> Result<Response, Stop> {
+        if self.is_adapter() && step.flush.is_some() && step.status.as_deref() == Some("timeout") {
+            return Err(Stop::Unsupported("a flush of the adapter protocol has no time limit".to_owned()));
         }
         let started = Instant::now();
-        let answer = offered(self.driver.call(call, self.way, with)?)?;
+        let response = supported(self.driver.call(call, self.form, argument)?)?;
         let took = started.elapsed().as_millis();
-        if let (Some(uuid), Some(event)) = (&answer.uuid, &step.capture) {
+        if let (Some(uuid), Some(event)) = (&response.uuid, &step.capture) {
             let name =
                 Tree::parse(event.get())?.get("event").and_then(Tree::text).unwrap_or_default().to_owned();
             self.names.insert(uuid.clone(), name);
         }
-        let failed = |text: String| Err(Halt::Failed(format!("{call}: {text}")));
+        let failed = |text: String| Err(Stop::Failed(format!("{call}: {text}")));
         let wanted = step.status.as_deref().unwrap_or("ok");
-        if wanted != "*" && wanted != answer.status && !(self.is_remote() && call == "flush") {
-            return failed(format!("answered {} ({}), not {wanted}", answer.status, answer.message));
+        if wanted != "*" && wanted != response.status && !(self.is_adapter() && call == "flush") {
+            let (status, message) = (&response.status, &response.message);
+            return failed(format!("returned {status} ({message}), expected {wanted}"));
         }
-        if let Some(part) = step.message.as_ref().filter(|part| !answer.message.contains(*part)) {
-            return failed(format!("the message {:?} does not contain {part:?}", answer.message));
+        if let Some(part) = step.message.as_ref().filter(|part| !response.message.contains(*part)) {
+            return failed(format!("the message {:?} does not contain {part:?}", response.message));
         }
-        if let (Some(wanted), Some(result)) = (&step.result, &answer.result)
+        if let (Some(wanted), Some(result)) = (&step.result, &response.result)
             && let Some(text) = difference(&Tree::parse(wanted.get())?, result, Extent::Named)
         {
             return failed(format!("result{text}"));
         }
+        if let Some(label) = &step.flush_begin {
+            let flush = response.result.as_ref().and_then(|result| result.get("flush")?.number());
+            let flush = flush.ok_or_else(|| "the response to flush_begin has no result.flush".to_owned())?;
+            self.flushes.insert(label.clone(), flush);
+        }
         if let Some(limit) = step.at_least_ms.filter(|limit| took < u128::from(*limit)) {
-            return failed(format!("took {took} ms, not at least {limit}"));
+            return failed(format!("took {took} ms, expected at least {limit}"));
         }
         if let Some(limit) = step.within_ms.filter(|limit| took > u128::from(*limit)) {
-            self.late.push(format!("{call}: took {took} ms, not at most {limit}"));
+            self.late.push(format!("{call}: took {took} ms, expected at most {limit}"));
         }
-        Ok(answer)
+        Ok(response)
     }
 
-    /// At the end of a case in which all else was right.
-    ///
-    /// # Errors
-    /// Something took too long.
-    pub fn in_time(&self) -> Result<(), Halt> {
-        if self.late.is_empty() { Ok(()) } else { Err(Halt::Late(self.late.join("; "))) }
+    /// Fails if anything took too long. Called at the end of a case in which everything else was right.
+    pub(crate) fn check_times(&self) -> Result<(), Stop> {
+        if self.late.is_empty() { Ok(()) } else { Err(Stop::Late(self.late.join("; "))) }
     }
 
-    /// What the client can be asked for, if it can.
-    ///
-    /// # Errors
-    /// The driver is broken.
-    pub fn ask(&mut self, what: &str) -> Result<Option<Tree>, Halt> {
-        match self.driver.call(what, self.way, "{}")? {
-            Called::Answered(answer) => Ok(answer.result),
-            Called::NotOffered(_) => Ok(None),
+    /// Returns the result of `stats` or `reports`, or `None` if the client has no such call.
+    pub(crate) fn query(&mut self, call: &str) -> Result<Option<Tree>, Stop> {
+        match self.driver.call(call, self.form, "{}")? {
+            CallResult::Done(response) => Ok(response.result),
+            CallResult::Unsupported(_) => Ok(None),
         }
     }
 }
 
-fn offered(called: Called) -> Result<Answer, Halt> {
-    match called {
-        Called::Answered(answer) => Ok(answer),
-        Called::NotOffered(why) => Err(Halt::NotOffered(why)),
+fn supported(result: CallResult) -> Result<Response, Stop> {
+    match result {
+        CallResult::Done(response) => Ok(response),
+        CallResult::Unsupported(reason) => Err(Stop::Unsupported(reason)),
     }
-}
-
-/// The call of a step and its argument.
-fn call_of(step: &Step) -> Option<(&'static str, String)> {
-    let raw = |raw: &Option<Box<RawValue>>| raw.as_ref().map(|raw| raw.get().to_owned());
-    let text = |text: &Option<String>| text.as_ref().map(|text| json!(text).to_string());
-    let limit = |ms: Option<u64>| ms.map(|ms| json!({"timeout_ms": ms}).to_string());
-    let flag = |value: bool| value.then(|| "{}".to_owned());
-    let event = raw(&step.capture).map(|event| with_filler(&event, step.filler));
-    [
-        ("capture", event),
-        ("capture_text", text(&step.capture_text)),
-        ("capture_hex", text(&step.capture_hex)),
-        ("identify", raw(&step.identify)),
-        ("alias", raw(&step.alias)),
-        ("group_identify", raw(&step.group_identify)),
-        ("register", raw(&step.register)),
-        ("unregister", text(&step.unregister)),
-        ("opt_out", flag(step.opt_out == Some(true))),
-        ("opt_in", flag(step.opt_out == Some(false))),
-        ("flush", limit(step.flush)),
-        ("close", limit(step.close)),
-        ("reset", flag(step.reset)),
-    ]
-    .into_iter()
-    .find_map(|(call, with)| with.map(|with| (call, with)))
 }
 
 fn with_filler(event: &str, filler: usize) -> String {
@@ -197,4 +207,51 @@ fn with_filler(event: &str, filler: usize) -> String {
         members.iter().map(|(key, value)| format!("{}:{}", json!(key), value.get())).collect();
     text.push(format!("\"properties\":{{\"filler\":\"{}\"}}", "x".repeat(filler)));
     format!("{{{}}}", text.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::Hello;
+    use crate::test_server::TestServer;
+
+    /// Returns flushes number 7, 8 … and records every call.
+    #[derive(Default)]
+    struct Recorder {
+        hello: Hello,
+        calls: Vec<String>,
+    }
+
+    impl Driver for Recorder {
+        fn hello(&self) -> &Hello {
+            &self.hello
+        }
+
+        fn init(&mut self, _: &str, _: &Settings, _: &Settings) -> Result<CallResult, String> {
+            Ok(CallResult::Done(Response::default()))
+        }
+
+        fn call(&mut self, name: &str, _: &str, argument: &str) -> Result<CallResult, String> {
+            let result = Tree::parse(&format!("{{\"flush\":{}}}", 7 + self.calls.len())).ok();
+            self.calls.push(format!("{name} {argument}"));
+            Ok(CallResult::Done(Response { status: "ok".to_owned(), result, ..Response::default() }))
+        }
+    }
+
+    #[test]
+    fn a_flush_is_waited_for_by_its_label() {
+        let server = TestServer::start("127.0.0.1:0".parse().unwrap()).unwrap().case_server("labels");
+        let mut driver = Recorder::default();
+        let mut run = CaseRun::new(&mut driver, &server, "json");
+        let mut step = |text: &str| run.run(&serde_json::from_str(text).unwrap()).map(|_| ());
+        step(r#"{"flush_begin": "a"}"#).unwrap();
+        step(r#"{"flush_begin": "b"}"#).unwrap();
+        step(r#"{"flush_wait": {"flush": "b", "timeout_ms": 5}}"#).unwrap();
+        let unknown = step(r#"{"flush_wait": {"flush": "c", "timeout_ms": 5}}"#);
+        assert!(matches!(unknown, Err(Stop::Broken(text)) if text.contains("the label \"c\"")));
+        assert_eq!(
+            driver.calls,
+            ["flush_begin {}", "flush_begin {}", r#"flush_wait {"flush":8,"timeout_ms":5}"#]
+        );
+    }
 }

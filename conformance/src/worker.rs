@@ -1,5 +1,6 @@
-//! A worker: a process that offers one client of one language over JSON lines.
-//! The protocol is in docs/conformance.md.
+//! A driver for a worker: a process that offers one client of one language over JSON lines.
+//!
+//! docs/conformance.md describes the protocol. This module only speaks it, and knows no cases.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -11,49 +12,51 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::case::Settings;
-use crate::driver::{Answer, Called, Driver, Hello};
+use crate::driver::{CallResult, Driver, Hello, Response};
 use crate::json::Tree;
 
-/// A worker that answers nothing for so long is broken.
-const PATIENCE: Duration = Duration::from_secs(45);
+/// A worker that sends no line for this long is broken. No call of a case waits as long.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// A running worker.
-pub struct Worker {
+pub(crate) struct Worker {
     child: Child,
     stdin: ChildStdin,
-    answers: Receiver<String>,
+    lines: Receiver<String>,
     hello: Hello,
 }
 
+/// A line from the worker. An unknown member is an error, so that a worker of another version of the
+/// protocol is not misunderstood.
 #[derive(Deserialize, Default)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct Line {
-    not_offered: Option<String>,
+    unsupported: Option<String>,
     status: String,
     message: String,
     uuid: Option<String>,
     result: Option<Box<RawValue>>,
     sdk_name: String,
     sdk_version: String,
-    ways: Vec<String>,
+    forms: Vec<String>,
 }
 
 impl Worker {
-    /// Starts one, through the shell.
+    /// Starts a worker through the shell.
     ///
     /// # Errors
-    /// When it does not start or does not say hello.
-    pub fn start(command: &str) -> Result<Worker, String> {
+    /// When it does not start, or does not respond to `hello` as the protocol asks.
+    pub(crate) fn start(command: &str) -> Result<Worker, String> {
         let mut child = Command::new("sh")
             .args(["-c", &format!("exec {command}")])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(|error| format!("{command}: {error}"))?;
+            .map_err(|error| format!("cannot start {command}: {error}"))?;
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(format!("{command}: no pipes"));
+            return Err(format!("cannot start {command}: it has no pipes"));
         };
-        let (sender, answers) = channel();
+        let (sender, lines) = channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 if sender.send(line).is_err() {
@@ -61,28 +64,34 @@ impl Worker {
                 }
             }
         });
-        let mut worker = Worker { child, stdin, answers, hello: Hello::default() };
+        let mut worker = Worker { child, stdin, lines, hello: Hello::default() };
         let line = worker.exchange("{\"do\":\"hello\"}")?;
-        worker.hello = Hello { sdk_name: line.sdk_name, sdk_version: line.sdk_version, ways: line.ways };
+        if line.forms.is_empty() {
+            return Err(format!("{command}: its response to hello must name at least one of its forms"));
+        }
+        worker.hello = Hello { sdk_name: line.sdk_name, sdk_version: line.sdk_version, forms: line.forms };
         Ok(worker)
     }
 
     fn exchange(&mut self, request: &str) -> Result<Line, String> {
-        writeln!(self.stdin, "{request}").map_err(|error| format!("the worker is gone ({error})"))?;
-        let answer = self
-            .answers
-            .recv_timeout(PATIENCE)
-            .map_err(|error| format!("no answer from the worker to {request:.200} ({error})"))?;
-        serde_json::from_str(&answer).map_err(|error| format!("the worker answered {answer:.200}: {error}"))
+        writeln!(self.stdin, "{request}").map_err(|error| format!("the worker has ended: {error}"))?;
+        let line = self
+            .lines
+            .recv_timeout(RESPONSE_TIMEOUT)
+            .map_err(|error| format!("no response from the worker to {request:.200}: {error}"))?;
+        serde_json::from_str(&line).map_err(|error| {
+            format!("the worker's line is not a response ({error}; see docs/conformance.md): {line:.200}")
+        })
     }
 
-    fn ask(&mut self, request: &str) -> Result<Called, String> {
+    fn send(&mut self, request: &str) -> Result<CallResult, String> {
         let line = self.exchange(request)?;
-        if let Some(why) = line.not_offered {
-            return Ok(Called::NotOffered(why));
+        if let Some(reason) = line.unsupported {
+            return Ok(CallResult::Unsupported(reason));
         }
         let result = line.result.map(|result| Tree::parse(result.get())).transpose()?;
-        Ok(Called::Answered(Answer { status: line.status, message: line.message, uuid: line.uuid, result }))
+        let (status, message, uuid) = (line.status, line.message, line.uuid);
+        Ok(CallResult::Done(Response { status, message, uuid, result }))
     }
 }
 
@@ -91,17 +100,24 @@ impl Driver for Worker {
         &self.hello
     }
 
-    fn init(&mut self, api_key: &str, settings: &Settings, pace: &Settings) -> Result<Called, String> {
-        let mut all = pace.clone();
+    fn init(
+        &mut self,
+        api_key: &str,
+        settings: &Settings,
+        optional: &Settings,
+    ) -> Result<CallResult, String> {
+        let mut all = optional.clone();
         all.extend(settings.clone());
-        let request = json!({"do": "init", "with": {"api_key": api_key, "settings": all}});
-        self.ask(&request.to_string())
+        let optional: Vec<_> = optional.keys().filter(|key| !settings.contains_key(*key)).collect();
+        let with = json!({"api_key": api_key, "settings": all, "optional": optional});
+        let request = json!({"do": "init", "with": with});
+        self.send(&request.to_string())
     }
 
-    fn call(&mut self, name: &str, way: &str, with: &str) -> Result<Called, String> {
-        // One line, whatever the case file's own layout.
-        let with = with.replace(['\n', '\r'], " ");
-        self.ask(&format!("{{\"do\":\"{name}\",\"way\":\"{way}\",\"with\":{with}}}"))
+    fn call(&mut self, name: &str, form: &str, argument: &str) -> Result<CallResult, String> {
+        // The case file may spread a value over several lines.
+        let argument = argument.replace(['\n', '\r'], " ");
+        self.send(&format!("{{\"do\":\"{name}\",\"form\":\"{form}\",\"with\":{argument}}}"))
     }
 }
 
@@ -109,5 +125,29 @@ impl Drop for Worker {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A worker that responds to its first request with this line.
+    fn start(line: &str) -> Result<Worker, String> {
+        Worker::start(&format!("sh -c 'read request; echo \"$0\"; read request' '{line}'"))
+    }
+
+    #[test]
+    fn a_worker_names_its_forms() {
+        let worker = start(r#"{"sdk_name":"x","sdk_version":"1","forms":["json","args"]}"#).unwrap();
+        assert_eq!(worker.hello().forms, ["json", "args"]);
+        let error = start(r#"{"sdk_name":"x","sdk_version":"1"}"#).map(|_| ()).unwrap_err();
+        assert!(error.contains("must name at least one of its forms"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_member_of_a_response_is_an_error() {
+        let error = start(r#"{"sdk_name":"x","sdk_version":"1","ways":["json"]}"#).map(|_| ()).unwrap_err();
+        assert!(error.contains("unknown field `ways`") && error.contains("docs/conformance.md"), "{error}");
     }
 }

@@ -2,125 +2,129 @@
 #ifndef PHC_CLIENT_HPP
 #define PHC_CLIENT_HPP
 
+#include "../phc_binding.h"
 #include "event.hpp"
 #include "report.hpp"
 #include "settings.hpp"
+#include "stats.hpp"
 
 #include <functional>
 
 namespace phc {
 inline namespace PHC_CPP_MODE {
 
-// The answer of a capture: a status and, when it is ok, the event's uuid.
+// What a capture returns: a status and, if the event was taken, its uuid.
 class receipt : public status {
 public:
-    // Empty when the event was not taken.
+    // 36 characters; empty if the event was not taken.
     std::string_view uuid() const noexcept { return uuid_; }
 
 private:
     friend class client;
-    char uuid_[37] = "";
+    char uuid_[PHC_UUID_SIZE] = "";
 };
 
-// The answer of a flush: a status and what became of the events that were captured before it.
+// What a flush returns: a status and what became of the events that were captured before it.
 class flush_result : public status {
 public:
     std::uint64_t settled = 0;   // delivered or lost since the flush began
-    std::uint64_t delivered = 0; // of those
-    std::uint64_t lost = 0;      // of those
+    std::uint64_t delivered = 0; // delivered since
+    std::uint64_t lost = 0;      // lost since
     std::uint64_t pending = 0;   // still neither
 
 private:
     friend class client;
-    flush_result(phc::status answer, const phc_flush_result &seen) noexcept
-        : status(answer), settled(seen.settled), delivered(seen.delivered), lost(seen.lost), pending(seen.pending) {}
+    flush_result(phc::status result, const phc_flush_result &counts) noexcept
+        : status(result), settled(counts.settled), delivered(counts.delivered), lost(counts.lost),
+          pending(counts.pending) {}
 };
 
-// What a before_send handler decides.
+// What a before_send callback decides.
 class decision {
 public:
-    static decision keep() { return decision(PHC_KEEP, {}); }
-    static decision drop() { return decision(PHC_DROP, {}); }
-    // Another event in place of it, as JSON text; one that is refused is dropped.
-    static decision replace(std::string json) { return decision(PHC_KEEP, std::move(json)); }
+    // The event is taken.
+    static decision keep() { return decision(PHC_BEFORE_SEND_KEEP, {}); }
+    // The event is not taken; its capture returns before_send.
+    static decision discard() { return decision(PHC_BEFORE_SEND_DISCARD, {}); }
+    // This event, a JSON object in the form of capture_json, is taken in its place. If it cannot be sent, the
+    // event is discarded, and the details of the capture's status say why.
+    static decision replace(std::string json) { return decision(PHC_BEFORE_SEND_KEEP, std::move(json)); }
     static decision replace(const event &other) { return replace(other.json()); }
 
 private:
     friend class client;
-    decision(std::int32_t answer, std::optional<std::string> json) : answer_(answer), json_(std::move(json)) {}
-    std::int32_t answer_;
+    decision(std::int32_t result, std::optional<std::string> json)
+        : result_(result), json_(std::move(json)) {}
+    std::int32_t result_;
     std::optional<std::string> json_;
 };
 
-enum class log_level : std::int32_t { error = PHC_LOG_ERROR, warning = PHC_LOG_WARNING, info = PHC_LOG_INFO };
+using report_callback = std::function<void(const report_view &)>; // on_error and on_delivery
+using log_callback = std::function<void(log_level, std::string_view message)>;
+using before_send_callback = std::function<decision(std::string_view json)>;
 
-using report_handler = std::function<void(const report_view &)>;
-using before_send_handler = std::function<decision(std::string_view json)>;
-using log_handler = std::function<void(log_level, std::string_view message)>;
-
-// One destination with its own queue. Movable, not copyable; safe from any thread but for moving and destroying, which
-// must be the last thing done to it. One that was moved from, or could not be made, takes calls and answers
-// invalid_argument. Its end closes it and waits for at most the setting shutdown_timeout_ms.
+// One destination with its own queue. All calls are safe from any thread, except for a move and the
+// destructor, which must be the last thing that happens to it. It can be moved, but not copied.
+//
+// The destructor closes it, waiting for at most the setting shutdown_timeout. In a forked child it sends
+// nothing of the parent's. A client that was moved from or could not be made is false; its calls return
+// invalid_argument or nothing.
 class client {
 public:
+    // Copies the settings. Starts no thread and opens no connection: that happens at the first capture.
     explicit client(const settings &with) {
-        if (!with) {
-            fail(with.status().ok() ? status(code::out_of_resources) : with.status(), with.error_message());
-            return;
-        }
-        char text[1024] = "";
-        handle_.reset(phc_client_new(with.native_handle(), text, sizeof text));
-        if (!handle_) fail(code::invalid_setting, text);
+        make(with, [&](phc_status *why) { return phc_client_new(with.native_handle(), why); });
     }
 
-    // The process's client of this name: made if there is none, else the same one. With other settings it is misuse
-    // (conflict). It ends with the last of those that opened it.
+    // Returns the client of this process with this name: a new one if there is none, the existing one if its
+    // settings are the same. With different settings it is misuse (conflict). It ends with the last of
+    // these objects, which share its callbacks.
     static client open(std::string_view name, const settings &with) {
         client opened;
-        if (!with) {
-            opened.fail(with.status(), with.error_message());
-            return opened;
-        }
         const detail::c_text text(name);
-        phc_client *handle = nullptr;
-        const status answer = text.whole() ? status(phc_client_open(text.get(), with.native_handle(), &handle))
-                                           : detail::nul_inside;
-        opened.handle_.reset(handle);
-        if (!answer) opened.fail(answer, answer.details());
+        if (text.is_whole()) {
+            opened.make(with, [&](phc_status *why) {
+                return phc_client_open(text.get(), with.native_handle(), why);
+            });
+        } else {
+            opened.fail(detail::nul_inside, detail::nul_inside.details());
+        }
         return opened;
     }
 
-    // Whether there is a client behind it.
+    // Whether there is a client.
     explicit operator bool() const noexcept { return handle_ != nullptr; }
     // Why it could not be made, where that does not throw.
+    phc::status status() const noexcept { return status_; }
     const std::string &error_message() const noexcept { return error_message_; }
-    // For what phc.h has and this has not.
+    // For functions of phc.h that are not here. It belongs to this object: do not free it.
     phc_client *native_handle() const noexcept { return handle_.get(); }
 
-    // -- captures: never wait, unless the setting overflow is block --
+    // -- captures: they never wait, unless the setting overflow is block --
 
     receipt capture(std::string_view distinct_id, std::string_view name) {
         return capture(event(distinct_id, name));
     }
     // With properties in braces: capture("user-1", "page viewed", {{"path", "/pricing"}, {"items", 3}})
-    receipt capture(std::string_view distinct_id, std::string_view name, std::initializer_list<property> with) {
-        event made(distinct_id, name);
-        for (const property &each : with) made.set(each);
-        return capture(made);
+    receipt capture(std::string_view distinct_id, std::string_view name,
+                    std::initializer_list<property> with) {
+        event built(distinct_id, name);
+        for (const property &each : with) built.set(each);
+        return capture(built);
     }
     receipt capture(std::string_view distinct_id, std::string_view name, const properties &with) {
-        event made(distinct_id, name);
-        made.text_ += with.members_text();
-        return capture(made);
+        event built(distinct_id, name);
+        built.text_ += with.members_text();
+        return capture(built);
     }
-    // With properties that are JSON text already.
+    // With properties as the text of a JSON object.
     receipt capture(std::string_view distinct_id, std::string_view name, raw_json with) {
-        event made(distinct_id, name);
-        made.text_.pop_back(); // the brace of its own properties
-        made.text_.append(with.text()) += '}';
-        return take(made.text_);
+        event built(distinct_id, name);
+        built.text_.pop_back(); // the brace of its own properties
+        built.text_.append(with.text()) += '}';
+        return take(built.text_);
     }
-    // The event is written to while the call lasts, and is then as it was.
+    // Writes to the event while the call lasts, and leaves it as it was.
     receipt capture(event &with) {
         return with.with_json([this](std::string_view json) { return take(json); });
     }
@@ -128,120 +132,141 @@ public:
     // A whole event as one JSON object; phc_capture_json in phc.h lists its members.
     receipt capture_json(std::string_view json) { return take(json); }
 
-    // Sets properties of a person.
-    status identify(std::string_view distinct_id) { return do_identify(distinct_id, {}, {}); }
-    status identify(std::string_view distinct_id, const properties &set, const properties &set_once = {}) {
+    // Captures $identify, which sets properties of a person: set replaces, set_once keeps values that exist
+    // already.
+    receipt identify(std::string_view distinct_id) { return do_identify(distinct_id, {}, {}); }
+    receipt identify(std::string_view distinct_id, const properties &set, const properties &set_once = {}) {
         return do_identify(distinct_id, set.json(),
                            set_once.empty() ? std::nullopt : std::optional<std::string>(set_once.json()));
     }
-    status identify(std::string_view distinct_id, raw_json set) { return do_identify(distinct_id, text(set), {}); }
-    status identify(std::string_view distinct_id, raw_json set, raw_json set_once) {
+    receipt identify(std::string_view distinct_id, raw_json set) {
+        return do_identify(distinct_id, text(set), {});
+    }
+    receipt identify(std::string_view distinct_id, raw_json set, raw_json set_once) {
         return do_identify(distinct_id, text(set), text(set_once));
     }
 
-    // From now on alias is the same person as distinct_id, which is the canonical one.
-    status alias(std::string_view distinct_id, std::string_view alias) {
-        const detail::c_text id(distinct_id), other(alias);
-        if (!id.whole() || !other.whole()) return detail::checked(detail::nul_inside, "alias");
-        return detail::checked(phc_alias(handle_.get(), id.get(), other.get()), "alias");
+    // Captures $create_alias: from now on alias is the same person as distinct_id, which is the canonical id.
+    receipt alias(std::string_view distinct_id, std::string_view alias) {
+        const std::optional<detail::c_text> id(distinct_id), other(alias);
+        return captured("alias", all_whole(id, other), [&](char *uuid) {
+            return phc_alias(handle_.get(), or_null(id), or_null(other), uuid);
+        });
     }
 
-    // Sets properties of a group. Without a distinct_id it is "$<type>_<key>".
-    status group_identify(std::string_view type, std::string_view key, const properties &set = {},
-                          std::optional<std::string_view> distinct_id = std::nullopt) {
+    // Captures $groupidentify, which sets properties of a group. Without a distinct_id it is "$<type>_<key>".
+    receipt group_identify(std::string_view type, std::string_view key, const properties &set = {},
+                           std::optional<std::string_view> distinct_id = std::nullopt) {
         return do_group_identify(type, key, set.json(), distinct_id);
     }
-    status group_identify(std::string_view type, std::string_view key, raw_json set,
-                          std::optional<std::string_view> distinct_id = std::nullopt) {
+    receipt group_identify(std::string_view type, std::string_view key, raw_json set,
+                           std::optional<std::string_view> distinct_id = std::nullopt) {
         return do_group_identify(type, key, std::string(set.text()), distinct_id);
     }
 
-    // Adds a property to every event from now on (a super property). What an event itself has wins over it.
-    template <class T> status register_property(std::string_view key, const T &value) {
+    // Adds a property to every event from now on (a super property), in place of an earlier one with that
+    // key. A property of the event itself has precedence.
+    template <class T> phc::status register_property(std::string_view key, const T &value) {
         std::string json;
         detail::write(json, value);
         const detail::c_text name(key), text(json);
-        if (!name.whole() || !text.whole()) return detail::checked(detail::nul_inside, "register_property");
+        if (!name.is_whole() || !text.is_whole())
+            return detail::checked(detail::nul_inside, "register_property");
         return detail::checked(phc_register(handle_.get(), name.get(), text.get()), "register_property");
     }
-    status unregister_property(std::string_view key) {
+    // Stops adding it. A property that was never registered is not an error.
+    phc::status unregister_property(std::string_view key) {
         const detail::c_text name(key);
-        if (!name.whole()) return detail::checked(detail::nul_inside, "unregister_property");
+        if (!name.is_whole()) return detail::checked(detail::nul_inside, "unregister_property");
         return detail::checked(phc_unregister(handle_.get(), name.get()), "unregister_property");
     }
 
-    // From now on captures take no event and answer opted_out. What was captured before is still sent.
-    status opt_out() { return detail::checked(phc_opt_out(handle_.get()), "opt_out"); }
-    status opt_in() { return detail::checked(phc_opt_in(handle_.get()), "opt_in"); }
+    // From now on captures take no events and return opted_out. What was captured before is still sent.
+    phc::status opt_out() { return detail::checked(phc_opt_out(handle_.get()), "opt_out"); }
+    // From now on captures take events again.
+    phc::status opt_in() { return detail::checked(phc_opt_in(handle_.get()), "opt_in"); }
 
     // -- waits --
 
-    // Sends what waits, and waits until every event captured before is delivered or lost. timeout: some are still
-    // pending, nothing is abandoned. lost_events: all settled, but something was lost since the last flush or close.
+    // Sends what waits, and waits until every event that was captured before is delivered or lost, for at
+    // most the timeout. Returns ok if all of them were delivered, lost_events if this flush saw some of them
+    // lost, timeout if some are still pending (nothing is abandoned), closed after a close.
     flush_result flush(std::chrono::milliseconds timeout) {
-        phc_flush_result seen = {};
-        const phc_status answer = phc_flush(handle_.get(), detail::timeout_ms(timeout), &seen, sizeof seen);
-        return flush_result(detail::checked(answer, "flush"), seen);
+        phc_flush_result counts = {};
+        const phc_status result =
+            phc_flush(handle_.get(), detail::timeout_ms(timeout), &counts, sizeof counts);
+        return flush_result(detail::checked(result, "flush"), counts);
     }
 
-    // Takes no event any more, flushes, then counts what is left as lost. Returns within the timeout and 50 ms more.
-    // Reports and stats can be read until the end of the client.
-    status close(std::chrono::milliseconds timeout) {
+    // Takes no more events, waits like flush, then cancels what is in flight and counts what is left as lost
+    // (closed). Returns within the timeout plus 50 ms. Returns ok if every event that this process captured
+    // was delivered, and for a client that was closed before; lost_events if any was lost. Reports and stats
+    // can be read afterwards.
+    phc::status close(std::chrono::milliseconds timeout) {
         return detail::checked(phc_client_close(handle_.get(), detail::timeout_ms(timeout)), "close");
     }
 
-    // -- handlers; an empty one is none. Each call returns once the handler before is called no more --
+    // -- callbacks --
+    //
+    // Each call sets a callback in place of the one before; nullptr removes it. It returns once the one
+    // before runs no more, or at once from inside a callback. Callbacks stay set in a forked child.
 
-    // Called with each report of losses (of all attempts, with reports::all) on a thread of the client's own. It may
-    // capture; other calls are misuse there. What it throws is dropped.
-    status on_report(report_handler handler) {
-        return install(std::move(handler), "on_report", [this](phc_free_callback free, report_handler *owned) {
-            return phc_set_error_callback(handle_.get(), owned != nullptr ? call_report : nullptr, owned, free);
-        });
+    // Reports of failures, on a thread of the client's own: events that were lost; with reports::warnings
+    // also events that the server stored with a warning; with reports::all also attempts after which events
+    // are sent again. The callback may capture, but must not wait: flush, close and open are misuse inside
+    // it. What it throws is ignored. While it or on_delivery is set, poll returns nothing.
+    phc::status on_error(report_callback callback) {
+        return install("on_error", std::move(callback), phc_set_error_callback, call_with_report);
     }
 
-    // Called with the JSON of each event before it is taken, on the thread that captures, perhaps on several at once.
-    // When it throws, the event is dropped: a handler that removes private data must not let it out by failing.
-    status before_send(before_send_handler handler) {
-        return install(std::move(handler), "before_send", [this](phc_free_callback free, before_send_handler *owned) {
-            return phc_set_before_send_callback(handle_.get(), owned != nullptr ? call_before_send : nullptr, owned, free);
-        });
+    // Reports of delivered events, with the server's warning if there is one, under the rules of on_error. It
+    // does not depend on the setting reports.
+    phc::status on_delivery(report_callback callback) {
+        return install("on_delivery", std::move(callback), phc_set_delivery_callback, call_with_report);
     }
 
-    // Called with each line for a log, on the thread of on_report. What it throws is dropped.
-    status on_log(log_handler handler) {
-        return install(std::move(handler), "on_log", [this](phc_free_callback free, log_handler *owned) {
-            return phc_set_log_callback(handle_.get(), owned != nullptr ? call_log : nullptr, owned, free);
-        });
+    // Lines for a log, under the rules of on_error. The setting log_level says which.
+    phc::status on_log(log_callback callback) {
+        return install("on_log", std::move(callback), phc_set_log_callback, call_with_line);
     }
 
-    // -- reports without a handler, and counters --
+    // Each event as it would be sent, before it is taken, on the thread that captures: several calls may run
+    // at once. Inside it captures are misuse too. If it throws, the event is discarded: a filter of private
+    // data must not let it out by failing. Do not set it while holding a lock that the callback before takes.
+    phc::status before_send(before_send_callback callback) {
+        return install("before_send", std::move(callback), phc_set_before_send_callback, call_before_send);
+    }
 
-    // The oldest report that waits, or the next one that comes in time. on_report has them all once it is set.
+    // -- reports without a callback, and counters --
+
+    // Returns the oldest report that waits; if there is none, waits for one for at most the timeout. The
+    // setting reports says what is reported.
     std::optional<report> poll(std::chrono::milliseconds timeout = std::chrono::milliseconds::zero()) {
         phc_report *found = phc_poll(handle_.get(), detail::timeout_ms(timeout));
         if (found == nullptr) return std::nullopt;
         return std::optional<report>(std::in_place, found);
     }
 
-    // Readable while reports wait, for an event loop; -1 when none could be made. phc_poll_fd in phc.h.
-    int poll_fd() { return phc_poll_fd(handle_.get()); }
+    // Returns a file descriptor that is readable while reports wait, for an event loop that then calls poll()
+    // until it returns nothing. It belongs to the client. -1 if none could be created; last_error() says why.
+    std::ptrdiff_t poll_fd() { return phc_poll_fd(handle_.get()); }
 
-    // The counters of this instant; phc.h explains each.
-    phc_stats stats() const {
+    phc::stats stats() const {
         phc_stats counters = {};
         detail::checked(phc_stats_get(handle_.get(), &counters, sizeof counters), "stats");
-        return counters;
+        return phc::stats(counters);
     }
-    // The same as JSON, with lost and refused by their reasons.
+    // The counters as one JSON object; empty without a client.
     std::string stats_json() const {
-        return text_of([this](char *room, std::size_t size) { return phc_stats_json(handle_.get(), room, size); });
+        return text_of(
+            [this](char *buffer, std::size_t size) { return phc_stats_json(handle_.get(), buffer, size); });
     }
 
-    // With the setting test_mode: the oldest captured event as it would be sent, taken away.
-    std::optional<std::string> test_next() {
-        std::string json =
-            text_of([this](char *room, std::size_t size) { return phc_test_next(handle_.get(), room, size); });
+    // With the setting test_mode: removes the oldest captured event and returns it as it would be sent.
+    std::optional<std::string> next_test_event() {
+        std::string json = text_of([this](char *buffer, std::size_t size) {
+            return phc_binding_next_test_event(handle_.get(), buffer, size);
+        });
         if (json.empty()) return std::nullopt;
         return json;
     }
@@ -253,16 +278,34 @@ private:
 
     client() = default;
 
-    void fail(status why, const std::string &text) {
-        error_message_ = text.empty() ? why.message() : text;
+    template <class Constructor> void make(const settings &with, Constructor &&constructor) {
+        if (!with.status()) {
+            fail(with.status(), with.error_message());
+            return;
+        }
+        phc_status why = PHC_INTERNAL; // unless the library says otherwise
+        handle_.reset(constructor(&why));
+        if (!handle_) fail(phc::status(why), last_error());
+    }
+
+    void fail(phc::status why, const std::string &text) {
+        status_ = why;
+        error_message_ = text;
         if constexpr (PHC_CPP_THROWS != 0) detail::raise(why, error_message_);
     }
 
+    // Makes a capture, which writes its uuid to the receipt, unless a text contains a NUL.
+    template <class Capture> static receipt captured(const char *call, bool all_whole, Capture &&capture) {
+        receipt made;
+        static_cast<phc::status &>(made) = all_whole ? detail::checked(capture(made.uuid_), call)
+                                                     : detail::checked(detail::nul_inside, call);
+        return made;
+    }
+
     receipt take(std::string_view json) {
-        receipt answer;
-        static_cast<status &>(answer) =
-            detail::checked(phc_capture_json(handle_.get(), json.data(), json.size(), answer.uuid_), "capture");
-        return answer;
+        return captured("capture", true, [&](char *uuid) {
+            return phc_capture_json(handle_.get(), json.data(), json.size(), uuid);
+        });
     }
 
     static std::optional<std::string> text(raw_json json) { return std::string(json.text()); }
@@ -272,67 +315,75 @@ private:
     }
 
     template <class... Text> static bool all_whole(const Text &...texts) noexcept {
-        return ((!texts || texts->whole()) && ...);
+        return ((!texts || texts->is_whole()) && ...);
     }
 
-    status do_identify(std::string_view distinct_id, const std::optional<std::string> &set,
-                       const std::optional<std::string> &set_once) {
+    receipt do_identify(std::string_view distinct_id, const std::optional<std::string> &set,
+                        const std::optional<std::string> &set_once) {
         const std::optional<detail::c_text> id(distinct_id), values(set), once(set_once);
-        if (!all_whole(id, values, once)) return detail::checked(detail::nul_inside, "identify");
-        return detail::checked(phc_identify(handle_.get(), id->get(), or_null(values), or_null(once)), "identify");
+        return captured("identify", all_whole(id, values, once), [&](char *uuid) {
+            return phc_identify(handle_.get(), or_null(id), or_null(values), or_null(once), uuid);
+        });
     }
 
-    status do_group_identify(std::string_view type, std::string_view key, const std::string &set,
-                             std::optional<std::string_view> distinct_id) {
+    receipt do_group_identify(std::string_view type, std::string_view key, const std::string &set,
+                              std::optional<std::string_view> distinct_id) {
         const std::optional<detail::c_text> kind(type), name(key), values(set), id(distinct_id);
-        if (!all_whole(kind, name, values, id)) return detail::checked(detail::nul_inside, "group_identify");
-        return detail::checked(
-            phc_group_identify(handle_.get(), kind->get(), name->get(), values->get(), or_null(id)), "group_identify");
+        return captured("group_identify", all_whole(kind, name, values, id), [&](char *uuid) {
+            return phc_group_identify(handle_.get(), or_null(kind), or_null(name), or_null(values),
+                                      or_null(id), uuid);
+        });
     }
 
-    // Hands a handler over to the library, which frees it when it is called no more, or at once if it is refused.
-    template <class Handler, class Set> status install(Handler handler, const char *call, Set &&set) {
-        Handler *owned = handler ? new Handler(std::move(handler)) : nullptr;
-        const auto free = [](void *data) { delete static_cast<Handler *>(data); };
-        return detail::checked(set(owned != nullptr ? +free : nullptr, owned), call);
+    // Passes a callback on to the library, which frees it when it is not called any more, or at once if it is
+    // refused.
+    template <class Callback, class Setter, class Function>
+    phc::status install(const char *call, Callback callback, Setter setter, Function function) {
+        if (!callback) return detail::checked(setter(handle_.get(), nullptr, nullptr, nullptr), call);
+        const auto free = [](void *data) { delete static_cast<Callback *>(data); };
+        return detail::checked(setter(handle_.get(), function, new Callback(std::move(callback)), free),
+                               call);
     }
 
-    static void call_report(const phc_report *report, void *data) noexcept {
-        detail::contained([&] { (*static_cast<report_handler *>(data))(report_view(report)); });
+    static void call_with_report(const phc_report *report, void *data) noexcept {
+        detail::contained([&] { (*static_cast<report_callback *>(data))(report_view(report)); });
+    }
+
+    static void call_with_line(phc_log_level level, const char *message, void *data) noexcept {
+        detail::contained(
+            [&] { (*static_cast<log_callback *>(data))(static_cast<log_level>(level), message); });
     }
 
     static std::int32_t call_before_send(phc_outgoing *outgoing, void *data) noexcept {
-        std::int32_t answer = PHC_DROP;
-        const bool whole = detail::contained([&] {
+        std::int32_t result = PHC_BEFORE_SEND_DISCARD;
+        const bool returned = detail::contained([&] {
             std::size_t length = 0;
             const char *json = phc_outgoing_json(outgoing, &length);
-            const decision made = (*static_cast<before_send_handler *>(data))(std::string_view(json, length));
-            answer = made.answer_;
-            if (made.json_ && phc_outgoing_replace(outgoing, made.json_->data(), made.json_->size()) != PHC_OK) {
-                answer = PHC_DROP;
-            }
+            const auto &callback = *static_cast<before_send_callback *>(data);
+            const decision made = callback(std::string_view(json, length));
+            const std::optional<std::string> &other = made.json_;
+            const bool replaced =
+                !other || phc_outgoing_replace(outgoing, other->data(), other->size()) == PHC_OK;
+            if (replaced) result = made.result_;
         });
-        return whole ? answer : PHC_DROP;
+        return returned ? result : PHC_BEFORE_SEND_DISCARD;
     }
 
-    static void call_log(phc_log_level level, const char *message, void *data) noexcept {
-        detail::contained([&] { (*static_cast<log_handler *>(data))(static_cast<log_level>(level), message); });
-    }
-
-    // A text from a call in the manner of snprintf, which may grow between two calls.
-    template <class Call> static std::string text_of(Call &&call) {
+    // Reads a text from a function that returns the length of the whole, like snprintf. It may grow between
+    // two calls.
+    template <class Read> static std::string text_of(Read &&read) {
         std::string text(1024, '\0');
         for (;;) {
-            const std::size_t length = call(text.data(), text.size() + 1); // std::string has room for the NUL
-            if (length <= text.size()) {
-                text.resize(length);
-                return text;
-            }
+            // A std::string has a place for the NUL.
+            const std::size_t length = read(text.data(), text.size() + 1);
+            const bool is_whole = length <= text.size();
             text.resize(length);
+            if (is_whole) return text;
         }
     }
 
     std::unique_ptr<phc_client, free_client> handle_;
+    phc::status status_;
     std::string error_message_;
 };
 

@@ -1,4 +1,4 @@
-// An event that is put together before it is captured.
+// An event that is built step by step.
 #ifndef PHC_EVENT_HPP
 #define PHC_EVENT_HPP
 
@@ -9,11 +9,12 @@ inline namespace PHC_CPP_MODE {
 
 class client;
 
-// One event; everything is written straight into the JSON text that the library takes:
+// One event. Each call writes straight into the JSON text that a capture passes to the library:
 //
 //     client.capture(phc::event("user-1", "order placed").set("total", 249.95).group("company", "acme"));
 //
-// It stays as it is when it is captured: it can be tried again after queue_full, or changed and captured once more.
+// A capture leaves the event as it is, whatever its status: it can be captured again, also after changes. It
+// belongs to one thread at a time.
 class event : public detail::members<event> {
 public:
     event(std::string_view distinct_id, std::string_view name) {
@@ -25,7 +26,7 @@ public:
         text_ += ",\"properties\":{";
     }
 
-    // It belongs to a group: group("company", "acme").
+    // Adds the event to a group: group("company", "acme").
     event &group(std::string_view type, std::string_view key) {
         detail::separate(groups_);
         detail::write_string(groups_, type);
@@ -34,28 +35,29 @@ public:
         return *this;
     }
 
-    // When it happened; without it, it is the time of the capture. Sent in milliseconds.
+    // Sets when the event happened, with a resolution of milliseconds. Without it, that is the time of the
+    // capture.
     template <class Duration>
     event &timestamp(std::chrono::time_point<std::chrono::system_clock, Duration> when) {
         timestamp_.clear();
         detail::write(timestamp_, when);
         return *this;
     }
-    // RFC 3339 with an offset.
+    // The same as RFC 3339 text with an offset: "2026-01-31T12:00:00Z".
     event &timestamp(std::string_view when) {
         timestamp_.clear();
         detail::write_string(timestamp_, when);
         return *this;
     }
 
-    // Its uuid. What is no uuid is replaced by a new one at the capture, and counted.
+    // Sets the uuid. If it is not a uuid, the capture replaces it by a new one, and counts that.
     event &uuid(std::string_view uuid) {
         uuid_.clear();
         detail::write_string(uuid_, uuid);
         return *this;
     }
 
-    // As the library takes it: also what before_send may put in place of an event.
+    // The event as one JSON object, in the form of capture_json.
     std::string json() const {
         std::string whole = text_;
         finish(whole);
@@ -68,7 +70,8 @@ private:
 
     std::string &text() noexcept { return text_; }
 
-    // What stands outside the properties comes last, so that properties can be added until then.
+    // Appends what stands outside the properties. It comes last, because properties can be added until the
+    // capture.
     void finish(std::string &text) const {
         text += '}';
         if (!groups_.empty()) text.append(",\"groups\":{").append(groups_) += '}';
@@ -77,14 +80,14 @@ private:
         text += '}';
     }
 
-    // Calls with the whole text, without a copy of it.
+    // Calls with the whole text, without a copy: it is finished in place and then restored.
     template <class Call> auto with_json(Call &&call) {
-        detail::rollback open(text_);
+        detail::rollback restored(text_);
         finish(text_);
         return call(std::string_view(text_));
     }
 
-    std::string text_; // up to the last property, still open
+    std::string text_; // up to the last property; the braces are still open
     std::string groups_, timestamp_, uuid_;
 };
 

@@ -1,4 +1,4 @@
-// Objects and arrays, written straight from C++ values: no tree is built in between.
+// JSON objects and arrays, written as text straight from C++ values.
 #ifndef PHC_JSON_HPP
 #define PHC_JSON_HPP
 
@@ -16,8 +16,8 @@
 namespace phc {
 inline namespace PHC_CPP_MODE {
 
-// A value that is JSON already: set("cart", phc::raw_json(text)). It is taken as it is, and read at the capture, which
-// refuses the event when it is broken. The text must live until it is written.
+// A value that is JSON text already: set("cart", phc::raw_json(text)). It is copied as it is, without a
+// check: the capture refuses an event with malformed JSON. The text must live until it is copied.
 class raw_json {
 public:
     template <class Text, std::enable_if_t<std::is_convertible_v<const Text &, std::string_view>, int> = 0>
@@ -37,20 +37,25 @@ template <class T> struct is_optional : std::false_type {};
 template <class T> struct is_optional<std::optional<T>> : std::true_type {};
 
 template <class T> struct is_system_time : std::false_type {};
-template <class D> struct is_system_time<std::chrono::time_point<std::chrono::system_clock, D>> : std::true_type {};
+template <class D>
+struct is_system_time<std::chrono::time_point<std::chrono::system_clock, D>> : std::true_type {};
 
 template <class T, class = void> struct is_range : std::false_type {};
-// A range of itself, as std::filesystem::path is one, has no end.
+// Leaves out ranges whose elements have the type of the range, such as std::filesystem::path: writing one
+// would recurse for ever.
 template <class T>
-struct is_range<T, std::void_t<decltype(std::begin(std::declval<const T &>()), std::end(std::declval<const T &>()))>>
-    : std::bool_constant<!std::is_same_v<std::decay_t<decltype(*std::begin(std::declval<const T &>()))>, T>> {};
+struct is_range<
+    T, std::void_t<decltype(std::begin(std::declval<const T &>()), std::end(std::declval<const T &>()))>>
+    : std::bool_constant<!std::is_same_v<std::decay_t<decltype(*std::begin(std::declval<const T &>()))>, T>> {
+};
 
 template <class T, class = void> struct is_map : std::false_type {};
-template <class T> struct is_map<T, std::void_t<typename T::mapped_type, typename T::key_type>> : std::true_type {};
+template <class T>
+struct is_map<T, std::void_t<typename T::mapped_type, typename T::key_type>> : std::true_type {};
 
 template <class T, class... Others> constexpr bool is_one_of = (std::is_same_v<T, Others> || ...);
 
-// Characters are neither numbers nor text by themselves.
+// A single character is neither a number nor a text.
 template <class T>
 constexpr bool is_character = is_one_of<T, char, wchar_t, char16_t, char32_t
 #ifdef __cpp_char8_t
@@ -125,11 +130,14 @@ template <class T> void write(std::string &out, const T &value) {
         }
         out += ']';
     } else {
-        static_assert(!std::is_same_v<T, T>, "phc: this type has no JSON of its own; give text, a number or raw_json");
+        static_assert(
+            !std::is_same_v<T, T>,
+            "phc: no JSON is known for this type; pass text, a number, a range, a map or phc::raw_json");
     }
 }
 
-// Takes back what was written when a filler throws, so that the text stays well formed.
+// Restores the length of a text at the end of a scope, unless it is kept. Without it, an exception in the
+// middle of a value would leave the whole text malformed.
 class rollback {
 public:
     explicit rollback(std::string &out) noexcept : out_(out), size_(out.size()) {}
@@ -146,15 +154,18 @@ private:
     bool kept_ = false;
 };
 
-// A value of any type, in a list in braces; it lives as long as the call.
+// A reference to a value of any type, for lists in braces.
 class any {
 public:
-    template <class T> explicit any(const T &value) noexcept : value_(&value), write_(&write_as<T>), absent_(is_absent(value)) {}
+    template <class T>
+    explicit any(const T &value) noexcept : value_(&value), write_(&write_as<T>), absent_(is_absent(value)) {}
     void write_to(std::string &out) const { write_(out, value_); }
     bool absent() const noexcept { return absent_; }
 
 private:
-    template <class T> static void write_as(std::string &out, const void *value) { write(out, *static_cast<const T *>(value)); }
+    template <class T> static void write_as(std::string &out, const void *value) {
+        write(out, *static_cast<const T *>(value));
+    }
 
     const void *value_;
     void (*write_)(std::string &, const void *);
@@ -163,7 +174,8 @@ private:
 
 } // namespace detail
 
-// {"path", "/pricing"}, in a list in braces. To be used within the call only: it refers to its value.
+// A member of a list in braces: {"path", "/pricing"}. It refers to its key and value, so it is for arguments
+// only.
 class property {
 public:
     template <class T> property(std::string_view key, const T &value) noexcept : key_(key), value_(value) {}
@@ -180,11 +192,12 @@ class array_writer;
 
 namespace detail {
 
-// What objects, events and object writers share. A key that is set twice is written twice, and the last one counts.
+// What objects, events and object writers have in common.
 template <class Self> class members {
 public:
-    // Text, bool, whole numbers, float, double (NaN and the infinities become null), nullptr, std::optional (nothing:
-    // the key is left out), std::chrono times of the system clock, ranges, maps, phc::object, phc::array, phc::raw_json.
+    // Sets a member. Values are text, bool, whole numbers, float and double (NaN and the infinities become
+    // null), nullptr, std::optional (an empty one leaves the key out), times of std::chrono::system_clock,
+    // ranges, maps, phc::object, phc::array and phc::raw_json.
     template <class T> Self &set(std::string_view key, const T &value) {
         if (is_absent(value)) return self();
         rollback written(out());
@@ -203,9 +216,11 @@ public:
         return self();
     }
 
-    // An object in place: set_object("cart", [&](phc::object_writer &cart) { cart.set("total", 12.5); })
+    // Sets a member to an object, which the function writes in place:
+    //     set_object("cart", [&](phc::object_writer &cart) { cart.set("total", 12.5); })
     template <class Fill> Self &set_object(std::string_view key, Fill &&fill);
-    // An array in place: set_array("ids", [&](phc::array_writer &ids) { ids.add(7); })
+    // Sets a member to an array, which the function writes in place:
+    //     set_array("ids", [&](phc::array_writer &ids) { ids.add(7); })
     template <class Fill> Self &set_array(std::string_view key, Fill &&fill);
 
 private:
@@ -218,9 +233,10 @@ private:
     }
 };
 
-// What arrays and array writers share.
+// What arrays and array writers have in common.
 template <class Self> class elements {
 public:
+    // Adds an element. Values are those of members::set; an empty std::optional is null.
     template <class T> Self &add(const T &value) {
         rollback written(out());
         separate(out());
@@ -238,7 +254,7 @@ private:
 
 } // namespace detail
 
-// An object inside a text that somebody else owns.
+// Writes an object into the text of an event or of another object; see set_object.
 class object_writer : public detail::members<object_writer> {
 public:
     explicit object_writer(std::string &out) noexcept : out_(out) {}
@@ -249,7 +265,7 @@ private:
     std::string &out_;
 };
 
-// An array inside a text that somebody else owns.
+// Writes an array into the text of an event or of another object; see set_array.
 class array_writer : public detail::elements<array_writer> {
 public:
     explicit array_writer(std::string &out) noexcept : out_(out) {}
@@ -260,7 +276,7 @@ private:
     std::string &out_;
 };
 
-// An object of its own: phc::object{{"path", "/pricing"}, {"items", 3}}.
+// An object: phc::object{{"path", "/pricing"}, {"items", 3}}. It holds its members as JSON text.
 class object : public detail::members<object> {
 public:
     object() = default;
@@ -270,7 +286,7 @@ public:
 
     bool empty() const noexcept { return members_.empty(); }
     void clear() noexcept { members_.clear(); }
-    // Its members as text, without the braces.
+    // The members as text, without the braces.
     const std::string &members_text() const noexcept { return members_; }
     std::string json() const { return "{" + members_ + "}"; }
 
@@ -283,7 +299,7 @@ private:
 // The properties of an event, of a person or of a group.
 using properties = object;
 
-// An array of its own, of any types: phc::array::of(1, "two", 3.0). Ranges need none: set("ids", vector).
+// An array of values of any types: phc::array::of(1, "two", 3.0). A range of equal types does not need it.
 class array : public detail::elements<array> {
 public:
     array() = default;
@@ -295,6 +311,7 @@ public:
 
     bool empty() const noexcept { return elements_.empty(); }
     void clear() noexcept { elements_.clear(); }
+    // The elements as text, without the brackets.
     const std::string &elements_text() const noexcept { return elements_; }
     std::string json() const { return "[" + elements_ + "]"; }
 
@@ -332,7 +349,9 @@ template <class Fill> void fill_array(std::string &out, Fill &&fill) {
     out += ']';
 }
 
-template <class Self> template <class Fill> Self &members<Self>::set_object(std::string_view key, Fill &&fill) {
+template <class Self>
+template <class Fill>
+Self &members<Self>::set_object(std::string_view key, Fill &&fill) {
     rollback written(out());
     begin(key);
     fill_object(out(), std::forward<Fill>(fill));
@@ -340,7 +359,9 @@ template <class Self> template <class Fill> Self &members<Self>::set_object(std:
     return self();
 }
 
-template <class Self> template <class Fill> Self &members<Self>::set_array(std::string_view key, Fill &&fill) {
+template <class Self>
+template <class Fill>
+Self &members<Self>::set_array(std::string_view key, Fill &&fill) {
     rollback written(out());
     begin(key);
     fill_array(out(), std::forward<Fill>(fill));

@@ -1,4 +1,4 @@
-// What a call answers, and what is thrown for misuse. The rule is at the top of phc.hpp.
+// The status that calls return, and the exception that misuse throws. phc.hpp has the rule for errors.
 #ifndef PHC_STATUS_HPP
 #define PHC_STATUS_HPP
 
@@ -13,8 +13,9 @@
 #error "phc.hpp needs C++17"
 #endif
 
-// Of this header; posthog-cpp-phc/<version> is what the server is told.
-#define PHC_CPP_VERSION "0.1.0"
+// The version of this binding, which is released together with phc.h. Requests carry it as
+// posthog-cpp-phc/<version>.
+#define PHC_CPP_VERSION PHC_VERSION
 
 #if defined(__cpp_exceptions) || defined(_CPPUNWIND)
 #define PHC_CPP_EXCEPTIONS 1
@@ -22,7 +23,8 @@
 #define PHC_CPP_EXCEPTIONS 0
 #endif
 
-// Code that is compiled in another way gets other names, or the linker would merge the two.
+// Each way of compiling has a namespace of its own. With equal names, the linker would keep one of several
+// inline functions that differ, and a program that mixes them would throw where it was compiled not to.
 #if !PHC_CPP_EXCEPTIONS
 #define PHC_CPP_MODE without_exceptions
 #elif defined(PHC_CPP_NO_THROW)
@@ -38,9 +40,10 @@
 namespace phc {
 inline namespace PHC_CPP_MODE {
 
-// The numbers of phc.h; one that is not listed comes from a newer library. Negative ones are this header's own.
+// The statuses of phc.h, where each is explained. A number that is not listed comes from a newer library;
+// negative numbers are this binding's own.
 enum class code : std::int32_t {
-    wrong_library = -1, // the library's binary interface is another than this header's
+    wrong_library = -1, // the library that was loaded does not fit this header
     ok = PHC_OK,
     invalid_argument = PHC_INVALID_ARGUMENT,
     invalid_setting = PHC_INVALID_SETTING,
@@ -63,35 +66,41 @@ enum class code : std::int32_t {
     out_of_resources = PHC_OUT_OF_RESOURCES,
 };
 
-// What exactly was wrong with the last call of libphc that failed on this thread; good until the next one that fails.
+// What exactly was wrong with the last call that failed on this thread. Valid until the next call that fails
+// on it.
 inline const char *last_error() noexcept { return phc_last_error(); }
 
-// The outcome of a call. True is success: if (!client.capture(…)) …; compare it with a phc::code.
+// The outcome of a call. It is true for success, and compares with a phc::code:
+//
+//     if (client.capture(event) == phc::code::queue_full) …
 class status {
 public:
     constexpr status(phc::code code = phc::code::ok) noexcept : code_(code) {}
     constexpr explicit status(phc_status number) noexcept : code_(static_cast<phc::code>(number)) {}
-    // A refusal of this header, with a text that lives for ever.
-    constexpr status(phc::code code, const char *text) noexcept : code_(code), own_(text) {}
+    // A status of this binding, with static text.
+    constexpr status(phc::code code, const char *text) noexcept : code_(code), text_(text) {}
 
     constexpr bool ok() const noexcept { return code_ == phc::code::ok; }
     constexpr explicit operator bool() const noexcept { return ok(); }
     constexpr phc::code value() const noexcept { return code_; }
 
-    // "queue_full"
+    // A short name, such as "queue_full". Static text, for any number.
     const char *name() const noexcept {
-        return code_ == phc::code::wrong_library ? "wrong_library" : phc_status_name(static_cast<phc_status>(code_));
+        return code_ == phc::code::wrong_library ? "wrong_library"
+                                                 : phc_status_name(static_cast<phc_status>(code_));
     }
 
-    // What it means and what to do next. Static text.
+    // What the status means and what to do next. Static text, for any number.
     const char *message() const noexcept {
-        return own_ != nullptr ? own_ : phc_status_message(static_cast<phc_status>(code_));
+        return text_ != nullptr ? text_ : phc_status_message(static_cast<phc_status>(code_));
     }
 
-    // Which argument, key or byte it was. To be asked where the call was made: it is phc::last_error(), mostly.
-    const char *details() const noexcept { return own_ != nullptr ? own_ : last_error(); }
+    // Which argument, key or byte was wrong; empty for success. Read it on the thread that made the call, and
+    // before the next call: mostly it is phc::last_error().
+    const char *details() const noexcept { return ok() ? "" : text_ != nullptr ? text_ : last_error(); }
 
-    // Whether the same call would be answered the same again, whatever happens: it throws, where anything does.
+    // Whether this status is misuse, which throws unless the program is compiled without: the same call would
+    // fail in the same way again, whatever the queue, the network and the server do.
     constexpr bool is_misuse() const noexcept {
         switch (code_) {
         case phc::code::wrong_library:
@@ -112,15 +121,17 @@ public:
     friend constexpr bool operator==(const status &left, const status &right) noexcept {
         return left.code_ == right.code_;
     }
-    friend constexpr bool operator!=(const status &left, const status &right) noexcept { return !(left == right); }
+    friend constexpr bool operator!=(const status &left, const status &right) noexcept {
+        return !(left == right);
+    }
 
 private:
     phc::code code_;
-    const char *own_ = nullptr; // otherwise the library has the text
+    const char *text_ = nullptr; // NULL if the library has the text
 };
 
 #if PHC_CPP_THROWS
-// Thrown for misuse. what() names the call, the argument and the reason.
+// Thrown for misuse, and by constructors that fail. what() names the call, the argument and the reason.
 class error : public std::runtime_error {
 public:
     error(phc::status status, const std::string &text) : std::runtime_error(text), status_(status) {}
@@ -133,27 +144,26 @@ private:
 
 namespace detail {
 
-// Misuse, where things throw.
-[[noreturn]] inline void raise(status of, const std::string &text) {
+[[noreturn]] inline void raise(status why, const std::string &text) {
 #if PHC_CPP_THROWS
-    throw error(of, text);
+    throw error(why, text);
 #else
-    static_cast<void>(of), static_cast<void>(text);
-    std::terminate(); // never called in this mode
+    static_cast<void>(why), static_cast<void>(text);
+    std::terminate(); // unreachable: only code that throws calls this
 #endif
 }
 
-// The answer of a call, by the rule.
-inline status checked(status answer, const char *call) {
+// Returns the status of a call, or throws if it is misuse.
+inline status checked(status result, const char *call) {
     if constexpr (PHC_CPP_THROWS != 0) {
-        if (answer.is_misuse()) raise(answer, std::string(call) + ": " + answer.details());
+        if (result.is_misuse()) raise(result, std::string(call) + ": " + result.details());
     }
-    return answer;
+    return result;
 }
 
-inline status checked(phc_status answer, const char *call) { return checked(status(answer), call); }
+inline status checked(phc_status result, const char *call) { return checked(status(result), call); }
 
-// Runs code of the host inside a callback: what it throws ends here. Whether it came to its end.
+// Calls code of the host from a C callback, which an exception must not leave. Returns false if it threw.
 template <class Body> bool contained(Body &&body) noexcept {
 #if PHC_CPP_EXCEPTIONS
     try {
@@ -166,6 +176,19 @@ template <class Body> bool contained(Body &&body) noexcept {
     body();
     return true;
 #endif
+}
+
+// Within one ABI version, a release that adds functions has a higher second number, which the library must
+// have too.
+inline bool library_fits() noexcept {
+    return phc_abi_version() == PHC_ABI_VERSION && phc_version_number() >> 8 >= PHC_VERSION_NUMBER >> 8;
+}
+
+inline std::string library_mismatch() {
+    const std::string ours = PHC_CPP_VERSION ", ABI version " + std::to_string(PHC_ABI_VERSION);
+    const std::string loaded = phc_version() + (", ABI version " + std::to_string(phc_abi_version()));
+    return "the program was compiled with phc.hpp " + ours + ", but the libphc that was loaded is " + loaded +
+           "; install libphc " + ours + ", or compile with the headers of the library that was loaded";
 }
 
 } // namespace detail

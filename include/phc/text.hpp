@@ -1,4 +1,4 @@
-// JSON's strings, numbers and times as text. What they are written into is always a std::string, at its end.
+// Strings, numbers and times as JSON text, appended to a std::string.
 #ifndef PHC_TEXT_HPP
 #define PHC_TEXT_HPP
 
@@ -33,8 +33,9 @@ inline bool needs_escape(char character) noexcept {
     return table.needed[static_cast<unsigned char>(character)];
 }
 
-// How far a text can be copied as it is. Most of it can: it is looked at by eight bytes, and by one only where one of
-// the eight, by the usual trick of borrowing into the highest bit, turns out to be in need.
+// How many bytes at the start need no escape. Most texts need none at all, so it tests eight bytes at once:
+// subtracting borrows into the highest bit of a byte that is a quote, a backslash (each XORed to zero) or
+// below 0x20. Where one of the eight may need an escape, it goes on byte by byte.
 inline std::size_t plain_length(std::string_view text) noexcept {
     constexpr std::uint64_t each = 0x0101010101010101, high = 0x8080808080808080;
     std::size_t i = 0;
@@ -42,7 +43,8 @@ inline std::size_t plain_length(std::string_view text) noexcept {
         std::uint64_t word;
         std::memcpy(&word, text.data() + i, 8);
         const std::uint64_t quote = word ^ (each * '"'), slash = word ^ (each * '\\');
-        if ((((word - each * 0x20) & ~word) | ((quote - each) & ~quote) | ((slash - each) & ~slash)) & high) break;
+        if ((((word - each * 0x20) & ~word) | ((quote - each) & ~quote) | ((slash - each) & ~slash)) & high)
+            break;
     }
     while (i < text.size() && !needs_escape(text[i])) i++;
     return i;
@@ -78,8 +80,8 @@ template <class Integer> void write_integer(std::string &out, Integer value) {
     out.append(digits, static_cast<std::size_t>(end.ptr - digits));
 }
 
-// The shortest text that reads back as the same number. JSON has no word for NaN and the infinities: they cost
-// themselves only, and become null.
+// The shortest text that reads back as the same number. JSON has no NaN and no infinities: they become null,
+// so that such a value does not make the whole event fail.
 template <class Float> void write_number(std::string &out, Float value) {
     if (!std::isfinite(value)) {
         out += "null";
@@ -90,11 +92,12 @@ template <class Float> void write_number(std::string &out, Float value) {
     const std::to_chars_result end = std::to_chars(digits, digits + sizeof digits, value);
     out.append(digits, static_cast<std::size_t>(end.ptr - digits));
 #else
-    // An older standard library; the locale may write the decimal point in its own way.
+    // An older standard library: snprintf writes the decimal point of the locale.
     const int precision = sizeof(Float) == sizeof(float) ? 9 : 17;
     const int length = std::snprintf(digits, sizeof digits, "%.*g", precision, static_cast<double>(value));
     for (int i = 0; i < length; i++) {
-        const bool part = (digits[i] >= '0' && digits[i] <= '9') || digits[i] == '-' || digits[i] == '+' || digits[i] == 'e';
+        const bool part = (digits[i] >= '0' && digits[i] <= '9') || digits[i] == '-' || digits[i] == '+' ||
+                          digits[i] == 'e';
         out += part ? digits[i] : '.';
     }
 #endif
@@ -111,13 +114,14 @@ inline void write_digits(std::string &out, std::int64_t value, int width) {
     while (count > 0) out += digits[--count];
 }
 
-// RFC 3339 in UTC. A year that has no four digits is written all the same, for the capture to refuse it.
+// RFC 3339 in UTC. A year outside 0000 to 9999 is written too; the capture then refuses the event.
 inline void write_time(std::string &out, milliseconds_since_1970 time) {
     const std::int64_t ms = time.time_since_epoch().count();
     constexpr std::int64_t day_ms = 86400000;
     const std::int64_t days = ms / day_ms - (ms % day_ms < 0 ? 1 : 0);
     const std::int64_t rest = ms - days * day_ms;
-    // Years that begin in March put the leap day at their end; 719468 days lie between 0000-03-01 and 1970.
+    // Counted in years that begin in March, so that a leap day is the last day of its year. 0000-03-01 is
+    // 719468 days before 1970.
     const std::int64_t shifted = days + 719468;
     const std::int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
     const std::int64_t day_of_era = shifted - era * 146097;
@@ -139,7 +143,7 @@ inline void write_time(std::string &out, milliseconds_since_1970 time) {
     out += "Z\"";
 }
 
-// A comma, unless it is the first within its brackets.
+// Appends a comma, unless the next member or element is the first one.
 inline void separate(std::string &out) {
     if (!out.empty() && out.back() != '{' && out.back() != '[') out += ',';
 }

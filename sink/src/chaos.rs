@@ -1,38 +1,36 @@
-//! Trouble by seed: the same seed makes the same trouble in the same order of
-//! requests.
+//! Seeded random failures: the same seed makes the same failures for the same order of requests.
+//!
+//! It produces steps of a script, and knows nothing of how they are carried out.
 
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::script::{Close, Step, Verdict, Verdicts};
 
-/// Shares from 0 to 1 of requests or events that meet trouble.
+/// The shares, from 0 to 1, of requests or events that fail in each manner.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[allow(missing_docs, reason = "each is the share of its name")]
 pub struct Chaos {
-    /// Where the sequence begins.
-    pub seed: u64,
-    pub status408: f64,
-    pub status413: f64,
-    pub status429: f64,
-    pub status500: f64,
-    pub status502: f64,
-    pub status503: f64,
-    pub status504: f64,
-    /// Requests whose connection is cut: half before anything is stored, half in
-    /// the middle of the answer.
-    pub cut: f64,
-    /// Events.
-    pub retry: f64,
-    /// Events.
-    pub drop: f64,
-    /// Events.
-    pub warning: f64,
-    /// Of the error answers, those with `Retry-After: 1`.
-    pub retry_after: f64,
-    /// The longest wait before an answer.
-    pub delay_ms_max: u64,
+    /// Selects the random sequence.
+    seed: u64,
+    /// Requests that get this status, as for the next ones.
+    status408: f64,
+    status413: f64,
+    status429: f64,
+    status500: f64,
+    status502: f64,
+    status503: f64,
+    status504: f64,
+    /// Requests whose connection is cut: half before anything is stored, half in the middle of the response.
+    cut: f64,
+    /// Events with this verdict, as for the next two.
+    retry: f64,
+    drop: f64,
+    warning: f64,
+    /// Error responses that have `Retry-After: 1`.
+    retry_after: f64,
+    /// The longest delay before a response, in ms.
+    delay_ms_max: u64,
     #[serde(skip)]
     state: u64,
 }
@@ -41,7 +39,7 @@ impl Chaos {
     /// Reads `seed=1,status503=0.1,…`.
     ///
     /// # Errors
-    /// A key is unknown or a value is no number.
+    /// When a key is unknown or a value is not a number.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut object = serde_json::Map::new();
         for part in text.split(',').filter(|part| !part.trim().is_empty()) {
@@ -67,15 +65,15 @@ impl Chaos {
         share / 9_007_199_254_740_992.0
     }
 
-    /// The answer to the next request, which has so many events.
-    pub fn next(&mut self, events: usize) -> Step {
+    /// Decides about the next request, which has this many events.
+    pub(crate) fn next(&mut self, events: usize) -> Step {
         let mut step = Step::default();
         if self.delay_ms_max > 0 {
             #[allow(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
                 clippy::cast_precision_loss,
-                reason = "a wait"
+                reason = "a delay"
             )]
             let delay = (self.roll() * self.delay_ms_max as f64) as u64;
             step.delay_ms = delay;
@@ -128,21 +126,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_is_a_history() {
-        let story = |text: &str| {
+    fn one_seed_always_makes_the_same_failures() {
+        let steps = |text: &str| {
             let mut chaos = Chaos::parse(text).unwrap();
             (0..500).map(|_| format!("{:?}", chaos.next(3))).collect::<Vec<_>>()
         };
         let text = "seed=7,status503=0.1,retry=0.1,drop=0.02,cut=0.05";
-        assert_eq!(story(text), story(text));
-        assert_ne!(story(text), story("seed=8,status503=0.1,retry=0.1,drop=0.02,cut=0.05"));
-        let count = |part: &str| story(text).iter().filter(|step| step.contains(part)).count();
+        assert_eq!(steps(text), steps(text));
+        assert_ne!(steps(text), steps("seed=8,status503=0.1,retry=0.1,drop=0.02,cut=0.05"));
+        let count = |part: &str| steps(text).iter().filter(|step| step.contains(part)).count();
         assert!((25..80).contains(&count("Some(503)")));
         assert!((8..50).contains(&count("close: Some")));
     }
 
     #[test]
-    fn odd_lists_are_refused() {
+    fn malformed_lists_are_refused() {
         for text in ["seed", "sed=1", "retry=x", "retry=0.1=2"] {
             assert!(Chaos::parse(text).is_err(), "{text}");
         }

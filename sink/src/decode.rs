@@ -1,44 +1,43 @@
-//! Request bodies: decompressed, no further than a bound.
+//! Decompresses request bodies, up to a bound.
+//!
+//! It knows the codecs of the contract and nothing of what the bodies contain.
 
 use std::io::Read;
 
-/// Why a body could not be decoded.
+/// Why a body could not be decompressed.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub(crate) enum DecodeError {
     /// The codec is not one of the contract's.
-    Unknown,
-    /// The bytes are not what `Content-Encoding` says.
+    UnknownCodec,
+    /// The bytes are not in the codec that `Content-Encoding` names; the reason.
     Broken(String),
-    /// The text is over the bound.
+    /// The decompressed body is larger than the bound.
     TooLarge,
 }
 
-/// The text of a body with this `Content-Encoding`.
-///
-/// # Errors
-/// Says which [`Trouble`] there was.
-pub fn decode(encoding: Option<&str>, body: &[u8], bound: usize) -> Result<Vec<u8>, Trouble> {
+/// Decompresses a body with this `Content-Encoding` (`None`: not compressed) to at most `bound` bytes.
+pub(crate) fn decode(encoding: Option<&str>, body: &[u8], bound: usize) -> Result<Vec<u8>, DecodeError> {
     match encoding {
         None => Ok(body.to_vec()),
         Some("gzip") => bounded(flate2::read::GzDecoder::new(body), bound),
         Some("deflate") if body.first() != Some(&0x78) => {
-            Err(Trouble::Broken("deflate must be zlib-wrapped: the first byte is not 0x78".to_owned()))
+            Err(DecodeError::Broken("deflate must be zlib-wrapped: the first byte is not 0x78".to_owned()))
         }
         Some("deflate") => bounded(flate2::read::ZlibDecoder::new(body), bound),
         Some("zstd") => match zstd::Decoder::new(body) {
             Ok(decoder) => bounded(decoder, bound),
-            Err(error) => Err(Trouble::Broken(error.to_string())),
+            Err(error) => Err(DecodeError::Broken(error.to_string())),
         },
         Some("br") => bounded(brotli::Decompressor::new(body, 64 * 1024), bound),
-        Some(_) => Err(Trouble::Unknown),
+        Some(_) => Err(DecodeError::UnknownCodec),
     }
-    .and_then(|text| if text.len() > bound { Err(Trouble::TooLarge) } else { Ok(text) })
+    .and_then(|text| if text.len() > bound { Err(DecodeError::TooLarge) } else { Ok(text) })
 }
 
-fn bounded(reader: impl Read, bound: usize) -> Result<Vec<u8>, Trouble> {
+fn bounded(reader: impl Read, bound: usize) -> Result<Vec<u8>, DecodeError> {
     let mut text = Vec::new();
     let limit = u64::try_from(bound).unwrap_or(u64::MAX).saturating_add(1);
-    reader.take(limit).read_to_end(&mut text).map_err(|error| Trouble::Broken(error.to_string()))?;
+    reader.take(limit).read_to_end(&mut text).map_err(|error| DecodeError::Broken(error.to_string()))?;
     Ok(text)
 }
 
@@ -66,12 +65,15 @@ mod tests {
         ];
         for (encoding, body) in encoded {
             assert_eq!(decode(encoding, &body, text.len()).unwrap(), text, "{encoding:?}");
-            assert_eq!(decode(encoding, &body, text.len() - 1), Err(Trouble::TooLarge), "{encoding:?}");
+            assert_eq!(decode(encoding, &body, text.len() - 1), Err(DecodeError::TooLarge), "{encoding:?}");
             if encoding.is_some() {
-                assert!(matches!(decode(encoding, &text, 1 << 20), Err(Trouble::Broken(_))), "{encoding:?}");
+                assert!(
+                    matches!(decode(encoding, &text, 1 << 20), Err(DecodeError::Broken(_))),
+                    "{encoding:?}"
+                );
                 assert!(decode(encoding, &body[..body.len() / 2], 1 << 20).is_err(), "{encoding:?}");
             }
         }
-        assert_eq!(decode(Some("lzma"), b"", 10), Err(Trouble::Unknown));
+        assert_eq!(decode(Some("lzma"), b"", 10), Err(DecodeError::UnknownCodec));
     }
 }

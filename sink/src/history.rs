@@ -1,5 +1,8 @@
-//! Rules about what came before: attempts of one request, and events that are
-//! sent again.
+//! The rules that compare a request with those before it: the attempts of one request id, and events
+//! that are sent again.
+//!
+//! It remembers what the client has been sent, since most of these rules depend on what the client knows:
+//! an event may be sent again after a response that was cut off, but not after one that accepted it.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,55 +13,58 @@ use crate::check::Findings;
 use crate::check::body::Body;
 use crate::check::headers::Headers;
 
-/// What became of an event when it was last sent.
+/// What the client knows about an event since it last sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Sent; the client has not been told what became of it.
-    Open,
-    /// The client was told to send it again.
-    Again,
-    /// The client was told that it is accepted.
+pub(crate) enum EventState {
+    /// Nothing yet, or only that its batch failed in a retryable manner.
+    Unknown,
+    /// The response asked for it again.
+    Retry,
+    /// The response accepted it.
     Accepted,
-    /// The client was told that it is dropped, or rejected with its batch.
+    /// The response dropped it, or rejected its batch.
     Refused,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct EventHistory {
-    state: State,
-    bytes: u64,
-    request: Uuid,
+struct SentEvent {
+    state: EventState,
+    /// A hash of its bytes.
+    fingerprint: u64,
+    request_id: Uuid,
 }
 
+/// The last attempt of one request id.
 #[derive(Clone, Debug)]
-struct RequestHistory {
+struct LastAttempt {
     attempt: u64,
     created_at: String,
     timestamp: String,
     events: Vec<Uuid>,
-    /// No earlier attempt than this is right, in ms since the start.
-    not_before: f64,
+    /// The earliest time for the next attempt, in ms since the start of the sink.
+    not_before_ms: f64,
 }
 
-/// What one space has seen.
+/// What one namespace has received so far.
 #[derive(Debug, Default)]
-pub struct History {
-    events: HashMap<Uuid, EventHistory>,
-    requests: HashMap<Uuid, RequestHistory>,
-    /// Whether any batch was answered 413, so that its events come again in new
-    /// ones.
+pub(crate) struct History {
+    events: HashMap<Uuid, SentEvent>,
+    requests: HashMap<Uuid, LastAttempt>,
+    /// Whether any batch got a 413, after which its events come again in smaller batches.
     any_split: bool,
 }
 
-/// What a request was told.
+/// A whole response that was sent to the client.
 #[derive(Clone, Debug)]
-pub struct Told {
-    /// The status, when a whole answer was sent.
-    pub status: Option<u16>,
-    /// What each event was told.
-    pub events: Vec<(Uuid, State)>,
-    /// When the next attempt may come, in ms since the start.
-    pub not_before: f64,
+pub(crate) struct SentResponse {
+    /// The id of the request that it belongs to.
+    pub(crate) request_id: Option<Uuid>,
+    /// Its HTTP status.
+    pub(crate) status: u16,
+    /// What it says of each event.
+    pub(crate) events: Vec<(Uuid, EventState)>,
+    /// The earliest time for the next attempt, in ms since the start of the sink.
+    pub(crate) not_before_ms: f64,
 }
 
 fn fingerprint(raw: &str) -> u64 {
@@ -68,94 +74,98 @@ fn fingerprint(raw: &str) -> u64 {
 }
 
 impl History {
-    /// Holds a request against what came before, and remembers it.
-    pub fn check(&mut self, headers: &Headers, body: &Body, now_ms: f64, findings: &mut Findings) {
+    /// Checks a request against those before it, and remembers it.
+    pub(crate) fn check(&mut self, headers: &Headers, body: &Body, now_ms: f64, findings: &mut Findings) {
         let Some(id) = headers.request_uuid else { return };
         match self.requests.get(&id) {
             None if headers.attempt != 1 => {
-                findings.add("attempt-gap", format!("attempt {} is the first that came", headers.attempt));
+                let message = format!("the first attempt that arrived is number {}", headers.attempt);
+                findings.add("attempt-gap", message);
             }
             None => {}
-            Some(before) => before.check(headers, body, now_ms, findings),
+            Some(last) => last.check(headers, body, now_ms, findings),
         }
         for event in &body.events {
-            let bytes = fingerprint(&event.raw);
+            let fingerprint = fingerprint(&event.raw);
             let uuid = event.uuid.to_string();
             if let Some(before) = self.events.get(&event.uuid) {
-                let same = before.bytes == bytes;
-                if before.request == id && !same {
-                    findings.add_event("bytes-changed-on-retry", &uuid, "the event's bytes changed");
+                let same = before.fingerprint == fingerprint;
+                if before.request_id == id && !same {
+                    let message = "the event's bytes differ from those of the attempt before";
+                    findings.add_event("bytes-changed-on-retry", &uuid, message);
                 }
-                // With other bytes it is another event that the caller gave the
-                // same uuid; that is the caller's affair.
+                // With other bytes it is another event, to which the caller gave the same uuid. That is
+                // the caller's business.
                 match before.state {
-                    State::Accepted if same => {
-                        findings.add_event("resent-after-acceptance", &uuid, "its acceptance was answered");
-                    }
-                    State::Refused if same && !(before.request != id && self.any_split) => {
-                        findings.add_event("resent-after-refusal", &uuid, "its refusal was answered");
-                    }
-                    State::Again if before.request != id && same => {
-                        findings.add_event(
-                            "uuid-in-second-batch",
-                            &uuid,
-                            "a retry belongs to its own request id",
-                        );
-                    }
+                    EventState::Accepted if same => findings.add_event(
+                        "resent-after-acceptance",
+                        &uuid,
+                        "a response already accepted this event",
+                    ),
+                    EventState::Refused if same && !(before.request_id != id && self.any_split) => findings
+                        .add_event("resent-after-refusal", &uuid, "a response already refused this event"),
+                    EventState::Retry if before.request_id != id && same => findings.add_event(
+                        "uuid-in-second-batch",
+                        &uuid,
+                        "an event with the verdict retry must stay under its request id",
+                    ),
                     _ => {}
                 }
             }
-            self.events.insert(event.uuid, EventHistory { state: State::Open, bytes, request: id });
+            let sent = SentEvent { state: EventState::Unknown, fingerprint, request_id: id };
+            self.events.insert(event.uuid, sent);
         }
         self.requests.insert(
             id,
-            RequestHistory {
+            LastAttempt {
                 attempt: headers.attempt,
                 created_at: body.created_at.clone(),
                 timestamp: headers.timestamp.clone(),
                 events: body.events.iter().map(|event| event.uuid).collect(),
-                not_before: 0.0,
+                not_before_ms: 0.0,
             },
         );
     }
 
-    /// Remembers what the client was told.
-    pub fn told(&mut self, id: Option<Uuid>, told: &Told) {
-        for (uuid, state) in &told.events {
-            if let Some(event) = self.events.get_mut(uuid).filter(|event| Some(event.request) == id) {
+    /// Remembers what the client knows from now on.
+    pub(crate) fn response_sent(&mut self, response: &SentResponse) {
+        let id = response.request_id;
+        for (uuid, state) in &response.events {
+            if let Some(event) = self.events.get_mut(uuid).filter(|event| Some(event.request_id) == id) {
                 event.state = *state;
             }
         }
-        self.any_split |= told.status == Some(413);
+        self.any_split |= response.status == 413;
         if let Some(request) = id.and_then(|id| self.requests.get_mut(&id)) {
-            request.not_before = told.not_before;
+            request.not_before_ms = response.not_before_ms;
         }
     }
 }
 
-impl RequestHistory {
+impl LastAttempt {
     fn check(&self, headers: &Headers, body: &Body, now_ms: f64, findings: &mut Findings) {
         if headers.attempt != self.attempt + 1 {
             findings
                 .add("attempt-gap", format!("attempt {} follows attempt {}", headers.attempt, self.attempt));
         }
         if body.created_at != self.created_at {
-            findings
-                .add("created-at-changed", format!("{:?}, before {:?}", body.created_at, self.created_at));
+            let (now, before) = (&body.created_at, &self.created_at);
+            findings.add("created-at-changed", format!("created_at is {now:?}, but was {before:?} before"));
         }
         if headers.timestamp < self.timestamp {
-            findings
-                .add("request-timestamp-stale", "PostHog-Request-Timestamp is older than the last attempt's");
+            let message = "PostHog-Request-Timestamp is older than that of the attempt before";
+            findings.add("request-timestamp-stale", message);
         }
         let known = body.events.iter().filter(|event| self.events.contains(&event.uuid)).count();
         if known == 0 {
-            findings.add("request-id-reused", "none of its events was in the attempt before");
+            findings.add("request-id-reused", "no event of it was in the attempt before");
         } else if known < body.events.len() {
             findings.add("event-added-on-retry", "an event was not in the attempt before");
         }
-        if now_ms < self.not_before - 5.0 {
-            let early = self.not_before - now_ms;
-            findings.add("retry-too-early", format!("{early:.0} ms before what Retry-After asked for"));
+        // A tolerance of five milliseconds, since timers round.
+        if now_ms < self.not_before_ms - 5.0 {
+            let early = self.not_before_ms - now_ms;
+            findings.add("retry-too-early", format!("{early:.0} ms before the time that Retry-After set"));
         }
     }
 }

@@ -1,19 +1,34 @@
-//! phc-sink: a strict local Capture v1 server, and the referee of the tests.
+//! phc-sink: a strict local Capture v1 server for tests, demos and authors of clients.
 //!
-//! It shares no code with the library that it judges. A request is decoded
-//! ([`decode`]), read ([`wire`]), held against the rules ([`check`]) and against
-//! what came before it ([`history`]), and answered as scripted ([`script`],
-//! [`chaos`], [`answer`]). Everything is kept per [`space`], so that many tests
-//! can share one sink, and is shown by [`view`] and [`terminal`].
+//! It accepts events, checks every request against the contract, responds as a script says, and
+//! shows what it received. It knows nothing of libphc and shares no code with it: a mistake in the
+//! library cannot be repeated, and thereby hidden, in the server that judges its requests.
+//!
+//! A request is decompressed (`decode`), read with all its bytes (`members`), checked by itself
+//! (`check`) and against the requests before it (`history`). A `script`, or else `chaos`, says what is
+//! special about the response; `response` writes its body and `transmit` sends it, with every failure
+//! that the script asks for. Each URL prefix is a `namespace` with a script and records of its own, so
+//! that many tests can share one sink; `view` and `terminal` show the records.
 
-pub mod answer;
-pub mod chaos;
-pub mod check;
-pub mod decode;
-pub mod history;
-pub mod script;
-pub mod server;
-pub mod space;
-pub mod terminal;
-pub mod view;
-pub mod wire;
+#![warn(unreachable_pub)]
+
+mod chaos;
+mod check;
+mod decode;
+mod history;
+mod members;
+mod namespace;
+mod records;
+mod response;
+mod script;
+mod server;
+mod terminal;
+mod transmit;
+mod view;
+
+pub use chaos::Chaos;
+pub use check::Violation;
+pub use namespace::{IncomingRequest, Namespace, Options, ResponsePlan};
+pub use records::{EventRecord, RequestRecord, Summary};
+pub use script::Script;
+pub use server::{Sink, Terminal};

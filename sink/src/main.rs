@@ -1,4 +1,4 @@
-//! The command line.
+//! The command line of phc-sink: reads the options, starts the server, and ends it on a signal.
 
 use std::io::{IsTerminal, Read, Write};
 use std::net::SocketAddr;
@@ -7,48 +7,45 @@ use std::process::ExitCode;
 use std::sync::{Arc, PoisonError};
 
 use clap::Parser;
-use phc_sink::chaos::Chaos;
-use phc_sink::script::Script;
-use phc_sink::server::{Sink, Terminal};
-use phc_sink::space::Rules;
+use phc_sink::{Chaos, Options, Script, Sink, Terminal};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-/// A strict local Capture v1 server: takes events, checks every rule of the
-/// contract, answers as scripted, shows what it got.
+/// A strict local Capture v1 server: accepts events, checks every rule of the
+/// contract, responds as scripted, shows what it received.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Where to listen; port 0 takes a free one.
+    /// Address to listen on; port 0 picks a free one.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// Writes the port into this file once it listens.
+    /// Write the port into this file once the server listens.
     #[arg(long)]
     port_file: Option<PathBuf>,
-    /// A script (JSON) for the space without a prefix.
+    /// A script (JSON) for the namespace without a prefix.
     #[arg(long)]
     script: Option<PathBuf>,
-    /// Seeded trouble for the space without a prefix: seed=1,status503=0.1,…
+    /// Seeded random failures for the namespace without a prefix: seed=1,status503=0.1,…
     #[arg(long)]
     chaos: Option<String>,
     /// A certificate chain (PEM): speak TLS.
     #[arg(long, requires = "tls_key")]
     tls_cert: Option<PathBuf>,
-    /// Its private key (PEM).
+    /// The private key of that certificate (PEM).
     #[arg(long, requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// Answer 401 to any other project key.
+    /// Respond with 401 to any other project key.
     #[arg(long)]
     api_key: Option<String>,
-    /// Answer 413 to bodies over so many bytes, decompressed.
+    /// Respond with 413 to bodies larger than this many bytes, decompressed.
     #[arg(long, default_value_t = 20 << 20)]
     max_body: usize,
-    /// Show nothing of the requests.
+    /// Print nothing about the requests.
     #[arg(long)]
     quiet: bool,
-    /// End when standard input does, so that no test leaves a sink behind.
+    /// End when standard input ends, so that a test cannot leave a sink running.
     #[arg(long)]
     exit_with_stdin: bool,
 }
@@ -64,11 +61,11 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), String> {
-    let rules = Rules { api_key: arguments.api_key.clone(), max_body: arguments.max_body };
+    let options = Options { api_key: arguments.api_key.clone(), max_body: arguments.max_body };
     let terminal = (!arguments.quiet).then(|| Terminal { colour: std::io::stdout().is_terminal() });
-    let sink = Sink::new(rules, terminal);
+    let sink = Sink::new(options, terminal);
     {
-        let root = sink.space("");
+        let root = sink.namespace("");
         let mut root = root.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = &arguments.script {
             root.set_script(Script::parse(&read(file)?)?);
@@ -92,7 +89,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     runtime.block_on(async {
         let listener = TcpListener::bind(arguments.listen)
             .await
-            .map_err(|error| format!("{}: {error}", arguments.listen))?;
+            .map_err(|error| format!("cannot listen on {}: {error}", arguments.listen))?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         println!("phc-sink listening on {scheme}://{address}");
@@ -111,22 +108,23 @@ fn run(arguments: &Arguments) -> Result<(), String> {
 }
 
 fn read(file: &Path) -> Result<String, String> {
-    std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))
+    std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))
 }
 
-/// At once, so that a reader never sees half of it.
+/// Writes a new file and renames it, so that a reader never sees half of the number.
 fn write_port(file: &Path, port: u16) -> Result<(), String> {
     let new = file.with_extension("new");
     std::fs::write(&new, format!("{port}\n"))
         .and_then(|()| std::fs::rename(&new, file))
-        .map_err(|error| format!("{}: {error}", file.display()))
+        .map_err(|error| format!("cannot write {}: {error}", file.display()))
 }
 
 fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, String> {
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| format!("{}: {error}", certificate.display()))?;
-    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| format!("{}: {error}", key.display()))?;
+        .map_err(|error| format!("cannot read the certificate {}: {error}", certificate.display()))?;
+    let key = PrivateKeyDer::from_pem_file(key)
+        .map_err(|error| format!("cannot read the private key {}: {error}", key.display()))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(rustls::ALL_VERSIONS)

@@ -1,23 +1,23 @@
-//! Readable lines about a request.
+//! Writes readable lines about a request, for the terminal.
 
 use crate::check::Violation;
-use crate::space::{EventRecord, RequestRecord};
+use crate::members::Members;
+use crate::records::{EventRecord, RequestRecord};
 
-/// Events that are listed of one request.
+/// The most events that are listed for one request.
 const LISTED: usize = 10;
 
-/// The lines for one request. `colour` marks violations red.
-#[must_use]
-pub fn lines(
+/// Returns the lines for one request. With `colour`, violations are red.
+pub(crate) fn lines(
     request: &RequestRecord,
     events: &[&EventRecord],
     violations: &[&Violation],
     colour: bool,
 ) -> String {
     let id = request.request_id.get(..13).unwrap_or(&request.request_id);
-    let fault = request.fault.as_deref().map(|fault| format!(", cut {fault}")).unwrap_or_default();
+    let cut = request.cut.map(|place| format!(", cut {place}")).unwrap_or_default();
     let mut text = format!(
-        "#{} batch {id}… attempt {}: {} event{}, {} bytes{} -> {}{fault}\n",
+        "#{} batch {id}… attempt {}: {} event{}, {} bytes{} -> {}{cut}\n",
         request.n,
         request.attempt,
         request.event_count,
@@ -32,7 +32,7 @@ pub fn lines(
     );
     for event in events.iter().take(LISTED) {
         let name = |key: &str| {
-            let members = crate::wire::Members::read(event.event.get());
+            let members = Members::read(event.event.get());
             members.ok().and_then(|members| members.string(key)).unwrap_or_default()
         };
         let verdict = if event.verdict.is_empty() { "-" } else { &event.verdict };

@@ -1,11 +1,10 @@
-//! Every rule: one valid request, one thing changed, exactly that rule broken.
+//! Every rule of the sink: a valid request breaks none; with one thing changed it breaks exactly that rule.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::time::Instant;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use phc_sink::script::Script;
-use phc_sink::space::{Arrival, Plan, Rules, Space};
+use phc_sink::{IncomingRequest, Namespace, Options, ResponsePlan, Script};
 use serde_json::{Value, json};
 
 const KEY: &str = "phc_rules_key";
@@ -37,41 +36,46 @@ fn headers(id: u8, attempt: &str) -> HeaderMap {
         .collect()
 }
 
+/// A namespace without a server in front of it.
 struct Bench {
-    space: Space,
+    namespace: Namespace,
     started: Instant,
 }
 
 impl Bench {
     fn new() -> Self {
-        Bench { space: Space::default(), started: Instant::now() }
+        Bench { namespace: Namespace::default(), started: Instant::now() }
     }
 
     fn scripted(script: &str) -> Self {
         let mut bench = Bench::new();
-        bench.space.set_script(Script::parse(script).unwrap());
+        bench.namespace.set_script(Script::parse(script).unwrap());
         bench
     }
 
-    fn send_to(&mut self, uri: &str, headers: &HeaderMap, body: &[u8]) -> Plan {
+    fn send_to(&mut self, uri: &str, headers: &HeaderMap, body: &[u8]) -> ResponsePlan {
         let uri: Uri = uri.parse().unwrap();
-        let rules = Rules { api_key: None, max_body: 1 << 20 };
-        self.space.receive(&Arrival { headers, uri: &uri, body, connection: 1 }, &rules, self.started)
+        let options = Options { api_key: None, max_body: 1 << 20 };
+        self.namespace.receive(
+            &IncomingRequest { headers, uri: &uri, body, connection: 1 },
+            &options,
+            self.started,
+        )
     }
 
-    fn send(&mut self, headers: &HeaderMap, body: &Value) -> Plan {
+    fn send(&mut self, headers: &HeaderMap, body: &Value) -> ResponsePlan {
         self.send_to("/i/v1/analytics/events", headers, body.to_string().as_bytes())
     }
 
-    /// Sends and tells the client.
-    fn exchange(&mut self, headers: &HeaderMap, body: &Value, retry_after: Option<f64>) -> Plan {
+    /// Sends a request; the client receives the whole response.
+    fn exchange(&mut self, headers: &HeaderMap, body: &Value, retry_after: Option<f64>) -> ResponsePlan {
         let plan = self.send(headers, body);
-        self.space.answered(&plan, self.started, retry_after);
+        self.namespace.response_sent(&plan, self.started, retry_after);
         plan
     }
 
     fn rules(&self) -> Vec<&'static str> {
-        let mut rules: Vec<_> = self.space.violations.iter().map(|violation| violation.rule).collect();
+        let mut rules: Vec<_> = self.namespace.violations().iter().map(|violation| violation.rule).collect();
         rules.dedup();
         rules
     }
@@ -81,9 +85,9 @@ impl Bench {
 fn a_valid_request_breaks_no_rule() {
     let mut bench = Bench::new();
     let plan = bench.send(&headers(1, "1"), &body());
-    assert_eq!(bench.space.violations, []);
+    assert_eq!(bench.namespace.violations(), []);
     assert_eq!(plan.status, 200);
-    assert_eq!(bench.space.accepted.len(), 1);
+    assert_eq!(bench.namespace.accepted().len(), 1);
 }
 
 #[test]
@@ -113,7 +117,7 @@ fn each_header_has_its_rule() {
         }
         let mut bench = Bench::new();
         let plan = bench.send(&changed, &body());
-        assert!(bench.rules().contains(&rule), "{name}: {value:?}: {:?}", bench.space.violations);
+        assert!(bench.rules().contains(&rule), "{name}: {value:?}: {:?}", bench.namespace.violations());
         assert_eq!(plan.status, status, "{name}: {value:?}");
     }
     let mut bench = Bench::new();
@@ -170,13 +174,13 @@ fn each_part_of_the_body_has_its_rule() {
         let mut bench = Bench::new();
         let plan = bench.send_to("/i/v1/analytics/events", &headers(1, "1"), &body);
         let shown = String::from_utf8_lossy(&body).chars().take(200).collect::<String>();
-        assert!(bench.rules().contains(&rule), "{rule}: {shown}: {:?}", bench.space.violations);
+        assert!(bench.rules().contains(&rule), "{rule}: {shown}: {:?}", bench.namespace.violations());
         assert_eq!(plan.status, status, "{rule}: {shown}");
     }
 }
 
 #[test]
-fn a_body_over_the_bound_is_413() {
+fn a_body_over_the_bound_gets_a_413() {
     let mut bench = Bench::new();
     let large = format!("{}{}", body(), " ".repeat(2 << 20));
     let plan = bench.send_to("/i/v1/analytics/events", &headers(1, "1"), large.as_bytes());
@@ -190,29 +194,29 @@ fn with_events(events: &[u8]) -> Value {
 }
 
 #[test]
-fn a_history_that_is_right_breaks_no_rule() {
-    // A partial retry after a 503 and after an answer that never came.
+fn valid_retries_and_splits_break_no_rule() {
+    // Part of a batch is retried, after a 503 and after a response that was cut off.
     let mut bench =
         Bench::scripted(r#"{"steps":[{"status":503},{"close":"mid_body"},{"verdicts":["retry","ok"]}]}"#);
     bench.exchange(&headers(1, "1"), &with_events(&[1, 2]), None);
     bench.send(&headers(1, "2"), &with_events(&[1, 2]));
     bench.exchange(&headers(1, "3"), &with_events(&[1, 2]), None);
     bench.exchange(&headers(1, "4"), &with_events(&[1]), None);
-    // A split.
-    bench.space.set_script(Script::parse(r#"{"steps":[{"status":413}]}"#).unwrap());
+    // A batch is split after a 413.
+    bench.namespace.set_script(Script::parse(r#"{"steps":[{"status":413}]}"#).unwrap());
     bench.exchange(&headers(2, "1"), &with_events(&[3, 4]), None);
     bench.exchange(&headers(3, "1"), &with_events(&[3]), None);
     bench.exchange(&headers(4, "1"), &with_events(&[4]), None);
-    // Another event of the same uuid.
+    // Another event has the same uuid.
     let mut other = with_events(&[1]);
     other["batch"][0]["event"] = json!("other");
     bench.exchange(&headers(5, "1"), &other, None);
-    assert_eq!(bench.space.violations, []);
+    assert_eq!(bench.namespace.violations(), []);
 }
 
 #[test]
-fn each_wrong_history_has_its_rule() {
-    // The first request's answer, its events, and the second request.
+fn each_invalid_sequence_of_requests_has_its_rule() {
+    // The response to the first request; headers and body of the second; the rule that it breaks.
     let changed = |pointer: &str, value: Value| {
         let mut body = with_events(&[1, 2]);
         *body.pointer_mut(pointer).unwrap() = value;
@@ -241,11 +245,11 @@ fn each_wrong_history_has_its_rule() {
         (r#"{"status":400}"#, headers(1, "2"), with_events(&[1, 2]), "resent-after-refusal"),
         (r#"{"verdicts":["retry"]}"#, headers(2, "1"), with_events(&[1, 2]), "uuid-in-second-batch"),
     ];
-    for (answer, second, body, rule) in cases {
-        let mut bench = Bench::scripted(&format!(r#"{{"steps":[{answer}]}}"#));
+    for (response, second, body, rule) in cases {
+        let mut bench = Bench::scripted(&format!(r#"{{"steps":[{response}]}}"#));
         bench.exchange(&headers(1, "1"), &with_events(&[1, 2]), None);
         bench.send(&second, &body);
-        assert!(bench.rules().contains(&rule), "{rule} after {answer}: {:?}", bench.space.violations);
+        assert!(bench.rules().contains(&rule), "{rule} after {response}: {:?}", bench.namespace.violations());
     }
     let mut stale = headers(1, "2");
     stale.insert("posthog-request-timestamp", HeaderValue::from_static("2026-01-02T03:04:05.000Z"));
@@ -261,7 +265,7 @@ fn each_wrong_history_has_its_rule() {
 }
 
 #[test]
-fn every_rule_is_tested_and_described() {
+fn every_rule_has_a_test_and_a_line_in_the_readme() {
     let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &str| std::fs::read_to_string(here.join(path)).unwrap();
     let (tests, readme) = (read("tests/rules.rs"), read("README.md"));

@@ -109,8 +109,8 @@ pub(super) unsafe fn write<T>(pointer: *mut T, value: T, what: &'static str) -> 
 /// `Self` is `repr(C)` and has no padding bytes.
 pub(super) unsafe trait Plain {}
 
-/// Fills as much of a caller's struct as the caller knows of: a struct only ever grows at
-/// its end. NULL is not written to.
+/// Fills a caller's struct of `size` bytes: a struct only ever grows at its end, so the caller
+/// may know of less than the library, or of more, which becomes zero. NULL is not written to.
 ///
 /// # Safety
 /// The pointer is NULL or valid for writes of `size` bytes.
@@ -118,13 +118,14 @@ pub(super) unsafe fn fill<T: Plain>(pointer: *mut T, value: &T, size: usize) {
     if !pointer.is_null() {
         let known = size.min(size_of::<T>());
         // SAFETY: both sides are valid for `known` bytes, all of them initialised
-        // (`Plain`), and do not overlap.
+        // (`Plain`), and do not overlap. The caller's struct has `size` bytes.
         unsafe {
             std::ptr::copy_nonoverlapping(
                 std::ptr::from_ref(value).cast::<u8>(),
                 pointer.cast::<u8>(),
                 known,
             );
+            pointer.cast::<u8>().add(known).write_bytes(0, size - known);
         };
     }
 }

@@ -1,9 +1,9 @@
-// One way of compiling, in a program that links all three: MODE_ENTRY names the function.
+// The part of modes.cpp that is compiled in three ways. MODE_ENTRY is the name of its function.
 #include <phc.hpp>
 
 int MODE_ENTRY();
 
-// Whether misuse does here what this way of compiling promises.
+// Returns 0 if misuse throws, or is a status, as this way of compiling promises.
 int MODE_ENTRY() {
     phc::client client(phc::settings("phc_key").test_mode());
     if (!client.capture("u", "e")) return 1;

@@ -1,4 +1,4 @@
-// Objects that are compiled in different ways, in one program.
+// One program of objects that are compiled with exceptions, without, and with PHC_CPP_NO_THROW.
 #include <cstdio>
 
 int throwing();

@@ -1,4 +1,4 @@
-// What C++ values become on the wire, seen in test mode: nothing is sent, no thread starts.
+// The JSON of C++ values, as the events of test mode show it.
 #include "harness.hpp"
 
 #include <array>
@@ -9,11 +9,9 @@
 #include <map>
 #include <vector>
 
-static phc::client quiet() { return phc::client(here().test_mode()); }
-
-// What one property is on the wire.
+// The JSON of one property as it would be sent.
 template <class T> static std::string wire(const T &value) {
-    phc::client client = quiet();
+    phc::client client = test_mode_client();
     CHECK_STATUS(client.capture(phc::event("u", "e").set("p", value)), ok);
     const std::string properties = next_properties(client);
     return properties.size() < 6 ? properties : properties.substr(5, properties.size() - 6);
@@ -32,11 +30,13 @@ static void whole_numbers() {
 }
 
 static void decimals() {
-    // As a reader sees them: the library's own digits are not asked for.
-    for (const double value : {0.1, 249.95, -2.5, 1e300, 5e-324, 1.7976931348623157e308, 123456789.125, 1e21}) {
+    // As a reader reads them: which digits are written is up to the standard library.
+    for (const double value :
+         {0.1, 249.95, -2.5, 1e300, 5e-324, 1.7976931348623157e308, 123456789.125, 1e21}) {
         CHECK(std::strtod(wire(value).c_str(), nullptr) == value);
     }
-    for (const float value : {0.1F, -3.25F, 3.4028235e38F}) CHECK(std::strtof(wire(value).c_str(), nullptr) == value);
+    for (const float value : {0.1F, -3.25F, 3.4028235e38F})
+        CHECK(std::strtof(wire(value).c_str(), nullptr) == value);
     CHECK_TEXT(wire(2.5L), "2.5");
 #ifndef PHC_CPP_NO_TO_CHARS
     CHECK_TEXT(wire(0.1F), "0.1");
@@ -44,8 +44,8 @@ static void decimals() {
 #endif
 }
 
-static void not_a_number_costs_itself_only() {
-    phc::client client = quiet();
+static void nan_and_infinities_become_null() {
+    phc::client client = test_mode_client();
     const double nan = std::nan(""), infinity = std::numeric_limits<double>::infinity();
     CHECK_STATUS(client.capture("u", "e", {{"a", nan}, {"b", infinity}, {"c", -infinity}, {"d", 1}}), ok);
     CHECK_TEXT(next_properties(client), R"({"a":null,"b":null,"c":null,"d":1})");
@@ -54,7 +54,7 @@ static void not_a_number_costs_itself_only() {
 }
 
 static void numbers_in_another_locale() {
-    // de_DE has a decimal comma; where it is not installed, the C locale is what is tested.
+    // de_DE has a decimal comma. If it is not installed, this tests the C locale.
     std::setlocale(LC_ALL, "de_DE.UTF-8");
     CHECK(std::strchr(wire(2.5).c_str(), ',') == nullptr);
     CHECK_TEXT(wire(2.5), "2.5");
@@ -64,7 +64,8 @@ static void numbers_in_another_locale() {
 static void text() {
     CHECK_TEXT(wire("plain"), R"("plain")");
     CHECK_TEXT(wire(std::string("Zürich 🎉")), R"("Zürich 🎉")");
-    CHECK_TEXT(wire(std::string_view("a\"b\\c\nd\re\tf\x01g\x7f")), "\"a\\\"b\\\\c\\nd\\re\\tf\\u0001g\x7f\"");
+    CHECK_TEXT(wire(std::string_view("a\"b\\c\nd\re\tf\x01g\x7f")),
+               "\"a\\\"b\\\\c\\nd\\re\\tf\\u0001g\x7f\"");
     CHECK_TEXT(wire(std::string_view("x\0y", 3)), R"("x\u0000y")");
     CHECK_TEXT(wire(""), R"("")");
     CHECK_TEXT(wire(static_cast<const char *>(nullptr)), "null");
@@ -76,8 +77,8 @@ static void text() {
 #endif
 }
 
-// Every byte at every place, for texts are looked at by eight bytes.
-static void escapes_at_every_place() {
+// Every byte at every position, because texts are read eight bytes at a time.
+static void escapes_at_every_position() {
     for (std::size_t length = 1; length <= 20; length++) {
         for (std::size_t place = 0; place < length; place++) {
             for (int byte = 0; byte < 128; byte++) {
@@ -90,7 +91,9 @@ static void escapes_at_every_place() {
                     else if (each == '\r') expected += "\\r";
                     else if (each == '\t') expected += "\\t";
                     else if (each >= 0x20) expected += each;
-                    else expected.append(escaped, static_cast<std::size_t>(std::snprintf(escaped, sizeof escaped, "\\u%04x", each)));
+                    else
+                        expected.append(escaped, static_cast<std::size_t>(std::snprintf(
+                                                     escaped, sizeof escaped, "\\u%04x", each)));
                 }
                 phc::detail::write(actual, plain);
                 if (actual != "\"" + expected + "\"") CHECK_TEXT(actual, expected);
@@ -105,14 +108,14 @@ static void escapes_at_every_place() {
 }
 
 static void bad_utf8_is_repaired() {
-    phc::client client = quiet();
+    phc::client client = test_mode_client();
     CHECK_STATUS(client.capture("u", "e", {{"a", "x\xFFy"}, {"b", 1}}), ok);
     CHECK_TEXT(next_properties(client), "{\"a\":\"x\xEF\xBF\xBDy\",\"b\":1}");
-    CHECK_EQ(client.stats().repaired, 1);
+    CHECK_EQ(client.stats().repaired(), 1);
 }
 
 static void nothing_and_null() {
-    phc::client client = quiet();
+    phc::client client = test_mode_client();
     const std::optional<int> none, some = 7;
     CHECK_STATUS(client.capture("u", "e", {{"none", none}, {"some", some}, {"null", nullptr}}), ok);
     CHECK_TEXT(next_properties(client), R"({"some":7,"null":null})");
@@ -135,10 +138,11 @@ static void ranges_and_maps() {
 }
 
 static void nested_objects_and_arrays() {
-    CHECK_TEXT(wire(phc::object{{"a", phc::object{{"b", phc::array::of(1, "x", nullptr, phc::object{})}}}, {"c", 2}}),
+    CHECK_TEXT(wire(phc::object{{"a", phc::object{{"b", phc::array::of(1, "x", nullptr, phc::object{})}}},
+                                {"c", 2}}),
                R"({"a":{"b":[1,"x",null,{}]},"c":2})");
     CHECK_TEXT(wire(phc::array()), "[]");
-    phc::client client = quiet();
+    phc::client client = test_mode_client();
     phc::event event("u", "e");
     event.set("first", 1)
         .set_object("cart",
@@ -150,26 +154,28 @@ static void nested_objects_and_arrays() {
                     })
         .set("last", true);
     CHECK_STATUS(client.capture(event), ok);
-    CHECK_TEXT(next_properties(client), R"({"first":1,"cart":{"total":12.5,"items":["tea",{"n":2},[]]},"last":true})");
+    CHECK_TEXT(next_properties(client),
+               R"({"first":1,"cart":{"total":12.5,"items":["tea",{"n":2},[]]},"last":true})");
 }
 
-static void raw_json_is_taken_as_it_is() {
+static void raw_json_is_sent_as_it_is() {
     CHECK_TEXT(wire(phc::raw_json("[1.10, 1E5]")), "[1.10, 1E5]");
-    CHECK_TEXT(wire(phc::raw_json(std::string("123456789012345678901234567890"))), "123456789012345678901234567890");
-    phc::client client = quiet();
+    CHECK_TEXT(wire(phc::raw_json(std::string("123456789012345678901234567890"))),
+               "123456789012345678901234567890");
+    phc::client client = test_mode_client();
     CHECK_STATUS(client.capture("u", "e", phc::raw_json(R"({"n":1.50})")), ok);
     CHECK_TEXT(next_properties(client), R"({"n":1.50})");
 }
 
-static void a_filler_that_throws_leaves_no_half() {
-    phc::client client = quiet();
+static void a_function_that_throws_leaves_nothing_behind() {
+    phc::client client = test_mode_client();
     phc::event event("u", "e");
     event.set("kept", 1);
     bool threw = false;
     try {
         event.set_object("half", [](phc::object_writer &half) {
             half.set("a", 1);
-            throw std::runtime_error("as a test");
+            throw std::runtime_error("of the test");
         });
     } catch (const std::runtime_error &) {
         threw = true;
@@ -190,9 +196,9 @@ static void times() {
     CHECK_TEXT(wire(time(4107542400s)), R"("2100-03-01T00:00:00.000Z")");
 }
 
-// Every day of 400 years, a whole turn of the calendar, against the library's own reading of the same instant.
+// Every day until 64 bits of nanoseconds end, against a calendar that counts days.
 static void times_against_another_calendar() {
-    phc::client client = quiet();
+    phc::client client = test_mode_client();
     static const int days_of_month[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     std::chrono::system_clock::time_point at;
     for (int year = 1970; year < 2370; year++) {
@@ -201,18 +207,19 @@ static void times_against_another_calendar() {
             const int days = days_of_month[month - 1] + (month == 2 && leap ? 1 : 0);
             for (int day = 1; day <= days; day++, at += 24h) {
                 char expected[40];
-                std::snprintf(expected, sizeof expected, "\"%04d-%02d-%02dT00:00:00.000Z\"", year, month, day);
+                std::snprintf(expected, sizeof expected, "\"%04d-%02d-%02dT00:00:00.000Z\"", year, month,
+                              day);
                 std::string actual;
                 phc::detail::write(actual, at);
                 if (actual != expected) CHECK_TEXT(actual, expected);
-                if (year >= 2262) return; // where nanoseconds in 64 bits end
+                if (year >= 2262) return; // the last year of system_clock with nanoseconds
             }
         }
     }
 }
 
-static void beside_the_properties() {
-    phc::client client = quiet();
+static void members_outside_the_properties() {
+    phc::client client = test_mode_client();
     const auto when = std::chrono::system_clock::time_point(1709210096s);
     const phc::receipt receipt = client.capture(phc::event("u\"1", "order placed")
                                                     .group("company", "acme")
@@ -222,26 +229,26 @@ static void beside_the_properties() {
                                                     .uuid("0190B6C4-0000-7000-8000-000000000001"));
     CHECK_STATUS(receipt, ok);
     CHECK_TEXT(receipt.uuid(), "0190b6c4-0000-7000-8000-000000000001");
-    const std::string json = client.test_next().value_or("");
+    const std::string json = client.next_test_event().value_or("");
     CHECK_IN(json, R"("distinct_id":"u\"1")");
     CHECK_IN(json, R"("event":"order placed")");
     CHECK_IN(json, R"("timestamp":"2024-02-29T12:34:56.000Z")");
     CHECK_IN(json, R"("uuid":"0190b6c4-0000-7000-8000-000000000001")");
     CHECK_IN(json, R"("$groups":{"company":"acme","team":"blue"})");
     CHECK_STATUS(client.capture(phc::event("u", "e").timestamp("2024-02-29T12:34:56+02:00")), ok);
-    CHECK_IN(client.test_next().value_or(""), R"("timestamp":"2024-02-29T10:34:56.000Z")");
+    CHECK_IN(client.next_test_event().value_or(""), R"("timestamp":"2024-02-29T10:34:56.000Z")");
 }
 
-static void lifted_out_of_properties() {
-    phc::client client = quiet();
+static void properties_that_the_contract_lifts() {
+    phc::client client = test_mode_client();
     CHECK_STATUS(client.capture("u", "e", {{"$session_id", "s-1"}, {"$process_person_profile", false}}), ok);
-    const std::string json = client.test_next().value_or("");
+    const std::string json = client.next_test_event().value_or("");
     CHECK_IN(json, R"("session_id":"s-1")");
     CHECK_IN(json, R"("options":{"process_person_profile":false})");
 }
 
 static void an_event_can_be_captured_again() {
-    phc::client client = quiet();
+    phc::client client = test_mode_client();
     phc::event event("u", "e");
     event.set("a", 1);
     CHECK_STATUS(client.capture(event), ok);
@@ -250,11 +257,11 @@ static void an_event_can_be_captured_again() {
     CHECK_TEXT(event.json(), R"({"distinct_id":"u","event":"e","properties":{"a":1,"b":2}})");
     CHECK_TEXT(next_properties(client), R"({"a":1})");
     CHECK_TEXT(next_properties(client), R"({"a":1,"b":2})");
-    CHECK(!client.test_next());
+    CHECK(!client.next_test_event());
 }
 
 static void properties_are_reused() {
-    phc::client client = quiet();
+    phc::client client = test_mode_client();
     phc::properties common{{"build", 42}, {"platform", "linux"}};
     CHECK_STATUS(client.capture("u", "a", common), ok);
     CHECK_STATUS(client.capture("u", "b", phc::properties(common).set("level", 3)), ok);
@@ -267,7 +274,7 @@ static void properties_are_reused() {
 }
 
 static void large_events_in_test_mode() {
-    phc::client client = quiet();
+    phc::client client = test_mode_client();
     const std::string filler(100000, 'x');
     CHECK_STATUS(client.capture("u", "e", {{"filler", filler}}), ok);
     CHECK_TEXT(next_properties(client), "{\"filler\":\"" + filler + "\"}");
@@ -278,20 +285,20 @@ int main(int argc, char **argv) {
     static const test_case tests[] = {
         TEST(whole_numbers),
         TEST(decimals),
-        TEST(not_a_number_costs_itself_only),
+        TEST(nan_and_infinities_become_null),
         TEST(numbers_in_another_locale),
         TEST(text),
-        TEST(escapes_at_every_place),
+        TEST(escapes_at_every_position),
         TEST(bad_utf8_is_repaired),
         TEST(nothing_and_null),
         TEST(ranges_and_maps),
         TEST(nested_objects_and_arrays),
-        TEST(raw_json_is_taken_as_it_is),
-        TEST(a_filler_that_throws_leaves_no_half),
+        TEST(raw_json_is_sent_as_it_is),
+        TEST(a_function_that_throws_leaves_nothing_behind),
         TEST(times),
         TEST(times_against_another_calendar),
-        TEST(beside_the_properties),
-        TEST(lifted_out_of_properties),
+        TEST(members_outside_the_properties),
+        TEST(properties_that_the_contract_lifts),
         TEST(an_event_can_be_captured_again),
         TEST(properties_are_reused),
         TEST(large_events_in_test_mode),

@@ -93,7 +93,7 @@ final class DeliveryTest extends TestCase
 
     public function testAFlushHasATimeLimitAndAbandonsNothing(): void
     {
-        $sink = new Sink('{"steps":[{"hold":true}]}');
+        $sink = new Sink('{"steps":[{"wait_for_script":true}]}');
         $client = self::client($sink, ['settings' => ['request_timeout_ms' => 300_000]]);
         $client->capture(self::EVENT);
         $start = hrtime(true);

@@ -4,17 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *blanks(const char *at) {
+static const char *skip_blanks(const char *at) {
     while (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r') at++;
     return at;
 }
 
+/* The place after the closing quote of the string at this place. */
 static const char *string_end(const char *at) {
     for (at++; *at != '"' && *at != '\0'; at++)
         if (*at == '\\' && at[1] != '\0') at++;
     return *at == '"' ? at + 1 : at;
 }
 
+/* The end of the value at this place, for any type. */
 static const char *value_end(const char *at) {
     if (*at == '"') return string_end(at);
     int depth = 0;
@@ -34,16 +36,28 @@ static const char *value_end(const char *at) {
 
 void json_members(slice object, void (*each)(slice, slice, void *), void *data) {
     if (object.at == NULL || *object.at != '{') return;
-    const char *at = blanks(object.at + 1);
+    const char *at = skip_blanks(object.at + 1);
     while (*at == '"') {
         const char *end = string_end(at);
         slice key = {at, (size_t)(end - at)};
-        at = blanks(blanks(end) + 1); /* the colon */
+        at = skip_blanks(skip_blanks(end) + 1); /* the colon */
         end = value_end(at);
         each(key, (slice){at, (size_t)(end - at)}, data);
-        at = blanks(end);
+        at = skip_blanks(end);
         if (*at != ',') return;
-        at = blanks(at + 1);
+        at = skip_blanks(at + 1);
+    }
+}
+
+void json_elements(slice list, void (*each)(slice, void *), void *data) {
+    if (list.at == NULL || *list.at != '[') return;
+    const char *at = skip_blanks(list.at + 1);
+    while (*at != ']' && *at != '\0') {
+        const char *end = value_end(at);
+        each((slice){at, (size_t)(end - at)}, data);
+        at = skip_blanks(end);
+        if (*at != ',') return;
+        at = skip_blanks(at + 1);
     }
 }
 

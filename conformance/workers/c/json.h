@@ -1,29 +1,33 @@
-/* As much JSON as a worker needs: slices of a text, and strings read and
- * written. The text must be valid, and end with a NUL. */
+/* As much JSON as a worker needs: it finds members and elements in a text, and
+ * reads and writes strings. It checks nothing: the text must be valid JSON and
+ * end with a NUL. Numbers are left as they are written. */
 #ifndef PHC_WORKER_JSON_H
 #define PHC_WORKER_JSON_H
 
 #include <stddef.h>
 
 typedef struct {
-    const char *at; /* NULL: there is none */
+    const char *at; /* NULL: absent */
     size_t len;
 } slice;
 
-/* Calls each with every member of an object, keys between their quotes. */
+/* Calls each with every member of an object in order, keys with their quotes. */
 void json_members(slice object, void (*each)(slice key, slice value, void *data), void *data);
 
-/* The value of a member; the last one of several. */
+/* Calls each with every element of a list in order. */
+void json_elements(slice list, void (*each)(slice value, void *data), void *data);
+
+/* Returns the value of a member; the last one of several. */
 slice json_member(slice object, const char *key);
 
-/* The text of a string with its escapes resolved, ended by a NUL, to be freed;
- * its length in len (NULL is fine). NULL for anything but a string. */
+/* Returns the text of a string without escapes, ended by a NUL, to be freed; its
+ * length is written to len (may be NULL). Returns NULL for anything but a string. */
 char *json_text(slice string, size_t *len);
 
-/* The slice as a C string, to be freed; NULL for none. */
+/* Returns a copy of the slice, ended by a NUL, to be freed; NULL if it is absent. */
 char *json_copy(slice value);
 
-/* Writes a string with quotes to standard output. */
+/* Writes a text as a JSON string to standard output. */
 void json_print(const char *text);
 
 #endif

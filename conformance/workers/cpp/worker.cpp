@@ -1,6 +1,6 @@
 /*
- * The conformance worker for C++: one client, driven by JSON lines on standard input, each answered by a line, through
- * nothing but phc.hpp. docs/conformance.md has the protocol.
+ * The conformance worker for C++: one client, driven by JSON lines on standard input, each with one line in response.
+ * docs/conformance.md describes the protocol. It uses nothing but phc.hpp.
  */
 #include <phc.hpp>
 
@@ -45,25 +45,27 @@ std::chrono::milliseconds time_limit(slice with) {
     return std::chrono::milliseconds(value.at == nullptr ? 0 : std::atoll(value.at));
 }
 
-/* -- answers -- */
+/* -- responses -- */
 
-phc::object not_offered(std::string_view why) { return phc::object{{"not_offered", why}}; }
+phc::object unsupported(std::string_view reason) { return phc::object{{"unsupported", reason}}; }
 
-phc::object answer(const phc::status &status) {
+phc::object respond(const phc::status &status) {
     phc::object line{{"status", status.name()}};
     if (!status) line.set("message", status.details());
     return line;
 }
 
-phc::object answer(const phc::receipt &receipt) {
-    phc::object line = answer(static_cast<const phc::status &>(receipt));
+phc::object respond(const phc::receipt &receipt) {
+    phc::object line = respond(static_cast<const phc::status &>(receipt));
     if (receipt) line.set("uuid", receipt.uuid());
     return line;
 }
 
-phc::object result(std::string_view json) { return phc::object{{"status", "ok"}, {"result", phc::raw_json(json)}}; }
+phc::object respond_result(std::string_view json) {
+    return phc::object{{"status", "ok"}, {"result", phc::raw_json(json)}};
+}
 
-/* -- a client -- */
+/* -- the client -- */
 
 void end_client() {
     if (client) client->close(std::chrono::milliseconds::zero());
@@ -79,25 +81,25 @@ phc::object init(slice with, std::string_view) {
         else settings.set(name, text(value).value_or(""));
     });
     client.emplace(settings);
-    return answer(phc::status());
+    return respond(phc::status());
 }
 
 phc::object reset(slice, std::string_view) {
     end_client();
-    return answer(phc::status());
+    return respond(phc::status());
 }
 
-/* -- captures, in four ways -- */
+/* -- captures, in four forms -- */
 
-/* What loose arguments and the builder can say of an event. */
-struct given {
+/* The members of an event, as separate arguments. */
+struct parts {
     std::optional<std::string> distinct_id, event, uuid, timestamp;
     slice properties = {nullptr, 0};
-    bool other = false; /* they cannot say all of it */
+    bool incomplete = false; /* a member has a wrong type, occurs twice, or has no argument */
 };
 
-given sorted(slice with) {
-    given to;
+parts parts_of(slice with) {
+    parts to;
     members(with, [&](slice key, slice value) {
         const std::string name = text(key).value_or("");
         const std::map<std::string, std::optional<std::string> *> texts{
@@ -105,26 +107,26 @@ given sorted(slice with) {
         const auto found = texts.find(name);
         if (found != texts.end() && !*found->second) {
             *found->second = text(value);
-            if (!*found->second) to.other = true;
+            if (!*found->second) to.incomplete = true;
         } else if (name == "properties" && to.properties.at == nullptr) {
             to.properties = value;
         } else {
-            to.other = true;
+            to.incomplete = true;
         }
     });
-    if (!to.distinct_id || !to.event) to.other = true;
+    if (!to.distinct_id || !to.event) to.incomplete = true;
     return to;
 }
 
-/* A value by the type that C++ has for it; a number that neither of its types holds exactly stays text. */
-template <class Set, class Deeper> void typed(slice value, Set set, Deeper deeper) {
+/* Passes a value on in the C++ type for it. A number that no type keeps digit by digit stays text. */
+template <class Set, class SetObject> void set_typed(slice value, Set set, SetObject set_object) {
     const std::string all(view(value));
     std::int64_t whole = 0;
     const auto [end, error] = std::from_chars(all.data(), all.data() + all.size(), whole);
     if (all == "null") set(nullptr);
     else if (all == "true" || all == "false") set(all == "true");
     else if (all[0] == '"') set(*text(value));
-    else if (all[0] == '{') deeper();
+    else if (all[0] == '{') set_object();
     else if (error == std::errc() && end == all.data() + all.size() && all != "-0") set(whole);
     else set(phc::raw_json(all));
 }
@@ -132,106 +134,116 @@ template <class Set, class Deeper> void typed(slice value, Set set, Deeper deepe
 template <class Builder> void build(Builder &builder, slice object) {
     members(object, [&](slice key, slice value) {
         const std::string name = text(key).value_or("");
-        typed(
+        set_typed(
             value, [&](const auto &of) { builder.set(name, of); },
             [&] { builder.set_object(name, [&](phc::object_writer &inner) { build(inner, value); }); });
     });
 }
 
-phc::object capture(slice with, std::string_view way) {
-    if (way == "json") return answer(client->capture_json(view(with)));
-    const given to = sorted(with);
+phc::object capture(slice with, std::string_view form) {
+    if (form == "json") return respond(client->capture_json(view(with)));
+    const parts to = parts_of(with);
     const bool is_object = to.properties.at == nullptr || *to.properties.at == '{';
-    if (to.other) return not_offered("loose arguments and the builder cannot say this");
-    if (way == "builder" || (way == "properties" && is_object && !to.uuid && !to.timestamp)) {
-        if (!is_object) return not_offered("the builder has no properties that are no object");
-        if (way == "properties") {
+    if (to.incomplete) return unsupported("separate arguments and the builder cannot express this event");
+    if (form == "builder" || (form == "properties" && is_object && !to.uuid && !to.timestamp)) {
+        if (!is_object) return unsupported("the properties of a built event are always an object");
+        if (form == "properties") {
             phc::properties properties;
             build(properties, to.properties);
-            return answer(client->capture(*to.distinct_id, *to.event, properties));
+            return respond(client->capture(*to.distinct_id, *to.event, properties));
         }
         phc::event event(*to.distinct_id, *to.event);
         build(event, to.properties);
         if (to.uuid) event.uuid(*to.uuid);
         if (to.timestamp) event.timestamp(*to.timestamp);
-        return answer(client->capture(event));
+        return respond(client->capture(event));
     }
-    if (to.uuid || to.timestamp) return not_offered("loose arguments have no uuid and no timestamp");
-    if (way == "properties") return not_offered("phc::properties are an object");
-    if (to.properties.at == nullptr) return answer(client->capture(*to.distinct_id, *to.event));
-    return answer(client->capture(*to.distinct_id, *to.event, phc::raw_json(view(to.properties))));
+    if (to.uuid || to.timestamp) return unsupported("capture has no argument for a uuid or a timestamp");
+    if (form == "properties") return unsupported("phc::properties are always an object");
+    if (to.properties.at == nullptr) return respond(client->capture(*to.distinct_id, *to.event));
+    return respond(client->capture(*to.distinct_id, *to.event, phc::raw_json(view(to.properties))));
 }
 
-phc::object capture_text(slice with, std::string_view way) {
-    if (way != "json") return not_offered("only capture_json takes a whole text");
-    return answer(client->capture_json(text(with).value_or("")));
+phc::object capture_text(slice with, std::string_view form) {
+    if (form != "json") return unsupported("only capture_json takes a whole text");
+    return respond(client->capture_json(text(with).value_or("")));
 }
 
-phc::object capture_hex(slice with, std::string_view way) {
-    if (way != "json") return not_offered("only capture_json takes a whole text");
+phc::object capture_hex(slice with, std::string_view form) {
+    if (form != "json") return unsupported("only capture_json takes a whole text");
     std::string bytes;
     for (std::size_t i = 1; i + 2 < with.len; i += 2) {
         bytes += static_cast<char>(std::strtol(std::string(with.at + i, 2).c_str(), nullptr, 16));
     }
-    return answer(client->capture_json(bytes));
+    return respond(client->capture_json(bytes));
 }
 
-/* -- the other calls -- */
+/* -- calls about persons, groups and super properties -- */
 
 phc::object identify(slice with, std::string_view) {
     const std::string id = text(with, "distinct_id").value_or("");
-    if (has(with, "set_once")) return answer(client->identify(id, json(with, "set"), json(with, "set_once")));
-    if (has(with, "set")) return answer(client->identify(id, json(with, "set")));
-    return answer(client->identify(id));
+    if (has(with, "set_once")) return respond(client->identify(id, json(with, "set"), json(with, "set_once")));
+    if (has(with, "set")) return respond(client->identify(id, json(with, "set")));
+    return respond(client->identify(id));
 }
 
 phc::object alias(slice with, std::string_view) {
-    return answer(client->alias(text(with, "distinct_id").value_or(""), text(with, "alias").value_or("")));
+    return respond(client->alias(text(with, "distinct_id").value_or(""), text(with, "alias").value_or("")));
 }
 
 phc::object group_identify(slice with, std::string_view) {
     const std::string type = text(with, "group_type").value_or(""), key = text(with, "group_key").value_or("");
     const std::optional<std::string> id = text(with, "distinct_id");
-    if (has(with, "set")) return answer(client->group_identify(type, key, json(with, "set"), id));
-    return answer(client->group_identify(type, key, {}, id));
+    if (has(with, "set")) return respond(client->group_identify(type, key, json(with, "set"), id));
+    return respond(client->group_identify(type, key, {}, id));
 }
 
-phc::object super_property(slice with, std::string_view) {
-    return answer(client->register_property(text(with, "key").value_or(""), json(with, "value")));
+phc::object register_property(slice with, std::string_view) {
+    return respond(client->register_property(text(with, "key").value_or(""), json(with, "value")));
 }
 
-phc::object no_super_property(slice with, std::string_view) {
-    return answer(client->unregister_property(text(with).value_or("")));
+phc::object unregister_property(slice with, std::string_view) {
+    return respond(client->unregister_property(text(with).value_or("")));
 }
 
-phc::object opt_out(slice, std::string_view) { return answer(client->opt_out()); }
-phc::object opt_in(slice, std::string_view) { return answer(client->opt_in()); }
+phc::object opt_out(slice, std::string_view) { return respond(client->opt_out()); }
+phc::object opt_in(slice, std::string_view) { return respond(client->opt_in()); }
+
+/* -- flush and close -- */
 
 phc::object flush(slice with, std::string_view) {
     const phc::flush_result seen = client->flush(time_limit(with));
-    phc::object line = answer(static_cast<const phc::status &>(seen));
+    phc::object line = respond(static_cast<const phc::status &>(seen));
     return line.set("result", phc::object{{"settled", seen.settled}, {"delivered", seen.delivered},
                                           {"lost", seen.lost}, {"pending", seen.pending}});
 }
 
-phc::object close_client(slice with, std::string_view) { return answer(client->close(time_limit(with))); }
+phc::object flush_in_parts(slice, std::string_view) {
+    return unsupported("phc.hpp has no flush that begins and waits apart");
+}
 
-phc::object stats(slice, std::string_view) { return result(client->stats_json()); }
+phc::object close_client(slice with, std::string_view) { return respond(client->close(time_limit(with))); }
+
+/* -- counters and reports -- */
+
+phc::object stats(slice, std::string_view) { return respond_result(client->stats_json()); }
 
 phc::object reports(slice, std::string_view) {
     phc::array all;
     while (const auto report = client->poll()) all.add(phc::raw_json(report->json()));
-    return result(all.json());
+    return respond_result(all.json());
 }
+
+/* -- the protocol -- */
 
 phc::object hello(slice, std::string_view) {
     return phc::object{{"sdk_name", "posthog-cpp-phc"},
                        {"sdk_version", PHC_CPP_VERSION},
-                       {"ways", phc::array::of("json", "args", "properties", "builder")}};
+                       {"forms", phc::array::of("json", "args", "properties", "builder")}};
 }
 
 struct call {
-    phc::object (*run)(slice with, std::string_view way);
+    phc::object (*run)(slice with, std::string_view form);
     bool needs_client;
 };
 
@@ -245,11 +257,13 @@ const std::map<std::string, call> calls{
     {"identify", {identify, true}},
     {"alias", {alias, true}},
     {"group_identify", {group_identify, true}},
-    {"register", {super_property, true}},
-    {"unregister", {no_super_property, true}},
+    {"register", {register_property, true}},
+    {"unregister", {unregister_property, true}},
     {"opt_out", {opt_out, true}},
     {"opt_in", {opt_in, true}},
     {"flush", {flush, true}},
+    {"flush_begin", {flush_in_parts, true}},
+    {"flush_wait", {flush_in_parts, true}},
     {"close", {close_client, true}},
     {"stats", {stats, true}},
     {"reports", {reports, true}},
@@ -258,12 +272,12 @@ const std::map<std::string, call> calls{
 phc::object run(slice line) {
     const std::string name = text(line, "do").value_or("");
     const auto found = calls.find(name);
-    if (found == calls.end()) return not_offered(name.empty() ? "a line without a call" : name);
+    if (found == calls.end()) return unsupported("the worker has no such call");
     if (found->second.needs_client && !client) {
-        return phc::object{{"status", "invalid_argument"}, {"message", "there is no client; init comes first"}};
+        return phc::object{{"status", "invalid_argument"}, {"message", "there is no client; call init first"}};
     }
     try {
-        return found->second.run(json_member(line, "with"), text(line, "way").value_or("json"));
+        return found->second.run(json_member(line, "with"), text(line, "form").value_or("json"));
     } catch (const phc::error &error) {
         return phc::object{{"status", error.status().name()}, {"message", error.what()}};
     }

@@ -1,5 +1,6 @@
-// The conformance worker for Go: one client, driven by JSON lines on standard
-// input, each answered by a line. docs/conformance.md has the protocol.
+// The conformance worker for Go. It has one client and reads JSON lines from standard
+// input; for each line it makes a call and writes the response as a line.
+// docs/conformance.md has the protocol.
 package main
 
 import (
@@ -14,43 +15,43 @@ import (
 	posthog "github.com/PostHog/libphc/bindings/go"
 )
 
-// answer is a line; members that are empty are left out.
-type answer struct {
-	NotOffered string      `json:"not_offered,omitempty"`
-	Status     string      `json:"status,omitempty"`
-	Message    string      `json:"message,omitempty"`
-	UUID       string      `json:"uuid,omitempty"`
-	Result     interface{} `json:"result,omitempty"`
-	SDKName    string      `json:"sdk_name,omitempty"`
-	SDKVersion string      `json:"sdk_version,omitempty"`
-	Ways       []string    `json:"ways,omitempty"`
+// response is a line; members that are empty are left out.
+type response struct {
+	Unsupported string      `json:"unsupported,omitempty"`
+	Status      string      `json:"status,omitempty"`
+	Message     string      `json:"message,omitempty"`
+	UUID        string      `json:"uuid,omitempty"`
+	Result      interface{} `json:"result,omitempty"`
+	SDKName     string      `json:"sdk_name,omitempty"`
+	SDKVersion  string      `json:"sdk_version,omitempty"`
+	Forms       []string    `json:"forms,omitempty"`
 }
 
-// call is one request. Its argument is read by the call itself.
-type call struct {
+// request is a line from the runner. Each call reads its own argument.
+type request struct {
 	Do   string          `json:"do"`
-	Way  string          `json:"way"`
+	Form string          `json:"form"`
 	With json.RawMessage `json:"with"`
 }
 
-func notOffered(why string) answer { return answer{NotOffered: why} }
+func unsupported(reason string) response { return response{Unsupported: reason} }
 
-// outcome names the status of an error.
-func outcome(err error) answer {
+// statusOf returns the name of the status of an error.
+func statusOf(err error) response {
 	var failed *posthog.Error
 	var config posthog.ConfigError
 	switch {
 	case err == nil:
-		return answer{Status: "ok"}
+		return response{Status: "ok"}
 	case errors.As(err, &failed):
-		return answer{Status: failed.Status.String(), Message: err.Error()}
+		return response{Status: failed.Status.String(), Message: err.Error()}
 	case errors.As(err, &config):
-		return answer{Status: posthog.StatusInvalidSetting.String(), Message: err.Error()}
+		return response{Status: posthog.StatusInvalidSetting.String(), Message: err.Error()}
 	}
-	return answer{Status: "internal", Message: err.Error()}
+	return response{Status: "internal", Message: err.Error()}
 }
 
-// quiet is no logger at all: standard error belongs to the runner.
+// quiet discards log lines: standard error belongs to the runner.
 type quiet struct{}
 
 func (quiet) Logf(string, ...interface{})   {}
@@ -58,7 +59,7 @@ func (quiet) Errorf(string, ...interface{}) {}
 
 type worker struct{ client posthog.Client }
 
-var calls = map[string]func(*worker, call) answer{
+var calls = map[string]func(*worker, request) response{
 	"init":           (*worker).init,
 	"reset":          (*worker).reset,
 	"capture":        (*worker).capture,
@@ -69,30 +70,30 @@ var calls = map[string]func(*worker, call) answer{
 	"group_identify": (*worker).groupIdentify,
 	"register":       (*worker).register,
 	"unregister":     (*worker).unregister,
-	"opt_out":        func(w *worker, _ call) answer { return outcome(w.client.OptOut()) },
-	"opt_in":         func(w *worker, _ call) answer { return outcome(w.client.OptIn()) },
+	"opt_out":        func(w *worker, _ request) response { return statusOf(w.client.OptOut()) },
+	"opt_in":         func(w *worker, _ request) response { return statusOf(w.client.OptIn()) },
 	"flush":          (*worker).flush,
 	"close":          (*worker).close,
 	"stats":          (*worker).stats,
 	"reports":        (*worker).reports,
 }
 
-func (w *worker) run(line []byte) answer {
-	var request call
-	if err := json.Unmarshal(line, &request); err != nil {
-		return notOffered(err.Error())
+func (w *worker) run(line []byte) response {
+	var r request
+	if err := json.Unmarshal(line, &r); err != nil {
+		return unsupported(err.Error())
 	}
-	if request.Do == "hello" {
-		return answer{SDKName: posthog.SDKName, SDKVersion: posthog.Version, Ways: []string{"json", "message"}}
+	if r.Do == "hello" {
+		return response{SDKName: posthog.SDKName, SDKVersion: posthog.Version, Forms: []string{"json", "message"}}
 	}
-	do, known := calls[request.Do]
+	do, known := calls[r.Do]
 	switch {
 	case !known:
-		return notOffered("there is no call " + request.Do)
-	case w.client == nil && request.Do != "init" && request.Do != "reset":
-		return answer{Status: "invalid_argument", Message: "there is no client; init comes first"}
+		return unsupported("there is no call " + r.Do)
+	case w.client == nil && r.Do != "init" && r.Do != "reset":
+		return response{Status: "invalid_argument", Message: "there is no client; init comes first"}
 	}
-	return do(w, request)
+	return do(w, r)
 }
 
 // -- a client --
@@ -107,17 +108,17 @@ func (w *worker) end() {
 	w.client = nil
 }
 
-func (w *worker) init(request call) answer {
+func (w *worker) init(r request) response {
 	w.end()
 	var with struct {
 		APIKey   string            `json:"api_key"`
 		Settings map[string]string `json:"settings"`
 	}
-	if err := json.Unmarshal(request.With, &with); err != nil {
-		return notOffered(err.Error())
+	if err := json.Unmarshal(r.With, &with); err != nil {
+		return unsupported(err.Error())
 	}
 	client, err := posthog.NewWithConfig(with.APIKey, posthog.Config{
-		// The cases start from libphc's defaults, not from those of this face.
+		// The cases expect libphc's defaults, not those of this package.
 		DisableGeoIP: posthog.Ptr(false),
 		IsServer:     posthog.Ptr(false),
 		Logger:       quiet{},
@@ -126,148 +127,164 @@ func (w *worker) init(request call) answer {
 	if err == nil {
 		w.client = client
 	}
-	return outcome(err)
+	return statusOf(err)
 }
 
-func (w *worker) reset(call) answer {
+func (w *worker) reset(request) response {
 	w.end()
-	return answer{Status: "ok"}
+	return response{Status: "ok"}
 }
 
 // -- captures --
 
-func (w *worker) enqueue(message posthog.Message) answer {
+func (w *worker) enqueue(message posthog.Message) response {
 	uuid, err := w.client.EnqueueWithUUID(message)
-	result := outcome(err)
+	result := statusOf(err)
 	result.UUID = uuid
 	return result
 }
 
-func (w *worker) capture(request call) answer {
-	if request.Way == "json" {
-		return w.enqueue(posthog.EventJSON(request.With))
+func (w *worker) capture(r request) response {
+	if r.Form == "json" {
+		return w.enqueue(posthog.EventJSON(r.With))
 	}
-	message, why := messageOf(request.With)
-	if why != "" {
-		return notOffered(why)
+	message, reason := messageOf(r.With)
+	if reason != "" {
+		return unsupported(reason)
 	}
 	return w.enqueue(message)
 }
 
-func (w *worker) captureText(request call) answer {
-	if request.Way != "json" {
-		return notOffered("only EventJSON takes a whole text")
+func (w *worker) captureText(r request) response {
+	if r.Form != "json" {
+		return unsupported("only EventJSON takes a whole event as text")
 	}
-	text, why := unescaped(request.With)
-	if why != "" {
-		return notOffered(why)
+	text, reason := unescaped(r.With)
+	if reason != "" {
+		return unsupported(reason)
 	}
 	return w.enqueue(posthog.EventJSON(text))
 }
 
-func (w *worker) captureHex(request call) answer {
-	if request.Way != "json" {
-		return notOffered("only EventJSON takes a whole text")
+func (w *worker) captureHex(r request) response {
+	if r.Form != "json" {
+		return unsupported("only EventJSON takes a whole event as text")
 	}
-	bytes, err := unhexed(request.With)
+	bytes, err := unhexed(r.With)
 	if err != nil {
-		return notOffered(err.Error())
+		return unsupported(err.Error())
 	}
 	return w.enqueue(posthog.EventJSON(bytes))
 }
 
 // -- the other calls --
 
-func (w *worker) identify(request call) answer {
-	o, why := readObject(request.With)
+func (w *worker) identify(r request) response {
+	o, reason := readObject(r.With)
 	message := posthog.Identify{
-		DistinctId: o.text("distinct_id", &why),
-		Properties: o.properties("set", &why),
-		SetOnce:    o.properties("set_once", &why),
+		DistinctId: o.text("distinct_id", &reason),
+		Properties: o.properties("set", &reason),
+		SetOnce:    o.properties("set_once", &reason),
 	}
-	if why != "" {
-		return notOffered(why)
-	}
-	return w.enqueue(message)
-}
-
-func (w *worker) alias(request call) answer {
-	o, why := readObject(request.With)
-	message := posthog.Alias{DistinctId: o.text("distinct_id", &why), Alias: o.text("alias", &why)}
-	if why != "" {
-		return notOffered(why)
+	if reason != "" {
+		return unsupported(reason)
 	}
 	return w.enqueue(message)
 }
 
-func (w *worker) groupIdentify(request call) answer {
-	o, why := readObject(request.With)
+func (w *worker) alias(r request) response {
+	o, reason := readObject(r.With)
+	message := posthog.Alias{DistinctId: o.text("distinct_id", &reason), Alias: o.text("alias", &reason)}
+	if reason != "" {
+		return unsupported(reason)
+	}
+	return w.enqueue(message)
+}
+
+func (w *worker) groupIdentify(r request) response {
+	o, reason := readObject(r.With)
 	message := posthog.GroupIdentify{
-		Type:       o.text("group_type", &why),
-		Key:        o.text("group_key", &why),
-		DistinctId: o.text("distinct_id", &why),
-		Properties: o.properties("set", &why),
+		Type:       o.text("group_type", &reason),
+		Key:        o.text("group_key", &reason),
+		DistinctId: o.text("distinct_id", &reason),
+		Properties: o.properties("set", &reason),
 	}
-	if why != "" {
-		return notOffered(why)
+	if reason != "" {
+		return unsupported(reason)
 	}
 	return w.enqueue(message)
 }
 
-func (w *worker) register(request call) answer {
-	o, why := readObject(request.With)
-	key := o.text("key", &why)
-	if why != "" {
-		return notOffered(why)
+func (w *worker) register(r request) response {
+	o, reason := readObject(r.With)
+	key := o.text("key", &reason)
+	if reason != "" {
+		return unsupported(reason)
 	}
-	return outcome(w.client.Register(key, o.members["value"]))
+	return statusOf(w.client.Register(key, o.members["value"]))
 }
 
-func (w *worker) unregister(request call) answer {
-	key, why := unescaped(request.With)
-	if why != "" {
-		return notOffered(why)
+func (w *worker) unregister(r request) response {
+	key, reason := unescaped(r.With)
+	if reason != "" {
+		return unsupported(reason)
 	}
-	return outcome(w.client.Unregister(key))
+	return statusOf(w.client.Unregister(key))
 }
 
-// limited answers a context that ends after timeout_ms; at once for 0.
-func limited(request call) (context.Context, context.CancelFunc) {
+// limited returns a context that ends after timeout_ms.
+func limited(r request) (context.Context, context.CancelFunc) {
 	var with struct {
 		TimeoutMs uint32 `json:"timeout_ms"`
 	}
-	_ = json.Unmarshal(request.With, &with)
+	_ = json.Unmarshal(r.With, &with)
 	if with.TimeoutMs == math.MaxUint32 {
 		return context.WithCancel(context.Background())
 	}
 	return context.WithTimeout(context.Background(), time.Duration(with.TimeoutMs)*time.Millisecond)
 }
 
-func (w *worker) flush(request call) answer {
-	ctx, cancel := limited(request)
+func (w *worker) flush(r request) response {
+	ctx, cancel := limited(r)
 	defer cancel()
 	result, err := w.client.FlushWithResult(ctx)
-	answer := outcome(err)
-	answer.Result = result
-	return answer
+	response := statusOf(err)
+	response.Result = result
+	return response
 }
 
-func (w *worker) close(request call) answer {
-	ctx, cancel := limited(request)
+func (w *worker) close(r request) response {
+	ctx, cancel := limited(r)
 	defer cancel()
-	return outcome(w.client.CloseWithContext(ctx))
+	return statusOf(w.client.CloseWithContext(ctx))
 }
 
-func (w *worker) stats(call) answer { return answer{Status: "ok", Result: w.client.Stats()} }
+// stats returns the counters. In the protocol lost and refused are objects, by reason and
+// by status.
+func (w *worker) stats(request) response {
+	text, err := json.Marshal(w.client.Stats())
+	if err != nil {
+		return statusOf(err)
+	}
+	var counters map[string]json.RawMessage
+	if err := json.Unmarshal(text, &counters); err != nil {
+		return statusOf(err)
+	}
+	for name, from := range map[string]string{"lost": "lost_by_reason", "refused": "refused_by_status"} {
+		counters[name] = counters[from]
+		delete(counters, from)
+	}
+	return response{Status: "ok", Result: counters}
+}
 
-func (w *worker) reports(call) answer {
+func (w *worker) reports(request) response {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
 	all := []posthog.Report{}
 	for {
 		report, ok := w.client.NextReport(ended)
 		if !ok {
-			return answer{Status: "ok", Result: all}
+			return response{Status: "ok", Result: all}
 		}
 		all = append(all, report)
 	}

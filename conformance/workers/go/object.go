@@ -12,19 +12,19 @@ import (
 	posthog "github.com/PostHog/libphc/bindings/go"
 )
 
-// object is a JSON object whose values are texts still, so that no number
-// changes on the way.
+// object is a JSON object whose values remain texts, so that no number changes.
 type object struct {
 	keys    []string
 	members map[string]json.RawMessage
 }
 
-// readObject answers why a text cannot be said by fields and maps of Go.
+// readObject reads an object, or returns the reason why fields and maps of Go cannot
+// express it.
 func readObject(text json.RawMessage) (object, string) {
 	o := object{members: map[string]json.RawMessage{}}
 	reader := json.NewDecoder(bytes.NewReader(text))
 	if token, err := reader.Token(); err != nil || token != json.Delim('{') {
-		return o, "only EventJSON takes what is no object"
+		return o, "only EventJSON takes an event that is not an object"
 	}
 	for reader.More() {
 		key, err := reader.Token()
@@ -37,7 +37,7 @@ func readObject(text json.RawMessage) (object, string) {
 		}
 		name := key.(string)
 		if _, twice := o.members[name]; twice {
-			return o, "a map of Go has no key twice"
+			return o, "a map of Go cannot have a key twice"
 		}
 		o.keys = append(o.keys, name)
 		o.members[name] = value
@@ -45,32 +45,32 @@ func readObject(text json.RawMessage) (object, string) {
 	return o, ""
 }
 
-// text answers a member that is text, or nothing for none.
-func (o object) text(key string, why *string) string {
+// text returns a member that is text; empty if there is none.
+func (o object) text(key string, reason *string) string {
 	value, ok := o.members[key]
-	if !ok || *why != "" {
+	if !ok || *reason != "" {
 		return ""
 	}
-	text, fault := unescaped(value)
-	if fault != "" {
-		*why = fault
+	text, problem := unescaped(value)
+	if problem != "" {
+		*reason = problem
 	}
 	return text
 }
 
-// properties answers a member that is an object.
-func (o object) properties(key string, why *string) posthog.Properties {
+// properties returns a member that is an object; nil if there is none.
+func (o object) properties(key string, reason *string) posthog.Properties {
 	value, ok := o.members[key]
-	if !ok || *why != "" || string(value) == "null" {
+	if !ok || *reason != "" || string(value) == "null" {
 		return nil
 	}
-	inner, fault := readObject(value)
-	if fault != "" {
-		*why = fault
+	inner, problem := readObject(value)
+	if problem != "" {
+		*reason = problem
 		return nil
 	}
 	if !sort.StringsAreSorted(inner.keys) {
-		*why = "a map of Go keeps no order; this package writes keys by their order"
+		*reason = "a map of Go keeps no order; the package sorts the keys"
 		return nil
 	}
 	properties := posthog.NewProperties()
@@ -80,53 +80,54 @@ func (o object) properties(key string, why *string) posthog.Properties {
 	return properties
 }
 
-// messageOf makes a Capture of an event, or says why a Capture cannot say it.
+// messageOf makes a Capture of an event, or returns the reason why a Capture cannot
+// express it.
 func messageOf(text json.RawMessage) (posthog.Capture, string) {
-	o, why := readObject(text)
+	o, reason := readObject(text)
 	for key := range o.members {
 		switch key {
 		case "event", "distinct_id", "uuid", "timestamp", "properties", "groups", "options":
 		default:
-			why = "a Capture has no field for " + key
+			reason = "a Capture has no field for " + key
 		}
 	}
 	message := posthog.Capture{
-		Event:      o.text("event", &why),
-		DistinctId: o.text("distinct_id", &why),
-		Uuid:       o.text("uuid", &why),
-		Properties: o.properties("properties", &why),
-		Groups:     posthog.Groups(o.properties("groups", &why)),
-		Options:    posthog.Options(o.properties("options", &why)),
+		Event:      o.text("event", &reason),
+		DistinctId: o.text("distinct_id", &reason),
+		Uuid:       o.text("uuid", &reason),
+		Properties: o.properties("properties", &reason),
+		Groups:     posthog.Groups(o.properties("groups", &reason)),
+		Options:    posthog.Options(o.properties("options", &reason)),
 	}
 	for _, key := range []string{"uuid", "timestamp"} {
 		if string(o.members[key]) == `""` {
-			why = "an empty field of a Capture is none"
+			reason = "an empty field of a Capture means that it is not set"
 		}
 	}
-	if stamp := o.text("timestamp", &why); stamp != "" && why == "" {
+	if stamp := o.text("timestamp", &reason); stamp != "" && reason == "" {
 		instant, err := time.Parse(time.RFC3339Nano, stamp)
 		if err != nil {
-			why = fmt.Sprintf("a time.Time cannot say this (%v)", err)
+			reason = fmt.Sprintf("a time.Time cannot express this (%v)", err)
 		}
 		message.Timestamp = instant
 	}
-	return message, why
+	return message, reason
 }
 
-// unescaped answers the text of a JSON string. encoding/json would replace what
-// is no Unicode, and so change it.
-func unescaped(value json.RawMessage) (text, why string) {
+// unescaped returns the text of a JSON string. It refuses text that is not Unicode, which
+// encoding/json would replace.
+func unescaped(value json.RawMessage) (text, reason string) {
 	if !bytes.HasPrefix(value, []byte{'"'}) {
-		return "", "a string of Go is text"
+		return "", "a field of this message is a string"
 	}
 	if !utf8.Valid(value) {
-		return "", "this text cannot be read by encoding/json without a change"
+		return "", "encoding/json would change this text"
 	}
 	if err := json.Unmarshal(value, &text); err != nil {
 		return "", err.Error()
 	}
 	if bytes.Contains(value, []byte(`\u`)) && bytes.ContainsRune([]byte(text), utf8.RuneError) {
-		return "", "this text cannot be read by encoding/json without a change"
+		return "", "encoding/json would change this text"
 	}
 	return text, ""
 }

@@ -1,4 +1,4 @@
-//! Rules about the envelope.
+//! The rules about the envelope: the body without the inside of its events.
 
 use std::collections::HashSet;
 
@@ -7,28 +7,27 @@ use uuid::Uuid;
 
 use super::event::{self, Event};
 use super::{Findings, is_wire_time};
-use crate::wire::Members;
+use crate::members::Members;
 
-/// A body that could be read.
+/// As much of a body as could be read.
 #[derive(Debug, Default)]
-pub struct Body {
-    /// As sent.
-    pub created_at: String,
-    /// Whether it says that it is an import.
-    pub historical_migration: bool,
+pub(crate) struct Body {
+    /// `created_at`, as sent.
+    pub(crate) created_at: String,
+    /// Whether `historical_migration` is true.
+    pub(crate) historical_migration: bool,
     /// The events that could be read.
-    pub events: Vec<Event>,
+    pub(crate) events: Vec<Event>,
 }
 
-/// Reads a body and holds it against the rules.
-#[must_use]
-pub fn check(body: &[u8], key: &str, findings: &mut Findings) -> Body {
+/// Reads a decompressed body and checks it. `key` is the project key, which must not occur in it.
+pub(crate) fn check(body: &[u8], key: &str, findings: &mut Findings) -> Body {
     let Ok(text) = std::str::from_utf8(body) else {
         findings.refuse(400, "invalid-utf8", "the body is not valid UTF-8");
         return Body::default();
     };
-    // The strictest reader at hand: it refuses lone surrogates, numbers beyond a
-    // double and nesting deeper than 128.
+    // serde_json is as strict as the server: it refuses lone surrogates, numbers beyond the range of a
+    // double, and nesting deeper than 128.
     if let Err(error) = serde_json::from_str::<serde_json::Value>(text) {
         let rule = match error.to_string() {
             text if text.contains("surrogate") || text.contains("hex escape") => "lone-surrogate",
@@ -43,33 +42,33 @@ pub fn check(body: &[u8], key: &str, findings: &mut Findings) -> Body {
         findings.add("key-in-body", "the project key is in the body");
     }
     let Ok(envelope) = Members::read(text) else {
-        findings.refuse(400, "envelope", "the body is no object");
+        findings.refuse(400, "envelope", "the body is not an object");
         return Body::default();
     };
     let mut read = Body::default();
     let mut keys = HashSet::new();
     for (name, value) in &envelope.0 {
         if !keys.insert(name.clone()) {
-            findings.add("duplicate-key", format!("`{name}` is twice in the envelope"));
+            findings.add("duplicate-key", format!("`{name}` occurs twice in the envelope"));
         }
         match (name.as_ref(), value.get()) {
             ("created_at", _) => read.created_at = envelope.string("created_at").unwrap_or_default(),
             ("batch", _) => {}
             ("historical_migration", "true") => read.historical_migration = true,
             ("historical_migration", value) => {
-                findings.add("historical-migration", format!("only sent when true, not {value}"));
+                findings.add("historical-migration", format!("it must be true or absent, not {value}"));
             }
             ("api_key" | "token" | "sent_at", _) => {
-                findings.add("legacy-key", format!("`{name}` is of the older protocol"));
+                findings.add("legacy-key", format!("`{name}` belongs to the older protocol; leave it out"));
             }
-            _ => findings.add("unknown-key", format!("`{name}` is no key of the envelope")),
+            _ => findings.add("unknown-key", format!("`{name}` is not a key of the envelope")),
         }
     }
     if !is_wire_time(&read.created_at) {
         findings.refuse(
             400,
             "created-at",
-            format!("created_at is not UTC with milliseconds: {:?}", read.created_at),
+            format!("created_at must be UTC with milliseconds and Z, not {:?}", read.created_at),
         );
     }
     let Some(Ok(batch)) = envelope.get("batch").map(serde_json::from_str::<Vec<&RawValue>>) else {
@@ -83,7 +82,7 @@ pub fn check(body: &[u8], key: &str, findings: &mut Findings) -> Body {
     for raw in batch {
         let Some(event) = event::check(raw.get(), findings) else { continue };
         if !uuids.insert(event.uuid) {
-            findings.refuse(400, "duplicate-uuid", format!("{} is twice in the batch", event.uuid));
+            findings.refuse(400, "duplicate-uuid", format!("{} occurs twice in the batch", event.uuid));
         }
         read.events.push(event);
     }

@@ -1,31 +1,33 @@
-//! Rules about one event.
+//! The rules about one event.
 
 use std::collections::HashSet;
 
 use uuid::Uuid;
 
 use super::{Findings, is_wire_time};
-use crate::wire::Members;
+use crate::members::Members;
 
 /// An event that could be read.
 #[derive(Clone, Debug)]
-pub struct Event {
+pub(crate) struct Event {
     /// Its uuid.
-    pub uuid: Uuid,
+    pub(crate) uuid: Uuid,
     /// Its name.
-    pub name: String,
-    /// Whose it is.
-    pub distinct_id: String,
+    pub(crate) name: String,
+    /// Its distinct id.
+    pub(crate) distinct_id: String,
     /// Its exact bytes.
-    pub raw: String,
+    pub(crate) raw: String,
 }
 
+/// The keys of `options`; true for those that are a bool, the others are text.
 const OPTIONS: [(&str, bool); 4] = [
     ("cookieless_mode", true),
     ("disable_skew_correction", true),
     ("process_person_profile", true),
     ("product_tour_id", false),
 ];
+/// Properties that a client must lift out of `properties`, or remove.
 const SENTINELS: [&str; 8] = [
     "$cookieless_mode",
     "$ignore_sent_at",
@@ -37,7 +39,7 @@ const SENTINELS: [&str; 8] = [
     "$lib_version",
 ];
 
-/// Ids that look as if nobody had set them: stored, with a remark.
+/// Distinct ids that look as if they had never been set. Their events are stored with a warning.
 const ANONYMOUS: [&str; 11] = [
     "anonymous",
     "guest",
@@ -52,31 +54,30 @@ const ANONYMOUS: [&str; 11] = [
     "true",
 ];
 
-/// Whether the server remarks on this distinct id.
-#[must_use]
-pub fn is_anonymous(distinct_id: &str) -> bool {
+/// Whether events of this distinct id get a warning.
+pub(crate) fn is_anonymous(distinct_id: &str) -> bool {
     ANONYMOUS.contains(&distinct_id.trim().to_ascii_lowercase().as_str())
 }
 
-/// Reads an event and holds it against the rules.
-pub fn check(raw: &str, findings: &mut Findings) -> Option<Event> {
+/// Reads an event and checks it. Returns `None` if it has no usable uuid.
+pub(crate) fn check(raw: &str, findings: &mut Findings) -> Option<Event> {
     let Ok(members) = Members::read(raw) else {
-        findings.refuse(400, "event", "an event is no object");
+        findings.refuse(400, "event", "an event is not an object");
         return None;
     };
     let given = members.string("uuid").unwrap_or_default();
     let Ok(uuid) = Uuid::try_parse(&given) else {
-        findings.refuse(400, "invalid-uuid", format!("an event's uuid is no uuid: {given:?}"));
+        findings.refuse(400, "invalid-uuid", format!("the uuid of an event is not a uuid: {given:?}"));
         return None;
     };
     let mut broken = |rule, message: String| findings.add_event(rule, &given, message);
     if uuid.hyphenated().to_string() != given {
-        broken("uuid-form", format!("not in lower case with hyphens: {given:?}"));
+        broken("uuid-form", format!("the uuid must be in lower case with hyphens, not {given:?}"));
     }
     let mut keys = HashSet::new();
     for (key, _) in &members.0 {
         if !keys.insert(key.clone()) {
-            broken("duplicate-key", format!("`{key}` is twice in the event"));
+            broken("duplicate-key", format!("`{key}` occurs twice in the event"));
         }
         if !matches!(
             key.as_ref(),
@@ -89,7 +90,7 @@ pub fn check(raw: &str, findings: &mut Findings) -> Option<Event> {
                 | "session_id"
                 | "window_id"
         ) {
-            broken("unknown-event-key", format!("`{key}` is no key of an event"));
+            broken("unknown-event-key", format!("`{key}` is not a key of an event"));
         }
     }
     for (key, rule) in [("event", "event-name"), ("distinct_id", "distinct-id")] {
@@ -99,7 +100,8 @@ pub fn check(raw: &str, findings: &mut Findings) -> Option<Event> {
         }
     }
     if !members.string("timestamp").is_some_and(|text| is_wire_time(&text)) {
-        broken("event-timestamp", format!("not UTC with milliseconds: {:?}", members.get("timestamp")));
+        let found = members.get("timestamp").unwrap_or("absent");
+        broken("event-timestamp", format!("`timestamp` must be UTC with milliseconds and Z, but is {found}"));
     }
     for key in ["session_id", "window_id"] {
         if members.get(key).is_some() && members.string(key).is_none() {
@@ -123,7 +125,7 @@ fn check_options(members: &Members<'_>, broken: &mut impl FnMut(&'static str, St
     for (key, value) in &options.0 {
         let value = value.get();
         match OPTIONS.iter().find(|(name, _)| name == key) {
-            None => broken("unknown-option", format!("`{key}` is no option")),
+            None => broken("unknown-option", format!("`{key}` is not an option")),
             Some((_, true)) if !matches!(value, "true" | "false") => {
                 broken("option-type", format!("`{key}` must be a bool, not {value}"));
             }
@@ -141,7 +143,7 @@ fn check_properties(members: &Members<'_>, broken: &mut impl FnMut(&'static str,
     };
     for (key, value) in &properties.0 {
         if SENTINELS.contains(&key.as_ref()) {
-            broken("unlifted-sentinel", format!("`{key}` must not be in properties"));
+            broken("unlifted-sentinel", format!("`{key}` must be lifted out of properties or removed"));
         }
         if key == "$groups" && !value.get().starts_with('{') {
             broken("groups-type", "`$groups` must be an object".to_owned());

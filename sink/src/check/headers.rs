@@ -1,39 +1,43 @@
-//! Rules about the headers.
+//! The rules about the headers and the URL of a request.
 
 use axum::http::{HeaderMap, Uri};
 use uuid::Uuid;
 
 use super::{Findings, is_wire_time};
 
-/// What later rules need of the headers.
+/// What later rules need of the headers. A value that is missing or not valid is empty, or 0.
 #[derive(Clone, Debug, Default)]
-pub struct Headers {
-    /// The bearer token.
-    pub key: String,
-    /// As sent.
-    pub request_id: String,
-    /// As a value.
-    pub request_uuid: Option<Uuid>,
-    /// `PostHog-Attempt`.
-    pub attempt: u64,
-    /// `PostHog-Request-Timestamp`.
-    pub timestamp: String,
-    /// `Content-Encoding`.
-    pub encoding: Option<String>,
+pub(crate) struct Headers {
+    /// The project key: the bearer token.
+    pub(crate) key: String,
+    /// `PostHog-Request-Id`, as sent.
+    pub(crate) request_id: String,
+    /// The same as a value.
+    pub(crate) request_uuid: Option<Uuid>,
+    /// `PostHog-Attempt`
+    pub(crate) attempt: u64,
+    /// `PostHog-Request-Timestamp`
+    pub(crate) timestamp: String,
+    /// `Content-Encoding`
+    pub(crate) encoding: Option<String>,
 }
 
-/// Holds the headers against the rules.
-#[must_use]
-pub fn check(headers: &HeaderMap, uri: &Uri, api_key: Option<&str>, findings: &mut Findings) -> Headers {
+/// Checks the headers and the URL. A project key other than `api_key` (if that is set) is refused.
+pub(crate) fn check(
+    headers: &HeaderMap,
+    uri: &Uri,
+    api_key: Option<&str>,
+    findings: &mut Findings,
+) -> Headers {
     let get = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let mut seen = Headers { encoding: get("content-encoding").map(str::to_owned), ..Headers::default() };
+    let mut read = Headers { encoding: get("content-encoding").map(str::to_owned), ..Headers::default() };
 
     match get("authorization").and_then(|value| value.strip_prefix("Bearer ")) {
-        Some(key) if !key.trim().is_empty() => seen.key = key.to_owned(),
+        Some(key) if !key.trim().is_empty() => read.key = key.to_owned(),
         _ => findings.refuse(401, "authorization", "Authorization must be `Bearer <project key>`"),
     }
-    if api_key.is_some_and(|expected| expected != seen.key) {
-        // Not a fault of the client's code, so no violation.
+    if api_key.is_some_and(|expected| expected != read.key) {
+        // A wrong key is not a mistake in the client's code, so this is not a violation.
         findings.status.get_or_insert((401, "authorization"));
     }
     if get("content-type") != Some("application/json") {
@@ -47,31 +51,38 @@ pub fn check(headers: &HeaderMap, uri: &Uri, api_key: Option<&str>, findings: &m
         } else if value.len() > 200
             || !halves.is_some_and(|(sdk, version)| !sdk.is_empty() && !version.is_empty())
         {
-            findings.add(rule, format!("{name} must be <name>/<version> of at most 200 bytes: {value:?}"));
+            findings.add(rule, format!("{name} must be <name>/<version>, at most 200 bytes, not {value:?}"));
         }
     }
     if get("user-agent") != get("posthog-sdk-info") {
         findings.add("sdk-info", "User-Agent and PostHog-Sdk-Info differ");
     }
-    seen.request_id = get("posthog-request-id").unwrap_or_default().to_owned();
-    seen.request_uuid = Uuid::try_parse(&seen.request_id).ok();
-    if seen.request_uuid.is_none() {
-        findings.refuse(400, "request-id", format!("PostHog-Request-Id is no uuid: {:?}", seen.request_id));
+    read.request_id = get("posthog-request-id").unwrap_or_default().to_owned();
+    read.request_uuid = Uuid::try_parse(&read.request_id).ok();
+    if read.request_uuid.is_none() {
+        findings.refuse(
+            400,
+            "request-id",
+            format!("PostHog-Request-Id is not a uuid: {:?}", read.request_id),
+        );
     }
     match get("posthog-attempt").and_then(|value| value.parse().ok()).filter(|attempt| *attempt >= 1) {
-        Some(attempt) => seen.attempt = attempt,
-        None => findings.refuse(400, "attempt", "PostHog-Attempt must be a whole number from 1"),
+        Some(attempt) => read.attempt = attempt,
+        None => findings.refuse(400, "attempt", "PostHog-Attempt must be a whole number, 1 or more"),
     }
-    seen.timestamp = get("posthog-request-timestamp").unwrap_or_default().to_owned();
-    if !is_wire_time(&seen.timestamp) {
-        let message = format!("PostHog-Request-Timestamp is not UTC with milliseconds: {:?}", seen.timestamp);
+    read.timestamp = get("posthog-request-timestamp").unwrap_or_default().to_owned();
+    if !is_wire_time(&read.timestamp) {
+        let message = format!(
+            "PostHog-Request-Timestamp must be UTC with milliseconds and Z, not {:?}",
+            read.timestamp
+        );
         findings.refuse(400, "request-timestamp", message);
     }
     if let Some(query) = uri.query().filter(|query| !query.is_empty()) {
-        findings.add("query", format!("the address must have no query: {query:?}"));
+        findings.add("query", format!("the URL must not have a query, but has {query:?}"));
     }
     if uri.path().contains("//") {
-        findings.add("path", format!("an empty segment is in the path: {:?}", uri.path()));
+        findings.add("path", format!("the path must not have an empty segment: {:?}", uri.path()));
     }
-    seen
+    read
 }

@@ -1,4 +1,4 @@
-# The programs of a consumer project: C++ with either library, and C.
+# The programs of a consumer project: in C++ and in C, each with the shared library and with the archive.
 foreach(library IN ITEMS phc phc_static)
   add_executable(with_${library} ${CMAKE_CURRENT_LIST_DIR}/main.cpp)
   target_compile_features(with_${library} PRIVATE cxx_std_17)

@@ -1,52 +1,62 @@
-//! Any SDK behind the adapter protocol of the official harness, as a driver.
-//! What that protocol cannot say is not offered.
+//! A driver for any SDK that has an adapter for PostHog's compliance harness.
+//!
+//! It translates calls into requests of the adapter protocol. What that protocol cannot express is
+//! reported as unsupported, so that the case counts neither as passed nor as failed.
 
 use serde_json::{Map, Value, json};
 
 use crate::case::Settings;
-use crate::driver::{Answer, Called, Driver, Hello};
+use crate::driver::{CallResult, Driver, Hello, Response};
 use crate::json::{Tree, members};
 
-/// An adapter at an address.
-pub struct Remote {
+/// The only form in which an adapter can be given an event.
+pub(crate) const FORM: &str = "adapter";
+
+/// An adapter at a URL.
+pub(crate) struct AdapterClient {
     base: String,
     agent: ureq::Agent,
     hello: Hello,
+    /// Selects the adapter's client; empty if it has only one.
     test_id: String,
     codecs: Vec<String>,
 }
 
-impl Remote {
-    /// Asks it who it is. Each `test_id` is a client of its own.
+impl AdapterClient {
+    /// Reads the adapter's `/health`. Each `test_id` selects a client of its own, if the adapter can do that.
     ///
     /// # Errors
-    /// When nobody answers there.
-    pub fn connect(base: &str, test_id: &str) -> Result<Remote, String> {
+    /// When no adapter responds there.
+    pub(crate) fn connect(base: &str, test_id: &str) -> Result<AdapterClient, String> {
         let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
         let base = base.trim_end_matches('/').to_owned();
-        let mut remote =
-            Remote { base, agent, hello: Hello::default(), test_id: test_id.to_owned(), codecs: Vec::new() };
-        let health = remote.get("/health")?;
+        let mut adapter = AdapterClient {
+            base,
+            agent,
+            hello: Hello::default(),
+            test_id: test_id.to_owned(),
+            codecs: Vec::new(),
+        };
+        let health = adapter.get("/health")?;
         let text = |key: &str| health.get(key).and_then(Tree::text).unwrap_or_default().to_owned();
-        remote.hello = Hello {
+        adapter.hello = Hello {
             sdk_name: text("sdk_name"),
             sdk_version: text("sdk_version"),
-            ways: vec!["adapter".to_owned()],
+            forms: vec![FORM.to_owned()],
         };
         let capabilities = health.get("capabilities").map(Tree::elements).unwrap_or_default();
-        remote.codecs = capabilities
+        adapter.codecs = capabilities
             .iter()
             .filter_map(|capability| capability.text()?.strip_prefix("encoding_").map(str::to_owned))
             .collect();
         if health.get("supports_parallel") != Some(&Tree::Bool(true)) {
-            remote.test_id.clear();
+            adapter.test_id.clear();
         }
-        Ok(remote)
+        Ok(adapter)
     }
 
     /// Whether it can serve several clients at once.
-    #[must_use]
-    pub fn is_parallel(&self) -> bool {
+    pub(crate) fn is_parallel(&self) -> bool {
         !self.test_id.is_empty()
     }
 
@@ -57,21 +67,22 @@ impl Remote {
     }
 
     fn get(&self, path: &str) -> Result<Tree, String> {
-        let answer = self.agent.get(self.url(path)).call();
-        let text = answer.and_then(|mut answer| answer.body_mut().read_to_string());
-        Tree::parse(&text.map_err(|error| format!("{path}: {error}"))?)
+        let response = self.agent.get(self.url(path)).call();
+        let text = response.and_then(|mut response| response.body_mut().read_to_string());
+        Tree::parse(&text.map_err(|error| format!("{}{path}: {error}", self.base))?)
     }
 
+    /// The body of a 2xx, or the text of any other response.
     fn post(&self, path: &str, body: Option<&str>) -> Result<Result<Tree, String>, String> {
         let request = self.agent.post(self.url(path));
-        let answer = match body {
+        let response = match body {
             Some(body) => request.content_type("application/json").send(body),
             None => request.send_empty(),
         };
-        let mut answer = answer.map_err(|error| format!("{path}: {error}"))?;
-        let text = answer.body_mut().read_to_string().map_err(|error| format!("{path}: {error}"))?;
+        let mut response = response.map_err(|error| format!("{path}: {error}"))?;
+        let text = response.body_mut().read_to_string().map_err(|error| format!("{path}: {error}"))?;
         let tree = Tree::parse(&text)?;
-        Ok(if answer.status().is_success() { Ok(tree) } else { Err(text) })
+        Ok(if response.status().is_success() { Ok(tree) } else { Err(text) })
     }
 
     fn body_of_init(&self, api_key: &str, settings: &Settings) -> Result<Value, String> {
@@ -86,8 +97,6 @@ impl Remote {
                 "disable_geoip" | "historical_migration" => (key.as_str(), json!(value == "true")),
                 "compression" if value == "none" => ("enable_compression", json!(false)),
                 "compression" if self.codecs.contains(value) => ("enable_compression", json!(true)),
-                // Every harness wants to be told everything.
-                "reports" => continue,
                 _ => return Err(format!("the adapter protocol has no setting {key}")),
             };
             body.insert(key.to_owned(), value);
@@ -96,17 +105,22 @@ impl Remote {
     }
 }
 
-impl Driver for Remote {
+impl Driver for AdapterClient {
     fn hello(&self) -> &Hello {
         &self.hello
     }
 
-    fn init(&mut self, api_key: &str, settings: &Settings, pace: &Settings) -> Result<Called, String> {
+    fn init(
+        &mut self,
+        api_key: &str,
+        settings: &Settings,
+        optional: &Settings,
+    ) -> Result<CallResult, String> {
         let mut body = match self.body_of_init(api_key, settings) {
             Ok(body) => body,
-            Err(why) => return Ok(Called::NotOffered(why)),
+            Err(reason) => return Ok(CallResult::Unsupported(reason)),
         };
-        for (key, value) in pace {
+        for (key, value) in optional {
             if let Ok(Value::Object(more)) =
                 self.body_of_init(api_key, &Settings::from([(key.clone(), value.clone())]))
                 && let Value::Object(body) = &mut body
@@ -117,36 +131,38 @@ impl Driver for Remote {
             }
         }
         let _ = self.post("/reset", None)?;
-        Ok(answered(self.post("/init", Some(&body.to_string()))?))
+        Ok(done(self.post("/init", Some(&body.to_string()))?))
     }
 
-    fn call(&mut self, name: &str, _way: &str, with: &str) -> Result<Called, String> {
+    fn call(&mut self, name: &str, _form: &str, argument: &str) -> Result<CallResult, String> {
         match name {
             "capture" => {
-                let Ok(event) = members(with) else {
-                    return Ok(Called::NotOffered("the adapter protocol takes objects only".to_owned()));
+                let Ok(event) = members(argument) else {
+                    return Ok(CallResult::Unsupported("the adapter protocol takes objects only".to_owned()));
                 };
                 const KNOWN: [&str; 5] = ["distinct_id", "event", "properties", "timestamp", "options"];
                 if let Some((key, _)) = event.iter().find(|(key, _)| !KNOWN.contains(&key.as_str())) {
-                    return Ok(Called::NotOffered(format!("the adapter's capture has no {key}")));
+                    return Ok(CallResult::Unsupported(format!(
+                        "/capture of the adapter protocol has no {key}"
+                    )));
                 }
-                // As it is, so that no digit is lost on the way.
-                Ok(answered(self.post("/capture", Some(with))?))
+                // The text as it is, so that no digit of a number changes.
+                Ok(done(self.post("/capture", Some(argument))?))
             }
-            "flush" => Ok(answered(self.post("/flush", None)?)),
-            "reset" => Ok(answered(self.post("/reset", None)?)),
-            _ => Ok(Called::NotOffered(format!("the adapter protocol has no {name}"))),
+            "flush" => Ok(done(self.post("/flush", None)?)),
+            "reset" => Ok(done(self.post("/reset", None)?)),
+            _ => Ok(CallResult::Unsupported(format!("the adapter protocol has no {name}"))),
         }
     }
 }
 
-fn answered(answer: Result<Tree, String>) -> Called {
-    Called::Answered(match answer {
-        Ok(tree) => Answer {
+fn done(response: Result<Tree, String>) -> CallResult {
+    CallResult::Done(match response {
+        Ok(tree) => Response {
             status: "ok".to_owned(),
             uuid: tree.get("uuid").and_then(Tree::text).map(str::to_owned),
-            ..Answer::default()
+            ..Response::default()
         },
-        Err(message) => Answer { status: "refused".to_owned(), message, ..Answer::default() },
+        Err(message) => Response { status: "refused".to_owned(), message, ..Response::default() },
     })
 }

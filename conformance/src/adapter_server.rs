@@ -1,5 +1,7 @@
-//! The adapter protocol of the official harness: HTTP in front, one worker
-//! process a client behind. docs/conformance.md has the calls.
+//! The adapter that PostHog's compliance harness drives: serves the adapter protocol over HTTP, and passes
+//! each call on to a worker, of which each client has one.
+//!
+//! docs/conformance.md lists the calls. It knows no language: everything goes through the worker protocol.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,29 +15,29 @@ use axum::routing::{get, post};
 use serde_json::{Map, Value, json};
 
 use crate::case::Settings;
-use crate::driver::{Answer, Called, Driver};
+use crate::driver::{CallResult, Driver, Response as CallResponse};
 use crate::json::{Tree, members};
 use crate::worker::Worker;
 
-/// No harness waits longer for a flush.
+/// The time limit of a flush. No harness waits longer.
 const FLUSH_MS: u64 = 40_000;
 
-/// What the front is told on the command line.
+/// The options of the command line.
 #[derive(Clone, Debug)]
-pub struct Options {
-    /// How a worker is started.
-    pub worker: String,
-    /// The one codec that `enable_compression` turns on.
-    pub compression: String,
+pub(crate) struct Options {
+    /// The command that starts a worker.
+    pub(crate) worker: String,
+    /// The codec that `enable_compression` turns on.
+    pub(crate) compression: String,
 }
 
-/// The adapter: a client without a test id, and one for each test id.
-pub struct Front {
+/// The adapter with its clients by test id; the one without a test id is under the empty text.
+struct Adapter {
     options: Options,
     sessions: Mutex<HashMap<String, Arc<Mutex<Session>>>>,
 }
 
-/// One client, and what it has reported.
+/// One client, and what it has reported so far.
 #[derive(Default)]
 struct Session {
     worker: Option<Worker>,
@@ -44,40 +46,41 @@ struct Session {
     last_error: Option<String>,
 }
 
-type Outcome = Result<Value, String>;
+/// The JSON of a response, or the text of an error.
+type Reply = Result<Value, String>;
 
-/// The HTTP service.
-pub fn router(options: Options) -> Router {
-    let front = Arc::new(Front { options, sessions: Mutex::default() });
+/// Returns the HTTP service.
+pub(crate) fn router(options: Options) -> Router {
+    let adapter = Arc::new(Adapter { options, sessions: Mutex::default() });
     Router::new()
-        .route("/health", get(|front, query, body| serve(front, query, body, Front::health)))
-        .route("/init", post(|front, query, body| serve(front, query, body, Front::init)))
-        .route("/capture", post(|front, query, body| serve(front, query, body, Front::capture)))
-        .route("/flush", post(|front, query, body| serve(front, query, body, Front::flush)))
-        .route("/state", get(|front, query, body| serve(front, query, body, Front::state)))
-        .route("/reset", post(|front, query, body| serve(front, query, body, Front::reset)))
-        .with_state(front)
+        .route("/health", get(|adapter, query, body| serve(adapter, query, body, Adapter::health)))
+        .route("/init", post(|adapter, query, body| serve(adapter, query, body, Adapter::init)))
+        .route("/capture", post(|adapter, query, body| serve(adapter, query, body, Adapter::capture)))
+        .route("/flush", post(|adapter, query, body| serve(adapter, query, body, Adapter::flush)))
+        .route("/state", get(|adapter, query, body| serve(adapter, query, body, Adapter::state)))
+        .route("/reset", post(|adapter, query, body| serve(adapter, query, body, Adapter::reset)))
+        .with_state(adapter)
 }
 
 async fn serve(
-    State(front): State<Arc<Front>>,
+    State(adapter): State<Arc<Adapter>>,
     Query(query): Query<HashMap<String, String>>,
     body: Bytes,
-    call: fn(&Front, &str, &str) -> Outcome,
+    call: fn(&Adapter, &str, &str) -> Reply,
 ) -> Response {
     let test_id = query.get("test_id").cloned().unwrap_or_default();
-    let done = tokio::task::spawn_blocking(move || call(&front, &test_id, &String::from_utf8_lossy(&body)));
-    let (status, answer) = match done.await {
-        Ok(Ok(answer)) => (StatusCode::OK, answer),
+    let done = tokio::task::spawn_blocking(move || call(&adapter, &test_id, &String::from_utf8_lossy(&body)));
+    let (status, body) = match done.await {
+        Ok(Ok(body)) => (StatusCode::OK, body),
         Ok(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, json!({ "error": error })),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, json!({"error": error.to_string()})),
     };
-    let mut response = (status, answer.to_string()).into_response();
+    let mut response = (status, body.to_string()).into_response();
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
     response
 }
 
-impl Front {
+impl Adapter {
     fn session(&self, test_id: &str) -> Arc<Mutex<Session>> {
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(sessions.entry(test_id.to_owned()).or_default())
@@ -93,7 +96,7 @@ impl Front {
         call(&mut session)
     }
 
-    fn health(&self, _: &str, _: &str) -> Outcome {
+    fn health(&self, _: &str, _: &str) -> Reply {
         let worker = Worker::start(&self.options.worker)?;
         Ok(json!({
             "sdk_name": worker.hello().sdk_name,
@@ -104,7 +107,7 @@ impl Front {
         }))
     }
 
-    fn init(&self, test_id: &str, body: &str) -> Outcome {
+    fn init(&self, test_id: &str, body: &str) -> Reply {
         let wanted: Map<String, Value> =
             serde_json::from_str(body).map_err(|error| format!("the body of /init: {error}"))?;
         let key = wanted.get("api_key").and_then(Value::as_str).ok_or("/init needs api_key")?;
@@ -117,9 +120,9 @@ impl Front {
                 Some(worker) => worker,
                 None => Worker::start(&self.options.worker)?,
             };
-            let answer = worker.init(key, &settings, &Settings::new());
+            let response = worker.init(key, &settings, &Settings::new());
             *session = Session { worker: Some(worker), ..Session::default() };
-            good(answer?)?;
+            successful(response?)?;
             session.running = true;
             Ok(json!({"success": true}))
         })
@@ -144,40 +147,40 @@ impl Front {
         Ok(settings)
     }
 
-    fn capture(&self, test_id: &str, body: &str) -> Outcome {
+    fn capture(&self, test_id: &str, body: &str) -> Reply {
         const KNOWN: [&str; 5] = ["distinct_id", "event", "properties", "timestamp", "options"];
         let given = members(body).map_err(|error| format!("the body of /capture: {error}"))?;
-        // Each value stays as it came, byte for byte; null is as good as absent.
+        // Each value is passed on byte for byte; null means the same as absent.
         let taken: Vec<_> = given
             .iter()
             .filter(|(key, value)| KNOWN.contains(&key.as_str()) && value.get() != "null")
             .map(|(key, value)| format!("\"{key}\":{}", value.get()))
             .collect();
         self.with(test_id, |session| {
-            let answer = session.ask("capture", &format!("{{{}}}", taken.join(",")))?;
-            Ok(json!({"success": true, "uuid": answer.uuid}))
+            let response = session.call("capture", &format!("{{{}}}", taken.join(",")))?;
+            Ok(json!({"success": true, "uuid": response.uuid}))
         })
     }
 
-    fn flush(&self, test_id: &str, _: &str) -> Outcome {
+    fn flush(&self, test_id: &str, _: &str) -> Reply {
         self.with(test_id, |session| {
-            let answer = session.ask("flush", &json!({"timeout_ms": FLUSH_MS}).to_string())?;
-            let flushed = answer.result.as_ref().and_then(|result| result.get("settled")?.number());
+            let response = session.call("flush", &json!({"timeout_ms": FLUSH_MS}).to_string())?;
+            let flushed = response.result.as_ref().and_then(|result| result.get("settled")?.number());
             Ok(json!({"success": true, "events_flushed": flushed.unwrap_or(0)}))
         })
     }
 
-    fn state(&self, test_id: &str, _: &str) -> Outcome {
+    fn state(&self, test_id: &str, _: &str) -> Reply {
         self.with(test_id, |session| {
             if !session.running {
                 return Ok(json!({"pending_events": 0, "total_events_captured": 0, "total_events_sent": 0,
                                  "total_retries": 0, "last_error": null, "requests_made": []}));
             }
-            let reports = session.ask("reports", "{}")?.result;
+            let reports = session.call("reports", "{}")?.result;
             for report in reports.as_ref().map(Tree::elements).unwrap_or_default() {
-                session.note(report);
+                session.record(report);
             }
-            let stats = session.ask("stats", "{}")?.result;
+            let stats = session.call("stats", "{}")?.result;
             let count = |key: &str| stats.as_ref().and_then(|stats| stats.get(key)?.number()).unwrap_or(0);
             Ok(json!({
                 "pending_events": count("pending_events"),
@@ -190,10 +193,10 @@ impl Front {
         })
     }
 
-    fn reset(&self, test_id: &str, _: &str) -> Outcome {
+    fn reset(&self, test_id: &str, _: &str) -> Reply {
         self.with(test_id, |session| {
             if session.running {
-                session.ask("reset", "{}")?;
+                session.call("reset", "{}")?;
             }
             let worker = session.worker.take();
             *session = Session { worker, ..Session::default() };
@@ -203,23 +206,24 @@ impl Front {
 }
 
 impl Session {
-    fn ask(&mut self, call: &str, with: &str) -> Result<Answer, String> {
+    fn call(&mut self, name: &str, argument: &str) -> Result<CallResponse, String> {
         if !self.running {
-            return Err(format!("/{call} needs a client; call /init first"));
+            return Err(format!("/{name} needs a client; call /init first"));
         }
-        let worker = self.worker.as_mut().ok_or("the worker is gone")?;
-        // What the first way cannot say is given in the next.
-        let mut called = Called::NotOffered("the worker offers no way".to_owned());
-        for way in worker.hello().ways.clone() {
-            called = worker.call(call, &way, with)?;
-            if matches!(called, Called::Answered(_)) {
+        let worker = self.worker.as_mut().ok_or("the worker has ended; call /init again")?;
+        // What cannot be given in the first form is given in the next.
+        let mut result = CallResult::Unsupported("the worker has no form for events".to_owned());
+        for form in worker.hello().forms.clone() {
+            result = worker.call(name, &form, argument)?;
+            if matches!(result, CallResult::Done(_)) {
                 break;
             }
         }
-        good(called)
+        successful(result)
     }
 
-    fn note(&mut self, report: &Tree) {
+    /// Adds a report to what `/state` returns.
+    fn record(&mut self, report: &Tree) {
         let number = |key: &str| report.get(key).and_then(Tree::number).unwrap_or(0);
         let error = report.get("error").and_then(Tree::text).unwrap_or_default();
         if !error.is_empty() {
@@ -229,8 +233,8 @@ impl Session {
             return;
         }
         let list = |key: &str| report.get(key).map(Tree::elements).unwrap_or_default();
-        let ended = list("events").iter().filter_map(|event| event.get("uuid")?.text());
-        let uuids: Vec<_> = ended.chain(list("pending_events").iter().filter_map(Tree::text)).collect();
+        let settled = list("events").iter().filter_map(|event| event.get("uuid")?.text());
+        let uuids: Vec<_> = settled.chain(list("pending_events").iter().filter_map(Tree::text)).collect();
         self.requests.push(json!({
             "timestamp_ms": number("sent_at_ms"),
             "status_code": number("status"),
@@ -241,11 +245,13 @@ impl Session {
     }
 }
 
-/// The answer of a call that went well. A flush that tells of losses did.
-fn good(called: Called) -> Result<Answer, String> {
-    match called {
-        Called::Answered(answer) if matches!(answer.status.as_str(), "ok" | "lost_events") => Ok(answer),
-        Called::Answered(answer) => Err(format!("{}: {}", answer.status, answer.message)),
-        Called::NotOffered(why) => Err(why),
+/// The response of a successful call. For the harness a flush that lost events is one: it asks `/state`.
+fn successful(result: CallResult) -> Result<CallResponse, String> {
+    match result {
+        CallResult::Done(response) if matches!(response.status.as_str(), "ok" | "lost_events") => {
+            Ok(response)
+        }
+        CallResult::Done(response) => Err(format!("{}: {}", response.status, response.message)),
+        CallResult::Unsupported(reason) => Err(reason),
     }
 }

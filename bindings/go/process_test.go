@@ -17,14 +17,14 @@ import (
 	"time"
 )
 
-// What the library is as a guest of a Go program: threads, goroutines, races,
+// These tests show that libphc leaves a Go program alone: threads, goroutines, races,
 // child processes.
 
 func TestCloseWhileManyEnqueue(t *testing.T) {
 	const workers = 64
-	s := newSpace(t)
-	heard := &recorder{}
-	client := s.client(Config{Callback: heard, BatchSize: 20, BeforeSend: func(m Message) Message { return m }})
+	n := newNamespace(t)
+	callback := &recorder{}
+	client := n.client(Config{Callback: callback, BatchSize: 20, BeforeSend: func(m Message) Message { return m }})
 	var (
 		all    sync.WaitGroup
 		begun  sync.WaitGroup
@@ -59,7 +59,7 @@ func TestCloseWhileManyEnqueue(t *testing.T) {
 		}()
 	}
 	begun.Wait()
-	// Others may call what they like meanwhile.
+	// Other goroutines may call other methods in the meantime.
 	var others sync.WaitGroup
 	for _, call := range []func(){
 		func() { _ = client.Flush(background) },
@@ -78,30 +78,30 @@ func TestCloseWhileManyEnqueue(t *testing.T) {
 	if int64(stats.Captured) != count.Load() || stats.PendingEvents != 0 || closed.Load() != workers {
 		t.Errorf("%d were taken and %d refused: %+v", count.Load(), closed.Load(), stats)
 	}
-	arrived := s.accepted()
-	told := map[string]bool{}
-	for _, report := range heard.delivered {
-		told[report.Uuid] = true
-	}
+	arrived := n.accepted()
 	taken.Range(func(uuid, _ any) bool {
 		id := uuid.(string)
-		if arrived[id] != told[id] || arrived[id] == (heard.lost[id] != nil) {
-			t.Errorf("%s: arrived %v, told delivered %v, told lost %v", id, arrived[id], told[id], heard.lost[id])
+		_, delivered := callback.delivered[id]
+		if arrived[id] != delivered || arrived[id] == (callback.lost[id] != nil) {
+			t.Errorf("%s: arrived %v, Success %v, Failure %v", id, arrived[id], delivered, callback.lost[id])
 		}
 		return true
 	})
+	if calls := callback.calls; calls != int(stats.Captured) {
+		t.Errorf("%d calls of the Callback for %d events", calls, stats.Captured)
+	}
 	if len(arrived) != int(stats.Delivered) {
 		t.Errorf("%d arrived, %d are delivered", len(arrived), stats.Delivered)
 	}
 }
 
 func TestNothingIsLeftAfterClose(t *testing.T) {
-	s := newSpace(t)
+	n := newNamespace(t)
 	use := func() {
-		client := s.client(Config{Callback: &recorder{}})
+		client := n.client(Config{Callback: &recorder{}})
 		must(t, client.Enqueue(Capture{Event: "e", DistinctId: "u"}))
 		must(t, client.Flush(background))
-		eventually(t, "both threads have their names", func() bool { return phcThreads(t) == 2 })
+		eventually(t, "both threads are named", func() bool { return phcThreads(t) == 2 })
 		must(t, client.Close())
 	}
 	use()
@@ -115,16 +115,16 @@ func TestNothingIsLeftAfterClose(t *testing.T) {
 		t.Errorf("%d handles are held", held)
 	}
 	eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= before })
-	// Go keeps the threads that it made for calls of C, and makes few.
+	// Go keeps the few threads that it made for calls of C.
 	if now := taskCount(t); now > threads+5 {
 		t.Errorf("there were %d threads, now %d", threads, now)
 	}
 }
 
 func TestAnEndedWaitLeavesNothing(t *testing.T) {
-	s := newSpace(t)
-	s.script(`{"then": {"never": true}}`)
-	client := s.client(Config{})
+	n := newNamespace(t)
+	n.script(`{"then": {"never": true}}`)
+	client := n.client(Config{})
 	must(t, client.Enqueue(Capture{Event: "e", DistinctId: "u"}))
 	before := runtime.NumGoroutine()
 	for range 20 {
@@ -145,33 +145,33 @@ func taskCount(t *testing.T) int {
 	return len(tasks)
 }
 
-// A program with a live client starts other programs.
-func TestChildProcessesDoNotMatter(t *testing.T) {
-	s := newSpace(t)
+// A program with a client starts other programs.
+func TestChildProcessesInheritNothing(t *testing.T) {
+	n := newNamespace(t)
 	descriptors := func() string {
 		out, err := exec.Command("sh", "-c", "ls /proc/$$/fd").Output()
 		must(t, err)
 		return strings.Join(strings.Fields(string(out)), " ")
 	}
 	without := descriptors()
-	client := s.client(Config{})
+	client := n.client(Config{})
 	const children = 20
 	for i := range children {
 		must(t, client.Enqueue(Capture{Event: "before " + strconv.Itoa(i), DistinctId: "u"}))
-		// It inherits no descriptor of ours.
+		// The child inherits none of libphc's descriptors.
 		if found := descriptors(); found != without {
 			t.Errorf("the child has the descriptors %s, not %s", found, without)
 		}
 		must(t, client.Enqueue(Capture{Event: "after " + strconv.Itoa(i), DistinctId: "u"}))
 	}
 	must(t, client.Flush(background))
-	if got := len(s.accepted()); got != 2*children {
+	if got := len(n.accepted()); got != 2*children {
 		t.Errorf("%d arrived", got)
 	}
 }
 
-// A program that is started by one with a client has a client of its own, and a
-// Go program that ends without Close ends at once.
+// A program that a program with a client has started has a client of its own, and a Go
+// program that ends without Close ends at once.
 func TestAChildWithAClientOfItsOwn(t *testing.T) {
 	if host := os.Getenv("PHC_TEST_CHILD"); host != "" {
 		client, err := NewWithConfig("phc_child", Config{Endpoint: host})
@@ -180,24 +180,24 @@ func TestAChildWithAClientOfItsOwn(t *testing.T) {
 		must(t, client.Flush(background))
 		os.Exit(0)
 	}
-	s := newSpace(t)
-	client := s.client(Config{})
+	n := newNamespace(t)
+	client := n.client(Config{})
 	must(t, client.Enqueue(Capture{Event: "of the parent", DistinctId: "u"}))
 	child := exec.Command(os.Args[0], "-test.run=^TestAChildWithAClientOfItsOwn$")
-	child.Env = append(os.Environ(), "PHC_TEST_CHILD="+s.host)
+	child.Env = append(os.Environ(), "PHC_TEST_CHILD="+n.host)
 	if out, err := child.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	must(t, client.Close())
-	if events := s.events(); len(events) != 2 || len(s.accepted()) != 2 {
+	if events := n.events(); len(events) != 2 || len(n.accepted()) != 2 {
 		t.Errorf("%v", events)
 	}
 }
 
-// Under memory pressure of the collector nothing of a call may move or go.
-func TestEnqueueUnderTheCollector(t *testing.T) {
-	s := newSpace(t)
-	client := s.client(Config{Callback: &recorder{}})
+// The garbage collector must not move or free anything that a call uses.
+func TestEnqueueDuringGarbageCollection(t *testing.T) {
+	n := newNamespace(t)
+	client := n.client(Config{Callback: &recorder{}})
 	stop := make(chan struct{})
 	var collector sync.WaitGroup
 	collector.Add(1)
@@ -232,7 +232,7 @@ func TestEnqueueUnderTheCollector(t *testing.T) {
 	close(stop)
 	collector.Wait()
 	must(t, client.Close())
-	if got := len(s.events()); got != 1600 {
+	if got := len(n.events()); got != 1600 {
 		t.Errorf("%d arrived", got)
 	}
 }

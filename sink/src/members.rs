@@ -1,5 +1,8 @@
-//! A body as it was written: objects with all their members, duplicates
-//! included, each value with its exact bytes.
+//! JSON objects as they were written: every member in order, duplicates included, each value with its
+//! exact bytes.
+//!
+//! The rules need this: a map would hide a duplicate key, and a parsed value would hide a changed byte.
+//! It knows nothing of events or rules.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,9 +10,9 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// An object's members, in their order.
+/// The members of one object, in order.
 #[derive(Debug)]
-pub struct Members<'a>(pub Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -33,7 +36,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// A key: borrowed, unless it holds an escape.
+/// A key: borrowed, unless it contains an escape.
 struct Key<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Key<'de> {
@@ -62,20 +65,18 @@ impl<'a> Members<'a> {
     /// Reads an object.
     ///
     /// # Errors
-    /// The text is no JSON object.
-    pub fn read(text: &'a str) -> Result<Self, serde_json::Error> {
+    /// When the text is not one JSON object.
+    pub(crate) fn read(text: &'a str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
     }
 
-    /// The value of a key; of the last one where there are several.
-    #[must_use]
-    pub fn get(&self, key: &str) -> Option<&'a str> {
+    /// The value of a key, as written; the last one if the key occurs several times.
+    pub(crate) fn get(&self, key: &str) -> Option<&'a str> {
         self.0.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.get())
     }
 
-    /// The value of a key that is a string.
-    #[must_use]
-    pub fn string(&self, key: &str) -> Option<String> {
+    /// The value of a key, unescaped, if it is a string.
+    pub(crate) fn string(&self, key: &str) -> Option<String> {
         serde_json::from_str(self.get(key)?).ok()
     }
 }

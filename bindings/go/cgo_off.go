@@ -1,5 +1,0 @@
-//go:build !cgo
-
-package posthog
-
-const withCgo = false

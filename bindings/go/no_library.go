@@ -1,0 +1,16 @@
+//go:build !cgo || !(phc_dynamic || (linux && amd64))
+
+package posthog
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// open returns the reason why this build has no libphc.
+func open(string, []setting, callbacks) (native, error) {
+	return nil, fmt.Errorf("%w (%s)", ErrNoLibrary, noLibraryReason())
+}
+
+// String returns the number of the status: only libphc knows its name.
+func (s Status) String() string { return strconv.Itoa(int(s)) }

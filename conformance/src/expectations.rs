@@ -1,0 +1,256 @@
+//! Compares what was observed in a scenario with what it expects: the server's records, and the client's
+//! counters and reports.
+//!
+//! It makes no call, and knows nothing of how the client is driven.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use phc_sink::{Namespace, RequestRecord};
+
+use crate::case::{Expected, ExpectedReport, ExpectedRequest};
+use crate::json::{Extent, Tree, difference};
+use crate::test_server::CaseServer;
+
+/// What the client itself recorded.
+#[derive(Default)]
+pub(crate) struct ClientRecords {
+    /// The names of the captured events, by uuid.
+    pub(crate) names: HashMap<String, String>,
+    /// Its counters; `None` if it has none.
+    pub(crate) stats: Option<Tree>,
+    /// Its reports; `None` if it has none.
+    pub(crate) reports: Option<Vec<Tree>>,
+}
+
+/// Checks everything that a scenario expects. What came too late is added to `late`.
+///
+/// # Errors
+/// The first difference.
+pub(crate) fn check(
+    expect: &Expected,
+    server: &CaseServer,
+    records: &ClientRecords,
+    late: &mut Vec<String>,
+) -> Result<(), String> {
+    check_server(expect, &server.namespace(), late)?;
+    if let Some(stats) = &records.stats {
+        check_sums(stats)?;
+        if let Some(wanted) = &expect.stats {
+            check_members("stats", wanted.get(), stats)?;
+        }
+    }
+    if let Some(reports) = &records.reports {
+        for wanted in &expect.reports {
+            check_report(wanted, reports, &records.names)?;
+        }
+        if let Some(wanted) = expect.report_count.filter(|wanted| *wanted != reports.len()) {
+            return Err(format!("{} reports, expected {wanted}: {}", reports.len(), list(reports)));
+        }
+    }
+    Ok(())
+}
+
+fn check_server(expect: &Expected, namespace: &Namespace, late: &mut Vec<String>) -> Result<(), String> {
+    let summary = namespace.summary();
+    let broken: BTreeSet<String> = summary.violations.keys().map(|rule| (*rule).to_owned()).collect();
+    if broken != expect.violations {
+        let violations = namespace.violations().iter();
+        let texts: Vec<_> = violations.map(|one| format!("{}: {}", one.rule, one.message)).collect();
+        return Err(format!("broken rules {broken:?}, expected {:?}: {texts:?}", expect.violations));
+    }
+    if let Some(wanted) = &expect.requests {
+        check_requests(wanted, namespace, late)?;
+    }
+    if let Some([from, to]) = expect.request_count {
+        check_range("requests", summary.requests, from, to)?;
+    }
+    if let Some([from, to]) = expect.concurrent {
+        check_range("requests open at once", summary.max_concurrent, from, to)?;
+    }
+    if let Some(wanted) = &expect.accepted {
+        check_accepted(wanted, namespace)?;
+    }
+    if let Some(wanted) = &expect.summary {
+        let summary = serde_json::to_string(summary).map_err(|error| error.to_string())?;
+        check_members("summary", wanted.get(), &Tree::parse(&summary)?)?;
+    }
+    Ok(())
+}
+
+fn check_range(what: &str, seen: u64, from: u64, to: u64) -> Result<(), String> {
+    if (from..=to).contains(&seen) { Ok(()) } else { Err(format!("{seen} {what}, expected {from} to {to}")) }
+}
+
+fn check_members(what: &str, wanted: &str, actual: &Tree) -> Result<(), String> {
+    difference(&Tree::parse(wanted)?, actual, Extent::Named)
+        .map_or(Ok(()), |text| Err(format!("{what}{text}")))
+}
+
+/// Every captured event must be delivered, lost or pending, and only one of these.
+fn check_sums(stats: &Tree) -> Result<(), String> {
+    let count = |key: &str| stats.get(key).and_then(Tree::number).unwrap_or(0);
+    let lost: u64 = match stats.get("lost") {
+        Some(Tree::Object(reasons)) => reasons.iter().filter_map(|(_, count)| count.number()).sum(),
+        _ => 0,
+    };
+    if count("captured") == count("delivered") + lost + count("pending_events") {
+        return Ok(());
+    }
+    Err(format!("captured is not the sum of delivered, lost and pending_events: {stats}"))
+}
+
+fn event_names(request: &RequestRecord, namespace: &Namespace) -> Vec<String> {
+    let events = namespace.events().iter().filter(|event| event.request == request.n);
+    events.map(|event| event_name(event.event.get())).collect()
+}
+
+fn event_name(event: &str) -> String {
+    let name = |event: Tree| Some(event.get("event")?.text()?.to_owned());
+    Tree::parse(event).ok().and_then(name).unwrap_or_default()
+}
+
+fn check_requests(
+    wanted: &[ExpectedRequest],
+    namespace: &Namespace,
+    late: &mut Vec<String>,
+) -> Result<(), String> {
+    let found = namespace.requests();
+    if wanted.len() != found.len() {
+        let list: Vec<_> =
+            found.iter().map(|one| (one.attempt, one.status, event_names(one, namespace))).collect();
+        return Err(format!(
+            "{} requests, expected {} (attempt, status, events): {list:?}",
+            found.len(),
+            wanted.len()
+        ));
+    }
+    let mut labels: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut before: Option<f64> = None;
+    for (wanted, found) in wanted.iter().zip(found) {
+        let gap = before.map_or(0.0, |before| found.received_at_ms - before);
+        check_request(wanted, found, gap, namespace)
+            .map_err(|text| format!("request {}: {text}", found.n))?;
+        if let Some(limit) = wanted.before_ms.filter(|limit| gap > *limit) {
+            late.push(format!(
+                "request {}: {gap:.0} ms after the one before, expected at most {limit}",
+                found.n
+            ));
+        }
+        before = Some(found.received_at_ms);
+        if let Some(label) = &wanted.batch {
+            let id = labels.entry(label).or_insert(&found.request_id);
+            if *id != found.request_id {
+                return Err(format!("request {}: its request id is not that of batch {label}", found.n));
+            }
+        }
+    }
+    let distinct: BTreeSet<_> = labels.values().collect();
+    if distinct.len() != labels.len() {
+        return Err(format!("several batches share one request id: {labels:?}"));
+    }
+    Ok(())
+}
+
+fn check_request(
+    wanted: &ExpectedRequest,
+    found: &RequestRecord,
+    gap: f64,
+    namespace: &Namespace,
+) -> Result<(), String> {
+    let names = event_names(found, namespace);
+    let checks = [
+        (wanted.attempt.is_some_and(|it| it != found.attempt), format!("attempt {}", found.attempt)),
+        (wanted.status.is_some_and(|it| it != found.status), format!("status {}", found.status)),
+        (wanted.events.as_ref().is_some_and(|it| *it != names), format!("events {names:?}")),
+        (wanted.count.is_some_and(|it| it != found.event_count), format!("{} events", found.event_count)),
+        (
+            wanted.encoding.as_ref().is_some_and(|it| *it != found.encoding),
+            format!("encoding {}", found.encoding),
+        ),
+        (wanted.after_ms.is_some_and(|it| gap < it), format!("only {gap:.0} ms after the one before")),
+    ];
+    if let Some((_, text)) = checks.into_iter().find(|(differs, _)| *differs) {
+        return Err(format!("{text}; expected {wanted:?}"));
+    }
+    if let Some(record) = &wanted.record {
+        let found = serde_json::to_string(found).map_err(|error| error.to_string())?;
+        check_members("record", record.get(), &Tree::parse(&found)?)?;
+    }
+    Ok(())
+}
+
+fn check_accepted(wanted: &[String], namespace: &Namespace) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    let stored = namespace.events().iter().filter(|event| event.stored && seen.insert(event.uuid));
+    let mut names: Vec<_> = stored.map(|event| event_name(event.event.get())).collect();
+    let mut wanted = wanted.to_vec();
+    wanted.sort();
+    names.sort();
+    if names == wanted { Ok(()) } else { Err(format!("stored events {names:?}, expected {wanted:?}")) }
+}
+
+fn check_report(
+    wanted: &ExpectedReport,
+    reports: &[Tree],
+    names: &HashMap<String, String>,
+) -> Result<(), String> {
+    let mut last = String::from("there is no report");
+    for report in reports {
+        match matches(wanted, report, names) {
+            Ok(()) => return Ok(()),
+            Err(text) => last = text,
+        }
+    }
+    Err(format!("no report matches {wanted:?} (the last one: {last}): {}", list(reports)))
+}
+
+fn matches(wanted: &ExpectedReport, report: &Tree, names: &HashMap<String, String>) -> Result<(), String> {
+    if let Some(members) = &wanted.members {
+        check_members("report", members.get(), report)?;
+    }
+    let events = report.get("events").map(Tree::elements).unwrap_or_default();
+    for (name, wanted) in &wanted.events {
+        let found = events.iter().find(|event| {
+            let uuid = event.get("uuid").and_then(Tree::text).unwrap_or_default();
+            names.get(uuid) == Some(name)
+        });
+        let found = found.ok_or_else(|| format!("no event {name} in {report}"))?;
+        check_members(name, wanted.get(), found)?;
+    }
+    Ok(())
+}
+
+fn list(reports: &[Tree]) -> String {
+    reports.iter().map(Tree::to_string).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(text: &str) -> Tree {
+        Tree::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_report_is_found_by_the_names_of_its_events() {
+        let names = HashMap::from([("u0".to_owned(), "b".to_owned()), ("u1".to_owned(), "a".to_owned())]);
+        let reports = [
+            tree(r#"{"status":503,"events":[]}"#),
+            tree(r#"{"status":200,"events":[{"uuid":"u0"},{"uuid":"u1","outcome":"dropped"}]}"#),
+        ];
+        let check = |text: &str| check_report(&serde_json::from_str(text).unwrap(), &reports, &names);
+        check(r#"{"is": {"status": 503}}"#).unwrap();
+        check(r#"{"events": {"a": {"outcome": "dropped"}}}"#).unwrap();
+        assert!(check(r#"{"is": {"status": 503}, "events": {"a": {}}}"#).is_err());
+        let error = check(r#"{"events": {"a": {"outcome": "delivered"}}}"#).unwrap_err();
+        assert!(error.contains(r#"a.outcome: expected "delivered", found "dropped""#), "{error}");
+    }
+
+    #[test]
+    fn every_captured_event_is_delivered_lost_or_pending() {
+        let sums = |text: &str| check_sums(&tree(text)).is_ok();
+        assert!(sums(r#"{"captured":6,"delivered":3,"lost":{"dropped":1,"closed":1},"pending_events":1}"#));
+        assert!(!sums(r#"{"captured":6,"delivered":3,"lost":{"dropped":1},"pending_events":1}"#));
+    }
+}

@@ -1,0 +1,200 @@
+//! Receives a request with events, and sends the response that its namespace has planned: delays, cut
+//! connections and oversized bodies included.
+//!
+//! It knows nothing of rules and verdicts, only how to produce each failure on a connection.
+
+use std::io::{self, Write};
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime};
+
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use futures_util::stream;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::namespace::{IncomingRequest, Namespace, ResponsePlan};
+use crate::script::Close;
+use crate::server::{Connection, Sink, lock, plain};
+
+/// The largest body in bytes, as sent.
+const MAX_WIRE_BODY: usize = 64 << 20;
+
+/// Marks a response that must not be sent: the connection is cut instead.
+#[derive(Clone, Copy)]
+pub(crate) struct CutConnection;
+
+/// Counts an open request, however it ends.
+struct OpenRequest<'a>(&'a Mutex<Namespace>);
+
+impl Drop for OpenRequest<'_> {
+    fn drop(&mut self) {
+        lock(self.0).request_closed();
+    }
+}
+
+pub(crate) async fn receive_events(
+    sink: &Sink,
+    namespace: &Mutex<Namespace>,
+    connection: Connection,
+    request: Request,
+) -> Response {
+    lock(namespace).request_opened();
+    let _open = OpenRequest(namespace);
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, MAX_WIRE_BODY).await else {
+        return plain(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 64 MiB, or was cut off");
+    };
+    let incoming = IncomingRequest {
+        headers: &parts.headers,
+        uri: &parts.uri,
+        body: &body,
+        connection: connection.number,
+    };
+    let (plan, script_number) = {
+        let mut namespace = lock(namespace);
+        let plan = namespace.receive(&incoming, &sink.options, sink.started);
+        sink.print_last_request(&namespace);
+        (plan, namespace.script_number())
+    };
+    sink.changed.notify_waiters();
+    let step = &plan.step;
+    if step.delay_ms > 0 {
+        tokio::time::sleep(Duration::from_millis(step.delay_ms)).await;
+    }
+    while step.wait_for_script && lock(namespace).script_number() == script_number {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    if step.never {
+        std::future::pending::<()>().await;
+    }
+    if step.endless_headers {
+        send_endless_headers(connection).await;
+        return cut_connection();
+    }
+    let headers = scripted_headers(&plan);
+    let retry_after =
+        headers.get("retry-after").and_then(|value| value.to_str().ok()).and_then(retry_after_seconds);
+    match step.close {
+        Some(Close::BeforeRead | Close::BeforeResponse) => cut_connection(),
+        Some(close) => with_headers(cut_off_body(&plan.body, close), plan.status, headers),
+        None => {
+            // A client that is still connected will receive what is sent from here on, but hardly a body
+            // that comes byte by byte.
+            if step.drip_ms.is_none() {
+                lock(namespace).response_sent(&plan, sink.started, retry_after);
+                sink.changed.notify_waiters();
+            }
+            with_headers(body_of(&plan), plan.status, headers)
+        }
+    }
+}
+
+fn with_headers(mut response: Response, status: u16, headers: HeaderMap) -> Response {
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
+    response.headers_mut().extend(headers);
+    response
+}
+
+fn body_of(plan: &ResponsePlan) -> Response {
+    let step = &plan.step;
+    if step.bomb {
+        let mut response = Response::new(Body::from(gzip_bomb()));
+        response.headers_mut().insert("content-encoding", HeaderValue::from_static("gzip"));
+        return response;
+    }
+    if let Some(size) = step.body_size {
+        const CHUNK: u64 = 64 * 1024;
+        let chunks = (0..size.div_ceil(CHUNK)).map(move |i| {
+            let len = usize::try_from(CHUNK.min(size - i * CHUNK)).unwrap_or(0);
+            Ok::<_, io::Error>(Bytes::from(vec![b'x'; len]))
+        });
+        return Response::new(Body::from_stream(stream::iter(chunks)));
+    }
+    if let Some(drip) = step.drip_ms {
+        let bytes = plan.body.clone().into_bytes();
+        let drops = stream::unfold(bytes.into_iter(), move |mut rest| async move {
+            let byte = rest.next()?;
+            tokio::time::sleep(Duration::from_millis(drip)).await;
+            Some((Ok::<_, io::Error>(Bytes::from(vec![byte])), rest))
+        });
+        return Response::new(Body::from_stream(drops));
+    }
+    Response::new(Body::from(plan.body.clone()))
+}
+
+/// A body that ends early, although its whole length was announced.
+fn cut_off_body(body: &str, close: Close) -> Response {
+    let half = if close == Close::MidBody { body.len() / 2 } else { 0 };
+    let first = Bytes::copy_from_slice(body.as_bytes().get(..half).unwrap_or_default());
+    let parts = stream::unfold(Some(first), |first| async {
+        match first {
+            Some(first) if !first.is_empty() => Some((Ok(first), Some(Bytes::new()))),
+            _ => {
+                // What was written so far must leave before the connection is cut.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Some((Err(io::Error::other("cut as scripted")), None))
+            }
+        }
+    });
+    let mut response = Response::new(Body::from_stream(parts));
+    response.headers_mut().insert("content-length", HeaderValue::from(body.len()));
+    response
+}
+
+/// A gigabyte of zeros, compressed: a gzip file may consist of many members, here 1024 equal ones.
+fn gzip_bomb() -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    let _ = encoder.write_all(&vec![0; 1 << 20]);
+    encoder.finish().unwrap_or_default().repeat(1024)
+}
+
+/// Writes header lines until the client goes away. No HTTP library does that, so it uses the socket itself.
+async fn send_endless_headers(connection: Connection) {
+    let Some(socket) = connection.socket.as_ref().as_ref().and_then(|socket| socket.try_clone().ok()) else {
+        return;
+    };
+    let Ok(mut socket) = TcpStream::from_std(socket) else { return };
+    let mut sent = socket.write_all(b"HTTP/1.1 200 OK\r\n").await;
+    let mut line = 0_u64;
+    while sent.is_ok() {
+        line += 1;
+        sent = socket.write_all(format!("x-line-{line}: {}\r\n", "y".repeat(100)).as_bytes()).await;
+    }
+}
+
+fn scripted_headers(plan: &ResponsePlan) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &plan.step.headers {
+        let value = match value.strip_prefix("{date+").and_then(|rest| rest.strip_suffix('}')) {
+            Some(seconds) => {
+                let wait = Duration::from_secs(seconds.parse().unwrap_or(0));
+                httpdate::fmt_http_date(SystemTime::now() + wait)
+            }
+            None => value.clone(),
+        };
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.insert(name, value);
+        }
+    }
+    headers
+}
+
+/// The wait that a `Retry-After` asks for, in seconds. A date is exact to the second only, so the wait
+/// until a date is shortened by one.
+fn retry_after_seconds(value: &str) -> Option<f64> {
+    if let Ok(seconds) = value.parse::<u32>() {
+        return Some(f64::from(seconds));
+    }
+    let until = httpdate::parse_http_date(value).ok()?.duration_since(SystemTime::now()).ok()?;
+    Some((until.as_secs_f64() - 1.0).max(0.0))
+}
+
+fn cut_connection() -> Response {
+    let mut response = Response::new(Body::empty());
+    response.extensions_mut().insert(CutConnection);
+    response
+}
