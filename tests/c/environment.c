@@ -1,5 +1,7 @@
 /* environment HOST PROXY EXPECTED-STATUS: one event there and back. */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <dlfcn.h>
 #include <phc.h>
 #include <stdio.h>

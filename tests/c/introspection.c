@@ -10,6 +10,8 @@
 #error "the preprocessor can compare them"
 #endif
 
+_Static_assert(PHC_NO_LIMIT == UINT32_MAX && PHC_UUID_SIZE == 37, "these numbers are part of the interface");
+
 static void the_versions_agree(void) {
     char text[64];
     snprintf(text, sizeof text, "%d.%d.%d", PHC_VERSION_MAJOR, PHC_VERSION_MINOR, PHC_VERSION_PATCH);
@@ -245,17 +247,18 @@ static void an_older_caller_knows_smaller_structs(void) {
 }
 
 static void a_newer_caller_knows_larger_structs(void) {
-    /* What this library does not know of stays as it is. */
+    /* What this library does not know of becomes zero, and what comes after the struct stays. */
     struct {
         phc_stats known;
-        uint64_t more;
+        uint64_t more, after;
     } stats;
     memset(&stats, 0x55, sizeof stats);
     phc_client *client = make_client(NULL, NULL);
-    CHECK_EQ(phc_stats_get(client, &stats.known, sizeof stats), PHC_OK);
+    CHECK_EQ(phc_stats_get(client, &stats.known, sizeof stats.known + sizeof stats.more), PHC_OK);
     CHECK_EQ(stats.known.captured, 0);
     CHECK_EQ(stats.known.refused_by_status[PHC_STATUS_SLOTS - 1], 0);
-    CHECK_EQ(stats.more, 0x5555555555555555);
+    CHECK_EQ(stats.more, 0);
+    CHECK_EQ(stats.after, 0x5555555555555555);
     finish(client);
 }
 

@@ -264,6 +264,7 @@ static void opting_out_and_super_properties(void) {
     char *events = sink_get("_events");
     CHECK_HAS(events, "\"$is_server\":false,\"$geoip_disable\":true,\"plan\":{\"tier\":\"pro\"}}");
     free(events);
+    CHECK_EQ(stats_of(client).refused_by_status[PHC_OPTED_OUT], 1);
     finish(client);
 }
 
