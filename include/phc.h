@@ -188,8 +188,8 @@ typedef struct phc_flush_result {
 
 /**
  * Called with each report of failures, on a thread of the client's own: events that were
- * lost; with the setting reports = warnings also events that the server stored with a warning;
- * with reports = all also attempts after which events are sent again. The report is good until
+ * lost; with the setting reports = warnings also stored events with a warning of the server, or
+ * with a result that libphc does not know; with reports = all also attempts after which events are sent again. The report is good until
  * the callback returns. docs/callbacks.md lists the functions that it may call; the others
  * return PHC_REENTRANT.
  */
@@ -270,7 +270,7 @@ typedef struct phc_stats {
      */
     uint64_t delivered;
     /**
-     * Delivered events that the server stored with a warning.
+     * Delivered events whose result was "warning".
      */
     uint64_t delivered_with_warning;
     /**
@@ -990,9 +990,9 @@ PHC_API phc_status phc_outgoing_replace(struct phc_outgoing *event, const char *
 
 /**
  * Returns the oldest report that waits; if there is none, waits for one for at most timeout_ms.
- * Returns NULL if none came in time, if the client is closed and every report was read, and
- * while an error or a delivery callback is set, which then get the reports. Free it with
- * phc_report_free.
+ * Returns NULL if none came in time, and if the client is closed and every report was read.
+ * While an error or a delivery callback is set, the callbacks get the reports and none comes
+ * here. Free it with phc_report_free.
  */
 PHC_API PHC_WARN_UNUSED struct phc_report *phc_poll(struct phc_client *client, uint32_t timeout_ms);
 

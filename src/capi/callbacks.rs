@@ -13,8 +13,8 @@ use crate::client::{LogFunction, ReportFunction};
 use crate::runtime::fork_epoch;
 
 /// Called with each report of failures, on a thread of the client's own: events that were
-/// lost; with the setting reports = warnings also events that the server stored with a warning;
-/// with reports = all also attempts after which events are sent again. The report is good until
+/// lost; with the setting reports = warnings also stored events with a warning of the server, or
+/// with a result that libphc does not know; with reports = all also attempts after which events are sent again. The report is good until
 /// the callback returns. docs/callbacks.md lists the functions that it may call; the others
 /// return PHC_REENTRANT.
 pub type phc_error_callback = Option<unsafe extern "C" fn(report: *const phc_report, user_data: *mut c_void)>;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::phc_config;
-use super::guard::{Failure, free_later, guard};
+use super::guard::{free_later, guard, guard_or};
 use super::handle::{Counted, borrow, share, take_count, write};
 use super::rules;
 use super::status::{PHC_NO_LIMIT, phc_status, status_of};
@@ -41,14 +41,15 @@ pub unsafe extern "C" fn phc_client_new(
     config: *const phc_config,
     status: *mut phc_status,
 ) -> *mut phc_client {
-    let constructed = guard(&rules::phc_client_new, || {
+    // SAFETY: the caller passes NULL or a place for a status.
+    let failed = |reason| unsafe { constructed(Err(reason), status) };
+    guard_or(&rules::phc_client_new, failed, || {
         // SAFETY: the caller passes NULL or a live config.
         let config = unsafe { borrow(config, "config") };
         let client = config.and_then(|config| Client::new(config.config.clone())).map(Arc::new);
-        Constructed::from(client)
-    });
-    // SAFETY: the caller passes NULL or a place for a status.
-    unsafe { constructed.into_raw(status) }
+        // SAFETY: the caller passes NULL or a place for a status.
+        unsafe { constructed(client.map_err(keep_text), status) }
+    })
 }
 
 /// Returns the client of this process with this name: a new one if there is none, the
@@ -64,7 +65,9 @@ pub unsafe extern "C" fn phc_client_open(
     config: *const phc_config,
     status: *mut phc_status,
 ) -> *mut phc_client {
-    let constructed = guard(&rules::phc_client_open, || {
+    // SAFETY: the caller passes NULL or a place for a status.
+    let failed = |reason| unsafe { constructed(Err(reason), status) };
+    guard_or(&rules::phc_client_open, failed, || {
         // SAFETY: the caller passes NULL or NUL-terminated text, and NULL or a live config.
         let (name, config) = unsafe { (required(name, "name"), borrow(config, "config")) };
         let open = || {
@@ -72,45 +75,29 @@ pub unsafe extern "C" fn phc_client_open(
             config.check()?;
             registry::open(utf8(name?, "name")?, config)
         };
-        Constructed::from(open())
-    });
-    // SAFETY: the caller passes NULL or a place for a status.
-    unsafe { constructed.into_raw(status) }
+        // SAFETY: the caller passes NULL or a place for a status.
+        unsafe { constructed(open().map_err(keep_text), status) }
+    })
 }
 
-/// A new client, or why there is none: also when the guard refuses the call, or when its
-/// body panics.
-struct Constructed(Result<Arc<Client>, Status>);
-
-impl From<Result<Arc<Client>, Error>> for Constructed {
-    fn from(client: Result<Arc<Client>, Error>) -> Self {
-        Constructed(client.map_err(|error| {
-            set_last_error(&error.message);
-            error.status
-        }))
-    }
+/// Keeps the text of an error for phc_last_error.
+fn keep_text(error: Error) -> Status {
+    set_last_error(&error.message);
+    error.status
 }
 
-impl Failure for Constructed {
-    fn failure(status: Status) -> Self {
-        Constructed(Err(status))
-    }
-}
-
-impl Constructed {
-    /// Returns the client to C, or NULL, and writes the status.
-    ///
-    /// # Safety
-    /// The pointer is NULL or valid for a write of a status.
-    unsafe fn into_raw(self, status: *mut phc_status) -> *mut phc_client {
-        let (client, result) = match self.0 {
-            Ok(client) => (phc_client::into_raw(client), Status::OK),
-            Err(status) => (std::ptr::null_mut(), status),
-        };
-        // SAFETY: the caller passes NULL, which is not written to, or a place for a status.
-        let _ = unsafe { write(status, result.number(), "status") };
-        client
-    }
+/// Returns a new client to C, or NULL, and writes the status.
+///
+/// # Safety
+/// `out` is NULL or valid for a write of a status.
+unsafe fn constructed(client: Result<Arc<Client>, Status>, out: *mut phc_status) -> *mut phc_client {
+    let (client, status) = match client {
+        Ok(client) => (phc_client::into_raw(client), Status::OK),
+        Err(status) => (std::ptr::null_mut(), status),
+    };
+    // SAFETY: the caller passes NULL, which is not written to, or a place for a status.
+    let _ = unsafe { write(out, status.number(), "status") };
+    client
 }
 
 /// Takes no more events, waits like phc_flush for at most timeout_ms, then cancels what is in

@@ -62,9 +62,19 @@ impl Failure for *const c_char {
 /// becomes the function's failure value and never reaches C.
 #[inline]
 pub(super) fn guard<T: Failure>(rule: &'static Rule, body: impl FnOnce() -> T) -> T {
+    guard_or(rule, T::failure, body)
+}
+
+/// Like [`guard`], with a failure value of the function's own.
+#[inline]
+pub(super) fn guard_or<T>(
+    rule: &'static Rule,
+    failure: impl FnOnce(Status) -> T,
+    body: impl FnOnce() -> T,
+) -> T {
     if let Err(error) = rule.check(inside()) {
         set_last_error(&error.message);
-        return T::failure(error.status);
+        return failure(error.status);
     }
     let guarded = || {
         failpoint::pass("capi");
@@ -74,7 +84,7 @@ pub(super) fn guard<T: Failure>(rule: &'static Rule, body: impl FnOnce() -> T) -
         // Dropping it could panic again; a leak is the lesser evil.
         std::mem::forget(payload);
         set_last_error("an internal error in libphc; please report it");
-        T::failure(Status::INTERNAL)
+        failure(Status::INTERNAL)
     });
     if ANY_DEFERRED.get() && inside() == Inside::Nothing {
         free_deferred();

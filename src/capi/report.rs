@@ -133,9 +133,9 @@ unsafe fn text(report: *const phc_report, get: impl FnOnce(&phc_report) -> *cons
 }
 
 /// Returns the oldest report that waits; if there is none, waits for one for at most timeout_ms.
-/// Returns NULL if none came in time, if the client is closed and every report was read, and
-/// while an error or a delivery callback is set, which then get the reports. Free it with
-/// phc_report_free.
+/// Returns NULL if none came in time, and if the client is closed and every report was read.
+/// While an error or a delivery callback is set, the callbacks get the reports and none comes
+/// here. Free it with phc_report_free.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_poll(client: *mut phc_client, timeout_ms: u32) -> *mut phc_report {

@@ -26,7 +26,7 @@ pub struct phc_stats {
     pub captured: u64,
     /// Captured events that the server stored.
     pub delivered: u64,
-    /// Delivered events that the server stored with a warning.
+    /// Delivered events whose result was "warning".
     pub delivered_with_warning: u64,
     /// Captured events that are lost.
     pub lost: u64,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::callbacks::{Callback, CallbackSlots, Inside, ReportFunction, run_inside};
 use crate::config::{LogLevel, Reports};
-use crate::delivery::{Delivery, Report, Signal, Wait, Wake, has_passed};
+use crate::delivery::{CallbacksSet, Delivery, Report, Signal, SplitReport, Wait, Wake, has_passed};
 use crate::failpoint;
 use crate::runtime;
 
@@ -138,12 +138,17 @@ fn call(delivery: &Delivery, slots: &CallbackSlots, reports: Reports, notice: No
         }
         Notice::Report { report, error, delivered } => (report, error, delivered),
     };
-    let (failures, deliveries) = report.split(reports);
+    let set = CallbacksSet { error: error.is_some(), delivery: delivered.is_some() };
+    let SplitReport { failures, deliveries, missed_events } = report.split(reports, set);
+    if missed_events > 0 {
+        delivery.update(|state| (state.count_missed_report(missed_events), Wake::NONE));
+    }
     for (callback, report) in [(error, failures), (delivered, deliveries)] {
-        let Some(report) = report else { continue };
-        match callback.as_ref().and_then(|callback| callback.function()) {
-            Some(function) => run_inside(Inside::Callback, || function(report)),
-            None => delivery.update(|state| (state.count_missed_report(report.events.len()), Wake::NONE)),
+        if let Some(callback) = callback
+            && let Some(report) = report
+            && let Some(function) = callback.function()
+        {
+            run_inside(Inside::Callback, || function(report));
         }
     }
 }

@@ -76,6 +76,7 @@ impl Client {
     /// setting `overflow` is `block`.
     pub fn capture(&self, input: &EventInput<'_>) -> Result<Uuid, Error> {
         if self.config.is_disabled() {
+            self.count_refused(Status::DISABLED);
             return Err(Status::DISABLED.into());
         }
         let mut encoder = Encoder::take(fork_epoch());

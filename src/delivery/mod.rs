@@ -28,7 +28,7 @@ mod tests;
 pub(crate) use flushes::{FlushId, FlushResult};
 pub(crate) use loss::LossReason;
 pub(crate) use monitor::{Delivery, Signal, Wait, has_passed};
-pub(crate) use report::{EventReport, Report};
+pub(crate) use report::{CallbacksSet, EventReport, Report, SplitReport};
 #[cfg(all(test, feature = "race-models"))]
 pub(crate) use scheduler::Step;
 pub(crate) use send_loop::SendLoop;
@@ -36,6 +36,6 @@ pub(crate) use send_loop::SendLoop;
 pub(crate) use send_loop::SenderExitGuard;
 #[cfg(all(test, feature = "race-models"))]
 pub(crate) use state::BatchId;
-pub(crate) use state::{CallbacksSet, DeliveryState, Refusal};
+pub(crate) use state::{DeliveryState, Refusal};
 pub(crate) use stats::Stats;
 pub(crate) use wake::Wake;

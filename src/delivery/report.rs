@@ -76,32 +76,34 @@ impl Report {
     }
 
     /// Splits the report into what concerns the error callback and what concerns the
-    /// delivery callback; `None` where that is nothing. With `reports` from
-    /// [`Reports::Warnings`] on, events that are stored with a warning concern both.
-    pub(crate) fn split(mut self, reports: Reports) -> (Option<Report>, Option<Report>) {
+    /// delivery callback, if these are set. With `reports` from [`Reports::Warnings`] on,
+    /// events that are stored with a warning concern both.
+    pub(crate) fn split(mut self, reports: Reports, set: CallbacksSet) -> SplitReport {
+        let mut split = SplitReport::default();
         let (mut failures, mut deliveries) = (Vec::new(), Vec::new());
         for event in std::mem::take(&mut self.events) {
-            if event.loss.is_some() {
-                failures.push(event);
-            } else {
-                if reports >= Reports::Warnings && event.is_warning() {
-                    failures.push(event.clone());
-                }
+            let failed = event.loss.is_some() || (reports >= Reports::Warnings && event.is_warning());
+            let (failed, delivered) = (set.error && failed, set.delivery && event.loss.is_none());
+            split.missed_events += usize::from(!failed && !delivered);
+            if failed && delivered {
+                failures.push(event.clone());
+            }
+            if delivered {
                 deliveries.push(event);
+            } else if failed {
+                failures.push(event);
             }
         }
-        let failed = !failures.is_empty() || (reports == Reports::All && self.pending > 0);
-        let delivered = !deliveries.is_empty();
-        if !failed {
-            return (None, delivered.then(|| Report { events: deliveries, ..self }));
+        let retried = set.error && reports == Reports::All && self.pending > 0;
+        if !deliveries.is_empty() {
+            split.deliveries = Some(Report { events: deliveries, ..self.clone() });
+            // What was discarded before is reported once.
+            (self.missed_reports, self.missed_events) = (0, 0);
         }
-        let deliveries = delivered.then(|| Report {
-            events: deliveries,
-            missed_reports: 0,
-            missed_events: 0,
-            ..self.clone()
-        });
-        (Some(Report { events: failures, ..self }), deliveries)
+        if !failures.is_empty() || retried {
+            split.failures = Some(Report { events: failures, ..self });
+        }
+        split
     }
 
     /// The report as one JSON object.
@@ -149,6 +151,33 @@ impl Report {
     }
 }
 
+/// A report as the callbacks get it; `None` where there is nothing for one.
+#[derive(Debug, Default)]
+pub(crate) struct SplitReport {
+    /// For the error callback.
+    pub(crate) failures: Option<Report>,
+    /// For the delivery callback.
+    pub(crate) deliveries: Option<Report>,
+    /// Events that concern neither of those that are set: one was removed in between.
+    pub(crate) missed_events: usize,
+}
+
+/// Which callbacks of the host are set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CallbacksSet {
+    /// The error callback.
+    pub(crate) error: bool,
+    /// The delivery callback.
+    pub(crate) delivery: bool,
+}
+
+impl CallbacksSet {
+    /// Whether any of them is set.
+    pub(crate) fn any(self) -> bool {
+        self.error || self.delivery
+    }
+}
+
 /// Which parts of an attempt are reported, as it follows from the setting `reports`
 /// and from the callbacks that are set. Without a callback `phc_poll` gets the
 /// reports; with one, only the callbacks do.
@@ -165,13 +194,13 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    pub(super) fn new(reports: Reports, error_callback: bool, delivery_callback: bool) -> Self {
-        let poll = !error_callback && !delivery_callback;
-        let failures = error_callback || poll;
+    pub(super) fn new(reports: Reports, set: CallbacksSet) -> Self {
+        let poll = !set.any();
+        let failures = set.error || poll;
         Wanted {
             losses: failures,
-            warnings: delivery_callback || (failures && reports >= Reports::Warnings),
-            deliveries: delivery_callback || (poll && reports == Reports::All),
+            warnings: set.delivery || (failures && reports >= Reports::Warnings),
+            deliveries: set.delivery || (poll && reports == Reports::All),
             retries: failures && reports == Reports::All,
         }
     }
@@ -222,23 +251,41 @@ mod tests {
 
     #[test]
     fn each_callback_gets_what_concerns_it() {
-        let uuids = |report: &Option<Report>| -> Option<Vec<u128>> {
-            Some(report.as_ref()?.events.iter().map(|event| event.uuid.as_u128()).collect())
+        let uuids = |report: &Option<Report>| -> String {
+            let Some(report) = report else { return "-".to_owned() };
+            report.events.iter().map(|event| event.uuid.as_u128().to_string()).collect()
         };
-        for (reports, failed) in
-            [(Reports::Losses, vec![3]), (Reports::Warnings, vec![3, 4]), (Reports::All, vec![3, 4])]
-        {
-            let (failures, deliveries) = report().split(reports);
-            assert_eq!((uuids(&failures), uuids(&deliveries)), (Some(failed), Some(vec![2, 4])));
-            assert_eq!(failures.unwrap().missed_events, 7);
-            assert_eq!(deliveries.unwrap().missed_events, 0);
+        // Event 2 is delivered, 3 is lost, 4 is delivered with a warning.
+        let table = [
+            (Reports::Losses, true, true, "3", "24", 0),
+            (Reports::Warnings, true, true, "34", "24", 0),
+            (Reports::All, true, true, "34", "24", 0),
+            (Reports::Losses, true, false, "3", "-", 2),
+            (Reports::Warnings, true, false, "34", "-", 1),
+            (Reports::All, false, true, "-", "24", 1),
+        ];
+        for (reports, error, delivery, failures, deliveries, missed) in table {
+            let split = report().split(reports, CallbacksSet { error, delivery });
+            let seen = (uuids(&split.failures), uuids(&split.deliveries), split.missed_events);
+            assert_eq!(seen, (failures.to_owned(), deliveries.to_owned(), missed), "{reports:?}");
+            let missed_before = [split.failures, split.deliveries]
+                .iter()
+                .flatten()
+                .map(|report| report.missed_events)
+                .sum::<u64>();
+            assert_eq!(missed_before, 7, "what was discarded before is reported once");
         }
-        let delivered = Report { events: vec![event(2, None, None)], ..report() };
-        let (failures, deliveries) = delivered.split(Reports::All);
-        assert_eq!((failures, deliveries.unwrap().missed_events), (None, 7));
+    }
+
+    #[test]
+    fn an_attempt_that_is_only_retried_is_a_failure_if_all_are_reported() {
         let retried = Report { events: Vec::new(), pending: 3, ..report() };
-        assert!(retried.clone().split(Reports::All).0.is_some());
-        assert_eq!(retried.split(Reports::Warnings), (None, None));
+        for (reports, error, expected) in
+            [(Reports::All, true, true), (Reports::All, false, false), (Reports::Warnings, true, false)]
+        {
+            let split = retried.clone().split(reports, CallbacksSet { error, delivery: true });
+            assert_eq!((split.failures.is_some(), split.deliveries.is_some()), (expected, false));
+        }
     }
 
     #[test]
@@ -256,11 +303,11 @@ mod tests {
             (Reports::Losses, true, true, "1110"),
             (Reports::All, true, true, "1111"),
         ];
-        for (reports, error_callback, delivery_callback, expected) in table {
+        for (reports, error, delivery, expected) in table {
             let Wanted { losses, warnings, deliveries, retries } =
-                Wanted::new(reports, error_callback, delivery_callback);
+                Wanted::new(reports, CallbacksSet { error, delivery });
             let bits = [losses, warnings, deliveries, retries].map(|bit| if bit { '1' } else { '0' });
-            assert_eq!(String::from_iter(bits), expected, "{reports:?} {error_callback} {delivery_callback}");
+            assert_eq!(String::from_iter(bits), expected, "{reports:?} {error} {delivery}");
         }
     }
 }

@@ -17,7 +17,7 @@ use super::flushes::{FlushId, FlushResult, Flushes};
 use super::log_queue::LogQueue;
 use super::loss::LossReason;
 use super::queue::{BatchLimits, Queue, Span, cost};
-use super::report::{EventReport, Report, Wanted};
+use super::report::{CallbacksSet, EventReport, Report, Wanted};
 use super::report_queue::ReportQueue;
 use super::scheduler::{Backlog, Scheduler, Step};
 use super::stats::Stats;
@@ -40,15 +40,6 @@ pub(crate) enum Refusal {
     Status(Status),
     /// The queue is full and the setting `overflow` is `block`.
     Block,
-}
-
-/// Which callbacks of the host are set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct CallbacksSet {
-    /// The error callback.
-    pub(crate) error: bool,
-    /// The delivery callback.
-    pub(crate) delivery: bool,
 }
 
 /// See the module.
@@ -99,7 +90,7 @@ impl DeliveryState {
             shut: None,
             sender_stopped: false,
             callbacks: CallbacksSet::default(),
-            wanted: Wanted::new(config.reports, false, false),
+            wanted: Wanted::new(config.reports, CallbacksSet::default()),
             reports_setting: config.reports,
             max_events: config.queue_max_events,
             max_bytes: config.queue_max_bytes,
@@ -449,32 +440,28 @@ impl DeliveryState {
     /// `phc_poll`.
     pub(crate) fn set_callbacks(&mut self, callbacks: CallbacksSet) -> Wake {
         self.callbacks = callbacks;
-        self.wanted = Wanted::new(self.reports_setting, callbacks.error, callbacks.delivery);
+        self.wanted = Wanted::new(self.reports_setting, callbacks);
         Wake { reports: true, ..Wake::NONE }
-    }
-
-    fn is_callback_owned(&self) -> bool {
-        self.callbacks.error || self.callbacks.delivery
     }
 
     /// Whether `phc_poll` would return a report.
     pub(crate) fn has_report_for_poll(&self) -> bool {
-        !self.is_callback_owned() && !self.reports.is_empty()
+        !self.callbacks.any() && !self.reports.is_empty()
     }
 
     /// The oldest report for `phc_poll`.
     pub(crate) fn pop_report_for_poll(&mut self) -> (Option<Report>, Wake) {
-        if self.is_callback_owned() { (None, Wake::NONE) } else { self.pop_report() }
+        if self.callbacks.any() { (None, Wake::NONE) } else { self.pop_report() }
     }
 
     /// Whether there is a report for a callback.
     pub(crate) fn has_report_for_callback(&self) -> bool {
-        self.is_callback_owned() && !self.reports.is_empty()
+        self.callbacks.any() && !self.reports.is_empty()
     }
 
     /// The oldest report for a callback.
     pub(crate) fn pop_report_for_callback(&mut self) -> (Option<Report>, Wake) {
-        if self.is_callback_owned() { self.pop_report() } else { (None, Wake::NONE) }
+        if self.callbacks.any() { self.pop_report() } else { (None, Wake::NONE) }
     }
 
     fn pop_report(&mut self) -> (Option<Report>, Wake) {

@@ -33,7 +33,7 @@ stats! {
     captured,
     /// Captured events that the server stored.
     delivered,
-    /// Delivered events that the server stored with a warning.
+    /// Delivered events whose result was `warning`.
     delivered_with_warning,
     /// Lost events that the server may have stored all the same.
     maybe_delivered,

@@ -9,8 +9,18 @@ use phc::internals::CALL_RULES;
 use crate::{Outcome, keep, root};
 
 /// The files of `src/capi/` behind each header, in the order of the header.
-const PHC: [&str; 10] =
-    ["status", "config", "client", "flush", "callbacks", "capture", "event", "before_send", "report", "stats"];
+const PHC: [&str; 10] = [
+    "status",
+    "config",
+    "client",
+    "flush",
+    "callbacks",
+    "capture",
+    "event",
+    "before_send",
+    "report",
+    "stats",
+];
 const BINDING: [&str; 1] = ["binding"];
 
 /// What phc_binding.h begins with.
@@ -68,7 +78,8 @@ fn without_preprocessor(config: cbindgen::Config) -> Outcome<String> {
         ..config
     };
     let both = generated(bare.clone(), &PHC)? + &generated(bare, &BINDING)?;
-    let both = ["PHC_API ", "PHC_RETURNS_NONNULL"].iter().fold(both, |text, attribute| text.replace(attribute, ""));
+    let both =
+        ["PHC_API ", "PHC_RETURNS_NONNULL"].iter().fold(both, |text, attribute| text.replace(attribute, ""));
     let both = both.replace("UINT32_MAX", "4294967295");
     preprocessed(&with_enums(&both))
 }
@@ -181,12 +192,8 @@ fn callbacks_page() -> String {
     );
     let word = |allowed: bool| if allowed { "yes" } else { "`PHC_REENTRANT`" };
     for rule in CALL_RULES.iter().filter(|rule| !(rule.in_before_send && rule.in_callback)) {
-        page += &format!(
-            "| `{}` | {} | {} |\n",
-            rule.name,
-            word(rule.in_before_send),
-            word(rule.in_callback)
-        );
+        page +=
+            &format!("| `{}` | {} | {} |\n", rule.name, word(rule.in_before_send), word(rule.in_callback));
     }
     page
 }
