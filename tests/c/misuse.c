@@ -247,6 +247,7 @@ static void a_disabled_client_does_nothing(void) {
     CHECK_EQ(phc_capture(client, "user", "event", NULL), PHC_DISABLED);
     CHECK_EQ(phc_flush(client, 1000, NULL, 0), PHC_OK);
     CHECK_EQ(thread_count("phc-"), 0);
+    CHECK_EQ(stats_of(client).refused_by_status[PHC_DISABLED], 1);
     finish(client);
 }
 

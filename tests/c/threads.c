@@ -114,8 +114,10 @@ static void on_signal(int number) {
 }
 
 static volatile int stop;
+static int marked; /* threads of the host that have said so */
 static void *capture_until_stopped(void *client) {
     is_the_hosts = 1;
+    add_to(&marked, 1);
     while (!stop) {
         phc_capture(client, "user", "event", "{\"n\":1}");
         usleep(20);
@@ -128,13 +130,14 @@ static void a_hosts_handlers_never_run_on_our_threads(void) {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before[8];
     for (int i = 0; i < 8; i++) sigaction(signals[i], &action, &before[i]);
     is_the_hosts = 1;
-    handled = on_our_thread = stop = 0;
+    handled = on_our_thread = stop = marked = 0;
     /* A server that closes while it is being written to: what raises SIGPIPE. */
     script("{\"then\":{\"close\":\"before_read\"}}");
     phc_client *client = make_client("flush_at", "20", "compression", "none", "max_retries", "0", "retry_max_ms", "1", NULL);
     phc_set_error_callback(client, on_report, NULL, NULL);
     pthread_t capturers[2];
     for (int i = 0; i < 2; i++) pthread_create(&capturers[i], NULL, capture_until_stopped, client);
+    CHECK_EQ(reaches(&marked, 2), 2);
     CHECK_EQ(thread_appears("phc-callback"), 1);
     struct itimerval often = {{0, 500}, {0, 500}}, never = {{0, 0}, {0, 0}};
     setitimer(ITIMER_PROF, &often, NULL);
