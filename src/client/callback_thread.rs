@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::callbacks::{CallbackSlots, Inside, run_inside};
+use super::callbacks::{Callback, CallbackSlots, Inside, ReportFunction, run_inside};
 use crate::config::{LogLevel, Reports};
 use crate::delivery::{CallbacksSet, Delivery, Report, Signal, SplitReport, Wait, Wake, has_passed};
 use crate::failpoint;
@@ -27,9 +27,11 @@ pub(super) struct CallbackThread {
 /// Set once the client is freed: no call begins after this instant (`None`: no limit).
 type StopAt = Arc<OnceLock<Option<Instant>>>;
 
-/// What the thread passes on to the host.
+type ReportCallback = Option<Arc<Callback<ReportFunction>>>;
+
+/// What the thread passes on to the host, with the callbacks that get it.
 enum Notice {
-    Report(Report),
+    Report { report: Report, error: ReportCallback, delivered: ReportCallback },
     Line(LogLevel, String),
 }
 
@@ -71,7 +73,7 @@ impl Notice {
     /// The number of events that it reports.
     fn events(&self) -> usize {
         match self {
-            Notice::Report(report) => report.events.len(),
+            Notice::Report { report, .. } => report.events.len(),
             Notice::Line(..) => 0,
         }
     }
@@ -90,9 +92,17 @@ fn next(
         if stopping.is_some_and(|deadline| has_passed(*deadline)) {
             return Wait::Done(None, Wake::NONE);
         }
-        let (report, wake) = state.pop_report_for_callback();
-        if report.is_some() {
-            return Wait::Done(report.map(Notice::Report), wake);
+        // The callbacks are taken together with the report: then a setter that removes one
+        // waits for this call, and finds in the queue whatever no callback gets. They are
+        // loaded only if there is a report, and so are never the last to be dropped here,
+        // where the lock is held.
+        if state.has_report_for_callback() {
+            let (error, delivered) = (slots.error.load(), slots.delivery.load());
+            if error.is_some() || delivered.is_some() {
+                let (report, wake) = state.pop_report_for_callback();
+                let notice = report.map(|report| Notice::Report { report, error, delivered });
+                return Wait::Done(notice, wake);
+            }
         }
         let mut wake_at = None;
         if slots.log.is_set() {
@@ -114,11 +124,10 @@ fn next(
     })
 }
 
-/// Calls the callbacks that are set now: they may have been replaced since the notice was
-/// taken.
+/// Calls the callbacks that a notice is for.
 fn call(delivery: &Delivery, slots: &CallbackSlots, reports: Reports, notice: Notice) {
     failpoint::pass("callback_thread");
-    let report = match notice {
+    let (report, error, delivered) = match notice {
         Notice::Line(level, line) => {
             if let Some(log) = slots.log.load()
                 && let Some(function) = log.function()
@@ -127,19 +136,14 @@ fn call(delivery: &Delivery, slots: &CallbackSlots, reports: Reports, notice: No
             }
             return;
         }
-        Notice::Report(report) => report,
+        Notice::Report { report, error, delivered } => (report, error, delivered),
     };
-    let (error, delivery_callback) = (slots.error.load(), slots.delivery.load());
-    let set = CallbacksSet { error: error.is_some(), delivery: delivery_callback.is_some() };
-    if !set.any() {
-        // It waits for `phc_poll` now.
-        return delivery.update(|state| ((), state.put_back_report(report)));
-    }
+    let set = CallbacksSet { error: error.is_some(), delivery: delivered.is_some() };
     let SplitReport { failures, deliveries, missed_events } = report.split(reports, set);
     if missed_events > 0 {
         delivery.update(|state| (state.count_missed_report(missed_events), Wake::NONE));
     }
-    for (callback, report) in [(error, failures), (delivery_callback, deliveries)] {
+    for (callback, report) in [(error, failures), (delivered, deliveries)] {
         if let Some(callback) = callback
             && let Some(report) = report
             && let Some(function) = callback.function()

@@ -117,7 +117,14 @@ impl Client {
         event: &mut EncodedEvent,
     ) -> Result<(), Error> {
         let Some(function) = before_send.function() else { return Ok(()) };
-        let json = match run_inside(Inside::BeforeSend, || function(encoder.wire())) {
+        let epoch = fork_epoch();
+        let decision = run_inside(Inside::BeforeSend, || function(encoder.wire()));
+        if fork_epoch() != epoch {
+            // Both would send it, under one uuid.
+            let text = "before_send has forked: the event is captured in the parent process only";
+            return Err(Error::new(Status::BEFORE_SEND, text));
+        }
+        let json = match decision {
             BeforeSend::Keep => return Ok(()),
             BeforeSend::Discard => return Err(Status::BEFORE_SEND.into()),
             BeforeSend::Replace(json) => json,

@@ -63,12 +63,6 @@ impl ReportQueue {
         Some(report)
     }
 
-    /// Puts back a report that was just removed.
-    pub(super) fn put_back(&mut self, report: Report) {
-        self.bytes += report.bytes();
-        self.reports.push_front(report);
-    }
-
     /// Counts a report that was removed and could not be passed on.
     pub(super) fn count_missed(&mut self, events: usize) {
         self.missed_reports += 1;

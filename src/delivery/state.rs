@@ -191,7 +191,8 @@ impl DeliveryState {
             self.report_event(&mut report, uuid, Some(LossReason::Evicted), false, None);
             wake.settled = true;
         }
-        wake = wake | self.push_report(report);
+        // The losses may be for the log only.
+        wake = wake | self.push_report(report) | self.wake_for_log();
         (if self.has_room(cost) { Ok(()) } else { full }, wake)
     }
 
@@ -261,7 +262,7 @@ impl DeliveryState {
             let loss = match disposition {
                 Disposition::Retry => {
                     report.pending += 1;
-                    if self.wanted.retries {
+                    if self.reports_setting == Reports::All {
                         report.pending_events.push(*uuid);
                     }
                     continue;
@@ -453,6 +454,11 @@ impl DeliveryState {
         if self.callbacks.any() { (None, Wake::NONE) } else { self.pop_report() }
     }
 
+    /// Whether there is a report for a callback.
+    pub(crate) fn has_report_for_callback(&self) -> bool {
+        self.callbacks.any() && !self.reports.is_empty()
+    }
+
     /// The oldest report for a callback.
     pub(crate) fn pop_report_for_callback(&mut self) -> (Option<Report>, Wake) {
         if self.callbacks.any() { self.pop_report() } else { (None, Wake::NONE) }
@@ -462,12 +468,6 @@ impl DeliveryState {
         let report = self.reports.pop();
         let wake = Wake { reports: report.is_some(), ..Wake::NONE };
         (report, wake)
-    }
-
-    /// Puts back a report that could not be passed on.
-    pub(crate) fn put_back_report(&mut self, report: Report) -> Wake {
-        self.reports.put_back(report);
-        Wake { reports: true, ..Wake::NONE }
     }
 
     /// Counts a report that could not be passed on.

@@ -1,14 +1,10 @@
-/* When batches are cut, what is bounded, and what flush and close promise. */
+/* When batches are made, what is bounded, and what flush and close promise. */
 #include "harness.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void capture_n(phc_client *client, int n) {
-    for (int i = 0; i < n; i++) CHECK_EQ(phc_capture(client, "user", "event", NULL), PHC_OK);
-}
 
 static void flush_at_sends_without_a_flush(void) {
     phc_client *client = make_client("flush_at", "3", "flush_interval_ms", "60000", NULL);
@@ -57,17 +53,17 @@ static void a_backlog_makes_batches_grow(void) {
     capture_n(client, 10);
     wait_for("requests=1");
     capture_n(client, 1990);
-    answer_now();
+    respond_now();
     CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
     /* Not 200 batches of flush_at. */
     CHECK_EQ(summary("requests"), 2);
     finish(client);
 }
 
-static void one_slow_batch_delays_nobody(void) {
+static void one_slow_batch_delays_no_other(void) {
     script("{\"steps\":[{\"when\":{\"event\":\"slow\"},\"wait_for_script\":true}]}");
     phc_client *client = make_client("flush_at", "1", "max_in_flight", "4", "request_timeout_ms", "120000", NULL);
-    CHECK_EQ(phc_capture(client, "user", "slow", NULL), PHC_OK);
+    capture(client, "slow");
     wait_for("requests=1");
     for (int i = 2; i <= 6; i++) {
         capture_n(client, 1);
@@ -77,15 +73,15 @@ static void one_slow_batch_delays_nobody(void) {
     }
     wait_for("delivered=5");
     CHECK_EQ(stats_of(client).captured, 6);
-    answer_now();
+    respond_now();
     CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
     finish(client);
 }
 
-static void a_batch_in_back_off_delays_nobody(void) {
+static void a_batch_in_back_off_delays_no_other(void) {
     script("{\"steps\":[{\"when\":{\"event\":\"again\"},\"status\":503,\"headers\":{\"Retry-After\":\"120\"}}]}");
     phc_client *client = make_client("flush_at", "1", "max_in_flight", "1", "retry_after_max_ms", "120000", NULL);
-    CHECK_EQ(phc_capture(client, "user", "again", NULL), PHC_OK);
+    capture(client, "again");
     wait_for("requests=1");
     capture_n(client, 5);
     wait_for("delivered=5");
@@ -107,14 +103,14 @@ static void a_full_queue_refuses_the_newest(void) {
     phc_client *client = make_client("queue_max_events", "10", NULL);
     capture_n(client, 10);
     CHECK_EQ(phc_capture(client, "user", "late", NULL), PHC_QUEUE_FULL);
-    phc_event *event = phc_event_new("user", "kept");
-    CHECK_EQ(phc_capture_event(client, event, NULL), PHC_QUEUE_FULL);
+    CHECK_HAS(phc_last_error(), "queue_max_events");
+    CHECK_EQ(phc_capture_event(client, phc_event_new("user", "late"), NULL), PHC_QUEUE_FULL);
     CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
-    CHECK_EQ(phc_capture_event(client, event, NULL), PHC_OK);
+    CHECK_EQ(phc_capture_event(client, phc_event_new("user", "later"), NULL), PHC_OK);
     CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
     phc_stats stats = stats_of(client);
     CHECK_EQ(stats.delivered, 11);
-    CHECK_EQ(stats.refused, 2);
+    CHECK_EQ(stats.refused_by_status[PHC_QUEUE_FULL], 2);
     finish(client);
 
     client = make_client("queue_max_bytes", "4096", NULL);
@@ -134,17 +130,18 @@ static void a_full_queue_can_evict_the_oldest(void) {
         CHECK_EQ(phc_capture(client, "user", name, NULL), PHC_OK);
     }
     phc_stats stats = stats_of(client);
-    CHECK_EQ(stats.lost, 15);
+    CHECK_EQ(stats.lost_by_reason[PHC_LOSS_EVICTED], 15);
     CHECK_EQ(stats.pending_events, 10);
-    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_LOST_EVENTS);
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
     char *events = sink_get("_events");
     CHECK_EQ(count(events, "\"event\":\"e"), 10);
     CHECK_HAS(events, "\"e15\"");
     CHECK_EQ(count(events, "\"e14\""), 0);
     free(events);
     char *reports = reports_of(client);
-    CHECK_EQ(count(reports, "\"ending\":\"evicted\""), 15);
+    CHECK_EQ(count(reports, "\"outcome\":\"evicted\""), 15);
     free(reports);
+    CHECK_EQ(phc_client_close(client, 10000), PHC_LOST_EVENTS);
     finish(client);
 }
 
@@ -167,7 +164,7 @@ static void a_full_queue_can_block(void) {
     phc_client *client = make_client("queue_max_events", "1", "overflow", "block", "block_timeout_ms", "120000", "flush_at", "1", NULL);
     double start = now_ms();
     capture_n(client, 1);
-    capture_n(client, 1); /* waits for the answer to the first */
+    capture_n(client, 1); /* waits for the response to the first */
     double took = now_ms() - start;
     CHECK(took >= 195 && took < SOON_MS);
     CHECK_EQ(phc_client_close(client, 0), PHC_LOST_EVENTS);
@@ -209,10 +206,10 @@ static void a_flush_that_times_out_abandons_nothing(void) {
     CHECK_EQ(phc_flush(client, 100, &result, sizeof result), PHC_TIMEOUT);
     CHECK(now_ms() - start < SOON_MS);
     CHECK_EQ(result.pending, 3);
-    uint64_t ticket;
-    CHECK_EQ(phc_flush_begin(client, &ticket), PHC_OK);
-    answer_now();
-    CHECK_EQ(phc_flush_wait(client, ticket, PHC_NO_LIMIT, &result, sizeof result), PHC_OK);
+    uint64_t flush;
+    CHECK_EQ(phc_flush_begin(client, &flush), PHC_OK);
+    respond_now();
+    CHECK_EQ(phc_flush_wait(client, flush, PHC_NO_LIMIT, &result, sizeof result), PHC_OK);
     CHECK_EQ(result.delivered, 3);
     finish(client);
 }
@@ -225,10 +222,10 @@ static void a_flush_covers_what_is_in_flight_and_no_more(void) {
     phc_flush_result result;
     CHECK_EQ(phc_flush(client, 50, &result, sizeof result), PHC_TIMEOUT);
     CHECK_EQ(result.pending, 1);
-    uint64_t ticket;
-    CHECK_EQ(phc_flush_begin(client, &ticket), PHC_OK);
-    answer_now();
-    CHECK_EQ(phc_flush_wait(client, ticket, 10000, &result, sizeof result), PHC_OK);
+    uint64_t flush;
+    CHECK_EQ(phc_flush_begin(client, &flush), PHC_OK);
+    respond_now();
+    CHECK_EQ(phc_flush_wait(client, flush, 10000, &result, sizeof result), PHC_OK);
     CHECK_EQ(result.settled, 1);
     CHECK_EQ(phc_flush(client, 10000, &result, sizeof result), PHC_OK);
     CHECK_EQ(result.settled, 0);
@@ -257,7 +254,7 @@ static void a_flush_ends_while_others_go_on_capturing(void) {
     finish(client);
 }
 
-static void close_ends_in_time_and_says_what_is_lost(void) {
+static void close_returns_in_time_and_reports_what_is_lost(void) {
     script("{\"then\":{\"never\":true}}");
     phc_client *client = make_client("flush_at", "1", "max_in_flight", "1", "max_batch_events", "2", "request_timeout_ms", "120000", NULL);
     capture_n(client, 1);
@@ -271,11 +268,11 @@ static void close_ends_in_time_and_says_what_is_lost(void) {
     CHECK_EQ(phc_flush(client, 100, NULL, 0), PHC_CLOSED);
     CHECK_EQ(phc_client_close(client, 100), PHC_OK);
     phc_stats stats = stats_of(client);
-    CHECK_EQ(stats.lost, 5);
+    CHECK_EQ(stats.lost_by_reason[PHC_LOSS_CLOSED], 5);
     CHECK_EQ(stats.maybe_delivered, 1);
     CHECK_EQ(stats.pending_events, 0);
     char *reports = reports_of(client);
-    CHECK_EQ(count(reports, "\"ending\":\"closed\""), 5);
+    CHECK_EQ(count(reports, "\"outcome\":\"closed\""), 5);
     free(reports);
     finish(client);
 }
@@ -284,7 +281,7 @@ static void close_during_back_off_reports_it(void) {
     script("{\"then\":{\"status\":503,\"headers\":{\"Retry-After\":\"20\"}}}");
     phc_client *client = make_client("flush_at", "1", NULL);
     capture_n(client, 1);
-    phc_report *report = phc_poll(client, 10000); /* now it knows of the answer */
+    phc_report *report = phc_poll(client, 10000); /* now it knows of the response */
     CHECK(report != NULL);
     phc_report_free(report);
     CHECK_EQ(phc_client_close(client, 100), PHC_LOST_EVENTS);
@@ -313,8 +310,8 @@ int main(int argc, char **argv) {
         TEST(the_interval_sends_a_single_event),
         TEST(batches_keep_their_bounds),
         TEST(a_backlog_makes_batches_grow),
-        TEST(one_slow_batch_delays_nobody),
-        TEST(a_batch_in_back_off_delays_nobody),
+        TEST(one_slow_batch_delays_no_other),
+        TEST(a_batch_in_back_off_delays_no_other),
         TEST(no_more_requests_are_open_than_allowed),
         TEST(a_full_queue_refuses_the_newest),
         TEST(a_full_queue_can_evict_the_oldest),
@@ -324,7 +321,7 @@ int main(int argc, char **argv) {
         TEST(a_flush_that_times_out_abandons_nothing),
         TEST(a_flush_covers_what_is_in_flight_and_no_more),
         TEST(a_flush_ends_while_others_go_on_capturing),
-        TEST(close_ends_in_time_and_says_what_is_lost),
+        TEST(close_returns_in_time_and_reports_what_is_lost),
         TEST(close_during_back_off_reports_it),
         TEST(close_sends_what_waits),
         TEST(free_sends_what_waits),

@@ -1,6 +1,6 @@
 /*
  * Conservation: against a server that misbehaves by seed, the counters add up at
- * every sample, and what the server has is what was reported.
+ * every sample, and what the server has stored is what was reported.
  *
  * PHC_CHAOS_EVENTS (100,000) and PHC_CHAOS_SEED (1) change the run.
  */
@@ -16,10 +16,10 @@
 typedef struct {
     char uuid[37];
     char delivered, lost, maybe_delivered;
-} fate;
+} outcome;
 
-static fate *fates;
-static size_t fate_count, fate_room;
+static outcome *outcomes;
+static size_t outcome_count, outcome_capacity;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static volatile int done;
 
@@ -30,8 +30,11 @@ static void on_report(const phc_report *report, void *user_data) {
     for (size_t i = 0; i < phc_report_event_count(report); i++) {
         phc_event_report event;
         phc_report_event(report, i, &event, sizeof event);
-        if (fate_count == fate_room) fates = realloc(fates, (fate_room = fate_room * 2 + 1024) * sizeof *fates);
-        fate *own = &fates[fate_count++];
+        if (outcome_count == outcome_capacity) {
+            outcome_capacity = outcome_capacity * 2 + 1024;
+            outcomes = realloc(outcomes, outcome_capacity * sizeof *outcomes);
+        }
+        outcome *own = &outcomes[outcome_count++];
         memcpy(own->uuid, event.uuid, 37);
         own->delivered = event.loss == PHC_LOSS_NONE;
         own->lost = !own->delivered;
@@ -58,7 +61,7 @@ static void *sample(void *client) {
     return (void *)samples;
 }
 
-static int by_uuid(const void *a, const void *b) { return memcmp(((const fate *)a)->uuid, ((const fate *)b)->uuid, 36); }
+static int by_uuid(const void *a, const void *b) { return memcmp(((const outcome *)a)->uuid, ((const outcome *)b)->uuid, 36); }
 static int by_text(const void *a, const void *b) { return memcmp(*(char *const *)a, *(char *const *)b, 36); }
 
 /* The uuids of a list, one a line, sorted. */
@@ -88,9 +91,10 @@ static void conservation(void) {
     char chaos[200];
     /* 10 % 503, 10 % retry verdicts, 2 % drops, 5 % cut connections. */
     snprintf(chaos, sizeof chaos, "{\"seed\":%s,\"status503\":0.10,\"retry\":0.10,\"drop\":0.02,\"cut\":0.05}", seed == NULL ? "1" : seed);
-    chaos_of_space(chaos);
+    set_chaos(chaos);
     phc_client *client = make_client("retry_initial_ms", "2", "retry_max_ms", "20", "max_batch_events", "200", NULL);
     phc_set_error_callback(client, on_report, NULL, NULL);
+    phc_set_delivery_callback(client, on_report, NULL, NULL);
     pthread_t sampler, capturers[4];
     pthread_create(&sampler, NULL, sample, client);
     void *share[2] = {client, (void *)(intptr_t)(wanted / 4)};
@@ -106,31 +110,31 @@ static void conservation(void) {
     phc_client_free(client);
 
     /* Every event ended exactly once. */
-    CHECK_EQ(fate_count, wanted);
-    qsort(fates, fate_count, sizeof *fates, by_uuid);
-    for (size_t i = 1; i < fate_count; i++) CHECK(memcmp(fates[i - 1].uuid, fates[i].uuid, 36) != 0);
+    CHECK_EQ(outcome_count, wanted);
+    qsort(outcomes, outcome_count, sizeof *outcomes, by_uuid);
+    for (size_t i = 1; i < outcome_count; i++) CHECK(memcmp(outcomes[i - 1].uuid, outcomes[i].uuid, 36) != 0);
 
-    /* What is reported delivered is stored; what else is stored was reported as
-     * perhaps delivered. */
+    /* What is reported as delivered is stored; what else is stored was reported as maybe
+     * delivered. */
     size_t lines;
     char *text = sink_get("_accepted"), **stored = sorted_lines(text, &lines);
     size_t delivered = 0, maybe = 0, at = 0;
-    for (size_t i = 0; i < fate_count; i++) {
-        while (at < lines && memcmp(stored[at], fates[i].uuid, 36) < 0) at++;
-        int is_stored = at < lines && memcmp(stored[at], fates[i].uuid, 36) == 0;
-        if (fates[i].delivered) CHECK(is_stored);
-        if (fates[i].lost && is_stored) CHECK(fates[i].maybe_delivered);
-        delivered += fates[i].delivered;
-        maybe += fates[i].lost && is_stored;
+    for (size_t i = 0; i < outcome_count; i++) {
+        while (at < lines && memcmp(stored[at], outcomes[i].uuid, 36) < 0) at++;
+        int is_stored = at < lines && memcmp(stored[at], outcomes[i].uuid, 36) == 0;
+        if (outcomes[i].delivered) CHECK(is_stored);
+        if (outcomes[i].lost && is_stored) CHECK(outcomes[i].maybe_delivered);
+        delivered += outcomes[i].delivered;
+        maybe += outcomes[i].lost && is_stored;
     }
     CHECK_EQ(delivered, stats.delivered);
     CHECK_EQ(lines, delivered + maybe);
-    printf("    %lld events, %lld requests: %llu delivered, %llu lost (%zu of them stored all the same), %lld samples\n",
+    printf("    %lld events, %lld requests: %llu delivered, %llu lost (%zu of them stored nevertheless), %lld samples\n",
            wanted, (long long)stats.requests, (unsigned long long)stats.delivered, (unsigned long long)stats.lost, maybe,
            (long long)samples);
     free(stored);
     free(text);
-    free(fates);
+    free(outcomes);
 }
 
 int main(int argc, char **argv) {

@@ -20,7 +20,7 @@ int main(int argc, char **argv) {
     phc_config *config = phc_config_new("phc_test");
     phc_config_set(config, "host", argc > 1 ? argv[1] : "http://127.0.0.1:9");
     phc_config_set(config, "compression", "zstd");
-    phc_client *client = phc_client_new(config, NULL, 0);
+    phc_client *client = phc_client_new(config, NULL);
     phc_config_free(config);
     phc_status captured = phc_capture(client, "user", "clash", NULL);
     phc_status flushed = phc_flush(client, 10000, NULL, 0);

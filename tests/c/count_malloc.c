@@ -1,6 +1,10 @@
-/* Preloaded: counts the allocations of the main thread. */
+/*
+ * Counts the allocations of the main thread, and its blocks that are not freed: preloaded, or
+ * compiled into a program.
+ */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
-#include <dlfcn.h>
+#endif
 #include <stddef.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -9,19 +13,24 @@ void *__libc_malloc(size_t);
 void *__libc_calloc(size_t, size_t);
 void *__libc_realloc(void *, size_t);
 void *__libc_memalign(size_t, size_t);
+void __libc_free(void *);
 
-long allocations_of_main;
-static void count(void) {
-    if (syscall(SYS_gettid) == getpid()) allocations_of_main++;
+volatile long allocations_of_main, blocks_of_main;
+static void *counted(void *block, int more) {
+    if (syscall(SYS_gettid) == getpid()) allocations_of_main++, blocks_of_main += more;
+    return block;
 }
 
-void *malloc(size_t size) { return count(), __libc_malloc(size); }
-void *calloc(size_t number, size_t size) { return count(), __libc_calloc(number, size); }
-void *realloc(void *old, size_t size) { return count(), __libc_realloc(old, size); }
-void *memalign(size_t alignment, size_t size) { return count(), __libc_memalign(alignment, size); }
-void *aligned_alloc(size_t alignment, size_t size) { return count(), __libc_memalign(alignment, size); }
+void *malloc(size_t size) { return counted(__libc_malloc(size), 1); }
+void *calloc(size_t number, size_t size) { return counted(__libc_calloc(number, size), 1); }
+void *realloc(void *old, size_t size) { return counted(__libc_realloc(old, size), old == NULL); }
+void *memalign(size_t alignment, size_t size) { return counted(__libc_memalign(alignment, size), 1); }
+void *aligned_alloc(size_t alignment, size_t size) { return memalign(alignment, size); }
 int posix_memalign(void **out, size_t alignment, size_t size) {
-    count();
-    *out = __libc_memalign(alignment, size);
+    *out = memalign(alignment, size);
     return *out == NULL ? 12 : 0;
+}
+void free(void *block) {
+    if (block != NULL && syscall(SYS_gettid) == getpid()) blocks_of_main--;
+    __libc_free(block);
 }

@@ -1,5 +1,7 @@
 /* environment HOST PROXY EXPECTED-STATUS: one event there and back. */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <dlfcn.h>
 #include <phc.h>
 #include <stdio.h>
@@ -17,7 +19,7 @@ int main(int argc, char **argv) {
     phc_config_set(config, "host", argv[1]);
     phc_config_set(config, "proxy", argv[2]);
     phc_config_set(config, "max_retries", "0");
-    phc_client *client = phc_client_new(config, NULL, 0);
+    phc_client *client = phc_client_new(config, NULL);
     phc_config_free(config);
     phc_status captured = phc_capture(client, "user", "event", NULL);
     phc_status flushed = phc_flush(client, 20000, NULL, 0);

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Runs `body` in a forked child; 0 when it answered 0 in time. */
+/* Runs `body` in a forked child; returns 0 if that returned 0 in time. */
 static int in_child(int (*body)(phc_client *), phc_client *client) {
     fflush(NULL);
     pid_t pid = fork();
@@ -33,9 +33,8 @@ static int child_captures(phc_client *client) {
     if (thread_count("phc-") != 0) return 1;
     if (capture_some(client, "child", 5)) return 2;
     if (thread_appears("phc-io") != 1) return 3;
-    phc_flush_result result;
-    if (phc_flush(client, 10000, &result, sizeof result) != PHC_OK) return 4;
-    if (result.delivered != 5) return 5;
+    if (phc_flush(client, 10000, NULL, 0) != PHC_OK) return 4;
+    if (stats_of(client).captured != 5 || stats_of(client).delivered != 5) return 5;
     phc_client_free(client);
     return 0;
 }
@@ -58,46 +57,53 @@ static int child_forks_again(phc_client *client) {
     return grandchild;
 }
 
-/* No uuid came twice, but on a retry. */
+/* No uuid was received twice, except on a retry. */
 static void check_distinct(long long events) {
     CHECK_EQ(summary("accepted"), events);
     CHECK_EQ(summary("events"), events);
 }
 
-static void fork_when_idle(void) {
-    phc_client *client = make_client(NULL, NULL);
-    capture_some(client, "parent", 5);
-    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
-    CHECK_EQ(in_child(child_captures, client), 0);
-    CHECK_EQ(in_child(child_only_exits, client), 0);
-    CHECK_EQ(in_child(child_flushes_and_frees, client), 0);
-    capture_some(client, "parent", 5);
-    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
-    check_distinct(15);
+/* The parent captures before, children run one after the other, the parent captures again. */
+static void check_fork(phc_client *client, const char *until, int before, int (*const *bodies)(phc_client *),
+                       int after, int events) {
+    CHECK_EQ(capture_some(client, "parent", before), 0);
+    if (until != NULL) wait_for(until);
+    for (; *bodies != NULL; bodies++) CHECK_EQ(in_child(*bodies, client), 0);
+    CHECK_EQ(capture_some(client, "parent", after), 0);
+    CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
+    CHECK_EQ(stats_of(client).captured, before + after);
+    check_distinct(events);
     finish(client);
+}
+#define CHILDREN(...) \
+    (int (*const[])(phc_client *)) { __VA_ARGS__, NULL }
+
+static void fork_when_idle(void) {
+    phc_client *client = make_client("flush_at", "5", NULL);
+    check_fork(client, "accepted=5", 5, CHILDREN(child_captures, child_only_exits, child_flushes_and_frees),
+               5, 15);
 }
 
 static void what_was_captured_before_belongs_to_the_parent(void) {
     phc_client *client = make_client("flush_interval_ms", "60000", NULL);
-    capture_some(client, "parent", 20);
-    for (int i = 0; i < 20; i++) CHECK_EQ(in_child(child_captures, client), 0);
-    CHECK_EQ(in_child(child_only_exits, client), 0);
-    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
-    CHECK_EQ(stats_of(client).captured, 20);
-    check_distinct(20 + 20 * 5);
-    finish(client);
+    int (*bodies[22])(phc_client *) = {NULL};
+    for (int i = 0; i < 20; i++) bodies[i] = child_captures;
+    bodies[20] = child_only_exits;
+    check_fork(client, NULL, 20, bodies, 0, 20 + 20 * 5);
 }
 
 static void fork_with_requests_in_flight(void) {
     script("{\"steps\":[{\"delay_ms\":500,\"times\":3}]}");
     phc_client *client = make_client("flush_at", "1", "max_batch_events", "2", NULL);
-    capture_some(client, "parent", 6);
-    wait_for("requests=3");
-    CHECK_EQ(in_child(child_captures, client), 0);
-    CHECK_EQ(in_child(child_flushes_and_frees, client), 0);
-    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
-    check_distinct(11);
-    finish(client);
+    check_fork(client, "requests=3", 6, CHILDREN(child_captures, child_flushes_and_frees), 0, 11);
+}
+
+static void fork_before_the_first_capture(void) {
+    check_fork(make_client(NULL, NULL), NULL, 0, CHILDREN(child_captures), 3, 8);
+}
+
+static void a_child_that_forks_again(void) {
+    check_fork(make_client(NULL, NULL), NULL, 3, CHILDREN(child_forks_again), 0, 13);
 }
 
 static void fork_during_back_off(void) {
@@ -108,24 +114,6 @@ static void fork_during_back_off(void) {
     CHECK_EQ(in_child(child_captures, client), 0);
     CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
     CHECK_EQ(summary("accepted"), 6);
-    finish(client);
-}
-
-static void fork_before_the_first_capture(void) {
-    phc_client *client = make_client(NULL, NULL);
-    CHECK_EQ(in_child(child_captures, client), 0);
-    capture_some(client, "parent", 3);
-    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
-    check_distinct(8);
-    finish(client);
-}
-
-static void a_child_that_forks_again(void) {
-    phc_client *client = make_client(NULL, NULL);
-    capture_some(client, "parent", 3);
-    CHECK_EQ(in_child(child_forks_again, client), 0);
-    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
-    check_distinct(13);
     finish(client);
 }
 
@@ -205,18 +193,17 @@ static void fork_while_another_thread_makes_the_first_capture(void) {
 static int child_opens_by_name(phc_client *client) {
     (void)client;
     phc_config *config = phc_config_new("key");
-    phc_config_set(config, "host", space_host());
-    phc_client *own = NULL;
-    if (phc_client_open("forked", config, &own) != PHC_OK) return 1;
+    phc_config_set(config, "host", namespace_host());
+    phc_client *own = phc_client_open("forked", config, NULL);
     phc_config_free(config);
-    return child_captures(own);
+    return own == NULL ? 1 : child_captures(own);
 }
 
 static void a_child_can_open_a_client_by_name(void) {
     phc_config *config = phc_config_new("key");
-    phc_config_set(config, "host", space_host());
-    phc_client *client = NULL;
-    CHECK_EQ(phc_client_open("forked", config, &client), PHC_OK);
+    phc_config_set(config, "host", namespace_host());
+    phc_client *client = phc_client_open("forked", config, NULL);
+    CHECK(client != NULL);
     phc_config_free(config);
     capture_some(client, "parent", 2);
     CHECK_EQ(in_child(child_opens_by_name, client), 0);
@@ -252,7 +239,9 @@ static void fork_during_close(void) {
     finish(client);
 }
 
-static void *flush_without_limit(void *client) { return (void *)(intptr_t)phc_flush(client, PHC_NO_LIMIT, NULL, 0); }
+static void *flush_without_limit(void *client) {
+    return (void *)(intptr_t)phc_flush(client, PHC_NO_LIMIT, NULL, 0);
+}
 
 static void fork_while_another_thread_flushes(void) {
     script("{\"steps\":[{\"delay_ms\":400}]}");
@@ -286,56 +275,97 @@ static void a_child_that_execs(void) {
 }
 
 static pid_t called_in;
-static int told;
+static int reported, asked, freed;
 static void note_process(const phc_report *report, void *user_data) {
     (void)user_data;
     called_in = getpid();
-    __atomic_add_fetch(&told, (int)phc_report_event_count(report), __ATOMIC_SEQ_CST);
+    add_to(&reported, (int)phc_report_event_count(report));
 }
 
-static int told_become(int wanted) {
-    double start = now_ms();
-    while (__atomic_load_n(&told, __ATOMIC_SEQ_CST) < wanted && now_ms() - start < 10000) usleep(500);
-    return __atomic_load_n(&told, __ATOMIC_SEQ_CST);
+static int32_t keep(phc_outgoing *event, void *user_data) {
+    (void)event, (void)user_data;
+    asked++;
+    return PHC_BEFORE_SEND_KEEP;
 }
 
-static int keep(phc_outgoing *event, void *calls) {
-    (void)event;
-    ++*(int *)calls;
-    return PHC_KEEP;
+static void note_free(void *user_data) {
+    (void)user_data;
+    freed++;
 }
 
-static int hook_calls;
-static int child_is_told(phc_client *client) {
-    told = hook_calls = 0;
+static int child_is_called(phc_client *client) {
+    reported = asked = freed = 0;
     if (thread_count("phc-") != 0) return 1;
     if (capture_some(client, "child", 3)) return 2;
     if (thread_appears("phc-callback") != 1) return 3;
     if (phc_flush(client, 10000, NULL, 0) != PHC_OK) return 4;
-    if (told_become(3) != 3 || called_in != getpid()) return 5;
-    return hook_calls == 3 ? 0 : 6;
+    if (reaches(&reported, 3) != 3 || called_in != getpid()) return 5;
+    if (asked != 3) return 6;
+    /* What the parent has set is not freed here, what the child sets is. */
+    if (phc_set_delivery_callback(client, note_process, NULL, note_free) != PHC_OK || freed != 0) return 7;
+    if (phc_set_before_send_callback(client, NULL, NULL, NULL) != PHC_OK || freed != 0) return 8;
+    if (phc_set_delivery_callback(client, NULL, NULL, NULL) != PHC_OK || freed != 1) return 9;
+    phc_client_free(client);
+    return freed == 1 ? 0 : 10;
 }
 
 static void callbacks_stay_set_in_a_child(void) {
-    phc_client *client = make_client("reports", "all", NULL);
-    told = 0;
-    CHECK_EQ(phc_set_error_callback(client, note_process, NULL, NULL), PHC_OK);
-    CHECK_EQ(phc_set_before_send_callback(client, keep, &hook_calls, NULL), PHC_OK);
+    phc_client *client = make_client(NULL, NULL);
+    reported = freed = 0;
+    CHECK_EQ(phc_set_delivery_callback(client, note_process, NULL, note_free), PHC_OK);
+    CHECK_EQ(phc_set_before_send_callback(client, keep, NULL, note_free), PHC_OK);
     capture_some(client, "parent", 2);
     CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
-    CHECK_EQ(told_become(2), 2);
-    CHECK_EQ(in_child(child_is_told, client), 0);
+    CHECK_EQ(reaches(&reported, 2), 2);
+    CHECK_EQ(in_child(child_is_called, client), 0);
     capture_some(client, "parent", 2);
     CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
-    CHECK_EQ(told_become(4), 4);
+    CHECK_EQ(reaches(&reported, 4), 4);
     CHECK_EQ(called_in, getpid());
     check_distinct(7);
+    CHECK_EQ(freed, 0);
+    finish(client);
+    CHECK_EQ(freed, 2);
+}
+
+static pid_t child_of_callback;
+static int32_t fork_once(phc_outgoing *event, void *user_data) {
+    (void)event, (void)user_data;
+    if (child_of_callback < 0) {
+        child_of_callback = fork();
+        if (child_of_callback == 0) alarm(20);
+    }
+    return PHC_BEFORE_SEND_KEEP;
+}
+
+static void a_fork_inside_before_send_makes_no_uuid_twice(void) {
+    phc_client *client = make_client(NULL, NULL);
+    CHECK_EQ(phc_set_before_send_callback(client, fork_once, NULL, NULL), PHC_OK);
+    child_of_callback = -1;
+    fflush(NULL);
+    phc_status status = phc_capture(client, "user", "forked inside", NULL);
+    if (child_of_callback == 0) {
+        /* The event is the parent's. The child's own ones get other uuids. */
+        if (status != PHC_BEFORE_SEND || strstr(phc_last_error(), "forked") == NULL) _exit(1);
+        if (phc_capture(client, "user", "child", NULL) != PHC_OK) _exit(2);
+        if (phc_flush(client, 10000, NULL, 0) != PHC_OK) _exit(3);
+        phc_client_free(client);
+        _exit(0);
+    }
+    CHECK_EQ(status, PHC_OK);
+    int ended = -1;
+    waitpid(child_of_callback, &ended, 0);
+    CHECK(WIFEXITED(ended));
+    CHECK_EQ(WEXITSTATUS(ended), 0);
+    capture(client, "parent");
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    check_distinct(3);
     finish(client);
 }
 
-static int parents_fd;
+static ptrdiff_t parents_fd;
 static int child_polls(phc_client *client) {
-    int fd = phc_poll_fd(client);
+    ptrdiff_t fd = phc_poll_fd(client);
     if (fd < 0 || fd == parents_fd) return 1;
     if (capture_some(client, "child", 1)) return 2;
     if (phc_flush(client, 10000, NULL, 0) != PHC_OK) return 3;
@@ -374,6 +404,7 @@ int main(int argc, char **argv) {
         TEST(fork_while_another_thread_flushes),
         TEST(a_child_that_execs),
         TEST(callbacks_stay_set_in_a_child),
+        TEST(a_fork_inside_before_send_makes_no_uuid_twice),
         TEST(a_child_has_reports_and_a_descriptor_of_its_own),
     };
     return RUN_TESTS(tests);

@@ -14,12 +14,12 @@
 
 static int failures;
 static int violations_expected;
-static char space[128];
+static char own_namespace[128];
 static const char *running = "";
 
 void check_at(int ok, const char *file, int line, const char *text, ...) {
     if (ok) return;
-    failures++;
+    add_to(&failures, 1);
     va_list args;
     va_start(args, text);
     fprintf(stderr, "%s:%d: ", file, line);
@@ -31,19 +31,19 @@ void check_at(int ok, const char *file, int line, const char *text, ...) {
 static const char *sink_address(void) {
     const char *address = getenv("PHC_SINK");
     if (address == NULL) {
-        fprintf(stderr, "PHC_SINK is not set; run tests/run-c.sh\n");
+        fprintf(stderr, "PHC_SINK is not set; run make test-c NAME=…\n");
         exit(2);
     }
     return address;
 }
 
-const char *space_host(void) {
+const char *namespace_host(void) {
     static char host[256];
-    snprintf(host, sizeof host, "http://%s%s", sink_address(), space);
+    snprintf(host, sizeof host, "http://%s%s", sink_address(), own_namespace);
     return host;
 }
 
-/* One HTTP/1.0 request; the body of the answer. */
+/* One HTTP/1.0 request; returns the body of the response. */
 static char *http(const char *method, const char *path, const char *body) {
     char address[64];
     snprintf(address, sizeof address, "%s", sink_address());
@@ -53,36 +53,37 @@ static char *http(const char *method, const char *path, const char *body) {
     inet_pton(AF_INET, address, &to.sin_addr);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0) {
-        perror("the sink does not answer");
+        perror("the sink does not respond");
         exit(2);
     }
-    dprintf(fd, "%s %s%s HTTP/1.0\r\nContent-Length: %zu\r\n\r\n%s", method, space, path, strlen(body), body);
-    size_t size = 0, room = 65536;
-    char *text = malloc(room + 1);
+    dprintf(fd, "%s %s%s HTTP/1.0\r\nContent-Length: %zu\r\n\r\n%s", method, own_namespace, path,
+            strlen(body), body);
+    size_t size = 0, capacity = 65536;
+    char *text = malloc(capacity + 1);
     ssize_t got;
-    while ((got = read(fd, text + size, room - size)) > 0) {
+    while ((got = read(fd, text + size, capacity - size)) > 0) {
         size += (size_t)got;
-        if (size == room) text = realloc(text, (room *= 2) + 1);
+        if (size == capacity) text = realloc(text, (capacity *= 2) + 1);
     }
     close(fd);
     text[size] = '\0';
     char *start = strstr(text, "\r\n\r\n");
-    char *answer = strdup(start == NULL ? "" : start + 4);
+    char *response = strdup(start == NULL ? "" : start + 4);
     free(text);
-    return answer;
+    return response;
 }
 
 void sink_post(const char *view, const char *json) {
     char path[256];
     snprintf(path, sizeof path, "/%s", view);
-    char *answer = http("POST", path, json);
-    check_at(strstr(answer, "\"ok\":true") != NULL, __FILE__, __LINE__, "%s: %s", path, answer);
-    free(answer);
+    char *response = http("POST", path, json);
+    check_at(strstr(response, "\"ok\":true") != NULL, __FILE__, __LINE__, "%s: %s", path, response);
+    free(response);
 }
 
 void script(const char *json) { sink_post("_script", json); }
-void answer_now(void) { script("{}"); }
-void chaos_of_space(const char *json) { sink_post("_chaos", json); }
+void respond_now(void) { script("{}"); }
+void set_chaos(const char *json) { sink_post("_chaos", json); }
 
 char *sink_get(const char *view) {
     char path[256];
@@ -155,12 +156,12 @@ static phc_client *make(const char *host, const char *first, va_list args) {
     for (const char *key = first; key != NULL; key = va_arg(args, const char *)) {
         const char *value = va_arg(args, const char *);
         if (phc_config_set(config, key, value) != PHC_OK) {
-            check_at(0, __FILE__, __LINE__, "%s", phc_config_error(config));
+            check_at(0, __FILE__, __LINE__, "%s", phc_last_error());
         }
     }
-    char error[256] = "";
-    phc_client *client = phc_client_new(config, error, sizeof error);
-    check_at(client != NULL, __FILE__, __LINE__, "phc_client_new: %s", error);
+    phc_status status = -1;
+    phc_client *client = phc_client_new(config, &status);
+    check_at(client != NULL && status == PHC_OK, __FILE__, __LINE__, "phc_client_new: %s", phc_last_error());
     phc_config_free(config);
     return client;
 }
@@ -168,7 +169,7 @@ static phc_client *make(const char *host, const char *first, va_list args) {
 phc_client *make_client(const char *first, ...) {
     va_list args;
     va_start(args, first);
-    phc_client *client = make(space_host(), first, args);
+    phc_client *client = make(namespace_host(), first, args);
     va_end(args);
     return client;
 }
@@ -181,10 +182,37 @@ phc_client *make_client_at(const char *host, const char *first, ...) {
     return client;
 }
 
+void capture(phc_client *client, const char *event) {
+    phc_status status = phc_capture(client, "user", event, NULL);
+    check_at(status == PHC_OK, __FILE__, __LINE__, "the capture of %s returned %s: %s", event,
+             phc_status_name(status), phc_last_error());
+}
+
+void capture_n(phc_client *client, int n) {
+    for (int i = 0; i < n; i++) capture(client, "event");
+}
+
+char *one_event(phc_client *client, phc_status expected, double *took) {
+    double start = now_ms();
+    capture(client, "one");
+    CHECK_EQ(phc_flush(client, 30000, NULL, 0), expected);
+    if (took != NULL) *took = now_ms() - start;
+    return reports_of(client);
+}
+
 phc_stats stats_of(phc_client *client) {
     phc_stats stats;
     CHECK_EQ(phc_stats_get(client, &stats, sizeof stats), PHC_OK);
     CHECK_EQ(stats.captured, stats.delivered + stats.lost + stats.pending_events);
+    uint64_t lost = 0, refused = 0;
+    for (size_t i = 0; i < PHC_LOSS_SLOTS; i++) lost += stats.lost_by_reason[i];
+    for (size_t i = 0; i < PHC_STATUS_SLOTS; i++) refused += stats.refused_by_status[i];
+    CHECK_EQ(lost, stats.lost);
+    CHECK_EQ(refused, stats.refused);
+    CHECK_EQ(stats.lost_by_reason[PHC_LOSS_NONE], 0);
+    CHECK_EQ(stats.refused_by_status[PHC_OK], 0);
+    CHECK(stats.maybe_delivered <= stats.lost);
+    CHECK(stats.delivered_with_warning <= stats.delivered);
     return stats;
 }
 
@@ -216,22 +244,22 @@ double now_ms(void) {
 }
 
 static pthread_mutex_t clock_lock = PTHREAD_MUTEX_INITIALIZER;
-static double clock_seen, clock_stood;
+static double clock_seen, clock_missed;
 
 static void *watch_clock(void *unused) {
     for (;;) {
         usleep(1000);
         pthread_mutex_lock(&clock_lock);
         double now = now_ms(), gap = now - clock_seen;
-        /* A few milliseconds are what a turn of others takes. */
-        if (gap > 5) clock_stood += gap - 1;
+        /* A time slice of another process takes a few milliseconds. */
+        if (gap > 5) clock_missed += gap - 1;
         clock_seen = now;
         pthread_mutex_unlock(&clock_lock);
     }
     return unused;
 }
 
-double stood_still_ms(void) {
+double descheduled_ms(void) {
     static int begun;
     double asked = now_ms();
     pthread_mutex_lock(&clock_lock);
@@ -248,10 +276,18 @@ double stood_still_ms(void) {
         usleep(200);
         pthread_mutex_lock(&clock_lock);
     }
-    double stood = clock_stood;
+    double missed = clock_missed;
     pthread_mutex_unlock(&clock_lock);
-    return stood;
+    return missed;
 }
+
+int reaches(const int *value, int wanted) {
+    double start = now_ms();
+    while (__atomic_load_n(value, __ATOMIC_SEQ_CST) < wanted && now_ms() - start < 20000) usleep(500);
+    return __atomic_load_n(value, __ATOMIC_SEQ_CST);
+}
+
+void add_to(int *value, int more) { __atomic_add_fetch(value, more, __ATOMIC_SEQ_CST); }
 
 int thread_count(const char *name_prefix) {
     int found = 0;
@@ -262,7 +298,8 @@ int thread_count(const char *name_prefix) {
         snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
         FILE *file = fopen(path, "r");
         if (file == NULL) continue;
-        if (fgets(name, sizeof name, file) != NULL && strncmp(name, name_prefix, strlen(name_prefix)) == 0) found++;
+        if (fgets(name, sizeof name, file) != NULL && strncmp(name, name_prefix, strlen(name_prefix)) == 0)
+            found++;
         fclose(file);
     }
     closedir(tasks);
@@ -276,6 +313,22 @@ int thread_appears(const char *name) {
     return thread_count(name);
 }
 
+void await_sleep(int thread) {
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", thread);
+    int asleep = 0;
+    /* Twice in a row: on its way there it may sleep for another reason. */
+    for (double start = now_ms(); asleep < 2 && now_ms() - start < 2000; usleep(1000)) {
+        FILE *file = fopen(path, "r");
+        if (file == NULL) return;
+        size_t got = fread(text, 1, sizeof text - 1, file);
+        fclose(file);
+        text[got] = '\0';
+        const char *state = strrchr(text, ')');
+        asleep = state != NULL && strncmp(state, ") S", 3) == 0 ? asleep + 1 : 0;
+    }
+}
+
 static void too_slow(int signal) {
     (void)signal;
     fprintf(stderr, "%s hangs\n", running);
@@ -287,19 +340,28 @@ int run_tests(const char *file, const test_case *tests, size_t count, int argc, 
     struct sigaction action = {.sa_handler = too_slow};
     sigaction(SIGALRM, &action, NULL);
     const char *base = strrchr(file, '/') == NULL ? file : strrchr(file, '/') + 1;
+    for (int j = 1; j < argc; j++) {
+        int known = 0;
+        for (size_t i = 0; i < count; i++) known |= strcmp(argv[j], tests[i].name) == 0;
+        if (!known) {
+            fprintf(stderr, "%s has no test %s\n", base, argv[j]);
+            return 2;
+        }
+    }
     for (size_t i = 0; i < count; i++) {
         int chosen = argc < 2;
         for (int j = 1; j < argc; j++) chosen |= strcmp(argv[j], tests[i].name) == 0;
         if (!chosen) continue;
         running = tests[i].name;
         failures = violations_expected = 0;
-        snprintf(space, sizeof space, "/%s/%d/%s", base, (int)getpid(), tests[i].name);
+        snprintf(own_namespace, sizeof own_namespace, "/%s/%d/%s", base, (int)getpid(), tests[i].name);
         /* Under a tool that slows it down a test may take longer. */
         alarm(getenv("PHC_WRAP") == NULL ? 60 : 400);
         tests[i].run();
         alarm(0);
         char *violations = sink_get("_violations");
-        if (!violations_expected) check_at(strcmp(violations, "[]") == 0, file, 0, "violations: %.2000s", violations);
+        if (!violations_expected)
+            check_at(strcmp(violations, "[]") == 0, file, 0, "violations: %.2000s", violations);
         free(violations);
         printf("%s %s: %s\n", failures ? "FAILED" : "ok", base, tests[i].name);
         failures ? failed++ : passed++;

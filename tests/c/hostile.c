@@ -20,7 +20,7 @@ struct hostile {
     pthread_t acceptor;
     pthread_mutex_t lock;
     pthread_cond_t ended;
-    int open[MAX_CONNECTIONS]; /* descriptors, 0 where there is none any more */
+    int open[MAX_CONNECTIONS]; /* descriptors; 0 where the connection has ended */
     int connections, running, requests, stopping;
 };
 
@@ -163,6 +163,28 @@ int hostile_say(int fd, const char *text) { return hostile_send(fd, text, strlen
 void hostile_await_end(int fd) {
     char rest[4096];
     while (recv(fd, rest, sizeof rest, 0) > 0) continue;
+}
+
+void hostile_is_silent(hostile *server, int fd, int number) {
+    (void)server, (void)number;
+    hostile_await_end(fd);
+}
+
+void hostile_never_responds(hostile *server, int fd, int number) {
+    (void)number;
+    if (hostile_read(server, fd, NULL, 0)) hostile_await_end(fd);
+}
+
+void hostile_responds_once(hostile *server, int fd, int number) {
+    if (number == 1) {
+        if (!hostile_read(server, fd, NULL, 0)) return;
+        hostile_say(fd, server->data);
+        /* What still comes is read, or the connection would be reset. */
+        shutdown(fd, SHUT_WR);
+        hostile_await_end(fd);
+        return;
+    }
+    while (hostile_read(server, fd, NULL, 0) && hostile_say(fd, ACCEPTED)) continue;
 }
 
 static long status_line(const char *key) {

@@ -30,7 +30,14 @@ int hostile_say(int fd, const char *text);
 /* Waits until the client has hung up. */
 void hostile_await_end(int fd);
 
-/* An answer that says delivered to everything, on a connection that stays. */
+/* Connections that are needed in several tests: nothing is read until the client hangs up; a
+ * request is read and nothing is sent; the first connection gets the text in data and is then
+ * closed, all later ones get ACCEPTED for each request. */
+void hostile_is_silent(hostile *server, int fd, int number);
+void hostile_never_responds(hostile *server, int fd, int number);
+void hostile_responds_once(hostile *server, int fd, int number);
+
+/* A response according to which everything is delivered, on a connection that stays open. */
 #define ACCEPTED \
     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{\"results\":{}}"
 

@@ -1,6 +1,6 @@
 /* What the library holds stays inside its bounds, whatever the server does. Each
  * test states its peak; the bounds are those of the settings plus what is fixed:
- * the program itself, 16 MiB of reports that nobody fetches, what is in flight. */
+ * the program itself, 16 MiB of reports that are not read, what is in flight. */
 #include "harness.h"
 #include "hostile.h"
 
@@ -24,13 +24,13 @@ static const char *PROPERTIES =
     "\"width\":1920,\"height\":1080,\"plan\":\"scale\",\"seats\":42,\"trial\":false,\"ratio\":0.618,\"tags\":[\"a\",\"b\"]}";
 
 /* The client of most hosts: all settings at their defaults. */
-static phc_client *usual_client(const char *key, const char *value) {
+static phc_client *default_client(const char *key, const char *value) {
     return make_client_at(DOWN, "reports", "losses", "retry_initial_ms", "200", "retry_max_ms", "30000", key, value, NULL);
 }
 
 static void a_million_captures(const char *what, const char *overflow, long most_kb) {
     resident_reset();
-    phc_client *client = usual_client("overflow", overflow);
+    phc_client *client = default_client("overflow", overflow);
     long long taken = 0, full = 0;
     uint64_t most_bytes = 0;
     double start = now_ms();
@@ -68,7 +68,7 @@ static void a_million_captures_that_evict_each_other(void) {
 
 static void ten_thousand_large_events(void) {
     resident_reset();
-    phc_client *client = usual_client(NULL, NULL);
+    phc_client *client = default_client(NULL, NULL);
     char *value = malloc(800001);
     memset(value, 'v', 800000);
     value[800000] = '\0';
@@ -78,9 +78,7 @@ static void ten_thousand_large_events(void) {
         if (i - taken > 200) break;
         phc_event *event = phc_event_new("user", "large");
         phc_event_set_string(event, "value", value);
-        phc_status status = phc_capture_event(client, event, NULL);
-        if (status == PHC_OK) taken++;
-        else phc_event_free(event);
+        taken += phc_capture_event(client, event, NULL) == PHC_OK;
     }
     free(value);
     CHECK(taken >= 40 && taken <= 45);
@@ -92,7 +90,7 @@ static void ten_thousand_large_events(void) {
 static void one_uuid_again_and_again(void) {
     /* Each must have a batch of its own; a hundred thousand of them wait. */
     resident_reset();
-    phc_client *client = usual_client(NULL, NULL);
+    phc_client *client = default_client(NULL, NULL);
     const char *json = "{\"event\":\"twin\",\"distinct_id\":\"user\",\"uuid\":\"0190a5b4-7c3d-7abc-8def-0123456789ab\"}";
     long long taken = 0;
     for (int i = 0; i < 120000; i++) taken += phc_capture_json(client, json, strlen(json), NULL) == PHC_OK;
@@ -107,7 +105,7 @@ static void many_batches_in_back_off(void) {
     long before = resident_now();
     script("{\"then\":{\"verdicts\":[\"retry\"],\"headers\":{\"Retry-After\":\"30\"}}}");
     phc_client *client = make_client("flush_at", "1", "max_batch_events", "1", "reports", "losses", NULL);
-    for (int i = 0; i < 3000; i++) CHECK_EQ(phc_capture(client, "user", "event", NULL), PHC_OK);
+    capture_n(client, 3000);
     wait_for("requests=3000");
     while (stats_of(client).requests < 3000) usleep(1000);
     CHECK_EQ(stats_of(client).pending_events, 3000);
@@ -118,22 +116,22 @@ static void many_batches_in_back_off(void) {
     finish(client);
 }
 
-static void remarks_that_nobody_fetches(void) {
+static void warnings_that_are_not_read(void) {
     resident_reset();
     char text[900], details[501];
     memset(details, 'd', 500);
     details[500] = '\0';
     snprintf(text, sizeof text, "{\"then\":{\"verdicts\":[{\"result\":\"warning\",\"details\":\"%s\"}]}}", details);
     script(text);
-    phc_client *client = make_client("reports", "losses", NULL);
+    phc_client *client = make_client("reports", "warnings", NULL);
     for (int i = 0; i < 100000; i++) {
         while (phc_capture(client, "user", "event", NULL) == PHC_QUEUE_FULL) usleep(1000);
     }
     CHECK_EQ(phc_flush(client, 50000, NULL, 0), PHC_OK);
     CHECK_EQ(stats_of(client).delivered_with_warning, 100000);
-    check_peak("100,000 remarks of 500 bytes that nobody fetches", 80 * MIB);
+    check_peak("100,000 warnings of 500 bytes that are not read", 80 * MIB);
     phc_report *report = phc_poll(client, 0);
-    CHECK(phc_report_missed_events(report) > 50000); /* and that is told */
+    CHECK(phc_report_missed_events(report) > 50000); /* and that is reported */
     phc_report_free(report);
     finish(client);
 }
@@ -172,9 +170,9 @@ static void memory_is_flat_in_an_outage(void) {
     an_outage("a refused connection, the budget spent again and again", DOWN, "3", 300);
     an_outage("a refused connection, a budget without an end", DOWN, "1000", 300);
     script("{\"then\":{\"status\":503}}");
-    an_outage("a server that answers 503", space_host(), "3", 300);
+    an_outage("a server that responds with 503", namespace_host(), "3", 300);
     script("{\"then\":{\"verdicts\":[\"retry\"]}}");
-    an_outage("a server that wants everything again", space_host(), "3", 300);
+    an_outage("a server that wants everything again", namespace_host(), "3", 300);
 }
 
 int main(int argc, char **argv) {
@@ -184,7 +182,7 @@ int main(int argc, char **argv) {
         TEST(ten_thousand_large_events),
         TEST(one_uuid_again_and_again),
         TEST(many_batches_in_back_off),
-        TEST(remarks_that_nobody_fetches),
+        TEST(warnings_that_are_not_read),
         TEST(memory_is_flat_in_an_outage),
     };
     return RUN_TESTS(tests);

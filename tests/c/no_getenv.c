@@ -3,7 +3,9 @@
  * dynamic linker and libc's start-up come before that; libc's own resolver does
  * not go through this symbol.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -27,15 +27,14 @@ int main(int argc, char **argv) {
         if (strcmp(argv[i], "vanish") == 0) {
             vanish = value;
         } else if (phc_config_set(config, argv[i], value) != PHC_OK) {
-            printf("%s\n", phc_config_error(config));
+            printf("%s\n", phc_last_error());
             return 1;
         }
     }
-    char error[512] = "";
-    phc_client *client = phc_client_new(config, error, sizeof error);
+    phc_client *client = phc_client_new(config, NULL);
     phc_config_free(config);
     if (client == NULL) {
-        printf("%s\n", error);
+        printf("%s\n", phc_last_error());
         return 1;
     }
     char lines[4096] = "";

@@ -33,7 +33,7 @@ static int use(const char *path, const char *host) {
     FIND(phc_capture);
     phc_config *config = own_phc_config_new("phc_test");
     own_phc_config_set(config, "host", host);
-    phc_client *client = own_phc_client_new(config, NULL, 0);
+    phc_client *client = own_phc_client_new(config, NULL);
     own_phc_config_free(config);
     if (own_phc_capture(client, "user", "reloaded", NULL) != PHC_OK) return 2;
     if (threads() != 2) return 3;

@@ -37,8 +37,8 @@ static void there_is_one_thread_and_only_while_it_is_needed(void) {
     CHECK_EQ(thread_count(""), 1);
     phc_client *client = make_client(NULL, NULL), *other = make_client(NULL, NULL);
     CHECK_EQ(thread_count(""), 1);
-    CHECK_EQ(phc_capture(client, "user", "event", NULL), PHC_OK);
-    CHECK_EQ(phc_capture(other, "user", "event", NULL), PHC_OK);
+    capture(client, "event");
+    capture(other, "event");
     CHECK_EQ(thread_count(""), 2);
     CHECK_EQ(thread_appears("phc-io"), 1);
     finish(client);
@@ -50,7 +50,7 @@ static void there_is_one_thread_and_only_while_it_is_needed(void) {
 
 static void two_clients_do_not_mix(void) {
     char host[300];
-    snprintf(host, sizeof host, "%s/other", space_host());
+    snprintf(host, sizeof host, "%s/other", namespace_host());
     phc_client *here = make_client(NULL, NULL), *there = make_client_at(host, NULL, NULL);
     for (int i = 0; i < 100; i++) {
         phc_capture(here, "user", "here", NULL);
@@ -76,13 +76,13 @@ static int open_files(void) {
     return open;
 }
 
-static void nothing_is_told(const phc_report *report, void *user_data) { (void)report, (void)user_data; }
+static void on_report(const phc_report *report, void *user_data) { (void)report, (void)user_data; }
 
 static void make_and_free(int times, int captures) {
     for (int i = 0; i < times; i++) {
         phc_client *client = make_client(NULL, NULL);
-        phc_set_error_callback(client, nothing_is_told, NULL, NULL);
-        for (int j = 0; j < captures; j++) CHECK_EQ(phc_capture(client, "user", "event", NULL), PHC_OK);
+        phc_set_error_callback(client, on_report, NULL, NULL);
+        capture_n(client, captures);
         CHECK(phc_poll_fd(client) >= 0);
         phc_client_free(client);
     }
@@ -114,8 +114,10 @@ static void on_signal(int number) {
 }
 
 static volatile int stop;
+static int marked; /* threads of the host that have said so */
 static void *capture_until_stopped(void *client) {
     is_the_hosts = 1;
+    add_to(&marked, 1);
     while (!stop) {
         phc_capture(client, "user", "event", "{\"n\":1}");
         usleep(20);
@@ -128,13 +130,14 @@ static void a_hosts_handlers_never_run_on_our_threads(void) {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before[8];
     for (int i = 0; i < 8; i++) sigaction(signals[i], &action, &before[i]);
     is_the_hosts = 1;
-    handled = on_our_thread = stop = 0;
+    handled = on_our_thread = stop = marked = 0;
     /* A server that closes while it is being written to: what raises SIGPIPE. */
     script("{\"then\":{\"close\":\"before_read\"}}");
     phc_client *client = make_client("flush_at", "20", "compression", "none", "max_retries", "0", "retry_max_ms", "1", NULL);
-    phc_set_error_callback(client, nothing_is_told, NULL, NULL);
+    phc_set_error_callback(client, on_report, NULL, NULL);
     pthread_t capturers[2];
     for (int i = 0; i < 2; i++) pthread_create(&capturers[i], NULL, capture_until_stopped, client);
+    CHECK_EQ(reaches(&marked, 2), 2);
     CHECK_EQ(thread_appears("phc-callback"), 1);
     struct itimerval often = {{0, 500}, {0, 500}}, never = {{0, 0}, {0, 0}};
     setitimer(ITIMER_PROF, &often, NULL);
@@ -152,17 +155,20 @@ static void a_hosts_handlers_never_run_on_our_threads(void) {
 
 static void on_crash(int number) { _exit(is_the_hosts ? 1 : 40 + (number == SIGSEGV)); }
 
+/* The id of the thread with this name, or -1. */
 static int thread_id(const char *name) {
-    for (int id = getpid(); id < getpid() + 100000; id++) {
-        char path[64], line[64] = "";
-        snprintf(path, sizeof path, "/proc/self/task/%d/comm", id);
-        FILE *file = fopen(path, "r");
+    int found = -1;
+    DIR *tasks = opendir("/proc/self/task");
+    for (struct dirent *task; found < 0 && (task = readdir(tasks)) != NULL;) {
+        char path[300], line[64] = "";
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
+        FILE *file = task->d_name[0] == '.' ? NULL : fopen(path, "r");
         if (file == NULL) continue;
-        int found = fgets(line, sizeof line, file) != NULL && strncmp(line, name, strlen(name)) == 0;
+        if (fgets(line, sizeof line, file) != NULL && strncmp(line, name, strlen(name)) == 0) found = atoi(task->d_name);
         fclose(file);
-        if (found) return id;
     }
-    return -1;
+    closedir(tasks);
+    return found;
 }
 
 static void a_crash_reporter_sees_a_crash_of_our_thread(void) {
@@ -187,29 +193,20 @@ static void a_crash_reporter_sees_a_crash_of_our_thread(void) {
 
 /* The signals that a thread blocks, from /proc. */
 static unsigned long long blocked_signals(const char *name) {
-    for (int id = 1; id < 400000; id++) {
-        char path[64], line[128];
-        snprintf(path, sizeof path, "/proc/self/task/%d/comm", id);
-        FILE *file = fopen(path, "r");
-        if (file == NULL) continue;
-        int ours = fgets(line, sizeof line, file) != NULL && strncmp(line, name, strlen(name)) == 0;
-        fclose(file);
-        if (!ours) continue;
-        snprintf(path, sizeof path, "/proc/self/task/%d/status", id);
-        file = fopen(path, "r");
-        unsigned long long mask = 0;
-        while (fgets(line, sizeof line, file) != NULL) {
-            if (strncmp(line, "SigBlk:", 7) == 0) mask = strtoull(line + 7, NULL, 16);
-        }
-        fclose(file);
-        return mask;
+    char path[64], line[128];
+    snprintf(path, sizeof path, "/proc/self/task/%d/status", thread_id(name));
+    FILE *file = fopen(path, "r");
+    unsigned long long mask = 0;
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, "SigBlk:", 7) == 0) mask = strtoull(line + 7, NULL, 16);
     }
-    return 0;
+    if (file != NULL) fclose(file);
+    return mask;
 }
 
 static void our_threads_block_what_is_not_theirs(void) {
     phc_client *client = make_client(NULL, NULL);
-    CHECK_EQ(phc_capture(client, "user", "event", NULL), PHC_OK);
+    capture(client, "event");
     CHECK_EQ(thread_appears("phc-io"), 1);
     unsigned long long mask = blocked_signals("phc-io");
     const int blocked[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGPROF, SIGALRM, SIGCHLD};

@@ -51,7 +51,7 @@ inline void check_status(const phc::status &actual, phc::code expected, const ch
 // passes.
 inline phc::settings test_settings() {
     phc::settings settings("phc_blackbox_key");
-    settings.host(space_host()).reports(phc::reports::all);
+    settings.host(namespace_host()).reports(phc::reports::all);
     settings.set("retry_initial_ms", 10).set("retry_max_ms", 50).flush_interval(1h).shutdown_timeout(20s);
     return settings;
 }

@@ -1,5 +1,5 @@
-/* Faults that shipped clients of this kind have had, where no test of another
- * file would catch them. */
+/* Bugs that shipped clients of this kind have had, where no test of another file would catch
+ * them. */
 #include "harness.h"
 #include "hostile.h"
 
@@ -9,11 +9,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static void says_nothing(hostile *server, int fd, int number) {
-    (void)server, (void)number;
-    hostile_await_end(fd);
-}
-
 static int by_size(const void *a, const void *b) {
     double one = *(const double *)a, other = *(const double *)b;
     return one < other ? -1 : one > other;
@@ -21,7 +16,7 @@ static int by_size(const void *a, const void *b) {
 
 static void a_capture_never_waits_for_the_server(void) {
     /* Elsewhere a page took ten seconds longer while the endpoint timed out. */
-    hostile *server = hostile_start(says_nothing, NULL);
+    hostile *server = hostile_start(hostile_is_silent, NULL);
     const char *hosts[] = {hostile_host(server), "http://127.0.0.1:1"};
     for (size_t i = 0; i < 2; i++) {
         phc_client *client = make_client_at(hosts[i], "flush_at", "1", "reports", "losses", "request_timeout_ms", "120000",
@@ -37,8 +32,8 @@ static void a_capture_never_waits_for_the_server(void) {
         double most = took[CAPTURES * 999 / 1000], slowest = took[CAPTURES - 1];
         printf("   20,000 captures: half within %.1f us, 99.9 %% within %.2f ms, all within %.2f ms\n", took[CAPTURES / 2] * 1000,
                most, slowest);
-        /* What waits for a connection or an answer would take minutes. A process
-         * that stands still does so in few of its captures. */
+        /* What waits for a connection or a response would take minutes. A process
+         * that is descheduled is so in few of its captures. */
         CHECK(slowest < SOON_MS);
         CHECK(most < 500);
         CHECK(took[CAPTURES / 2] < 0.1);
@@ -83,7 +78,7 @@ static void a_fleet_does_not_come_back_in_step(void) {
     phc_client *clients[FLEET];
     for (int i = 0; i < FLEET; i++) {
         clients[i] = make_client("flush_at", "1", "retry_initial_ms", "1500", "retry_max_ms", "30000", NULL);
-        CHECK_EQ(phc_capture(clients[i], "user", "event", NULL), PHC_OK);
+        capture(clients[i], "event");
     }
     for (int i = 0; i < FLEET; i++) {
         CHECK_EQ(phc_flush(clients[i], 20000, NULL, 0), PHC_OK);
@@ -92,7 +87,7 @@ static void a_fleet_does_not_come_back_in_step(void) {
     char *requests = sink_get("_requests");
     double least = 1e9, most = 0;
     for (size_t first = 0; first < FLEET; first++) {
-        /* The first attempts come first, the retries behind them. */
+        /* The first attempts come first, then the retries. */
         char member[80];
         snprintf(member, sizeof member, "\"request_id\":\"%s\"", nth_string(requests, "request_id", first));
         double times[2] = {0, 0};
@@ -114,7 +109,7 @@ static void a_fleet_does_not_come_back_in_step(void) {
 
 static void text_of_a_given_length_is_read_no_further(void) {
     /* Elsewhere a binding gave text without an end to a parameter that reads
-     * until NUL. Behind this text there is no memory. */
+     * until NUL. No memory is mapped after this text. */
     long page = sysconf(_SC_PAGESIZE);
     char *pages = mmap(NULL, (size_t)page * 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(pages != MAP_FAILED && mprotect(pages + page, (size_t)page, PROT_NONE) == 0);
@@ -138,7 +133,7 @@ static void text_of_a_given_length_is_read_no_further(void) {
     }
     phc_event *event = phc_event_new("u", "e");
     memcpy(pages + page - 3, "end", 3);
-    CHECK_EQ(phc_event_set_string_n(event, "k", pages + page - 3, 3), PHC_OK);
+    CHECK_EQ(phc_event_set_string_n(event, pages + page - 3, 3, pages + page - 3, 3), PHC_OK);
     CHECK_EQ(phc_capture_event(client, event, NULL), PHC_OK);
     CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
     CHECK_EQ(summary("accepted"), 3);
@@ -146,14 +141,14 @@ static void text_of_a_given_length_is_read_no_further(void) {
     munmap(pages, (size_t)page * 2);
 }
 
-static void a_day_of_retry_after_stops_nobody_else(void) {
+static void a_day_of_retry_after_stops_no_other_batch(void) {
     /* Elsewhere the one worker was parked for a day. */
     script("{\"steps\":[{\"when\":{\"event\":\"parked\"},\"times\":0,\"status\":503,\"headers\":{\"Retry-After\":\"86400\"}}]}");
     phc_client *client = make_client("flush_at", "1", "max_in_flight", "1", NULL);
-    CHECK_EQ(phc_capture(client, "user", "parked", NULL), PHC_OK);
+    capture(client, "parked");
     wait_for("requests=1");
     double start = now_ms();
-    for (int i = 0; i < 20; i++) CHECK_EQ(phc_capture(client, "user", "event", NULL), PHC_OK);
+    capture_n(client, 20);
     while (stats_of(client).delivered < 20 && now_ms() - start < 15000) usleep(1000);
     CHECK(now_ms() - start < 15000);
     CHECK_EQ(phc_client_close(client, 0), PHC_LOST_EVENTS);
@@ -165,7 +160,7 @@ int main(int argc, char **argv) {
     const test_case tests[] = {
         TEST(a_capture_never_waits_for_the_server),      TEST(nothing_of_an_event_is_cut),
         TEST(a_fleet_does_not_come_back_in_step),        TEST(text_of_a_given_length_is_read_no_further),
-        TEST(a_day_of_retry_after_stops_nobody_else),
+        TEST(a_day_of_retry_after_stops_no_other_batch),
     };
     return RUN_TESTS(tests);
 }

@@ -1,0 +1,333 @@
+/*
+ * One call of each exported function, with valid arguments: call_<function>(place) returns whether
+ * it worked, was refused because of where it was called from, or failed otherwise.
+ */
+#ifndef CALLERS_H
+#define CALLERS_H
+
+#include "harness.h"
+
+#include <phc_binding.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a call has to work with. */
+typedef struct {
+    phc_client *client;       /* the one whose callback this is */
+    phc_client *other;        /* one without callbacks */
+    phc_client *tested;       /* one in test mode */
+    const phc_report *report; /* the callback's own, or a polled one */
+    phc_report *to_free;      /* a polled one */
+    phc_outgoing *outgoing;   /* NULL outside of before_send */
+    uint64_t flush;           /* begun with `other` */
+} place;
+
+typedef enum { WORKED, REFUSED, FAILED } outcome;
+
+static outcome of_status(phc_status status) {
+    return status == PHC_OK ? WORKED : status == PHC_REENTRANT ? REFUSED : FAILED;
+}
+
+/* For functions without a status: the text is that of a refusal. */
+static int text_is_refusal(void) { return strstr(phc_last_error(), "cannot be called from inside") != NULL; }
+
+static outcome of_value(int is_right) { return is_right ? WORKED : text_is_refusal() ? REFUSED : FAILED; }
+
+static phc_config *new_config(void) {
+    phc_config *config = phc_config_new("phc_blackbox_key");
+    phc_config_set(config, "host", namespace_host());
+    return config;
+}
+
+#define CALLER(name) static outcome call_##name(const place *at)
+
+/* Each works on an event of its own. */
+#define EVENT_CALLER(name, ...)                               \
+    CALLER(name) {                                            \
+        (void)at;                                             \
+        phc_event *event = phc_event_new("user", "built");    \
+        outcome result = of_status(name(event, __VA_ARGS__)); \
+        phc_event_free(event);                                \
+        return result;                                        \
+    }
+EVENT_CALLER(phc_event_set_string, "k", "v")
+EVENT_CALLER(phc_event_set_string_n, "k", 1, "v", 1)
+EVENT_CALLER(phc_event_set_int, "k", -1)
+EVENT_CALLER(phc_event_set_int_n, "k", 1, -1)
+EVENT_CALLER(phc_event_set_uint, "k", 1)
+EVENT_CALLER(phc_event_set_uint_n, "k", 1, 1)
+EVENT_CALLER(phc_event_set_double, "k", 0.5)
+EVENT_CALLER(phc_event_set_double_n, "k", 1, 0.5)
+EVENT_CALLER(phc_event_set_bool, "k", 1)
+EVENT_CALLER(phc_event_set_bool_n, "k", 1, 1)
+EVENT_CALLER(phc_event_set_null, "k")
+EVENT_CALLER(phc_event_set_null_n, "k", 1)
+EVENT_CALLER(phc_event_set_json, "k", "[]")
+EVENT_CALLER(phc_event_set_json_n, "k", 1, "[]", 2)
+EVENT_CALLER(phc_event_begin_object, "k")
+EVENT_CALLER(phc_event_begin_object_n, "k", 1)
+EVENT_CALLER(phc_event_begin_array, "k")
+EVENT_CALLER(phc_event_begin_array_n, "k", 1)
+EVENT_CALLER(phc_event_set_group, "company", "acme")
+EVENT_CALLER(phc_event_set_group_n, "company", 7, "acme", 4)
+EVENT_CALLER(phc_event_set_uuid, "0190a5b4-7c3d-7abc-8def-0123456789ab")
+EVENT_CALLER(phc_event_set_timestamp_ms, 0)
+EVENT_CALLER(phc_event_set_timestamp, "2026-01-31T12:00:00Z")
+
+CALLER(phc_event_end) {
+    (void)at;
+    phc_event *event = phc_event_new("user", "built");
+    phc_event_begin_object(event, "k");
+    outcome result = of_status(phc_event_end(event));
+    phc_event_free(event);
+    return result;
+}
+
+CALLER(phc_event_new) {
+    (void)at;
+    phc_event *event = phc_event_new("user", "built");
+    outcome result = of_value(event != NULL);
+    phc_event_free(event);
+    return result;
+}
+
+CALLER(phc_event_new_n) {
+    (void)at;
+    phc_event *event = phc_event_new_n("user", 4, "built", 5);
+    outcome result = of_value(event != NULL);
+    phc_event_free(event);
+    return result;
+}
+
+CALLER(phc_event_free) {
+    (void)at;
+    phc_event_free(phc_event_new("user", "built"));
+    return of_value(!text_is_refusal());
+}
+
+CALLER(phc_version) { return (void)at, of_value(phc_version()[0] != '\0'); }
+CALLER(phc_version_number) { return (void)at, of_value(phc_version_number() > 0); }
+CALLER(phc_abi_version) { return (void)at, of_value(phc_abi_version() > 0); }
+CALLER(phc_status_message) { return (void)at, of_value(phc_status_message(PHC_CLOSED)[0] != '\0'); }
+CALLER(phc_status_name) { return (void)at, of_value(phc_status_name(PHC_CLOSED)[0] != '\0'); }
+CALLER(phc_loss_name) { return (void)at, of_value(phc_loss_name(PHC_LOSS_CLOSED)[0] != '\0'); }
+CALLER(phc_last_error) { return (void)at, of_value(strstr(phc_last_error(), "config is NULL") != NULL); }
+
+CALLER(phc_config_new) {
+    (void)at;
+    phc_config *config = phc_config_new("key");
+    outcome result = of_value(config != NULL);
+    phc_config_free(config);
+    return result;
+}
+
+CALLER(phc_config_set) {
+    (void)at;
+    phc_config *config = new_config();
+    outcome result = of_status(phc_config_set(config, "flush_at", "5"));
+    phc_config_free(config);
+    return result;
+}
+
+CALLER(phc_config_get) {
+    (void)at;
+    phc_config *config = new_config();
+    const char *value = phc_config_get(config, "flush_at");
+    outcome result = of_value(value != NULL && value[0] != '\0');
+    phc_config_free(config);
+    return result;
+}
+
+CALLER(phc_config_free) {
+    (void)at;
+    phc_config_free(new_config());
+    return of_value(!text_is_refusal());
+}
+
+CALLER(phc_setting_count) { return (void)at, of_value(phc_setting_count() > 0); }
+
+CALLER(phc_setting_at) {
+    (void)at;
+    phc_setting setting;
+    return of_status(phc_setting_at(0, &setting, sizeof setting));
+}
+
+CALLER(phc_client_new) {
+    (void)at;
+    phc_config *config = new_config();
+    phc_status status = -1;
+    phc_client *client = phc_client_new(config, &status);
+    phc_config_free(config);
+    outcome result = of_status(status);
+    CHECK_EQ(client != NULL, result == WORKED);
+    phc_client_free(client);
+    return result;
+}
+
+CALLER(phc_client_open) {
+    (void)at;
+    phc_config *config = new_config();
+    phc_status status = -1;
+    phc_client *client = phc_client_open("reentrancy", config, &status);
+    phc_config_free(config);
+    outcome result = of_status(status);
+    CHECK_EQ(client != NULL, result == WORKED);
+    phc_client_free(client);
+    return result;
+}
+
+CALLER(phc_client_free) {
+    (void)at;
+    phc_config *config = new_config();
+    phc_client_free(phc_client_new(config, NULL));
+    phc_config_free(config);
+    return of_value(!text_is_refusal());
+}
+
+CALLER(phc_client_close) {
+    (void)at;
+    phc_config *config = new_config();
+    phc_client *client = phc_client_new(config, NULL);
+    phc_config_free(config);
+    outcome result = of_status(phc_client_close(client, 1000));
+    phc_client_free(client);
+    return result;
+}
+
+CALLER(phc_flush) {
+    phc_flush_result result;
+    phc_status status = phc_flush(at->other, 0, &result, sizeof result);
+    return of_status(status == PHC_TIMEOUT ? PHC_OK : status);
+}
+
+CALLER(phc_flush_begin) {
+    uint64_t flush = 0;
+    outcome result = of_status(phc_flush_begin(at->other, &flush));
+    CHECK_EQ(flush != 0, result == WORKED);
+    if (result == WORKED) CHECK_EQ(phc_flush_end(at->other, flush), PHC_OK);
+    return result;
+}
+
+CALLER(phc_flush_wait) {
+    phc_status status = phc_flush_wait(at->other, at->flush, 0, NULL, 0);
+    return of_status(status == PHC_TIMEOUT ? PHC_OK : status);
+}
+
+CALLER(phc_flush_end) { return of_status(phc_flush_end(at->other, 1000000)); }
+
+static void on_report(const phc_report *report, void *user_data) { (void)report, (void)user_data; }
+static void on_log(phc_log_level level, const char *line, void *user_data) {
+    (void)level, (void)line, (void)user_data;
+}
+static int32_t keep(phc_outgoing *event, void *user_data) {
+    (void)event, (void)user_data;
+    return PHC_BEFORE_SEND_KEEP;
+}
+
+/* Sets and removes one. */
+#define SETTER_CALLER(name, callback)                                      \
+    CALLER(name) {                                                         \
+        outcome result = of_status(name(at->other, callback, NULL, NULL)); \
+        CHECK_EQ(name(at->other, NULL, NULL, NULL), PHC_OK);               \
+        return result;                                                     \
+    }
+SETTER_CALLER(phc_set_error_callback, on_report)
+SETTER_CALLER(phc_set_delivery_callback, on_report)
+SETTER_CALLER(phc_set_log_callback, on_log)
+SETTER_CALLER(phc_set_before_send_callback, keep)
+
+CALLER(phc_capture) { return of_status(phc_capture(at->other, "user", "walked", "{}")); }
+
+CALLER(phc_capture_get_uuid) {
+    char uuid[PHC_UUID_SIZE] = "";
+    outcome result = of_status(phc_capture_get_uuid(at->other, "user", "walked", NULL, uuid));
+    CHECK_EQ(strlen(uuid), result == WORKED ? 36 : 0);
+    return result;
+}
+
+CALLER(phc_capture_json) {
+    const char *json = "{\"event\":\"walked\",\"distinct_id\":\"user\"}";
+    return of_status(phc_capture_json(at->other, json, strlen(json), NULL));
+}
+
+/* It frees the event even where it is refused. */
+CALLER(phc_capture_event) {
+    return of_status(phc_capture_event(at->other, phc_event_new("user", "walked"), NULL));
+}
+
+CALLER(phc_identify) { return of_status(phc_identify(at->other, "user", "{}", NULL, NULL)); }
+CALLER(phc_alias) { return of_status(phc_alias(at->other, "user", "alias", NULL)); }
+CALLER(phc_group_identify) {
+    return of_status(phc_group_identify(at->other, "company", "acme", NULL, NULL, NULL));
+}
+/* Also with the client whose callback this is. */
+CALLER(phc_register) { return of_status(phc_register(at->client, "walked", "1")); }
+CALLER(phc_unregister) { return of_status(phc_unregister(at->client, "walked")); }
+CALLER(phc_opt_out) {
+    outcome result = of_status(phc_opt_out(at->other));
+    phc_opt_in(at->other);
+    return result;
+}
+CALLER(phc_opt_in) { return of_status(phc_opt_in(at->client)); }
+
+/* There is an event in before_send only; elsewhere NULL is what can be passed. */
+CALLER(phc_outgoing_json) {
+    size_t len = 0;
+    const char *json = phc_outgoing_json(at->outgoing, &len);
+    return of_value(at->outgoing == NULL ? json[0] == '\0' : json[0] == '{' && strlen(json) == len);
+}
+
+CALLER(phc_outgoing_replace) {
+    const char *json = phc_outgoing_json(at->outgoing, NULL);
+    phc_status status = phc_outgoing_replace(at->outgoing, json, strlen(json));
+    return of_status(at->outgoing == NULL && status == PHC_INVALID_ARGUMENT ? PHC_OK : status);
+}
+
+CALLER(phc_poll) {
+    phc_report_free(phc_poll(at->other, 0));
+    return of_value(!text_is_refusal());
+}
+
+CALLER(phc_poll_fd) { return of_value(phc_poll_fd(at->client) >= 0); }
+
+CALLER(phc_report_free) {
+    phc_report_free(at->to_free);
+    return of_value(!text_is_refusal());
+}
+
+CALLER(phc_report_request_id) { return of_value(strlen(phc_report_request_id(at->report)) == 36); }
+CALLER(phc_report_attempt) { return of_value(phc_report_attempt(at->report) == 1); }
+CALLER(phc_report_sent_at_ms) { return of_value(phc_report_sent_at_ms(at->report) > 0); }
+CALLER(phc_report_http_status) { return of_value(phc_report_http_status(at->report) == 200); }
+CALLER(phc_report_error) {
+    phc_report_error(at->report);
+    return of_value(!text_is_refusal());
+}
+CALLER(phc_report_event_count) { return of_value(phc_report_event_count(at->report) == 1); }
+CALLER(phc_report_event) {
+    phc_event_report event;
+    return of_status(phc_report_event(at->report, 0, &event, sizeof event));
+}
+CALLER(phc_report_pending_count) {
+    return of_value(phc_report_pending_count(at->report) == 0 && !text_is_refusal());
+}
+CALLER(phc_report_pending_uuid) {
+    return of_value(phc_report_pending_uuid(at->report, 0)[0] == '\0' && !text_is_refusal());
+}
+CALLER(phc_report_missed_reports) {
+    return of_value(phc_report_missed_reports(at->report) == 0 && !text_is_refusal());
+}
+CALLER(phc_report_missed_events) {
+    return of_value(phc_report_missed_events(at->report) == 0 && !text_is_refusal());
+}
+CALLER(phc_report_json) { return of_value(phc_report_json(at->report)[0] == '{'); }
+
+CALLER(phc_stats_get) {
+    phc_stats stats;
+    return of_status(phc_stats_get(at->client, &stats, sizeof stats));
+}
+CALLER(phc_stats_json) { return of_value(phc_stats_json(at->client, NULL, 0) > 0); }
+CALLER(phc_binding_count_discarded) { return of_status(phc_binding_count_discarded(at->tested)); }
+CALLER(phc_binding_next_test_event) { return of_value(phc_binding_next_test_event(at->tested, NULL, 0) > 0); }
+
+#endif

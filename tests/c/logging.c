@@ -1,0 +1,208 @@
+/* What is logged: when, at which level, how often. */
+#include "harness.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct {
+    pthread_mutex_t lock;
+    int lines, level; /* level of the last one */
+    char last[512], all[8192];
+} log_lines;
+
+static void on_log(phc_log_level level, const char *message, void *user_data) {
+    log_lines *log = user_data;
+    pthread_mutex_lock(&log->lock);
+    log->lines++;
+    log->level = level;
+    snprintf(log->last, sizeof log->last, "%s", message);
+    if (strlen(log->all) + strlen(message) + 2 < sizeof log->all) strcat(strcat(log->all, message), "\n");
+    pthread_mutex_unlock(&log->lock);
+}
+
+static int has_logged(log_lines *log, const char *part) {
+    double start = now_ms();
+    for (;;) {
+        pthread_mutex_lock(&log->lock);
+        int found = strstr(log->all, part) != NULL;
+        pthread_mutex_unlock(&log->lock);
+        if (found || now_ms() - start > 20000) return found;
+        usleep(1000);
+    }
+}
+
+static void on_report(const phc_report *report, void *events) {
+    add_to(events, (int)phc_report_event_count(report));
+}
+
+#define LOG \
+    { .lock = PTHREAD_MUTEX_INITIALIZER }
+#define ALL_LOST "{\"then\":{\"status\":401,\"body\":\"{\\\"error\\\":\\\"invalid key\\\"}\"}}"
+
+static void losses_are_logged_without_an_error_callback(void) {
+    /* A delivery callback does not report losses, so it makes no difference. */
+    for (int delivery_callback = 0; delivery_callback < 2; delivery_callback++) {
+        script(ALL_LOST);
+        log_lines log = LOG;
+        phc_client *client = make_client("max_batch_events", "1", "flush_at", "1", "reports", "losses", NULL);
+        int delivered = 0;
+        CHECK_EQ(phc_set_log_callback(client, on_log, &log, NULL), PHC_OK);
+        if (delivery_callback)
+            CHECK_EQ(phc_set_delivery_callback(client, on_report, &delivered, NULL), PHC_OK);
+        capture_n(client, 200);
+        CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_LOST_EVENTS);
+        CHECK(has_logged(&log, "rejected"));
+        CHECK_EQ(log.level, PHC_LOG_ERROR);
+        CHECK(has_logged(&log, "401"));
+        finish(client);
+        /* Rate-limited: two hundred losses in an instant are one line, and the rest at the end is another. */
+        CHECK(log.lines >= 1 && log.lines <= 4);
+        CHECK_EQ(delivered, 0);
+    }
+}
+
+static void an_error_callback_stands_in_for_the_lines_about_losses(void) {
+    script(ALL_LOST);
+    log_lines log = LOG;
+    int lost = 0;
+    phc_client *client = make_client("reports", "losses", NULL);
+    CHECK_EQ(phc_set_log_callback(client, on_log, &log, NULL), PHC_OK);
+    CHECK_EQ(phc_set_error_callback(client, on_report, &lost, NULL), PHC_OK);
+    capture_n(client, 10);
+    CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_LOST_EVENTS);
+    finish(client);
+    CHECK_EQ(lost, 10);
+    CHECK_EQ(log.lines, 0);
+}
+
+static void an_eviction_is_logged_while_nothing_is_sent(void) {
+    for (int delivery_callback = 0; delivery_callback < 2; delivery_callback++) {
+        log_lines log = LOG;
+        int delivered = 0;
+        phc_client *client = make_client("queue_max_events", "2", "overflow", "drop_oldest", NULL);
+        CHECK_EQ(phc_set_log_callback(client, on_log, &log, NULL), PHC_OK);
+        if (delivery_callback)
+            CHECK_EQ(phc_set_delivery_callback(client, on_report, &delivered, NULL), PHC_OK);
+        capture(client, "a");
+        CHECK_EQ(thread_appears("phc-callback"), 1);
+        capture_n(client, 2);
+        check_at(has_logged(&log, "1 evicted"), __FILE__, __LINE__, "%d delivery callbacks",
+                 delivery_callback);
+        CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
+        finish(client);
+    }
+}
+
+static void a_disabled_client_logs_it_once(void) {
+    log_lines log = LOG;
+    phc_config *config = phc_config_new("");
+    phc_client *client = phc_client_new(config, NULL);
+    phc_config_free(config);
+    CHECK_EQ(phc_set_log_callback(client, on_log, &log, NULL), PHC_OK);
+    CHECK_EQ(phc_capture(client, "user", "a", NULL), PHC_DISABLED);
+    CHECK_EQ(log.lines, 1);
+    CHECK_EQ(log.level, PHC_LOG_WARNING);
+    CHECK_HAS(log.last, "project key");
+    CHECK_EQ(thread_count("phc-"), 0);
+    phc_client_free(client);
+}
+
+static void a_change_of_codec_is_logged(void) {
+    script("{\"steps\":[{\"status\":415}]}");
+    log_lines log = LOG;
+    phc_client *client = make_client("compression", "zstd", NULL);
+    CHECK_EQ(phc_set_log_callback(client, on_log, &log, NULL), PHC_OK);
+    capture(client, "a");
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    CHECK(has_logged(&log, "gzip is used from now on"));
+    finish(client);
+}
+
+static void each_kind_of_warning_is_logged_once(void) {
+    script("{\"then\":{\"verdicts\":{\"a\":{\"result\":\"warning\",\"details\":\"too old\"},"
+           "\"b\":{\"result\":\"warning\",\"details\":\"too new\"},\"c\":\"limited\"}}}");
+    /* The error callback gets warnings, too: the line does not depend on it. */
+    for (int callbacks = 0; callbacks < 2; callbacks++) {
+        log_lines log = LOG;
+        int warned = 0;
+        phc_client *client = make_client("reports", "warnings", NULL);
+        CHECK_EQ(phc_set_log_callback(client, on_log, &log, NULL), PHC_OK);
+        if (callbacks) CHECK_EQ(phc_set_error_callback(client, on_report, &warned, NULL), PHC_OK);
+        for (int round = 0; round < 3; round++) {
+            const char *const names[] = {"a", "b", "a", "c", "fine"};
+            for (size_t i = 0; i < 5; i++) capture(client, names[i]);
+            CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
+        }
+        CHECK_EQ(stats_of(client).delivered_with_warning, 9);
+        finish(client);
+        CHECK_EQ(log.lines, 3);
+        CHECK_EQ(log.level, PHC_LOG_WARNING);
+        CHECK_EQ(count(log.all, "\"warning\" (too old)"), 1);
+        CHECK_EQ(count(log.all, "\"warning\" (too new)"), 1);
+        CHECK_EQ(count(log.all, "\"limited\""), 1);
+        if (callbacks) CHECK_EQ(warned, 12);
+    }
+}
+
+static void the_level_decides_what_is_logged(void) {
+    /* A line at each of the levels error, warning and debug. */
+    const struct {
+        const char *level;
+        int losses, warnings, attempts;
+    } table[] = {{"error", 1, 0, 0}, {"warning", 1, 1, 0}, {"info", 1, 1, 0}, {"debug", 1, 1, 3}};
+    for (size_t row = 0; row < sizeof table / sizeof table[0]; row++) {
+        script(
+            "{\"steps\":[{\"verdicts\":{\"a\":{\"result\":\"warning\",\"details\":\"careful\"},\"b\":\"retry\"}},"
+            "{\"status\":503},{\"verdicts\":[\"drop\"]}]}");
+        log_lines log = LOG;
+        phc_client *client = make_client("log_level", table[row].level, NULL);
+        CHECK_EQ(phc_set_log_callback(client, on_log, &log, NULL), PHC_OK);
+        capture(client, "a");
+        capture(client, "b");
+        CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_LOST_EVENTS);
+        finish(client);
+        CHECK_EQ(count(log.all, "events lost: 1 (1 dropped)"), table[row].losses);
+        CHECK_EQ(count(log.all, "careful"), table[row].warnings);
+        for (int attempt = 1; attempt <= 3; attempt++) {
+            char part[32];
+            snprintf(part, sizeof part, " attempt %d: ", attempt);
+            CHECK_EQ(count(log.all, part), table[row].attempts / 3);
+        }
+        check_at(log.lines == table[row].losses + table[row].warnings + table[row].attempts, __FILE__,
+                 __LINE__, "log_level = %s: %s", table[row].level, log.all);
+    }
+}
+
+static void the_debug_lines_say_what_became_of_an_attempt(void) {
+    script("{\"steps\":[{\"status\":503,\"headers\":{\"Retry-After\":\"1\"}},{}]}");
+    log_lines log = LOG;
+    phc_client *client = make_client("log_level", "debug", NULL);
+    CHECK_EQ(phc_set_log_callback(client, on_log, &log, NULL), PHC_OK);
+    capture_n(client, 3);
+    CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
+    char *requests = sink_get("_requests");
+    CHECK(has_logged(&log, nth_string(requests, "request_id", 0)));
+    free(requests);
+    CHECK(has_logged(&log, "attempt 1: 3 events, "));
+    CHECK(has_logged(&log, "HTTP 503: 0 delivered, 0 lost, 3 to be sent again in 1000 ms"));
+    CHECK(has_logged(&log, "HTTP 200: 3 delivered, 0 lost, 0 to be sent again"));
+    CHECK_EQ(log.level, PHC_LOG_DEBUG);
+    finish(client);
+}
+
+int main(int argc, char **argv) {
+    const test_case tests[] = {
+        TEST(losses_are_logged_without_an_error_callback),
+        TEST(an_error_callback_stands_in_for_the_lines_about_losses),
+        TEST(an_eviction_is_logged_while_nothing_is_sent),
+        TEST(a_disabled_client_logs_it_once),
+        TEST(a_change_of_codec_is_logged),
+        TEST(each_kind_of_warning_is_logged_once),
+        TEST(the_level_decides_what_is_logged),
+        TEST(the_debug_lines_say_what_became_of_an_attempt),
+    };
+    return RUN_TESTS(tests);
+}
