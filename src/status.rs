@@ -3,6 +3,7 @@
 //! A number is never reused and never changes its meaning: bindings built years
 //! ago compare against it.
 
+use std::borrow::Cow;
 use std::ffi::CStr;
 use std::fmt;
 
@@ -95,13 +96,14 @@ impl fmt::Debug for Status {
 pub struct Error {
     /// The number the caller gets.
     pub status: Status,
-    /// The text behind `phc_last_error`; names the argument and the place.
-    pub message: String,
+    /// The text behind `phc_last_error`; names the argument and the place. A fixed text is borrowed, so that
+    /// refusing an event allocates nothing here.
+    pub message: Cow<'static, str>,
 }
 
 impl Error {
     /// An error with a text of its own.
-    pub fn new(status: Status, message: impl Into<String>) -> Self {
+    pub fn new(status: Status, message: impl Into<Cow<'static, str>>) -> Self {
         Error { status, message: message.into() }
     }
 }

@@ -102,7 +102,7 @@ impl EventBuilder {
         const WHAT: &str = "property";
         let (text, was_repaired) = parsed(WHAT, json, |scanner| scanner.value(1)).map_err(|error| {
             let named = format!("{WHAT} {:?}", repaired(key));
-            Error { message: error.message.replacen(WHAT, &named, 1), ..error }
+            Error { message: error.message.replacen(WHAT, &named, 1).into(), ..error }
         })?;
         self.repaired |= was_repaired;
         self.set(key, |out| out.extend_from_slice(text.trim_ascii().as_bytes()))
@@ -441,7 +441,7 @@ mod tests {
         assert!(event.set_number(b"n", f64::NAN).is_err());
         let error = event.set_json(b"a property", b"[1,").unwrap_err();
         let message = "property \"a property\": at byte 3: the text ends where a value is expected";
-        assert_eq!((error.status, error.message.as_str()), (Status::INVALID_JSON, message));
+        assert_eq!((error.status, &*error.message), (Status::INVALID_JSON, message));
         assert!(event.set_bool(b"", true).is_err());
     }
 }
