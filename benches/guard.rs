@@ -10,7 +10,7 @@ use phc::books::Books;
 use phc::client::Client;
 use phc::config::Config;
 use phc::event::timestamp::Timestamp;
-use phc::event::{Additions, Draft, Encoded, EventBuilder, Scratch, encode};
+use phc::event::{EncodedEvent, Encoder, EventBuilder, EventInput, SuperProperties};
 use phc::protocol::judge::{Answer, Attempt, Outcome, judge};
 use uuid::Uuid;
 
@@ -36,13 +36,11 @@ fn main() {
 
 /// An event as JSON becomes its wire bytes.
 fn encode_events(count: u32) {
-    let additions = Additions::default();
-    let mut scratch = Scratch::take(0);
+    let super_properties = SuperProperties::default();
+    let mut encoder = Encoder::take(0);
     for _ in 0..count {
-        let scratch = &mut *scratch;
-        let draft =
-            Draft::from_json(black_box(EVENT.as_bytes()), &mut scratch.properties, &additions).unwrap();
-        black_box(encode(&draft, &additions, 900 * 1024, scratch).unwrap());
+        let input = EventInput::Json(black_box(EVENT.as_bytes()));
+        black_box(encoder.encode(&input, &super_properties, 900 * 1024).unwrap());
     }
 }
 
@@ -65,7 +63,7 @@ fn client() -> Client {
 fn capture_events(count: u32) {
     let client = client();
     for _ in 0..count {
-        client.capture_json(black_box(EVENT.as_bytes())).unwrap();
+        client.capture(&EventInput::Json(black_box(EVENT.as_bytes()))).unwrap();
     }
     // What is pending is not for anybody.
     std::process::exit(0);
@@ -83,16 +81,16 @@ fn build_events(count: u32) {
     for _ in 0..count {
         let mut event = EventBuilder::take(black_box(b"user-1234567890"), black_box(b"page_viewed"));
         for (key, value) in black_box(TEXTS) {
-            event.set_text(key.as_bytes(), value.as_bytes()).unwrap();
+            event.set_text(Some(key.as_bytes()), value.as_bytes()).unwrap();
         }
         for (key, value) in black_box([("width", 1920), ("height", 1080), ("items", 3)]) {
-            event.set_integer(key.as_bytes(), value).unwrap();
+            event.set_integer(Some(key.as_bytes()), value).unwrap();
         }
-        event.set_number(black_box(b"price"), black_box(249.95)).unwrap();
-        event.set_bool(black_box(b"logged_in"), black_box(true)).unwrap();
+        event.set_number(Some(black_box(b"price")), black_box(249.95)).unwrap();
+        event.set_bool(Some(black_box(b"logged_in")), black_box(true)).unwrap();
         let cart = br#"{"id":"c-77812","total":512.4,"currency":"NOK"}"#;
-        event.set_json(black_box(b"cart"), black_box(cart)).unwrap();
-        client.capture(|scratch, additions| Ok(event.draft(&mut scratch.properties, additions))).unwrap();
+        event.set_json(Some(black_box(b"cart")), black_box(cart)).unwrap();
+        client.capture(&EventInput::Built(&event)).unwrap();
         event.keep();
     }
     std::process::exit(0);
@@ -126,7 +124,8 @@ fn make_batches(count: u32) {
     );
     for round in 0..count / BATCH {
         for uuid in &uuids {
-            let encoded = Encoded { uuid: *uuid, repaired: false, uuid_replaced: false };
+            let encoded =
+                EncodedEvent { uuid: *uuid, caller_uuid: false, repaired: false, uuid_replaced: false };
             books.push(black_box(&wire), &encoded, false, || Duration::ZERO).unwrap();
         }
         let at = Timestamp::from_unix_ms(1_790_000_000_000).unwrap();

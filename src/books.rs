@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::batch::{Batch, Cargo};
 use crate::config::{Config, Overflow};
-use crate::event::Encoded;
+use crate::event::EncodedEvent;
 use crate::event::timestamp::Timestamp;
 use crate::fault;
 use crate::outcome::{Ending, EventReport, Ledger, Mailbox, Notes, Report, Tray};
@@ -161,7 +161,7 @@ impl Books {
     pub fn push(
         &mut self,
         wire: &[u8],
-        encoded: &Encoded,
+        encoded: &EncodedEvent,
         caller_uuid: bool,
         now: impl FnOnce() -> Duration,
     ) -> Result<Pushed, Refused> {
@@ -188,14 +188,14 @@ impl Books {
         Ok(Pushed { wake, evicted })
     }
 
-    fn count_captured(&mut self, encoded: &Encoded) {
+    fn count_captured(&mut self, encoded: &EncodedEvent) {
         self.ledger.captured += 1;
         self.ledger.repaired += u64::from(encoded.repaired);
         self.ledger.uuids_replaced += u64::from(encoded.uuid_replaced);
     }
 
     /// Takes an encoded event in test mode, where it is delivered at once.
-    pub fn push_for_test(&mut self, wire: &[u8], encoded: &Encoded) -> Result<(), Status> {
+    pub fn push_for_test(&mut self, wire: &[u8], encoded: &EncodedEvent) -> Result<(), Status> {
         if let Some(status) = self.shut {
             return Err(status);
         }
@@ -482,7 +482,12 @@ mod tests {
         let wire = br#"{"event":"e"}"#;
         for (attempts, request_id) in [(0, None), (1, Some(Uuid::from_u128(9)))] {
             let mut books = Books::new(&Config::new("key"));
-            let encoded = Encoded { uuid: Uuid::from_u128(1), repaired: false, uuid_replaced: false };
+            let encoded = EncodedEvent {
+                uuid: Uuid::from_u128(1),
+                caller_uuid: false,
+                repaired: false,
+                uuid_replaced: false,
+            };
             assert!(books.push(wire, &encoded, false, || Duration::ZERO).is_ok());
             let now = Timestamp::from_unix_ms(0).unwrap();
             let batch = books.cut(Uuid::from_u128(9), now).unwrap();

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::books::{FlushResult, Refused};
 use crate::config::Config;
-use crate::event::{Additions, Draft, Encoded, Scratch, encode, encode::too_large};
+use crate::event::{EncodedEvent, Encoder, EventInput, SuperProperties};
 use crate::fault;
 use crate::hook::{self, Decision, Hook, SetHook};
 use crate::life::Life;
@@ -40,7 +40,7 @@ pub struct Client {
 
 #[derive(Clone, Debug, Default)]
 struct Kept {
-    additions: Additions,
+    super_properties: SuperProperties,
     opted_out: bool,
     before_send: Option<SetHook>,
 }
@@ -52,16 +52,16 @@ impl Client {
         // Whether it could be made is told now, not at the first capture.
         Transport::new(&config)?;
         fork::watch();
-        let mut additions = Additions::default();
+        let mut super_properties = SuperProperties::default();
         for (wanted, property) in [(config.disable_geoip, "$geoip_disable"), (config.is_server, "$is_server")]
         {
             if wanted {
-                additions.register(property, b"true")?;
+                super_properties.register(property, b"true")?;
             }
         }
         Ok(Client {
             config,
-            kept: ArcSwap::from_pointee(Kept { additions, ..Kept::default() }),
+            kept: ArcSwap::from_pointee(Kept { super_properties, ..Kept::default() }),
             closed: AtomicBool::new(false),
             listener: Arc::default(),
             life: PerGeneration::new(),
@@ -91,42 +91,23 @@ impl Client {
         Ok(client)
     }
 
-    /// Takes an event: encodes what `draft` answers, and queues it. Never waits,
-    /// unless `overflow` is `block`. Answers the uuid.
-    pub fn capture<'a>(
-        &self,
-        draft: impl FnOnce(&mut Scratch, &Additions) -> Result<Draft<'a>, Error>,
-    ) -> Result<Uuid, Error> {
+    /// Takes an event: encodes and queues it. Never waits, unless `overflow` is `block`. Returns the uuid.
+    pub fn capture(&self, input: &EventInput<'_>) -> Result<Uuid, Error> {
         if self.config.is_disabled() {
             return Err(Status::DISABLED.into());
         }
-        let mut scratch = Scratch::take(fork::generation());
+        let mut encoder = Encoder::take(fork::generation());
         let unwound = CountUnwound(self);
-        let result = self.take(&mut scratch, draft);
+        let result = self.take(&mut encoder, input);
         std::mem::forget(unwound);
-        scratch.keep();
+        encoder.keep();
         if let Err(error) = &result {
             self.count_refusal(error.status);
         }
         result
     }
 
-    /// Takes a whole event as one JSON object.
-    pub fn capture_json(&self, json: &[u8]) -> Result<Uuid, Error> {
-        let bound = self.max_event_bytes();
-        self.capture(|scratch, additions| {
-            if json.len() > bound {
-                return Err(too_large(json.len(), bound));
-            }
-            Draft::from_json(json, &mut scratch.properties, additions)
-        })
-    }
-
-    fn take<'a>(
-        &self,
-        scratch: &mut Scratch,
-        draft: impl FnOnce(&mut Scratch, &Additions) -> Result<Draft<'a>, Error>,
-    ) -> Result<Uuid, Error> {
+    fn take(&self, encoder: &mut Encoder, input: &EventInput<'_>) -> Result<Uuid, Error> {
         if self.is_closed() {
             return Err(Status::CLOSED.into());
         }
@@ -135,36 +116,29 @@ impl Client {
             return Err(Status::OPTED_OUT.into());
         }
         hook::not_inside()?;
-        // A draft is large: it stays where it was made.
-        let drafted = draft(scratch, &kept.additions);
-        let draft = drafted.as_ref().map_err(Error::clone)?;
-        let mut encoded = encode(draft, &kept.additions, self.max_event_bytes(), scratch)?;
-        let mut caller_uuid = draft.uuid.is_some() && !encoded.uuid_replaced;
+        let mut event = encoder.encode(input, &kept.super_properties, self.max_event_bytes())?;
         if let Some(before_send) = &kept.before_send
-            && let Some(replacement) = self.ask(before_send, scratch)?
+            && let Some(replacement) = self.ask(before_send, encoder)?
         {
-            encoded = Encoded { repaired: encoded.repaired || replacement.repaired, ..replacement };
-            caller_uuid = true;
+            event = EncodedEvent { repaired: event.repaired || replacement.repaired, ..replacement };
         }
-        self.push(&scratch.wire, &encoded, caller_uuid)?;
-        Ok(encoded.uuid)
+        self.push(encoder.wire(), &event)?;
+        Ok(event.uuid)
     }
 
-    /// Lets the host see the event that is in the scratch. Should it want
-    /// another one, that is there afterwards, encoded in full; what the client
-    /// adds is not added again, for the host may have taken it out.
+    /// Lets the host see the event that was encoded. Should it want another one, that is encoded in its
+    /// place; super properties are not added again, because the host may have removed them.
     #[inline(never)]
-    fn ask(&self, before_send: &SetHook, scratch: &mut Scratch) -> Result<Option<Encoded>, Error> {
+    fn ask(&self, before_send: &SetHook, encoder: &mut Encoder) -> Result<Option<EncodedEvent>, Error> {
         let refused = |text: String| Error::new(Status::BEFORE_SEND, format!("before_send {text}"));
-        let json = match before_send.ask(&scratch.wire) {
+        let json = match before_send.ask(encoder.wire()) {
             Decision::Keep => return Ok(None),
             Decision::Drop => return Err(refused("dropped the event".to_owned())),
             Decision::Replace(json) => json,
         };
-        let nothing = Additions::default();
-        let encoded = Draft::from_json(&json, &mut scratch.properties, &nothing)
-            .and_then(|draft| encode(&draft, &nothing, self.max_event_bytes(), scratch));
-        encoded
+        let nothing = SuperProperties::default();
+        encoder
+            .encode(&EventInput::Json(&json), &nothing, self.max_event_bytes())
             .map(Some)
             .map_err(|error| refused(format!("made an event that is refused: {}", error.message)))
     }
@@ -186,7 +160,7 @@ impl Client {
         self.count_refusal(Status::BEFORE_SEND);
     }
 
-    fn push(&self, wire: &[u8], encoded: &Encoded, caller_uuid: bool) -> Result<(), Error> {
+    fn push(&self, wire: &[u8], encoded: &EncodedEvent) -> Result<(), Error> {
         fault::point("client");
         let life = self.life();
         if self.config.test_mode {
@@ -197,7 +171,7 @@ impl Client {
         let mut books = shared.books();
         let mut deadline = None;
         let pushed = loop {
-            match books.push(wire, encoded, caller_uuid, || shared.now()) {
+            match books.push(wire, encoded, encoded.caller_uuid, || shared.now()) {
                 Ok(pushed) => break pushed,
                 Err(Refused::With(status)) => return Err(status.into()),
                 Err(Refused::WouldBlock) => {
@@ -235,7 +209,7 @@ impl Client {
         let mut outcome = Ok(());
         self.kept.rcu(|kept| {
             let mut new = Kept::clone(kept);
-            outcome = new.additions.register(key, json);
+            outcome = new.super_properties.register(key, json);
             new
         });
         outcome
@@ -245,7 +219,7 @@ impl Client {
     pub fn unregister(&self, key: &str) {
         self.kept.rcu(|kept| {
             let mut new = Kept::clone(kept);
-            new.additions.unregister(key);
+            new.super_properties.unregister(key);
             new
         });
     }

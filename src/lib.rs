@@ -7,6 +7,7 @@
 //!
 //! - [`capi`]: the C boundary. Converts and calls; decides nothing.
 //! - [`config`]: every setting once, in one table.
+//! - `json`: JSON text, read in place and written.
 //! - [`event`]: what a capture call was given becomes the bytes of the wire.
 //! - [`queue`], [`batch`]: waiting events, already as bodies in the making.
 //! - [`protocol`]: Capture v1 as rules, without I/O, clock or threads.
@@ -29,6 +30,7 @@ pub mod config;
 pub mod event;
 pub mod fault;
 pub mod hook;
+mod json;
 pub mod life;
 pub mod listener;
 pub mod outcome;

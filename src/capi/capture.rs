@@ -8,7 +8,7 @@ use super::guard::{guard, not_in_callback};
 use super::handle::{borrow, share, take};
 use super::status::{PHC_QUEUE_FULL, answer, phc_status};
 use super::text::{copy_out, optional, required, sized, utf8, write_uuid};
-use crate::event::{Draft, shapes};
+use crate::event::EventInput;
 use crate::status::Error;
 
 /// Captures an event with properties given as one JSON object (NULL: none).
@@ -32,7 +32,7 @@ pub unsafe extern "C" fn phc_capture(
                     optional(properties_json),
                 )
             };
-            client.capture(|_, _| Ok(Draft::loose(distinct_id, event, properties))).map(drop)
+            client.capture(&EventInput::Parts { distinct_id, event, properties }).map(drop)
         };
         answer(capture())
     })
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn phc_capture_json(
         let capture = || {
             // SAFETY: the caller passes NULL or pointers as the header asks for.
             let (client, json) = unsafe { (share(client, "client")?, sized(json, len, "json")?) };
-            let uuid = client.capture_json(json)?;
+            let uuid = client.capture(&EventInput::Json(json))?;
             // SAFETY: as above.
             unsafe { write_uuid(uuid, uuid_out) };
             Ok(())
@@ -77,8 +77,7 @@ pub unsafe extern "C" fn phc_capture_event(
             // SAFETY: the caller passes NULL or pointers as the header asks for.
             let (client, builder) = unsafe { (share(client, "client")?, borrow(event, "event")?) };
             let builder = &builder.builder;
-            let uuid =
-                client.capture(|scratch, additions| Ok(builder.draft(&mut scratch.properties, additions)))?;
+            let uuid = client.capture(&EventInput::Built(builder))?;
             // SAFETY: as above.
             unsafe { write_uuid(uuid, uuid_out) };
             Ok(())
@@ -114,7 +113,7 @@ pub unsafe extern "C" fn phc_identify(
                     optional(set_once_json),
                 )
             };
-            client.capture(|_, _| shapes::identify(distinct_id, set, set_once)).map(drop)
+            client.capture(&EventInput::Identify { distinct_id, set, set_once }).map(drop)
         };
         answer(capture())
     })
@@ -134,8 +133,7 @@ pub unsafe extern "C" fn phc_alias(
             let (client, distinct_id, alias) = unsafe {
                 (share(client, "client")?, required(distinct_id, "distinct_id")?, required(alias, "alias")?)
             };
-            let properties = shapes::alias_properties(alias)?;
-            client.capture(|_, _| Ok(properties.draft(distinct_id, b"$create_alias"))).map(drop)
+            client.capture(&EventInput::Alias { distinct_id, alias }).map(drop)
         };
         answer(capture())
     })
@@ -163,10 +161,7 @@ pub unsafe extern "C" fn phc_group_identify(
                     optional(distinct_id),
                 )
             };
-            let own = shapes::group_distinct_id(group_type, group_key);
-            let properties = shapes::group_properties(group_type, group_key, set)?;
-            let distinct_id = distinct_id.unwrap_or(&own);
-            client.capture(|_, _| Ok(properties.draft(distinct_id, b"$groupidentify"))).map(drop)
+            client.capture(&EventInput::GroupIdentify { group_type, group_key, set, distinct_id }).map(drop)
         };
         answer(capture())
     })

@@ -65,7 +65,7 @@ pub unsafe extern "C" fn phc_event_set_string(
     value: *const c_char,
 ) -> phc_status {
     // SAFETY: the caller passes NULL or pointers as the header asks for.
-    guard(|| unsafe { set(event, key, |event, key| event.set_text(key, required(value, "value")?)) })
+    guard(|| unsafe { set(event, key, |event, key| event.set_text(Some(key), required(value, "value")?)) })
 }
 
 /// Sets a property to text of len bytes, which may hold NUL.
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn phc_event_set_string_n(
     len: usize,
 ) -> phc_status {
     // SAFETY: the caller passes NULL or pointers as the header asks for.
-    guard(|| unsafe { set(event, key, |event, key| event.set_text(key, sized(value, len, "value")?)) })
+    guard(|| unsafe { set(event, key, |event, key| event.set_text(Some(key), sized(value, len, "value")?)) })
 }
 
 /// Sets a property to a whole number.
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn phc_event_set_int(
     value: i64,
 ) -> phc_status {
     // SAFETY: the caller passes NULL or pointers as the header asks for.
-    guard(|| unsafe { set(event, key, |event, key| event.set_integer(key, value)) })
+    guard(|| unsafe { set(event, key, |event, key| event.set_integer(Some(key), value)) })
 }
 
 /// Sets a property to a number. NaN and infinities answer PHC_INVALID_PROPERTY.
@@ -99,7 +99,7 @@ pub unsafe extern "C" fn phc_event_set_double(
     value: f64,
 ) -> phc_status {
     // SAFETY: the caller passes NULL or pointers as the header asks for.
-    guard(|| unsafe { set(event, key, |event, key| event.set_number(key, value)) })
+    guard(|| unsafe { set(event, key, |event, key| event.set_number(Some(key), value)) })
 }
 
 /// Sets a property to false (0) or true (any other value).
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn phc_event_set_bool(
     value: c_int,
 ) -> phc_status {
     // SAFETY: the caller passes NULL or pointers as the header asks for.
-    guard(|| unsafe { set(event, key, |event, key| event.set_bool(key, value != 0)) })
+    guard(|| unsafe { set(event, key, |event, key| event.set_bool(Some(key), value != 0)) })
 }
 
 /// Sets a property to a value given as JSON text.
@@ -121,7 +121,7 @@ pub unsafe extern "C" fn phc_event_set_json(
     json: *const c_char,
 ) -> phc_status {
     // SAFETY: the caller passes NULL or pointers as the header asks for.
-    guard(|| unsafe { set(event, key, |event, key| event.set_json(key, required(json, "json")?)) })
+    guard(|| unsafe { set(event, key, |event, key| event.set_json(Some(key), required(json, "json")?)) })
 }
 
 /// Says that the event belongs to a group: set_group(event, "company", "acme").

@@ -1,33 +1,31 @@
 //! From what a capture call was given to the bytes of the wire.
 //!
-//! A [`Draft`] says what the caller gave; [`encode`] checks it and writes it,
-//! once, on the calling thread. From here on an event is never parsed again, so
-//! a retried event is the same bytes. This room knows nothing of queues,
-//! batches or the network.
+//! An [`EventInput`] is the event as the caller gives it; the [`Encoder`] checks it and writes it, once, on
+//! the calling thread. From there on an event is never read again, so a retried event is the same bytes.
+//! This module knows nothing of queues, batches or the network.
+//!
+//! Its parts, each of which imports only those before it: `rules` (what Capture v1 wants) ←
+//! `super_properties` (what the client adds) ← `properties` (one properties object, sorted) ←
+//! `builder` and `input` (the forms in which an event is given) ← `encoder`.
 
-pub mod additions;
-pub mod builder;
-pub mod draft;
-pub mod encode;
-pub mod identity;
-pub mod number;
-pub mod properties;
-pub mod quick;
-pub mod scan;
-pub mod scratch;
-pub mod shapes;
-pub mod text;
+/// Memory of one buffer of a thread above this is given back to the system after the event.
+const KEPT_BYTES: usize = 64 * 1024;
+
+mod builder;
+mod encoder;
+mod input;
+mod members;
+mod properties;
+mod rules;
+mod special_events;
+mod super_properties;
 pub mod timestamp;
+pub mod uuid;
 
-#[cfg(test)]
-mod model;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod walks;
 
-pub use additions::Additions;
 pub use builder::EventBuilder;
-pub use draft::Draft;
-pub use encode::{Encoded, encode};
-pub use scratch::Scratch;
+pub use encoder::{EncodedEvent, Encoder};
+pub use input::EventInput;
+pub use super_properties::SuperProperties;

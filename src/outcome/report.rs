@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use uuid::Uuid;
 
-use crate::event::text::write_string;
+use crate::json::write_string;
 use crate::protocol::judge::Loss;
 use crate::protocol::verdict::Remark;
 

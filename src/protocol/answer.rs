@@ -1,14 +1,12 @@
 //! Reading the body of an answer: verdicts by uuid, or the text of an error.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use uuid::Uuid;
 
 use super::verdict::{Remark, Verdict, Word};
-use crate::event::identity::{UUID_TEXT, parse_uuid, write_uuid};
-use crate::event::scan::Scanner;
-use crate::event::text::{repaired, unescaped};
+use crate::event::uuid::{UUID_TEXT, parse_uuid, write_uuid};
+use crate::json::{Cursor, repair, unescape};
 
 /// No text of the server is kept beyond this many bytes.
 const KEPT_TEXT: usize = 500;
@@ -25,29 +23,29 @@ pub const fn max_bytes(events: usize) -> usize {
 /// value is passed over and spoils no other.
 pub fn verdicts(body: &[u8], uuids: &[Uuid]) -> Result<Vec<Word>, String> {
     let mut words = vec![Word::ABSENT; uuids.len()];
-    let text = repaired(body);
-    let mut scanner = Scanner::lenient(&text);
+    let text = repair(body);
+    let mut cursor = Cursor::lenient(text.as_bytes());
     let mut index = Index::new(uuids);
     let mut found = false;
-    let mut scan = |scanner: &mut Scanner<'_>| {
-        let mut more = scanner.open_object(0)?;
+    let mut read = |cursor: &mut Cursor<'_>| {
+        let (mut more, mut at) = cursor.open_object(0, 0)?;
         while more {
-            let (key, _) = scanner.key()?;
-            let is_results = unescaped(scanner.slice(&key)) == "results";
-            if is_results && scanner.peek_token() == Some(b'{') {
+            let (key, start) = cursor.key(at)?;
+            let is_results = unescape(cursor.slice(&key.inside)) == "results";
+            let end = if is_results && cursor.token(start).0 == b'{' {
                 found = true;
-                read_results(scanner, &mut index, &mut words)?;
+                read_results(cursor, start, &mut index, &mut words)?
             } else {
-                scanner.value(1)?;
-            }
-            more = scanner.more_members()?;
+                cursor.value(start, 1)?
+            };
+            (more, at) = cursor.next_member(end)?;
         }
-        scanner.end()
+        cursor.end(at)
     };
-    match scan(&mut scanner) {
+    match read(&mut cursor) {
         Some(()) if found => Ok(words),
         Some(()) => Err("the answer has no object `results`".to_owned()),
-        None => Err(format!("the answer is not the JSON object it should be: {}", scanner.fault())),
+        None => Err(format!("the answer is not the JSON object it should be: {}", cursor.error())),
     }
 }
 
@@ -56,61 +54,71 @@ const STORED: &str = r#"{"result":"ok"}"#;
 /// Its length with the uuid before it.
 const STORED_MEMBER: usize = r#""":"#.len() + UUID_TEXT + STORED.len();
 
-fn read_results(scanner: &mut Scanner<'_>, index: &mut Index<'_>, words: &mut [Word]) -> Option<()> {
-    let mut more = scanner.open_object(1)?;
+fn read_results(
+    cursor: &mut Cursor<'_>,
+    start: usize,
+    index: &mut Index<'_>,
+    words: &mut [Word],
+) -> Option<usize> {
+    let (mut more, mut at) = cursor.open_object(start, 1)?;
     while more {
         // That the next event of the batch was stored is not parsed, but compared.
-        if let Some(stored) = index.next_stored()
-            && scanner.skip(&stored)
-        {
+        if let Some(end) = index.next_stored().and_then(|stored| cursor.skip(at, &stored)) {
             if let Some(slot) = words.get_mut(index.take_next()) {
                 *slot = Word::STORED;
             }
-            more = scanner.more_members()?;
+            (more, at) = cursor.next_member(end)?;
             continue;
         }
-        let (key, escaped) = scanner.key()?;
-        let raw = scanner.slice(&key);
-        let key = if escaped { unescaped(raw) } else { Cow::Borrowed(raw) };
-        let uuid = parse_uuid(key.as_bytes());
-        let mut word = None;
-        if scanner.skip(STORED.as_bytes()) {
-            word = Some(Word::STORED);
+        let (uuid, word, end) = if let Some((uuid, end)) = stored_in_any_order(cursor, at) {
+            (Some(uuid), Some(Word::STORED), end)
         } else {
-            read_word(scanner, &mut word)?;
-        }
+            let (key, start) = cursor.key(at)?;
+            let (word, end) = read_word(cursor, start)?;
+            (parse_uuid(unescape(cursor.slice(&key.inside)).as_bytes()), word, end)
+        };
         let position = uuid.and_then(|uuid| index.find(uuid));
         if let (Some(word), Some(slot)) = (word, position.and_then(|i| words.get_mut(i))) {
             *slot = word;
         }
-        more = scanner.more_members()?;
+        (more, at) = cursor.next_member(end)?;
     }
-    Some(())
+    Some(at)
 }
 
-/// Reads `{"result": "…", "details": "…"}` into `word`, if it is such an object.
-fn read_word(scanner: &mut Scanner<'_>, word: &mut Option<Word>) -> Option<()> {
-    if scanner.peek_token() != Some(b'{') {
-        return scanner.value(2);
+/// The same comparison for an event of any place in the batch; returns its uuid and where the member ends.
+/// What passes as a uuid has no byte that would have to be escaped.
+fn stored_in_any_order(cursor: &Cursor<'_>, at: usize) -> Option<(Uuid, usize)> {
+    let inside = cursor.skip(at, b"\"")?;
+    let behind_key = cursor.skip(inside + UUID_TEXT, b"\":")?;
+    let end = cursor.skip(behind_key, STORED.as_bytes())?;
+    Some((parse_uuid(cursor.slice(&(inside..inside + UUID_TEXT)))?, end))
+}
+
+/// Reads `{"result": "…", "details": "…"}`; returns the word, if it is such an object, and where it ends.
+fn read_word(cursor: &mut Cursor<'_>, start: usize) -> Option<(Option<Word>, usize)> {
+    if cursor.token(start).0 != b'{' {
+        return Some((None, cursor.value(start, 2)?));
     }
-    let text = scanner.text();
+    let text = cursor.text();
     let (mut result, mut details) = (None, None);
-    scanner.members(2, |member| {
-        let key = unescaped(text.get(member.key).unwrap_or_default());
+    let end = cursor.members(start, 2, |member| {
+        let key = unescape(text.get(member.key.inside).unwrap_or_default());
         let value = text.get(member.value).unwrap_or_default();
-        let string = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        let string = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
         match key.as_ref() {
             "result" => result = string,
             "details" => details = string,
             _ => {}
         }
     })?;
-    let Some(result) = result.map(unescaped) else { return Some(()) };
-    let verdict = Verdict::from_code(&result);
-    let details = details.map(|raw| shortened(&unescaped(raw)));
-    let remark = (verdict != Verdict::Ok).then(|| Box::new(Remark { code: shortened(&result), details }));
-    *word = Some(Word { verdict, remark });
-    Some(())
+    let word = result.map(unescape).map(|result| {
+        let verdict = Verdict::from_code(&result);
+        let details = details.map(|raw| shortened(&unescape(raw)));
+        let remark = || Box::new(Remark { code: shortened(&result), details });
+        Word { verdict, remark: (verdict != Verdict::Ok).then(remark) }
+    });
+    Some((word, end))
 }
 
 /// Finds an event of the batch by its uuid. Servers answer in the order of the
@@ -161,25 +169,25 @@ impl<'a> Index<'a> {
 /// The text of an error answer: `error: error_description (error_uri)` where it
 /// is JSON, else the start of the text.
 pub fn error_text(body: &[u8]) -> String {
-    let text = repaired(body);
-    let mut scanner = Scanner::lenient(&text);
+    let text = repair(body);
+    let mut cursor = Cursor::lenient(text.as_bytes());
     let mut parts: [Option<String>; 3] = [None, None, None];
-    let outcome = scanner.members(0, |member| {
-        let part = |range| text.get(range).unwrap_or_default();
-        let string = part(member.value).strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-        let slot = match part(member.key) {
-            "error" => parts.get_mut(0),
-            "error_description" => parts.get_mut(1),
-            "error_uri" => parts.get_mut(2),
+    let end = cursor.members(0, 0, |member| {
+        let part = |range| text.as_bytes().get(range).unwrap_or_default();
+        let string = part(member.value).strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+        let slot = match part(member.key.inside) {
+            b"error" => parts.get_mut(0),
+            b"error_description" => parts.get_mut(1),
+            b"error_uri" => parts.get_mut(2),
             _ => None,
         };
         if let (Some(slot), Some(string)) = (slot, string) {
-            *slot = Some(unescaped(string).into_owned());
+            *slot = Some(unescape(string).into_owned());
         }
     });
     let [error, description, uri] = parts;
     let words: Vec<String> = error.into_iter().chain(description).collect();
-    if outcome.is_none() || words.is_empty() {
+    if end.is_none() || words.is_empty() {
         return shortened(text.trim());
     }
     let uri = uri.map(|uri| format!(" ({uri})")).unwrap_or_default();

@@ -11,6 +11,7 @@ use super::explore;
 use crate::books::BatchId;
 use crate::client::Client;
 use crate::config::Config;
+use crate::event::EventInput;
 use crate::event::timestamp::Timestamp;
 use crate::protocol::judge::{Answer, Attempt, Outcome, judge};
 use crate::sender::schedule::Step;
@@ -49,7 +50,9 @@ impl World {
     }
 
     fn capture(&self) -> Result<Uuid, Status> {
-        self.client.capture_json(br#"{"event":"e","distinct_id":"d"}"#).map_err(|error| error.status)
+        self.client
+            .capture(&EventInput::Json(br#"{"event":"e","distinct_id":"d"}"#))
+            .map_err(|error| error.status)
     }
 
     /// The send loop, which answers each request itself and at once. It ends

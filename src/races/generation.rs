@@ -11,6 +11,7 @@ use loom::thread;
 use super::{Door, explore};
 use crate::client::Client;
 use crate::config::Config;
+use crate::event::EventInput;
 use crate::runtime::fork::{PerGeneration, in_child};
 
 /// A value whose writing must be visible to whoever finds it, made by a thread of
@@ -134,7 +135,7 @@ fn a_child_needs_no_lock_that_a_thread_of_the_parent_holds() {
         held.pass();
         in_child();
         client.life().started.store(true, Ordering::Release);
-        client.capture_json(br#"{"event":"e","distinct_id":"d"}"#).unwrap();
+        client.capture(&EventInput::Json(br#"{"event":"e","distinct_id":"d"}"#)).unwrap();
         assert_eq!(client.stats().captured, 1);
         assert!(client.flush(Some(Duration::ZERO)).is_err());
         assert!(client.close(Some(Duration::ZERO)).is_err());

@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 use crate::books::{BatchId, Dispatch};
 use crate::config::{Codec, Config};
-use crate::event::identity::Randomness;
 use crate::event::timestamp::Timestamp;
+use crate::event::uuid::UuidSource;
 use crate::fault;
 use crate::outcome::Level;
 use crate::protocol::judge::{Attempt, Judgement, Loss, Outcome, Policy, judge};
@@ -33,7 +33,7 @@ pub struct Sender {
     transport: Arc<Transport>,
     policy: Policy,
     schedule: Schedule,
-    randomness: Randomness,
+    randomness: UuidSource,
     attempts: JoinSet<Made>,
     in_flight: HashMap<Id, (BatchId, Dispatch)>,
 }
@@ -52,7 +52,7 @@ impl Sender {
             transport,
             policy,
             schedule,
-            randomness: Randomness::new(),
+            randomness: UuidSource::new(),
             attempts: JoinSet::new(),
             in_flight: HashMap::new(),
         }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::schedule::{Backlog, Outlook, Schedule, Step};
 use crate::books::{BatchId, Books, Dispatch};
 use crate::config::Config;
-use crate::event::Encoded;
+use crate::event::EncodedEvent;
 use crate::event::timestamp::Timestamp;
 use crate::outcome::Ending;
 use crate::protocol::judge::{Answer, Attempt, Loss, Outcome, Policy, judge};
@@ -80,7 +80,7 @@ impl World {
     fn capture(&mut self) {
         let uuid = self.uuid();
         let wire = format!("{{\"uuid\":\"{uuid}\",\"n\":{}}}", self.random.next() >> self.random.below(60));
-        let encoded = Encoded { uuid, repaired: false, uuid_replaced: false };
+        let encoded = EncodedEvent { uuid, caller_uuid: false, repaired: false, uuid_replaced: false };
         let now = self.now;
         if self.books.push(wire.as_bytes(), &encoded, false, || now).is_ok() {
             self.captured.push(uuid);
