@@ -1,17 +1,14 @@
 //! `guard PIECE COUNT`: does one piece of the library's work so many times, for
-//! tests/guard.sh, which counts the instructions. Two counts are compared, so what
+//! `xtask guard`, which counts the instructions. Two counts are compared, so what
 //! a piece prepares does not count.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a measurement may panic")]
 
 use std::hint::black_box;
-use std::time::Duration;
 
-use phc::books::Books;
-use phc::client::Client;
-use phc::config::Config;
-use phc::event::timestamp::Timestamp;
-use phc::event::{Additions, Draft, Encoded, EventBuilder, Scratch, encode};
-use phc::protocol::judge::{Answer, Attempt, Outcome, judge};
+use phc::internals::{
+    Attempt, AttemptResult, Client, Config, Deliveries, EncodedEvent, Encoder, EventBuilder, EventInput,
+    SuperProperties, decide,
+};
 use uuid::Uuid;
 
 /// The event of the benchmarks: ten properties, about 300 bytes.
@@ -28,25 +25,23 @@ fn main() {
         "capture" => capture_events(count),
         "builder" => build_events(count),
         "batch" => make_batches(count),
-        "answer" => read_answers(count, &uuids()),
-        "answer-mixed" => read_answers(count, &mixed(uuids())),
+        "response" => read_responses(count, &uuids()),
+        "response-mixed" => read_responses(count, &mixed(uuids())),
         piece => panic!("there is no piece {piece}"),
     }
 }
 
 /// An event as JSON becomes its wire bytes.
 fn encode_events(count: u32) {
-    let additions = Additions::default();
-    let mut scratch = Scratch::take(0);
+    let super_properties = SuperProperties::default();
+    let mut encoder = Encoder::take(0);
     for _ in 0..count {
-        let scratch = &mut *scratch;
-        let draft =
-            Draft::from_json(black_box(EVENT.as_bytes()), &mut scratch.properties, &additions).unwrap();
-        black_box(encode(&draft, &additions, 900 * 1024, scratch).unwrap());
+        let input = EventInput::Json(black_box(EVENT.as_bytes()));
+        black_box(encoder.encode(&input, &super_properties, 900 * 1024).unwrap());
     }
 }
 
-/// A client with a queue that nobody empties meanwhile.
+/// A client whose queue is not sent during the measurement.
 fn client() -> Client {
     let mut config = Config::new("phc_guard");
     for (key, value) in [
@@ -65,9 +60,9 @@ fn client() -> Client {
 fn capture_events(count: u32) {
     let client = client();
     for _ in 0..count {
-        client.capture_json(black_box(EVENT.as_bytes())).unwrap();
+        client.capture(&EventInput::Json(black_box(EVENT.as_bytes()))).unwrap();
     }
-    // What is pending is not for anybody.
+    // Without the wait of the client's end for what is pending.
     std::process::exit(0);
 }
 
@@ -83,16 +78,16 @@ fn build_events(count: u32) {
     for _ in 0..count {
         let mut event = EventBuilder::take(black_box(b"user-1234567890"), black_box(b"page_viewed"));
         for (key, value) in black_box(TEXTS) {
-            event.set_text(key.as_bytes(), value.as_bytes()).unwrap();
+            event.set_text(Some(key.as_bytes()), value.as_bytes()).unwrap();
         }
         for (key, value) in black_box([("width", 1920), ("height", 1080), ("items", 3)]) {
-            event.set_integer(key.as_bytes(), value).unwrap();
+            event.set_integer(Some(key.as_bytes()), value).unwrap();
         }
-        event.set_number(black_box(b"price"), black_box(249.95)).unwrap();
-        event.set_bool(black_box(b"logged_in"), black_box(true)).unwrap();
+        event.set_number(Some(black_box(b"price")), black_box(249.95)).unwrap();
+        event.set_bool(Some(black_box(b"logged_in")), black_box(true)).unwrap();
         let cart = br#"{"id":"c-77812","total":512.4,"currency":"NOK"}"#;
-        event.set_json(black_box(b"cart"), black_box(cart)).unwrap();
-        client.capture(|scratch, additions| Ok(event.draft(&mut scratch.properties, additions))).unwrap();
+        event.set_json(Some(black_box(b"cart")), black_box(cart)).unwrap();
+        client.capture(&EventInput::Built(&event)).unwrap();
         event.keep();
     }
     std::process::exit(0);
@@ -108,31 +103,29 @@ fn uuids() -> Vec<Uuid> {
     (0..u128::from(BATCH)).map(|n| Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0000 + n)).collect()
 }
 
-fn answer(uuids: &[Uuid]) -> Outcome {
+fn response(uuids: &[Uuid]) -> AttemptResult {
     let results: Vec<String> = uuids.iter().map(|uuid| format!("\"{uuid}\":{{\"result\":\"ok\"}}")).collect();
     let body = format!("{{\"results\":{{{}}}}}", results.join(",")).into_bytes();
-    Outcome::Answer(Answer { status: 200, retry_after: None, location: None, body })
+    AttemptResult::Response { status: 200, retry_after: None, location: None, body }
 }
 
-/// Events are queued, cut into batches, and settled: per event.
+/// Events are queued, made into batches, and settled: per event.
 fn make_batches(count: u32) {
     let (config, uuids) = (config(), uuids());
-    let mut books = Books::new(&config);
+    let mut deliveries = Deliveries::new(&config);
     let wire = vec![b'x'; 480];
-    let judged = judge(
-        &answer(&uuids),
+    let decision = decide(
+        &response(&uuids),
         &Attempt { uuids: &uuids, used: 1, can_change_codec: false, random: 0 },
-        &config.policy(),
+        &config.retry_policy(),
     );
     for round in 0..count / BATCH {
         for uuid in &uuids {
-            let encoded = Encoded { uuid: *uuid, repaired: false, uuid_replaced: false };
-            books.push(black_box(&wire), &encoded, false, || Duration::ZERO).unwrap();
+            let encoded =
+                EncodedEvent { uuid: *uuid, caller_uuid: false, repaired: false, uuid_replaced: false };
+            assert!(deliveries.enqueue(black_box(&wire), &encoded));
         }
-        let at = Timestamp::from_unix_ms(1_790_000_000_000).unwrap();
-        let batch = books.cut(Uuid::from_u128(round.into()), at).unwrap();
-        drop(black_box(books.begin_attempt(batch, at)));
-        assert!(books.finish_attempt(batch, judged.clone(), || ([Uuid::nil(); 2], at)).is_empty());
+        assert!(deliveries.attempt(Uuid::from_u128(round.into()), decision.clone()));
     }
 }
 
@@ -143,12 +136,12 @@ fn mixed(mut uuids: Vec<Uuid>) -> Vec<Uuid> {
     uuids
 }
 
-/// An answer is read and judged: per event.
-fn read_answers(count: u32, answered: &[Uuid]) {
+/// A response is read and decided on: per event.
+fn read_responses(count: u32, order: &[Uuid]) {
     let (config, uuids) = (config(), uuids());
-    let (outcome, policy) = (answer(answered), config.policy());
+    let (result, policy) = (response(order), config.retry_policy());
     let attempt = Attempt { uuids: &uuids, used: 1, can_change_codec: false, random: 0 };
     for _ in 0..count / BATCH {
-        black_box(judge(black_box(&outcome), &attempt, &policy));
+        black_box(decide(black_box(&result), &attempt, &policy));
     }
 }

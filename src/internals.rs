@@ -1,5 +1,9 @@
-//! What fuzz targets, benchmarks and xtask use of the library's inside. It is no API:
-//! everything in it may change at any time.
+//! What fuzz targets, benchmarks and xtask use of the library's inside. It is not an
+//! API: everything in it may change at any time.
+
+use std::time::Duration;
+
+use uuid::Uuid;
 
 pub use crate::capi::rules::{ALL as CALL_RULES, Rule};
 pub use crate::client::Client;
@@ -11,3 +15,32 @@ pub use crate::protocol::{
     Attempt, AttemptDecision, AttemptResult, Backoff, Disposition, Failure, RetryPolicy, Verdict, decide,
 };
 pub use crate::status::{Error, Status};
+
+use crate::delivery::DeliveryState;
+use crate::event::timestamp::Timestamp;
+
+/// The queue and the batches of a client without a network, for benches/guard.rs.
+#[derive(Debug)]
+pub struct Deliveries(DeliveryState);
+
+impl Deliveries {
+    /// An empty queue with the bounds of the settings.
+    pub fn new(config: &Config) -> Self {
+        Deliveries(DeliveryState::new(config))
+    }
+
+    /// Puts an encoded event into the queue; returns whether it was accepted.
+    pub fn enqueue(&mut self, wire: &[u8], event: &EncodedEvent) -> bool {
+        self.0.enqueue(wire, event, || Duration::ZERO).0.is_ok()
+    }
+
+    /// Makes a batch of the events in the queue and applies this decision to its first
+    /// attempt. Returns whether that settled all of its events.
+    pub fn attempt(&mut self, request_id: Uuid, mut decision: AttemptDecision) -> bool {
+        let now = Timestamp::from_unix_ms(1_790_000_000_000).unwrap_or_else(Timestamp::now);
+        let Some(batch) = self.0.take_batch(request_id, now) else { return false };
+        drop(std::hint::black_box(self.0.begin_attempt(batch, now)));
+        let (again, _) = self.0.complete_attempt(batch, &mut decision, 0, || ([Uuid::nil(); 2], now));
+        again.is_empty()
+    }
+}

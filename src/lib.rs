@@ -28,6 +28,7 @@ mod failpoint;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals;
+mod json;
 mod protocol;
 #[cfg(all(test, feature = "race-models"))]
 mod race_models;

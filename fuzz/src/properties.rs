@@ -1,6 +1,6 @@
 //! The properties scan and the encoder, by the Rust API, against the model.
 
-use phc::event::{Additions, Draft, Scratch, encode};
+use phc::event::{Encoder, EventInput, SuperProperties};
 
 use crate::model::{MERGED, Members, depth, last, lifted, members, repaired, stays, value};
 
@@ -8,21 +8,21 @@ const BOUND: usize = 1 << 20;
 
 /// The input is the text of a properties object.
 pub fn run(data: &[u8]) {
-    let mut additions = Additions::default();
-    check(data, &additions, &[]);
-    additions.register("plan", b"\"free\"").expect("a good value");
-    additions.register("a", b"[1]").expect("a good value");
-    check(data, &additions, &[("plan", "\"free\""), ("a", "[1]")]);
+    let mut super_properties = SuperProperties::default();
+    check(data, &super_properties, &[]);
+    super_properties.register("plan", b"\"free\"").expect("a good value");
+    super_properties.register("a", b"[1]").expect("a good value");
+    check(data, &super_properties, &[("plan", "\"free\""), ("a", "[1]")]);
 }
 
-fn check(data: &[u8], additions: &Additions, added: &[(&str, &str)]) {
+fn check(data: &[u8], super_properties: &SuperProperties, added: &[(&str, &str)]) {
     let (text, was_repaired) = repaired(data);
     let given = members(&text);
     let strict = value(&text);
     let is_null = data.trim_ascii() == b"null";
-    let mut scratch = Scratch::take(0);
-    let draft = Draft::loose(b"user", b"event", Some(data));
-    let Ok(encoded) = encode(&draft, additions, BOUND, &mut scratch) else {
+    let mut encoder = Encoder::take(0);
+    let input = EventInput::Parts { distinct_id: b"user", event: b"event", properties: Some(data) };
+    let Ok(encoded) = encoder.encode(&input, super_properties, BOUND) else {
         // What a strict reader takes, we take, but for bounds of our own.
         if let (Some(strict), Some(given)) = (strict, given) {
             let groups = last(&given, "$groups").map_or("{", |value| value.get());
@@ -31,8 +31,8 @@ fn check(data: &[u8], additions: &Additions, added: &[(&str, &str)]) {
         }
         return;
     };
-    let wire = String::from_utf8(scratch.wire.clone()).expect("UTF-8");
-    scratch.keep();
+    let wire = String::from_utf8(encoder.wire().to_vec()).expect("UTF-8");
+    encoder.keep();
     let event = value(&wire).unwrap_or_else(|| panic!("a strict reader refuses {wire}"));
     let given = if is_null { Members::new() } else { given.unwrap_or_else(|| panic!("taken: {text}")) };
     assert!(is_null || strict.is_some(), "taken: {text}");

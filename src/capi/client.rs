@@ -48,7 +48,7 @@ pub unsafe extern "C" fn phc_client_new(
         let config = unsafe { borrow(config, "config") };
         let client = config.and_then(|config| Client::new(config.config.clone())).map(Arc::new);
         // SAFETY: the caller passes NULL or a place for a status.
-        unsafe { constructed(client.map_err(keep_text), status) }
+        unsafe { constructed(client.map_err(|error| keep_text(&error)), status) }
     })
 }
 
@@ -76,12 +76,12 @@ pub unsafe extern "C" fn phc_client_open(
             registry::open(utf8(name?, "name")?, config)
         };
         // SAFETY: the caller passes NULL or a place for a status.
-        unsafe { constructed(open().map_err(keep_text), status) }
+        unsafe { constructed(open().map_err(|error| keep_text(&error)), status) }
     })
 }
 
 /// Keeps the text of an error for phc_last_error.
-fn keep_text(error: Error) -> Status {
+fn keep_text(error: &Error) -> Status {
     set_last_error(&error.message);
     error.status
 }

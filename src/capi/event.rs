@@ -6,7 +6,7 @@ use super::guard::guard;
 use super::handle::{Boxed, borrow_mut, take};
 use super::rules;
 use super::status::{phc_status, status_of};
-use super::text::{optional, required, sized};
+use super::text::{length, required, sized};
 use crate::event::EventBuilder;
 use crate::status::Error;
 
@@ -26,11 +26,8 @@ impl Boxed for phc_event {}
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_event_new(distinct_id: *const c_char, event: *const c_char) -> *mut phc_event {
-    guard(&rules::phc_event_new, || {
-        // SAFETY: the caller passes NULL or NUL-terminated texts.
-        let (distinct_id, event) = unsafe { (optional(distinct_id), optional(event)) };
-        new(distinct_id, event)
-    })
+    // SAFETY: the caller passes NULL or NUL-terminated texts.
+    unsafe { phc_event_new_n(distinct_id, length(distinct_id), event, length(event)) }
 }
 
 /// Begins an event like phc_event_new.
@@ -46,13 +43,9 @@ pub unsafe extern "C" fn phc_event_new_n(
         // SAFETY: the caller passes NULL or texts of these lengths.
         let (distinct_id, event) =
             unsafe { (sized(distinct_id, distinct_id_len, "distinct_id"), sized(event, event_len, "event")) };
-        new(distinct_id.ok(), event.ok())
+        let builder = EventBuilder::take(distinct_id.unwrap_or_default(), event.unwrap_or_default());
+        phc_event { builder }.into_raw()
     })
-}
-
-fn new(distinct_id: Option<&[u8]>, event: Option<&[u8]>) -> *mut phc_event {
-    let builder = EventBuilder::take(distinct_id.unwrap_or_default(), event.unwrap_or_default());
-    phc_event { builder }.into_raw()
 }
 
 /// Frees an event that was not captured. NULL does nothing.
@@ -95,10 +88,8 @@ pub unsafe extern "C" fn phc_event_set_string(
     key: *const c_char,
     value: *const c_char,
 ) -> phc_status {
-    guard(&rules::phc_event_set_string, || {
-        // SAFETY: the caller passes NULL or an event that only this thread uses, and NULL or NUL-terminated texts.
-        unsafe { change(event, |event| event.set_text(optional(key), required(value, "value")?)) }
-    })
+    // SAFETY: the caller passes NULL or NUL-terminated texts, and what the twin asks for.
+    unsafe { phc_event_set_string_n(event, key, length(key), value, length(value)) }
 }
 
 /// Does the same as phc_event_set_string.
@@ -125,10 +116,8 @@ pub unsafe extern "C" fn phc_event_set_int(
     key: *const c_char,
     value: i64,
 ) -> phc_status {
-    guard(&rules::phc_event_set_int, || {
-        // SAFETY: the caller passes NULL or an event that only this thread uses, and NULL or NUL-terminated texts.
-        unsafe { change(event, |event| event.set_integer(optional(key), value)) }
-    })
+    // SAFETY: the caller passes NULL or NUL-terminated texts, and what the twin asks for.
+    unsafe { phc_event_set_int_n(event, key, length(key), value) }
 }
 
 /// Does the same as phc_event_set_int.
@@ -152,10 +141,8 @@ pub unsafe extern "C" fn phc_event_set_uint(
     key: *const c_char,
     value: u64,
 ) -> phc_status {
-    guard(&rules::phc_event_set_uint, || {
-        // SAFETY: the caller passes NULL or an event that only this thread uses, and NULL or NUL-terminated texts.
-        unsafe { change(event, |event| event.set_unsigned(optional(key), value)) }
-    })
+    // SAFETY: the caller passes NULL or NUL-terminated texts, and what the twin asks for.
+    unsafe { phc_event_set_uint_n(event, key, length(key), value) }
 }
 
 /// Does the same as phc_event_set_uint.
@@ -179,10 +166,8 @@ pub unsafe extern "C" fn phc_event_set_double(
     key: *const c_char,
     value: f64,
 ) -> phc_status {
-    guard(&rules::phc_event_set_double, || {
-        // SAFETY: the caller passes NULL or an event that only this thread uses, and NULL or NUL-terminated texts.
-        unsafe { change(event, |event| event.set_number(optional(key), value)) }
-    })
+    // SAFETY: the caller passes NULL or NUL-terminated texts, and what the twin asks for.
+    unsafe { phc_event_set_double_n(event, key, length(key), value) }
 }
 
 /// Does the same as phc_event_set_double.
@@ -206,10 +191,8 @@ pub unsafe extern "C" fn phc_event_set_bool(
     key: *const c_char,
     value: c_int,
 ) -> phc_status {
-    guard(&rules::phc_event_set_bool, || {
-        // SAFETY: the caller passes NULL or an event that only this thread uses, and NULL or NUL-terminated texts.
-        unsafe { change(event, |event| event.set_bool(optional(key), value != 0)) }
-    })
+    // SAFETY: the caller passes NULL or NUL-terminated texts, and what the twin asks for.
+    unsafe { phc_event_set_bool_n(event, key, length(key), value) }
 }
 
 /// Does the same as phc_event_set_bool.
@@ -229,10 +212,8 @@ pub unsafe extern "C" fn phc_event_set_bool_n(
 /// Sets a property to null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_event_set_null(event: *mut phc_event, key: *const c_char) -> phc_status {
-    guard(&rules::phc_event_set_null, || {
-        // SAFETY: the caller passes NULL or an event that only this thread uses, and NULL or NUL-terminated texts.
-        unsafe { change(event, |event| event.set_null(optional(key))) }
-    })
+    // SAFETY: the caller passes NULL or NUL-terminated texts, and what the twin asks for.
+    unsafe { phc_event_set_null_n(event, key, length(key)) }
 }
 
 /// Does the same as phc_event_set_null.
@@ -255,10 +236,8 @@ pub unsafe extern "C" fn phc_event_set_json(
     key: *const c_char,
     json: *const c_char,
 ) -> phc_status {
-    guard(&rules::phc_event_set_json, || {
-        // SAFETY: the caller passes NULL or an event that only this thread uses, and NULL or NUL-terminated texts.
-        unsafe { change(event, |event| event.set_json(optional(key), required(json, "json")?)) }
-    })
+    // SAFETY: the caller passes NULL or NUL-terminated texts, and what the twin asks for.
+    unsafe { phc_event_set_json_n(event, key, length(key), json, length(json)) }
 }
 
 /// Does the same as phc_event_set_json.
@@ -280,10 +259,8 @@ pub unsafe extern "C" fn phc_event_set_json_n(
 /// members.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_event_begin_object(event: *mut phc_event, key: *const c_char) -> phc_status {
-    guard(&rules::phc_event_begin_object, || {
-        // SAFETY: the caller passes NULL or an event that only this thread uses, and NULL or NUL-terminated texts.
-        unsafe { change(event, |event| event.begin_object(optional(key))) }
-    })
+    // SAFETY: the caller passes NULL or NUL-terminated texts, and what the twin asks for.
+    unsafe { phc_event_begin_object_n(event, key, length(key)) }
 }
 
 /// Does the same as phc_event_begin_object.
@@ -303,10 +280,8 @@ pub unsafe extern "C" fn phc_event_begin_object_n(
 /// key, are its elements.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_event_begin_array(event: *mut phc_event, key: *const c_char) -> phc_status {
-    guard(&rules::phc_event_begin_array, || {
-        // SAFETY: the caller passes NULL or an event that only this thread uses, and NULL or NUL-terminated texts.
-        unsafe { change(event, |event| event.begin_array(optional(key))) }
-    })
+    // SAFETY: the caller passes NULL or NUL-terminated texts, and what the twin asks for.
+    unsafe { phc_event_begin_array_n(event, key, length(key)) }
 }
 
 /// Does the same as phc_event_begin_array.
@@ -328,7 +303,7 @@ pub unsafe extern "C" fn phc_event_begin_array_n(
 pub unsafe extern "C" fn phc_event_end(event: *mut phc_event) -> phc_status {
     guard(&rules::phc_event_end, || {
         // SAFETY: the caller passes NULL or an event that only this thread uses.
-        unsafe { change(event, |event| event.end()) }
+        unsafe { change(event, EventBuilder::end) }
     })
 }
 
@@ -339,14 +314,8 @@ pub unsafe extern "C" fn phc_event_set_group(
     group_type: *const c_char,
     group_key: *const c_char,
 ) -> phc_status {
-    guard(&rules::phc_event_set_group, || {
-        // SAFETY: the caller passes NULL or an event that only this thread uses, and NULL or NUL-terminated texts.
-        unsafe {
-            change(event, |event| {
-                event.set_group(required(group_type, "group_type")?, required(group_key, "group_key")?)
-            })
-        }
-    })
+    // SAFETY: the caller passes NULL or NUL-terminated texts, and what the twin asks for.
+    unsafe { phc_event_set_group_n(event, group_type, length(group_type), group_key, length(group_key)) }
 }
 
 /// Does the same as phc_event_set_group.

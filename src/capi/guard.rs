@@ -1,5 +1,6 @@
 //! What every exported function goes through.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_char;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -72,28 +73,35 @@ pub(super) fn guard_or<T>(
     failure: impl FnOnce(Status) -> T,
     body: impl FnOnce() -> T,
 ) -> T {
-    if let Err(error) = rule.check(inside()) {
-        set_last_error(&error.message);
-        return failure(error.status);
+    if let Some(status) = rule.refuses(inside()) {
+        return failure(status);
     }
     let guarded = || {
         failpoint::pass("capi");
         body()
     };
-    let result = catch_unwind(AssertUnwindSafe(guarded)).unwrap_or_else(|payload| {
-        // Dropping it could panic again; a leak is the lesser evil.
-        std::mem::forget(payload);
-        set_last_error("an internal error in libphc; please report it");
-        failure(Status::INTERNAL)
-    });
-    if ANY_DEFERRED.get() && inside() == Inside::Nothing {
+    let result = match catch_unwind(AssertUnwindSafe(guarded)) {
+        Ok(result) => result,
+        Err(payload) => failure(panicked(payload)),
+    };
+    if rule.is_restricted() && ANY_DEFERRED.get() && inside() == Inside::Nothing {
         free_deferred();
     }
     result
 }
 
+/// The status of a call that panicked.
+#[cold]
+fn panicked(payload: Box<dyn Any + Send>) -> Status {
+    // Dropping it could panic again; a leak is the lesser evil.
+    std::mem::forget(payload);
+    set_last_error("an internal error in libphc; please report it");
+    Status::INTERNAL
+}
+
 thread_local! {
-    /// Clients that were freed from inside a callback of this thread.
+    /// Clients that were freed from inside a callback of this thread. The function that
+    /// runs the callback frees them when it ends; its rule is a restricted one.
     static DEFERRED: RefCell<Vec<Arc<Client>>> = const { RefCell::new(Vec::new()) };
     /// Whether there are any. It has no destructor, so that every call can read it.
     static ANY_DEFERRED: Cell<bool> = const { Cell::new(false) };
@@ -114,6 +122,7 @@ pub(super) fn free_later(client: Arc<Client>) {
 }
 
 /// Frees the clients whose free was deferred on this thread.
+#[cold]
 pub(super) fn free_deferred() {
     if ANY_DEFERRED.replace(false) {
         let _ = catch_unwind(|| drop(DEFERRED.try_with(RefCell::take)));

@@ -125,17 +125,23 @@ pub unsafe extern "C" fn phc_stats_json(client: *const phc_client, buf: *mut c_c
 }
 
 fn json(stats: &Stats) -> String {
-    let object = |counts: &mut dyn Iterator<Item = (&str, u64)>| {
-        let counts = counts.filter(|(_, count)| *count > 0);
-        let members: Vec<_> = counts.map(|(name, count)| format!("\"{name}\":{count}")).collect();
-        format!("{{{}}}", members.join(","))
-    };
-    let lost = object(&mut LossReason::ALL.iter().map(|(_, name)| *name).zip(stats.lost));
-    let refused = object(&mut Status::ALL.iter().map(|(_, name, _)| *name).zip(stats.refused));
-    let mut out = format!("{{\"lost\":{lost},\"refused\":{refused}");
+    let mut out = String::from("{\"lost\":{");
+    for ((_, name), count) in LossReason::ALL.iter().zip(stats.lost).filter(|(_, count)| *count > 0) {
+        write_member(&mut out, name, count);
+    }
+    out.push_str("},\"refused\":{");
+    for ((_, name, _), count) in Status::ALL.iter().zip(stats.refused).filter(|(_, count)| *count > 0) {
+        write_member(&mut out, name, count);
+    }
+    out.push('}');
     for (name, count) in stats.counters() {
-        let _ = write!(out, ",\"{name}\":{count}");
+        write_member(&mut out, name, count);
     }
     out.push('}');
     out
+}
+
+fn write_member(out: &mut String, name: &str, count: u64) {
+    let comma = if out.ends_with('{') { "" } else { "," };
+    let _ = write!(out, "{comma}\"{name}\":{count}");
 }

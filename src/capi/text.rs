@@ -59,6 +59,15 @@ pub(super) unsafe fn required<'a>(pointer: *const c_char, what: &'static str) ->
         .ok_or_else(|| Error::new(Status::INVALID_ARGUMENT, format!("{what} is NULL")))
 }
 
+/// The length of a NUL-terminated argument; 0 if it is NULL.
+///
+/// # Safety
+/// As for [`optional`].
+pub(super) unsafe fn length(pointer: *const c_char) -> usize {
+    // SAFETY: the caller passes NULL or NUL-terminated text.
+    unsafe { optional(pointer) }.map_or(0, <[u8]>::len)
+}
+
 /// An argument with its length that must not be NULL.
 ///
 /// # Safety
@@ -69,7 +78,8 @@ pub(super) unsafe fn sized<'a>(
     what: &'static str,
 ) -> Result<&'a [u8], Error> {
     if pointer.is_null() || len > isize::MAX as usize {
-        return Err(Error::new(Status::INVALID_ARGUMENT, format!("{what} is NULL or too long")));
+        let wrong = if pointer.is_null() { "NULL" } else { "too long" };
+        return Err(Error::new(Status::INVALID_ARGUMENT, format!("{what} is {wrong}")));
     }
     // SAFETY: the caller passes a text of `len` bytes.
     Ok(unsafe { std::slice::from_raw_parts(pointer.cast(), len) })

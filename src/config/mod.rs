@@ -3,6 +3,7 @@
 
 mod choice;
 pub(crate) mod host;
+#[cfg(feature = "internals")]
 mod page;
 mod syntax;
 mod table;
@@ -15,6 +16,7 @@ use crate::protocol::{Backoff, RetryPolicy};
 use crate::status::{Error, Status};
 use crate::suggest::did_you_mean;
 pub(crate) use choice::{Codec, LogLevel, Overflow, Reports};
+#[cfg(feature = "internals")]
 pub use page::settings_page;
 pub(crate) use table::ZSTD_MAX_LEVEL;
 use table::{SETTINGS, Setting};

@@ -17,6 +17,7 @@ pub(crate) struct Setting {
     /// Its value when it is not set, as text.
     pub(crate) default: &'static str,
     /// What it does, for docs/settings.md.
+    #[cfg_attr(not(feature = "internals"), allow(dead_code, reason = "docs/settings.md is made of it"))]
     pub(crate) doc: &'static str,
     /// Where it is kept and what is accepted.
     slot: fn(&mut Config) -> Slot<'_>,

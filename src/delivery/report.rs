@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::loss::LossReason;
 use crate::config::Reports;
-use crate::event::text::write_string;
+use crate::json::write_string;
 use crate::protocol::Verdict;
 
 /// How one event ended.

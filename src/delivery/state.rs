@@ -70,7 +70,7 @@ pub(crate) struct DeliveryState {
 
 impl DeliveryState {
     /// An empty state with the bounds of the settings.
-    pub(super) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
         let limits = BatchLimits {
             flush_at: config.flush_at.min(config.max_batch_events),
             flush_interval: config.flush_interval,
@@ -254,7 +254,7 @@ impl DeliveryState {
         batch.end_attempt(decision);
         let mut report = Report { status: decision.status, ..batch.report() };
         let mut verdicts = std::mem::take(&mut decision.verdicts).into_iter();
-        let mut lost = false;
+        let mut any_lost = false;
         for ((disposition, uuid), span) in
             decision.dispositions.iter().zip(batch.payload().uuids()).zip(batch.payload().spans())
         {
@@ -275,11 +275,11 @@ impl DeliveryState {
                 self.stats.delivered_with_warning += u64::from(verdict.code == "warning");
                 self.log.add_warning(verdict);
             }
-            lost |= loss.is_some();
+            any_lost |= loss.is_some();
             self.settle(span, loss, maybe_delivered);
             self.report_event(&mut report, *uuid, loss, maybe_delivered, verdict);
         }
-        if lost {
+        if any_lost {
             self.log.set_last_error(&decision.error);
         }
         let pending = report.pending > 0;
@@ -327,6 +327,7 @@ impl DeliveryState {
     }
 
     /// Adds an event that ended to a report, if it is one of those that are reported.
+    #[inline]
     fn report_event(
         &self,
         report: &mut Report,

@@ -1,172 +1,160 @@
-//! The properties object: which of its members stay, which are lifted out of it
-//! and which are stripped.
+//! The properties object: which of its members stay, which are lifted out of it and which are stripped.
 //!
-//! Only the top level is looked at, and keys are compared after unescaping. The
-//! members that stay are remembered as runs of text, so that writing them is a
-//! copy: in the usual case, one run.
-#![allow(clippy::inline_always, reason = "as the scan that it is a part of")]
+//! Only the top level is looked at, and keys are compared after unescaping. Members that stay are noted as
+//! runs of text, so that writing them is a copy: commonly of a single run.
+#![allow(clippy::inline_always, reason = "part of the cursor's loop")]
 
 use std::ops::Range;
 
-use super::additions::Additions;
-use super::number::as_double;
-use super::quick::Quick;
-use super::scan::{Member, Scanner};
-use super::text::{repaired, unescaped};
+use super::rules::{LIFTED, Lifted, PerLifted, PerMerged, Place, coerce, place_of};
+use super::super_properties::SuperProperties;
+use crate::json::{Cursor, Member, unescape};
 
-/// Where a lifted property goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Destination {
-    /// A key of the event's `options`.
-    Option(&'static str),
-    /// A key of the event itself.
-    Event(&'static str),
-}
-
-/// What type a lifted property is coerced to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A JSON bool, or what counts as one.
-    Bool,
-    /// A JSON string only.
-    Text,
-}
-
-/// Properties that the server reads from elsewhere in the event
-/// (docs/protocol.md, "Lifting").
-pub const LIFTED: [(&str, Destination, Kind); 6] = [
-    ("$cookieless_mode", Destination::Option("cookieless_mode"), Kind::Bool),
-    ("$ignore_sent_at", Destination::Option("disable_skew_correction"), Kind::Bool),
-    ("$process_person_profile", Destination::Option("process_person_profile"), Kind::Bool),
-    ("$product_tour_id", Destination::Option("product_tour_id"), Kind::Text),
-    ("$session_id", Destination::Event("session_id"), Kind::Text),
-    ("$window_id", Destination::Event("window_id"), Kind::Text),
-];
-
-/// Properties that the server derives from the request's headers.
-const STRIPPED: [&str; 2] = ["$lib", "$lib_version"];
-
-/// Object properties that are also taken from outside `properties` and merged.
-pub const MERGED: [&str; 3] = ["$set", "$set_once", "$groups"];
-
-/// A lifted value, after coercion.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lifted<Text> {
-    /// A bool.
-    Bool(bool),
-    /// A string: its JSON text, quotes included, or where that is.
-    Text(Text),
-    /// The property is there but its value does not coerce: nothing is sent, for
-    /// a mistyped option makes the server drop the event.
-    Mistyped,
-}
-
-/// By position in [`LIFTED`].
-pub type LiftedValues<Text> = [Option<Lifted<Text>>; LIFTED.len()];
-
-/// What one properties object holds. All ranges are of the scanned text.
+/// What one properties object holds, as ranges of the text that it was read from. [`Found`] puts the two
+/// together. It is filled again for every event, so that its memory serves for many.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Properties {
-    /// Runs of members that stay as they are; each is one or more members with
-    /// the commas between them.
-    pub runs: Vec<Range<usize>>,
-    /// What was lifted; on duplicate keys the last.
-    pub lifted: LiftedValues<Range<usize>>,
-    /// By position in [`MERGED`]: the value; on duplicate keys the last.
-    pub merged: [Option<Range<usize>>; MERGED.len()],
-    /// Whether anything was lifted, or is to be merged.
-    pub special: bool,
-    /// By position in the client's additions: whether the caller has the key.
-    pub overridden: Vec<bool>,
+pub(super) struct PropertyRanges {
+    /// Runs of members that stay as they are: each is one or more members with the commas between them.
+    runs: Vec<Range<usize>>,
+    /// On duplicate keys the last.
+    lifted: PerLifted<Option<Lifted<Range<usize>>>>,
+    /// On duplicate keys the last.
+    merged: PerMerged<Option<Range<usize>>>,
+    /// Whether anything is in `lifted` or `merged`.
+    has_special: bool,
+    /// By position among the client's super properties that stay: whether the caller has the key.
+    overridden: Vec<bool>,
 }
 
-/// Where a property belongs, by its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// In `properties`, as it is.
-    Stays,
-    /// Nowhere.
-    Stripped,
-    /// At a position of [`LIFTED`].
-    Lifted(usize),
-    /// At a position of [`MERGED`].
-    Merged(usize),
+/// What was found in the properties of one event.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found<'t> {
+    ranges: &'t PropertyRanges,
+    text: &'t [u8],
 }
 
-impl Properties {
-    /// The properties of an event that has none.
-    pub fn clear(&mut self, additions: &Additions) {
+impl<'t> Found<'t> {
+    /// The runs of members that stay.
+    #[inline]
+    pub(super) fn runs(&self) -> impl Iterator<Item = &'t [u8]> {
+        self.ranges.runs.iter().map(|range| self.slice(range))
+    }
+
+    /// The value for this position of [`LIFTED`].
+    pub(super) fn lifted(&self, position: usize) -> Option<Lifted<&'t [u8]>> {
+        Some(self.ranges.lifted.get(position)?.as_ref()?.map(|range| self.slice(range)))
+    }
+
+    /// The value for this position of [`MERGED`](super::rules::MERGED).
+    pub(super) fn merged(&self, position: usize) -> Option<&'t [u8]> {
+        Some(self.slice(self.ranges.merged.get(position)?.as_ref()?))
+    }
+
+    /// Whether there is anything lifted or merged.
+    pub(super) fn has_special(&self) -> bool {
+        self.ranges.has_special
+    }
+
+    /// By position among the client's super properties that stay: whether the caller has the key.
+    pub(super) fn overridden(&self) -> &'t [bool] {
+        &self.ranges.overridden
+    }
+
+    fn slice(&self, range: &Range<usize>) -> &'t [u8] {
+        self.text.get(range.clone()).unwrap_or_default()
+    }
+}
+
+impl PropertyRanges {
+    /// What was found, given the text that was read.
+    pub(super) fn of<'t>(&'t self, text: &'t [u8]) -> Found<'t> {
+        Found { ranges: self, text }
+    }
+
+    /// Notes the properties of an event that has none.
+    pub(super) fn clear(&mut self, super_properties: &SuperProperties) {
         self.runs.clear();
-        if std::mem::take(&mut self.special) {
-            self.lifted = LiftedValues::default();
-            self.merged = Default::default();
+        if std::mem::take(&mut self.has_special) {
+            self.lifted = PerLifted::default();
+            self.merged = PerMerged::default();
         }
         self.overridden.clear();
-        self.overridden.resize(additions.members.len(), false);
+        self.overridden.resize(super_properties.members.len(), false);
     }
 
-    /// Scans the properties object at the scanner's position.
-    pub fn scan(&mut self, scanner: &mut Scanner<'_>, additions: &Additions) -> Option<()> {
-        let text = scanner.text().as_bytes();
-        let mut sorting = Sorting::new(self, text, additions);
-        scanner.members(0, |member| sorting.take(&member))?;
-        sorting.end();
-        Some(())
-    }
-
-    /// The same for text of the usual kind; answers what is behind the object.
+    /// Reads the properties object that begins at this place of the cursor's text; returns where it ends.
     #[inline]
-    pub fn walk(&mut self, walk: &mut Quick<'_>, at: usize, additions: &Additions) -> Option<usize> {
-        let text = walk.text();
-        let mut sorting = Sorting::new(self, text, additions);
-        let (mut more, mut at) = walk.open_object(at)?;
-        while more {
-            let (key, value) = walk.key(at)?;
-            let end = walk.value(value)?;
-            sorting.take(&Member { key, escaped: false, value: value..end });
-            (more, at) = walk.more_members(end)?;
-        }
-        sorting.end();
-        Some(at)
+    pub(super) fn read(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        at: usize,
+        super_properties: &SuperProperties,
+    ) -> Option<usize> {
+        let mut sorter = Sorter::new(self, cursor.text(), super_properties);
+        let end = cursor.members(at, 0, |member| sorter.take(member))?;
+        sorter.end_run();
+        Some(end)
     }
 
-    /// Takes members of `text` that are known without a scan.
-    pub fn fill(&mut self, text: &[u8], members: impl Iterator<Item = Member>, additions: &Additions) {
-        let mut sorting = Sorting::new(self, text, additions);
+    /// Notes members that were written by the library itself, and so need not be read. `None` is something in
+    /// the text that is left out.
+    pub(super) fn fill(
+        &mut self,
+        text: &[u8],
+        members: impl Iterator<Item = Option<Member>>,
+        super_properties: &SuperProperties,
+    ) {
+        let mut sorter = Sorter::new(self, text, super_properties);
         for member in members {
-            sorting.take(&member);
+            match member {
+                Some(member) => sorter.take(member),
+                None => sorter.end_run(),
+            }
         }
-        sorting.end();
+        sorter.end_run();
     }
 
-    /// Takes a run of members that all stay. The client must add none, which
-    /// they could stand in for.
+    /// Notes a whole run of members that stay. Only valid when no super property could have the key of one
+    /// of them, in particular when there are no super properties.
     #[inline]
-    pub fn fill_with_run(&mut self, run: Range<usize>, additions: &Additions) {
-        self.clear(additions);
+    pub(super) fn fill_with_run(&mut self, run: Range<usize>, super_properties: &SuperProperties) {
+        self.clear(super_properties);
         self.runs.push(run);
     }
 
-    /// Takes note of a member that may be special; answers where it belongs.
+    /// Gives memory beyond so many bytes back to the system.
+    pub(super) fn shrink_to(&mut self, bytes: usize) {
+        self.runs.clear();
+        self.runs.shrink_to(bytes / size_of::<Range<usize>>());
+    }
+
+    /// Sorts a member that may be special; returns where it belongs.
     #[inline(never)]
-    fn place(&mut self, text: &[u8], member: &Member, additions: &Additions) -> Place {
+    fn sort(
+        &mut self,
+        text: &[u8],
+        key: Range<usize>,
+        escaped: bool,
+        value: Range<usize>,
+        super_properties: &SuperProperties,
+    ) -> Place {
         let slice = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
-        let raw = slice(&member.key);
-        let unescaped = member.escaped.then(|| unescaped(&repaired(raw)).into_owned());
+        let raw = slice(&key);
+        let unescaped = escaped.then(|| unescape(raw));
         let key = unescaped.as_ref().map_or(raw, |key| key.as_bytes());
-        additions.mark(key, &mut self.overridden);
+        super_properties.mark_overridden(key, &mut self.overridden);
         let place = place_of(key);
-        self.special |= matches!(place, Place::Lifted(_) | Place::Merged(_));
+        self.has_special |= matches!(place, Place::Lifted(_) | Place::Merged(_));
         match place {
             Place::Stays | Place::Stripped => {}
             Place::Lifted(i) => {
-                if let (Some(slot), Some((_, _, kind))) = (self.lifted.get_mut(i), LIFTED.get(i)) {
-                    *slot = Some(coerce(*kind, slice(&member.value), || member.value.clone()));
+                if let (Some(slot), Some(rule)) = (self.lifted.get_mut(i), LIFTED.get(i)) {
+                    *slot = Some(coerce(rule.kind, slice(&value)).map(|_| value.clone()));
                 }
             }
             Place::Merged(i) => {
                 if let Some(slot) = self.merged.get_mut(i) {
-                    *slot = Some(member.value.clone());
+                    *slot = Some(value);
                 }
             }
         }
@@ -174,88 +162,51 @@ impl Properties {
     }
 }
 
-/// Members are taken one after the other and sorted.
-struct Sorting<'a> {
-    found: &'a mut Properties,
+/// Takes the members of one object in their order.
+struct Sorter<'a> {
+    ranges: &'a mut PropertyRanges,
     text: &'a [u8],
-    additions: &'a Additions,
-    nothing_added: bool,
-    /// The run that the last member belongs to; empty after one that went.
+    super_properties: &'a SuperProperties,
+    /// Whether there is a super property that the caller may override.
+    may_override: bool,
+    /// The run that the last member belongs to; empty after one that does not stay.
     run: Range<usize>,
 }
 
-impl<'a> Sorting<'a> {
+impl<'a> Sorter<'a> {
     #[inline(always)]
-    fn new(found: &'a mut Properties, text: &'a [u8], additions: &'a Additions) -> Self {
-        found.clear(additions);
-        Sorting { found, text, additions, nothing_added: additions.members.is_empty(), run: 0..0 }
+    fn new(ranges: &'a mut PropertyRanges, text: &'a [u8], super_properties: &'a SuperProperties) -> Self {
+        ranges.clear(super_properties);
+        let may_override = !super_properties.members.is_empty();
+        Sorter { ranges, text, super_properties, may_override, run: 0..0 }
     }
 
     #[inline(always)]
-    fn take(&mut self, member: &Member) {
-        let may_be_sentinel = member.escaped || self.text.get(member.key.start) == Some(&b'$');
-        let stays = if may_be_sentinel {
-            self.found.place(self.text, member, self.additions) == Place::Stays
+    fn take(&mut self, Member { key, value }: Member) {
+        let (start, end) = (key.inside.start - 1, value.end);
+        let stays = if key.escaped || self.text.get(key.inside.start) == Some(&b'$') {
+            self.ranges.sort(self.text, key.inside, key.escaped, value, self.super_properties) == Place::Stays
         } else {
-            if !self.nothing_added {
-                let key = self.text.get(member.key.clone()).unwrap_or_default();
-                self.additions.mark(key, &mut self.found.overridden);
+            if self.may_override {
+                let key = self.text.get(key.inside).unwrap_or_default();
+                self.super_properties.mark_overridden(key, &mut self.ranges.overridden);
             }
             true
         };
         if stays {
             if self.run.is_empty() {
-                self.run.start = member.key.start - 1;
+                self.run.start = start;
             }
-            self.run.end = member.value.end;
+            self.run.end = end;
         } else {
-            self.end();
+            self.end_run();
         }
     }
 
-    fn end(&mut self) {
+    fn end_run(&mut self) {
         if !self.run.is_empty() {
-            self.found.runs.push(std::mem::take(&mut self.run));
+            self.ranges.runs.push(std::mem::take(&mut self.run));
         }
-    }
-}
-
-/// Where the property with this (unescaped) key belongs.
-#[inline]
-pub fn place_of(key: &[u8]) -> Place {
-    if key.first() == Some(&b'$') { place_of_sentinel(key) } else { Place::Stays }
-}
-
-fn place_of_sentinel(key: &[u8]) -> Place {
-    if let Some(i) = LIFTED.iter().position(|(name, _, _)| name.as_bytes() == key) {
-        Place::Lifted(i)
-    } else if let Some(i) = MERGED.iter().position(|name| name.as_bytes() == key) {
-        Place::Merged(i)
-    } else if STRIPPED.iter().any(|name| name.as_bytes() == key) {
-        Place::Stripped
-    } else {
-        Place::Stays
-    }
-}
-
-/// The value as the type its destination wants.
-pub fn coerce<Text>(kind: Kind, value: &[u8], text: impl FnOnce() -> Text) -> Lifted<Text> {
-    match (kind, value.first()) {
-        (Kind::Text, Some(b'"')) => Lifted::Text(text()),
-        (Kind::Bool, Some(b't')) => Lifted::Bool(true),
-        (Kind::Bool, Some(b'f')) => Lifted::Bool(false),
-        (Kind::Bool, Some(b'-' | b'0'..=b'9')) => {
-            as_double(value).map_or(Lifted::Mistyped, |number| Lifted::Bool(number != 0.0))
-        }
-        (Kind::Bool, Some(b'"')) => {
-            let word = value.get(1..value.len() - 1).unwrap_or_default();
-            match unescaped(&repaired(word)).trim().to_ascii_lowercase().as_str() {
-                "true" | "1" => Lifted::Bool(true),
-                "false" | "0" => Lifted::Bool(false),
-                _ => Lifted::Mistyped,
-            }
-        }
-        _ => Lifted::Mistyped,
     }
 }
 
@@ -263,58 +214,44 @@ pub fn coerce<Text>(kind: Kind, value: &[u8], text: impl FnOnce() -> Text) -> Li
 mod tests {
     use super::*;
 
-    #[test]
-    fn coerces_each_cell_of_the_table() {
-        let bool_cells = [
-            ("true", Some(true)),
-            ("false", Some(false)),
-            ("1", Some(true)),
-            ("0", Some(false)),
-            ("-0.0", Some(false)),
-            ("0e9", Some(false)),
-            ("0.1", Some(true)),
-            ("-2", Some(true)),
-            (r#""true""#, Some(true)),
-            (r#"" TRUE	""#, Some(true)),
-            (r#""1""#, Some(true)),
-            (r#""False""#, Some(false)),
-            (r#""0 ""#, Some(false)),
-            (r#""yes""#, None),
-            (r#""""#, None),
-            (r#""2""#, None),
-            ("null", None),
-            ("{}", None),
-            ("[true]", None),
-        ];
-        for (value, expected) in bool_cells {
-            let lifted = coerce(Kind::Bool, value.as_bytes(), || ());
-            assert_eq!(lifted, expected.map_or(Lifted::Mistyped, Lifted::Bool), "{value}");
-        }
-        for (value, text) in [(r#""a""#, true), ("1", false), ("true", false), ("null", false), ("{}", false)]
-        {
-            let lifted = coerce(Kind::Text, value.as_bytes(), || ());
-            assert_eq!(lifted, if text { Lifted::Text(()) } else { Lifted::Mistyped }, "{value}");
-        }
+    fn read(text: &str) -> PropertyRanges {
+        let mut ranges = PropertyRanges::default();
+        let end = ranges.read(&mut Cursor::new(text.as_bytes()), 0, &SuperProperties::default());
+        assert_eq!(end, Some(text.len()));
+        ranges
     }
 
     #[test]
     fn keeps_runs_and_takes_out_sentinels() {
         let text =
             r#"{"a":1, "b":2,"$lib":"x","$session_id":"s","c":3,"$\u006cib_version":1,"$set":{"k":1}}"#;
-        let mut found = Properties::default();
-        found.scan(&mut Scanner::new(text), &Additions::default()).unwrap();
-        let runs: Vec<_> = found.runs.iter().map(|r| &text[r.clone()]).collect();
-        assert_eq!(runs, [r#""a":1, "b":2"#, r#""c":3"#]);
-        assert!(matches!(&found.lifted[4], Some(Lifted::Text(r)) if &text[r.clone()] == r#""s""#));
-        assert_eq!(&text[found.merged[0].clone().unwrap()], r#"{"k":1}"#);
+        let ranges = read(text);
+        let found = ranges.of(text.as_bytes());
+        let runs: Vec<_> = found.runs().collect();
+        assert_eq!(runs, [br#""a":1, "b":2"#.as_slice(), br#""c":3"#]);
+        assert_eq!(found.lifted(4), Some(Lifted::Text(br#""s""#.as_slice())));
+        assert_eq!(found.merged(0), Some(br#"{"k":1}"#.as_slice()));
+        assert!(found.has_special());
     }
 
     #[test]
     fn the_last_duplicate_decides_and_every_copy_goes() {
         let text = r#"{"$ignore_sent_at":true,"x":1,"$ignore_sent_at":"no"}"#;
-        let mut found = Properties::default();
-        found.scan(&mut Scanner::new(text), &Additions::default()).unwrap();
-        assert_eq!(found.lifted[1], Some(Lifted::Mistyped));
-        assert_eq!(found.runs.len(), 1);
+        let ranges = read(text);
+        let found = ranges.of(text.as_bytes());
+        assert_eq!(found.lifted(1), Some(Lifted::Mistyped));
+        assert_eq!(found.runs().count(), 1);
+    }
+
+    #[test]
+    fn what_was_found_in_the_event_before_is_forgotten() {
+        let mut super_properties = SuperProperties::default();
+        super_properties.register("plan", b"1").unwrap();
+        let mut ranges = PropertyRanges::default();
+        let text = br#"{"plan":2,"$set":{},"$window_id":"w"}"#;
+        ranges.read(&mut Cursor::new(text), 0, &super_properties).unwrap();
+        assert!(ranges.has_special && ranges.overridden == [true]);
+        ranges.clear(&super_properties);
+        assert_eq!(ranges, PropertyRanges { overridden: vec![false], ..PropertyRanges::default() });
     }
 }

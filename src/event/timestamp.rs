@@ -1,12 +1,14 @@
-//! Instants as the wire wants them: RFC 3339, UTC, three digits of
-//! milliseconds, `Z`. Reads RFC 3339 with any offset.
+//! Instants as the wire wants them: RFC 3339, UTC, three digits of milliseconds, `Z`. Reads RFC 3339 with
+//! any offset.
 
-/// The text of one instant: `2026-11-23T21:20:05.123Z`.
-pub const LENGTH: usize = 24;
+use crate::status::{Error, Status};
+
+/// The length of the text of one instant: `2026-11-23T21:20:05.123Z`.
+pub(crate) const LENGTH: usize = 24;
 
 /// Milliseconds since the Unix epoch, for years 0000 to 9999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Timestamp(i64);
+pub(crate) struct Timestamp(i64);
 
 const MS_PER_DAY: i64 = 86_400_000;
 /// 0000-01-01T00:00:00.000Z
@@ -15,26 +17,26 @@ const MIN: i64 = -719_528 * MS_PER_DAY;
 const MAX: i64 = 2_932_897 * MS_PER_DAY - 1;
 
 impl Timestamp {
-    /// The instant, unless its year is not of four digits.
-    pub fn from_unix_ms(ms: i64) -> Option<Self> {
+    /// The instant; `None` when its year does not have four digits.
+    pub(crate) fn from_unix_ms(ms: i64) -> Option<Self> {
         (MIN..=MAX).contains(&ms).then_some(Timestamp(ms))
     }
 
-    /// The system clock, held inside the years that can be written.
-    pub fn now() -> Self {
+    /// The time of the system clock, limited to the years that can be written.
+    pub(crate) fn now() -> Self {
         let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
         Timestamp(i64::try_from(since.as_millis()).unwrap_or(MAX).min(MAX))
     }
 
     /// Milliseconds since the Unix epoch.
-    pub fn unix_ms(self) -> i64 {
+    pub(crate) fn unix_ms(self) -> i64 {
         self.0
     }
 
-    /// Reads `date "T" time [fraction] offset` (RFC 3339 section 5.6; `t`, `z`
-    /// and a space for `T` are read too). Digits beyond milliseconds are cut
-    /// off; second 60 is the first instant of the next minute, as in POSIX.
-    pub fn parse(text: &str) -> Option<Self> {
+    /// Reads `date "T" time [fraction] offset` (RFC 3339, section 5.6; `t`, `z` and a space instead of `T`
+    /// are accepted too). Digits beyond milliseconds are cut off. Second 60 is the first instant of the
+    /// next minute, as in POSIX.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut input = Reader(text.trim().as_bytes());
         let year = input.number(4)?;
         input.one_of(b"-")?;
@@ -63,7 +65,7 @@ impl Timestamp {
     }
 
     /// The text of the instant.
-    pub fn format(self) -> [u8; LENGTH] {
+    pub(crate) fn format(self) -> [u8; LENGTH] {
         let (days, ms) = (self.0.div_euclid(MS_PER_DAY), self.0.rem_euclid(MS_PER_DAY));
         let (year, month, day) = civil_from_days(days);
         let mut text = *b"0000-00-00T00:00:00.000Z";
@@ -85,6 +87,16 @@ impl Timestamp {
         }
         text
     }
+}
+
+/// The instant that a text names, or an error that says what is expected.
+pub(super) fn parse_timestamp(text: &str) -> Result<Timestamp, Error> {
+    Timestamp::parse(text).ok_or_else(|| {
+        let message = format!(
+            "the timestamp {text:?} is not RFC 3339 with an offset (2026-01-31T12:00:00Z) in a year of four digits"
+        );
+        Error::new(Status::INVALID_TIMESTAMP, message)
+    })
 }
 
 /// Days since 1970-01-01 in the proleptic Gregorian calendar. Years are counted
@@ -197,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_names_no_instant() {
+    fn refuses_what_is_not_an_instant() {
         for text in [
             "",
             "now",
@@ -227,7 +239,7 @@ mod tests {
 
     #[test]
     fn days_of_the_range_survive_the_round_trip() {
-        // Eleven days at a time meets every day of a month in every leap cycle.
+        // Steps of eleven days meet every day of a month in every leap cycle.
         let mut days = 0;
         for day in (MIN / MS_PER_DAY..=MAX / MS_PER_DAY).step_by(11) {
             let instant = Timestamp(day * MS_PER_DAY);

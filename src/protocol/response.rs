@@ -1,14 +1,12 @@
 //! Reads the body of a response: the verdicts by uuid, or the text of an error.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use uuid::Uuid;
 
 use super::verdict::Verdict;
-use crate::event::identity::{UUID_TEXT, parse_uuid, write_uuid};
-use crate::event::scan::Scanner;
-use crate::event::text::{repaired, unescaped};
+use crate::event::uuid::{UUID_TEXT, parse_uuid, write_uuid};
+use crate::json::{Cursor, repair, unescape};
 
 /// Longest text of the server that is kept, in bytes.
 const KEPT_TEXT: usize = 500;
@@ -18,38 +16,41 @@ pub(crate) const fn max_bytes(events: usize) -> usize {
     64 * 1024 + events * 1024
 }
 
-/// Returns the verdicts of a 2xx body in the order of `uuids`, `None` for an event
-/// that the server stored without further comment or did not mention. The error
-/// says why the body does not have the shape `{"results": {…}}`.
+/// What the server said about one event, `None` if it stored the event without
+/// further comment or did not mention it.
+type EventVerdict = Option<Box<Verdict>>;
+
+/// Returns the verdicts of a 2xx body in the order of `uuids`. The error says why the
+/// body does not have the shape `{"results": {…}}`.
 ///
 /// Results are matched by the uuid's value, not by its spelling. An unexpected key
 /// or value is skipped and does not spoil the others; of two results for one event
 /// the last one counts.
-pub(crate) fn verdicts(body: &[u8], uuids: &[Uuid]) -> Result<Vec<Option<Box<Verdict>>>, String> {
+pub(crate) fn verdicts(body: &[u8], uuids: &[Uuid]) -> Result<Vec<EventVerdict>, String> {
     let mut verdicts = vec![None; uuids.len()];
-    let text = repaired(body);
-    let mut scanner = Scanner::lenient(&text);
+    let text = repair(body);
+    let mut cursor = Cursor::lenient(text.as_bytes());
     let mut index = Index::new(uuids);
     let mut found = false;
-    let mut scan = |scanner: &mut Scanner<'_>| {
-        let mut more = scanner.open_object(0)?;
+    let mut read = |cursor: &mut Cursor<'_>| {
+        let (mut more, mut at) = cursor.open_object(0, 0)?;
         while more {
-            let (key, _) = scanner.key()?;
-            let is_results = unescaped(scanner.slice(&key)) == "results";
-            if is_results && scanner.peek_token() == Some(b'{') {
+            let (key, start) = cursor.key(at)?;
+            let is_results = unescape(cursor.slice(&key.inside)) == "results";
+            let end = if is_results && cursor.token(start).0 == b'{' {
                 found = true;
-                read_results(scanner, &mut index, &mut verdicts)?;
+                read_results(cursor, start, &mut index, &mut verdicts)?
             } else {
-                scanner.value(1)?;
-            }
-            more = scanner.more_members()?;
+                cursor.value(start, 1)?
+            };
+            (more, at) = cursor.next_member(end)?;
         }
-        scanner.end()
+        cursor.end(at)
     };
-    match scan(&mut scanner) {
+    match read(&mut cursor) {
         Some(()) if found => Ok(verdicts),
         Some(()) => Err("the response has no object `results`".to_owned()),
-        None => Err(format!("the response is not a JSON object with verdicts: {}", scanner.fault())),
+        None => Err(format!("the response is not a JSON object with verdicts: {}", cursor.error())),
     }
 }
 
@@ -58,66 +59,77 @@ const STORED: &str = r#"{"result":"ok"}"#;
 /// Its length with the uuid before it.
 const STORED_MEMBER: usize = r#""":"#.len() + UUID_TEXT + STORED.len();
 
+/// Reads the object that begins at `start`; returns where it ends.
 fn read_results(
-    scanner: &mut Scanner<'_>,
+    cursor: &mut Cursor<'_>,
+    start: usize,
     index: &mut Index<'_>,
-    verdicts: &mut [Option<Box<Verdict>>],
-) -> Option<()> {
-    let mut more = scanner.open_object(1)?;
+    verdicts: &mut [EventVerdict],
+) -> Option<usize> {
+    let (mut more, mut at) = cursor.open_object(start, 1)?;
     while more {
         // Fast path: compare with the exact bytes of `"<uuid>":{"result":"ok"}` of
         // the next event instead of parsing.
-        if let Some(stored) = index.next_stored()
-            && scanner.skip(&stored)
-        {
+        if let Some(end) = index.next_stored().and_then(|stored| cursor.skip(at, &stored)) {
             if let Some(slot) = verdicts.get_mut(index.take_next()) {
                 *slot = None;
             }
-            more = scanner.more_members()?;
+            (more, at) = cursor.next_member(end)?;
             continue;
         }
-        let (key, escaped) = scanner.key()?;
-        let raw = scanner.slice(&key);
-        let key = if escaped { unescaped(raw) } else { Cow::Borrowed(raw) };
-        let uuid = parse_uuid(key.as_bytes());
-        let mut verdict = None;
-        if scanner.skip(STORED.as_bytes()) {
-            verdict = Some(None);
+        let (uuid, verdict, end) = if let Some((uuid, end)) = stored_in_any_order(cursor, at) {
+            (Some(uuid), Some(None), end)
         } else {
-            read_result(scanner, &mut verdict)?;
-        }
+            let (key, start) = cursor.key(at)?;
+            let (verdict, end) = read_result(cursor, start)?;
+            (parse_uuid(unescape(cursor.slice(&key.inside)).as_bytes()), verdict, end)
+        };
         let position = uuid.and_then(|uuid| index.find(uuid));
         if let (Some(verdict), Some(slot)) = (verdict, position.and_then(|i| verdicts.get_mut(i))) {
             *slot = verdict;
         }
-        more = scanner.more_members()?;
+        (more, at) = cursor.next_member(end)?;
     }
-    Some(())
+    Some(at)
 }
 
-/// Reads `{"result": "…", "details": "…"}` into `verdict`, if it is such an object.
-fn read_result(scanner: &mut Scanner<'_>, verdict: &mut Option<Option<Box<Verdict>>>) -> Option<()> {
-    if scanner.peek_token() != Some(b'{') {
-        return scanner.value(2);
+/// The same comparison for an event at any place in the batch; returns its uuid and
+/// where the member ends.
+fn stored_in_any_order(cursor: &Cursor<'_>, at: usize) -> Option<(Uuid, usize)> {
+    let inside = cursor.skip(at, b"\"")?;
+    let behind_key = cursor.skip(inside + UUID_TEXT, b"\":")?;
+    let end = cursor.skip(behind_key, STORED.as_bytes())?;
+    Some((parse_uuid(cursor.slice(&(inside..inside + UUID_TEXT)))?, end))
+}
+
+/// Reads `{"result": "…", "details": "…"}` at `start`. Returns what the server said of
+/// the event (nothing, if the value is not such an object) and where the value ends.
+fn read_result(cursor: &mut Cursor<'_>, start: usize) -> Option<(Option<EventVerdict>, usize)> {
+    if cursor.token(start).0 != b'{' {
+        return Some((None, cursor.value(start, 2)?));
     }
-    let text = scanner.text();
+    let text = cursor.text();
     let (mut result, mut details) = (None, None);
-    scanner.members(2, |member| {
-        let key = unescaped(text.get(member.key).unwrap_or_default());
-        let value = text.get(member.value).unwrap_or_default();
-        let string = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let end = cursor.members(start, 2, |member| {
+        let key = unescape(text.get(member.key.inside).unwrap_or_default());
+        let value = string_content(text.get(member.value));
         match key.as_ref() {
-            "result" => result = string,
-            "details" => details = string,
+            "result" => result = value,
+            "details" => details = value,
             _ => {}
         }
     })?;
-    let Some(result) = result.map(unescaped) else { return Some(()) };
-    *verdict = Some((result != "ok").then(|| {
-        let details = details.map(|raw| shortened(&unescaped(raw)));
-        Box::new(Verdict::new(&shortened(&result), details))
-    }));
-    Some(())
+    let Some(code) = result.map(unescape) else { return Some((None, end)) };
+    let verdict = (code != "ok").then(|| {
+        let details = details.map(|raw| shortened(&unescape(raw)));
+        Box::new(Verdict::new(&shortened(&code), details))
+    });
+    Some((Some(verdict), end))
+}
+
+/// What is between the quotes of a string; nothing for another value.
+fn string_content(value: Option<&[u8]>) -> Option<&[u8]> {
+    value?.strip_prefix(b"\"")?.strip_suffix(b"\"")
 }
 
 /// Finds an event of the batch by its uuid. Servers list the results in the order
@@ -168,25 +180,24 @@ impl<'a> Index<'a> {
 /// The text of an error response: `error: error_description (error_uri)` if it is
 /// JSON, else the start of the body.
 pub(crate) fn error_text(body: &[u8]) -> String {
-    let text = repaired(body);
-    let mut scanner = Scanner::lenient(&text);
+    let text = repair(body);
+    let mut cursor = Cursor::lenient(text.as_bytes());
     let mut parts: [Option<String>; 3] = [None, None, None];
-    let outcome = scanner.members(0, |member| {
-        let part = |range| text.get(range).unwrap_or_default();
-        let string = part(member.value).strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-        let slot = match part(member.key) {
-            "error" => parts.get_mut(0),
-            "error_description" => parts.get_mut(1),
-            "error_uri" => parts.get_mut(2),
+    let end = cursor.members(0, 0, |member| {
+        let part = |range| text.as_bytes().get(range);
+        let slot = match part(member.key.inside).unwrap_or_default() {
+            b"error" => parts.get_mut(0),
+            b"error_description" => parts.get_mut(1),
+            b"error_uri" => parts.get_mut(2),
             _ => None,
         };
-        if let (Some(slot), Some(string)) = (slot, string) {
-            *slot = Some(unescaped(string).into_owned());
+        if let (Some(slot), Some(content)) = (slot, string_content(part(member.value))) {
+            *slot = Some(unescape(content).into_owned());
         }
     });
     let [error, description, uri] = parts;
     let words: Vec<String> = error.into_iter().chain(description).collect();
-    if outcome.is_none() || words.is_empty() {
+    if end.is_none() || words.is_empty() {
         return shortened(text.trim());
     }
     let uri = uri.map(|uri| format!(" ({uri})")).unwrap_or_default();
@@ -218,11 +229,11 @@ mod tests {
     }
 
     /// The codes of the verdicts; `-` where the event is stored without comment.
-    fn codes(verdicts: &[Option<Box<Verdict>>]) -> Vec<&str> {
+    fn codes(verdicts: &[EventVerdict]) -> Vec<&str> {
         verdicts.iter().map(|verdict| verdict.as_ref().map_or("-", |verdict| &verdict.code)).collect()
     }
 
-    fn read(body: &str, count: u128) -> Result<Vec<Option<Box<Verdict>>>, String> {
+    fn read(body: &str, count: u128) -> Result<Vec<EventVerdict>, String> {
         verdicts(body.as_bytes(), &uuids(count))
     }
 

@@ -9,6 +9,7 @@
 //!     cargo test --features race-models --lib race_models::
 //!
 //! `mutations/races/*.patch` are deliberate faults that these models must catch.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
 
 mod delivery;
 mod fork;

@@ -1,4 +1,4 @@
-//! Numbers as JSON text: written, and walked over.
+//! Numbers as JSON text: their grammar, and how they are written.
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
@@ -6,20 +6,26 @@
     clippy::float_cmp,
     reason = "exact within the bounds that are checked"
 )]
-#![allow(clippy::inline_always, reason = "as the scan that it is a part of")]
+#![allow(clippy::inline_always, reason = "part of the cursor's loop")]
 
 use std::io::Write;
 
 /// Appends a whole number.
 #[inline]
-pub fn write_integer(out: &mut Vec<u8>, value: i64) {
+pub(crate) fn write_integer(out: &mut Vec<u8>, value: i64) {
     if value < 0 {
         out.push(b'-');
     }
-    write_digits(out, value.unsigned_abs(), 1);
+    write_unsigned(out, value.unsigned_abs());
 }
 
-/// Appends a number with at least so many digits.
+/// Appends a whole number that is not negative.
+#[inline]
+pub(crate) fn write_unsigned(out: &mut Vec<u8>, value: u64) {
+    write_digits(out, value, 1);
+}
+
+/// Appends a number with at least this many digits.
 fn write_digits(out: &mut Vec<u8>, mut number: u64, least: usize) {
     let mut digits = [b'0'; 20];
     let mut written = 0;
@@ -36,17 +42,17 @@ fn write_digits(out: &mut Vec<u8>, mut number: u64, least: usize) {
 
 /// Appends a finite number with as few digits as read back to the same double;
 /// a whole one ends in `.0`.
-pub fn write_double(out: &mut Vec<u8>, value: f64) {
+pub(crate) fn write_double(out: &mut Vec<u8>, value: f64) {
     if !write_short_double(out, value) {
         // Writing into memory does not fail.
         let _ = write!(out, "{value:?}");
     }
 }
 
-/// Appends a double that is a decimal of few digits, as most are: much cheaper
-/// than to look for the shortest one. If n / 10^k is the double again, then n
-/// and k are it: below 2^53 n is exact, so the quotient is the double next to
-/// that decimal, and no other decimal of up to 15 digits has the same one.
+/// Appends a double that is a decimal of few digits, as most are, and returns whether it was one. This is
+/// much cheaper than a search for the shortest decimal. If n / 10^k gives the double back, then n and k
+/// are that decimal: below 2^53 n is exact, so the quotient is the double nearest to the decimal, and no
+/// other decimal of up to 15 digits has the same one.
 fn write_short_double(out: &mut Vec<u8>, value: f64) -> bool {
     let size = value.abs();
     for (places, scale) in [(1, 10_u32), (2, 100), (3, 1000), (4, 10_000)] {
@@ -69,67 +75,68 @@ fn write_short_double(out: &mut Vec<u8>, value: f64) -> bool {
     false
 }
 
-/// What stands behind a part of a number, or what is wrong with the first byte of
-/// which rest.
-pub(super) type Step<'a, T = &'a [u8]> = Result<T, (&'a [u8], &'static str)>;
+/// A number of fewer bytes cannot leave a double's range, unless it has an exponent.
+const ALWAYS_IN_RANGE: usize = 300;
 
-/// What stands behind a number of the usual kind: some digits, the first of them no
-/// zero, and perhaps some behind a point.
+/// The rest of the text behind a number of the common form: digits that do not begin with zero, perhaps
+/// a point and more digits, no exponent. `None` for any other text, number or not.
 #[inline(always)]
-pub(super) fn behind_usual_number(number: &[u8]) -> Option<&[u8]> {
+pub(super) fn skip_common_number(number: &[u8]) -> Option<&[u8]> {
     let whole = match number.split_first() {
-        Some((b'1'..=b'9', digits)) => behind_digits(digits),
+        Some((b'1'..=b'9', digits)) => skip_digits(digits),
         _ => return None,
     };
-    let behind = match whole.split_first() {
-        Some((b'.', fraction @ [b'0'..=b'9', ..])) => behind_digits(fraction),
+    let rest = match whole.split_first() {
+        Some((b'.', fraction @ [b'0'..=b'9', ..])) => skip_digits(fraction),
         Some((b'.', _)) => return None,
         _ => whole,
     };
-    let usual = number.len() - behind.len() < 300 && !matches!(behind.first(), Some(b'e' | b'E'));
-    usual.then_some(behind)
+    let in_range = number.len() - rest.len() < ALWAYS_IN_RANGE;
+    (in_range && !matches!(rest.first(), Some(b'e' | b'E'))).then_some(rest)
 }
 
-/// What stands behind a number, and whether the number may be beyond a double.
-#[inline]
-pub(super) fn behind_number(number: &[u8]) -> Step<'_, (&[u8], bool)> {
+/// What stands behind a part of a number; or the text from the offending byte on, and what is wrong with
+/// that byte.
+pub(super) type Skipped<'a, T = &'a [u8]> = Result<T, (&'a [u8], &'static str)>;
+
+/// The rest of the text behind any number, and whether the number may be beyond a double's range.
+pub(super) fn skip_number(number: &[u8]) -> Skipped<'_, (&[u8], bool)> {
     let whole = number.strip_prefix(b"-").unwrap_or(number);
-    let mut rest = behind_digits(whole);
+    let mut rest = skip_digits(whole);
     let digits = whole.len() - rest.len();
     if digits == 0 || (digits > 1 && whole.first() == Some(&b'0')) {
-        return Err((number, "this is no JSON number"));
+        return Err((number, "this is not a JSON number"));
     }
-    // Without an exponent only a very long number can leave the range.
-    let mut may_overflow = digits > 300;
+    let mut may_overflow = digits > ALWAYS_IN_RANGE;
     if let Some((b'.', fraction)) = rest.split_first() {
-        rest = behind_some_digits(fraction, "a digit is expected after the decimal point")?;
+        rest = skip_some_digits(fraction, "a digit is expected after the decimal point")?;
     }
     if let Some((b'e' | b'E', exponent)) = rest.split_first() {
         let unsigned = match exponent.split_first() {
             Some((b'+' | b'-', unsigned)) => unsigned,
             _ => exponent,
         };
-        rest = behind_some_digits(unsigned, "a digit is expected in the exponent")?;
+        rest = skip_some_digits(unsigned, "a digit is expected in the exponent")?;
         may_overflow = true;
     }
     Ok((rest, may_overflow))
 }
 
 #[inline]
-fn behind_digits(mut rest: &[u8]) -> &[u8] {
+fn skip_digits(mut rest: &[u8]) -> &[u8] {
     while let Some((b'0'..=b'9', behind)) = rest.split_first() {
         rest = behind;
     }
     rest
 }
 
-fn behind_some_digits<'a>(digits: &'a [u8], otherwise: &'static str) -> Step<'a> {
-    let rest = behind_digits(digits);
-    if rest.len() == digits.len() { Err((digits, otherwise)) } else { Ok(rest) }
+fn skip_some_digits<'a>(digits: &'a [u8], missing: &'static str) -> Skipped<'a> {
+    let rest = skip_digits(digits);
+    if rest.len() == digits.len() { Err((digits, missing)) } else { Ok(rest) }
 }
 
-/// The number's value as a double; infinite when beyond its range.
-pub fn as_double(number: &[u8]) -> Option<f64> {
+/// The number's value as a double; infinite when it is beyond a double's range.
+pub(crate) fn as_double(number: &[u8]) -> Option<f64> {
     std::str::from_utf8(number).ok()?.parse().ok()
 }
 

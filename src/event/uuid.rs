@@ -1,5 +1,4 @@
-//! Who an event is: version 7 uuids (RFC 9562 section 5.7) from buffered
-//! randomness.
+//! UUIDs: version 7 (RFC 9562, section 5.7) from buffered randomness, and their text.
 
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use uuid::Uuid;
@@ -8,27 +7,29 @@ use wide::u8x16;
 use crate::status::{Error, Status};
 
 /// The text of a uuid in canonical form (RFC 9562 section 4): lower case, hyphens.
-pub const UUID_TEXT: usize = 36;
+pub(crate) const UUID_TEXT: usize = 36;
 
 /// Random bytes of one uuid.
 const RANDOM: usize = 10;
-/// How many uuids one request to the system serves: it takes some microseconds,
-/// and so is met by far fewer than one capture in a hundred.
+/// How many uuids one request to the system serves. A request takes some microseconds, so that far fewer
+/// than one capture in a hundred meets it.
 const BUFFERED: usize = 256;
 
-/// A buffer of randomness for many uuids at a time. The system is asked for a key
-/// only, which a cipher stretches: a call for each uuid would cost more than encoding
-/// the event, and the kernel is four times as slow at making it all.
-pub struct Randomness {
+/// Makes uuids from a buffer of random bytes. The system is asked for a key only, and a cipher makes the
+/// bytes from it: a system call for each uuid would cost more than encoding the event, and the kernel
+/// takes four times as long to make all the bytes itself.
+///
+/// It must not survive a fork: the child would make the uuids of its parent again.
+pub(crate) struct UuidSource {
     bytes: [u8; RANDOM * BUFFERED],
     used: usize,
 }
 
-impl Randomness {
-    /// An empty buffer: the first uuid fills it.
-    #[allow(clippy::new_without_default, reason = "a default that asks the system is no default")]
-    pub const fn new() -> Self {
-        Randomness { bytes: [0; RANDOM * BUFFERED], used: BUFFERED }
+impl UuidSource {
+    /// An empty buffer; the first uuid fills it.
+    #[allow(clippy::new_without_default, reason = "a default should not be a source of randomness")]
+    pub(crate) const fn new() -> Self {
+        UuidSource { bytes: [0; RANDOM * BUFFERED], used: BUFFERED }
     }
 
     fn next(&mut self) -> Result<[u8; RANDOM], Error> {
@@ -40,19 +41,19 @@ impl Randomness {
         Ok(bytes)
     }
 
-    /// The key stream of ChaCha20 (RFC 8439), which is what zeros become. The key
-    /// serves once, so its nonce may always be the same.
+    /// Fills the buffer with the key stream of ChaCha20 (RFC 8439), which is what zeros become. Each key is
+    /// used once, so the nonce may always be the same.
     #[inline(never)]
     fn fill(&mut self) -> Result<(), Error> {
         let failed = |why: &dyn std::fmt::Display| {
-            Error::new(Status::OUT_OF_RESOURCES, format!("no randomness for a uuid: {why}"))
+            Error::new(Status::OUT_OF_RESOURCES, format!("the system has no randomness for a uuid: {why}"))
         };
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(|error| failed(&error))?;
         let key = UnboundKey::new(&CHACHA20_POLY1305, &key).map_err(|error| failed(&error))?;
         self.bytes.fill(0);
         let nonce = Nonce::assume_unique_for_key([0; NONCE_LEN]);
-        // The tag would serve who wants to decrypt it.
+        // The tag is for decryption, which is not wanted.
         let _tag = LessSafeKey::new(key)
             .seal_in_place_separate_tag(nonce, Aad::empty(), &mut self.bytes)
             .map_err(|error| failed(&error))?;
@@ -60,17 +61,18 @@ impl Randomness {
         Ok(())
     }
 
-    /// A new version 7 uuid for this instant (milliseconds since the epoch).
-    pub fn uuid_v7(&mut self, unix_ms: i64) -> Result<Uuid, Error> {
+    /// A new version 7 uuid for this instant, in milliseconds since the Unix epoch. Fails with
+    /// [`Status::OUT_OF_RESOURCES`] when the system has no randomness.
+    pub(crate) fn uuid_v7(&mut self, unix_ms: i64) -> Result<Uuid, Error> {
         let ms = u64::try_from(unix_ms).unwrap_or(0);
         Ok(uuid::Builder::from_unix_timestamp_millis(ms, &self.next()?).into_uuid())
     }
 }
 
-/// Writes the uuid's canonical text. A capture needs one and an answer is compared
-/// with one, each an event: all digits are made at once.
+/// Writes the uuid's canonical text. Each event needs it at its capture and again when the response is
+/// compared with it, so all digits are made at once.
 #[inline]
-pub fn write_uuid(uuid: Uuid, text: &mut [u8; UUID_TEXT]) {
+pub(crate) fn write_uuid(uuid: Uuid, text: &mut [u8; UUID_TEXT]) {
     const LOW: u128 = u128::from_ne_bytes([0x0F; 16]);
     let digits = |nibbles: u128| {
         let nibbles = u8x16::new(nibbles.to_ne_bytes());
@@ -89,9 +91,10 @@ pub fn write_uuid(uuid: Uuid, text: &mut [u8; UUID_TEXT]) {
     text[24..].copy_from_slice(&second[4..]);
 }
 
-/// Reads a uuid in any spelling, in no time when it is the canonical one.
+/// Reads a uuid in any spelling (with or without hyphens, in braces, as a URN); the canonical spelling is
+/// read fastest.
 #[inline]
-pub fn parse_uuid(text: &[u8]) -> Option<Uuid> {
+pub(crate) fn parse_uuid(text: &[u8]) -> Option<Uuid> {
     let canonical = <&[u8; UUID_TEXT]>::try_from(text).ok().and_then(parse_canonical);
     canonical.or_else(|| Uuid::try_parse_ascii(text).ok())
 }
@@ -128,14 +131,33 @@ fn packed(nibbles: [u8; 8]) -> u64 {
     (twos | twos >> 16) & 0xFFFF_FFFF
 }
 
+/// What the caller gave as an event's uuid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum GivenUuid {
+    /// Nothing.
+    #[default]
+    None,
+    /// A uuid, in any spelling.
+    Valid(Uuid),
+    /// Something that is not a uuid and is replaced.
+    Invalid,
+}
+
+impl GivenUuid {
+    /// Reads the text, with white space around it or not.
+    pub(super) fn parse(text: &str) -> Self {
+        parse_uuid(text.trim().as_bytes()).map_or(GivenUuid::Invalid, GivenUuid::Valid)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn uuids_are_version_7_of_their_instant_and_distinct() {
-        let mut randomness = Randomness::new();
-        let made: Vec<_> = (0..1000).map(|_| randomness.uuid_v7(1_700_000_000_123).unwrap()).collect();
+        let mut source = UuidSource::new();
+        let made: Vec<_> = (0..1000).map(|_| source.uuid_v7(1_700_000_000_123).unwrap()).collect();
         for uuid in &made {
             assert_eq!(uuid.get_version_num(), 7);
             assert_eq!(uuid.get_variant(), uuid::Variant::RFC4122);
@@ -144,10 +166,11 @@ mod tests {
         let distinct: std::collections::HashSet<_> = made.iter().collect();
         assert_eq!(distinct.len(), made.len());
     }
+
     #[test]
-    fn writes_uuids_as_everybody_does() {
-        let mut randomness = Randomness::new();
-        let made = (0..1000).map(|_| randomness.uuid_v7(1_700_000_000_123).unwrap());
+    fn writes_uuids_in_canonical_form() {
+        let mut source = UuidSource::new();
+        let made = (0..1000).map(|_| source.uuid_v7(1_700_000_000_123).unwrap());
         for uuid in
             made.chain([Uuid::nil(), Uuid::max(), Uuid::from_u128(0x0011_2233_4455_6677_8899_AABB_CCDD_EEFF)])
         {
@@ -161,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_uuid() {
+    fn refuses_what_is_not_a_uuid() {
         let sound = b"0190a5b4-7c3d-7abc-8def-0123456789ab";
         assert_eq!(parse_uuid(sound), Uuid::try_parse_ascii(sound).ok());
         for at in 0..UUID_TEXT {

@@ -1,13 +1,11 @@
-//! Text on its way into a JSON string: repair, escape, unescape.
+//! Text on its way into and out of JSON strings: repair, escape, unescape.
 
 use std::borrow::Cow;
 
-use wide::u8x16;
+use super::bytes::{is_plain, run_length};
 
-use super::scan::{behind_plain_run, hex4};
-
-/// The text as UTF-8, each bad sequence replaced by U+FFFD.
-pub fn repaired(bytes: &[u8]) -> Cow<'_, str> {
+/// The text as UTF-8, each invalid sequence replaced by U+FFFD.
+pub(crate) fn repair(bytes: &[u8]) -> Cow<'_, str> {
     // The check goes word by word, the repair byte by byte.
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
@@ -15,17 +13,9 @@ pub fn repaired(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// The bytes of sound text.
-pub fn into_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
-    match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-    }
-}
-
 /// Appends `text` as a JSON string, quotes included.
 #[inline]
-pub fn write_string(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     if is_plain(text.as_bytes()) {
         out.extend_from_slice(text.as_bytes());
@@ -35,75 +25,35 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// Appends what stands between the quotes of a JSON string, and repairs it where
-/// it is no UTF-8; answers whether that was necessary.
+/// Appends text as it stands between the quotes of a JSON string, repaired where it is not UTF-8; returns
+/// whether that was necessary.
 #[inline]
-pub fn write_repaired(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
+pub(crate) fn write_repaired(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
     if is_plain(bytes) {
         out.extend_from_slice(bytes);
         return false;
     }
-    write_odd(out, bytes)
+    write_not_plain(out, bytes)
 }
 
 #[cold]
-fn write_odd(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
-    let text = repaired(bytes);
+fn write_not_plain(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
+    let text = repair(bytes);
     write_escaped(out, &text);
     matches!(text, Cow::Owned(_))
 }
 
 /// Appends what stands between the quotes of a JSON string.
 #[inline(never)]
-pub fn write_escaped(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn write_escaped(out: &mut Vec<u8>, text: &str) {
     let mut rest = text.as_bytes();
     loop {
-        let special = behind_plain_run(rest);
-        out.extend_from_slice(rest.split_at_checked(rest.len() - special.len()).unwrap_or_default().0);
+        let (run, special) = rest.split_at_checked(run_length(rest)).unwrap_or_default();
+        out.extend_from_slice(run);
         let Some((&byte, after)) = special.split_first() else { break };
         write_escape(out, byte);
         rest = after;
     }
-}
-
-/// Whether these bytes are ASCII that may stand in a JSON string as it is. The
-/// last bytes are looked at in a block of their own, which may overlap the one
-/// before it, so that none are left over to be looked at one by one.
-#[inline]
-pub fn is_plain(bytes: &[u8]) -> bool {
-    if let Some(last) = bytes.last_chunk::<16>() {
-        let blocks = bytes.as_chunks::<16>().0;
-        let odd = blocks.iter().fold(odd_of_16(*last), |odd, block| odd | odd_of_16(*block));
-        return odd.to_bitmask() == 0;
-    }
-    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        return odd_of_8(u64::from_le_bytes(*first)) | odd_of_8(u64::from_le_bytes(*last)) == 0;
-    }
-    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        let both = u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last));
-        return odd_of_8(both) == 0;
-    }
-    bytes.iter().all(|byte| matches!(byte, 0x20..=0x7F) && !matches!(byte, b'"' | b'\\'))
-}
-
-/// The highest bit of a byte is set where it is not plain.
-#[inline]
-fn odd_of_16(block: [u8; 16]) -> u8x16 {
-    let block = u8x16::new(block);
-    let is = |byte| block.simd_eq(u8x16::splat(byte));
-    let is_control = block.min(u8x16::splat(0x1F)).simd_eq(block);
-    block | is(b'"') | is(b'\\') | is_control
-}
-
-/// Zero if none of the eight bytes is odd. Where one is, bits of its neighbours
-/// may be set too.
-#[inline]
-fn odd_of_8(word: u64) -> u64 {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    // Subtracting borrows the highest bit of a byte that is smaller.
-    let below = |word: u64, bound: u8| word.wrapping_sub(EACH * u64::from(bound));
-    let is = |byte: u8| below(word ^ (EACH * u64::from(byte)), 1);
-    (word | below(word, 0x20) | is(b'"') | is(b'\\')) & (EACH * 0x80)
 }
 
 fn write_escape(out: &mut Vec<u8>, byte: u8) {
@@ -124,14 +74,14 @@ fn write_escape(out: &mut Vec<u8>, byte: u8) {
     out.extend_from_slice(&[b'\\', short]);
 }
 
-/// The text that a scanned JSON string stands for, given what is between its
-/// quotes. A lone surrogate becomes U+FFFD.
-pub fn unescaped(raw: &str) -> Cow<'_, str> {
-    if !raw.as_bytes().contains(&b'\\') {
-        return Cow::Borrowed(raw);
+/// The text that a JSON string stands for, given what is between its quotes. Invalid UTF-8 and lone
+/// surrogates become U+FFFD.
+pub(crate) fn unescape(raw: &[u8]) -> Cow<'_, str> {
+    if !raw.contains(&b'\\') {
+        return repair(raw);
     }
     let mut out = Vec::with_capacity(raw.len());
-    let mut rest = raw.as_bytes();
+    let mut rest = raw;
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;
         if byte != b'\\' {
@@ -172,6 +122,37 @@ fn unicode_escape(rest: &mut &[u8]) -> char {
     }
 }
 
+/// The number that four hexadecimal digits stand for.
+pub(super) fn hex4(digits: &[u8]) -> Option<u16> {
+    let valid = digits.len() == 4 && digits.iter().all(u8::is_ascii_hexdigit);
+    let text = std::str::from_utf8(digits).ok().filter(|_| valid)?;
+    u16::from_str_radix(text, 16).ok()
+}
+
+/// Replaces each lone surrogate escape in sound JSON text by that of U+FFFD, which is equally long.
+pub(super) fn repair_surrogates(text: &mut [u8]) {
+    let mut at = 0;
+    while let Some(found) = text.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == b'\\')) {
+        at += found;
+        at += match (unit_at(text, at), unit_at(text, at + 6)) {
+            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => 12,
+            (Some(0xD800..=0xDFFF), _) => {
+                if let Some(escape) = text.get_mut(at..at + 6) {
+                    escape.copy_from_slice(b"\\ufffd");
+                }
+                6
+            }
+            // The second byte may be a backslash, which does not begin an escape of its own.
+            _ => 2,
+        };
+    }
+}
+
+/// The UTF-16 unit of the escape `\uXXXX` at this place, if there is one.
+fn unit_at(text: &[u8], at: usize) -> Option<u16> {
+    text.get(at..at + 6)?.strip_prefix(b"\\u").and_then(hex4)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,14 +172,14 @@ mod tests {
     fn unescapes_as_json_readers_do() {
         for raw in [r"plain", r#"\"\\\/\b\f\n\r\t"#, r"\u0024lib", r"\ud83d\ude00!", r"\u00e9é"] {
             let expected: String = serde_json::from_str(&format!("\"{raw}\"")).unwrap();
-            assert_eq!(unescaped(raw), expected);
+            assert_eq!(unescape(raw.as_bytes()), expected);
         }
-        assert_eq!(unescaped(r"\ud800x"), "\u{fffd}x");
-        assert_eq!(unescaped(r"\ud800\u0041"), "\u{fffd}A");
+        assert_eq!(unescape(br"\ud800x"), "\u{fffd}x");
+        assert_eq!(unescape(br"\ud800\u0041"), "\u{fffd}A");
     }
 
     #[test]
-    fn text_that_is_written_at_once_is_as_if_escaped() {
+    fn text_that_is_copied_whole_is_as_if_escaped() {
         for byte in 0..=255_u8 {
             for length in 1..40 {
                 for at in 0..length {
@@ -208,8 +189,6 @@ mod tests {
                     assert_eq!(write_repaired(&mut out, &text), byte >= 0x80);
                     write_escaped(&mut expected, &String::from_utf8_lossy(&text));
                     assert_eq!(out, expected, "{byte:#x} at {at} of {length}");
-                    let plain = matches!(byte, 0x20..=0x7F) && byte != b'"' && byte != b'\\';
-                    assert_eq!(is_plain(&text), plain, "{byte:#x} at {at} of {length}");
                 }
             }
         }
@@ -220,7 +199,22 @@ mod tests {
     }
 
     #[test]
-    fn repairs_each_bad_sequence() {
-        assert_eq!(repaired(b"a\xffb\xc3"), "a\u{fffd}b\u{fffd}");
+    fn repairs_each_invalid_sequence() {
+        assert_eq!(repair(b"a\xffb\xc3"), "a\u{fffd}b\u{fffd}");
+    }
+
+    #[test]
+    fn repairs_each_lone_surrogate_and_nothing_else() {
+        for (given, expected) in [
+            (r#""\ud800""#, r#""\ufffd""#),
+            (r#""\udc00\ud800x""#, r#""\ufffd\ufffdx""#),
+            (r#""\ud800\ud83d\ude00""#, r#""\ufffd\ud83d\ude00""#),
+            (r#""\uD83D\uDE00\uDE00""#, r#""\uD83D\uDE00\ufffd""#),
+            (r#""\\ud800\u0041\n""#, r#""\\ud800\u0041\n""#),
+        ] {
+            let mut text = given.as_bytes().to_vec();
+            repair_surrogates(&mut text);
+            assert_eq!(String::from_utf8(text).unwrap(), expected);
+        }
     }
 }

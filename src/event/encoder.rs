@@ -1,0 +1,434 @@
+//! An event becomes the bytes of the wire, once, on the thread of the capture call. What cannot be sent is
+//! refused here, to the caller that made it.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::ops::Range;
+
+use uuid::Uuid;
+
+use super::KEPT_BYTES;
+use super::builder::EventBuilder;
+use super::input::{Event, EventInput, Fields, Name, Outside, check_names, is_null};
+use super::properties::PropertyRanges;
+use super::rules::{Destination, GROUPS, LIFTED, Lifted, MERGED, refused_json};
+use super::special_events::{create_alias, group_identify, identify};
+use super::super_properties::SuperProperties;
+use super::timestamp::{LENGTH, Timestamp};
+use super::uuid::{GivenUuid, UuidSource, write_uuid};
+use crate::failpoint;
+use crate::json::{Cursor, Sound, read_checked, unescape, write_escaped};
+use crate::status::{Error, Status};
+
+/// What is known of an event once it is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EncodedEvent {
+    /// Its uuid, as on the wire.
+    pub uuid: Uuid,
+    /// Whether the uuid is the caller's, so that another event may have the same.
+    pub caller_uuid: bool,
+    /// Whether text had to be repaired (invalid UTF-8, lone surrogates).
+    pub repaired: bool,
+    /// Whether the caller's uuid was not a uuid and was replaced.
+    pub uuid_replaced: bool,
+}
+
+/// The memory that one thread encodes with, kept from event to event so that a capture allocates nothing in
+/// the steady state, and the one writer of events.
+pub struct Encoder {
+    fork_epoch: u64,
+    /// What was found in the properties of the event being encoded.
+    ranges: PropertyRanges,
+    writer: Writer,
+}
+
+thread_local! {
+    // Empty while the encoder is in use: a capture from inside a before_send callback makes its own.
+    static KEPT: Cell<Option<Box<Encoder>>> = const { Cell::new(None) };
+}
+
+impl Encoder {
+    /// This thread's encoder, or a new one. After a fork, which changes `fork_epoch`, always a new one: with
+    /// inherited randomness the child would make the uuids of its parent again.
+    pub fn take(fork_epoch: u64) -> Box<Encoder> {
+        let kept = KEPT.try_with(Cell::take).ok().flatten();
+        kept.filter(|encoder| encoder.fork_epoch == fork_epoch).unwrap_or_else(|| {
+            Box::new(Encoder { fork_epoch, ranges: PropertyRanges::default(), writer: Writer::new() })
+        })
+    }
+
+    /// Keeps the encoder for this thread's next event.
+    pub fn keep(mut self: Box<Encoder>) {
+        self.writer.wire.clear();
+        self.writer.wire.shrink_to(KEPT_BYTES);
+        self.ranges.shrink_to(KEPT_BYTES);
+        // Fails on a thread that is ending, which has no next event.
+        let _ = KEPT.try_with(|slot| slot.set(Some(self)));
+    }
+
+    /// The wire bytes of the last event that was encoded: one JSON object. After an error they have no
+    /// meaning.
+    pub fn wire(&self) -> &[u8] {
+        &self.writer.wire
+    }
+
+    /// Checks the event and writes its wire bytes, which [`Encoder::wire`] returns. An event that is longer
+    /// than `max_event_bytes` on the wire is refused; so is JSON input that is longer than that itself.
+    ///
+    /// An error names what is wrong with the event and where. Its status is one of `INVALID_ARGUMENT`,
+    /// `INVALID_JSON`, `INVALID_EVENT`, `INVALID_DISTINCT_ID`, `INVALID_TIMESTAMP`, `INVALID_PROPERTY`,
+    /// `EVENT_TOO_LARGE`, or `OUT_OF_RESOURCES` when there is no randomness for a uuid.
+    pub fn encode(
+        &mut self,
+        input: &EventInput<'_>,
+        super_properties: &SuperProperties,
+        max_event_bytes: usize,
+    ) -> Result<EncodedEvent, Error> {
+        failpoint::pass("event");
+        match *input {
+            EventInput::Json(json) => self.encode_json(json, super_properties, max_event_bytes),
+            EventInput::Parts { distinct_id, event, properties } => {
+                self.encode_parts(distinct_id, event, properties, super_properties, max_event_bytes)
+            }
+            EventInput::Built(built) => self.encode_built(built, super_properties, max_event_bytes),
+            EventInput::Identify { distinct_id, set, set_once } => {
+                let built = identify(distinct_id, set, set_once)?;
+                self.encode_and_keep(built, super_properties, max_event_bytes)
+            }
+            EventInput::Alias { distinct_id, alias } => {
+                let built = create_alias(distinct_id, alias)?;
+                self.encode_and_keep(built, super_properties, max_event_bytes)
+            }
+            EventInput::GroupIdentify { group_type, group_key, set, distinct_id } => {
+                let built = group_identify(group_type, group_key, set, distinct_id)?;
+                self.encode_and_keep(built, super_properties, max_event_bytes)
+            }
+        }
+    }
+
+    #[inline]
+    fn encode_json(
+        &mut self,
+        json: &[u8],
+        super_properties: &SuperProperties,
+        max_event_bytes: usize,
+    ) -> Result<EncodedEvent, Error> {
+        if json.len() > max_event_bytes {
+            return Err(too_large(json.len(), max_event_bytes));
+        }
+        let mut fields = Fields::default();
+        let sound = fields.read_checked(json, &mut self.ranges, super_properties)?;
+        let json = fields.of(&sound);
+        let mut event = json.event(&self.ranges)?;
+        let outside = json.outside()?;
+        event.outside = outside.as_ref();
+        check_names(&event.name, &event.distinct_id)?;
+        self.writer.write(&event, super_properties, max_event_bytes)
+    }
+
+    #[inline]
+    fn encode_parts(
+        &mut self,
+        distinct_id: &[u8],
+        event: &[u8],
+        properties: Option<&[u8]>,
+        super_properties: &SuperProperties,
+        max_event_bytes: usize,
+    ) -> Result<EncodedEvent, Error> {
+        let (name, distinct_id) = (Name::new(event), Name::new(distinct_id));
+        check_names(&name, &distinct_id)?;
+        let ranges = &mut self.ranges;
+        let sound = if let Some(properties) = properties.filter(|text| !is_null(text)) {
+            read_checked(properties, |cursor| ranges.read(cursor, 0, super_properties))
+                .map_err(|error| refused_json("properties", &error))?
+        } else {
+            ranges.clear(super_properties);
+            Sound::default()
+        };
+        let event = Event {
+            repaired: name.is_repaired() || distinct_id.is_repaired() || sound.repaired,
+            name,
+            distinct_id,
+            found: self.ranges.of(&sound.text),
+            outside: None,
+            uuid: GivenUuid::None,
+            timestamp: None,
+        };
+        self.writer.write(&event, super_properties, max_event_bytes)
+    }
+
+    #[inline]
+    fn encode_built(
+        &mut self,
+        built: &EventBuilder,
+        super_properties: &SuperProperties,
+        max_event_bytes: usize,
+    ) -> Result<EncodedEvent, Error> {
+        let found = built.find_properties(&mut self.ranges, super_properties)?;
+        let outside = built.groups().map(Outside::groups);
+        let event = Event {
+            name: Name::Json(built.name()),
+            distinct_id: Name::Json(built.distinct_id()),
+            found,
+            outside: outside.as_ref(),
+            uuid: built.uuid(),
+            timestamp: built.timestamp(),
+            repaired: built.is_repaired(),
+        };
+        check_names(&event.name, &event.distinct_id)?;
+        self.writer.write(&event, super_properties, max_event_bytes)
+    }
+
+    fn encode_and_keep(
+        &mut self,
+        built: Box<EventBuilder>,
+        super_properties: &SuperProperties,
+        max_event_bytes: usize,
+    ) -> Result<EncodedEvent, Error> {
+        let encoded = self.encode_built(&built, super_properties, max_event_bytes);
+        built.keep();
+        encoded
+    }
+}
+
+/// How every event begins. Its length never differs, and most of it is that of the event before.
+const FRONT: &[u8; 95] = b"{\"timestamp\":\"0000-00-00T00:00:00.000Z\",\
+    \"uuid\":\"00000000-0000-0000-0000-000000000000\",\"event\":\"";
+const FRONT_TIMESTAMP: usize = 14;
+const FRONT_UUID: usize = FRONT_TIMESTAMP + LENGTH + 10;
+
+/// Writes events.
+struct Writer {
+    /// The bytes of the last one.
+    wire: Vec<u8>,
+    uuids: UuidSource,
+    /// The beginning of the last one, and the instant in it.
+    front: [u8; FRONT.len()],
+    front_ms: i64,
+}
+
+impl Writer {
+    fn new() -> Self {
+        Writer { wire: Vec::new(), uuids: UuidSource::new(), front: *FRONT, front_ms: i64::MIN }
+    }
+
+    /// Writes one event, in place of the one before.
+    fn write(
+        &mut self,
+        event: &Event<'_>,
+        super_properties: &SuperProperties,
+        max_event_bytes: usize,
+    ) -> Result<EncodedEvent, Error> {
+        let now = Timestamp::now();
+        let uuid = match event.uuid {
+            GivenUuid::Valid(uuid) => uuid,
+            GivenUuid::None | GivenUuid::Invalid => self.uuids.uuid_v7(now.unix_ms())?,
+        };
+        self.begin(uuid, event.timestamp.unwrap_or(now));
+        let wire = &mut self.wire;
+        write_name(wire, &event.name);
+        wire.extend_from_slice(b"\",\"distinct_id\":\"");
+        write_name(wire, &event.distinct_id);
+        wire.extend_from_slice(b"\",\"properties\":{");
+        let mut members = Joined::new(wire);
+        for run in event.found.runs() {
+            members.next().extend_from_slice(run);
+        }
+        // Few events have anything that is merged or lifted.
+        let has_special =
+            event.found.has_special() || event.outside.is_some() || super_properties.has_special;
+        if has_special {
+            for (i, key) in MERGED.iter().enumerate() {
+                let outer = event.outside.and_then(|outside| *outside.merged.get(i)?);
+                let inner = event.found.merged(i);
+                write_merged(&mut members, key, inner, outer, super_properties.merged(i))?;
+            }
+        }
+        for (added, overridden) in super_properties.members.iter().zip(event.found.overridden()) {
+            if !overridden {
+                members.next().extend_from_slice(&added.text);
+            }
+        }
+        wire.extend_from_slice(b"},\"options\":{");
+        if has_special {
+            write_lifted(wire, event, super_properties);
+        } else {
+            wire.extend_from_slice(b"}}");
+        }
+        if wire.len() > max_event_bytes {
+            return Err(too_large(wire.len(), max_event_bytes));
+        }
+        Ok(EncodedEvent {
+            uuid,
+            caller_uuid: matches!(event.uuid, GivenUuid::Valid(_)),
+            repaired: event.repaired,
+            uuid_replaced: matches!(event.uuid, GivenUuid::Invalid),
+        })
+    }
+
+    /// Begins an event, up to its name. Events of one millisecond share the text of the instant.
+    #[inline]
+    fn begin(&mut self, uuid: Uuid, at: Timestamp) {
+        if self.front_ms != at.unix_ms() {
+            self.front_ms = at.unix_ms();
+            self.front[FRONT_TIMESTAMP..FRONT_TIMESTAMP + LENGTH].copy_from_slice(&at.format());
+        }
+        self.wire.clear();
+        self.wire.extend_from_slice(&self.front);
+        // The uuid is written in its place: what is written in pieces and then read as a whole makes the
+        // processor wait.
+        if let Some(text) = self.wire.get_mut(FRONT_UUID..).and_then(<[u8]>::first_chunk_mut) {
+            write_uuid(uuid, text);
+        }
+    }
+}
+
+/// The error for an event that is over its bound.
+#[cold]
+fn too_large(bytes: usize, bound: usize) -> Error {
+    let message = format!("the event is {bytes} bytes long; max_event_bytes is {bound}");
+    Error::new(Status::EVENT_TOO_LARGE, message)
+}
+
+/// Writes what stands between the quotes.
+#[inline]
+fn write_name(wire: &mut Vec<u8>, name: &Name<'_>) {
+    match name {
+        Name::Text(text) => write_escaped(wire, text),
+        Name::Json(raw) => wire.extend_from_slice(raw),
+    }
+}
+
+/// Writes the members of the options, then those of the event that were lifted, and ends the event. What
+/// the caller put into the properties takes precedence over what was given outside of them, and that over
+/// what the client adds.
+#[inline(never)]
+fn write_lifted(wire: &mut Vec<u8>, event: &Event<'_>, super_properties: &SuperProperties) {
+    let lifted = |i: usize| {
+        let outside = || event.outside.and_then(|outside| *outside.lifted.get(i)?);
+        event.found.lifted(i).or_else(outside).or_else(|| super_properties.lifted(i))
+    };
+    let mut options = Joined::new(wire);
+    for (i, rule) in LIFTED.iter().enumerate() {
+        if let Destination::Option(key) = rule.destination
+            && let Some(value) = lifted(i).and_then(json_of)
+        {
+            options.member(key, value);
+        }
+    }
+    wire.push(b'}');
+    let mut fields = Joined::after_the_first(wire);
+    for (i, rule) in LIFTED.iter().enumerate() {
+        if let Destination::Event(key) = rule.destination
+            && let Some(value) = lifted(i).and_then(json_of)
+        {
+            fields.member(key, value);
+        }
+    }
+    wire.push(b'}');
+}
+
+fn json_of(lifted: Lifted<&[u8]>) -> Option<&[u8]> {
+    match lifted {
+        Lifted::Bool(true) => Some(b"true"),
+        Lifted::Bool(false) => Some(b"false"),
+        Lifted::Text(text) => Some(text),
+        Lifted::Mistyped => None,
+    }
+}
+
+/// Writes `$set`, `$set_once` or `$groups`: what stands inside `properties` merged with what was given
+/// outside, or else what the client adds.
+fn write_merged(
+    out: &mut Joined<'_>,
+    key: &str,
+    inner: Option<&[u8]>,
+    outer: Option<&[u8]>,
+    added: Option<&[u8]>,
+) -> Result<(), Error> {
+    let is_object = |value: &[u8]| value.first() == Some(&b'{');
+    let is_groups = MERGED.get(GROUPS) == Some(&key);
+    match (inner, outer) {
+        (Some(b"null"), None) if is_groups => {}
+        (Some(inner), _) if is_groups && inner != b"null" && !is_object(inner) => {
+            return Err(not_an_object(key));
+        }
+        (Some(inner), Some(outer)) if is_object(inner) => out.member(key, &merge(inner, outer)),
+        (Some(b"null") | None, Some(outer)) => out.member(key, outer),
+        (Some(_), Some(_)) => return Err(not_an_object(key)),
+        (Some(inner), None) => out.member(key, inner),
+        (None, None) => {
+            if let Some(added) = added {
+                out.member(key, added);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn not_an_object(key: &str) -> Error {
+    Error::new(Status::INVALID_PROPERTY, format!("properties: {key} must be a JSON object"))
+}
+
+/// The members of both objects in one object; on a collision of keys the inner value wins. Both texts are
+/// sound.
+fn merge(inner: &[u8], outer: &[u8]) -> Vec<u8> {
+    /// The unescaped keys of an object, and where their members are.
+    fn members(object: &[u8]) -> Vec<(Cow<'_, str>, &[u8])> {
+        let mut members = Vec::new();
+        let text = |range: Range<usize>| object.get(range).unwrap_or_default();
+        let _ = Cursor::new(object).members(0, 0, |member| {
+            let key = unescape(text(member.key.inside.clone()));
+            members.push((key, text(member.key.inside.start - 1..member.value.end)));
+        });
+        members
+    }
+    let inner = members(inner);
+    // Sorted: a capture must not take seconds because both have many members.
+    let mut inner_keys: Vec<&str> = inner.iter().map(|(key, _)| key.as_ref()).collect();
+    inner_keys.sort_unstable();
+    let mut merged = vec![b'{'];
+    let mut joined = Joined::new(&mut merged);
+    for (key, member) in members(outer) {
+        if inner_keys.binary_search(&key.as_ref()).is_err() {
+            joined.next().extend_from_slice(member);
+        }
+    }
+    for (_, member) in &inner {
+        joined.next().extend_from_slice(member);
+    }
+    merged.push(b'}');
+    merged
+}
+
+/// Writes members with commas between them.
+struct Joined<'a> {
+    out: &'a mut Vec<u8>,
+    first: bool,
+}
+
+impl<'a> Joined<'a> {
+    fn new(out: &'a mut Vec<u8>) -> Self {
+        Joined { out, first: true }
+    }
+
+    fn after_the_first(out: &'a mut Vec<u8>) -> Self {
+        Joined { out, first: false }
+    }
+
+    /// Where the next member is to be written.
+    fn next(&mut self) -> &mut Vec<u8> {
+        if !std::mem::take(&mut self.first) {
+            self.out.push(b',');
+        }
+        self.out
+    }
+
+    fn member(&mut self, key: &str, value: &[u8]) {
+        let out = self.next();
+        out.push(b'"');
+        out.extend_from_slice(key.as_bytes());
+        out.extend_from_slice(b"\":");
+        out.extend_from_slice(value);
+    }
+}

@@ -1,0 +1,445 @@
+//! An event as a caller gives it, and how it is read. Nothing is written here.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::builder::EventBuilder;
+use super::properties::{Found, PropertyRanges};
+use super::rules::{
+    Destination, GROUPS, LIFTED, Lifted, MAX_NAME, PerLifted, PerMerged, coerce, refused_json,
+};
+use super::super_properties::SuperProperties;
+use super::timestamp::{Timestamp, parse_timestamp};
+use super::uuid::GivenUuid;
+use crate::json::{Cursor, Key, Sound, is_plain, read_checked, repair, unescape};
+use crate::status::{Error, Status};
+use crate::suggest::did_you_mean;
+
+/// One event, in any of the forms that a caller may give it.
+///
+/// Texts (ids, names, keys) are UTF-8; what is not is replaced by U+FFFD, and the event counts as repaired.
+#[derive(Clone, Copy, Debug)]
+pub enum EventInput<'a> {
+    /// Its name, its distinct id, and its properties as one JSON object. `None` and the JSON text
+    /// `null` are an empty object.
+    Parts {
+        /// The person or thing that the event belongs to; 1 to 200 bytes.
+        distinct_id: &'a [u8],
+        /// The event's name; 1 to 200 bytes.
+        event: &'a [u8],
+        /// A JSON object.
+        properties: Option<&'a [u8]>,
+    },
+    /// A whole event as one JSON object. Its keys are `event` and `distinct_id`, and perhaps `properties`,
+    /// `timestamp`, `uuid`, `$set`, `$set_once`, `$groups` or `groups`, `options`, `session_id`, `window_id`.
+    Json(&'a [u8]),
+    /// An event that was put together property by property.
+    Built(&'a EventBuilder),
+    /// `$identify`: sets properties of a person.
+    Identify {
+        /// The person.
+        distinct_id: &'a [u8],
+        /// `$set`, a JSON object; `None` is an empty one.
+        set: Option<&'a [u8]>,
+        /// `$set_once`, a JSON object; `None` is not sent.
+        set_once: Option<&'a [u8]>,
+    },
+    /// `$create_alias`: two ids are the same person from now on.
+    Alias {
+        /// The canonical id.
+        distinct_id: &'a [u8],
+        /// The other id; not empty.
+        alias: &'a [u8],
+    },
+    /// `$groupidentify`: sets properties of a group.
+    GroupIdentify {
+        /// The group's type, such as `company`; not empty.
+        group_type: &'a [u8],
+        /// Which group of that type; not empty.
+        group_key: &'a [u8],
+        /// `$group_set`, a JSON object; `None` is an empty one.
+        set: Option<&'a [u8]>,
+        /// The event's distinct id; `None` is `$<type>_<key>`.
+        distinct_id: Option<&'a [u8]>,
+    },
+}
+
+/// An event that was read: everything that the encoder writes, sorted by meaning.
+#[derive(Clone, Debug)]
+pub(super) struct Event<'t> {
+    pub name: Name<'t>,
+    pub distinct_id: Name<'t>,
+    pub found: Found<'t>,
+    /// What belongs into the properties or out of them and was given elsewhere; few events have any.
+    pub outside: Option<&'t Outside<'t>>,
+    pub uuid: GivenUuid,
+    /// `None` is the time of the capture call.
+    pub timestamp: Option<Timestamp>,
+    /// Whether text was repaired.
+    pub repaired: bool,
+}
+
+/// What was given outside the properties.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outside<'t> {
+    /// JSON objects.
+    pub merged: PerMerged<Option<&'t [u8]>>,
+    /// Options, and fields of the event itself.
+    pub lifted: PerLifted<Option<Lifted<&'t [u8]>>>,
+}
+
+impl<'t> Outside<'t> {
+    /// Only groups, as one JSON object.
+    pub(super) fn groups(object: &'t [u8]) -> Self {
+        let mut outside = Outside::default();
+        put(&mut outside.merged, GROUPS, Some(object));
+        outside
+    }
+}
+
+/// The event's name or its distinct id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Name<'t> {
+    /// Text still to be escaped; owned when it was repaired.
+    Text(Cow<'t, str>),
+    /// Sound text as it stands between the quotes of a JSON string.
+    Json(&'t [u8]),
+}
+
+impl<'t> Name<'t> {
+    #[inline]
+    pub(super) fn new(bytes: &'t [u8]) -> Self {
+        if is_plain(bytes) { Name::Json(bytes) } else { Name::Text(repair(bytes)) }
+    }
+
+    pub(super) fn is_repaired(&self) -> bool {
+        matches!(self, Name::Text(Cow::Owned(_)))
+    }
+}
+
+/// Refuses names and ids that the server would not take.
+#[inline]
+pub(super) fn check_names(name: &Name<'_>, distinct_id: &Name<'_>) -> Result<(), Error> {
+    check_name(name, Status::INVALID_EVENT, "event name")?;
+    check_name(distinct_id, Status::INVALID_DISTINCT_ID, "distinct_id")
+}
+
+#[inline]
+fn check_name(name: &Name<'_>, status: Status, what: &str) -> Result<(), Error> {
+    match name {
+        // Unescaped it is not longer, and not empty either.
+        Name::Json(raw) if (1..=MAX_NAME).contains(&raw.len()) => Ok(()),
+        _ => check_uncommon_name(name, status, what),
+    }
+}
+
+#[inline(never)]
+fn check_uncommon_name(name: &Name<'_>, status: Status, what: &str) -> Result<(), Error> {
+    let bytes = match name {
+        Name::Text(text) => text.len(),
+        Name::Json(raw) => unescape(raw).len(),
+    };
+    let message = match bytes {
+        1..=MAX_NAME => return Ok(()),
+        0 => format!("the {what} is empty; the server takes 1 to {MAX_NAME} bytes"),
+        _ => format!("the {what} has {bytes} bytes; the server takes 1 to {MAX_NAME}"),
+    };
+    Err(Error::new(status, message))
+}
+
+/// A whole event as one JSON object that was read.
+pub(super) struct JsonEvent<'t> {
+    text: &'t [u8],
+    repaired: bool,
+    fields: &'t Fields,
+}
+
+impl<'t> JsonEvent<'t> {
+    /// The event, given what was found in its properties; without what is [outside](Self::outside) of them.
+    #[inline]
+    pub(super) fn event(&self, ranges: &'t PropertyRanges) -> Result<Event<'t>, Error> {
+        Ok(Event {
+            name: self.name(Field::Event, Status::INVALID_EVENT)?,
+            distinct_id: self.name(Field::DistinctId, Status::INVALID_DISTINCT_ID)?,
+            found: ranges.of(self.text),
+            outside: None,
+            // A value that is not a string is not a uuid either, and is replaced like one.
+            uuid: match self.value(Field::Uuid).map(between_quotes) {
+                None => GivenUuid::None,
+                Some(None) => GivenUuid::Invalid,
+                Some(Some(raw)) => GivenUuid::parse(&unescape(raw)),
+            },
+            timestamp: self.value(Field::Timestamp).map(timestamp_of).transpose()?,
+            repaired: self.repaired,
+        })
+    }
+
+    /// What was given outside the properties. Checks that what must be an object is one.
+    #[inline]
+    pub(super) fn outside(&self) -> Result<Option<Outside<'t>>, Error> {
+        self.object(Field::Properties)?;
+        if self.fields.has_outside() { self.read_outside().map(Some) } else { Ok(None) }
+    }
+
+    #[inline(never)]
+    fn read_outside(&self) -> Result<Outside<'t>, Error> {
+        let groups = self.object(Field::DollarGroups)?.or(self.object(Field::Groups)?);
+        let merged = [self.object(Field::Set)?, self.object(Field::SetOnce)?, groups];
+        let mut outside = Outside { merged, lifted: PerLifted::default() };
+        if let Some(options) = self.object(Field::Options)? {
+            outside.read_options(options)?;
+        }
+        for (i, rule) in LIFTED.iter().enumerate() {
+            if let Destination::Event(name) = rule.destination
+                && let Some(value) = Field::named(name.as_bytes()).and_then(|field| self.value(field))
+            {
+                put(&mut outside.lifted, i, Some(coerce(rule.kind, value)));
+            }
+        }
+        Ok(outside)
+    }
+
+    fn value(&self, field: Field) -> Option<&'t [u8]> {
+        self.text.get(self.fields.get(field)?)
+    }
+
+    fn object(&self, field: Field) -> Result<Option<&'t [u8]>, Error> {
+        match self.value(field) {
+            Some(value) if !value.starts_with(b"{") => {
+                let message = format!("event: `{}` must be a JSON object", field.name());
+                Err(Error::new(Status::INVALID_PROPERTY, message))
+            }
+            value => Ok(value),
+        }
+    }
+
+    fn name(&self, field: Field, status: Status) -> Result<Name<'t>, Error> {
+        let problem = match self.value(field).map(between_quotes) {
+            Some(Some(raw)) => return Ok(Name::Json(raw)),
+            Some(None) => format!("event: `{}` must be a string", field.name()),
+            None => format!("event: the key `{}` is missing", field.name()),
+        };
+        Err(Error::new(status, problem))
+    }
+}
+
+impl<'t> Outside<'t> {
+    fn read_options(&mut self, options: &'t [u8]) -> Result<(), Error> {
+        let mut unknown = None;
+        let mut cursor = Cursor::new(options);
+        let end = cursor.members(0, 0, |member| {
+            let text = |range: &Range<usize>| options.get(range.clone()).unwrap_or_default();
+            let key = unescape(text(&member.key.inside));
+            let position = LIFTED
+                .iter()
+                .position(|rule| matches!(rule.destination, Destination::Option(name) if name == key));
+            match position.and_then(|i| Some((i, LIFTED.get(i)?))) {
+                Some((i, rule)) => put(&mut self.lifted, i, Some(coerce(rule.kind, text(&member.value)))),
+                None => unknown = Some(key.into_owned()),
+            }
+        });
+        match (end, unknown) {
+            (Some(_), None) => Ok(()),
+            (Some(_), Some(key)) => {
+                let names = LIFTED.iter().filter_map(|rule| match rule.destination {
+                    Destination::Option(name) => Some(name),
+                    Destination::Event(_) => None,
+                });
+                Err(unknown_key("options", &key, names))
+            }
+            (None, _) => Err(refused_json("options", &cursor.error())),
+        }
+    }
+}
+
+/// The keys of an event that is given as one JSON object.
+#[derive(Clone, Copy)]
+enum Field {
+    Event,
+    DistinctId,
+    Properties,
+    Timestamp,
+    Uuid,
+    Set,
+    SetOnce,
+    DollarGroups,
+    Groups,
+    Options,
+    SessionId,
+    WindowId,
+}
+
+/// Their names, in the order of [`Field`].
+const FIELDS: [&str; 12] = [
+    "event",
+    "distinct_id",
+    "properties",
+    "timestamp",
+    "uuid",
+    "$set",
+    "$set_once",
+    "$groups",
+    "groups",
+    "options",
+    "session_id",
+    "window_id",
+];
+
+impl Field {
+    fn name(self) -> &'static str {
+        FIELDS.get(self as usize).copied().unwrap_or_default()
+    }
+
+    /// The field of this name. A `match` compares with the names of its length only.
+    fn named(name: &[u8]) -> Option<Field> {
+        Some(match name {
+            b"event" => Field::Event,
+            b"distinct_id" => Field::DistinctId,
+            b"properties" => Field::Properties,
+            b"timestamp" => Field::Timestamp,
+            b"uuid" => Field::Uuid,
+            b"$set" => Field::Set,
+            b"$set_once" => Field::SetOnce,
+            b"$groups" => Field::DollarGroups,
+            b"groups" => Field::Groups,
+            b"options" => Field::Options,
+            b"session_id" => Field::SessionId,
+            b"window_id" => Field::WindowId,
+            _ => return None,
+        })
+    }
+}
+
+/// Where the values of [`FIELDS`] are; on duplicate keys the last. A value `null` counts as absent.
+#[derive(Default)]
+pub(super) struct Fields {
+    values: [Option<Range<usize>>; FIELDS.len()],
+    /// Between its quotes.
+    unknown: Option<Range<usize>>,
+}
+
+impl Fields {
+    /// Reads the event, its properties into `ranges`; returns its sound text.
+    #[inline]
+    pub(super) fn read_checked<'a>(
+        &mut self,
+        json: &'a [u8],
+        ranges: &mut PropertyRanges,
+        super_properties: &SuperProperties,
+    ) -> Result<Sound<'a>, Error> {
+        let read = read_checked(json, |cursor| {
+            *self = Fields::default();
+            self.read(cursor, ranges, super_properties)
+        });
+        let sound = read.map_err(|error| Error::new(Status::INVALID_JSON, format!("event: {error}")))?;
+        if let Some(key) = &self.unknown {
+            let key = unescape(sound.text.get(key.clone()).unwrap_or_default());
+            return Err(unknown_key("event", &key, FIELDS.iter().copied()));
+        }
+        if self.get(Field::Properties).is_none() {
+            ranges.clear(super_properties);
+        }
+        Ok(sound)
+    }
+
+    /// The event that was read, of which this is the sound text.
+    pub(super) fn of<'t>(&'t self, sound: &'t Sound<'_>) -> JsonEvent<'t> {
+        JsonEvent { text: &sound.text, repaired: sound.repaired, fields: self }
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "part of the cursor's loop")]
+    fn read(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        ranges: &mut PropertyRanges,
+        super_properties: &SuperProperties,
+    ) -> Option<usize> {
+        let text = cursor.text();
+        let (mut more, mut at) = cursor.open_object(0, 0)?;
+        while more {
+            let (key, start) = cursor.key(at)?;
+            let field = Self::field(text, &key);
+            let end = match (field, text.get(start)) {
+                (Some(Field::Properties), Some(b'{')) => ranges.read(cursor, start, super_properties)?,
+                _ => cursor.value(start, 1)?,
+            };
+            match field {
+                Some(field) => self.put(field, text, start..end),
+                None => self.unknown = Some(key.inside),
+            }
+            (more, at) = cursor.next_member(end)?;
+        }
+        Some(at)
+    }
+
+    #[inline]
+    fn field(text: &[u8], key: &Key) -> Option<Field> {
+        let raw = text.get(key.inside.clone())?;
+        if key.escaped { Field::named(unescape(raw).as_bytes()) } else { Field::named(raw) }
+    }
+
+    #[inline]
+    fn put(&mut self, field: Field, text: &[u8], value: Range<usize>) {
+        let is_null = text.get(value.clone()) == Some(b"null");
+        put(&mut self.values, field as usize, (!is_null).then_some(value));
+    }
+
+    /// Whether anything was given outside the properties that belongs elsewhere: [`Field::Set`] and all
+    /// behind it.
+    fn has_outside(&self) -> bool {
+        self.values.iter().skip(Field::Set as usize).any(Option::is_some)
+    }
+
+    fn get(&self, field: Field) -> Option<Range<usize>> {
+        self.values.get(field as usize)?.clone()
+    }
+}
+
+#[inline]
+fn put<T>(slots: &mut [T], position: usize, value: T) {
+    if let Some(slot) = slots.get_mut(position) {
+        *slot = value;
+    }
+}
+
+/// Whether the JSON text is `null`, perhaps with white space around it.
+#[inline]
+pub(super) fn is_null(json: &[u8]) -> bool {
+    json.first() != Some(&b'{') && json.trim_ascii() == b"null"
+}
+
+fn between_quotes(value: &[u8]) -> Option<&[u8]> {
+    value.strip_prefix(b"\"")?.strip_suffix(b"\"")
+}
+
+/// The instant that a JSON value names.
+fn timestamp_of(value: &[u8]) -> Result<Timestamp, Error> {
+    match between_quotes(value) {
+        Some(raw) => parse_timestamp(&unescape(raw)),
+        None => Err(Error::new(Status::INVALID_TIMESTAMP, "event: `timestamp` must be a string")),
+    }
+}
+
+fn unknown_key<'k>(place: &str, key: &str, known: impl Iterator<Item = &'k str>) -> Error {
+    let hint = did_you_mean(key, known);
+    Error::new(Status::INVALID_JSON, format!("{place}: the key {key:?} is unknown{hint}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_field_is_found_by_its_name() {
+        for (position, name) in FIELDS.iter().enumerate() {
+            let field = Field::named(name.as_bytes()).unwrap();
+            assert_eq!((field as usize, field.name()), (position, *name));
+        }
+        for rule in &LIFTED {
+            if let Destination::Event(name) = rule.destination {
+                assert!(Field::named(name.as_bytes()).is_some(), "{name}");
+            }
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! The members of one JSON object that is being written at the end of a text, with distinct keys.
+//!
+//! Setting a key again does not move the text behind the old member: the old member is marked as replaced
+//! and left out later. So n calls take about n steps, however many keys there are and however often they
+//! are set again.
+//!
+//! Whether a key is new is decided in three ways, because most objects have few keys, and most keys are new:
+//!
+//! 1. By one bit of a fingerprint. A key whose bit no other key has is new. Comparing it with all keys before
+//!    it instead makes an event of ten properties a fifth slower (310 ns for 240 ns), of thirty 70 %.
+//! 2. By comparison with those of the same fingerprint.
+//! 3. By a hash table, from so many members on that most bits are taken: 20,000 keys take 2.3 ms; by
+//!    comparison they would take 90 ms.
+
+use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
+
+use crate::json::{Key, Member, write_repaired};
+
+/// From so many members on, keys are looked up in a table. It is as many as there are bits of fingerprints.
+const INDEXED_FROM: usize = 64;
+
+/// The members that the object has so far: `{"key":value,…`, of which the last ends with the text. The
+/// brackets that open and separate members are written together with their keys; an object without members
+/// has no text.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    /// Where in the text the object begins.
+    start: usize,
+    list: Vec<Written>,
+    /// How many bytes of the text are members that were replaced.
+    replaced: usize,
+    /// Has the bit of each key's fingerprint. A key that has a bit of its own is compared with no other.
+    seen: u64,
+    index: Index,
+    /// Whether a key begins with `$`, and so may be special at the top level of the properties.
+    has_sentinels: bool,
+}
+
+/// A member in the text. It ends where the next one begins, or with the text.
+#[derive(Clone, Copy, Debug)]
+struct Written {
+    /// Of the key, see [`fingerprint`].
+    fingerprint: u64,
+    /// Where the key begins, behind its quote.
+    key: usize,
+    key_length: usize,
+}
+
+/// The `key_length` of a member that was replaced. No key has it.
+const REPLACED: usize = usize::MAX;
+
+impl Written {
+    fn is_replaced(&self) -> bool {
+        self.key_length == REPLACED
+    }
+
+    fn key<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+        text.get(self.key..self.key.saturating_add(self.key_length)).unwrap_or_default()
+    }
+
+    /// Where the bracket or comma before the member is.
+    fn start(&self) -> usize {
+        self.key - 2
+    }
+}
+
+impl Members {
+    /// Begins an object at the end of the text.
+    #[inline]
+    pub(super) fn begin(&mut self, text: &[u8]) {
+        self.clear();
+        self.start = text.len();
+    }
+
+    /// Writes the key of a new member, whose value the caller writes behind it, and marks the one before that
+    /// has the same key as replaced. Returns whether the key had to be repaired.
+    #[inline]
+    pub(super) fn begin_member(&mut self, text: &mut Vec<u8>, key: &[u8]) -> bool {
+        if self.replaced > 0 {
+            self.leave_out_many_replaced(text);
+        }
+        text.extend_from_slice(if self.list.is_empty() { b"{\"" } else { b",\"" });
+        let start = text.len();
+        let was_repaired = write_repaired(text, key);
+        let end = text.len();
+        text.extend_from_slice(b"\":");
+        let key = text.get(start..end).unwrap_or_default();
+        self.has_sentinels |= key.first() == Some(&b'$');
+        let (key_length, fingerprint) = (key.len(), fingerprint(key));
+        let bit = 1 << (fingerprint >> 58);
+        if self.seen & bit != 0 || self.list.len() >= INDEXED_FROM {
+            self.replace_same(text, start..end, fingerprint);
+        }
+        self.seen |= bit;
+        self.list.push(Written { fingerprint, key: start, key_length });
+        was_repaired
+    }
+
+    /// Ends the object: only members that were not replaced are left in its text, and it is closed.
+    pub(super) fn end(&mut self, text: &mut Vec<u8>) {
+        if self.replaced > 0 {
+            self.leave_out_replaced(text);
+        }
+        text.extend_from_slice(if self.list.is_empty() { b"{}" } else { b"}" });
+    }
+
+    /// Marks the member that has the key of the one that is about to be appended as replaced, if there is one.
+    #[inline(never)]
+    fn replace_same(&mut self, text: &[u8], new: Range<usize>, fingerprint: u64) {
+        let key = text.get(new.clone()).unwrap_or_default();
+        let same = if self.list.len() < INDEXED_FROM {
+            let is_same = |member: &Written| member.fingerprint == fingerprint && member.key(text) == key;
+            self.list.iter().position(is_same)
+        } else {
+            self.index.replace(&self.list, text, key)
+        };
+        let Some(same) = same else { return };
+        let end = self.list.get(same + 1).map_or(new.start - 2, Written::start);
+        if let Some(member) = self.list.get_mut(same) {
+            self.replaced += end - member.start();
+            member.key_length = REPLACED;
+        }
+    }
+
+    /// Leaves members that were replaced out of the text once they are half of it, so that it does not grow
+    /// without bound. What is moved is less than what is left out, so a member costs no more than if it were
+    /// written twice.
+    #[cold]
+    fn leave_out_many_replaced(&mut self, text: &mut Vec<u8>) {
+        if self.replaced > (text.len() - self.start) / 2 {
+            self.leave_out_replaced(text);
+        }
+    }
+
+    #[cold]
+    fn leave_out_replaced(&mut self, text: &mut Vec<u8>) {
+        let (mut read, mut write, mut kept) = (0, self.start, 0);
+        while let Some(member) = self.list.get(read).copied() {
+            read += 1;
+            let end = self.list.get(read).map_or(text.len(), Written::start);
+            if member.is_replaced() {
+                continue;
+            }
+            text.copy_within(member.start()..end, write);
+            if let Some(slot) = self.list.get_mut(kept) {
+                *slot = Written { key: write + 2, ..member };
+            }
+            write += end - member.start();
+            kept += 1;
+        }
+        self.list.truncate(kept);
+        text.truncate(write);
+        if let Some(first) = text.get_mut(self.start) {
+            *first = b'{';
+        }
+        self.replaced = 0;
+        self.index.clear();
+    }
+
+    pub(super) fn has_sentinels(&self) -> bool {
+        self.has_sentinels
+    }
+
+    /// The text of all members as one run, when none was replaced.
+    #[inline]
+    pub(super) fn run(&self, text: &[u8]) -> Option<Range<usize>> {
+        (self.replaced == 0 && !self.list.is_empty()).then(|| self.start + 1..text.len())
+    }
+
+    /// Where the members are in the text; `None` for one that was replaced.
+    pub(super) fn iter(&self, text: &[u8]) -> impl Iterator<Item = Option<Member>> {
+        let ends = self.list.iter().skip(1).map(Written::start).chain([text.len()]);
+        self.list.iter().zip(ends).map(move |(member, end)| {
+            (!member.is_replaced()).then(|| {
+                let escaped = member.key(text).contains(&b'\\');
+                let inside = member.key..member.key + member.key_length;
+                let value = inside.end + 2..end;
+                Member { key: Key { inside, escaped }, value }
+            })
+        })
+    }
+
+    /// Forgets all members.
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        self.list.clear();
+        self.replaced = 0;
+        self.seen = 0;
+        self.index.clear();
+        self.has_sentinels = false;
+    }
+
+    /// Forgets all members, and gives memory beyond so many bytes back to the system.
+    pub(super) fn shrink_to(&mut self, bytes: usize) {
+        self.clear();
+        self.list.shrink_to(bytes / size_of::<Written>());
+        self.index.slots.shrink_to(bytes / size_of::<usize>());
+    }
+}
+
+/// A number that two different keys seldom share: of the first and the last eight bytes.
+#[inline]
+fn fingerprint(key: &[u8]) -> u64 {
+    const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
+    let (first, last) = match (key.first_chunk::<8>(), key.last_chunk::<8>()) {
+        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        _ => match (key.first_chunk::<4>(), key.last_chunk::<4>()) {
+            (Some(first), Some(last)) => {
+                (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into())
+            }
+            _ => (key.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), 0),
+        },
+    };
+    (first ^ last.rotate_left(23) ^ key.len() as u64).wrapping_mul(ODD)
+}
+
+/// A hash table of the members that were not replaced, by key: open addressing, at most half full. It holds
+/// positions only; the keys are in the text. Its hash has a random seed, because keys may come from
+/// strangers, who could otherwise choose keys that collide.
+#[derive(Debug, Default)]
+struct Index {
+    /// One more than a member's position; 0 is free. The length is a power of two.
+    slots: Vec<usize>,
+    seed: Option<RandomState>,
+}
+
+impl Index {
+    fn clear(&mut self) {
+        self.slots.clear();
+    }
+
+    /// Enters the member with this key that is about to be appended to the list; returns the position of
+    /// the member whose place it takes.
+    #[inline(never)]
+    fn replace(&mut self, list: &[Written], text: &[u8], key: &[u8]) -> Option<usize> {
+        if self.slots.len() < 2 * (list.len() + 1) {
+            self.slots.clear();
+            self.slots.resize((4 * (list.len() + 1)).next_power_of_two(), 0);
+            for (position, member) in list.iter().enumerate().filter(|(_, member)| !member.is_replaced()) {
+                self.enter(list, text, member.key(text), position);
+            }
+        }
+        self.enter(list, text, key, list.len())
+    }
+
+    fn enter(&mut self, list: &[Written], text: &[u8], key: &[u8], position: usize) -> Option<usize> {
+        let seed = self.seed.get_or_insert_default();
+        let mask = self.slots.len() - 1;
+        let mut at = usize::try_from(seed.hash_one(key) & mask as u64).unwrap_or(0);
+        loop {
+            let slot = self.slots.get_mut(at)?;
+            let before = slot.checked_sub(1);
+            if before.and_then(|before| list.get(before)).is_none_or(|member| member.key(text) == key) {
+                *slot = position + 1;
+                return before;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(members: &mut Members, text: &mut Vec<u8>, key: &str, value: &str) {
+        members.begin_member(text, key.as_bytes());
+        text.extend_from_slice(value.as_bytes());
+    }
+
+    /// What the object reads as, in its order.
+    fn read(members: &Members, text: &[u8]) -> Vec<(String, String)> {
+        let part = |range: Range<usize>| String::from_utf8(text[range].to_vec()).unwrap();
+        members.iter(text).flatten().map(|member| (part(member.key.inside), part(member.value))).collect()
+    }
+
+    #[test]
+    fn keys_with_one_fingerprint_are_told_apart() {
+        let keys: Vec<String> = (0..300)
+            .flat_map(|n| {
+                [format!("{n}"), format!("beginning {n:03} and end"), format!("é{n}"), "x".repeat(n + 1)]
+            })
+            .collect();
+        for count in [INDEXED_FROM - 1, INDEXED_FROM, keys.len()] {
+            let (mut members, mut text) = (Members::default(), Vec::new());
+            for value in ["1", "22"] {
+                for key in &keys[..count] {
+                    set(&mut members, &mut text, key, value);
+                }
+            }
+            for member in &mut members.list {
+                member.fingerprint = fingerprint(b"7");
+            }
+            members.seen = u64::MAX;
+            set(&mut members, &mut text, "7", "3");
+            let expected: Vec<_> = keys[..count].iter().filter(|key| *key != "7").collect();
+            let read = read(&members, &text);
+            let (last, others) = read.split_last().unwrap();
+            assert_eq!(last, &("7".to_owned(), "3".to_owned()));
+            assert_eq!(others.iter().map(|(key, _)| key).collect::<Vec<_>>(), expected);
+            assert!(others.iter().all(|(_, value)| value == "22"));
+        }
+    }
+
+    #[test]
+    fn what_was_replaced_is_left_out_in_time() {
+        let (mut members, mut text) = (Members::default(), b"before".to_vec());
+        members.begin(&text);
+        let mut longest = 0;
+        for n in 0..10_000 {
+            set(&mut members, &mut text, ["a", "bb", "$c"][n % 3], &n.to_string());
+            longest = longest.max(text.len());
+        }
+        assert!(longest < 200, "{longest}");
+        assert!(members.run(&text).is_none() && members.has_sentinels());
+        let expected = [("$c", "9998"), ("a", "9999")];
+        assert_eq!(
+            read(&members, &text)[1..],
+            expected.map(|(key, value)| (key.to_owned(), value.to_owned()))
+        );
+        members.end(&mut text);
+        assert_eq!(String::from_utf8(text).unwrap(), r#"before{"bb":9997,"$c":9998,"a":9999}"#);
+    }
+
+    #[test]
+    fn an_object_without_members_has_no_text_until_it_ends() {
+        let (mut members, mut text) = (Members::default(), b"before".to_vec());
+        members.begin(&text);
+        assert_eq!((text.as_slice(), members.run(&text)), (&b"before"[..], None));
+        members.end(&mut text);
+        assert_eq!(text, b"before{}");
+    }
+}

@@ -1,0 +1,62 @@
+//! The events that the official SDKs send for identify, alias and group identify. They are put together
+//! like any other built event.
+
+use super::builder::EventBuilder;
+use super::input::is_null;
+use super::rules::refused_json;
+use crate::json::{Sound, read_checked};
+use crate::status::{Error, Status};
+
+/// `$identify`: person properties in `$set` and `$set_once`.
+#[inline(never)]
+pub(super) fn identify(
+    distinct_id: &[u8],
+    set: Option<&[u8]>,
+    set_once: Option<&[u8]>,
+) -> Result<Box<EventBuilder>, Error> {
+    let mut built = EventBuilder::take(distinct_id, b"$identify");
+    for (key, object) in [("$set", set.or(Some(b"{}"))), ("$set_once", set_once)] {
+        if let Some(object) = object.filter(|text| !is_null(text)) {
+            built.set_sound(Some(key.as_bytes()), &read_object(key, object)?)?;
+        }
+    }
+    Ok(built)
+}
+
+/// `$create_alias`: `distinct_id`, which is the canonical id, and `alias` are the same person from now on.
+#[inline(never)]
+pub(super) fn create_alias(distinct_id: &[u8], alias: &[u8]) -> Result<Box<EventBuilder>, Error> {
+    if alias.is_empty() {
+        return Err(Error::new(Status::INVALID_ARGUMENT, "the alias is empty"));
+    }
+    let mut built = EventBuilder::take(distinct_id, b"$create_alias");
+    built.set_text(Some(b"alias"), alias)?;
+    Ok(built)
+}
+
+/// `$groupidentify`: properties of a group in `$group_set`. The distinct id is `$<type>_<key>` when none is
+/// given.
+#[inline(never)]
+pub(super) fn group_identify(
+    group_type: &[u8],
+    group_key: &[u8],
+    set: Option<&[u8]>,
+    distinct_id: Option<&[u8]>,
+) -> Result<Box<EventBuilder>, Error> {
+    if group_type.is_empty() || group_key.is_empty() {
+        return Err(Error::new(Status::INVALID_ARGUMENT, "a group needs a type and a key"));
+    }
+    let set = set.filter(|text| !is_null(text)).unwrap_or(b"{}");
+    let set = read_object("group properties", set)?;
+    let own_id = [b"$", group_type, b"_", group_key].concat();
+    let mut built = EventBuilder::take(distinct_id.unwrap_or(&own_id), b"$groupidentify");
+    built.set_text(Some(b"$group_type"), group_type)?;
+    built.set_text(Some(b"$group_key"), group_key)?;
+    built.set_sound(Some(b"$group_set"), &set)?;
+    Ok(built)
+}
+
+/// Reads a JSON object that becomes the value of a property.
+fn read_object<'a>(what: &str, json: &'a [u8]) -> Result<Sound<'a>, Error> {
+    read_checked(json, |cursor| cursor.members(0, 1, |_| ())).map_err(|error| refused_json(what, &error))
+}

@@ -1,0 +1,114 @@
+//! What a client adds to every event: super properties, and the properties that settings stand for. What
+//! the caller put into the event wins over them.
+
+use super::rules::{LIFTED, Lifted, PerLifted, PerMerged, Place, coerce, place_of, refused_json};
+use crate::json::{read_checked, write_string};
+use crate::status::{Error, Status};
+
+/// All that is added. Each property is sorted once, when it is registered, by the rules that hold for the
+/// caller's properties. Keys are distinct.
+#[derive(Clone, Debug, Default)]
+pub struct SuperProperties {
+    /// What stays in `properties`.
+    pub(super) members: Vec<SuperProperty>,
+    lifted: PerLifted<Option<Lifted<Vec<u8>>>>,
+    /// `$set`, `$set_once` and `$groups`, whole.
+    merged: PerMerged<Option<Vec<u8>>>,
+    /// Whether anything is lifted or merged.
+    pub(super) has_special: bool,
+}
+
+/// A property that is added as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SuperProperty {
+    pub key: String,
+    /// `"key":value`
+    pub text: Vec<u8>,
+}
+
+impl SuperProperties {
+    /// Adds `key` with this JSON value to every event, in place of an earlier value. When it fails with
+    /// [`Status::INVALID_PROPERTY`] (no key, or `$set` and the like without an object) or
+    /// [`Status::INVALID_JSON`], what was registered before is as it was.
+    pub fn register(&mut self, key: &str, json: &[u8]) -> Result<(), Error> {
+        if key.is_empty() {
+            return Err(Error::new(Status::INVALID_PROPERTY, "a super property needs a key"));
+        }
+        let sound = read_checked(json, |cursor| cursor.value(0, 1))
+            .map_err(|error| refused_json("the super property's value", &error))?;
+        let value = sound.text.trim_ascii();
+        let place = place_of(key.as_bytes());
+        if matches!(place, Place::Merged(_)) && !value.starts_with(b"{") {
+            let message = format!("the super property {key} must be a JSON object");
+            return Err(Error::new(Status::INVALID_PROPERTY, message));
+        }
+        self.unregister(key);
+        match place {
+            Place::Stripped => {}
+            Place::Stays => {
+                let mut text = Vec::with_capacity(key.len() + value.len() + 3);
+                write_string(&mut text, key);
+                text.push(b':');
+                text.extend_from_slice(value);
+                self.members.push(SuperProperty { key: key.to_owned(), text });
+            }
+            Place::Lifted(i) => {
+                if let (Some(slot), Some(rule)) = (self.lifted.get_mut(i), LIFTED.get(i)) {
+                    *slot = Some(coerce(rule.kind, value).map(|text| text.to_vec()));
+                }
+            }
+            Place::Merged(i) => {
+                if let Some(slot) = self.merged.get_mut(i) {
+                    *slot = Some(value.to_vec());
+                }
+            }
+        }
+        self.note_special();
+        Ok(())
+    }
+
+    /// Adds `key` no longer. A key that was never registered is fine.
+    pub fn unregister(&mut self, key: &str) {
+        match place_of(key.as_bytes()) {
+            Place::Lifted(i) => {
+                if let Some(slot) = self.lifted.get_mut(i) {
+                    *slot = None;
+                }
+            }
+            Place::Merged(i) => {
+                if let Some(slot) = self.merged.get_mut(i) {
+                    *slot = None;
+                }
+            }
+            Place::Stays | Place::Stripped => self.members.retain(|member| member.key != key),
+        }
+        self.note_special();
+    }
+
+    fn note_special(&mut self) {
+        self.has_special = self.lifted.iter().any(Option::is_some) || self.merged.iter().any(Option::is_some);
+    }
+
+    /// Whether anything is added that stays in `properties`.
+    pub(super) fn has_members(&self) -> bool {
+        !self.members.is_empty()
+    }
+
+    /// Sets `overridden`, by position in `members`, where the caller's key takes precedence.
+    #[inline]
+    pub(super) fn mark_overridden(&self, key: &[u8], overridden: &mut [bool]) {
+        for (member, overridden) in self.members.iter().zip(overridden) {
+            *overridden |= member.key.as_bytes() == key;
+        }
+    }
+
+    /// The value for this position of [`LIFTED`].
+    pub(super) fn lifted(&self, position: usize) -> Option<Lifted<&[u8]>> {
+        Some(self.lifted.get(position)?.as_ref()?.map(Vec::as_slice))
+    }
+
+    /// The value for this position of [`MERGED`](super::rules::MERGED).
+    pub(super) fn merged(&self, position: usize) -> Option<&[u8]> {
+        self.merged.get(position)?.as_deref()
+    }
+}

@@ -1,0 +1,152 @@
+//! The classes of bytes that matter inside a JSON string, once for the whole library.
+//!
+//! - *special*: a quote, a backslash or a control character (below 0x20). These end a run of text that
+//!   means itself (RFC 8259, section 7).
+//! - *plain*: ASCII that is not special. Text of plain bytes is valid UTF-8 and its own JSON escape.
+//!
+//! The SIMD comes from `wide`, so there is no `unsafe` here; on x86-64 it compiles to SSE2, which every
+//! such processor has.
+
+use wide::u8x16;
+
+/// How many bytes [`special_in_block`] classifies at a time: as many as a word has bits.
+pub(super) const BLOCK: usize = 64;
+
+/// Whether the byte is special. The definition that the others are tested against.
+pub(super) const fn is_special(byte: u8) -> bool {
+    matches!(byte, 0..0x20 | b'"' | b'\\')
+}
+
+/// Each byte of the result has its top bit set exactly where `bytes` has a special byte.
+#[inline]
+fn special(bytes: u8x16) -> u8x16 {
+    let is = |byte| bytes.simd_eq(u8x16::splat(byte));
+    let is_control = bytes.min(u8x16::splat(0x1F)).simd_eq(bytes);
+    is(b'"') | is(b'\\') | is_control
+}
+
+/// Bit n of the first result is set exactly when byte n of the block is special. The second result is
+/// `seen` with every byte of the block ORed in, so its top bits say whether there was anything but ASCII.
+#[inline]
+pub(super) fn special_in_block(block: &[u8; BLOCK], mut seen: u8x16) -> (u64, u8x16) {
+    let mut bits = 0;
+    for (i, bytes) in block.as_chunks::<16>().0.iter().enumerate() {
+        let bytes = u8x16::new(*bytes);
+        seen |= bytes;
+        bits |= u64::from(special(bytes).to_bitmask()) << (16 * i);
+    }
+    (bits, seen)
+}
+
+/// The same for fewer bytes than a block.
+pub(super) fn special_in_part(part: &[u8], mut seen: u8x16) -> (u64, u8x16) {
+    let mut bits = 0;
+    let mut classify = |start: usize, bytes: [u8; 16]| {
+        let bytes = u8x16::new(bytes);
+        seen |= bytes;
+        bits |= u64::from(special(bytes).to_bitmask()) << start;
+    };
+    if let Some(last) = part.last_chunk::<16>() {
+        for (i, bytes) in part.as_chunks::<16>().0.iter().enumerate() {
+            classify(16 * i, *bytes);
+        }
+        // It may overlap the bytes before it, which are classified twice.
+        classify(part.len() - 16, *last);
+    } else {
+        let mut bytes = [b' '; 16];
+        for (byte, given) in bytes.iter_mut().zip(part) {
+            *byte = *given;
+        }
+        classify(0, bytes);
+    }
+    (bits, seen)
+}
+
+/// The number of bytes before the first special one.
+#[inline]
+pub(super) fn run_length(text: &[u8]) -> usize {
+    let (blocks, _) = text.as_chunks::<16>();
+    let mut before = 0;
+    for block in blocks {
+        let bits = special(u8x16::new(*block)).to_bitmask();
+        if bits != 0 {
+            return before + bits.trailing_zeros() as usize;
+        }
+        before += 16;
+    }
+    before + text.iter().skip(before).take_while(|byte| !is_special(**byte)).count()
+}
+
+/// Whether all bytes are plain. The last bytes are classified in a block of their own, which may overlap
+/// the one before it, so that none are left over to be classified one by one.
+#[inline]
+pub(crate) fn is_plain(text: &[u8]) -> bool {
+    if let Some(last) = text.last_chunk::<16>() {
+        let not_plain = |block: &[u8; 16]| u8x16::new(*block) | special(u8x16::new(*block));
+        let blocks = text.as_chunks::<16>().0;
+        let all = blocks.iter().fold(not_plain(last), |all, block| all | not_plain(block));
+        return all.to_bitmask() == 0;
+    }
+    if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        return not_plain_in_word(u64::from_le_bytes(*first)) | not_plain_in_word(u64::from_le_bytes(*last))
+            == 0;
+    }
+    if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        let both = u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last));
+        return not_plain_in_word(both) == 0;
+    }
+    text.iter().all(|byte| byte.is_ascii() && !is_special(*byte))
+}
+
+/// Zero exactly when all eight bytes are plain. Which bits are set otherwise has no meaning, because a
+/// subtraction borrows from the next byte.
+#[inline]
+fn not_plain_in_word(word: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // Subtracting sets the top bit of a byte that is smaller.
+    let below = |word: u64, bound: u8| word.wrapping_sub(EACH * u64::from(bound));
+    let is = |byte: u8| below(word ^ (EACH * u64::from(byte)), 1);
+    (word | below(word, 0x20) | is(b'"') | is(b'\\')) & (EACH * 0x80)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_to_classify_a_byte_agrees_with_the_definition() {
+        for byte in 0..=255_u8 {
+            let plain = byte.is_ascii() && !is_special(byte);
+            for length in 1..40 {
+                for at in 0..length {
+                    let mut text = vec![b'~'; length];
+                    text[at] = byte;
+                    assert_eq!(is_plain(&text), plain, "{byte:#x} at {at} of {length}");
+                    let run = if is_special(byte) { at } else { length };
+                    assert_eq!(run_length(&text), run, "{byte:#x} at {at} of {length}");
+                }
+            }
+            for at in 0..BLOCK {
+                let mut block = [0x80; BLOCK];
+                block[at] = byte;
+                let (bits, seen) = special_in_block(&block, u8x16::splat(0));
+                assert_eq!(bits, u64::from(is_special(byte)) << at, "{byte:#x} at {at}");
+                assert_ne!(seen.to_bitmask(), 0);
+            }
+            let (_, seen) = special_in_block(&[byte; BLOCK], u8x16::splat(0));
+            assert_eq!(seen.to_bitmask() == 0, byte.is_ascii());
+        }
+        assert!(is_plain(b"") && run_length(b"") == 0);
+    }
+
+    #[test]
+    fn a_run_ends_at_the_first_of_several_special_bytes() {
+        for first in 0..40 {
+            for second in first..40 {
+                let mut text = [0xC3; 40];
+                (text[first], text[second]) = (b'\\', b'"');
+                assert_eq!(run_length(&text), first);
+            }
+        }
+    }
+}
