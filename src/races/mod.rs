@@ -8,7 +8,7 @@
 //!
 //!     cargo test --features race-models --lib races::
 //!
-//! `tests/faults/*.patch` are deliberate faults that these models must catch.
+//! `mutations/races/*.patch` are mutations that these models must catch.
 
 mod delivery;
 mod generation;
