@@ -13,7 +13,7 @@ final class Sink
 
     public function __construct(?string $script = null)
     {
-        $address = getenv('PHC_SINK') ?: throw new \RuntimeException('PHC_SINK is not set; run tests/php.sh');
+        $address = getenv('PHC_SINK') ?: throw new \RuntimeException('PHC_SINK is not set; run make test-php');
         $this->host = "http://$address/php/" . getmypid() . '/' . ++self::$spaces;
         if ($script !== null) {
             $this->script($script);
