@@ -1,5 +1,5 @@
 //! `guard PIECE COUNT`: does one piece of the library's work so many times, for
-//! tests/guard.sh, which counts the instructions. Two counts are compared, so what
+//! `xtask guard`, which counts the instructions. Two counts are compared, so what
 //! a piece prepares does not count.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a measurement may panic")]
 
@@ -28,8 +28,8 @@ fn main() {
         "capture" => capture_events(count),
         "builder" => build_events(count),
         "batch" => make_batches(count),
-        "answer" => read_answers(count, &uuids()),
-        "answer-mixed" => read_answers(count, &mixed(uuids())),
+        "response" => read_answers(count, &uuids()),
+        "response-mixed" => read_answers(count, &mixed(uuids())),
         piece => panic!("there is no piece {piece}"),
     }
 }

@@ -1,6 +1,6 @@
 /*
  * libphc from C as a driver of the benchmark, by each of its three calls:
- * call=capture, json or event. ../../README.md says what each measure is.
+ * call=capture, json or event. ../README.md says what each measure is.
  */
 #include <phc.h>
 

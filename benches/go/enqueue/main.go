@@ -114,7 +114,7 @@ func median(rounds []round, of func(round) float64) float64 {
 	return values[len(values)/2]
 }
 
-// serve takes what both send, and answers what both understand.
+// serve takes what both send, and responds with what both understand.
 func serve() {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	check(err)

@@ -1,4 +1,4 @@
-// The Go binding as a driver of the benchmark. ../../README.md says what each
+// The Go binding as a driver of the benchmark. ../README.md says what each
 // measure is.
 package main
 
@@ -34,7 +34,7 @@ func must(err error) {
 	}
 }
 
-// The event of ../../event.json.
+// The event of ../event.json.
 func event() posthog.Capture {
 	return posthog.Capture{
 		DistinctId: "user-1234567890",
@@ -99,7 +99,11 @@ func capture() any {
 		} else {
 			var wait sync.WaitGroup
 			for i := range threads {
-				wait.Go(func() { times(client, part[i*calls:(i+1)*calls]) })
+				wait.Add(1)
+				go func() {
+					defer wait.Done()
+					times(client, part[i*calls:(i+1)*calls])
+				}()
 			}
 			wait.Wait()
 		}

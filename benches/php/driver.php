@@ -1,11 +1,11 @@
 <?php
 
 // The PHP package as a driver of the benchmark, on the command line.
-// ../../README.md says what each measure is.
+// ../README.md says what each measure is.
 
 declare(strict_types=1);
 
-require __DIR__ . '/../../../bindings/php/autoload.php';
+require __DIR__ . '/../../bindings/php/autoload.php';
 
 use PostHog\Client;
 
@@ -31,7 +31,7 @@ function client(array $settings): Client
         'settings' => $settings]);
 }
 
-// The event of ../../event.json.
+// The event of ../event.json.
 function capture(Client $client): void
 {
     $client->capture([

@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
-# The Ruby gem as a driver of the benchmark. ../../README.md says what each
+# The Ruby gem as a driver of the benchmark. ../README.md says what each
 # measure is.
-$LOAD_PATH.unshift File.expand_path("../../../bindings/ruby/lib", __dir__)
+$LOAD_PATH.unshift File.expand_path("../../bindings/ruby/lib", __dir__)
 require "json"
 require "posthog_phc"
 
@@ -23,7 +23,7 @@ def client(settings)
   PostHog::Client.new(api_key: "phc_bench", host: OPTIONS["host"], settings: settings)
 end
 
-# The event of ../../event.json.
+# The event of ../event.json.
 def capture(client)
   client.capture(
     distinct_id: "user-1234567890", event: "page_viewed",

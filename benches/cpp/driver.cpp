@@ -1,5 +1,5 @@
 // phc.hpp as a driver of the benchmark: call=event (phc::event) or braces.
-// ../../README.md says what each measure is.
+// ../README.md says what each measure is.
 #include <phc.hpp>
 
 #include <algorithm>

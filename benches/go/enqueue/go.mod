@@ -1,8 +1,8 @@
-module github.com/PostHog/libphc/bindings/go/bench
+module github.com/PostHog/libphc/benches/go/enqueue
 
 go 1.24
 
-replace github.com/PostHog/libphc/bindings/go => ../
+replace github.com/PostHog/libphc/bindings/go => ../../../bindings/go
 
 require (
 	github.com/PostHog/libphc/bindings/go v0.0.0-00010101000000-000000000000

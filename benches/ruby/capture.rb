@@ -1,7 +1,8 @@
 # frozen_string_literal: true
 
 # What a capture costs the calling thread, in processor time, so that a loaded
-# machine does not spoil it. ruby -Ilib bench/capture.rb HOST
+# machine does not spoil it. From the root:
+# ruby -Ibindings/ruby/lib benches/ruby/capture.rb HOST
 require "posthog_phc"
 
 COUNT = 20_000
