@@ -9,9 +9,8 @@ in=$(realpath "$1") out=$2
 symbols=$(realpath "$(dirname "$0")/../abi/symbols.txt")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-roots=$(sed 's/^/-u /' "$symbols")
-# shellcheck disable=SC2086 # many words
-ld -r --gc-sections $roots --whole-archive "$in" -o "$work/phc.o"
+mapfile -t roots < <(sed 's/^/--undefined=/' "$symbols")
+ld -r --gc-sections "${roots[@]}" --whole-archive "$in" -o "$work/phc.o"
 # std's own objects carry bitcode, which is of no use to a linker and which some
 # archivers choke on.
 objcopy --wildcard --keep-global-symbol='phc_*' --strip-debug \
