@@ -39,7 +39,7 @@ grep -q '^flush: ok; 3 delivered, 0 lost, 0 pending$' "$work/said"
 grep -q '^refused: capture: ' "$work/said"
 [ "$(grep -c 'delivered: attempt 1, HTTP 200' "$work/said")" -eq 3 ]
 curl -fsS "$sink/_summary" | grep -q '"accepted":3,.*"violations":{}'
-# An address that is none is an error in words.
+# An address without a known scheme is an error in words.
 if LD_LIBRARY_PATH=$work/opt/phc/lib "$work/quickstart" ftp://nowhere phc_guide 2>"$work/said"; then exit 1; fi
 grep -q host "$work/said"
 stop_sink

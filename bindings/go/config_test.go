@@ -100,7 +100,7 @@ func TestTheEnvironmentIsReadAsGoReadsIt(t *testing.T) {
 	if got := told(t, Config{})["ca_file"]; got != "" {
 		t.Errorf("ca_file is %q", got)
 	}
-	// net/http reads the proxy once for a process; tests/go.sh runs this with one.
+	// net/http reads the proxy once for a process; make test-go runs this with one.
 	if proxy := os.Getenv("HTTPS_PROXY"); proxy != "" {
 		if got := told(t, Config{})["proxy"]; got != proxy {
 			t.Errorf("proxy is %q, not %q", got, proxy)

@@ -30,7 +30,7 @@ func newSpace(t *testing.T) *space {
 	t.Helper()
 	address := os.Getenv("PHC_SINK")
 	if address == "" {
-		t.Skip("there is no sink at PHC_SINK; tests/go.sh starts one")
+		t.Skip("there is no sink at PHC_SINK; make test-go starts one")
 	}
 	s := &space{t: t, host: fmt.Sprintf("http://%s/go/%d/%d/%s", address, os.Getpid(), time.Now().UnixNano(), t.Name())}
 	t.Cleanup(func() {

@@ -1,5 +1,4 @@
 /* environment HOST PROXY EXPECTED-STATUS: one event there and back. */
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <phc.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /*
  * Programs with a fault, to prove that the sanitizers see through the library's
- * boundary. PHC_FAULT names one; scripts/sanitize.sh says who must catch it.
+ * boundary. PHC_FAULT names one; xtask/src/sanitize.rs says who must catch it.
  */
 #include "harness.h"
 

@@ -31,7 +31,7 @@ void check_at(int ok, const char *file, int line, const char *text, ...) {
 static const char *sink_address(void) {
     const char *address = getenv("PHC_SINK");
     if (address == NULL) {
-        fprintf(stderr, "PHC_SINK is not set; run tests/run-c.sh\n");
+        fprintf(stderr, "PHC_SINK is not set; run make test-c NAME=…\n");
         exit(2);
     }
     return address;

@@ -2,7 +2,7 @@
  * A panic inside each room, on demand: it comes back as PHC_INTERNAL or costs one
  * attempt, never the host; events are accounted for; the client goes on or says
  * that it is broken; another client is not touched. Needs a library built with
- * the feature fault-injection: tests/panics.sh.
+ * the feature fault-injection: `xtask panics`.
  */
 #include "harness.h"
 

@@ -1,9 +1,8 @@
 /*
- * steady HOST FLUSH_AT: captures in the steady state, for tests/guard.sh, which
+ * steady HOST FLUSH_AT: captures in the steady state, for `xtask guard`, which
  * looks at the allocations (with count_malloc.c preloaded) and at the system
  * calls (under a tracer) of the main thread between two marks.
  */
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <phc.h>
 #include <stdio.h>

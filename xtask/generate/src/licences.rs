@@ -42,7 +42,7 @@ pub fn pages() -> Outcome<(String, String)> {
     Ok((table, pages))
 }
 
-/// Name, version, licence and folder of each crate, as cargo tells them.
+/// Name, version, licence and folder of each crate, as cargo lists them.
 fn linked() -> Outcome<Vec<Package>> {
     let tree = Command::new(env!("CARGO"))
         .args(["tree", "--locked", "-p", "libphc", "-e", "normal,no-proc-macro", "--prefix", "none"])
