@@ -14,80 +14,111 @@ BUILD := target/release
 SHIP  := target/ship
 STAGE := $(CURDIR)/target/stage
 SINK  := $(BUILD)/phc-sink
+XTASK := $(CARGO) run -q --locked -p xtask --
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^##@ \(.*\)/\n\1/p; s/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
+# Installs what is missing, for every target that builds something.
 .PHONY: tools
 tools:
 	@scripts/tools.sh
 
-.PHONY: build
+##@ Build
+.PHONY: build sink demo clean
 build: tools ## the library that ships, in target/ship
 	$(CARGO) rustc --locked --release -p libphc --crate-type cdylib,staticlib
 	@scripts/ship.sh $(BUILD) $(SHIP) $(MAJOR)
-
-.PHONY: sink
-sink: tools ## the local server, target/release/phc-sink
+sink: tools ## the test server, target/release/phc-sink, and the conformance runner
 	$(CARGO) build --locked --release -p phc-sink -p phc-conformance
-
-.PHONY: demo
-demo: build sink ## the C example against the local sink, or against HOST=… API_KEY=…
+demo: build sink ## the C example against the sink, or against HOST=… API_KEY=…
 	@$(MAKE) --no-print-directory stage
 	@scripts/demo.sh $(STAGE)/usr $(SINK) "$(HOST)" "$(API_KEY)"
+clean: ## removes everything that was built
+	$(CARGO) clean
 
-.PHONY: test
-test: tools ## everything, in every language
-	@scripts/test.sh
-
-# memory, address, thread, races; faults, which proves that they can fail
+##@ Test
+# A NAME is a test or a part of its name; without one, all of that language run.
+NAME    ?=
+LINK    ?=
+WRAP    ?=
+SECONDS ?= 60
+SEED    ?= 1
+.PHONY: test test-long test-list test-rust test-c test-cpp test-go test-ruby test-php test-hosts sanitize soak fuzz
+test: tools ## everything, in every language; STEPS="c go" for these steps or groups
+	@$(XTASK) test $(STEPS)
+test-list: tools ## the steps of make test and make test-long
+	@$(XTASK) test --list $(STEPS); $(XTASK) test --list long
+test-long: tools ## the long versions, by hand: hours
+	@$(XTASK) test long
+test-rust: tools ## NAME=values_reach_the_wire
+	@$(XTASK) rust "$(NAME)"
+test-c: tools ## NAME=fork or fork_when_idle, LINK=debug or address, WRAP=valgrind
+	@$(XTASK) c $(if $(LINK),--link $(LINK)) $(if $(WRAP),--wrap "$(WRAP)") "$(NAME)"
+test-cpp: tools ## NAME=delivery, headers or before_send_drops
+	@$(XTASK) cpp "$(NAME)"
+test-go: tools ## NAME=TestClose
+	@$(XTASK) go "$(NAME)"
+test-ruby: tools ## NAME=fork, which is a file, or test_kill
+	@$(XTASK) ruby "$(NAME)"
+test-php: tools ## NAME=testEventsArrive
+	@$(XTASK) php "$(NAME)"
+test-hosts: tools ## the bindings in their web servers and job runners, with full numbers
+	@$(XTASK) test ruby-hosts-full php-hosts-full
+# races, memory, address, thread
 PARTS ?=
-.PHONY: sanitize
-sanitize: build sink ## valgrind, AddressSanitizer, ThreadSanitizer and race models: PARTS=thread
-	@scripts/sanitize.sh $(PARTS)
+sanitize: tools ## valgrind, AddressSanitizer, ThreadSanitizer and race models: PARTS=thread
+	@$(XTASK) sanitize $(PARTS)
+soak: tools ## a random life of a client for SECONDS=600, from SEED=1
+	@$(XTASK) soak $(SECONDS) $(SEED)
+fuzz: tools ## each fuzz target for SECONDS=60, or one: TARGET=calls
+	@scripts/fuzz.sh run $(SECONDS) $(TARGET)
 
-.PHONY: test-hosts
-test-hosts: build sink ## the bindings in their web servers and job runners, with full numbers
-	@scripts/test-hosts.sh
+##@ Check
+.PHONY: check format guarantees guard guard-update
+check: tools ## form, lints, unit tests, layers, vocabulary: under a minute once built
+	@$(XTASK) test check
+format: tools ## rewrites what is not formatted
+	@$(XTASK) format
+guarantees: tools ## the promises that a test shows: NAME=fork_when_idle
+	@$(XTASK) guarantees $(if $(NAME),--of "$(NAME)")
+guard: tools ## instructions, allocations and system calls of a capture, against what is written down
+	@$(XTASK) guard
+guard-update: tools ## writes the instructions down
+	@$(XTASK) guard --update
 
+##@ Conformance
 # c, cpp, go, ruby, php, or all
 SDK  ?= all
 PORT ?= 8080
+KIND ?=
+.PHONY: test-conformance adapter mutations
+test-conformance: tools ## every vector and scenario: SDK=c NAME=retry-after
+	@$(XTASK) conformance --sdk $(SDK) "$(NAME)" $(if $(ARGS),-- $(ARGS))
+adapter: tools ## the adapter protocol for the official harness: SDK=c PORT=8080 COMPRESSION=gzip
+	@$(XTASK) adapter $(SDK) $(PORT)
+mutations: tools ## faults that a test must catch: KIND=conformance, races or tsan; NAME=413-final
+	@$(XTASK) mutations run $(KIND) $(NAME)
 
-.PHONY: conformance adapter mutants
-conformance: build sink ## every vector and scenario against SDK=c|cpp|go|ruby|php|all
-	@scripts/conformance.sh run $(SDK) $(ARGS)
-adapter: build sink ## SDK=c PORT=8080 COMPRESSION=gzip: for the official harness
-	@scripts/conformance.sh adapter $(SDK) $(PORT)
-mutants: tools ## deliberate faults, each of which a vector or scenario must catch
-	@scripts/mutants.sh $(ARGS)
-
-.PHONY: go go-bench
-go: build ## archive and header for the Go package, into bindings/go
-	@scripts/go-archive.sh
-go-bench: go ## what an Enqueue costs, here and in posthog-go
-	cd bindings/go/bench && go run .
-
-.PHONY: headers docs
-headers: tools ## include/phc.h and phc.cdef.h, from src/capi
-	$(CARGO) run --locked -q -p xtask -- headers
-docs: tools ## docs/settings.md from src/config/table.rs, docs/third-party from Cargo.lock
-	$(CARGO) run --locked -q -p xtask -- settings
-	$(CARGO) run --locked -q -p xtask -- licences
-	$(CARGO) run --locked -q -p phc-conformance -- index
-
-SECONDS ?= 60
-SEED    ?= 1
-.PHONY: soak
-soak: build sink ## a random life for SECONDS=600, from SEED=1, held against the sink event by event
-	@PHC_SOAK_SECONDS=$(SECONDS) PHC_SOAK_SEED=$(SEED) PHC_TIMEOUT=$$(($(SECONDS) + 180)) tests/run-c.sh shared $(SINK) soak
-
-.PHONY: bench bench-cpp
+##@ Bench
+.PHONY: bench bench-go
 bench: build ## libphc beside its peers, docs/benchmarks.md; BENCH_QUICK=1 for a quick look
 	@benches/run.py
-bench-cpp: build ## what a capture costs through phc.hpp, next to phc.h
-	@benches/cpp.sh
+bench-go: build ## what an Enqueue costs, here and in posthog-go
+	@scripts/go-archive.sh
+	cd benches/go/enqueue && go run .
+
+##@ Docs
+.PHONY: headers docs go
+headers: tools ## include/phc.h and phc.cdef.h, from src/capi
+	@$(XTASK) headers
+docs: tools ## docs/settings.md, docs/third-party, conformance/INDEX.md
+	@$(XTASK) settings
+	@$(XTASK) licences
+	$(CARGO) run --locked -q -p phc-conformance -- index
+go: build ## archive and header for the Go package, into bindings/go
+	@scripts/go-archive.sh
 
 # What stands in the package files. The system libraries are those of phc.pc.in.
 SYSTEM_LIBS = $(subst $(SPACE),;,$(strip $(shell sed -n 's/^Libs.private: //p' phc.pc.in)))
@@ -95,17 +126,7 @@ SPACE       = $(subst ,, )
 FILL = sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@MAJOR@|$(MAJOR)|; s|@SYSTEM_LIBS@|$(SYSTEM_LIBS)|; \
   s|@POINTER_BYTES@|8|'
 
-.PHONY: guard guard-update
-guard: build sink ## instructions, allocations and system calls of a capture, against what is written down
-	@tests/guard.sh $(SINK)
-guard-update: build sink ## writes the instructions down
-	@tests/guard.sh $(SINK) update
-
-.PHONY: fuzz
-SECONDS ?= 60
-fuzz: tools ## each fuzz target for SECONDS=60, or one: TARGET=calls (docs/fuzzing.md)
-	@scripts/fuzz.sh run $(SECONDS) $(TARGET)
-
+##@ Install
 .PHONY: install uninstall stage
 install: ## into PREFIX, below DESTDIR
 	@[ -f $(SHIP)/libphc.so ] || $(MAKE) --no-print-directory build
@@ -120,7 +141,7 @@ install: ## into PREFIX, below DESTDIR
 	for file in phcConfig.cmake phcConfigVersion.cmake; do \
 	  $(FILL) cmake/$$file.in > $(DESTDIR)$(PREFIX)/lib/cmake/phc/$$file || exit 1; done
 
-uninstall: ## what install put there
+uninstall: ## removes what install put there
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,lib/libphc.so.$(VERSION) lib/libphc.so.$(MAJOR) lib/libphc.so \
 	  lib/libphc.a lib/pkgconfig/phc.pc $(wildcard include/*.h include/*.hpp include/phc/*.hpp))
 	rm -rf $(DESTDIR)$(PREFIX)/lib/cmake/phc
@@ -128,7 +149,3 @@ uninstall: ## what install put there
 
 stage: # an installation that examples and tests are built against
 	@$(MAKE) -s install PREFIX=/usr DESTDIR=$(STAGE)
-
-.PHONY: clean
-clean: ## everything that was built
-	$(CARGO) clean

@@ -8,7 +8,8 @@
                                  these steps anew, in place of those of the last full run
     benches/run.py page          the page again, from the last full run
 
-Raw figures go to target/bench/results.json.
+Raw figures go to target/bench/results.json. A full run appends its medians to
+benches/history.jsonl.
 """
 
 import json
@@ -16,7 +17,7 @@ import os
 import sys
 import time
 
-from suite import machine, page, programs
+from suite import history, machine, page, programs
 from suite.measures import Run, Scale
 from suite.server import Server
 
@@ -56,9 +57,13 @@ def measure():
         server.stop()
     about.update(minutes=round((time.monotonic() - begin) / 60, 1), repetitions=scale.repetitions,
                  events=scale.events, quick=QUICK, load_after=os.getloadavg()[0])
-    RESULTS.write_text(json.dumps({
+    data = {
         "about": about, "failures": run.failures, "results": run.results,
-        "drivers": {driver.key: {"label": driver.label, "peer": driver.peer} for driver in drivers}}, indent=1))
+        "drivers": {driver.key: {"label": driver.label, "peer": driver.peer} for driver in drivers}}
+    RESULTS.write_text(json.dumps(data, indent=1))
+    # A run of some drivers, or one that failed, cannot be compared with others.
+    if not QUICK and not only and not run.failures:
+        history.append(data)
     print(f"raw figures: {RESULTS.relative_to(programs.ROOT)}, {about['minutes']} minutes")
     return not run.failures
 

@@ -4,7 +4,7 @@
 # and for `replay`, which must be linked with what writes the counts.
 case " $* " in
 *" --crate-name phc "* | *" --crate-name replay "*)
-    # shellcheck disable=SC2086 # many words
-    exec "$@" $PHC_FUZZ_FLAGS ;;
+    # Appended one by one: they are words without spaces.
+    for flag in $PHC_FUZZ_FLAGS; do set -- "$@" "$flag"; done ;;
 esac
 exec "$@"

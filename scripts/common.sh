@@ -1,4 +1,5 @@
-# Sourced by the scripts beside it.
+# shellcheck shell=bash
+# Sourced by the scripts beside it, and by those of tests/.
 
 # three_times COMMAND…: for what downloads. A network fails now and then.
 three_times() {
@@ -27,6 +28,7 @@ start_sink() {
         sleep 0.05
     done
     [ -s "$folder/port" ] || { cat "$folder/sink.log" >&2; echo "the sink did not start" >&2; return 1; }
+    export SINK_PORT
     SINK_PORT=$(cat "$folder/port")
 }
 

@@ -10,9 +10,8 @@ trap 'rm -rf "$work"' EXIT
 
 echo "== compile examples/c/quickstart.c against the library in $prefix"
 export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
-flags=$(pkg-config --define-variable=prefix="$prefix" --cflags --libs phc)
-# shellcheck disable=SC2086 # the flags are several words
-cc -std=c11 -Wall -Wextra -Werror examples/c/quickstart.c $flags -Wl,-rpath,"$prefix/lib" -o "$work/quickstart"
+read -ra flags < <(pkg-config --define-variable=prefix="$prefix" --cflags --libs phc)
+cc -std=c11 -Wall -Wextra -Werror examples/c/quickstart.c "${flags[@]}" -Wl,-rpath,"$prefix/lib" -o "$work/quickstart"
 
 if [ -n "$host" ]; then
     echo "== run it against $host"
@@ -30,7 +29,7 @@ cat >"$work/script.json" <<'SCRIPT'
 ]}
 SCRIPT
 start_sink "$work" --script "$work/script.json"
-echo "== run it against phc-sink on port $SINK_PORT, which answers a 503 first, then one drop and one retry"
+echo "== run it against phc-sink on port $SINK_PORT, which responds with a 503 first, then with one drop and one retry"
 status=0
 "$work/quickstart" "http://127.0.0.1:$SINK_PORT" phc_demo >"$work/program.log" 2>&1 || status=$?
 summary=$(curl -fsS "http://127.0.0.1:$SINK_PORT/_summary")
@@ -47,7 +46,7 @@ awk '
     FNR == NR { if ($1 ~ /^[0-9a-f-]+$/ && length($1) == 36) { said = $2; sub(/:$/, "", said); program[$1] = said }; next }
     /^    / && length($NF) == 36 { saw[$NF] = saw[$NF] " " $1; name[$NF] = substr($0, 14, 24); order[$NF] = order[$NF] ? order[$NF] : ++n; ids[order[$NF]] = $NF }
     END {
-        printf "%-38s%-26s%-20s%s\n", "event", "", "the program says", "the sink answered, attempt by attempt"
+        printf "%-38s%-26s%-20s%s\n", "event", "", "the program says", "the sink responded, attempt by attempt"
         for (i = 1; i <= n; i++) { id = ids[i]; printf "%-38s%-26s%-20s%s\n", id, name[id], program[id], saw[id] }
     }' "$work/program.log" "$work/sink.log"
 echo

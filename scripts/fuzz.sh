@@ -4,7 +4,7 @@
 # fuzz.sh build [TARGET…]:         builds them
 # fuzz.sh minimise [TARGET…]:      what target/fuzz/corpus has gained goes into fuzz/corpus
 # fuzz.sh replay [TARGET…]:        every committed input once, without libFuzzer
-# fuzz.sh coverage [TARGET…]:      the same, and how much of each target's room it reaches
+# fuzz.sh coverage [TARGET…]:      the same, and how much of each target's files it reaches
 set -euo pipefail
 cd "$(dirname "$0")/.."
 CARGO=${CARGO:-cargo}
@@ -13,7 +13,7 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 export RUSTC_WRAPPER=$PWD/fuzz/rustc.sh
 
 # target, sanitizer (address where raw pointers are handed over), most bytes of an
-# input, and its room in src/.
+# input, and the files of src/ that it is for.
 table() {
     cat <<'TABLE'
 properties   none    4096 event/quick.rs event/scan.rs event/number.rs event/properties.rs event/encode.rs event/text.rs event/additions.rs
@@ -50,18 +50,18 @@ build() { # TARGET SANITIZER
 
 binary() { echo "$out/$2/$host/release/$1"; }
 
-# options TARGET BYTES: those of libFuzzer.
+# options TARGET BYTES: sets OPTIONS to those of libFuzzer.
 options() {
-    echo "-max_len=$2 -timeout=30 -rss_limit_mb=2048 -artifact_prefix=fuzz/regressions/$1/"
-    [ ! -f "fuzz/$1.dict" ] || echo "-dict=fuzz/$1.dict"
+    OPTIONS=("-max_len=$2" -timeout=30 -rss_limit_mb=2048 "-artifact_prefix=fuzz/regressions/$1/")
+    [ ! -f "fuzz/$1.dict" ] || OPTIONS+=("-dict=fuzz/$1.dict")
 }
 
 run() { # SECONDS TARGET SANITIZER BYTES
     mkdir -p "$out/corpus/$2" "fuzz/regressions/$2"
     build "$2" "$3"
     echo "== $2: $1 seconds, sanitizer $3"
-    # shellcheck disable=SC2046 # many words
-    ASAN_OPTIONS=detect_leaks=${PHC_FUZZ_LEAKS:-1} "$(binary "$2" "$3")" $(options "$2" "$4") -max_total_time="$1" \
+    options "$2" "$4"
+    ASAN_OPTIONS=detect_leaks=${PHC_FUZZ_LEAKS:-1} "$(binary "$2" "$3")" "${OPTIONS[@]}" -max_total_time="$1" \
         -print_final_stats=1 "$out/corpus/$2" "fuzz/corpus/$2" "fuzz/regressions/$2"
 }
 
@@ -96,13 +96,13 @@ replay) replay replay "$@" ;;
 coverage)
     version=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
     command -v "llvm-cov-$version" >/dev/null || { echo "llvm-cov-$version is needed (Debian: llvm-$version)" >&2; exit 2; }
-    rows "$@" | while read -r target _ _ room; do
+    rows "$@" | while read -r target _ _ files; do
         rm -f "$out/$target.profraw"
         PHC_FUZZ_FLAGS=-Cinstrument-coverage RUSTFLAGS='' LLVM_PROFILE_FILE=$out/$target.profraw \
             replay coverage "$target" </dev/null
         "llvm-profdata-$version" merge -sparse "$out/$target.profraw" -o "$out/$target.profdata"
-        # shellcheck disable=SC2086 # many words
-        (cd src && "llvm-cov-$version" report "$out/coverage/release/replay" -instr-profile="$out/$target.profdata" $room)
+        read -ra files <<<"$files"
+        (cd src && "llvm-cov-$version" report "$out/coverage/release/replay" -instr-profile="$out/$target.profdata" "${files[@]}")
     done
     ;;
 *) sed -n '2,8s/^# //p' "$0" >&2; exit 2 ;;

@@ -13,7 +13,7 @@ fi
 if ! command -v go >/dev/null; then
     echo "The tests of libphc need Go (1.24 or newer, for the Go package). Install it with:" >&2
     echo "    curl -sSfL https://go.dev/dl/go1.24.0.linux-amd64.tar.gz | sudo tar -C /usr/local -xz" >&2
-    echo '    export PATH="$PATH:/usr/local/go/bin"' >&2
+    echo "    export PATH=\"\$PATH:/usr/local/go/bin\"" >&2
     exit 1
 fi
 
@@ -31,6 +31,10 @@ cc gcc
 c++ g++
 cmake cmake
 make make
+git git
+patch patch
+clang-format clang-format
+shellcheck shellcheck
 ld binutils
 pkg-config pkg-config
 curl curl

@@ -16,11 +16,11 @@ readelf -d "$work/quickstart" | grep 'NEEDED.*\[libphc.so.0\]'
 usage=$(LD_LIBRARY_PATH=$work/opt/phc/lib "$work/quickstart" 2>&1 || true)
 [[ $usage == usage:* ]] || { echo "the installed example says: $usage"; exit 1; }
 # The archive, by the same file.
-# shellcheck disable=SC2046 # several words
-cc "$work/quickstart.c" -Wl,-Bstatic $(pkg-config --cflags --libs phc) -Wl,-Bdynamic \
-    $(pkg-config --libs --static phc | sed 's/-lphc//') -o "$work/static"
+read -ra archive < <(pkg-config --cflags --libs phc)
+read -ra system < <(pkg-config --libs --static phc | sed 's/-lphc//')
+cc "$work/quickstart.c" -Wl,-Bstatic "${archive[@]}" -Wl,-Bdynamic "${system[@]}" -o "$work/static"
 if readelf -d "$work/static" | grep libphc; then echo "linked to the shared library"; exit 1; fi
-# The C++ face and its CMake package are there (tests/cmake.sh builds with them) and name no place of this machine.
+# The C++ binding and its CMake package are there (tests/cmake.sh builds with them) and name no place of this machine.
 for file in include/phc.hpp include/phc/client.hpp lib/cmake/phc/phcConfig.cmake lib/cmake/phc/phcConfigVersion.cmake; do
     [ -f "$work/opt/phc/$file" ] || { echo "$file is not installed"; exit 1; }
 done

@@ -91,7 +91,7 @@ class Run:
 
     def contention(self):
         """The same from several threads on all cores; nothing is sent meanwhile
-        by a client that can be told so."""
+        by a client that can be set so."""
         def one(driver, threads):
             self.server.set()
             quiet = {"quiet": 1} if "quiet" in driver.can_be else {}
@@ -106,7 +106,7 @@ class Run:
                     self.attempt(one, driver, threads)
 
     def throughputs(self):
-        """So many events until the last answer; what that takes of processor and
+        """So many events until the last response; what that takes of processor and
         memory. What a process takes to start is measured beside it and taken off."""
         def one(driver, codec):
             self.server.set()
@@ -132,7 +132,7 @@ class Run:
                     self.attempt(one, driver, codec)
 
     def round_trips(self):
-        """Answers a second in a window of a steady stream, by round-trip time."""
+        """Responses a second in a window of a steady stream, by round-trip time."""
         def one(driver, rtt):
             warm, window = 0.5 + rtt * 0.004, self.scale.window + rtt * 0.004
             self.server.set(rtt)
@@ -167,7 +167,7 @@ class Run:
                 self.attempt(one, driver, "50 ms")
 
     def memories(self):
-        """Resident memory while events wait for a server that does not answer."""
+        """Resident memory while events wait for a server that does not respond."""
         self.record("memory", "empty", "all", tool("empty"))
 
         def one(driver, _):

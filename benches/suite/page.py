@@ -118,7 +118,7 @@ libphc's wire. That each client sends this event is checked before anything is m
         self.add(table(["", *(self.labels[peer] for peer in self.peers)], rows))
         self.add("""posthog-rs is its blocking client with the feature `capture-v1`. posthog-go 1.5.2 speaks Capture v0: it reads a status, no
 verdicts, and cannot compress. Both at their defaults but for a queue that is large enough, where losses are not what is
-measured. Sending one by one is left out: nobody should.""")
+measured. Sending one by one is left out: no program should.""")
 
     def targets(self):
         f = self.f
@@ -126,7 +126,7 @@ measured. Sending one by one is left out: nobody should.""")
 
 They were set on a machine on which the yardstick, serde_json's check of the event's properties, took {YARDSTICK_THEN:.0f} ns. Here it
 took {f.of(*REFERENCE):.0f} ns ({spread(f.spread(*REFERENCE), lambda value: f'{value:.0f}')}), {self.speed:.2f} times as long; what is a time or a rate is
-judged as it is, and then at this machine's speed.""")
+compared as it is, and then at this machine's speed.""")
         rows, missed = [], {}
         for target in TARGETS:
             value = target.measured(f)
@@ -151,7 +151,7 @@ judged as it is, and then at this machine's speed.""")
 
 What one call takes from its caller, in microseconds. *Fresh*: the first 10,000 calls of a process, among them the
 one that starts the thread. *Warm*: rounds of 5,000 with a flush between them that is not timed, at default settings, so
-that the I/O thread sends on the same core meanwhile and what it takes of that core is in the mean. *Quiet*: the same, told to
+that the I/O thread sends on the same core meanwhile and what it takes of that core is in the mean. *Quiet*: the same, set to
 send nothing before the flush: the call alone. *Two cores*: as *warm*, but the client may use the server's core too, as its
 I/O thread then does. The mean comes from rounds without a clock in them, percentiles from
 others in which each call is timed, which adds one reading of the clock to it
@@ -181,7 +181,7 @@ so a slow caller, whose batches stay small, meets it within the 99th percentile 
         self.add("""## Capture from several threads
 
 The time that one call takes up of the cores at hand (elapsed time × cores in use ÷ calls), 1 to 8 threads on 2 cores, nothing
-being sent meanwhile where a client can be told so. In brackets, for C: processor time, which does not see what else runs on
+being sent meanwhile where a client can be set so. In brackets, for C: processor time, which does not see what else runs on
 the machine.""")
         variants = sorted({int(variant) for key in f.have("threads") for variant in f.variants("threads", key)})
         rows, series = [], {}
@@ -202,10 +202,10 @@ the machine.""")
         f = self.f
         self.add(f"""## End to end
 
-{f.about['events']:,} events captured as fast as the queue takes them, until the last answer is in; libphc with its default queue and
+{f.about['events']:,} events captured as fast as the queue takes them, until the last response is in; libphc with its default queue and
 `overflow=block`, peers with a queue that holds all. Processor time is that of the whole client process, kernel included,
 above that of a process that sends one event. *Varied*: 1,024 different events in turn, for a codec finds the same event again
-and again far too easy. The server's share is the part of its core that it was busy: what is left is room.""")
+and again far too easy. The server's share is the part of its core that it was busy: what is left is spare.""")
         rows = []
         for codec in CODECS:
             for key in f.have("throughput"):
@@ -245,8 +245,8 @@ events are the same number.""")
         rtts = sorted({int(variant) for key in f.have("rtt") for variant in f.variants("rtt", key)})
         self.add("""## Throughput by round-trip time
 
-The server holds each answer back for so long, from when the request is there in full. The client is kept fed; what the server
-answers in a window of time is counted, with default settings (posthog-go, which has no bound, is held to 100,000 events
+The server holds each response back for so long, from when the request is there in full. The client is kept fed; what the server
+responds to in a window of time is counted, with default settings (posthog-go, which has no bound, is held to 100,000 events
 pending). Beside the rate at 50 ms: how many requests were open at once.""")
         rows, series = [], {}
         for key in f.have("rtt"):
@@ -270,7 +270,7 @@ pending). Beside the rate at 50 ms: how many requests were open at once.""")
         f = self.f
         self.add("""## Memory
 
-Resident memory while events wait for a server that does not answer. The last column is the difference between 60,000 and 10,000
+Resident memory while events wait for a server that does not respond. The last column is the difference between 60,000 and 10,000
 waiting events, each. The peak is above that of an empty C program.""")
         rows = []
         for key in f.have("memory"):
@@ -318,7 +318,7 @@ there once, when the flush timer of that event runs out, and once more after 90 
                  ("parse them into a tree", "parse"), ("copy the event's wire bytes", "copy"), ("read the clock", "clock")]
         self.add("""## The server, and what the machine allows
 
-The server is one thread that takes bodies apart no further than to find the uuids and answers `ok` for each. So many events
+The server is one thread that takes bodies apart no further than to find the uuids and responds `ok` for each. So many events
 a second it takes from a client that costs next to nothing (bodies made in advance, four connections), by events a request:""")
         self.add(table(["events a request", "events/s", "(range)", "its share of its core"], rows))
         self.add(table(["ns, in the same run", "", "(range)"], [
@@ -334,7 +334,8 @@ a second it takes from a client that costs next to nothing (bodies made in advan
 - `max` is the slowest of all calls of a run, and on a machine that is shared mostly shows what else ran there.
 - The program that is measured has a core of its own, but its own I/O thread shares that core: the figures are those of a small
   container. With a second core the capture's mean comes nearer to *quiet*.
-- Raw figures, repetition by repetition: `target/bench/results.json`. How to add a driver: [benches/README.md](../benches/README.md).""")
+- Raw figures, repetition by repetition: `target/bench/results.json`. The medians of every whole run, one line of JSON each:
+  [benches/history.jsonl](../benches/history.jsonl). How to add a driver: [benches/README.md](../benches/README.md).""")
         if failures:
             self.add("Not measured, for it failed:\n\n" + "\n".join(f"- {failure}" for failure in failures))
 

@@ -32,7 +32,7 @@ class Driver:
     peer: bool = False
     # Whether valgrind can count its instructions: not an interpreter's, not Go's.
     native: bool = True
-    # "quiet": it can be told to send nothing before a flush.
+    # "quiet": it can be set to send nothing before a flush.
     can_be: tuple = ()
     # Measures in which it would only repeat another row.
     skip: tuple = ()
@@ -43,15 +43,14 @@ class Driver:
     needs: tuple = ()
 
 
-CC = ("cc -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror -Iinclude benches/drivers/c/{0}.c"
+CC = ("cc -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror -Iinclude benches/c/{0}.c"
       " target/ship/libphc.so -Wl,-rpath," + str(SHIP) + " -lpthread -o target/bench/{0}")
 CARGO = "CARGO_TARGET_DIR=target/bench cargo build --locked -q --release --manifest-path benches/{}/Cargo.toml"
 
-CXX = ("g++ -std=c++17 -O2 -Wall -Wextra -Werror -Iinclude benches/drivers/cpp/driver.cpp target/ship/libphc.so"
+CXX = ("g++ -std=c++17 -O2 -Wall -Wextra -Werror -Iinclude benches/cpp/driver.cpp target/ship/libphc.so"
        " -Wl,-rpath," + str(SHIP) + " -lpthread -o target/bench/driver-cpp")
 # Where the Go package looks for the archive.
-GO = ("install -m 644 target/ship/libphc.a bindings/go/lib/linux_amd64/libphc.a && install -m 644 include/phc.h bindings/go"
-      " && rm -f target/bench/driver-go && cd benches/drivers/go && go build -o ../../../target/bench/driver-go .")
+GO = ("scripts/go-archive.sh && rm -f target/bench/driver-go && cd benches/go && go build -o ../../target/bench/driver-go .")
 
 C_DRIVER = [str(OUT / "driver")]
 ALL_CODECS = ("none", "gzip", "deflate", "zstd", "br")
@@ -77,9 +76,9 @@ DRIVERS = [
            can_be=("quiet",), needs=("include/phc.hpp", "g++"), build=(CXX,)),
     Driver("go", "Go", [str(OUT / "driver-go")], CALLS, threads=(1, 8), can_be=("quiet",), native=False,
            needs=("bindings/go", "go"), build=(GO,)),
-    Driver("ruby", "Ruby", ["ruby", "benches/drivers/ruby/driver.rb"], CALLS, can_be=("quiet",), native=False,
+    Driver("ruby", "Ruby", ["ruby", "benches/ruby/driver.rb"], CALLS, can_be=("quiet",), native=False,
            environment={"PHC_LIBRARY": str(SHIP / "libphc.so")}, needs=("bindings/ruby", "ruby")),
-    Driver("php", "PHP (FFI)", ["php", "-d", "ffi.enable=1", "benches/drivers/php/driver.php"], CALLS,
+    Driver("php", "PHP (FFI)", ["php", "-d", "ffi.enable=1", "benches/php/driver.php"], CALLS,
            {"library": str(SHIP / "libphc.so")}, can_be=("quiet",), native=False, needs=("bindings/php", "php")),
     Driver("peer-rs", "posthog-rs 0.30.0 (v1)", [str(OUT / "release/peer-rs")], FULL,
            codecs=("none", "gzip", "zstd"), threads=(1, 2, 4, 8), peer=True, can_be=("quiet",),
@@ -94,7 +93,7 @@ def shell(command):
 
 
 def build(only=None, quick=False):
-    """Builds what is to be measured; answers the drivers that are there."""
+    """Builds what is to be measured; returns the drivers that are there."""
     if not (SHIP / "libphc.so").exists():
         raise SystemExit("target/ship/libphc.so is missing: run `make build` first")
     OUT.mkdir(parents=True, exist_ok=True)

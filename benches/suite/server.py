@@ -22,11 +22,11 @@ class Server:
 
     def ask(self, method, path):
         request = urllib.request.Request(self.host + path, method=method, data=b"" if method == "POST" else None)
-        with urllib.request.urlopen(request) as answer:
-            return answer.read()
+        with urllib.request.urlopen(request) as response:
+            return response.read()
 
     def set(self, delay_ms=0):
-        """Counts from zero; answers wait so long from now on."""
+        """Counts from zero; responses wait so long from now on."""
         self.ask("POST", f"/_set?delay_ms={delay_ms}")
 
     def count(self):

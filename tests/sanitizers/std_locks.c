@@ -1,10 +1,10 @@
 /*
- * Tells ThreadSanitizer what the locks of Rust's standard library do.
+ * Shows ThreadSanitizer what the locks of Rust's standard library do.
  *
  * std comes compiled, without instrumentation. Its fast paths are inlined into
  * code that is instrumented, but where threads do meet, the sanitizer would not
  * see that one waited for the other, and would report everything behind a lock.
- * The linker lets these stand before std's own (--wrap); scripts/sanitize.sh
+ * The linker lets these stand before std's own (--wrap); xtask/src/c.rs
  * finds the names, which carry a hash, and passes them as macros.
  */
 #include <stdint.h>
@@ -44,7 +44,7 @@ uint8_t WRAP(CONDVAR_WAIT_TIMEOUT)(void *condition, void *mutex, uint64_t second
     return result;
 }
 
-/* Once: whoever comes later sees what the first one did. */
+/* Once: a later caller sees what the first one did. */
 void REAL(ONCE_CALL)(void *once, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e);
 void WRAP(ONCE_CALL)(void *once, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e) {
     REAL(ONCE_CALL)(once, a, b, c, d, e);

@@ -1,58 +1,107 @@
-//! `cargo run -p xtask -- headers|settings|licences [--check]`: writes generated
-//! files that are committed, or compares them with what the sources say now.
+//! `cargo run -q --locked -p xtask -- TASK …`: the tests of every language, the checks of the sources, and the
+//! mutations. `make help` lists what is used every day.
+#![allow(clippy::case_sensitive_file_extension_comparisons, reason = "the files are ours")]
 
-mod headers;
-mod licences;
+mod adapter_test;
+mod arguments;
+mod c;
+mod c_special;
+mod checks;
+mod conformance;
 
-use std::error::Error;
-use std::path::{Path, PathBuf};
+mod cpp;
+mod form;
+mod go;
+mod guarantees;
+mod guard;
+mod layering;
+mod mutations;
+mod network;
+mod php;
+mod php_hosts;
+mod process;
+mod ruby;
+mod runner;
+mod rust;
+mod sanitize;
+mod sink;
+mod steps;
+mod unit;
+mod vocabulary;
+
+use std::fmt;
 use std::process::ExitCode;
 
-/// What may go wrong ends the task.
-pub type Outcome<T> = Result<T, Box<dyn Error>>;
+use crate::process::Outcome;
+
+/// A task: name, arguments, function.
+type Task = (&'static str, &'static str, fn(&[String]) -> Outcome<()>);
+
+const TASKS: &[Task] = &[
+    ("test", "[--list] [--junit FILE] [--fail-fast] [STEP-OR-GROUP…]", runner::test),
+    ("rust", "[NAME…]", unit::task),
+    ("c", "[--link shared|archive|debug|address|thread] [--library FILE] [--wrap COMMAND] [NAME…]", c::task),
+    ("cpp", "[--valgrind] [NAME…]", cpp::task),
+    ("go", "[NAME…]", go::task),
+    ("ruby", "[NAME…]", ruby::task),
+    ("php", "[NAME…]", php::task),
+    ("conformance", "[--sdk SDK] [PART-OF-A-NAME] [-- OPTION…]", conformance::task),
+    ("adapter", "SDK PORT", conformance::adapter),
+    ("adapter-test", "SDK", adapter_test::task),
+    ("sanitize", "[races|memory|address|thread]…", sanitize::task),
+    ("mutations", "check | refresh | run [conformance|races|tsan] [NAME…]", mutations::task),
+    ("soak", "[SECONDS [SEED]]", c_special::soak),
+    ("panics", "", c_special::panics),
+    ("reload", "", c_special::reload),
+    ("guard", "[--update]", guard::task),
+    ("tls", "", network::tls),
+    ("proxies", "", network::proxies),
+    ("addresses", "", network::addresses),
+    ("environment", "", network::environment),
+    ("ruby-hosts", "[full]", ruby::hosts),
+    ("php-hosts", "[full]", php_hosts::task),
+    ("format", "[--check]", form::format),
+    ("lints", "", form::lints),
+    ("scripts", "", form::scripts),
+    ("layering", "", layering::task),
+    ("layers", "", layering::show),
+    ("vocabulary", "[FILE…]", vocabulary::task),
+    ("guarantees", "[--of TEST]", guarantees::task),
+    ("generated", "", form::generated),
+    ("headers", "[--check]", |arguments| form::generate("headers", arguments)),
+    ("settings", "[--check]", |arguments| form::generate("settings", arguments)),
+    ("licences", "[--check]", |arguments| form::generate("licences", arguments)),
+];
+
+/// An error whose text was printed already.
+#[derive(Debug)]
+pub struct Silent;
+
+impl fmt::Display for Silent {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
+
+impl std::error::Error for Silent {}
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let check = args.iter().any(|arg| arg == "--check");
-    let task = args.first().map_or("", String::as_str);
-    let outcome = match task {
-        "headers" => headers::headers(check),
-        "settings" => keep(&root().join("docs/settings.md"), &phc::internals::settings_page(), check),
-        "licences" => licences::pages().and_then(|(table, texts)| {
-            keep(&root().join("docs/third-party/README.md"), &table, check)?;
-            keep(&root().join("docs/third-party/LICENCES.txt"), &texts, check)
-        }),
-        _ => Err("usage: xtask headers|settings|licences [--check]".into()),
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let name = words.first().map_or("", String::as_str);
+    let Some((_, _, task)) = TASKS.iter().find(|(known, _, _)| *known == name) else {
+        eprintln!("usage: cargo run -q --locked -p xtask -- TASK …\n");
+        for (name, arguments, _) in TASKS {
+            eprintln!("    {name} {arguments}");
+        }
+        return ExitCode::from(2);
     };
-    match outcome {
+    match task(words.get(1..).unwrap_or_default()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("xtask {task}: {error}");
+            if !error.is::<Silent>() {
+                eprintln!("xtask {name}: {error}");
+            }
             ExitCode::FAILURE
         }
     }
-}
-
-/// The repository.
-pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// Writes a file, or compares it with what is there.
-fn keep(path: &Path, text: &str, check: bool) -> Outcome<()> {
-    let shown = path.strip_prefix(root()).unwrap_or(path).display().to_string();
-    if std::fs::read_to_string(path).is_ok_and(|present| present == text) {
-        println!("{shown} is up to date");
-    } else if check {
-        return Err(
-            format!("{shown} differs from what the sources say: run `make headers docs` and commit").into()
-        );
-    } else {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        std::fs::write(path, text)?;
-        println!("{shown} written");
-    }
-    Ok(())
 }

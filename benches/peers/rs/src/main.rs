@@ -162,8 +162,8 @@ fn memory(options: &Options) -> Value {
         std::thread::sleep(Duration::from_millis(300));
         marks.push((goal, status("VmRSS")));
     }
-    let answer = json!({"before_kb": before, "marks": marks, "peak_kb": status("VmHWM")});
-    println!("{answer}");
+    let figures = json!({"before_kb": before, "marks": marks, "peak_kb": status("VmHWM")});
+    println!("{figures}");
     std::process::exit(0)
 }
 
@@ -191,7 +191,7 @@ fn main() {
             .filter_map(|argument| argument.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())))
             .collect(),
     );
-    let answer = match measure.as_str() {
+    let figures = match measure.as_str() {
         "capture" => capture(&options),
         "throughput" => throughput(&options),
         "feed" => feed(&options),
@@ -201,5 +201,5 @@ fn main() {
         "once" => once(&options),
         other => panic!("no measure {other}"),
     };
-    println!("{answer}");
+    println!("{figures}");
 }

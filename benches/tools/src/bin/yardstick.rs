@@ -20,12 +20,12 @@ fn main() {
     let option = |key: &str| {
         options.iter().find_map(|option| option.strip_prefix(key)?.strip_prefix('=')).unwrap_or_default().to_owned()
     };
-    let answer = match measure.as_str() {
+    let figures = match measure.as_str() {
         "steps" => steps(&std::fs::read_to_string(option("event")).expect("the event")),
         "server" => server(&option("host"), option("batch").parse().expect("a number")),
         other => panic!("no measure {other}"),
     };
-    println!("{answer}");
+    println!("{figures}");
 }
 
 /// Nanoseconds for one: the median of rounds, each shorter than a slice of the
@@ -87,7 +87,7 @@ fn server(host: &str, batch: usize) -> Value {
     let mut finish = |connection: &mut TcpStream| {
         let mut filled = 0;
         while !buffer[..filled].ends_with(b"}}}") {
-            filled += connection.read(&mut buffer[filled..]).expect("an answer");
+            filled += connection.read(&mut buffer[filled..]).expect("a response");
         }
     };
     let (start, mut requests) = (Instant::now(), 0);

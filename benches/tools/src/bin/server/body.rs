@@ -1,4 +1,4 @@
-//! Bodies: decompressed, searched for uuids, answered.
+//! Bodies: decompressed, searched for uuids; and the responses to them.
 
 use std::io::{Read, Write};
 
@@ -67,44 +67,44 @@ impl Decoder {
 const BEFORE: &[u8] = b"{\"results\":{";
 const VERDICT: &[u8] = b"\":{\"result\":\"ok\"}";
 
-/// Writes an answer with a verdict for each uuid; how many there were.
-pub fn verdicts(text: &[u8], answer: &mut Vec<u8>) -> u64 {
+/// Writes a response with a verdict for each uuid; how many there were.
+pub fn verdicts(text: &[u8], response: &mut Vec<u8>) -> u64 {
     // The length stands before the body, so the body is measured first.
     let key = b"\"uuid\":\"";
     let mut events = 0;
-    let head = reserve(answer);
-    answer.extend_from_slice(BEFORE);
+    let head = reserve(response);
+    response.extend_from_slice(BEFORE);
     for at in memchr::memmem::find_iter(text, key) {
         let Some(uuid) = text.get(at + key.len()..at + key.len() + 36) else { break };
-        answer.extend_from_slice(if events == 0 { b"\"" } else { b",\"" });
-        answer.extend_from_slice(uuid);
-        answer.extend_from_slice(VERDICT);
+        response.extend_from_slice(if events == 0 { b"\"" } else { b",\"" });
+        response.extend_from_slice(uuid);
+        response.extend_from_slice(VERDICT);
         events += 1;
     }
-    answer.extend_from_slice(b"}}");
-    fill(answer, head);
+    response.extend_from_slice(b"}}");
+    fill(response, head);
     events
 }
 
-pub fn frame(answer: &mut Vec<u8>, body: &[u8]) {
-    let head = reserve(answer);
-    answer.extend_from_slice(body);
-    fill(answer, head);
+pub fn frame(response: &mut Vec<u8>, body: &[u8]) {
+    let head = reserve(response);
+    response.extend_from_slice(body);
+    fill(response, head);
 }
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ";
 /// Digits of the length, with leading zeros.
 const DIGITS: usize = 9;
 
-fn reserve(answer: &mut Vec<u8>) -> usize {
-    answer.extend_from_slice(HEAD);
-    answer.extend_from_slice(&[b'0'; DIGITS]);
-    answer.extend_from_slice(b"\r\n\r\n");
-    answer.len()
+fn reserve(response: &mut Vec<u8>) -> usize {
+    response.extend_from_slice(HEAD);
+    response.extend_from_slice(&[b'0'; DIGITS]);
+    response.extend_from_slice(b"\r\n\r\n");
+    response.len()
 }
 
-fn fill(answer: &mut [u8], head: usize) {
-    let length = answer.len() - head;
-    let mut digits = &mut answer[HEAD.len()..HEAD.len() + DIGITS];
+fn fill(response: &mut [u8], head: usize) {
+    let length = response.len() - head;
+    let mut digits = &mut response[HEAD.len()..HEAD.len() + DIGITS];
     let _ = write!(digits, "{length:09}");
 }

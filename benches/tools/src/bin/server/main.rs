@@ -1,11 +1,11 @@
 //! The server of the benchmark: one thread, as cheap as can be, so that the
 //! client is what is measured. It checks nothing (phc-sink does): it takes a
-//! body, finds the uuids in it, and answers `ok` for each.
+//! body, finds the uuids in it, and responds `ok` for each.
 //!
 //!     server                  prints the port that it listens on
-//!     GET  /_count            what was answered since the last /_set, as JSON
+//!     GET  /_count            what was responded to since the last /_set, as JSON
 //!     GET  /_last             the last body, decompressed
-//!     POST /_set?delay_ms=50  counts from zero; answers wait so long from now on
+//!     POST /_set?delay_ms=50  counts from zero; responses wait so long from now on
 //!
 //! A delay stands for the round trip: it begins when a request is there in full.
 
@@ -39,7 +39,7 @@ struct Connection {
     filled: usize,
     output: Vec<u8>,
     written: usize,
-    /// Tells an answer that comes late from one to a successor in this place.
+    /// Distinguishes a late response from one to a successor in this place.
     serial: u64,
 }
 
@@ -48,7 +48,7 @@ struct Due {
     connection: usize,
     serial: u64,
     events: u64,
-    answer: Vec<u8>,
+    response: Vec<u8>,
 }
 
 struct Server {
@@ -61,7 +61,7 @@ struct Server {
     counts: Counts,
     decoder: body::Decoder,
     last: Vec<u8>,
-    /// Answers that were sent, to be filled again.
+    /// Responses that were sent, to be filled again.
     spare: Vec<Vec<u8>>,
 }
 
@@ -153,14 +153,14 @@ impl Server {
                 match request(&connection.input[..connection.filled])? {
                     Some(request) if request.end <= connection.filled => {
                         let end = request.end;
-                        let (answer, events) = self.answer(&connection.input[..end], &request);
+                        let (response, events) = self.respond(&connection.input[..end], &request);
                         if self.delay.is_zero() || request.control {
                             self.counts.events += events;
-                            connection.send(&answer)?;
-                            self.spare.push(answer);
+                            connection.send(&response)?;
+                            self.spare.push(response);
                         } else {
                             let at = Instant::now() + self.delay;
-                            self.due.push_back(Due { at, connection: place, serial: connection.serial, events, answer });
+                            self.due.push_back(Due { at, connection: place, serial: connection.serial, events, response });
                             self.counts.most_open = self.counts.most_open.max(self.due.len());
                         }
                         connection.input.copy_within(end..connection.filled, 0);
@@ -181,15 +181,15 @@ impl Server {
         }
     }
 
-    fn answer(&mut self, input: &[u8], request: &Request) -> (Vec<u8>, u64) {
-        let mut answer = self.spare.pop().unwrap_or_default();
-        answer.clear();
+    fn respond(&mut self, input: &[u8], request: &Request) -> (Vec<u8>, u64) {
+        let mut response = self.spare.pop().unwrap_or_default();
+        response.clear();
         let line = &input[..memchr::memchr(b'\r', input).unwrap_or(0)];
         let body = &input[request.body..];
         if request.control {
             let text = self.control(line);
-            body::frame(&mut answer, &text);
-            return (answer, 0);
+            body::frame(&mut response, &text);
+            return (response, 0);
         }
         self.counts.requests += 1;
         self.counts.body_bytes += body.len() as u64;
@@ -198,12 +198,12 @@ impl Server {
             self.last = text.to_vec();
         }
         let events = if line.starts_with(b"POST /i/v1/") {
-            body::verdicts(text, &mut answer)
+            body::verdicts(text, &mut response)
         } else {
-            body::frame(&mut answer, b"{\"status\":1}");
+            body::frame(&mut response, b"{\"status\":1}");
             memchr::memmem::find_iter(text, b"\"distinct_id\":").count() as u64
         };
-        (answer, events)
+        (response, events)
     }
 
     fn control(&mut self, line: &[u8]) -> Vec<u8> {
@@ -231,16 +231,16 @@ impl Server {
             return;
         }
         self.counts.events += due.events;
-        if connection.send(&due.answer).is_err() {
+        if connection.send(&due.response).is_err() {
             self.connections[due.connection] = None;
         }
-        self.spare.push(due.answer);
+        self.spare.push(due.response);
     }
 }
 
 impl Connection {
-    fn send(&mut self, answer: &[u8]) -> io::Result<()> {
-        self.output.extend_from_slice(answer);
+    fn send(&mut self, response: &[u8]) -> io::Result<()> {
+        self.output.extend_from_slice(response);
         self.write()
     }
 

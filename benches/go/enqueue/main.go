@@ -1,0 +1,177 @@
+// What an Enqueue costs, here and in posthog-go: the same event, the same local
+// server (a process of its own), rounds of both in turn, because a machine's
+// speed drifts. Compare the ratios.
+//
+//	go run . [-rounds 21] [-events 2000]
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"syscall"
+	"time"
+
+	phc "github.com/PostHog/libphc/bindings/go"
+	official "github.com/posthog/posthog-go"
+)
+
+// client is what both have in common.
+type client struct {
+	name string
+	// open makes one; capture enqueues the event; close waits for its delivery.
+	open func(host string) (capture func(i int) error, close func() error)
+}
+
+var clients = []client{
+	{"libphc", func(host string) (func(int) error, func() error) {
+		c, err := phc.NewWithConfig("phc_bench", phc.Config{Endpoint: host, ShutdownTimeout: -1, Compression: compression})
+		check(err)
+		return func(i int) error {
+			return c.Enqueue(phc.Capture{
+				DistinctId: "user-12345",
+				Event:      "order placed",
+				Properties: phc.NewProperties().
+					Set("currency", "EUR").Set("path", "/checkout/confirm").Set("plan", "professional").
+					Set("referrer", "https://www.example.com/pricing?campaign=autumn").
+					Set("items", 3).Set("index", i).Set("total_cents", 129900).Set("discount", 0.15).
+					Set("first_order", false).
+					Set("address", map[string]interface{}{"country": "DE", "city": "Berlin", "zip": "10115"}),
+			})
+		}, c.Close
+	}},
+	{"posthog-go", func(host string) (func(int) error, func() error) {
+		c, err := official.NewWithConfig("phc_bench", official.Config{Endpoint: host, BatchSize: 100})
+		check(err)
+		return func(i int) error {
+			return c.Enqueue(official.Capture{
+				DistinctId: "user-12345",
+				Event:      "order placed",
+				Properties: official.NewProperties().
+					Set("currency", "EUR").Set("path", "/checkout/confirm").Set("plan", "professional").
+					Set("referrer", "https://www.example.com/pricing?campaign=autumn").
+					Set("items", 3).Set("index", i).Set("total_cents", 129900).Set("discount", 0.15).
+					Set("first_order", false).
+					Set("address", map[string]interface{}{"country": "DE", "city": "Berlin", "zip": "10115"}),
+			})
+		}, c.Close
+	}},
+}
+
+var compression = phc.CompressionNone // posthog-go's default
+
+func check(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+// round is one client's figures of one round, in nanoseconds an event.
+type round struct{ mean, median, p99, cpu float64 }
+
+func run(c client, host string, events int) round {
+	capture, close := c.open(host)
+	for i := range 200 {
+		check(capture(i))
+	}
+	took := make([]float64, events)
+	cpu := processorTime()
+	start := time.Now()
+	for i := range events {
+		before := time.Now()
+		check(capture(i))
+		took[i] = float64(time.Since(before))
+	}
+	mean := float64(time.Since(start)) / float64(events)
+	check(close())
+	slices.Sort(took)
+	return round{
+		mean:   mean,
+		median: took[events/2],
+		p99:    took[events*99/100],
+		cpu:    float64(processorTime()-cpu) / float64(events),
+	}
+}
+
+func processorTime() time.Duration {
+	var usage syscall.Rusage
+	check(syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+func median(rounds []round, of func(round) float64) float64 {
+	values := make([]float64, len(rounds))
+	for i, round := range rounds {
+		values[i] = of(round)
+	}
+	slices.Sort(values)
+	return values[len(values)/2]
+}
+
+// serve takes what both send, and responds with what both understand.
+func serve() {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	check(err)
+	fmt.Println(listener.Addr())
+	// It ends with the program that has started it.
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
+	check(http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"status":1,"results":{}}`)
+	})))
+}
+
+func main() {
+	rounds := flag.Int("rounds", 21, "rounds of each")
+	events := flag.Int("events", 2000, "events a round")
+	server := flag.Bool("serve", false, "be the server")
+	flag.Parse()
+	if *server {
+		serve()
+		return
+	}
+
+	child := exec.Command(os.Args[0], "-serve")
+	hold, err := child.StdinPipe()
+	check(err)
+	out, err := child.StdoutPipe()
+	check(err)
+	check(child.Start())
+	var address string
+	_, err = fmt.Fscan(out, &address)
+	check(err)
+
+	figures := map[string][]round{}
+	for range *rounds {
+		for _, c := range clients {
+			figures[c.name] = append(figures[c.name], run(c, "http://"+address, *events))
+		}
+	}
+	check(hold.Close())
+	_ = child.Wait()
+
+	fmt.Printf("median of %d rounds of %d events, ns an event\n\n", *rounds, *events)
+	fmt.Printf("%-34s%10s%12s%8s\n", "", "libphc", "posthog-go", "ratio")
+	for _, row := range []struct {
+		name string
+		of   func(round) float64
+	}{
+		{"an Enqueue, mean", func(r round) float64 { return r.mean }},
+		{"an Enqueue, median", func(r round) float64 { return r.median }},
+		{"an Enqueue, 99th percentile", func(r round) float64 { return r.p99 }},
+		{"processor time until delivered", func(r round) float64 { return r.cpu }},
+	} {
+		ours, theirs := median(figures["libphc"], row.of), median(figures["posthog-go"], row.of)
+		fmt.Printf("%-34s%10.0f%12.0f%8.1f\n", row.name, ours, theirs, theirs/ours)
+	}
+}

@@ -1,0 +1,7 @@
+module driver
+
+go 1.24
+
+replace github.com/PostHog/libphc/bindings/go => ../../bindings/go
+
+require github.com/PostHog/libphc/bindings/go v0.0.0-00010101000000-000000000000

@@ -1,0 +1,105 @@
+<?php
+
+// The PHP package as a driver of the benchmark, on the command line.
+// ../README.md says what each measure is.
+
+declare(strict_types=1);
+
+require __DIR__ . '/../../bindings/php/autoload.php';
+
+use PostHog\Client;
+
+const ROOMY = ['queue_max_events' => '1000000', 'queue_max_bytes' => '1073741824'];
+const QUIET = ROOMY + ['flush_at' => '100000', 'flush_interval_ms' => '3600000', 'max_batch_events' => '100000',
+    'max_batch_bytes' => '16777216'];
+const BLOCKING = ['overflow' => 'block', 'block_timeout_ms' => '60000'];
+const FOREVER = 0xFFFFFFFF;
+
+$options = [];
+foreach (array_slice($argv, 2) as $argument) {
+    [$key, $value] = explode('=', $argument, 2);
+    $options[$key] = $value;
+}
+
+function client(array $settings): Client
+{
+    global $options;
+    if (isset($options['codec'])) {
+        $settings['compression'] = $options['codec'];
+    }
+    return new Client('phc_bench', ['host' => $options['host'], 'library' => $options['library'],
+        'settings' => $settings]);
+}
+
+// The event of ../event.json.
+function capture(Client $client): void
+{
+    $client->capture([
+        'distinctId' => 'user-1234567890',
+        'event' => 'page_viewed',
+        'properties' => [
+            'path' => '/products/kitchen/espresso-machine',
+            'referrer' => 'https://example.com/search?q=espresso+machine&sort=price&page=2',
+            'browser' => 'Firefox 128.0',
+            'country' => 'Norway',
+            'width' => 1920,
+            'height' => 1080,
+            'items' => 3,
+            'price' => 249.95,
+            'logged_in' => true,
+            'cart' => ['id' => 'c-77812-4f1b', 'total' => 512.4, 'currency' => 'NOK'],
+        ],
+    ]);
+}
+
+$measures = [
+    'capture' => function () use ($options): array {
+        $client = client(($options['quiet'] ?? '0') === '1' ? QUIET : ROOMY);
+        $calls = (int) ($options['calls'] ?? 5000);
+        $round = function () use ($client, $calls): array {
+            $times = [];
+            $start = $last = hrtime(true);
+            for ($i = 0; $i < $calls; $i++) {
+                capture($client);
+                $now = hrtime(true);
+                $times[] = $now - $last;
+                $last = $now;
+            }
+            $seconds = ($last - $start) / 1e9;
+            $client->flush(FOREVER);
+            return [$times, $seconds];
+        };
+        for ($i = 0; ($options['warm'] ?? '0') === '1' && $i < 5; $i++) {
+            $round();
+        }
+        $all = [];
+        $seconds = 0.0;
+        for ($i = 0; $i < (int) ($options['rounds'] ?? 1); $i++) {
+            [$times, $took] = $round();
+            $seconds += $took;
+            array_push($all, ...$times);
+        }
+        sort($all);
+        $at = fn(float $share): int => $all[(int) ((count($all) - 1) * $share)];
+        return ['mean' => array_sum($all) / count($all), 'p50' => $at(0.5), 'p99' => $at(0.99), 'p999' => $at(0.999),
+            'max' => $at(1), 'calls' => count($all), 'seconds' => $seconds];
+    },
+    'throughput' => function () use ($options): array {
+        $client = client(BLOCKING);
+        $events = (int) ($options['events'] ?? 100000);
+        $start = hrtime(true);
+        for ($i = 0; $i < $events; $i++) {
+            capture($client);
+        }
+        $client->flush(FOREVER);
+        return ['seconds' => (hrtime(true) - $start) / 1e9, 'events' => $events];
+    },
+    'once' => function (): array {
+        $client = client(ROOMY);
+        capture($client);
+        $client->flush(FOREVER);
+        return ['done' => true];
+    },
+];
+
+echo json_encode($measures[$argv[1]]()), "\n";

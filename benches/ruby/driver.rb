@@ -1,0 +1,88 @@
+# frozen_string_literal: true
+
+# The Ruby gem as a driver of the benchmark. ../README.md says what each
+# measure is.
+$LOAD_PATH.unshift File.expand_path("../../bindings/ruby/lib", __dir__)
+require "json"
+require "posthog_phc"
+
+ROOMY = { queue_max_events: 1_000_000, queue_max_bytes: 1 << 30 }.freeze
+QUIET = ROOMY.merge(flush_at: 100_000, flush_interval_ms: 3_600_000, max_batch_events: 100_000,
+                    max_batch_bytes: 16 << 20).freeze
+BLOCKING = { overflow: "block", block_timeout_ms: 60_000 }.freeze
+
+MEASURE, *rest = ARGV
+OPTIONS = rest.to_h { |argument| argument.split("=", 2) }.freeze
+
+def number(key, otherwise)
+  OPTIONS.fetch(key, otherwise).to_i
+end
+
+def client(settings)
+  settings = settings.merge(compression: OPTIONS["codec"]) if OPTIONS["codec"]
+  PostHog::Client.new(api_key: "phc_bench", host: OPTIONS["host"], settings: settings)
+end
+
+# The event of ../event.json.
+def capture(client)
+  client.capture(
+    distinct_id: "user-1234567890", event: "page_viewed",
+    properties: {
+      path: "/products/kitchen/espresso-machine",
+      referrer: "https://example.com/search?q=espresso+machine&sort=price&page=2",
+      browser: "Firefox 128.0", country: "Norway", width: 1920, height: 1080, items: 3, price: 249.95,
+      logged_in: true, cart: { id: "c-77812-4f1b", total: 512.4, currency: "NOK" }
+    }
+  )
+end
+
+def clock
+  Process.clock_gettime(Process::CLOCK_MONOTONIC, :nanosecond)
+end
+
+def times(client, calls)
+  last = clock
+  Array.new(calls) do
+    capture(client)
+    now = clock
+    time = now - last
+    last = now
+    time
+  end
+end
+
+def measure_capture
+  client = client(number("quiet", 0).positive? ? QUIET : ROOMY)
+  calls = number("calls", 5000)
+  round = lambda do
+    start = clock
+    all = times(client, calls)
+    seconds = (clock - start) / 1e9
+    client.flush(timeout: nil)
+    [all, seconds]
+  end
+  5.times { round.call } if number("warm", 0).positive?
+  rounds = Array.new(number("rounds", 1)) { round.call }
+  all = rounds.flat_map(&:first).sort
+  at = ->(share) { all[((all.size - 1) * share).to_i] }
+  { mean: all.sum.to_f / all.size, p50: at[0.5], p99: at[0.99], p999: at[0.999], max: at[1],
+    calls: all.size, seconds: rounds.sum(&:last) }
+end
+
+def measure_throughput
+  client = client(BLOCKING)
+  events = number("events", 100_000)
+  start = clock
+  events.times { capture(client) }
+  client.flush(timeout: nil)
+  { seconds: (clock - start) / 1e9, events: events }
+end
+
+def measure_once
+  client = client(ROOMY)
+  capture(client)
+  client.flush(timeout: nil)
+  {}
+end
+
+puts JSON.generate(send("measure_#{MEASURE}"))

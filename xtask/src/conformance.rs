@@ -1,0 +1,118 @@
+//! The conformance cases against the binding of each language, through its worker; and the adapter protocol.
+
+use std::path::{Path, PathBuf};
+
+use crate::arguments::Arguments;
+use crate::c::shared_library;
+use crate::checks::ensure;
+use crate::go;
+use crate::process::{self, Outcome, at, built, command, files, make, ship, words};
+
+const RUNNER: &str = "target/release/phc-conformance";
+const STRICT: &str = "-O1 -g -Wall -Wextra -Werror -Iinclude";
+
+/// Builds a worker with the library in this folder, and returns the command that starts it.
+type MakeWorker = fn(&Path) -> Outcome<String>;
+const WORKERS: &[(&str, MakeWorker)] = &[("c", c), ("cpp", cpp), ("go", go), ("ruby", ruby), ("php", php)];
+
+/// `conformance [--sdk SDK] [PART-OF-A-NAME] [-- OPTION…]`: all cases, or those whose name has the part; options are
+/// those of `phc-conformance run`.
+pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
+    let place = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
+    let (before, behind) = arguments.split_at(place);
+    let mut given = Arguments::new(before);
+    let sdk = given.option("--sdk")?.unwrap_or_else(|| "all".to_owned());
+    built()?;
+    let mut run = command([at(RUNNER)]);
+    run.arg("run");
+    for (name, worker) in workers(&sdk, &ship())? {
+        run.arg("--worker").arg(format!("{name}={worker}"));
+    }
+    for part in given.names() {
+        run.args(["--only", &part]);
+    }
+    std::fs::create_dir_all(at("target/conformance"))?;
+    run.args(["--junit", "target/conformance/results.xml", "--json", "target/conformance/results.json"]);
+    process::run(run.args(behind.iter().skip(1)))
+}
+
+/// `adapter SDK PORT`: serves the adapter protocol until it is stopped. COMPRESSION is the codec.
+pub(crate) fn adapter(arguments: &[String]) -> Outcome<()> {
+    let mut given = Arguments::new(arguments);
+    let sdk = given.next().unwrap_or_else(|| "c".to_owned());
+    let port = given.next().unwrap_or_else(|| "8080".to_owned());
+    built()?;
+    let worker = worker(&sdk, &ship())?;
+    process::run(command([at(RUNNER)]).args(["adapter", "--worker", &worker, "--port", &port]))
+}
+
+/// Name and command of the worker of this language, or of all.
+pub(crate) fn workers(sdk: &str, ship: &Path) -> Outcome<Vec<(&'static str, String)>> {
+    let known: Vec<_> = WORKERS.iter().map(|(name, _)| *name).collect();
+    ensure(sdk == "all" || known.contains(&sdk), || {
+        format!("there is no worker for {sdk:?}; there are {}", known.join(", "))
+    })?;
+    let wanted = WORKERS.iter().filter(|(name, _)| sdk == "all" || *name == sdk);
+    wanted.map(|(name, make)| Ok((*name, make(ship)?))).collect()
+}
+
+/// The command of one worker.
+pub(crate) fn worker(sdk: &str, ship: &Path) -> Outcome<String> {
+    let all = workers(sdk, ship)?;
+    Ok(all.into_iter().next().ok_or("name a language")?.1)
+}
+
+/// A worker's place: one for each library, so that two runs do not meet.
+fn output(ship: &Path, name: &str) -> PathBuf {
+    ship.join("workers").join(name)
+}
+
+fn headers() -> Outcome<Vec<PathBuf>> {
+    let mut all = files("include", "")?;
+    all.extend(files("include/phc", "")?);
+    all.extend(files("conformance/workers/c", ".h")?);
+    Ok(all)
+}
+
+fn c(ship: &Path) -> Outcome<String> {
+    let (output, sources) = (output(ship, "c"), files("conformance/workers/c", ".c")?);
+    let mut compile = command(["cc", "-std=c11", "-D_GNU_SOURCE"]);
+    compile.args(words(STRICT)).args(&sources).args(shared_library(ship)).arg("-o").arg(&output);
+    make(&output, &[headers()?, sources, vec![ship.join("libphc.so")]].concat(), &mut compile)?;
+    Ok(output.display().to_string())
+}
+
+fn cpp(ship: &Path) -> Outcome<String> {
+    let (json, json_source) = (output(ship, "json.o"), at("conformance/workers/c/json.c"));
+    let mut compile = command(["cc", "-std=c11", "-D_GNU_SOURCE", "-c"]);
+    compile.args(words(STRICT)).arg(&json_source).arg("-o").arg(&json);
+    make(&json, &[headers()?, vec![json_source]].concat(), &mut compile)?;
+    let (output, sources) = (output(ship, "cpp"), files("conformance/workers/cpp", ".cpp")?);
+    let mut compile = command(["c++", "-std=c++17"]);
+    compile.args(words(STRICT)).args(&sources).arg(&json).args(shared_library(ship)).arg("-o").arg(&output);
+    make(&output, &[headers()?, sources, vec![json, ship.join("libphc.so")]].concat(), &mut compile)?;
+    Ok(output.display().to_string())
+}
+
+fn go(ship: &Path) -> Outcome<String> {
+    let output = output(ship, "go");
+    go::archive(ship)?;
+    // Go links again only what it has not linked already, and does not look at the archive for that.
+    let _ = std::fs::remove_file(&output);
+    let mut build = command(["go", "build", "-o"]);
+    process::run(build.arg(&output).arg(".").current_dir(at("conformance/workers/go")))?;
+    Ok(output.display().to_string())
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "a row of the table")]
+fn ruby(ship: &Path) -> Outcome<String> {
+    let (library, gem) = (ship.join("libphc.so"), at("bindings/ruby/lib"));
+    let worker = at("conformance/workers/ruby/worker.rb");
+    Ok(format!("env PHC_LIBRARY={} ruby -I{} {}", library.display(), gem.display(), worker.display()))
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "a row of the table")]
+fn php(ship: &Path) -> Outcome<String> {
+    let (library, worker) = (ship.join("libphc.so"), at("conformance/workers/php/worker.php"));
+    Ok(format!("env PHC_LIBRARY={} php {}", library.display(), worker.display()))
+}

@@ -1,0 +1,53 @@
+//! The Ruby gem: its tests against what ships and the sink, and the gem in its real hosts.
+
+use std::process::Command;
+
+use crate::arguments::Arguments;
+use crate::checks::ensure;
+use crate::process::{Outcome, at, built, command, limited, lines, run, ship};
+use crate::sink::Sink;
+
+const TESTS: &str = "bindings/ruby/test";
+
+/// `ruby [NAME…]`: files (`fork` is test/fork_test.rb), or tests whose names match.
+pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
+    let names = Arguments::new(arguments).names();
+    built()?;
+    let sink = Sink::start(&[])?;
+    let is_file =
+        |name: &str| at(TESTS).join(format!("{}_test.rb", name.trim_end_matches("_test.rb"))).is_file();
+    let (files, tests): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| is_file(name));
+    let mut ruby = ruby(&sink);
+    ruby.arg(at(TESTS).join("run.rb")).args(files.iter().map(|file| file.trim_end_matches("_test.rb")));
+    if !tests.is_empty() {
+        ruby.args(["--", "-n", &format!("/{}/", tests.join("|"))]);
+    }
+    let mut is_empty = false;
+    let status = lines(&mut limited(600, &ruby), |line| {
+        is_empty |= line.starts_with("0 runs");
+        println!("{line}");
+    })?;
+    ensure(!is_empty, || format!("no test matches {}", tests.join("|")))?;
+    ensure(status.success(), || "Ruby failed".to_owned())
+}
+
+/// `ruby-hosts [full]`: Puma in cluster mode through restarts and stops, and a fork for each job as in Resque,
+/// counted at the sink.
+pub(crate) fn hosts(arguments: &[String]) -> Outcome<()> {
+    let is_full = Arguments::new(arguments).flag("full");
+    let (requests, jobs) = if is_full { ("5000", "600") } else { ("200", "24") };
+    built()?;
+    let sink = Sink::start(&[])?;
+    for (program, count) in [("puma_cluster.rb", requests), ("resque_style.rb", jobs)] {
+        let mut host = ruby(&sink);
+        host.arg(at(TESTS).join("hosts").join(program)).arg(count);
+        run(&mut limited(900, &host))?;
+    }
+    Ok(())
+}
+
+fn ruby(sink: &Sink) -> Command {
+    let mut ruby = command(["ruby", "-w", "-Ibindings/ruby/lib"]);
+    ruby.env("PHC_SINK", sink.address()).env("PHC_LIBRARY", ship().join("libphc.so"));
+    ruby
+}

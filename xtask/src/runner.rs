@@ -1,0 +1,268 @@
+//! Runs steps: each under its time limit, its output shown as it comes and kept in target/test-logs; then the end
+//! of each failed step's log, JUnit, and one last line with both numbers.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use crate::checks::ensure;
+use crate::process::{self, BUILT, Outcome, TIMED_OUT, at, cargo, command, lines, myself, shown};
+use crate::steps::{BUILD, BY_HAND, GROUPS, STEPS, Step};
+
+const LOGS: &str = "target/test-logs";
+/// Lines of a failed step's log that are repeated at the end, and are in JUnit.
+const TAIL: usize = 40;
+
+/// What the command line of `xtask test` says.
+#[derive(Default)]
+struct Options {
+    list: bool,
+    fail_fast: bool,
+    junit: Option<PathBuf>,
+    names: Vec<String>,
+}
+
+/// `test [--list] [--junit FILE] [--fail-fast] [STEP-OR-GROUP…]`
+pub(crate) fn test(arguments: &[String]) -> Outcome<()> {
+    let mut options = Options::default();
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--list" => options.list = true,
+            "--fail-fast" => options.fail_fast = true,
+            "--junit" => options.junit = Some(words.next().ok_or("--junit needs a file")?.into()),
+            name => options.names.extend(process::words(name)),
+        }
+    }
+    let chosen = choose(STEPS, &options.names)?;
+    if options.list {
+        print!("{}", list(&chosen));
+        return Ok(());
+    }
+    run(&chosen, &options)
+}
+
+/// The steps that are named by step or group, each once and in the order of the table; all but those that run by
+/// hand when nothing is named. `build` comes with the first that needs it.
+fn choose<'a>(table: &'a [Step], names: &[String]) -> Outcome<Vec<&'a Step>> {
+    for name in names {
+        let known = table.iter().any(|step| step.name == name || step.group == name);
+        ensure(known, || format!("there is no step or group {name:?}; `xtask test --list` shows all"))?;
+    }
+    let is_chosen = |step: &Step| match names {
+        [] => step.group != BY_HAND,
+        _ => names.iter().any(|name| step.name == name || step.group == name),
+    };
+    let needs_build = table.iter().any(|step| is_chosen(step) && step.needs_build);
+    Ok(table.iter().filter(|step| is_chosen(step) || (needs_build && step.name == BUILD)).collect())
+}
+
+fn list(steps: &[&Step]) -> String {
+    let mut text = String::new();
+    for (group, about) in GROUPS {
+        let members: Vec<_> = steps.iter().filter(|step| step.group == *group).collect();
+        if !members.is_empty() {
+            let _ = writeln!(text, "{group}: {about}");
+        }
+        for step in members {
+            let _ =
+                writeln!(text, "  {:<22} {:<62} {:>5} s  {}", step.name, step.about, step.limit, step.runs);
+        }
+    }
+    text
+}
+
+/// How a step ended.
+struct Ended {
+    step: &'static Step,
+    seconds: f64,
+    /// Why it failed.
+    failure: Option<String>,
+    log: PathBuf,
+}
+
+fn run(steps: &[&'static Step], options: &Options) -> Outcome<()> {
+    let _ = std::fs::remove_dir_all(at(LOGS));
+    std::fs::create_dir_all(at(LOGS))?;
+    let mut ended = Vec::new();
+    for (number, step) in steps.iter().enumerate() {
+        let log = at(LOGS).join(format!("{:02}-{}.log", number + 1, step.name));
+        ended.push(run_step(step, log)?);
+        if options.fail_fast && ended.last().is_some_and(|last| last.failure.is_some()) {
+            break;
+        }
+    }
+    let report = junit(&ended);
+    process::write(Path::new(LOGS).join("junit.xml"), &report)?;
+    if let Some(file) = &options.junit {
+        process::write(std::path::absolute(file)?, &report)?;
+    }
+    // A log that is cut off shows its end: why each failed comes there, too.
+    let failed: Vec<_> = ended.iter().filter(|one| one.failure.is_some()).collect();
+    for one in &failed {
+        let log = one.log.strip_prefix(process::root()).unwrap_or(&one.log).display();
+        println!("== {}: FAILED; the end of {log}\n{}", one.step.name, tail(&one.log));
+    }
+    println!("== seconds: {}", seconds(&ended));
+    for one in &failed {
+        println!("FAILED: {}", one.step.name);
+    }
+    println!("{} passed, {} failed", ended.len() - failed.len(), failed.len());
+    // The line above is the last one, so there is no message.
+    if failed.is_empty() { Ok(()) } else { Err(Box::new(crate::Silent)) }
+}
+
+/// Each step with its seconds, in one line.
+fn seconds(ended: &[Ended]) -> String {
+    let total: f64 = ended.iter().map(|one| one.seconds).sum();
+    let each: Vec<_> = ended.iter().map(|one| format!("{} {:.0}", one.step.name, one.seconds)).collect();
+    format!("{}; together {total:.0}", each.join(", "))
+}
+
+fn program(step: &Step) -> Outcome<Command> {
+    let words = process::words(step.runs);
+    let rest: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
+    Ok(match words.first().map(String::as_str) {
+        Some("xtask") => myself(&rest)?,
+        Some("cargo") => cargo(&rest.join(" ")),
+        _ => command(&words),
+    })
+}
+
+fn run_step(step: &'static Step, log: PathBuf) -> Outcome<Ended> {
+    println!("== {}", step.name);
+    let mut inner = program(step)?;
+    if step.needs_build {
+        inner.env(BUILT, "1");
+    }
+    let mut file = std::fs::File::create(&log)?;
+    let begun = Instant::now();
+    let mut stdout = std::io::stdout();
+    let status = lines(&mut process::limited(step.limit, &inner), |line| {
+        let _ = writeln!(stdout, "{line}");
+        let _ = writeln!(file, "{line}");
+    })?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let failure = match status.code() {
+        Some(0) => None,
+        Some(TIMED_OUT) => Some(format!("its time limit of {} s was over", step.limit)),
+        Some(code) => Some(format!("it ended with {code}")),
+        None => Some(status.to_string()),
+    };
+    match &failure {
+        None => println!("== {}: passed in {seconds:.0} s", step.name),
+        Some(why) => println!("== {}: FAILED in {seconds:.0} s: {why}: {}", step.name, shown(&inner)),
+    }
+    Ok(Ended { step, seconds, failure, log })
+}
+
+fn tail(log: &Path) -> String {
+    let text =
+        std::fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let lines: Vec<_> = text.lines().collect();
+    lines.get(lines.len().saturating_sub(TAIL)..).unwrap_or_default().join("\n")
+}
+
+/// The form that continuous integration reads.
+fn junit(ended: &[Ended]) -> String {
+    let failed = ended.iter().filter(|one| one.failure.is_some()).count();
+    let total: f64 = ended.iter().map(|one| one.seconds).sum();
+    let mut text = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n<testsuite name=\"libphc\" tests=\"{}\" failures=\"{failed}\" time=\"{total:.1}\">\n",
+        ended.len()
+    );
+    for Ended { step, seconds, failure, log } in ended {
+        let _ = write!(
+            text,
+            "<testcase classname=\"{}\" name=\"{}\" time=\"{seconds:.1}\"",
+            step.group, step.name
+        );
+        let _ = match failure {
+            None => writeln!(text, "/>"),
+            Some(why) => writeln!(
+                text,
+                "><failure message=\"{}\">{}</failure></testcase>",
+                escaped(why),
+                escaped(&tail(log))
+            ),
+        };
+    }
+    text + "</testsuite>\n</testsuites>\n"
+}
+
+/// As XML text; characters that XML cannot hold are left out.
+fn escaped(text: &str) -> String {
+    let mut all = String::new();
+    for character in text.chars() {
+        match character {
+            '&' => all.push_str("&amp;"),
+            '<' => all.push_str("&lt;"),
+            '>' => all.push_str("&gt;"),
+            '"' => all.push_str("&quot;"),
+            '\n' | '\t' => all.push(character),
+            other if other.is_control() => {}
+            other => all.push(other),
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(wanted: &[&str]) -> Vec<&'static str> {
+        let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
+        choose(STEPS, &wanted).unwrap().iter().map(|step| step.name).collect()
+    }
+
+    #[test]
+    fn a_run_without_names_is_all_but_what_runs_by_hand() {
+        let all = names(&[]);
+        assert!(all.contains(&"c-shared") && all.contains(&"format") && !all.contains(&"soak-long"));
+    }
+
+    #[test]
+    fn a_step_brings_the_build_that_it_needs_and_no_other() {
+        assert_eq!(names(&["reload"]), ["build", "reload"]);
+        assert_eq!(names(&["layering"]), ["layering"]);
+    }
+
+    #[test]
+    fn a_name_that_is_neither_step_nor_group_is_an_error() {
+        assert!(choose(STEPS, &["nothing".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn every_step_has_a_name_of_its_own_and_a_known_group() {
+        for (number, step) in STEPS.iter().enumerate() {
+            assert!(GROUPS.iter().any(|(group, _)| *group == step.group), "{}", step.group);
+            assert!(STEPS.iter().skip(number + 1).all(|other| other.name != step.name), "{}", step.name);
+            assert!(GROUPS.iter().all(|(group, _)| *group != step.name), "{} is a group, too", step.name);
+        }
+    }
+
+    #[test]
+    fn what_stays_in_the_background_is_not_waited_for() {
+        let begun = Instant::now();
+        let mut seen = Vec::new();
+        let mut program = command(["sh", "-c", "sleep 600 & echo done $!"]);
+        let status = lines(&mut program, |line| seen.push(line.to_owned())).unwrap();
+        assert!(status.success() && begun.elapsed().as_secs() < 60);
+        let pid = seen[0].strip_prefix("done ").unwrap().to_owned();
+        assert!(command(["kill", &pid]).status().unwrap().success());
+    }
+
+    #[test]
+    fn a_step_over_its_time_ends_with_its_whole_group() {
+        let mut program = process::limited(1, &command(["sh", "-c", "sleep 600"]));
+        assert_eq!(lines(&mut program, |_| {}).unwrap().code(), Some(TIMED_OUT));
+    }
+
+    #[test]
+    fn xml_holds_what_a_program_prints() {
+        assert_eq!(escaped("a<b>&\"\u{1b}[0m"), "a&lt;b&gt;&amp;&quot;[0m");
+    }
+}

@@ -1,0 +1,127 @@
+//! The library under the tools that see what a test cannot. docs/testing.md says what each of them sees.
+
+use std::time::Instant;
+
+use crate::arguments::Arguments;
+use crate::c::{self, Link, Run, run_programs};
+use crate::checks::{Checks, ensure};
+use crate::process::{self, Outcome, built, cargo, words};
+
+/// Parts, and whether they need the library that ships or the sink.
+type Part = fn(&mut Checks);
+const PARTS: &[(&str, Part)] =
+    &[("races", races), ("memory", memory), ("address", address), ("thread", thread)];
+
+/// What all runs of valgrind have in common. Without fair scheduling one thread of several would run only.
+pub(crate) const VALGRIND: &str = "valgrind --quiet --fair-sched=yes --error-exitcode=9 --num-callers=30 \
+                            --suppressions=tests/sanitizers/memory.supp";
+pub(crate) const LEAKS: &str = "--leak-check=full --show-leak-kinds=definite,indirect \
+                     --errors-for-leak-kinds=definite,indirect";
+
+/// `sanitize [races|memory|address|thread]…`
+pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
+    let names = Arguments::new(arguments).names();
+    for name in &names {
+        ensure(PARTS.iter().any(|(part, _)| part == name), || {
+            format!("there is no part {name:?}; there are races, memory, address, thread")
+        })?;
+    }
+    if names.iter().any(|name| name != "races") || names.is_empty() {
+        built()?;
+    }
+    let mut checks = Checks::default();
+    for (name, part) in PARTS {
+        if names.is_empty() || names.iter().any(|wanted| wanted == name) {
+            let begun = Instant::now();
+            part(&mut checks);
+            println!("== {name}: {:.0} s", begun.elapsed().as_secs_f64());
+        }
+    }
+    checks.finish("sanitize")
+}
+
+fn races(checks: &mut Checks) {
+    let mut test = cargo("test --locked -q -p libphc --features race-models --lib races::");
+    checks.check("race models", process::run(&mut test));
+}
+
+fn under_valgrind(link: Link, options: &str, programs: &[&str]) -> Outcome<()> {
+    let mut run = Run::of(link, programs);
+    run.wrap = words(&format!("{VALGRIND} {options}"));
+    run.limit = 900;
+    run.variables = vec![("PHC_CHAOS_EVENTS", "3000".into()), ("PHC_CROWD_EVENTS", "100".into())];
+    run_programs(&run)?.finish("valgrind")
+}
+
+/// The build for tests: in what ships the optimiser branches on bytes before it knows whether they were written
+/// (and then forgets the outcome), which valgrind takes for an error. What ships is checked for all but that.
+fn memory(checks: &mut Checks) {
+    checks.check("build, debug", c::prepare(Link::Debug));
+    let all = ["misuse", "delivery", "hooks", "flushing", "crowd", "chaos"];
+    checks.check("valgrind", under_valgrind(Link::Debug, LEAKS, &all));
+    let options = format!("{LEAKS} --undef-value-errors=no");
+    let some = ["misuse", "codecs", "crowd"];
+    checks.check("valgrind, what ships", under_valgrind(Link::Shared, &options, &some));
+    // A forked child leaks, by design, what it inherited.
+    let forks = under_valgrind(Link::Debug, "--leak-check=no", &["fork", "exit"]);
+    checks.check("valgrind, forks", forks);
+    for (fault, pattern) in
+        [("a_report_is_read_after_its_free", "Invalid read"), ("a_client_is_never_freed", "definitely lost")]
+    {
+        let mut run = Run::of(Link::Shared, &["faults"]);
+        run.wrap = words(&format!("{VALGRIND} --leak-check=full"));
+        checks.check(&format!("valgrind catches {fault}"), must_catch(&run, fault, &[pattern]));
+    }
+}
+
+fn address(checks: &mut Checks) {
+    checks.check("build, address", c::prepare(Link::Address));
+    // Not threads, which measures memory: what is freed is kept back for a while.
+    let all = ["delivery", "codecs", "batching", "misuse", "hooks", "flushing", "fork", "chaos", "crowd"];
+    let mut run = Run::of(Link::Address, &all);
+    run.variables = vec![("PHC_CHAOS_EVENTS", "20000".into())];
+    checks.check("address", run_programs(&run).and_then(|done| done.finish("address")));
+    // A forked child that exits leaks, by design, what it inherited.
+    let mut run = Run::of(Link::Address, &["exit"]);
+    run.variables = vec![("ASAN_OPTIONS", c::address_options(false))];
+    checks.check("address, exits", run_programs(&run).and_then(|done| done.finish("address, exits")));
+    for (fault, pattern) in [
+        ("a_report_is_read_after_its_free", "heap-use-after-free"),
+        ("a_buffer_is_smaller_than_told", "heap-buffer-overflow"),
+        ("a_client_is_never_freed", "detected memory leaks"),
+    ] {
+        let run = Run::of(Link::Address, &["faults"]);
+        checks.check(&format!("AddressSanitizer catches {fault}"), must_catch(&run, fault, &[pattern]));
+    }
+}
+
+fn thread(checks: &mut Checks) {
+    checks.check("build, thread", c::prepare(Link::Thread));
+    let run = Run::of(Link::Thread, &["crowd"]);
+    checks.check("thread", run_programs(&run).and_then(|done| done.finish("thread")));
+    let (fault, patterns) = ("a_callback_writes_without_a_lock", ["data race", "count_unguarded"]);
+    let run = Run::of(Link::Thread, &["faults"]);
+    checks.check(&format!("ThreadSanitizer catches {fault}"), must_catch(&run, fault, &patterns));
+}
+
+/// The program with this deliberate mistake fails, and a line of what the tool says has all these parts. It runs in
+/// a process of its own, whose output is looked at.
+fn must_catch(run: &Run<'_>, fault: &str, patterns: &[&str]) -> Outcome<()> {
+    let wrap = run.wrap.join(" ");
+    let mut words = vec!["c", "--link", run.link.name(), "faults"];
+    if !wrap.is_empty() {
+        words.extend(["--wrap", &wrap]);
+    }
+    let mut program = process::myself(&words)?;
+    let (succeeded, text) = process::said(program.env("PHC_FAULT", fault).env(process::BUILT, "1"))?;
+    ensure(!succeeded, || format!("{text}\nnothing caught {fault}"))?;
+    ensure(reports(&text, patterns), || format!("{text}\n{fault} failed for another reason"))
+}
+
+/// Whether a line has all the parts, in their order.
+pub(crate) fn reports(text: &str, parts: &[&str]) -> bool {
+    text.lines().any(|line| {
+        let mut rest = line;
+        parts.iter().all(|part| rest.split_once(part).map(|(_, behind)| rest = behind).is_some())
+    })
+}

@@ -1,0 +1,115 @@
+//! Every step of `make check`, `make test` and `make test-long`, in the order in which they run.
+
+/// One step: a command under a time limit, with a log of its own.
+pub(crate) struct Step {
+    /// What the command line, the log and JUnit call it.
+    pub name: &'static str,
+    pub group: &'static str,
+    /// Words without quotes; `xtask` is this program.
+    pub runs: &'static str,
+    /// Its time limit in seconds.
+    pub limit: u64,
+    /// Whether it needs the library that ships and the sink: the step `build` then runs before it.
+    pub needs_build: bool,
+    /// One sentence for the listing.
+    pub about: &'static str,
+}
+
+/// Groups in the order of the listing, with one sentence each.
+pub(crate) const GROUPS: &[(&str, &str)] = &[
+    ("check", "what `make check` runs: form and units, under a minute once everything is built"),
+    ("ship", "what ships, and what it costs"),
+    ("c", "the library from C"),
+    ("tools", "the same under valgrind, the sanitizers and loom"),
+    ("conformance", "the contract in every language"),
+    ("network", "TLS, proxies, names, the environment"),
+    ("cpp", "the C++ binding"),
+    ("go", "the Go binding"),
+    ("ruby", "the Ruby binding"),
+    ("php", "the PHP binding"),
+    ("package", "installation and the demo"),
+    ("long", "what `make test-long` runs, by hand: no part of `make test`"),
+];
+
+/// The group that a run leaves out unless it is named.
+pub(crate) const BY_HAND: &str = "long";
+
+const fn step(
+    group: &'static str,
+    name: &'static str,
+    runs: &'static str,
+    limit: u64,
+    about: &'static str,
+) -> Step {
+    Step { name, group, runs, limit, needs_build: false, about }
+}
+
+/// A step that needs the library that ships, or the sink.
+const fn built(
+    group: &'static str,
+    name: &'static str,
+    runs: &'static str,
+    limit: u64,
+    about: &'static str,
+) -> Step {
+    Step { needs_build: true, ..step(group, name, runs, limit, about) }
+}
+
+/// The step that others need.
+pub(crate) const BUILD: &str = "build";
+
+#[rustfmt::skip]
+pub(crate) const STEPS: &[Step] = &[
+    step("check", "format", "xtask format --check", 600, "Rust, C, C++ and Go are formatted"),
+    step("check", "lints", "xtask lints", 1200, "clippy and go vet have nothing to say"),
+    step("check", "unit", "cargo test --locked --workspace -q", 1200, "unit and property tests of all crates"),
+    step("check", "layering", "xtask layering", 300, "no module imports a higher one"),
+    step("check", "vocabulary", "xtask vocabulary", 300, "one word for one thing"),
+    step("check", "scripts", "xtask scripts", 600, "shellcheck, ruby -wc and php -l"),
+    step("check", "generated", "xtask generated", 1200, "headers, settings page and licences are up to date"),
+    step("check", "contract", "cargo run --locked -q -p phc-conformance -- index --check", 1200, "every rule of the contract has a case"),
+    step("check", "mutations-apply", "xtask mutations check", 300, "every mutation applies to the sources"),
+    step("check", "guarantees", "xtask guarantees", 300, "every promise has its test"),
+    step("ship", BUILD, "make --no-print-directory build sink", 1200, "what ships, and the sink"),
+    step("ship", "fuzz-replay", "scripts/fuzz.sh replay", 1200, "every committed input of the fuzz targets"),
+    built("ship", "abi", "tests/abi.sh target/ship target/release/phc-sink", 600, "the binary interface"),
+    built("ship", "guard", "xtask guard", 1200, "instructions, allocations and system calls of a capture"),
+    built("ship", "size", "tests/size.sh", 1200, "with and without brotli"),
+    built("c", "c-shared", "xtask c", 1200, "black-box tests, shared library"),
+    built("c", "c-archive", "xtask c --link archive delivery misuse", 600, "black-box tests, archive"),
+    built("c", "soak", "xtask soak 20", 600, "a random life of a client, event by event"),
+    built("c", "panics", "xtask panics", 1200, "what a panic does, in a library that panics on demand"),
+    built("c", "reload", "xtask reload", 600, "loaded, unloaded, loaded again"),
+    step("tools", "race-models", "xtask sanitize races", 1200, "every order in which threads can meet"),
+    built("tools", "valgrind", "xtask sanitize memory", 1200, "black-box tests under valgrind"),
+    built("tools", "address", "xtask sanitize address", 1200, "black-box tests under AddressSanitizer"),
+    built("tools", "thread", "xtask sanitize thread", 1200, "black-box tests under ThreadSanitizer"),
+    built("conformance", "cases", "xtask conformance", 1200, "every vector and scenario in every language"),
+    built("conformance", "adapter-c", "xtask adapter-test c", 600, "the adapter protocol by hand"),
+    built("conformance", "adapter-cpp", "xtask adapter-test cpp", 600, "the adapter protocol by hand"),
+    built("conformance", "adapter-go", "xtask adapter-test go", 600, "the adapter protocol by hand"),
+    built("conformance", "adapter-ruby", "xtask adapter-test ruby", 600, "the adapter protocol by hand"),
+    built("conformance", "adapter-php", "xtask adapter-test php", 600, "the adapter protocol by hand"),
+    built("network", "environment", "xtask environment", 600, "no environment variable is read"),
+    built("network", "tls", "xtask tls", 600, "what is trusted, what is refused, and how it is reported"),
+    built("network", "proxies", "xtask proxies", 600, "through a proxy, and when it is in the way"),
+    built("network", "addresses", "xtask addresses", 600, "IPv6, and names with several addresses"),
+    built("cpp", "cpp-tests", "xtask cpp", 1200, "headers under every compiler; black-box tests"),
+    built("cpp", "cpp-valgrind", "xtask cpp --valgrind values delivery handlers misuse statuses", 1200, "black-box tests under valgrind"),
+    built("cpp", "cpp-projects", "tests/cmake.sh", 1200, "find_package, add_subdirectory, pkg-config"),
+    built("cpp", "cpp-guide", "tests/cpp-guide.sh target/release/phc-sink", 600, "what docs/cpp.md shows compiles and runs"),
+    built("go", "go-tests", "xtask go", 1200, "the package in every way in which it can be built"),
+    built("ruby", "ruby-tests", "xtask ruby", 1200, "the gem"),
+    built("ruby", "ruby-hosts", "xtask ruby-hosts", 1200, "the gem in Puma and in Resque's forks"),
+    built("php", "php-tests", "xtask php", 1200, "the package"),
+    built("php", "php-hosts", "xtask php-hosts", 1200, "the package in PHP-FPM behind nginx"),
+    built("package", "install", "tests/install.sh", 600, "make install, the README's link line, make uninstall"),
+    built("package", "demo", "make --no-print-directory demo", 600, "the C example against the sink"),
+    built(BY_HAND, "soak-long", "xtask soak 600", 1200, "ten minutes of a random life"),
+    built(BY_HAND, "ruby-hosts-full", "xtask ruby-hosts full", 3600, "the gem in its hosts, with full numbers"),
+    built(BY_HAND, "php-hosts-full", "xtask php-hosts full", 3600, "the package in its hosts, with full numbers"),
+    step(BY_HAND, "fuzz-run", "scripts/fuzz.sh run 120", 3600, "each fuzz target for two minutes"),
+    built(BY_HAND, "mutations-conformance", "xtask mutations run conformance", 14400, "every mutation is caught by a case"),
+    step(BY_HAND, "mutations-races", "xtask mutations run races", 7200, "every mutation is caught by a race model"),
+    built(BY_HAND, "mutations-tsan", "xtask mutations run tsan", 3600, "every mutation is caught by ThreadSanitizer"),
+];
