@@ -6,8 +6,8 @@
 
 /* phc_capture_json; what was wrong goes into why (size bytes) on the thread on
  * which it is known. Calls nothing of Go. */
-static inline phc_status bridge_capture(phc_client *client, const char *json, size_t len, char *uuid, char *why,
-                                        size_t size) {
+static inline phc_status bridge_capture(phc_client *client, const char *json, size_t len, char *uuid,
+                                        char *why, size_t size) {
     phc_status status = phc_capture_json(client, json, len, uuid);
     if (status != PHC_OK) {
         const char *text = phc_last_error();

@@ -19,8 +19,9 @@ int main(int argc, char **argv) try {
     client.on_report([](const phc::report_view &report) {
         std::ostringstream lines; // printed as one, for the main thread prints too
         for (const phc::event_report &event : report) {
-            lines << "  " << event.uuid() << ' ' << phc::name(event.loss()) << ": attempt " << report.attempt()
-                  << ", HTTP " << report.http_status() << ' ' << event.verdict() << ' ' << event.details() << '\n';
+            lines << "  " << event.uuid() << ' ' << phc::name(event.loss()) << ": attempt "
+                  << report.attempt() << ", HTTP " << report.http_status() << ' ' << event.verdict() << ' '
+                  << event.details() << '\n';
         }
         std::cout << lines.str();
     });
@@ -46,8 +47,8 @@ int main(int argc, char **argv) try {
 
     const phc::flush_result flushed = client.flush(10s);
     std::ostringstream line;
-    line << "flush: " << flushed.name() << "; " << flushed.delivered << " delivered, " << flushed.lost << " lost, "
-         << flushed.pending << " pending\n";
+    line << "flush: " << flushed.name() << "; " << flushed.delivered << " delivered, " << flushed.lost
+         << " lost, " << flushed.pending << " pending\n";
     std::cout << line.str();
     return flushed ? 0 : 1;
 } catch (const phc::error &error) {

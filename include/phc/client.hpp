@@ -33,7 +33,8 @@ public:
 private:
     friend class client;
     flush_result(phc::status answer, const phc_flush_result &seen) noexcept
-        : status(answer), settled(seen.settled), delivered(seen.delivered), lost(seen.lost), pending(seen.pending) {}
+        : status(answer), settled(seen.settled), delivered(seen.delivered), lost(seen.lost),
+          pending(seen.pending) {}
 };
 
 // What a before_send handler decides.
@@ -47,7 +48,8 @@ public:
 
 private:
     friend class client;
-    decision(std::int32_t answer, std::optional<std::string> json) : answer_(answer), json_(std::move(json)) {}
+    decision(std::int32_t answer, std::optional<std::string> json)
+        : answer_(answer), json_(std::move(json)) {}
     std::int32_t answer_;
     std::optional<std::string> json_;
 };
@@ -83,8 +85,9 @@ public:
         }
         const detail::c_text text(name);
         phc_client *handle = nullptr;
-        const status answer = text.whole() ? status(phc_client_open(text.get(), with.native_handle(), &handle))
-                                           : detail::nul_inside;
+        const status answer = text.whole()
+                                  ? status(phc_client_open(text.get(), with.native_handle(), &handle))
+                                  : detail::nul_inside;
         opened.handle_.reset(handle);
         if (!answer) opened.fail(answer, answer.details());
         return opened;
@@ -103,7 +106,8 @@ public:
         return capture(event(distinct_id, name));
     }
     // With properties in braces: capture("user-1", "page viewed", {{"path", "/pricing"}, {"items", 3}})
-    receipt capture(std::string_view distinct_id, std::string_view name, std::initializer_list<property> with) {
+    receipt capture(std::string_view distinct_id, std::string_view name,
+                    std::initializer_list<property> with) {
         event made(distinct_id, name);
         for (const property &each : with) made.set(each);
         return capture(made);
@@ -134,7 +138,9 @@ public:
         return do_identify(distinct_id, set.json(),
                            set_once.empty() ? std::nullopt : std::optional<std::string>(set_once.json()));
     }
-    status identify(std::string_view distinct_id, raw_json set) { return do_identify(distinct_id, text(set), {}); }
+    status identify(std::string_view distinct_id, raw_json set) {
+        return do_identify(distinct_id, text(set), {});
+    }
     status identify(std::string_view distinct_id, raw_json set, raw_json set_once) {
         return do_identify(distinct_id, text(set), text(set_once));
     }
@@ -195,17 +201,21 @@ public:
     // Called with each report of losses (of all attempts, with reports::all) on a thread of the client's own. It may
     // capture; other calls are misuse there. What it throws is dropped.
     status on_report(report_handler handler) {
-        return install(std::move(handler), "on_report", [this](phc_free_callback free, report_handler *owned) {
-            return phc_set_error_callback(handle_.get(), owned != nullptr ? call_report : nullptr, owned, free);
-        });
+        return install(std::move(handler), "on_report",
+                       [this](phc_free_callback free, report_handler *owned) {
+                           return phc_set_error_callback(
+                               handle_.get(), owned != nullptr ? call_report : nullptr, owned, free);
+                       });
     }
 
     // Called with the JSON of each event before it is taken, on the thread that captures, perhaps on several at once.
     // When it throws, the event is dropped: a handler that removes private data must not let it out by failing.
     status before_send(before_send_handler handler) {
-        return install(std::move(handler), "before_send", [this](phc_free_callback free, before_send_handler *owned) {
-            return phc_set_before_send_callback(handle_.get(), owned != nullptr ? call_before_send : nullptr, owned, free);
-        });
+        return install(std::move(handler), "before_send",
+                       [this](phc_free_callback free, before_send_handler *owned) {
+                           return phc_set_before_send_callback(
+                               handle_.get(), owned != nullptr ? call_before_send : nullptr, owned, free);
+                       });
     }
 
     // Called with each line for a log, on the thread of on_report. What it throws is dropped.
@@ -235,13 +245,14 @@ public:
     }
     // The same as JSON, with lost and refused by their reasons.
     std::string stats_json() const {
-        return text_of([this](char *room, std::size_t size) { return phc_stats_json(handle_.get(), room, size); });
+        return text_of(
+            [this](char *room, std::size_t size) { return phc_stats_json(handle_.get(), room, size); });
     }
 
     // With the setting test_mode: the oldest captured event as it would be sent, taken away.
     std::optional<std::string> test_next() {
-        std::string json =
-            text_of([this](char *room, std::size_t size) { return phc_test_next(handle_.get(), room, size); });
+        std::string json = text_of(
+            [this](char *room, std::size_t size) { return phc_test_next(handle_.get(), room, size); });
         if (json.empty()) return std::nullopt;
         return json;
     }
@@ -260,8 +271,8 @@ private:
 
     receipt take(std::string_view json) {
         receipt answer;
-        static_cast<status &>(answer) =
-            detail::checked(phc_capture_json(handle_.get(), json.data(), json.size(), answer.uuid_), "capture");
+        static_cast<status &>(answer) = detail::checked(
+            phc_capture_json(handle_.get(), json.data(), json.size(), answer.uuid_), "capture");
         return answer;
     }
 
@@ -279,7 +290,8 @@ private:
                        const std::optional<std::string> &set_once) {
         const std::optional<detail::c_text> id(distinct_id), values(set), once(set_once);
         if (!all_whole(id, values, once)) return detail::checked(detail::nul_inside, "identify");
-        return detail::checked(phc_identify(handle_.get(), id->get(), or_null(values), or_null(once)), "identify");
+        return detail::checked(phc_identify(handle_.get(), id->get(), or_null(values), or_null(once)),
+                               "identify");
     }
 
     status do_group_identify(std::string_view type, std::string_view key, const std::string &set,
@@ -287,7 +299,8 @@ private:
         const std::optional<detail::c_text> kind(type), name(key), values(set), id(distinct_id);
         if (!all_whole(kind, name, values, id)) return detail::checked(detail::nul_inside, "group_identify");
         return detail::checked(
-            phc_group_identify(handle_.get(), kind->get(), name->get(), values->get(), or_null(id)), "group_identify");
+            phc_group_identify(handle_.get(), kind->get(), name->get(), values->get(), or_null(id)),
+            "group_identify");
     }
 
     // Hands a handler over to the library, which frees it when it is called no more, or at once if it is refused.
@@ -308,7 +321,8 @@ private:
             const char *json = phc_outgoing_json(outgoing, &length);
             const decision made = (*static_cast<before_send_handler *>(data))(std::string_view(json, length));
             answer = made.answer_;
-            if (made.json_ && phc_outgoing_replace(outgoing, made.json_->data(), made.json_->size()) != PHC_OK) {
+            if (made.json_ &&
+                phc_outgoing_replace(outgoing, made.json_->data(), made.json_->size()) != PHC_OK) {
                 answer = PHC_DROP;
             }
         });
@@ -316,7 +330,8 @@ private:
     }
 
     static void call_log(phc_log_level level, const char *message, void *data) noexcept {
-        detail::contained([&] { (*static_cast<log_handler *>(data))(static_cast<log_level>(level), message); });
+        detail::contained(
+            [&] { (*static_cast<log_handler *>(data))(static_cast<log_level>(level), message); });
     }
 
     // A text from a call in the manner of snprintf, which may grow between two calls.

@@ -37,16 +37,20 @@ template <class T> struct is_optional : std::false_type {};
 template <class T> struct is_optional<std::optional<T>> : std::true_type {};
 
 template <class T> struct is_system_time : std::false_type {};
-template <class D> struct is_system_time<std::chrono::time_point<std::chrono::system_clock, D>> : std::true_type {};
+template <class D>
+struct is_system_time<std::chrono::time_point<std::chrono::system_clock, D>> : std::true_type {};
 
 template <class T, class = void> struct is_range : std::false_type {};
 // A range of itself, as std::filesystem::path is one, has no end.
 template <class T>
-struct is_range<T, std::void_t<decltype(std::begin(std::declval<const T &>()), std::end(std::declval<const T &>()))>>
-    : std::bool_constant<!std::is_same_v<std::decay_t<decltype(*std::begin(std::declval<const T &>()))>, T>> {};
+struct is_range<
+    T, std::void_t<decltype(std::begin(std::declval<const T &>()), std::end(std::declval<const T &>()))>>
+    : std::bool_constant<!std::is_same_v<std::decay_t<decltype(*std::begin(std::declval<const T &>()))>, T>> {
+};
 
 template <class T, class = void> struct is_map : std::false_type {};
-template <class T> struct is_map<T, std::void_t<typename T::mapped_type, typename T::key_type>> : std::true_type {};
+template <class T>
+struct is_map<T, std::void_t<typename T::mapped_type, typename T::key_type>> : std::true_type {};
 
 template <class T, class... Others> constexpr bool is_one_of = (std::is_same_v<T, Others> || ...);
 
@@ -125,7 +129,8 @@ template <class T> void write(std::string &out, const T &value) {
         }
         out += ']';
     } else {
-        static_assert(!std::is_same_v<T, T>, "phc: this type has no JSON of its own; give text, a number or raw_json");
+        static_assert(!std::is_same_v<T, T>,
+                      "phc: this type has no JSON of its own; give text, a number or raw_json");
     }
 }
 
@@ -149,12 +154,15 @@ private:
 // A value of any type, in a list in braces; it lives as long as the call.
 class any {
 public:
-    template <class T> explicit any(const T &value) noexcept : value_(&value), write_(&write_as<T>), absent_(is_absent(value)) {}
+    template <class T>
+    explicit any(const T &value) noexcept : value_(&value), write_(&write_as<T>), absent_(is_absent(value)) {}
     void write_to(std::string &out) const { write_(out, value_); }
     bool absent() const noexcept { return absent_; }
 
 private:
-    template <class T> static void write_as(std::string &out, const void *value) { write(out, *static_cast<const T *>(value)); }
+    template <class T> static void write_as(std::string &out, const void *value) {
+        write(out, *static_cast<const T *>(value));
+    }
 
     const void *value_;
     void (*write_)(std::string &, const void *);
@@ -332,7 +340,9 @@ template <class Fill> void fill_array(std::string &out, Fill &&fill) {
     out += ']';
 }
 
-template <class Self> template <class Fill> Self &members<Self>::set_object(std::string_view key, Fill &&fill) {
+template <class Self>
+template <class Fill>
+Self &members<Self>::set_object(std::string_view key, Fill &&fill) {
     rollback written(out());
     begin(key);
     fill_object(out(), std::forward<Fill>(fill));
@@ -340,7 +350,9 @@ template <class Self> template <class Fill> Self &members<Self>::set_object(std:
     return self();
 }
 
-template <class Self> template <class Fill> Self &members<Self>::set_array(std::string_view key, Fill &&fill) {
+template <class Self>
+template <class Fill>
+Self &members<Self>::set_array(std::string_view key, Fill &&fill) {
     rollback written(out());
     begin(key);
     fill_array(out(), std::forward<Fill>(fill));

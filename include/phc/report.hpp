@@ -86,8 +86,12 @@ public:
         event_report operator*() const noexcept { return report_view(report_)[index_]; }
         iterator &operator++() noexcept { return index_++, *this; }
         iterator operator++(int) noexcept { return iterator(report_, index_++); }
-        friend bool operator==(const iterator &left, const iterator &right) noexcept { return left.index_ == right.index_; }
-        friend bool operator!=(const iterator &left, const iterator &right) noexcept { return !(left == right); }
+        friend bool operator==(const iterator &left, const iterator &right) noexcept {
+            return left.index_ == right.index_;
+        }
+        friend bool operator!=(const iterator &left, const iterator &right) noexcept {
+            return !(left == right);
+        }
 
     private:
         const phc_report *report_ = nullptr;

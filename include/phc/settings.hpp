@@ -36,15 +36,17 @@ private:
     std::string text_;
 };
 
-inline constexpr status nul_inside{code::invalid_argument, "a text has a NUL inside, which this call cannot take"};
+inline constexpr status nul_inside{code::invalid_argument,
+                                   "a text has a NUL inside, which this call cannot take"};
 
 // Whether the library that was loaded is the one this header knows.
 inline bool library_fits() noexcept { return phc_abi_version() == PHC_ABI_VERSION; }
 
 inline std::string library_mismatch() {
-    return "phc.hpp " PHC_CPP_VERSION " was compiled for binary interface " + std::to_string(PHC_ABI_VERSION) +
-           " of libphc, but the library that was loaded is " + phc_version() + " with binary interface " +
-           std::to_string(phc_abi_version()) + "; install the library that came with the header, or compile again";
+    return "phc.hpp " PHC_CPP_VERSION " was compiled for binary interface " +
+           std::to_string(PHC_ABI_VERSION) + " of libphc, but the library that was loaded is " +
+           phc_version() + " with binary interface " + std::to_string(phc_abi_version()) +
+           "; install the library that came with the header, or compile again";
 }
 
 struct free_config {
@@ -116,7 +118,9 @@ public:
         static constexpr const char *names[] = {"none", "gzip", "deflate", "zstd", "br"};
         return set("compression", names[static_cast<int>(codec)]);
     }
-    settings &reports(phc::reports which) { return set("reports", which == phc::reports::all ? "all" : "losses"); }
+    settings &reports(phc::reports which) {
+        return set("reports", which == phc::reports::all ? "all" : "losses");
+    }
     settings &disable_geoip(bool on = true) { return set("disable_geoip", on); }
     settings &is_server(bool on = true) { return set("is_server", on); }
     settings &historical_migration(bool on = true) { return set("historical_migration", on); }

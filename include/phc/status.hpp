@@ -80,7 +80,8 @@ public:
 
     // "queue_full"
     const char *name() const noexcept {
-        return code_ == phc::code::wrong_library ? "wrong_library" : phc_status_name(static_cast<phc_status>(code_));
+        return code_ == phc::code::wrong_library ? "wrong_library"
+                                                 : phc_status_name(static_cast<phc_status>(code_));
     }
 
     // What it means and what to do next. Static text.
@@ -112,7 +113,9 @@ public:
     friend constexpr bool operator==(const status &left, const status &right) noexcept {
         return left.code_ == right.code_;
     }
-    friend constexpr bool operator!=(const status &left, const status &right) noexcept { return !(left == right); }
+    friend constexpr bool operator!=(const status &left, const status &right) noexcept {
+        return !(left == right);
+    }
 
 private:
     phc::code code_;

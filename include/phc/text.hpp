@@ -42,7 +42,8 @@ inline std::size_t plain_length(std::string_view text) noexcept {
         std::uint64_t word;
         std::memcpy(&word, text.data() + i, 8);
         const std::uint64_t quote = word ^ (each * '"'), slash = word ^ (each * '\\');
-        if ((((word - each * 0x20) & ~word) | ((quote - each) & ~quote) | ((slash - each) & ~slash)) & high) break;
+        if ((((word - each * 0x20) & ~word) | ((quote - each) & ~quote) | ((slash - each) & ~slash)) & high)
+            break;
     }
     while (i < text.size() && !needs_escape(text[i])) i++;
     return i;
@@ -94,7 +95,8 @@ template <class Float> void write_number(std::string &out, Float value) {
     const int precision = sizeof(Float) == sizeof(float) ? 9 : 17;
     const int length = std::snprintf(digits, sizeof digits, "%.*g", precision, static_cast<double>(value));
     for (int i = 0; i < length; i++) {
-        const bool part = (digits[i] >= '0' && digits[i] <= '9') || digits[i] == '-' || digits[i] == '+' || digits[i] == 'e';
+        const bool part = (digits[i] >= '0' && digits[i] <= '9') || digits[i] == '-' || digits[i] == '+' ||
+                          digits[i] == 'e';
         out += part ? digits[i] : '.';
     }
 #endif

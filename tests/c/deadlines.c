@@ -53,7 +53,8 @@ static double timed_close(phc_client *client, unsigned timeout) {
 static phc_client *busy_client(const char *host, unsigned timeout) {
     char text[16];
     snprintf(text, sizeof text, "%u", timeout);
-    return make_client_at(host, "flush_at", "1", "max_in_flight", "1", "max_batch_events", "1", "shutdown_timeout_ms", text, NULL);
+    return make_client_at(host, "flush_at", "1", "max_in_flight", "1", "max_batch_events", "1",
+                          "shutdown_timeout_ms", text, NULL);
 }
 
 /* One run: a request is in flight, two events wait behind it. How late call was
@@ -83,8 +84,8 @@ static void measure(const char *what, const char *host, int runs, timed_call cal
         for (size_t i = 0; i < sizeof TIMEOUTS / sizeof TIMEOUTS[0]; i++) {
             for (int j = 0; j < runs; j++) run(host, TIMEOUTS[i], call, requests, late);
         }
-        printf("   %s: of %zu runs the latest was %.1f ms late, the free behind it %.1f ms (round %d)\n", what,
-               (size_t)runs * (sizeof TIMEOUTS / sizeof TIMEOUTS[0]), late[0], late[1], round);
+        printf("   %s: of %zu runs the latest was %.1f ms late, the free behind it %.1f ms (round %d)\n",
+               what, (size_t)runs * (sizeof TIMEOUTS / sizeof TIMEOUTS[0]), late[0], late[1], round);
         fflush(stdout);
         if (late[0] <= LATE_MS && late[1] <= LATE_MS) return;
         if (round == 3) {
@@ -104,7 +105,8 @@ static void never(hostile *it, int fd, int number) {
 
 static void drips(hostile *it, int fd, int number) {
     (void)number;
-    if (!hostile_read(it, fd, NULL, 0) || !hostile_say(fd, "HTTP/1.1 200 OK\r\ncontent-length: 14\r\n\r\n")) return;
+    if (!hostile_read(it, fd, NULL, 0) || !hostile_say(fd, "HTTP/1.1 200 OK\r\ncontent-length: 14\r\n\r\n"))
+        return;
     while (hostile_say(fd, " ")) usleep(20000);
 }
 

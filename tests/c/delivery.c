@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void capture(phc_client *client, const char *name) { CHECK_EQ(phc_capture(client, "user", name, NULL), PHC_OK); }
+static void capture(phc_client *client, const char *name) {
+    CHECK_EQ(phc_capture(client, "user", name, NULL), PHC_OK);
+}
 
 static void every_verdict_has_its_meaning(void) {
     script("{\"steps\":[{\"verdicts\":{\"w\":{\"result\":\"warning\",\"details\":\"careful\"},"
@@ -171,10 +173,12 @@ static void retry_after_is_a_minimum(void) {
 }
 
 static void retry_after_is_clamped_and_never_shortens_the_wait(void) {
-    script("{\"steps\":[{\"status\":503,\"headers\":{\"Retry-After\":\"86400\"}},"
-           "{\"status\":503,\"headers\":{\"Retry-After\":\"0\"}},{\"status\":503,\"headers\":{\"Retry-After\":\"soon\"}}]}");
+    script(
+        "{\"steps\":[{\"status\":503,\"headers\":{\"Retry-After\":\"86400\"}},"
+        "{\"status\":503,\"headers\":{\"Retry-After\":\"0\"}},{\"status\":503,\"headers\":{\"Retry-After\":\"soon\"}}]}");
     expect_violations(); /* the sink clamps at 30 s, this client at 0.3 s */
-    phc_client *client = make_client("retry_after_max_ms", "300", "retry_initial_ms", "200", "retry_max_ms", "200", NULL);
+    phc_client *client =
+        make_client("retry_after_max_ms", "300", "retry_initial_ms", "200", "retry_max_ms", "200", NULL);
     capture(client, "one");
     double took = flush_time(client, PHC_OK);
     CHECK(took >= 690 && took < SOON_MS);
@@ -185,7 +189,8 @@ static void redirects_are_not_followed(void) {
     const int statuses[] = {301, 302, 303, 307, 308};
     for (size_t i = 0; i < 5; i++) {
         char text[128];
-        snprintf(text, sizeof text, "{\"steps\":[{\"status\":%d,\"headers\":{\"Location\":\"https://elsewhere.example/x\"}}]}",
+        snprintf(text, sizeof text,
+                 "{\"steps\":[{\"status\":%d,\"headers\":{\"Location\":\"https://elsewhere.example/x\"}}]}",
                  statuses[i]);
         script(text);
         phc_client *client = make_client(NULL, NULL);
@@ -201,7 +206,14 @@ static void redirects_are_not_followed(void) {
 }
 
 static void a_broken_success_is_final(void) {
-    const char *bodies[] = {"{}", "[]", "null", "not json", "", "{\\\"results\\\":[]}", "{\\\"results\\\":{}", "{\\\"result\\\":{}}"};
+    const char *bodies[] = {"{}",
+                            "[]",
+                            "null",
+                            "not json",
+                            "",
+                            "{\\\"results\\\":[]}",
+                            "{\\\"results\\\":{}",
+                            "{\\\"result\\\":{}}"};
     for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
         char text[128];
         snprintf(text, sizeof text, "{\"steps\":[{\"body\":\"%s\"}]}", bodies[i]);
@@ -218,8 +230,9 @@ static void a_broken_success_is_final(void) {
 }
 
 static void odd_results_spoil_no_other(void) {
-    script("{\"steps\":[{\"verdicts\":{\"a\":7,\"b\":{\"result\":null},\"c\":\"drop\"},"
-           "\"extra_results\":{\"nonsense\":{\"result\":\"drop\"},\"00000000-0000-0000-0000-000000000001\":[]}}]}");
+    script(
+        "{\"steps\":[{\"verdicts\":{\"a\":7,\"b\":{\"result\":null},\"c\":\"drop\"},"
+        "\"extra_results\":{\"nonsense\":{\"result\":\"drop\"},\"00000000-0000-0000-0000-000000000001\":[]}}]}");
     phc_client *client = make_client(NULL, NULL);
     capture(client, "a");
     capture(client, "b");
@@ -314,7 +327,7 @@ static void a_silent_server_is_given_up_in_time(void) {
         phc_client *client = make_client("request_timeout_ms", "300", "max_retries", "50", NULL);
         capture(client, "one");
         double took = flush_time(client, PHC_OK);
-        CHECK(took < 9000); /* the default is 10,000 */
+        CHECK(took < 9000);                    /* the default is 10,000 */
         CHECK(stats_of(client).requests >= 2); /* of a sink that stands still, more */
         finish(client);
     }
@@ -334,8 +347,8 @@ static void an_outage_holds_new_batches_back(void) {
     /* Four requests are open when the first three fail; the rest of the queue
      * must wait until a probe is answered. */
     script("{\"steps\":[{\"status\":503,\"times\":12,\"delay_ms\":20}]}");
-    phc_client *client = make_client("flush_at", "1", "max_batch_events", "1", "max_in_flight", "4", "max_retries", "20",
-                                     "retry_initial_ms", "20", NULL);
+    phc_client *client = make_client("flush_at", "1", "max_batch_events", "1", "max_in_flight", "4",
+                                     "max_retries", "20", "retry_initial_ms", "20", NULL);
     for (int i = 0; i < 40; i++) capture(client, "one");
     CHECK_EQ(phc_flush(client, 30000, NULL, 0), PHC_OK);
     char *requests = sink_get("_requests");
@@ -359,7 +372,8 @@ static void an_outage_holds_new_batches_back(void) {
 static void the_path_prefix_and_the_headers_arrive(void) {
     char host[300];
     snprintf(host, sizeof host, " %s// ", space_host());
-    phc_client *client = make_client_at(host, "header.X-Test-Id", "t-1", "sdk_name", "posthog-test-phc", "sdk_version", "9.8.7", NULL);
+    phc_client *client = make_client_at(host, "header.X-Test-Id", "t-1", "sdk_name", "posthog-test-phc",
+                                        "sdk_version", "9.8.7", NULL);
     capture(client, "one");
     CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
     char *requests = sink_get("_requests");

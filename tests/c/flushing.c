@@ -7,7 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static void capture(phc_client *client, const char *name) { CHECK_EQ(phc_capture(client, "user", name, NULL), PHC_OK); }
+static void capture(phc_client *client, const char *name) {
+    CHECK_EQ(phc_capture(client, "user", name, NULL), PHC_OK);
+}
 
 static void a_flush_can_be_waited_for_in_slices(void) {
     script("{\"steps\":[{\"hold\":true}]}");
@@ -95,7 +97,9 @@ static void after_the_close(void) {
     finish(client);
 }
 
-static void *flush_without_limit(void *client) { return (void *)(intptr_t)phc_flush(client, PHC_NO_LIMIT, NULL, 0); }
+static void *flush_without_limit(void *client) {
+    return (void *)(intptr_t)phc_flush(client, PHC_NO_LIMIT, NULL, 0);
+}
 
 static void a_close_ends_the_flushes_of_others(void) {
     script("{\"then\":{\"never\":true}}");

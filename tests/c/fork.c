@@ -252,7 +252,9 @@ static void fork_during_close(void) {
     finish(client);
 }
 
-static void *flush_without_limit(void *client) { return (void *)(intptr_t)phc_flush(client, PHC_NO_LIMIT, NULL, 0); }
+static void *flush_without_limit(void *client) {
+    return (void *)(intptr_t)phc_flush(client, PHC_NO_LIMIT, NULL, 0);
+}
 
 static void fork_while_another_thread_flushes(void) {
     script("{\"steps\":[{\"delay_ms\":400}]}");

@@ -262,7 +262,8 @@ int thread_count(const char *name_prefix) {
         snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
         FILE *file = fopen(path, "r");
         if (file == NULL) continue;
-        if (fgets(name, sizeof name, file) != NULL && strncmp(name, name_prefix, strlen(name_prefix)) == 0) found++;
+        if (fgets(name, sizeof name, file) != NULL && strncmp(name, name_prefix, strlen(name_prefix)) == 0)
+            found++;
         fclose(file);
     }
     closedir(tasks);
@@ -299,7 +300,8 @@ int run_tests(const char *file, const test_case *tests, size_t count, int argc, 
         tests[i].run();
         alarm(0);
         char *violations = sink_get("_violations");
-        if (!violations_expected) check_at(strcmp(violations, "[]") == 0, file, 0, "violations: %.2000s", violations);
+        if (!violations_expected)
+            check_at(strcmp(violations, "[]") == 0, file, 0, "violations: %.2000s", violations);
         free(violations);
         printf("%s %s: %s\n", failures ? "FAILED" : "ok", base, tests[i].name);
         failures ? failed++ : passed++;

@@ -17,25 +17,26 @@ typedef struct {
 /* Runs the tests (those that are named, or all), each under a time limit and in
  * a space of its own; prints `N passed, N failed`. */
 int run_tests(const char *file, const test_case *tests, size_t count, int argc, char **argv);
-#define TEST(name) {#name, name}
+#define TEST(name)                                                                                           \
+    { #name, name }
 #define RUN_TESTS(tests) run_tests(__FILE__, tests, sizeof(tests) / sizeof(tests)[0], argc, argv)
 
 /* Fails the running test, which goes on. */
 void check_at(int ok, const char *file, int line, const char *text, ...)
     __attribute__((format(printf, 4, 5)));
 #define CHECK(condition) check_at(!!(condition), __FILE__, __LINE__, "%s", #condition)
-#define CHECK_EQ(actual, expected)                                                              \
-    do {                                                                                        \
-        long long actual_ = (long long)(actual), expected_ = (long long)(expected);             \
-        check_at(actual_ == expected_, __FILE__, __LINE__, "%s is %lld, not %lld", #actual,     \
-                 actual_, expected_);                                                           \
+#define CHECK_EQ(actual, expected)                                                                           \
+    do {                                                                                                     \
+        long long actual_ = (long long)(actual), expected_ = (long long)(expected);                          \
+        check_at(actual_ == expected_, __FILE__, __LINE__, "%s is %lld, not %lld", #actual, actual_,         \
+                 expected_);                                                                                 \
     } while (0)
-#define CHECK_HAS(text, part)                                                                   \
+#define CHECK_HAS(text, part)                                                                                \
     check_at(strstr(text, part) != NULL, __FILE__, __LINE__, "\"%s\" is not in: %.600s", part, text)
 
 /* The sink, in the space of the running test. Texts are the test's to free. */
 void script(const char *json);
-void answer_now(void); /* of the answers that the script holds */
+void answer_now(void);                 /* of the answers that the script holds */
 void chaos_of_space(const char *json); /* seeded trouble: sink/README.md */
 char *sink_get(const char *view);
 void sink_post(const char *view, const char *json);

@@ -27,7 +27,8 @@ static int decide(phc_outgoing *event, void *user_data) {
         return PHC_KEEP;
     }
     if (strstr(json, "\"event\":\"changed\"") != NULL) {
-        const char *other = "{\"event\":\"other\",\"distinct_id\":\"somebody\",\"properties\":{\"$session_id\":\"s\",\"n\":1.0}}";
+        const char *other =
+            "{\"event\":\"other\",\"distinct_id\":\"somebody\",\"properties\":{\"$session_id\":\"s\",\"n\":1.0}}";
         CHECK_EQ(phc_outgoing_replace(event, "soon overwritten", 4), PHC_OK);
         CHECK_EQ(phc_outgoing_replace(event, other, strlen(other)), PHC_OK);
         CHECK_EQ(phc_outgoing_replace(event, NULL, 1), PHC_INVALID_ARGUMENT);

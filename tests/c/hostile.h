@@ -31,7 +31,7 @@ int hostile_say(int fd, const char *text);
 void hostile_await_end(int fd);
 
 /* An answer that says delivered to everything, on a connection that stays. */
-#define ACCEPTED \
+#define ACCEPTED                                                                                             \
     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{\"results\":{}}"
 
 /* Resident memory of this process, in KiB: now, and at its peak since the last

@@ -144,25 +144,44 @@ static void a_huge_event_is_refused(void) {
 
 static void bad_text_is_repaired_and_counted(void) {
     phc_client *client = make_client(NULL, NULL);
-    CHECK_EQ(phc_capture(client, "us\xff" "er", "ev\xc3", "{\"k\xfe\":\"v\xed\xa0\x80\",\"s\":\"\\ud800\"}"), PHC_OK);
+    CHECK_EQ(phc_capture(client,
+                         "us\xff"
+                         "er",
+                         "ev\xc3", "{\"k\xfe\":\"v\xed\xa0\x80\",\"s\":\"\\ud800\"}"),
+             PHC_OK);
     phc_event *event = phc_event_new("user", "built");
     CHECK_EQ(phc_event_set_string_n(event, "k", "a\0b\xff", 4), PHC_OK);
     CHECK_EQ(phc_capture_event(client, event, NULL), PHC_OK);
-    CHECK_EQ(phc_alias(client, "user", "al\xff" "ias"), PHC_OK);
-    CHECK_EQ(phc_group_identify(client, "comp\xff" "any", "acme", NULL, "user"), PHC_OK);
-    CHECK_EQ(phc_group_identify(client, "company", "ac\xff" "me", NULL, "user"), PHC_OK);
+    CHECK_EQ(phc_alias(client, "user",
+                       "al\xff"
+                       "ias"),
+             PHC_OK);
+    CHECK_EQ(phc_group_identify(client,
+                                "comp\xff"
+                                "any",
+                                "acme", NULL, "user"),
+             PHC_OK);
+    CHECK_EQ(phc_group_identify(client, "company",
+                                "ac\xff"
+                                "me",
+                                NULL, "user"),
+             PHC_OK);
     CHECK_EQ(phc_group_identify(client, "company", "acme", "{\"a\":\"\\ud800\"}", "user"), PHC_OK);
     CHECK_EQ(phc_alias(client, "user", "alias"), PHC_OK);
     CHECK_EQ(phc_group_identify(client, "company", "acme", "{}", NULL), PHC_OK);
     CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
     CHECK_EQ(stats_of(client).repaired, 6);
     char *events = sink_get("_events");
-    CHECK_HAS(events, "us\xef\xbf\xbd" "er");
+    CHECK_HAS(events, "us\xef\xbf\xbd"
+                      "er");
     CHECK_HAS(events, "\"s\":\"\\ufffd\"");
     CHECK_HAS(events, "a\\u0000b\xef\xbf\xbd");
-    CHECK_HAS(events, "\"alias\":\"al\xef\xbf\xbd" "ias\"");
-    CHECK_HAS(events, "comp\xef\xbf\xbd" "any");
-    CHECK_HAS(events, "ac\xef\xbf\xbd" "me");
+    CHECK_HAS(events, "\"alias\":\"al\xef\xbf\xbd"
+                      "ias\"");
+    CHECK_HAS(events, "comp\xef\xbf\xbd"
+                      "any");
+    CHECK_HAS(events, "ac\xef\xbf\xbd"
+                      "me");
     free(events);
     finish(client);
 }

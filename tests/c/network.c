@@ -13,7 +13,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static void capture(phc_client *client, const char *name) { CHECK_EQ(phc_capture(client, "user", name, NULL), PHC_OK); }
+static void capture(phc_client *client, const char *name) {
+    CHECK_EQ(phc_capture(client, "user", name, NULL), PHC_OK);
+}
 
 /* One event and its flush; the reports. How long it took goes into took. */
 static char *one_event(phc_client *client, phc_status expected, double *took) {
@@ -96,8 +98,9 @@ static void reads_nothing(hostile *server, int fd, int number) {
 
 static void a_server_that_reads_nothing_is_given_up_in_time(void) {
     hostile *server = hostile_start(reads_nothing, NULL);
-    phc_client *client = make_client_at(hostile_host(server), "request_timeout_ms", "500", "max_retries", "0", "compression",
-                                        "none", "max_event_bytes", "16777216", "max_batch_bytes", "16777216", NULL);
+    phc_client *client =
+        make_client_at(hostile_host(server), "request_timeout_ms", "500", "max_retries", "0", "compression",
+                       "none", "max_event_bytes", "16777216", "max_batch_bytes", "16777216", NULL);
     size_t size = 12 << 20;
     char *value = malloc(size + 1);
     memset(value, 'v', size);
@@ -140,7 +143,8 @@ static void an_answer_that_drips_is_given_up_in_time(void) {
     };
     for (size_t i = 0; i < 4; i++) {
         hostile *server = hostile_start(drips, answers[i]);
-        phc_client *client = make_client_at(hostile_host(server), "request_timeout_ms", "1200", "max_retries", "0", NULL);
+        phc_client *client =
+            make_client_at(hostile_host(server), "request_timeout_ms", "1200", "max_retries", "0", NULL);
         double took;
         char *reports = one_event(client, PHC_LOST_EVENTS, &took);
         CHECK(took >= 1190 && took < 9000);
@@ -218,7 +222,8 @@ static void floods_are_bounded(void) {
         {"one header name for ever", {"HTTP/1.1 200 OK\r\n", "n"}},
         {"a status line for ever", {"HTTP/1.1 200 ", "O"}},
         {"1xx answers for ever", {"", "HTTP/1.1 102 Processing\r\n\r\n"}},
-        {"1xx answers with headers for ever", {"", "HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n"}},
+        {"1xx answers with headers for ever",
+         {"", "HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n"}},
         {"empty lines for ever", {"", "\r\n"}},
         {"zeros of a chunk's size for ever", {"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "0"}},
         {"a chunk's extension for ever", {"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;", "e"}},
@@ -230,8 +235,8 @@ static void floods_are_bounded(void) {
     long before = resident_after_first_use();
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         hostile *server = hostile_start(floods, &table[i].it);
-        phc_client *client = make_client_at(hostile_host(server), "flush_at", "1", "request_timeout_ms", "800", "max_retries",
-                                            "0", NULL);
+        phc_client *client = make_client_at(hostile_host(server), "flush_at", "1", "request_timeout_ms",
+                                            "800", "max_retries", "0", NULL);
         /* Another client of the same thread is served meanwhile. */
         phc_client *other = make_client("flush_at", "1", "reports", "losses", NULL);
         resident_reset();
@@ -253,7 +258,8 @@ static void floods_are_bounded(void) {
         /* Whoever sends as fast as memory can be copied gets a share of the
          * thread that is coarse on a busy machine, but no more than a share. */
         check_at(took < 15000, __FILE__, __LINE__, "%s: over after %.0f ms", table[i].what, took);
-        check_at(slowest < 10000, __FILE__, __LINE__, "%s: another event took %.0f ms", table[i].what, slowest);
+        check_at(slowest < 10000, __FILE__, __LINE__, "%s: another event took %.0f ms", table[i].what,
+                 slowest);
         CHECK_EQ(stats_of(client).lost, 1);
         check_growth(table[i].what, before);
         finish(other);
@@ -294,7 +300,8 @@ static void answers_once(hostile *server, int fd, int number) {
 }
 
 /* In place of libc's: a name that ends in .slow is never found. */
-int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **found) {
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+                struct addrinfo **found) {
     typedef int (*function)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
     size_t len = name == NULL ? 0 : strlen(name);
     if (len > 5 && strcmp(name + len - 5, ".slow") == 0) sleep(30);
@@ -302,7 +309,8 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
 }
 
 static void a_name_that_is_not_found_holds_up_nobody(void) {
-    phc_client *client = make_client_at("http://one.slow", "flush_at", "1", "connect_timeout_ms", "300", "max_retries", "1", NULL);
+    phc_client *client = make_client_at("http://one.slow", "flush_at", "1", "connect_timeout_ms", "300",
+                                        "max_retries", "1", NULL);
     phc_client *other = make_client(NULL, NULL);
     double took;
     char *reports = one_event(client, PHC_LOST_EVENTS, &took);
@@ -348,12 +356,13 @@ static void a_proxy_can_be_hostile_too(void) {
     const flood it = {"HTTP/1.1 200 OK\r\n", "x-line: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n"};
     hostile *servers[] = {hostile_start(is_silent, NULL), hostile_start(floods, &it)};
     for (size_t i = 0; i < 2; i++) {
-        phc_client *client = make_client_at("https://events.example", "proxy", hostile_host(servers[i]), "connect_timeout_ms", "400",
-                                            "max_retries", "0", NULL);
+        phc_client *client = make_client_at("https://events.example", "proxy", hostile_host(servers[i]),
+                                            "connect_timeout_ms", "400", "max_retries", "0", NULL);
         double took;
         char *reports = one_event(client, PHC_LOST_EVENTS, &took);
         CHECK(took < 4800); /* the default is 5,000 */
-        CHECK_HAS(reports, i == 0 ? "no connection within connect_timeout_ms" : "the proxy refused to connect");
+        CHECK_HAS(reports,
+                  i == 0 ? "no connection within connect_timeout_ms" : "the proxy refused to connect");
         free(reports);
         finish(client);
         hostile_stop(servers[i]);
@@ -391,9 +400,10 @@ static void what_is_no_answer_is_a_failure_of_transport(void) {
         phc_client *client = make_client_at(hostile_host(server), NULL, NULL);
         char *reports = one_event(client, PHC_OK, NULL);
         phc_stats stats = stats_of(client);
-        check_at(stats.requests == 2, __FILE__, __LINE__, "%lu requests after %.60s: %s", (unsigned long)stats.requests,
-                 answers[i], reports);
-        check_at(count(reports, "\"status\":0,") == 1, __FILE__, __LINE__, "after %.60s: %s", answers[i], reports);
+        check_at(stats.requests == 2, __FILE__, __LINE__, "%lu requests after %.60s: %s",
+                 (unsigned long)stats.requests, answers[i], reports);
+        check_at(count(reports, "\"status\":0,") == 1, __FILE__, __LINE__, "after %.60s: %s", answers[i],
+                 reports);
         free(reports);
         finish(client);
         hostile_stop(server);
@@ -422,7 +432,8 @@ static void odd_answers_that_are_right_are_taken(void) {
 
 static void switching_protocols_is_no_success(void) {
     hostile *server = hostile_start(
-        answers_once, "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
+        answers_once,
+        "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
     phc_client *client = make_client_at(hostile_host(server), "max_retries", "0", NULL);
     char *reports = one_event(client, PHC_LOST_EVENTS, NULL);
     CHECK_HAS(reports, "HTTP 101");
@@ -450,8 +461,9 @@ static void an_answer_before_the_body_is_read(void) {
     const size_t sizes[] = {10, 100000, 4000000, 12000000};
     for (size_t i = 0; i < 4; i++) {
         hostile *server = hostile_start(answers_early, answer);
-        phc_client *client = make_client_at(hostile_host(server), "max_retries", "1", "compression", "none", "max_event_bytes",
-                                            "16777216", "max_batch_bytes", "16777216", NULL);
+        phc_client *client =
+            make_client_at(hostile_host(server), "max_retries", "1", "compression", "none", "max_event_bytes",
+                           "16777216", "max_batch_bytes", "16777216", NULL);
         char *value = malloc(sizes[i] + 1);
         memset(value, 'v', sizes[i]);
         value[sizes[i]] = '\0';
@@ -464,8 +476,10 @@ static void an_answer_before_the_body_is_read(void) {
         CHECK(now_ms() - start < 20000);
         char *reports = reports_of(client);
         int rejected = strstr(reports, "\"status\":401") != NULL;
-        check_at(rejected || strstr(reports, "\"ending\":\"transport\"") != NULL, __FILE__, __LINE__, "%s", reports);
-        printf("   a body of %zu bytes: %s\n", sizes[i], rejected ? "the answer was seen" : "a failure of transport");
+        check_at(rejected || strstr(reports, "\"ending\":\"transport\"") != NULL, __FILE__, __LINE__, "%s",
+                 reports);
+        printf("   a body of %zu bytes: %s\n", sizes[i],
+               rejected ? "the answer was seen" : "a failure of transport");
         if (sizes[i] < 1000) CHECK(rejected);
         free(reports);
         finish(client);
@@ -484,7 +498,7 @@ static void a_connection_that_was_closed_while_idle_is_no_matter(void) {
     for (int i = 1; i <= 20; i++) {
         free(one_event(client, PHC_OK, NULL));
         CHECK_EQ(hostile_requests(server), i); /* each once */
-        usleep(i % 2 ? 0 : 20000); /* the end of the connection may be seen, or not yet */
+        usleep(i % 2 ? 0 : 20000);             /* the end of the connection may be seen, or not yet */
     }
     phc_stats stats = stats_of(client);
     CHECK_EQ(stats.delivered, 20);
@@ -503,7 +517,8 @@ static void resets_the_second(hostile *server, int fd, int number) {
     const char *attempt = strcasestr(head, "posthog-attempt: 2");
     if (attempt != NULL) {
         /* The retry is the same request. */
-        check_at(id != NULL && strncmp(id, first_id, 50) == 0, __FILE__, __LINE__, "another request id: %.60s, %s", id, first_id);
+        check_at(id != NULL && strncmp(id, first_id, 50) == 0, __FILE__, __LINE__,
+                 "another request id: %.60s, %s", id, first_id);
     }
     hostile_say(fd, ACCEPTED);
     if (!hostile_read(server, fd, head, sizeof head)) return;
@@ -532,8 +547,9 @@ static void a_kept_connection_that_is_reset_costs_one_attempt(void) {
 static void a_kept_connection_that_is_cut_neither_loses_nor_doubles(void) {
     /* The same with a server that keeps books: the second request of each
      * connection is cut, before or after it was stored. */
-    script("{\"steps\":[{},{\"close\":\"before_read\"},{},{\"close\":\"before_answer\"},{},{\"close\":\"after_headers\"},{},"
-           "{\"close\":\"mid_body\"},{}]}");
+    script(
+        "{\"steps\":[{},{\"close\":\"before_read\"},{},{\"close\":\"before_answer\"},{},{\"close\":\"after_headers\"},{},"
+        "{\"close\":\"mid_body\"},{}]}");
     phc_client *client = make_client(NULL, NULL);
     for (int i = 0; i < 5; i++) free(one_event(client, PHC_OK, NULL));
     CHECK_EQ(summary("accepted"), 5);
@@ -548,8 +564,8 @@ static void an_outage_is_probed_in_time_while_a_backlog_waits(void) {
     /* Nobody flushes, and the events of the backlog are due in an hour: it is
      * the waits between the probes that count. */
     script("{\"steps\":[{\"status\":503,\"times\":12}]}");
-    phc_client *client = make_client("max_retries", "0", "flush_at", "10", "max_batch_events", "10", "flush_interval_ms", "3600000",
-                                     "max_in_flight", "1", NULL);
+    phc_client *client = make_client("max_retries", "0", "flush_at", "10", "max_batch_events", "10",
+                                     "flush_interval_ms", "3600000", "max_in_flight", "1", NULL);
     for (int i = 0; i < 305; i++) capture(client, "one");
     double start = now_ms();
     wait_for("accepted=180");
@@ -562,13 +578,14 @@ static void an_outage_is_probed_in_time_while_a_backlog_waits(void) {
 }
 
 static void a_server_begins_no_line_in_the_log(void) {
-    hostile *server = hostile_start(
-        answers_once, "HTTP/1.1 400 Bad\r\n\r\nx\r\n\n2026 ERROR \x1b[31m forged\tline\r\n");
+    hostile *server =
+        hostile_start(answers_once, "HTTP/1.1 400 Bad\r\n\r\nx\r\n\n2026 ERROR \x1b[31m forged\tline\r\n");
     phc_client *client = make_client_at(hostile_host(server), "max_retries", "0", NULL);
     capture(client, "one");
     CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_LOST_EVENTS);
     phc_report *report = phc_poll(client, 0);
-    for (const char *byte = phc_report_error(report); *byte != '\0'; byte++) CHECK((unsigned char)*byte >= ' ');
+    for (const char *byte = phc_report_error(report); *byte != '\0'; byte++)
+        CHECK((unsigned char)*byte >= ' ');
     CHECK_HAS(phc_report_error(report), "x 2026 ERROR");
     phc_report_free(report);
     finish(client);

@@ -24,8 +24,9 @@ static void a_capture_never_waits_for_the_server(void) {
     hostile *server = hostile_start(says_nothing, NULL);
     const char *hosts[] = {hostile_host(server), "http://127.0.0.1:1"};
     for (size_t i = 0; i < 2; i++) {
-        phc_client *client = make_client_at(hosts[i], "flush_at", "1", "reports", "losses", "request_timeout_ms", "120000",
-                                            "retry_initial_ms", "60000", "retry_max_ms", "60000", NULL);
+        phc_client *client =
+            make_client_at(hosts[i], "flush_at", "1", "reports", "losses", "request_timeout_ms", "120000",
+                           "retry_initial_ms", "60000", "retry_max_ms", "60000", NULL);
         enum { CAPTURES = 20000 };
         static double took[CAPTURES];
         for (int j = 0; j < CAPTURES; j++) {
@@ -35,8 +36,8 @@ static void a_capture_never_waits_for_the_server(void) {
         }
         qsort(took, CAPTURES, sizeof took[0], by_size);
         double most = took[CAPTURES * 999 / 1000], slowest = took[CAPTURES - 1];
-        printf("   20,000 captures: half within %.1f us, 99.9 %% within %.2f ms, all within %.2f ms\n", took[CAPTURES / 2] * 1000,
-               most, slowest);
+        printf("   20,000 captures: half within %.1f us, 99.9 %% within %.2f ms, all within %.2f ms\n",
+               took[CAPTURES / 2] * 1000, most, slowest);
         /* What waits for a connection or an answer would take minutes. A process
          * that stands still does so in few of its captures. */
         CHECK(slowest < SOON_MS);
@@ -148,7 +149,8 @@ static void text_of_a_given_length_is_read_no_further(void) {
 
 static void a_day_of_retry_after_stops_nobody_else(void) {
     /* Elsewhere the one worker was parked for a day. */
-    script("{\"steps\":[{\"when\":{\"event\":\"parked\"},\"times\":0,\"status\":503,\"headers\":{\"Retry-After\":\"86400\"}}]}");
+    script(
+        "{\"steps\":[{\"when\":{\"event\":\"parked\"},\"times\":0,\"status\":503,\"headers\":{\"Retry-After\":\"86400\"}}]}");
     phc_client *client = make_client("flush_at", "1", "max_in_flight", "1", NULL);
     CHECK_EQ(phc_capture(client, "user", "parked", NULL), PHC_OK);
     wait_for("requests=1");
@@ -163,8 +165,8 @@ static void a_day_of_retry_after_stops_nobody_else(void) {
 
 int main(int argc, char **argv) {
     const test_case tests[] = {
-        TEST(a_capture_never_waits_for_the_server),      TEST(nothing_of_an_event_is_cut),
-        TEST(a_fleet_does_not_come_back_in_step),        TEST(text_of_a_given_length_is_read_no_further),
+        TEST(a_capture_never_waits_for_the_server),   TEST(nothing_of_an_event_is_cut),
+        TEST(a_fleet_does_not_come_back_in_step),     TEST(text_of_a_given_length_is_read_no_further),
         TEST(a_day_of_retry_after_stops_nobody_else),
     };
     return RUN_TESTS(tests);

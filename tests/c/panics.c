@@ -12,7 +12,9 @@
 
 int32_t phc_fault_arm(const char *room);
 
-static void capture(phc_client *client, phc_status wanted) { CHECK_EQ(phc_capture(client, "user", "a", NULL), wanted); }
+static void capture(phc_client *client, phc_status wanted) {
+    CHECK_EQ(phc_capture(client, "user", "a", NULL), wanted);
+}
 
 /* Another client of the process works. */
 static void check_neighbour(phc_client *neighbour) {
@@ -114,7 +116,8 @@ static void in_the_sender(void) {
 static int calls;
 static void count_reports(const phc_report *report, void *user_data) {
     (void)user_data;
-    __atomic_add_fetch(&calls, (int)(phc_report_event_count(report) + phc_report_missed_events(report)), __ATOMIC_SEQ_CST);
+    __atomic_add_fetch(&calls, (int)(phc_report_event_count(report) + phc_report_missed_events(report)),
+                       __ATOMIC_SEQ_CST);
 }
 
 static void in_the_callback_thread(void) {
@@ -132,12 +135,8 @@ static void in_the_callback_thread(void) {
 
 int main(int argc, char **argv) {
     const test_case tests[] = {
-        TEST(in_a_call_of_the_host),
-        TEST(in_the_settings),
-        TEST(in_the_start_of_the_thread),
-        TEST(in_an_attempt),
-        TEST(in_the_sender),
-        TEST(in_the_callback_thread),
+        TEST(in_a_call_of_the_host), TEST(in_the_settings), TEST(in_the_start_of_the_thread),
+        TEST(in_an_attempt),         TEST(in_the_sender),   TEST(in_the_callback_thread),
     };
     return RUN_TESTS(tests);
 }

@@ -8,10 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
-static void capture(phc_client *client, const char *name) { CHECK_EQ(phc_capture(client, "user", name, NULL), PHC_OK); }
+static void capture(phc_client *client, const char *name) {
+    CHECK_EQ(phc_capture(client, "user", name, NULL), PHC_OK);
+}
 
 static void a_report_says_all_of_a_loss(void) {
-    script("{\"steps\":[{\"verdicts\":{\"a\":{\"result\":\"drop\",\"details\":\"no such project\"},\"b\":\"ok\"}}]}");
+    script(
+        "{\"steps\":[{\"verdicts\":{\"a\":{\"result\":\"drop\",\"details\":\"no such project\"},\"b\":\"ok\"}}]}");
     phc_client *client = make_client("reports", "losses", NULL);
     capture(client, "a");
     capture(client, "b");
@@ -62,7 +65,8 @@ static void a_poll_waits_no_longer_than_it_may(void) {
 
 static void *poll_without_limit(void *client) {
     long long reports = 0;
-    for (phc_report *report; (report = phc_poll(client, PHC_NO_LIMIT)) != NULL; reports++) phc_report_free(report);
+    for (phc_report *report; (report = phc_poll(client, PHC_NO_LIMIT)) != NULL; reports++)
+        phc_report_free(report);
     return (void *)reports;
 }
 
@@ -151,7 +155,8 @@ static void a_callback_that_comes_and_goes_costs_no_report(void) {
     }
     CHECK_EQ(phc_flush(client, 30000, NULL, 0), PHC_OK);
     CHECK_EQ(phc_set_error_callback(client, NULL, NULL, NULL), PHC_OK);
-    for (phc_report *report; (report = phc_poll(client, 0)) != NULL; phc_report_free(report)) ignore(report, &told);
+    for (phc_report *report; (report = phc_poll(client, 0)) != NULL; phc_report_free(report))
+        ignore(report, &told);
     CHECK_EQ(told, 3000);
     finish(client);
 }

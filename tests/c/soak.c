@@ -44,7 +44,8 @@ typedef struct {
 
 static void write_down(ledger *to, const char *uuid, char fate) {
     pthread_mutex_lock(&to->lock);
-    if (to->count == to->room) to->records = realloc(to->records, (to->room = to->room * 2 + 4096) * sizeof *to->records);
+    if (to->count == to->room)
+        to->records = realloc(to->records, (to->room = to->room * 2 + 4096) * sizeof *to->records);
     memcpy(to->records[to->count].uuid, uuid, 36);
     to->records[to->count++].fate = fate;
     pthread_mutex_unlock(&to->lock);
@@ -55,7 +56,10 @@ static void write_report(ledger *to, const phc_report *report) {
     for (size_t i = 0; i < phc_report_event_count(report); i++) {
         phc_event_report event;
         phc_report_event(report, i, &event, sizeof event);
-        write_down(to, event.uuid, event.loss == PHC_LOSS_NONE ? DELIVERED : event.maybe_delivered ? MAYBE : LOST);
+        write_down(to, event.uuid,
+                   event.loss == PHC_LOSS_NONE ? DELIVERED
+                   : event.maybe_delivered     ? MAYBE
+                                               : LOST);
     }
 }
 
@@ -89,8 +93,10 @@ static int capture(void) {
     unsigned size = below(100) == 0 ? below(2900) : below(200);
     memset(filler, 'x', size);
     filler[size] = '\0';
-    int len = snprintf(json, sizeof json, "{\"event\":\"soak %u\",\"distinct_id\":\"user %u\",\"properties\":{\"n\":%u,\"s\":\"%s\"}}",
-                       below(20), below(1000), below(1000000), filler);
+    int len =
+        snprintf(json, sizeof json,
+                 "{\"event\":\"soak %u\",\"distinct_id\":\"user %u\",\"properties\":{\"n\":%u,\"s\":\"%s\"}}",
+                 below(20), below(1000), below(1000000), filler);
     phc_status status = phc_capture_json(client, json, (size_t)len, uuid);
     if (status == PHC_OK) write_down(books, uuid, TAKEN);
     else if (status == PHC_QUEUE_FULL) __atomic_add_fetch(&captures_refused, 1, __ATOMIC_RELAXED);
@@ -260,22 +266,27 @@ static void one_life(unsigned seed) {
     snprintf(space, sizeof space, "life-%u", seed);
     snprintf(view, sizeof view, "%s/_chaos", space);
     snprintf(host, sizeof host, "%s/%s", space_host(), space);
-    snprintf(text, sizeof text,
-             "{\"seed\":%u,\"status503\":0.0%u,\"status413\":0.01,\"status502\":0.01,\"retry\":0.%02u,\"drop\":0.02,"
-             "\"warning\":0.01,\"cut\":0.0%u,\"retry_after\":0.01,\"delay_ms_max\":%u}",
-             seed, below(10), below(30), below(10), below(60));
+    snprintf(
+        text, sizeof text,
+        "{\"seed\":%u,\"status503\":0.0%u,\"status413\":0.01,\"status502\":0.01,\"retry\":0.%02u,\"drop\":0.02,"
+        "\"warning\":0.01,\"cut\":0.0%u,\"retry_after\":0.01,\"delay_ms_max\":%u}",
+        seed, below(10), below(30), below(10), below(60));
     sink_post(view, text);
 
-    const char *codecs[] = {"zstd", "gzip", "deflate", "br", "none"}, *overflow[] = {"drop_newest", "drop_oldest", "block"};
-    const char *batches[] = {"7", "50", "2000"}, *flights[] = {"1", "4", "16"}, *queues[] = {"100", "1000", "100000"};
-    client = make_client_at(host, "compression", codecs[below(5)], "overflow", overflow[below(3)], "max_batch_events",
-                            batches[below(3)], "max_in_flight", flights[below(3)], "queue_max_events", queues[below(3)],
-                            "block_timeout_ms", "20", "flush_at", below(2) ? "10" : "100", "flush_interval_ms", "50",
-                            "retry_initial_ms", "2", "retry_max_ms", "20", NULL);
+    const char *codecs[] = {"zstd", "gzip", "deflate", "br", "none"},
+               *overflow[] = {"drop_newest", "drop_oldest", "block"};
+    const char *batches[] = {"7", "50", "2000"}, *flights[] = {"1", "4", "16"},
+               *queues[] = {"100", "1000", "100000"};
+    client = make_client_at(host, "compression", codecs[below(5)], "overflow", overflow[below(3)],
+                            "max_batch_events", batches[below(3)], "max_in_flight", flights[below(3)],
+                            "queue_max_events", queues[below(3)], "block_timeout_ms", "20", "flush_at",
+                            below(2) ? "10" : "100", "flush_interval_ms", "50", "retry_initial_ms", "2",
+                            "retry_max_ms", "20", NULL);
     parents.count = from_children.count = 0;
     parents.missed = over = 0;
     pthread_t threads[THREADS];
-    for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, live, (void *)(uintptr_t)(seed * 100 + (unsigned)i + 7));
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, live, (void *)(uintptr_t)(seed * 100 + (unsigned)i + 7));
     double end = now_ms() + 1000 + below(4000);
     while (!over && now_ms() < end) usleep(10000);
     over = 1;
@@ -310,15 +321,18 @@ static void soak(void) {
         if (early == 0 && now_ms() - start > seconds * 500) early = resident_now();
         if (now_ms() - said > 30000) {
             said = now_ms();
-            printf("    %.0f s: %u lives, %llu events, %ld kB\n", (said - start) / 1000, lives, (unsigned long long)totals[0], resident_now());
+            printf("    %.0f s: %u lives, %llu events, %ld kB\n", (said - start) / 1000, lives,
+                   (unsigned long long)totals[0], resident_now());
             fflush(stdout);
         }
     }
     long late = resident_now();
-    printf("    %u lives, %d children; %llu events: %llu delivered, %llu lost, %llu lost without an answer (%llu of them stored all "
-           "the same); %llu captures refused; %ld kB after a half, %ld kB at the end\n",
-           lives, forks, (unsigned long long)totals[0], (unsigned long long)totals[1], (unsigned long long)totals[2],
-           (unsigned long long)totals[3], (unsigned long long)totals[4], (unsigned long long)captures_refused, early, late);
+    printf(
+        "    %u lives, %d children; %llu events: %llu delivered, %llu lost, %llu lost without an answer (%llu of them stored all "
+        "the same); %llu captures refused; %ld kB after a half, %ld kB at the end\n",
+        lives, forks, (unsigned long long)totals[0], (unsigned long long)totals[1],
+        (unsigned long long)totals[2], (unsigned long long)totals[3], (unsigned long long)totals[4],
+        (unsigned long long)captures_refused, early, late);
     CHECK(totals[1] > 0);
     /* In a short run what the lists of this program need is still growing. */
     check_at(seconds < 60 || late - early < 10000, __FILE__, __LINE__, "memory grew by %ld kB", late - early);

@@ -131,7 +131,8 @@ static void a_hosts_handlers_never_run_on_our_threads(void) {
     handled = on_our_thread = stop = 0;
     /* A server that closes while it is being written to: what raises SIGPIPE. */
     script("{\"then\":{\"close\":\"before_read\"}}");
-    phc_client *client = make_client("flush_at", "20", "compression", "none", "max_retries", "0", "retry_max_ms", "1", NULL);
+    phc_client *client =
+        make_client("flush_at", "20", "compression", "none", "max_retries", "0", "retry_max_ms", "1", NULL);
     phc_set_error_callback(client, nothing_is_told, NULL, NULL);
     pthread_t capturers[2];
     for (int i = 0; i < 2; i++) pthread_create(&capturers[i], NULL, capture_until_stopped, client);

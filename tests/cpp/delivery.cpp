@@ -159,8 +159,10 @@ static void a_full_queue_is_no_exception() {
 
 static void clients_move() {
     static_assert(!std::is_copy_constructible_v<phc::client> && !std::is_copy_assignable_v<phc::client>);
-    static_assert(std::is_nothrow_move_constructible_v<phc::client> && std::is_nothrow_move_assignable_v<phc::client>);
-    static_assert(!std::is_copy_constructible_v<phc::settings> && std::is_move_constructible_v<phc::settings>);
+    static_assert(std::is_nothrow_move_constructible_v<phc::client> &&
+                  std::is_nothrow_move_assignable_v<phc::client>);
+    static_assert(!std::is_copy_constructible_v<phc::settings> &&
+                  std::is_move_constructible_v<phc::settings>);
     static_assert(!std::is_copy_constructible_v<phc::report> && std::is_move_constructible_v<phc::report>);
     std::vector<phc::client> clients;
     for (int i = 0; i < 5; i++) clients.emplace_back(here());

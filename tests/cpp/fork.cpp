@@ -28,7 +28,8 @@ static void handlers_stay_in_a_forked_child() {
     phc::client client(here());
     client.on_report([&](const phc::report_view &report) { seen.add(static_cast<int>(report.size())); });
     client.before_send([](std::string_view json) {
-        return json.find("\"drop\"") == std::string_view::npos ? phc::decision::keep() : phc::decision::drop();
+        return json.find("\"drop\"") == std::string_view::npos ? phc::decision::keep()
+                                                               : phc::decision::drop();
     });
     const pid_t child = fork();
     if (child == 0) {

@@ -11,7 +11,8 @@ static void every_event_is_reported() {
     phc::client client(here());
     CHECK_STATUS(client.on_report([&](const phc::report_view &report) {
         for (const phc::event_report &event : report) (event.delivered() ? delivered : lost).add();
-    }), ok);
+    }),
+                 ok);
     client.capture("u", "now");
     client.capture("u", "never");
     CHECK_STATUS(client.flush(10s), lost_events);
@@ -66,7 +67,8 @@ static void before_send_keeps_drops_and_replaces() {
         }
         if (json.find("\"broken\"") != std::string_view::npos) return phc::decision::replace("{");
         return phc::decision::keep();
-    }), ok);
+    }),
+                 ok);
     CHECK_STATUS(client.capture("u", "kept"), ok);
     CHECK_STATUS(client.capture("u", "secret"), before_send);
     CHECK_STATUS(client.capture("u", "rename"), ok);
@@ -120,7 +122,8 @@ static void the_log_says_what_is_lost() {
         if (level == phc::log_level::error && message.find("401") != std::string_view::npos) error = true;
         lines.add();
         throw std::runtime_error("as a test");
-    }), ok);
+    }),
+                 ok);
     client.capture("u", "e");
     CHECK_STATUS(client.flush(10s), lost_events);
     CHECK(lines.reaches(1));
@@ -164,8 +167,7 @@ static void handlers_are_freed() {
         phc::client moved = std::move(empty);
         try {
             empty.on_report(report); // NOLINT: on purpose
-        } catch (const phc::error &) {
-        }
+        } catch (const phc::error &) {}
         CHECK_EQ(owned.use_count(), 4);
     }
 }

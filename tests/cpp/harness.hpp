@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 
 // The one of C casts in the manner of C.
 #undef CHECK_EQ
-#define CHECK_EQ(actual, expected) \
+#define CHECK_EQ(actual, expected)                                                                           \
     check_eq(#actual, static_cast<long long>(actual), static_cast<long long>(expected), __FILE__, __LINE__)
 inline void check_eq(const char *what, long long actual, long long expected, const char *file, int line) {
     check_at(actual == expected, file, line, "%s is %lld, not %lld", what, actual, expected);
@@ -30,7 +30,8 @@ inline void check_eq(const char *what, long long actual, long long expected, con
 #define CHECK_IN(text, part) check_in(text, part, __FILE__, __LINE__)
 inline void check_in(std::string_view text, std::string_view part, const char *file, int line) {
     const bool found = text.find(part) != std::string_view::npos;
-    check_at(found, file, line, "\"%s\" is not in: %.600s", std::string(part).c_str(), std::string(text).c_str());
+    check_at(found, file, line, "\"%s\" is not in: %.600s", std::string(part).c_str(),
+             std::string(text).c_str());
 }
 
 #define CHECK_TEXT(actual, expected) check_text(actual, expected, __FILE__, __LINE__)
@@ -48,7 +49,10 @@ inline void check_status(const phc::status &actual, phc::code expected, const ch
 // and its end has time: a test that stands still in between goes on as if nothing had been.
 inline phc::settings here() {
     phc::settings settings("phc_blackbox_key");
-    settings.host(space_host()).reports(phc::reports::all).set("retry_initial_ms", 10).set("retry_max_ms", 50);
+    settings.host(space_host())
+        .reports(phc::reports::all)
+        .set("retry_initial_ms", 10)
+        .set("retry_max_ms", 50);
     settings.flush_interval(1h).shutdown_timeout(20s);
     return settings;
 }

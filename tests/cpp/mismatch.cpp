@@ -22,7 +22,8 @@ static std::string refusal() {
 
 int main() {
     const std::string text = refusal();
-    const bool ok = text.find("binary interface 1 ") != std::string::npos && text.find("99") != std::string::npos;
+    const bool ok =
+        text.find("binary interface 1 ") != std::string::npos && text.find("99") != std::string::npos;
     std::printf("%s mismatch.cpp: %s\n", ok ? "ok" : "FAILED", text.c_str());
     return ok ? 0 : 1;
 }

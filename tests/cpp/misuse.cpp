@@ -10,10 +10,13 @@ template <class Body> static void check_throws(phc::code wanted, const char *par
         check_at(0, __FILE__, line, "it does not throw");
     } catch (const phc::error &error) {
         check_at(error.status() == wanted, __FILE__, line, "the status is %s", error.status().name());
-        check_at(std::strstr(error.what(), part) != nullptr, __FILE__, line, "\"%s\" is not in: %s", part, error.what());
+        check_at(std::strstr(error.what(), part) != nullptr, __FILE__, line, "\"%s\" is not in: %s", part,
+                 error.what());
     }
 }
-#define CHECK_THROWS(wanted, part, ...) check_throws(phc::code::wanted, part, [&] { __VA_ARGS__; }, __LINE__)
+#define CHECK_THROWS(wanted, part, ...)                                                                      \
+    check_throws(                                                                                            \
+        phc::code::wanted, part, [&] { __VA_ARGS__; }, __LINE__)
 
 static void settings_that_are_not_accepted() {
     phc::settings settings("phc_key");
@@ -99,12 +102,9 @@ static void every_status_is_known() {
 
 int main(int argc, char **argv) {
     static const test_case tests[] = {
-        TEST(settings_that_are_not_accepted),
-        TEST(text_that_is_no_event),
-        TEST(a_nul_where_c_cannot_take_one),
-        TEST(a_client_that_was_moved_from),
-        TEST(a_name_with_other_settings),
-        TEST(every_status_is_known),
+        TEST(settings_that_are_not_accepted), TEST(text_that_is_no_event),
+        TEST(a_nul_where_c_cannot_take_one),  TEST(a_client_that_was_moved_from),
+        TEST(a_name_with_other_settings),     TEST(every_status_is_known),
     };
     return RUN_TESTS(tests);
 }

@@ -8,7 +8,9 @@ static_assert(!PHC_CPP_THROWS, "to be compiled without exceptions or with PHC_CP
 static void delivery_as_ever() {
     phc::client client(here());
     std::atomic<int> reported{0};
-    CHECK_STATUS(client.on_report([&](const phc::report_view &report) { reported += static_cast<int>(report.size()); }), ok);
+    CHECK_STATUS(client.on_report(
+                     [&](const phc::report_view &report) { reported += static_cast<int>(report.size()); }),
+                 ok);
     CHECK_STATUS(client.capture("u", "e", {{"n", 1}}), ok);
     CHECK_STATUS(client.identify("u", {{"plan", "pro"}}), ok);
     CHECK_STATUS(client.flush(10s), ok);

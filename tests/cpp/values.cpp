@@ -33,10 +33,12 @@ static void whole_numbers() {
 
 static void decimals() {
     // As a reader sees them: the library's own digits are not asked for.
-    for (const double value : {0.1, 249.95, -2.5, 1e300, 5e-324, 1.7976931348623157e308, 123456789.125, 1e21}) {
+    for (const double value :
+         {0.1, 249.95, -2.5, 1e300, 5e-324, 1.7976931348623157e308, 123456789.125, 1e21}) {
         CHECK(std::strtod(wire(value).c_str(), nullptr) == value);
     }
-    for (const float value : {0.1F, -3.25F, 3.4028235e38F}) CHECK(std::strtof(wire(value).c_str(), nullptr) == value);
+    for (const float value : {0.1F, -3.25F, 3.4028235e38F})
+        CHECK(std::strtof(wire(value).c_str(), nullptr) == value);
     CHECK_TEXT(wire(2.5L), "2.5");
 #ifndef PHC_CPP_NO_TO_CHARS
     CHECK_TEXT(wire(0.1F), "0.1");
@@ -64,7 +66,8 @@ static void numbers_in_another_locale() {
 static void text() {
     CHECK_TEXT(wire("plain"), R"("plain")");
     CHECK_TEXT(wire(std::string("Zürich 🎉")), R"("Zürich 🎉")");
-    CHECK_TEXT(wire(std::string_view("a\"b\\c\nd\re\tf\x01g\x7f")), "\"a\\\"b\\\\c\\nd\\re\\tf\\u0001g\x7f\"");
+    CHECK_TEXT(wire(std::string_view("a\"b\\c\nd\re\tf\x01g\x7f")),
+               "\"a\\\"b\\\\c\\nd\\re\\tf\\u0001g\x7f\"");
     CHECK_TEXT(wire(std::string_view("x\0y", 3)), R"("x\u0000y")");
     CHECK_TEXT(wire(""), R"("")");
     CHECK_TEXT(wire(static_cast<const char *>(nullptr)), "null");
@@ -90,7 +93,9 @@ static void escapes_at_every_place() {
                     else if (each == '\r') expected += "\\r";
                     else if (each == '\t') expected += "\\t";
                     else if (each >= 0x20) expected += each;
-                    else expected.append(escaped, static_cast<std::size_t>(std::snprintf(escaped, sizeof escaped, "\\u%04x", each)));
+                    else
+                        expected.append(escaped, static_cast<std::size_t>(std::snprintf(
+                                                     escaped, sizeof escaped, "\\u%04x", each)));
                 }
                 phc::detail::write(actual, plain);
                 if (actual != "\"" + expected + "\"") CHECK_TEXT(actual, expected);
@@ -135,7 +140,8 @@ static void ranges_and_maps() {
 }
 
 static void nested_objects_and_arrays() {
-    CHECK_TEXT(wire(phc::object{{"a", phc::object{{"b", phc::array::of(1, "x", nullptr, phc::object{})}}}, {"c", 2}}),
+    CHECK_TEXT(wire(phc::object{{"a", phc::object{{"b", phc::array::of(1, "x", nullptr, phc::object{})}}},
+                                {"c", 2}}),
                R"({"a":{"b":[1,"x",null,{}]},"c":2})");
     CHECK_TEXT(wire(phc::array()), "[]");
     phc::client client = quiet();
@@ -150,12 +156,14 @@ static void nested_objects_and_arrays() {
                     })
         .set("last", true);
     CHECK_STATUS(client.capture(event), ok);
-    CHECK_TEXT(next_properties(client), R"({"first":1,"cart":{"total":12.5,"items":["tea",{"n":2},[]]},"last":true})");
+    CHECK_TEXT(next_properties(client),
+               R"({"first":1,"cart":{"total":12.5,"items":["tea",{"n":2},[]]},"last":true})");
 }
 
 static void raw_json_is_taken_as_it_is() {
     CHECK_TEXT(wire(phc::raw_json("[1.10, 1E5]")), "[1.10, 1E5]");
-    CHECK_TEXT(wire(phc::raw_json(std::string("123456789012345678901234567890"))), "123456789012345678901234567890");
+    CHECK_TEXT(wire(phc::raw_json(std::string("123456789012345678901234567890"))),
+               "123456789012345678901234567890");
     phc::client client = quiet();
     CHECK_STATUS(client.capture("u", "e", phc::raw_json(R"({"n":1.50})")), ok);
     CHECK_TEXT(next_properties(client), R"({"n":1.50})");
@@ -201,7 +209,8 @@ static void times_against_another_calendar() {
             const int days = days_of_month[month - 1] + (month == 2 && leap ? 1 : 0);
             for (int day = 1; day <= days; day++, at += 24h) {
                 char expected[40];
-                std::snprintf(expected, sizeof expected, "\"%04d-%02d-%02dT00:00:00.000Z\"", year, month, day);
+                std::snprintf(expected, sizeof expected, "\"%04d-%02d-%02dT00:00:00.000Z\"", year, month,
+                              day);
                 std::string actual;
                 phc::detail::write(actual, at);
                 if (actual != expected) CHECK_TEXT(actual, expected);
