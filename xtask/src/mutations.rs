@@ -287,5 +287,7 @@ fn by_thread_sanitizer(tree: &Path) -> Outcome<Vec<String>> {
     }
     let place = text.lines().find(|line| reports(line, &["data race", ".rs"]));
     let place = place.ok_or_else(|| format!("{text}\nit failed for another reason"))?;
-    Ok(vec![place.trim().trim_start_matches("SUMMARY: ").to_owned()])
+    // SUMMARY: ThreadSanitizer: data race FILE:LINE:COLUMN in FUNCTION
+    let (_, function) = place.rsplit_once(" in ").unwrap_or_default();
+    Ok(vec![format!("data race in {}", function.trim())])
 }
