@@ -40,11 +40,13 @@ clean: ## removes everything that was built
 
 ##@ Test
 # A NAME is a test or a part of its name; without one, all of that language run.
-NAME    ?=
-LINK    ?=
-WRAP    ?=
-SECONDS ?= 60
-SEED    ?= 1
+# Not from the environment, where other programs set some of these.
+STEPS   =
+NAME    =
+LINK    =
+WRAP    =
+SECONDS = 60
+SEED    = 1
 .PHONY: test test-long test-list test-rust test-c test-cpp test-go test-ruby test-php test-hosts sanitize soak fuzz
 test: tools ## everything, in every language; STEPS="c go" for these steps or groups
 	@$(XTASK) test $(STEPS)
@@ -67,7 +69,7 @@ test-php: tools ## NAME=testEventsArrive
 test-hosts: tools ## the bindings in their web servers and job runners, with full numbers
 	@$(XTASK) test ruby-hosts-full php-hosts-full
 # races, memory, address, thread
-PARTS ?=
+PARTS =
 sanitize: tools ## valgrind, AddressSanitizer, ThreadSanitizer and race models: PARTS=thread
 	@$(XTASK) sanitize $(PARTS)
 soak: tools ## a random life of a client for SECONDS=600, from SEED=1
@@ -90,9 +92,10 @@ guard-update: tools ## writes the instructions down
 
 ##@ Conformance
 # c, cpp, go, ruby, php, or all
-SDK  ?= all
-PORT ?= 8080
-KIND ?=
+SDK  = all
+PORT = 8080
+KIND =
+ARGS =
 .PHONY: test-conformance adapter mutations
 test-conformance: tools ## every vector and scenario: SDK=c NAME=retry-after
 	@$(XTASK) conformance --sdk $(SDK) "$(NAME)" $(if $(ARGS),-- $(ARGS))
