@@ -65,7 +65,7 @@ DRIVERS = [
     Driver("c-capture", "C, phc_capture", C_DRIVER, FULL, {"call": "capture"}, build=(CC.format("driver"),),
            threads=(1, 8), can_be=("quiet",), skip=("rtt", "burst")),
     Driver("c-json", "C, phc_capture_json", C_DRIVER, FULL, {"call": "json"}, codecs=ALL_CODECS, threads=(1, 2, 4, 8),
-           can_be=("quiet",)),
+           can_be=("quiet",), build=(CC.format("driver"),)),
     Driver("c-event", "C, phc_event builder", C_DRIVER, CALLS, {"call": "event"}, threads=(1, 8),
            can_be=("quiet",)),
     Driver("c-varied", "C, phc_capture_json, varied events", C_DRIVER, ("throughput",), {"call": "varied"},
