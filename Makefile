@@ -28,7 +28,7 @@ tools:
 ##@ Build
 .PHONY: build sink demo clean
 build: tools ## the library that ships, in target/ship
-	$(CARGO) rustc --locked --release -p libphc --crate-type cdylib,staticlib
+	$(CARGO) rustc --locked --release -p libphc --crate-type staticlib
 	@scripts/ship.sh $(BUILD) $(SHIP) $(MAJOR)
 sink: tools ## the test server, target/release/phc-sink, and the conformance runner
 	$(CARGO) build --locked --release -p phc-sink -p phc-conformance
@@ -114,7 +114,7 @@ bench-go: build ## what an Enqueue costs, here and in posthog-go
 
 ##@ Docs
 .PHONY: headers docs go
-headers: tools ## include/phc.h and phc.cdef.h, from src/capi
+headers: tools ## include/*.h, docs/callbacks.md, from src/capi
 	@$(XTASK) headers
 docs: tools ## docs/settings.md, docs/third-party, conformance/INDEX.md
 	@$(XTASK) settings

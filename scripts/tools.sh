@@ -35,6 +35,7 @@ git git
 patch patch
 clang-format clang-format
 shellcheck shellcheck
+abidw abigail-tools
 ld binutils
 pkg-config pkg-config
 curl curl

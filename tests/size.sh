@@ -13,8 +13,8 @@ at_most() { # at_most BYTES FILE WHAT
     [ "$size" -le "$1" ] || { echo "FAILED: $3 is $((size - $1)) bytes too large"; failed=1; }
 }
 [ -f target/ship/libphc.so ] || { echo "there is no target/ship/libphc.so; run make build" >&2; exit 1; }
-cargo rustc --locked --release -p libphc --no-default-features --crate-type cdylib --target-dir target/without-brotli
-strip -o "$work/libphc.so" target/without-brotli/release/libphc.so
+cargo rustc --locked --release -p libphc --no-default-features --crate-type staticlib --target-dir target/without-brotli
+scripts/link.sh target/without-brotli/release/libphc.a "$work/libphc.so" libphc.so.0
 at_most 4200000 target/ship/libphc.so "with brotli"
 at_most 3000000 "$work/libphc.so" "without brotli"
 

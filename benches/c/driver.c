@@ -11,10 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PROPERTIES                                                                                                    \
-    "{\"path\":\"/products/kitchen/espresso-machine\","                                                               \
-    "\"referrer\":\"https://example.com/search?q=espresso+machine&sort=price&page=2\","                               \
-    "\"browser\":\"Firefox 128.0\",\"country\":\"Norway\",\"width\":1920,\"height\":1080,\"items\":3,"                \
+#define PROPERTIES                                                                                           \
+    "{\"path\":\"/products/kitchen/espresso-machine\","                                                      \
+    "\"referrer\":\"https://example.com/search?q=espresso+machine&sort=price&page=2\","                      \
+    "\"browser\":\"Firefox 128.0\",\"country\":\"Norway\",\"width\":1920,\"height\":1080,\"items\":3,"       \
     "\"price\":249.95,\"logged_in\":true,\"cart\":{\"id\":\"c-77812-4f1b\",\"total\":512.4,\"currency\":\"NOK\"}}"
 #define EVENT "{\"event\":\"page_viewed\",\"distinct_id\":\"user-1234567890\",\"properties\":" PROPERTIES "}"
 
@@ -24,7 +24,8 @@ static char **arguments;
 static const char *text(const char *key, const char *otherwise) {
     size_t length = strlen(key);
     for (int i = 2; i < argument_count; i++)
-        if (strncmp(arguments[i], key, length) == 0 && arguments[i][length] == '=') return arguments[i] + length + 1;
+        if (strncmp(arguments[i], key, length) == 0 && arguments[i][length] == '=')
+            return arguments[i] + length + 1;
     return otherwise;
 }
 
@@ -63,7 +64,8 @@ static phc_status by_event(phc_client *client, unsigned index) {
     (void)index;
     phc_event *event = phc_event_new("user-1234567890", "page_viewed");
     phc_event_set_string(event, "path", "/products/kitchen/espresso-machine");
-    phc_event_set_string(event, "referrer", "https://example.com/search?q=espresso+machine&sort=price&page=2");
+    phc_event_set_string(event, "referrer",
+                         "https://example.com/search?q=espresso+machine&sort=price&page=2");
     phc_event_set_string(event, "browser", "Firefox 128.0");
     phc_event_set_string(event, "country", "Norway");
     phc_event_set_int(event, "width", 1920);
@@ -82,17 +84,20 @@ static char *variants[VARIANTS];
 
 static void make_variants(void) {
     static const char *const browsers[] = {"Firefox 128.0", "Chrome 126", "Safari 17.5", "Edge 126"};
-    static const char *const countries[] = {"Norway", "Brazil", "Japan", "Kenya", "France", "Canada", "India"};
+    static const char *const countries[] = {"Norway", "Brazil", "Japan", "Kenya",
+                                            "France", "Canada", "India"};
     srandom(1);
     for (int i = 0; i < VARIANTS; i++) {
-        int length = asprintf(&variants[i],
+        int length = asprintf(
+            &variants[i],
             "{\"event\":\"page_viewed\",\"distinct_id\":\"user-%010ld\",\"properties\":{\"path\":\"/products/%ld-%lx\","
             "\"referrer\":\"https://example.com/search?q=%lx\",\"browser\":\"%s\",\"country\":\"%s\",\"width\":%ld,"
             "\"height\":%ld,\"items\":%ld,\"price\":%ld.%02ld,\"logged_in\":%s,"
             "\"cart\":{\"id\":\"c-%ld\",\"total\":%ld.%ld,\"currency\":\"NOK\"}}}",
             random() % 1000000000, random() % 9000, random(), random(), browsers[random() % 4],
-            countries[random() % 7], 1024 + random() % 2000, 700 + random() % 800, random() % 9, random() % 900,
-            random() % 100, random() % 2 ? "true" : "false", random() % 99999, random() % 900, random() % 10);
+            countries[random() % 7], 1024 + random() % 2000, 700 + random() % 800, random() % 9,
+            random() % 900, random() % 100, random() % 2 ? "true" : "false", random() % 99999, random() % 900,
+            random() % 10);
         if (length < 0) abort();
     }
 }
@@ -133,8 +138,19 @@ static phc_client *make_client(const char *const *settings) {
 }
 
 /* What is captured waits until a flush. */
-static const char *const quiet[] = {"flush_at", "100000", "flush_interval_ms", "3600000", "max_batch_events", "100000",
-    "max_batch_bytes", "16777216", "queue_max_events", "1000000", "queue_max_bytes", "1073741824", NULL};
+static const char *const quiet[] = {"flush_at",
+                                    "100000",
+                                    "flush_interval_ms",
+                                    "3600000",
+                                    "max_batch_events",
+                                    "100000",
+                                    "max_batch_bytes",
+                                    "16777216",
+                                    "queue_max_events",
+                                    "1000000",
+                                    "queue_max_bytes",
+                                    "1073741824",
+                                    NULL};
 static const char *const roomy[] = {"queue_max_events", "1000000", "queue_max_bytes", "1073741824", NULL};
 static const char *const blocking[] = {"overflow", "block", "block_timeout_ms", "60000", NULL};
 
@@ -210,12 +226,13 @@ static void capture(void) {
     }
     uint64_t first = times[0];
     qsort(times, all, sizeof *times, ascending);
-    printf("{\"mean\":%.1f,\"cpu\":%.1f,\"p50\":%llu,\"p99\":%llu,\"p999\":%llu,\"max\":%llu,\"first\":%llu,\"calls\":%zu,"
-           "\"seconds\":%.6f}\n",
+    printf(
+        "{\"mean\":%.1f,\"cpu\":%.1f,\"p50\":%llu,\"p99\":%llu,\"p999\":%llu,\"max\":%llu,\"first\":%llu,\"calls\":%zu,"
+        "\"seconds\":%.6f}\n",
         bare * 1e9 / (double)all * (double)threads, (double)cpu / (double)all,
-        (unsigned long long)times[(all - 1) / 2],
-        (unsigned long long)times[(all - 1) * 99 / 100], (unsigned long long)times[(all - 1) * 999 / 1000],
-        (unsigned long long)times[all - 1], (unsigned long long)first, all, bare);
+        (unsigned long long)times[(all - 1) / 2], (unsigned long long)times[(all - 1) * 99 / 100],
+        (unsigned long long)times[(all - 1) * 999 / 1000], (unsigned long long)times[all - 1],
+        (unsigned long long)first, all, bare);
     phc_client_free(client);
 }
 
@@ -229,9 +246,9 @@ static void throughput(void) {
     double seconds = (double)(now() - start) / 1e9;
     phc_stats stats;
     must(phc_stats_get(client, &stats, sizeof stats));
-    printf("{\"seconds\":%.6f,\"events\":%llu,\"requests\":%llu,\"body_bytes\":%llu,\"sent_bytes\":%llu}\n", seconds,
-        (unsigned long long)stats.delivered, (unsigned long long)stats.requests, (unsigned long long)stats.body_bytes,
-        (unsigned long long)stats.sent_bytes);
+    printf("{\"seconds\":%.6f,\"events\":%llu,\"requests\":%llu,\"body_bytes\":%llu,\"sent_bytes\":%llu}\n",
+           seconds, (unsigned long long)stats.delivered, (unsigned long long)stats.requests,
+           (unsigned long long)stats.body_bytes, (unsigned long long)stats.sent_bytes);
     phc_client_free(client);
 }
 
@@ -253,7 +270,8 @@ static void burst(void) {
     for (long i = 0; i < events; i++) taken += call(client, (unsigned)i) == PHC_OK;
     double captured = (double)(now() - start) / 1e9;
     must(phc_flush(client, PHC_NO_LIMIT, NULL, 0));
-    printf("{\"taken\":%ld,\"capture_seconds\":%.6f,\"seconds\":%.6f}\n", taken, captured, (double)(now() - start) / 1e9);
+    printf("{\"taken\":%ld,\"capture_seconds\":%.6f,\"seconds\":%.6f}\n", taken, captured,
+           (double)(now() - start) / 1e9);
     phc_client_free(client);
 }
 
@@ -279,7 +297,7 @@ static void memory(void) {
         phc_stats stats;
         must(phc_stats_get(client, &stats, sizeof stats));
         printf("%s[%ld,%ld,%llu,%ld]", goal == goals ? "" : ",", count, status_kb("VmRSS"),
-            (unsigned long long)stats.pending_bytes, status_kb("VmHWM"));
+               (unsigned long long)stats.pending_bytes, status_kb("VmHWM"));
     }
     printf("],\"peak_kb\":%ld}\n", status_kb("VmHWM"));
     fflush(stdout);
@@ -309,8 +327,9 @@ int main(int count, char **values) {
     static const struct {
         const char *name;
         void (*measure)(void);
-    } measures[] = {{"capture", capture}, {"throughput", throughput}, {"feed", feed}, {"burst", burst},
-        {"memory", memory}, {"idle", idle}, {"once", once}};
+    } measures[] = {{"capture", capture}, {"throughput", throughput}, {"feed", feed},
+                    {"burst", burst},     {"memory", memory},         {"idle", idle},
+                    {"once", once}};
     argument_count = count;
     arguments = values;
     choose_call();

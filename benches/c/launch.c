@@ -28,7 +28,7 @@ int main(int count, char **values) {
     int status;
     struct rusage used;
     if (child < 0 || wait4(child, &status, 0, &used) < 0) return 1;
-    printf("{\"user\":%.6f,\"system\":%.6f,\"peak_kb\":%ld,\"yields\":%ld,\"preempted\":%ld}\n", seconds(used.ru_utime),
-        seconds(used.ru_stime), used.ru_maxrss, used.ru_nvcsw, used.ru_nivcsw);
+    printf("{\"user\":%.6f,\"system\":%.6f,\"peak_kb\":%ld,\"yields\":%ld,\"preempted\":%ld}\n",
+           seconds(used.ru_utime), seconds(used.ru_stime), used.ru_maxrss, used.ru_nvcsw, used.ru_nivcsw);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }

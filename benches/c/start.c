@@ -41,6 +41,6 @@ int main(int count, char **values) {
     double again = now();
     if (client_close(client, 5000) != PHC_OK || first || second) return 1;
     printf("{\"load\":%.1f,\"client\":%.1f,\"first\":%.2f,\"second\":%.2f,\"close\":%.1f}\n", loaded - start,
-        made - named, captured - made, again - captured, now() - again);
+           made - named, captured - made, again - captured, now() - again);
     return 0;
 }

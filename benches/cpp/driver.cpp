@@ -21,7 +21,9 @@ std::string text(const char *key, const char *otherwise) {
     return found == options.end() ? otherwise : found->second;
 }
 
-long number(const char *key, long otherwise) { return std::atol(text(key, std::to_string(otherwise).c_str()).c_str()); }
+long number(const char *key, long otherwise) {
+    return std::atol(text(key, std::to_string(otherwise).c_str()).c_str());
+}
 
 void with_event(phc::client &client) {
     client.capture(phc::event("user-1234567890", "page_viewed")
@@ -57,7 +59,9 @@ void (*call)(phc::client &) = with_event;
 
 phc::client make_client(bool quiet, phc::overflow overflow = phc::overflow::drop_newest) {
     phc::settings settings("phc_bench");
-    settings.host(text("host", "http://127.0.0.1:9")).overflow(overflow).block_timeout(std::chrono::minutes(1));
+    settings.host(text("host", "http://127.0.0.1:9"))
+        .overflow(overflow)
+        .block_timeout(std::chrono::minutes(1));
     settings.set("compression", text("codec", "zstd"));
     if (overflow != phc::overflow::block) settings.queue_max_events(1000000).queue_max_bytes(1u << 30);
     if (quiet) {
@@ -89,9 +93,9 @@ double round_of(phc::client &client, long threads, long count, long *times) {
         calls(client, count, times);
     } else {
         std::vector<std::thread> running;
-        for (long i = 0; i < threads; i++) running.emplace_back([&client, count, times, i] {
-            calls(client, count, times ? times + i * count : nullptr);
-        });
+        for (long i = 0; i < threads; i++)
+            running.emplace_back(
+                [&client, count, times, i] { calls(client, count, times ? times + i * count : nullptr); });
         for (std::thread &one : running) one.join();
     }
     return seconds_since(start);
@@ -120,9 +124,10 @@ void capture() {
     const auto at = [&times](double share) {
         return times[static_cast<std::size_t>(static_cast<double>(times.size() - 1) * share)];
     };
-    std::printf("{\"mean\":%.1f,\"p50\":%ld,\"p99\":%ld,\"p999\":%ld,\"max\":%ld,\"calls\":%zu,\"seconds\":%.6f}\n",
-                bare * 1e9 / static_cast<double>(times.size()) * static_cast<double>(threads), at(0.5), at(0.99),
-                at(0.999), at(1), times.size(), bare);
+    std::printf(
+        "{\"mean\":%.1f,\"p50\":%ld,\"p99\":%ld,\"p999\":%ld,\"max\":%ld,\"calls\":%zu,\"seconds\":%.6f}\n",
+        bare * 1e9 / static_cast<double>(times.size()) * static_cast<double>(threads), at(0.5), at(0.99),
+        at(0.999), at(1), times.size(), bare);
 }
 
 void throughput() {

@@ -57,7 +57,7 @@ ALL_CODECS = ("none", "gzip", "deflate", "zstd", "br")
 
 # Always built: the server, the yardsticks, the launcher.
 # The library without a feature, for its size; it takes minutes.
-SMALL = ("cargo rustc --locked -q --release -p libphc --no-default-features --crate-type cdylib"
+SMALL = ("cargo rustc --locked -q --release -p libphc --no-default-features --crate-type staticlib"
          " --target-dir target/without-brotli")
 TOOLS = (CARGO.format("tools"), CC.format("launch"), CC.format("empty"), CC.format("start"))
 

@@ -6,8 +6,8 @@
 
 /* phc_capture_json that also copies phc_last_error into error (size bytes). Both happen in one
  * call because the text belongs to the thread. It never calls into Go. */
-static inline phc_status bridge_capture(phc_client *client, const char *json, size_t len, char *uuid, char *error,
-                                        size_t size) {
+static inline phc_status bridge_capture(phc_client *client, const char *json, size_t len, char *uuid,
+                                        char *error, size_t size) {
     phc_status status = phc_capture_json(client, json, len, uuid);
     if (status != PHC_OK) {
         const char *text = phc_last_error();

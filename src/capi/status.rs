@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use super::guard::guard;
 use super::rules;
-use super::text::{last_error, set_last_error};
+use super::text::{UUID_SIZE, last_error, set_last_error};
 use crate::status::{Error, Status};
 
 /// The outcome of a call: PHC_OK, or the number of what was wrong. It is a plain integer,
@@ -57,6 +57,7 @@ pub const PHC_NO_LIMIT: u32 = u32::MAX;
 
 /// The size of a buffer for the text of a uuid: 36 characters and a NUL.
 pub const PHC_UUID_SIZE: usize = 37;
+const _: () = assert!(PHC_UUID_SIZE == UUID_SIZE);
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
 

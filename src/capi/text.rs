@@ -5,9 +5,10 @@ use std::ffi::{CStr, CString, c_char};
 
 use uuid::Uuid;
 
-use super::status::PHC_UUID_SIZE;
 use crate::status::{Error, Status};
 
+/// Size of a uuid as text, NUL included.
+pub(super) const UUID_SIZE: usize = 37;
 /// Size of the buffer for the text of an error, NUL included.
 const LAST_ERROR_BYTES: usize = 1024;
 
@@ -113,8 +114,8 @@ pub(super) unsafe fn copy_out(text: &str, buffer: *mut c_char, len: usize) -> us
 }
 
 /// The 36 characters of a uuid and a NUL.
-pub(super) fn uuid_text(uuid: Uuid) -> [u8; PHC_UUID_SIZE] {
-    let mut text = [0; PHC_UUID_SIZE];
+pub(super) fn uuid_text(uuid: Uuid) -> [u8; UUID_SIZE] {
+    let mut text = [0; UUID_SIZE];
     uuid.hyphenated().encode_lower(&mut text);
     text
 }
@@ -122,7 +123,7 @@ pub(super) fn uuid_text(uuid: Uuid) -> [u8; PHC_UUID_SIZE] {
 /// Writes a uuid's text. NULL is not written to.
 ///
 /// # Safety
-/// The pointer is NULL or valid for writes of [`PHC_UUID_SIZE`] bytes.
+/// The pointer is NULL or valid for writes of [`UUID_SIZE`] bytes.
 pub(super) unsafe fn write_uuid(uuid: Uuid, out: *mut c_char) {
     if !out.is_null() {
         let text = uuid_text(uuid);

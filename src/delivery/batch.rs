@@ -13,6 +13,9 @@ use crate::protocol::AttemptDecision;
 use crate::protocol::envelope::{FRONT, back, front};
 use crate::transport::AttemptRequest;
 
+/// Names a batch within its client.
+pub(crate) type BatchId = u64;
+
 /// The events of one attempt, with the body that contains them. A batch gets a new
 /// payload when some of its events have ended.
 #[derive(Debug)]

@@ -25,6 +25,8 @@ mod wake;
 #[cfg(test)]
 mod tests;
 
+#[cfg(all(test, feature = "race-models"))]
+pub(crate) use batch::BatchId;
 pub(crate) use flushes::{FlushId, FlushResult};
 pub(crate) use loss::LossReason;
 pub(crate) use monitor::{Delivery, Signal, Wait, has_passed};
@@ -34,8 +36,6 @@ pub(crate) use scheduler::Step;
 pub(crate) use send_loop::SendLoop;
 #[cfg(all(test, feature = "race-models"))]
 pub(crate) use send_loop::SenderExitGuard;
-#[cfg(all(test, feature = "race-models"))]
-pub(crate) use state::BatchId;
 pub(crate) use state::{DeliveryState, Refusal};
 pub(crate) use stats::Stats;
 pub(crate) use wake::Wake;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::state::BatchId;
+use super::batch::BatchId;
 use super::wake::WakeOn;
 use crate::protocol::{AttemptDecision, Backoff, CircuitBreaker};
 

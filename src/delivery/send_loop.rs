@@ -10,10 +10,10 @@ use std::time::Duration;
 use tokio::task::{Id, JoinSet};
 use uuid::Uuid;
 
+use super::batch::BatchId;
 use super::batch::Payload;
 use super::monitor::Delivery;
 use super::scheduler::{Scheduler, Step};
-use super::state::BatchId;
 use super::wake::Wake;
 use crate::config::{Codec, Config, LogLevel};
 use crate::event::timestamp::Timestamp;

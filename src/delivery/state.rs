@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::batch::{Batch, OpenAttempt};
+use super::batch::{Batch, BatchId, OpenAttempt};
 use super::flushes::{FlushId, FlushResult, Flushes};
 use super::log_queue::LogQueue;
 use super::loss::LossReason;
@@ -29,9 +29,6 @@ use crate::event::timestamp::Timestamp;
 use crate::failpoint;
 use crate::protocol::{AttemptDecision, Disposition, Verdict, envelope};
 use crate::status::Status;
-
-/// Names a batch within its client.
-pub(crate) type BatchId = u64;
 
 /// Why an event was not enqueued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

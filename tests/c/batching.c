@@ -49,7 +49,8 @@ static void batches_keep_their_bounds(void) {
 
 static void a_backlog_makes_batches_grow(void) {
     script("{\"steps\":[{\"wait_for_script\":true}]}");
-    phc_client *client = make_client("flush_at", "10", "max_in_flight", "1", "request_timeout_ms", "120000", NULL);
+    phc_client *client =
+        make_client("flush_at", "10", "max_in_flight", "1", "request_timeout_ms", "120000", NULL);
     capture_n(client, 10);
     wait_for("requests=1");
     capture_n(client, 1990);
@@ -62,7 +63,8 @@ static void a_backlog_makes_batches_grow(void) {
 
 static void one_slow_batch_delays_no_other(void) {
     script("{\"steps\":[{\"when\":{\"event\":\"slow\"},\"wait_for_script\":true}]}");
-    phc_client *client = make_client("flush_at", "1", "max_in_flight", "4", "request_timeout_ms", "120000", NULL);
+    phc_client *client =
+        make_client("flush_at", "1", "max_in_flight", "4", "request_timeout_ms", "120000", NULL);
     capture(client, "slow");
     wait_for("requests=1");
     for (int i = 2; i <= 6; i++) {
@@ -79,8 +81,10 @@ static void one_slow_batch_delays_no_other(void) {
 }
 
 static void a_batch_in_back_off_delays_no_other(void) {
-    script("{\"steps\":[{\"when\":{\"event\":\"again\"},\"status\":503,\"headers\":{\"Retry-After\":\"120\"}}]}");
-    phc_client *client = make_client("flush_at", "1", "max_in_flight", "1", "retry_after_max_ms", "120000", NULL);
+    script(
+        "{\"steps\":[{\"when\":{\"event\":\"again\"},\"status\":503,\"headers\":{\"Retry-After\":\"120\"}}]}");
+    phc_client *client =
+        make_client("flush_at", "1", "max_in_flight", "1", "retry_after_max_ms", "120000", NULL);
     capture(client, "again");
     wait_for("requests=1");
     capture_n(client, 5);
@@ -123,7 +127,8 @@ static void a_full_queue_refuses_the_newest(void) {
 }
 
 static void a_full_queue_can_evict_the_oldest(void) {
-    phc_client *client = make_client("queue_max_events", "10", "overflow", "drop_oldest", "flush_at", "100", NULL);
+    phc_client *client =
+        make_client("queue_max_events", "10", "overflow", "drop_oldest", "flush_at", "100", NULL);
     for (int i = 0; i < 25; i++) {
         char name[16];
         snprintf(name, sizeof name, "e%02d", i);
@@ -147,8 +152,9 @@ static void a_full_queue_can_evict_the_oldest(void) {
 
 static void what_is_in_back_off_is_not_evicted(void) {
     script("{\"then\":{\"status\":503}}");
-    phc_client *client = make_client("queue_max_events", "5", "overflow", "drop_oldest", "flush_at", "100", "max_retries", "1000",
-                                     "retry_initial_ms", "20000", "retry_max_ms", "20000", "max_in_flight", "1", NULL);
+    phc_client *client =
+        make_client("queue_max_events", "5", "overflow", "drop_oldest", "flush_at", "100", "max_retries",
+                    "1000", "retry_initial_ms", "20000", "retry_max_ms", "20000", "max_in_flight", "1", NULL);
     capture_n(client, 1);
     CHECK_EQ(phc_flush(client, 100, NULL, 0), PHC_TIMEOUT); /* in back-off now */
     for (int i = 0; i < 50; i++) capture_n(client, 1);
@@ -161,7 +167,8 @@ static void what_is_in_back_off_is_not_evicted(void) {
 
 static void a_full_queue_can_block(void) {
     script("{\"steps\":[{\"delay_ms\":200}],\"then\":{\"never\":true}}");
-    phc_client *client = make_client("queue_max_events", "1", "overflow", "block", "block_timeout_ms", "120000", "flush_at", "1", NULL);
+    phc_client *client = make_client("queue_max_events", "1", "overflow", "block", "block_timeout_ms",
+                                     "120000", "flush_at", "1", NULL);
     double start = now_ms();
     capture_n(client, 1);
     capture_n(client, 1); /* waits for the response to the first */
@@ -170,8 +177,8 @@ static void a_full_queue_can_block(void) {
     CHECK_EQ(phc_client_close(client, 0), PHC_LOST_EVENTS);
     finish(client);
 
-    client = make_client("queue_max_events", "1", "overflow", "block", "block_timeout_ms", "1500", "flush_at", "1",
-                         "request_timeout_ms", "120000", NULL);
+    client = make_client("queue_max_events", "1", "overflow", "block", "block_timeout_ms", "1500", "flush_at",
+                         "1", "request_timeout_ms", "120000", NULL);
     capture_n(client, 1);
     start = now_ms();
     CHECK_EQ(phc_capture(client, "user", "late", NULL), PHC_QUEUE_FULL);
@@ -183,7 +190,8 @@ static void a_full_queue_can_block(void) {
 
 static void one_uuid_is_never_twice_in_a_batch(void) {
     phc_client *client = make_client(NULL, NULL);
-    const char *json = "{\"event\":\"twin\",\"distinct_id\":\"user\",\"uuid\":\"0190A5B4-7C3D-7ABC-8DEF-0123456789AB\",\"properties\":{\"n\":%d}}";
+    const char *json =
+        "{\"event\":\"twin\",\"distinct_id\":\"user\",\"uuid\":\"0190A5B4-7C3D-7ABC-8DEF-0123456789AB\",\"properties\":{\"n\":%d}}";
     for (int i = 0; i < 3; i++) {
         char text[256], uuid[37];
         snprintf(text, sizeof text, json, i);
@@ -256,7 +264,8 @@ static void a_flush_ends_while_others_go_on_capturing(void) {
 
 static void close_returns_in_time_and_reports_what_is_lost(void) {
     script("{\"then\":{\"never\":true}}");
-    phc_client *client = make_client("flush_at", "1", "max_in_flight", "1", "max_batch_events", "2", "request_timeout_ms", "120000", NULL);
+    phc_client *client = make_client("flush_at", "1", "max_in_flight", "1", "max_batch_events", "2",
+                                     "request_timeout_ms", "120000", NULL);
     capture_n(client, 1);
     wait_for("requests=1");
     capture_n(client, 4);

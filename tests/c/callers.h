@@ -42,13 +42,13 @@ static phc_config *new_config(void) {
 #define CALLER(name) static outcome call_##name(const place *at)
 
 /* Each works on an event of its own. */
-#define EVENT_CALLER(name, ...)                               \
-    CALLER(name) {                                            \
-        (void)at;                                             \
-        phc_event *event = phc_event_new("user", "built");    \
-        outcome result = of_status(name(event, __VA_ARGS__)); \
-        phc_event_free(event);                                \
-        return result;                                        \
+#define EVENT_CALLER(name, ...)                                                                              \
+    CALLER(name) {                                                                                           \
+        (void)at;                                                                                            \
+        phc_event *event = phc_event_new("user", "built");                                                   \
+        outcome result = of_status(name(event, __VA_ARGS__));                                                \
+        phc_event_free(event);                                                                               \
+        return result;                                                                                       \
     }
 EVENT_CALLER(phc_event_set_string, "k", "v")
 EVENT_CALLER(phc_event_set_string_n, "k", 1, "v", 1)
@@ -225,11 +225,11 @@ static int32_t keep(phc_outgoing *event, void *user_data) {
 }
 
 /* Sets and removes one. */
-#define SETTER_CALLER(name, callback)                                      \
-    CALLER(name) {                                                         \
-        outcome result = of_status(name(at->other, callback, NULL, NULL)); \
-        CHECK_EQ(name(at->other, NULL, NULL, NULL), PHC_OK);               \
-        return result;                                                     \
+#define SETTER_CALLER(name, callback)                                                                        \
+    CALLER(name) {                                                                                           \
+        outcome result = of_status(name(at->other, callback, NULL, NULL));                                   \
+        CHECK_EQ(name(at->other, NULL, NULL, NULL), PHC_OK);                                                 \
+        return result;                                                                                       \
     }
 SETTER_CALLER(phc_set_error_callback, on_report)
 SETTER_CALLER(phc_set_delivery_callback, on_report)

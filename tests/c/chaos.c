@@ -49,9 +49,9 @@ static void *sample(void *client) {
         phc_stats stats;
         phc_stats_get(client, &stats, sizeof stats);
         if (stats.captured != stats.delivered + stats.lost + stats.pending_events) {
-            fprintf(stderr, "captured %llu, delivered %llu, lost %llu, pending %llu\n", (unsigned long long)stats.captured,
-                    (unsigned long long)stats.delivered, (unsigned long long)stats.lost,
-                    (unsigned long long)stats.pending_events);
+            fprintf(stderr, "captured %llu, delivered %llu, lost %llu, pending %llu\n",
+                    (unsigned long long)stats.captured, (unsigned long long)stats.delivered,
+                    (unsigned long long)stats.lost, (unsigned long long)stats.pending_events);
             exit(4);
         }
         samples++;
@@ -61,7 +61,9 @@ static void *sample(void *client) {
     return (void *)samples;
 }
 
-static int by_uuid(const void *a, const void *b) { return memcmp(((const outcome *)a)->uuid, ((const outcome *)b)->uuid, 36); }
+static int by_uuid(const void *a, const void *b) {
+    return memcmp(((const outcome *)a)->uuid, ((const outcome *)b)->uuid, 36);
+}
 static int by_text(const void *a, const void *b) { return memcmp(*(char *const *)a, *(char *const *)b, 36); }
 
 /* The uuids of a list, one a line, sorted. */
@@ -80,7 +82,10 @@ static void *capture_share(void *argument) {
     for (long long i = 0; i < n;) {
         phc_status status = phc_capture(client, "user", "chaos", "{\"path\":\"/a/b\",\"n\":12,\"ok\":true}");
         if (status == PHC_OK) i++;
-        else if (status != PHC_QUEUE_FULL) { CHECK_EQ(status, PHC_OK); break; }
+        else if (status != PHC_QUEUE_FULL) {
+            CHECK_EQ(status, PHC_OK);
+            break;
+        }
     }
     return NULL;
 }
@@ -90,9 +95,12 @@ static void conservation(void) {
     long long wanted = events == NULL ? 100000 : atoll(events);
     char chaos[200];
     /* 10 % 503, 10 % retry verdicts, 2 % drops, 5 % cut connections. */
-    snprintf(chaos, sizeof chaos, "{\"seed\":%s,\"status503\":0.10,\"retry\":0.10,\"drop\":0.02,\"cut\":0.05}", seed == NULL ? "1" : seed);
+    snprintf(chaos, sizeof chaos,
+             "{\"seed\":%s,\"status503\":0.10,\"retry\":0.10,\"drop\":0.02,\"cut\":0.05}",
+             seed == NULL ? "1" : seed);
     set_chaos(chaos);
-    phc_client *client = make_client("retry_initial_ms", "2", "retry_max_ms", "20", "max_batch_events", "200", NULL);
+    phc_client *client =
+        make_client("retry_initial_ms", "2", "retry_max_ms", "20", "max_batch_events", "200", NULL);
     phc_set_error_callback(client, on_report, NULL, NULL);
     phc_set_delivery_callback(client, on_report, NULL, NULL);
     pthread_t sampler, capturers[4];
@@ -129,9 +137,10 @@ static void conservation(void) {
     }
     CHECK_EQ(delivered, stats.delivered);
     CHECK_EQ(lines, delivered + maybe);
-    printf("    %lld events, %lld requests: %llu delivered, %llu lost (%zu of them stored nevertheless), %lld samples\n",
-           wanted, (long long)stats.requests, (unsigned long long)stats.delivered, (unsigned long long)stats.lost, maybe,
-           (long long)samples);
+    printf(
+        "    %lld events, %lld requests: %llu delivered, %llu lost (%zu of them stored nevertheless), %lld samples\n",
+        wanted, (long long)stats.requests, (unsigned long long)stats.delivered,
+        (unsigned long long)stats.lost, maybe, (long long)samples);
     free(stored);
     free(text);
     free(outcomes);

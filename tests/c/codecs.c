@@ -7,7 +7,8 @@
 
 static void deliver(const char *codec, const char *encoding) {
     phc_client *client = make_client("compression", codec, NULL);
-    for (int i = 0; i < 300; i++) CHECK_EQ(phc_capture(client, "user", "event", "{\"text\":\"the same again and again\"}"), PHC_OK);
+    for (int i = 0; i < 300; i++)
+        CHECK_EQ(phc_capture(client, "user", "event", "{\"text\":\"the same again and again\"}"), PHC_OK);
     CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
     char *requests = sink_get("_requests"), expected[64];
     snprintf(expected, sizeof expected, "\"encoding\":\"%s\"", encoding);
@@ -96,9 +97,15 @@ static void a_415_to_gzip_is_final(void) {
 
 int main(int argc, char **argv) {
     const test_case tests[] = {
-        TEST(none), TEST(gzip), TEST(deflate), TEST(zstd), TEST(br), TEST(every_level_is_understood),
+        TEST(none),
+        TEST(gzip),
+        TEST(deflate),
+        TEST(zstd),
+        TEST(br),
+        TEST(every_level_is_understood),
         TEST(a_level_that_is_not_built_is_refused),
-        TEST(a_small_body_is_compressed_too), TEST(a_415_makes_it_gzip_for_life_and_costs_no_retry),
+        TEST(a_small_body_is_compressed_too),
+        TEST(a_415_makes_it_gzip_for_life_and_costs_no_retry),
         TEST(a_415_to_gzip_is_final),
     };
     return RUN_TESTS(tests);

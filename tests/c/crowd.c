@@ -112,8 +112,8 @@ static void eight_capture_while_others_flush_poll_and_change(void) {
 static void a_close_in_the_middle(void) {
     for (unsigned round = 1; round <= 5; round++) {
         set_chaos("{\"seed\":7,\"status503\":0.2,\"retry\":0.2,\"drop\":0.1}");
-        phc_client *client = make_client("flush_at", "10", "max_batch_events", "20", "overflow", "drop_oldest",
-                                         "queue_max_events", "200", NULL);
+        phc_client *client = make_client("flush_at", "10", "max_batch_events", "20", "overflow",
+                                         "drop_oldest", "queue_max_events", "200", NULL);
         long long taken = crowd(client, round * 4000);
         phc_stats stats = stats_of(client);
         CHECK_EQ(stats.captured, taken);

@@ -132,14 +132,10 @@ static void a_freed_client_is_not_waited_for(void) {
 
 int main(int argc, char **argv) {
     const test_case tests[] = {
-        TEST(an_exit_waits_for_what_is_pending),
-        TEST(without_the_setting_nothing_waits),
-        TEST(an_exit_waits_no_longer_than_it_may),
-        TEST(an_exit_ends_while_others_go_on_capturing),
-        TEST(it_does_not_run_for__exit),
-        TEST(a_forked_child_does_not_wait_for_its_parents_events),
-        TEST(a_forked_child_waits_for_its_own),
-        TEST(a_freed_client_is_not_waited_for),
+        TEST(an_exit_waits_for_what_is_pending),   TEST(without_the_setting_nothing_waits),
+        TEST(an_exit_waits_no_longer_than_it_may), TEST(an_exit_ends_while_others_go_on_capturing),
+        TEST(it_does_not_run_for__exit),           TEST(a_forked_child_does_not_wait_for_its_parents_events),
+        TEST(a_forked_child_waits_for_its_own),    TEST(a_freed_client_is_not_waited_for),
     };
     return RUN_TESTS(tests);
 }

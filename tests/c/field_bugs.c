@@ -19,8 +19,9 @@ static void a_capture_never_waits_for_the_server(void) {
     hostile *server = hostile_start(hostile_is_silent, NULL);
     const char *hosts[] = {hostile_host(server), "http://127.0.0.1:1"};
     for (size_t i = 0; i < 2; i++) {
-        phc_client *client = make_client_at(hosts[i], "flush_at", "1", "reports", "losses", "request_timeout_ms", "120000",
-                                            "retry_initial_ms", "60000", "retry_max_ms", "60000", NULL);
+        phc_client *client =
+            make_client_at(hosts[i], "flush_at", "1", "reports", "losses", "request_timeout_ms", "120000",
+                           "retry_initial_ms", "60000", "retry_max_ms", "60000", NULL);
         enum { CAPTURES = 20000 };
         static double took[CAPTURES];
         for (int j = 0; j < CAPTURES; j++) {
@@ -30,8 +31,8 @@ static void a_capture_never_waits_for_the_server(void) {
         }
         qsort(took, CAPTURES, sizeof took[0], by_size);
         double most = took[CAPTURES * 999 / 1000], slowest = took[CAPTURES - 1];
-        printf("   20,000 captures: half within %.1f us, 99.9 %% within %.2f ms, all within %.2f ms\n", took[CAPTURES / 2] * 1000,
-               most, slowest);
+        printf("   20,000 captures: half within %.1f us, 99.9 %% within %.2f ms, all within %.2f ms\n",
+               took[CAPTURES / 2] * 1000, most, slowest);
         /* What waits for a connection or a response would take minutes. A process
          * that is descheduled is so in few of its captures. */
         CHECK(slowest < SOON_MS);
@@ -143,7 +144,8 @@ static void text_of_a_given_length_is_read_no_further(void) {
 
 static void a_day_of_retry_after_stops_no_other_batch(void) {
     /* Elsewhere the one worker was parked for a day. */
-    script("{\"steps\":[{\"when\":{\"event\":\"parked\"},\"times\":0,\"status\":503,\"headers\":{\"Retry-After\":\"86400\"}}]}");
+    script(
+        "{\"steps\":[{\"when\":{\"event\":\"parked\"},\"times\":0,\"status\":503,\"headers\":{\"Retry-After\":\"86400\"}}]}");
     phc_client *client = make_client("flush_at", "1", "max_in_flight", "1", NULL);
     capture(client, "parked");
     wait_for("requests=1");

@@ -75,7 +75,7 @@ static void check_fork(phc_client *client, const char *until, int before, int (*
     check_distinct(events);
     finish(client);
 }
-#define CHILDREN(...) \
+#define CHILDREN(...)                                                                                        \
     (int (*const[])(phc_client *)) { __VA_ARGS__, NULL }
 
 static void fork_when_idle(void) {

@@ -17,7 +17,7 @@ typedef struct {
 /* Runs the tests (those that are named, or all), each under a time limit and in a namespace of
  * its own; prints `N passed, N failed`. */
 int run_tests(const char *file, const test_case *tests, size_t count, int argc, char **argv);
-#define TEST(name) \
+#define TEST(name)                                                                                           \
     { #name, name }
 #define RUN_TESTS(tests) run_tests(__FILE__, tests, sizeof(tests) / sizeof(tests)[0], argc, argv)
 
@@ -25,23 +25,23 @@ int run_tests(const char *file, const test_case *tests, size_t count, int argc, 
 void check_at(int ok, const char *file, int line, const char *text, ...)
     __attribute__((format(printf, 4, 5)));
 #define CHECK(condition) check_at(!!(condition), __FILE__, __LINE__, "%s", #condition)
-#define CHECK_EQ(actual, expected)                                                                   \
-    do {                                                                                             \
-        long long actual_ = (long long)(actual), expected_ = (long long)(expected);                  \
-        check_at(actual_ == expected_, __FILE__, __LINE__, "%s is %lld, not %lld", #actual, actual_, \
-                 expected_);                                                                         \
+#define CHECK_EQ(actual, expected)                                                                           \
+    do {                                                                                                     \
+        long long actual_ = (long long)(actual), expected_ = (long long)(expected);                          \
+        check_at(actual_ == expected_, __FILE__, __LINE__, "%s is %lld, not %lld", #actual, actual_,         \
+                 expected_);                                                                                 \
     } while (0)
-#define CHECK_STR(actual, expected)                                                                         \
-    do {                                                                                                    \
-        const char *text_ = (actual);                                                                       \
-        check_at(strcmp(text_, expected) == 0, __FILE__, __LINE__, "%s is \"%.600s\", not \"%s\"", #actual, \
-                 text_, expected);                                                                          \
+#define CHECK_STR(actual, expected)                                                                          \
+    do {                                                                                                     \
+        const char *text_ = (actual);                                                                        \
+        check_at(strcmp(text_, expected) == 0, __FILE__, __LINE__, "%s is \"%.600s\", not \"%s\"", #actual,  \
+                 text_, expected);                                                                           \
     } while (0)
-#define CHECK_HAS(text, part)                                                                         \
-    do {                                                                                              \
-        const char *text_ = (text), *part_ = (part);                                                  \
-        check_at(strstr(text_, part_) != NULL, __FILE__, __LINE__, "\"%s\" is not in: %.600s", part_, \
-                 text_);                                                                              \
+#define CHECK_HAS(text, part)                                                                                \
+    do {                                                                                                     \
+        const char *text_ = (text), *part_ = (part);                                                         \
+        check_at(strstr(text_, part_) != NULL, __FILE__, __LINE__, "\"%s\" is not in: %.600s", part_,        \
+                 text_);                                                                                     \
     } while (0)
 
 /* The sink, in the namespace of the running test. Texts are the test's to free. */

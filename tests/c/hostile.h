@@ -38,7 +38,7 @@ void hostile_never_responds(hostile *server, int fd, int number);
 void hostile_responds_once(hostile *server, int fd, int number);
 
 /* A response according to which everything is delivered, on a connection that stays open. */
-#define ACCEPTED \
+#define ACCEPTED                                                                                             \
     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{\"results\":{}}"
 
 /* Resident memory of this process, in KiB: now, and at its peak since the last

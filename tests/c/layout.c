@@ -5,8 +5,8 @@
 #include <phc.h>
 #include <stddef.h>
 
-#define FIELD(type, field, at, bytes)                                             \
-    _Static_assert(offsetof(type, field) == (at), #type "." #field " has moved"); \
+#define FIELD(type, field, at, bytes)                                                                        \
+    _Static_assert(offsetof(type, field) == (at), #type "." #field " has moved");                            \
     _Static_assert(sizeof(((type *)0)->field) == (bytes), #type "." #field " has another size")
 #define SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " has another size")
 

@@ -38,7 +38,7 @@ static void on_report(const phc_report *report, void *events) {
     add_to(events, (int)phc_report_event_count(report));
 }
 
-#define LOG \
+#define LOG                                                                                                  \
     { .lock = PTHREAD_MUTEX_INITIALIZER }
 #define ALL_LOST "{\"then\":{\"status\":401,\"body\":\"{\\\"error\\\":\\\"invalid key\\\"}\"}}"
 

@@ -25,7 +25,8 @@ static const char *PROPERTIES =
 
 /* The client of most hosts: all settings at their defaults. */
 static phc_client *default_client(const char *key, const char *value) {
-    return make_client_at(DOWN, "reports", "losses", "retry_initial_ms", "200", "retry_max_ms", "30000", key, value, NULL);
+    return make_client_at(DOWN, "reports", "losses", "retry_initial_ms", "200", "retry_max_ms", "30000", key,
+                          value, NULL);
 }
 
 static void a_million_captures(const char *what, const char *overflow, long most_kb) {
@@ -91,7 +92,8 @@ static void one_uuid_again_and_again(void) {
     /* Each must have a batch of its own; a hundred thousand of them wait. */
     resident_reset();
     phc_client *client = default_client(NULL, NULL);
-    const char *json = "{\"event\":\"twin\",\"distinct_id\":\"user\",\"uuid\":\"0190a5b4-7c3d-7abc-8def-0123456789ab\"}";
+    const char *json =
+        "{\"event\":\"twin\",\"distinct_id\":\"user\",\"uuid\":\"0190a5b4-7c3d-7abc-8def-0123456789ab\"}";
     long long taken = 0;
     for (int i = 0; i < 120000; i++) taken += phc_capture_json(client, json, strlen(json), NULL) == PHC_OK;
     CHECK(taken >= 99000);
@@ -121,7 +123,8 @@ static void warnings_that_are_not_read(void) {
     char text[900], details[501];
     memset(details, 'd', 500);
     details[500] = '\0';
-    snprintf(text, sizeof text, "{\"then\":{\"verdicts\":[{\"result\":\"warning\",\"details\":\"%s\"}]}}", details);
+    snprintf(text, sizeof text, "{\"then\":{\"verdicts\":[{\"result\":\"warning\",\"details\":\"%s\"}]}}",
+             details);
     script(text);
     phc_client *client = make_client("reports", "warnings", NULL);
     for (int i = 0; i < 100000; i++) {
@@ -140,9 +143,9 @@ static void warnings_that_are_not_read(void) {
  * this has many times as many, while the host goes on capturing. */
 static void an_outage(const char *what, const char *host, const char *max_retries, uint64_t attempts) {
     resident_reset();
-    phc_client *client = make_client_at(host, "reports", "losses", "retry_initial_ms", "1", "retry_max_ms", "2", "max_retries",
-                                        max_retries, "overflow", "drop_oldest", "queue_max_bytes", "4194304", "max_batch_bytes",
-                                        "65536", NULL);
+    phc_client *client = make_client_at(host, "reports", "losses", "retry_initial_ms", "1", "retry_max_ms",
+                                        "2", "max_retries", max_retries, "overflow", "drop_oldest",
+                                        "queue_max_bytes", "4194304", "max_batch_bytes", "65536", NULL);
     long settled_at = 0;
     double start = now_ms();
     while (stats_of(client).requests < attempts && now_ms() - start < 40000) {
@@ -156,8 +159,8 @@ static void an_outage(const char *what, const char *host, const char *max_retrie
     }
     phc_stats stats = stats_of(client);
     long growth = resident_peak() - settled_at;
-    printf("   %s: %lu attempts, %lu captured, %lu lost; the second half grew by %ld KiB\n", what, (unsigned long)stats.requests,
-           (unsigned long)stats.captured, (unsigned long)stats.lost, growth);
+    printf("   %s: %lu attempts, %lu captured, %lu lost; the second half grew by %ld KiB\n", what,
+           (unsigned long)stats.requests, (unsigned long)stats.captured, (unsigned long)stats.lost, growth);
     CHECK(stats.requests >= attempts);
     CHECK(settled_at > 0 && growth < 3 * MIB);
     check_peak(what, 48 * MIB);

@@ -8,10 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define REFUSES_NULL(call)                       \
-    do {                                         \
-        CHECK_EQ(call, PHC_INVALID_ARGUMENT);    \
-        CHECK_HAS(phc_last_error(), " is NULL"); \
+#define REFUSES_NULL(call)                                                                                   \
+    do {                                                                                                     \
+        CHECK_EQ(call, PHC_INVALID_ARGUMENT);                                                                \
+        CHECK_HAS(phc_last_error(), " is NULL");                                                             \
     } while (0)
 
 static void null_everywhere(void) {

@@ -16,9 +16,9 @@ static int threads(void) {
     return found;
 }
 
-#define FIND(name)                                                  \
-    __typeof__(&name) own_##name;                                   \
-    *(void **)&own_##name = dlsym(library, #name);                  \
+#define FIND(name)                                                                                           \
+    __typeof__(&name) own_##name;                                                                            \
+    *(void **)&own_##name = dlsym(library, #name);                                                           \
     if (own_##name == NULL) return fprintf(stderr, "%s\n", dlerror()), 1
 
 static int use(const char *path, const char *host) {

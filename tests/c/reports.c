@@ -184,8 +184,8 @@ static void each_callback_gets_its_own_events(void) {
 #define FAILURES_OF_ALL "1: warned=delivered/warning! lost=dropped/drop +1(again)\n"
 #define DELIVERED "1: fine=delivered/ warned=delivered/warning! +1(?)\n2: again=delivered/ +0()\n"
 #define DELIVERED_OF_ALL "1: fine=delivered/ warned=delivered/warning! +1(again)\n2: again=delivered/ +0()\n"
-#define EVERYTHING                                                               \
-    "1: fine=delivered/ warned=delivered/warning! lost=dropped/drop +1(again)\n" \
+#define EVERYTHING                                                                                           \
+    "1: fine=delivered/ warned=delivered/warning! lost=dropped/drop +1(again)\n"                             \
     "2: again=delivered/ +0()\n"
     enum { NONE = 0, ERROR = 1, DELIVERY = 2 };
     const struct {

@@ -133,7 +133,8 @@ static void a_hosts_handlers_never_run_on_our_threads(void) {
     handled = on_our_thread = stop = marked = 0;
     /* A server that closes while it is being written to: what raises SIGPIPE. */
     script("{\"then\":{\"close\":\"before_read\"}}");
-    phc_client *client = make_client("flush_at", "20", "compression", "none", "max_retries", "0", "retry_max_ms", "1", NULL);
+    phc_client *client =
+        make_client("flush_at", "20", "compression", "none", "max_retries", "0", "retry_max_ms", "1", NULL);
     phc_set_error_callback(client, on_report, NULL, NULL);
     pthread_t capturers[2];
     for (int i = 0; i < 2; i++) pthread_create(&capturers[i], NULL, capture_until_stopped, client);
@@ -164,7 +165,8 @@ static int thread_id(const char *name) {
         snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
         FILE *file = task->d_name[0] == '.' ? NULL : fopen(path, "r");
         if (file == NULL) continue;
-        if (fgets(line, sizeof line, file) != NULL && strncmp(line, name, strlen(name)) == 0) found = atoi(task->d_name);
+        if (fgets(line, sizeof line, file) != NULL && strncmp(line, name, strlen(name)) == 0)
+            found = atoi(task->d_name);
         fclose(file);
     }
     closedir(tasks);

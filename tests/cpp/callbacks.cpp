@@ -328,8 +328,7 @@ static void callbacks_are_freed() {
         try {
             client.on_error(error); // NOLINT: the test is the use after the move
             CHECK(false);
-        } catch (const phc::error &) {
-        }
+        } catch (const phc::error &) {}
         CHECK_EQ(owned.use_count(), 5);
     }
 }

@@ -21,7 +21,7 @@ using namespace std::chrono_literals;
 
 // In place of the macro for C, whose casts -Wold-style-cast refuses.
 #undef CHECK_EQ
-#define CHECK_EQ(actual, expected) \
+#define CHECK_EQ(actual, expected)                                                                           \
     check_eq(#actual, static_cast<long long>(actual), static_cast<long long>(expected), __FILE__, __LINE__)
 inline void check_eq(const char *what, long long actual, long long expected, const char *file, int line) {
     check_at(actual == expected, file, line, "%s is %lld, not %lld", what, actual, expected);

@@ -14,8 +14,8 @@ template <class Body> static void check_throws(phc::code wanted, const char *par
                  error.what());
     }
 }
-#define CHECK_THROWS(wanted, part, ...) \
-    check_throws(                       \
+#define CHECK_THROWS(wanted, part, ...)                                                                      \
+    check_throws(                                                                                            \
         phc::code::wanted, part, [&] { __VA_ARGS__; }, __LINE__)
 
 static void settings_that_are_not_accepted() {

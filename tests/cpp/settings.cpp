@@ -7,10 +7,10 @@
 static std::string value_after(phc::settings &settings, const char *key) {
     return settings.get(key).value_or("nothing");
 }
-#define CHECK_SETTING(setter, key, expected)                     \
-    do {                                                         \
-        phc::settings settings("phc_key");                       \
-        CHECK_TEXT(value_after(settings.setter, key), expected); \
+#define CHECK_SETTING(setter, key, expected)                                                                 \
+    do {                                                                                                     \
+        phc::settings settings("phc_key");                                                                   \
+        CHECK_TEXT(value_after(settings.setter, key), expected);                                             \
     } while (0)
 
 static void every_typed_setter_sets_its_setting() {
@@ -89,8 +89,7 @@ static void a_setting_that_is_not_accepted_changes_nothing() {
     try {
         settings.flush_at(0);
         CHECK(false);
-    } catch (const phc::error &) {
-    }
+    } catch (const phc::error &) {}
     CHECK_TEXT(settings.get("flush_at").value_or(""), "7");
 }
 

@@ -18,11 +18,11 @@ void __tsan_release(void *address);
 #define WRAP(name) NAME(__wrap_, name)
 
 /* Mutex and RwLock: taken once this returns. The locks are given back inline. */
-#define TAKES(name)                                                                               \
-    void REAL(name)(void *lock);                                                                  \
-    void WRAP(name)(void *lock) {                                                                 \
-        REAL(name)(lock);                                                                         \
-        __tsan_acquire(lock);                                                                     \
+#define TAKES(name)                                                                                          \
+    void REAL(name)(void *lock);                                                                             \
+    void WRAP(name)(void *lock) {                                                                            \
+        REAL(name)(lock);                                                                                    \
+        __tsan_acquire(lock);                                                                                \
     }
 TAKES(LOCK_CONTENDED)
 TAKES(READ_CONTENDED)

@@ -11,13 +11,10 @@ use crate::process::{
 };
 use crate::sink::Sink;
 
-/// Programs that a run without names builds, whatever the library.
-const PROGRAMS: &[&str] = &[
-    "delivery", "codecs", "batching", "misuse", "reports", "hooks", "flushing", "threads", "fork", "exit",
-    "chaos", "others", "crowd",
-];
+/// Programs that a run without names leaves out: they have a task of their own.
+const OTHER_TASKS: &[&str] = &["panics", "sanitizer_checks", "soak"];
 /// These measure memory and time, which is worth it for what ships only.
-const MEASURING: &[&str] = &["network", "deadlines", "memory"];
+const MEASURING: &[&str] = &["allocations", "network", "deadlines", "memory"];
 /// What every program is linked with.
 const SHARED_SOURCES: &[&str] = &["harness", "hostile"];
 const SYSTEM: &[&str] = &["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"];
@@ -198,8 +195,10 @@ pub(crate) type Chosen = Vec<(String, Vec<String>)>;
 fn choose(programs: &[(String, Vec<String>)], link: Link, names: &[String]) -> Outcome<Chosen> {
     let all = |name: &str| (name.to_owned(), Vec::new());
     if names.is_empty() {
-        let measuring = if link == Link::Shared { MEASURING } else { &[] };
-        return Ok(PROGRAMS.iter().chain(measuring).map(|name| all(name)).collect());
+        let is_left_out =
+            |name: &str| OTHER_TASKS.contains(&name) || (link != Link::Shared && MEASURING.contains(&name));
+        let names = programs.iter().map(|(name, _)| name.as_str());
+        return Ok(names.filter(|name| !is_left_out(name)).map(all).collect());
     }
     let mut chosen: Chosen = Vec::new();
     for name in names {

@@ -7,7 +7,7 @@ use crate::process::{self, Outcome, TempFolder, at, built, cargo, command, limit
 use crate::sink::Sink;
 
 /// The feature with which the library panics on demand.
-const PANICS: &str = "fault-injection";
+const PANICS: &str = "failpoints";
 
 /// `panics`: what a panic in each place does.
 pub(crate) fn panics(_: &[String]) -> Outcome<()> {

@@ -35,7 +35,7 @@ const KINDS: &[Kind] = &[
     },
     Kind {
         name: "races",
-        about: "Each patch is one fault; every race model (`src/races/`) that then fails is named.",
+        about: "Each patch is one fault; every race model (`src/race_models/`) that then fails is named.",
         catch: by_models,
     },
     Kind {
@@ -185,7 +185,7 @@ fn run(kind: &Kind, names: &[String]) -> Outcome<()> {
 fn idle_models(kind: &Kind, rows: &[(&String, String, Vec<String>)]) -> Outcome<Vec<String>> {
     let mut idle = Vec::new();
     if kind.name == "races" {
-        for file in files("src/races", ".rs")? {
+        for file in files("src/race_models", ".rs")? {
             let text = read(&file)?;
             for (_, rest) in
                 text.match_indices("#[test]").map(|(place, word)| text.split_at(place + word.len()))
@@ -261,12 +261,13 @@ fn by_models(tree: &Path) -> Outcome<Vec<String>> {
     let target = target("races");
     quietly(build.current_dir(tree).env("CARGO_TARGET_DIR", &target))
         .map_err(|error| format!("does not compile: {error}"))?;
-    let mut test = cargo("test --locked -q -p libphc --features race-models --lib races:: -- --nocapture");
+    let mut test =
+        cargo("test --locked -q -p libphc --features race-models --lib race_models:: -- --nocapture");
     test.current_dir(tree).env("CARGO_TARGET_DIR", &target);
     let mut caught = Vec::new();
     // A model that has become endless is caught, too, if another one fails.
     lines(&mut limited(300, &test), |line| {
-        let thread = line.strip_prefix("thread 'races::").filter(|rest| rest.contains(" panicked at"));
+        let thread = line.strip_prefix("thread 'race_models::").filter(|rest| rest.contains(" panicked at"));
         if let Some(name) = thread.and_then(|rest| rest.split('\'').next()) {
             caught.push(name.to_owned());
         }

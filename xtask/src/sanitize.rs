@@ -12,6 +12,19 @@ type Part = fn(&mut Checks);
 const PARTS: &[(&str, Part)] =
     &[("races", races), ("memory", memory), ("address", address), ("thread", thread)];
 
+/// The programs that call every function of the C API.
+const CALLS: &[&str] = &[
+    "misuse",
+    "captures",
+    "builder",
+    "before_send",
+    "callbacks",
+    "reentrancy",
+    "reports",
+    "logging",
+    "introspection",
+];
+
 /// What all runs of valgrind have in common. Without fair scheduling one thread of several would run only.
 pub(crate) const VALGRIND: &str = "valgrind --quiet --fair-sched=yes --error-exitcode=9 --num-callers=30 \
                             --suppressions=tests/sanitizers/memory.supp";
@@ -41,7 +54,7 @@ pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
 }
 
 fn races(checks: &mut Checks) {
-    let mut test = cargo("test --locked -q -p libphc --features race-models --lib races::");
+    let mut test = cargo("test --locked -q -p libphc --features race-models --lib race_models::");
     checks.check("race models", process::run(&mut test));
 }
 
@@ -57,27 +70,27 @@ fn under_valgrind(link: Link, options: &str, programs: &[&str]) -> Outcome<()> {
 /// (and then forgets the outcome), which valgrind takes for an error. What ships is checked for all but that.
 fn memory(checks: &mut Checks) {
     checks.check("build, debug", c::prepare(Link::Debug));
-    let all = ["misuse", "delivery", "hooks", "flushing", "crowd", "chaos"];
+    let all = [&["delivery", "flushing", "crowd", "chaos"], CALLS].concat();
     checks.check("valgrind", under_valgrind(Link::Debug, LEAKS, &all));
     let options = format!("{LEAKS} --undef-value-errors=no");
-    let some = ["misuse", "codecs", "crowd"];
+    let some = ["misuse", "callbacks", "codecs", "crowd"];
     checks.check("valgrind, what ships", under_valgrind(Link::Shared, &options, &some));
     // A forked child leaks, by design, what it inherited.
     let forks = under_valgrind(Link::Debug, "--leak-check=no", &["fork", "exit"]);
     checks.check("valgrind, forks", forks);
-    for (fault, pattern) in
+    for (mistake, pattern) in
         [("a_report_is_read_after_its_free", "Invalid read"), ("a_client_is_never_freed", "definitely lost")]
     {
-        let mut run = Run::of(Link::Shared, &["faults"]);
-        run.wrap = words(&format!("{VALGRIND} --leak-check=full"));
-        checks.check(&format!("valgrind catches {fault}"), must_catch(&run, fault, &[pattern]));
+        let wrap = format!("{VALGRIND} --leak-check=full");
+        let caught = must_catch(Link::Shared, &wrap, mistake, &[pattern]);
+        checks.check(&format!("valgrind catches {mistake}"), caught);
     }
 }
 
 fn address(checks: &mut Checks) {
     checks.check("build, address", c::prepare(Link::Address));
     // Not threads, which measures memory: what is freed is kept back for a while.
-    let all = ["delivery", "codecs", "batching", "misuse", "hooks", "flushing", "fork", "chaos", "crowd"];
+    let all = [&["delivery", "codecs", "batching", "flushing", "fork", "chaos", "crowd"], CALLS].concat();
     let mut run = Run::of(Link::Address, &all);
     run.variables = vec![("PHC_CHAOS_EVENTS", "20000".into())];
     checks.check("address", run_programs(&run).and_then(|done| done.finish("address")));
@@ -85,13 +98,13 @@ fn address(checks: &mut Checks) {
     let mut run = Run::of(Link::Address, &["exit"]);
     run.variables = vec![("ASAN_OPTIONS", c::address_options(false))];
     checks.check("address, exits", run_programs(&run).and_then(|done| done.finish("address, exits")));
-    for (fault, pattern) in [
+    for (mistake, pattern) in [
         ("a_report_is_read_after_its_free", "heap-use-after-free"),
-        ("a_buffer_is_smaller_than_told", "heap-buffer-overflow"),
+        ("a_buffer_is_smaller_than_its_length", "heap-buffer-overflow"),
         ("a_client_is_never_freed", "detected memory leaks"),
     ] {
-        let run = Run::of(Link::Address, &["faults"]);
-        checks.check(&format!("AddressSanitizer catches {fault}"), must_catch(&run, fault, &[pattern]));
+        let caught = must_catch(Link::Address, "", mistake, &[pattern]);
+        checks.check(&format!("AddressSanitizer catches {mistake}"), caught);
     }
 }
 
@@ -99,23 +112,23 @@ fn thread(checks: &mut Checks) {
     checks.check("build, thread", c::prepare(Link::Thread));
     let run = Run::of(Link::Thread, &["crowd"]);
     checks.check("thread", run_programs(&run).and_then(|done| done.finish("thread")));
-    let (fault, patterns) = ("a_callback_writes_without_a_lock", ["data race", "count_unguarded"]);
-    let run = Run::of(Link::Thread, &["faults"]);
-    checks.check(&format!("ThreadSanitizer catches {fault}"), must_catch(&run, fault, &patterns));
+    let (mistake, patterns) = ("a_callback_writes_without_a_lock", ["data race", "count_unguarded"]);
+    let caught = must_catch(Link::Thread, "", mistake, &patterns);
+    checks.check(&format!("ThreadSanitizer catches {mistake}"), caught);
 }
 
-/// The program with this deliberate mistake fails, and a line of what the tool says has all these parts. It runs in
-/// a process of its own, whose output is looked at.
-fn must_catch(run: &Run<'_>, fault: &str, patterns: &[&str]) -> Outcome<()> {
-    let wrap = run.wrap.join(" ");
-    let mut words = vec!["c", "--link", run.link.name(), "faults"];
+/// This test of tests/c/sanitizer_checks.c, which has a deliberate mistake, fails, and a line of the tool's output
+/// has all these parts. It runs in a process of its own, whose output is searched.
+fn must_catch(link: Link, wrap: &str, mistake: &str, patterns: &[&str]) -> Outcome<()> {
+    let test = format!("sanitizer_checks.c: {mistake}");
+    let mut words = vec!["c", "--link", link.name(), &test];
     if !wrap.is_empty() {
-        words.extend(["--wrap", &wrap]);
+        words.extend(["--wrap", wrap]);
     }
     let mut program = process::myself(&words)?;
-    let (succeeded, text) = process::said(program.env("PHC_FAULT", fault).env(process::BUILT, "1"))?;
-    ensure(!succeeded, || format!("{text}\nnothing caught {fault}"))?;
-    ensure(reports(&text, patterns), || format!("{text}\n{fault} failed for another reason"))
+    let (succeeded, output) = process::said(program.env(process::BUILT, "1"))?;
+    ensure(!succeeded, || format!("{output}\nnothing caught {mistake}"))?;
+    ensure(reports(&output, patterns), || format!("{output}\n{mistake} failed for another reason"))
 }
 
 /// Whether a line has all the parts, in their order.

@@ -9,7 +9,7 @@ use crate::process::{self, Outcome, cargo, lines, read, tracked};
 const PACKAGES: &[(&str, &str)] =
     &[("libphc", "src/"), ("phc-sink", "sink/"), ("phc-conformance", "conformance/"), ("xtask", "xtask/")];
 /// The models of races are built by a feature of their own.
-const MODELS: &str = "races::";
+const MODELS: &str = "race_models::";
 
 /// `rust [NAME…]`: all tests, or those whose path has the name in it.
 pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
@@ -30,7 +30,7 @@ pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
             let source = read(file)?;
             if last.is_some_and(|last| has_test(&source, last)) || file.contains(&module) {
                 packages.push(*package);
-                is_model |= file.starts_with("src/races/");
+                is_model |= file.starts_with("src/race_models/");
             }
         }
         packages.dedup();

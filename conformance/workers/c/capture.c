@@ -57,7 +57,8 @@ static void sort_member(slice key, slice value, void *data) {
         return;
     }
     const char properties[] = "\"properties\"";
-    if (key.len == strlen(properties) && memcmp(key.at, properties, key.len) == 0 && to->properties.at == NULL) {
+    if (key.len == strlen(properties) && memcmp(key.at, properties, key.len) == 0 &&
+        to->properties.at == NULL) {
         to->properties = value;
     } else {
         to->incomplete = 1;
@@ -162,7 +163,8 @@ static void set_value(builder *to, text key, slice value) {
 }
 
 static void capture_event(const parts *of) {
-    builder to = {phc_event_new_n(of->distinct_id.at, of->distinct_id.len, of->event.at, of->event.len), PHC_OK};
+    builder to = {phc_event_new_n(of->distinct_id.at, of->distinct_id.len, of->event.at, of->event.len),
+                  PHC_OK};
     json_members(of->properties, set_member, &to);
     if (to.status == PHC_OK && of->uuid.at != NULL) to.status = phc_event_set_uuid(to.event, of->uuid.at);
     if (to.status == PHC_OK && of->timestamp.at != NULL) {

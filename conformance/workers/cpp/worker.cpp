@@ -21,7 +21,9 @@ std::optional<phc::client> client;
 
 /* -- values of the request -- */
 
-std::string_view view(slice of) { return of.at == nullptr ? std::string_view() : std::string_view(of.at, of.len); }
+std::string_view view(slice of) {
+    return of.at == nullptr ? std::string_view() : std::string_view(of.at, of.len);
+}
 
 std::optional<std::string> text(slice of) {
     std::size_t length = 0;
@@ -37,7 +39,8 @@ bool has(slice of, const char *member) { return json_member(of, member).at != nu
 phc::raw_json json(slice of, const char *member) { return phc::raw_json(view(json_member(of, member))); }
 
 template <class Each> void members(slice of, Each each) {
-    json_members(of, [](slice key, slice value, void *data) { (*static_cast<Each *>(data))(key, value); }, &each);
+    json_members(
+        of, [](slice key, slice value, void *data) { (*static_cast<Each *>(data))(key, value); }, &each);
 }
 
 std::chrono::milliseconds time_limit(slice with) {
@@ -102,8 +105,10 @@ parts parts_of(slice with) {
     parts to;
     members(with, [&](slice key, slice value) {
         const std::string name = text(key).value_or("");
-        const std::map<std::string, std::optional<std::string> *> texts{
-            {"distinct_id", &to.distinct_id}, {"event", &to.event}, {"uuid", &to.uuid}, {"timestamp", &to.timestamp}};
+        const std::map<std::string, std::optional<std::string> *> texts{{"distinct_id", &to.distinct_id},
+                                                                        {"event", &to.event},
+                                                                        {"uuid", &to.uuid},
+                                                                        {"timestamp", &to.timestamp}};
         const auto found = texts.find(name);
         if (found != texts.end() && !*found->second) {
             *found->second = text(value);
@@ -182,7 +187,8 @@ phc::object capture_hex(slice with, std::string_view form) {
 
 phc::object identify(slice with, std::string_view) {
     const std::string id = text(with, "distinct_id").value_or("");
-    if (has(with, "set_once")) return respond(client->identify(id, json(with, "set"), json(with, "set_once")));
+    if (has(with, "set_once"))
+        return respond(client->identify(id, json(with, "set"), json(with, "set_once")));
     if (has(with, "set")) return respond(client->identify(id, json(with, "set")));
     return respond(client->identify(id));
 }
@@ -192,7 +198,8 @@ phc::object alias(slice with, std::string_view) {
 }
 
 phc::object group_identify(slice with, std::string_view) {
-    const std::string type = text(with, "group_type").value_or(""), key = text(with, "group_key").value_or("");
+    const std::string type = text(with, "group_type").value_or(""),
+                      key = text(with, "group_key").value_or("");
     const std::optional<std::string> id = text(with, "distinct_id");
     if (has(with, "set")) return respond(client->group_identify(type, key, json(with, "set"), id));
     return respond(client->group_identify(type, key, {}, id));
@@ -214,8 +221,10 @@ phc::object opt_in(slice, std::string_view) { return respond(client->opt_in()); 
 phc::object flush(slice with, std::string_view) {
     const phc::flush_result seen = client->flush(time_limit(with));
     phc::object line = respond(static_cast<const phc::status &>(seen));
-    return line.set("result", phc::object{{"settled", seen.settled}, {"delivered", seen.delivered},
-                                          {"lost", seen.lost}, {"pending", seen.pending}});
+    return line.set("result", phc::object{{"settled", seen.settled},
+                                          {"delivered", seen.delivered},
+                                          {"lost", seen.lost},
+                                          {"pending", seen.pending}});
 }
 
 phc::object flush_in_parts(slice, std::string_view) {
@@ -274,7 +283,8 @@ phc::object run(slice line) {
     const auto found = calls.find(name);
     if (found == calls.end()) return unsupported("the worker has no such call");
     if (found->second.needs_client && !client) {
-        return phc::object{{"status", "invalid_argument"}, {"message", "there is no client; call init first"}};
+        return phc::object{{"status", "invalid_argument"},
+                           {"message", "there is no client; call init first"}};
     }
     try {
         return found->second.run(json_member(line, "with"), text(line, "form").value_or("json"));

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::super::batch::BatchId;
 use super::super::batch::OpenAttempt;
 use super::super::loss::LossReason;
 use super::super::scheduler::{Scheduler, Step};
-use super::super::state::{BatchId, DeliveryState};
+use super::super::state::DeliveryState;
 use crate::config::{Config, Overflow, Reports};
 use crate::event::EncodedEvent;
 use crate::event::timestamp::Timestamp;

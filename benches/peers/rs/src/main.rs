@@ -25,7 +25,9 @@ fn event() -> Event {
     let mut event = Event::new("page_viewed", "user-1234567890");
     let add = |event: &mut Event, key: &str, value: Value| event.insert_prop(key, value).expect("serialises");
     event.insert_prop("path", "/products/kitchen/espresso-machine").expect("serialises");
-    event.insert_prop("referrer", "https://example.com/search?q=espresso+machine&sort=price&page=2").expect("serialises");
+    event
+        .insert_prop("referrer", "https://example.com/search?q=espresso+machine&sort=price&page=2")
+        .expect("serialises");
     event.insert_prop("browser", "Firefox 128.0").expect("serialises");
     event.insert_prop("country", "Norway").expect("serialises");
     event.insert_prop("width", 1920).expect("serialises");
@@ -188,7 +190,9 @@ fn main() {
     let measure = arguments.next().expect("a measure");
     let options = Options(
         arguments
-            .filter_map(|argument| argument.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())))
+            .filter_map(|argument| {
+                argument.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()))
+            })
             .collect(),
     );
     let figures = match measure.as_str() {

@@ -18,7 +18,11 @@ fn main() {
     let measure = arguments.next().unwrap_or_default();
     let options: Vec<String> = arguments.collect();
     let option = |key: &str| {
-        options.iter().find_map(|option| option.strip_prefix(key)?.strip_prefix('=')).unwrap_or_default().to_owned()
+        options
+            .iter()
+            .find_map(|option| option.strip_prefix(key)?.strip_prefix('='))
+            .unwrap_or_default()
+            .to_owned()
     };
     let figures = match measure.as_str() {
         "steps" => steps(&std::fs::read_to_string(option("event")).expect("the event")),
@@ -80,9 +84,11 @@ fn server(host: &str, batch: usize) -> Value {
     };
     let events: Vec<String> = (0..batch).map(event).collect();
     let body = format!("{{\"created_at\":\"2026-01-01T00:00:00.000Z\",\"batch\":[{}]}}", events.join(","));
-    let request = format!("POST /i/v1/analytics/events HTTP/1.1\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let request =
+        format!("POST /i/v1/analytics/events HTTP/1.1\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     let address = host.trim_start_matches("http://");
-    let mut connections: Vec<TcpStream> = (0..4).map(|_| TcpStream::connect(address).expect("the server")).collect();
+    let mut connections: Vec<TcpStream> =
+        (0..4).map(|_| TcpStream::connect(address).expect("the server")).collect();
     let mut buffer = vec![0; 1 << 20];
     let mut finish = |connection: &mut TcpStream| {
         let mut filled = 0;

@@ -90,7 +90,10 @@ impl Server {
         let mut events = Events::with_capacity(256);
         loop {
             let wait = self.due.front().map(|due| due.at.saturating_duration_since(Instant::now()));
-            let wait = wait.map(|wait| if wait < TOO_SHORT_TO_SLEEP { Duration::ZERO } else { wait - TOO_SHORT_TO_SLEEP });
+            let wait =
+                wait.map(
+                    |wait| if wait < TOO_SHORT_TO_SLEEP { Duration::ZERO } else { wait - TOO_SHORT_TO_SLEEP },
+                );
             match self.poll.poll(&mut events, wait) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
@@ -113,7 +116,11 @@ impl Server {
         while let Ok((mut stream, _)) = self.listener.accept() {
             let _ = stream.set_nodelay(true);
             let place = self.connections.iter().position(Option::is_none).unwrap_or(self.connections.len());
-            self.poll.registry().register(&mut stream, Token(place), Interest::READABLE | Interest::WRITABLE)?;
+            self.poll.registry().register(
+                &mut stream,
+                Token(place),
+                Interest::READABLE | Interest::WRITABLE,
+            )?;
             self.serial += 1;
             self.counts.connections += 1;
             let connection = Connection {
@@ -160,7 +167,13 @@ impl Server {
                             self.spare.push(response);
                         } else {
                             let at = Instant::now() + self.delay;
-                            self.due.push_back(Due { at, connection: place, serial: connection.serial, events, response });
+                            self.due.push_back(Due {
+                                at,
+                                connection: place,
+                                serial: connection.serial,
+                                events,
+                                response,
+                            });
                             self.counts.most_open = self.counts.most_open.max(self.due.len());
                         }
                         connection.input.copy_within(end..connection.filled, 0);
