@@ -251,7 +251,7 @@ typedef struct phc_event_report {
      */
     phc_loss loss;
     /**
-     * 1 if it is lost but the server may have stored it all the same, else 0.
+     * 1 if it is lost but the server may have stored it nevertheless, else 0.
      */
     int32_t maybe_delivered;
 } phc_event_report;
@@ -278,7 +278,7 @@ typedef struct phc_stats {
      */
     uint64_t lost;
     /**
-     * Lost events that the server may have stored all the same.
+     * Lost events that the server may have stored nevertheless.
      */
     uint64_t maybe_delivered;
     /**
@@ -629,7 +629,7 @@ phc_status phc_flush_wait(struct phc_client *client,
                           size_t size);
 
 /**
- * Forgets a flush that was begun. Its events are sent all the same. An unknown number is not
+ * Forgets a flush that was begun. Its events are still sent. An unknown number is not
  * an error.
  */
 PHC_API phc_status phc_flush_end(struct phc_client *client, uint64_t flush);

@@ -2,7 +2,7 @@
 //!
 //! It accepts events, checks every request against the contract, responds as a script says, and
 //! shows what it received. It knows nothing of libphc and shares no code with it: a mistake in the
-//! library cannot be repeated, and thereby hidden, in the server that judges its requests.
+//! library cannot be repeated, and thereby hidden, in the server that checks its requests.
 //!
 //! A request is decompressed (`decode`), read with all its bytes (`members`), checked by itself
 //! (`check`) and against the requests before it (`history`). A `script`, or else `chaos`, says what is

@@ -104,7 +104,7 @@ pub unsafe extern "C" fn phc_flush_wait(
     })
 }
 
-/// Forgets a flush that was begun. Its events are sent all the same. An unknown number is not
+/// Forgets a flush that was begun. Its events are still sent. An unknown number is not
 /// an error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_flush_end(client: *mut phc_client, flush: u64) -> phc_status {

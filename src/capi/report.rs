@@ -67,7 +67,7 @@ pub struct phc_event_report {
     pub details: *const c_char,
     /// Why it is lost; PHC_LOSS_NONE if it is delivered.
     pub loss: phc_loss,
-    /// 1 if it is lost but the server may have stored it all the same, else 0.
+    /// 1 if it is lost but the server may have stored it nevertheless, else 0.
     pub maybe_delivered: i32,
 }
 

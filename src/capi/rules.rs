@@ -67,7 +67,7 @@ macro_rules! rules {
     };
 }
 
-// `not_in_before_send`: a capture would be shown to the hook again. `not_in_callbacks`:
+// `not_in_before_send`: a capture would be passed to `before_send` again. `not_in_callbacks`:
 // the function waits for what may in turn wait for the callback.
 rules! {
     phc_version anywhere,

@@ -30,7 +30,7 @@ pub struct phc_stats {
     pub delivered_with_warning: u64,
     /// Captured events that are lost.
     pub lost: u64,
-    /// Lost events that the server may have stored all the same.
+    /// Lost events that the server may have stored nevertheless.
     pub maybe_delivered: u64,
     /// Captured events that are waiting, in flight or in back-off.
     pub pending_events: u64,

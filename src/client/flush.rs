@@ -63,7 +63,7 @@ impl Client {
         Ok(result)
     }
 
-    /// Forgets a flush that was begun; its events are sent all the same.
+    /// Forgets a flush that was begun; its events are still sent.
     pub(crate) fn end_flush(&self, flush: FlushId) {
         if let Some(process) = self.process.get() {
             process.delivery.update(|state| (state.end_flush(flush), Wake::NONE));

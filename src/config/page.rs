@@ -7,7 +7,7 @@ use super::table::SETTINGS;
 /// The text of docs/settings.md.
 pub fn settings_page() -> String {
     let mut page = String::from(
-        "# Settings\n\n<!-- Made from src/config/table.rs by `make docs`; edit that. -->\n\n\
+        "# Settings\n\n<!-- Generated from src/config/table.rs by `make docs`; edit that. -->\n\n\
          `phc_config_set(config, key, value)` takes every value as text, so that a binding built last year can\n\
          use a setting added today. If a value is not accepted, it returns `PHC_INVALID_SETTING`, changes nothing,\n\
          and `phc_last_error()` says why. `phc_config_get` returns the present value, and `phc_setting_at` lists all\n\

@@ -105,8 +105,8 @@ impl Setting {
 
     /// The kind of value, and what is accepted; empty if any text of that kind is.
     pub(crate) fn accepted(&self) -> (&'static str, String) {
-        let mut scratch = Config::default();
-        match (self.slot)(&mut scratch) {
+        let mut config = Config::default();
+        match (self.slot)(&mut config) {
             Slot::U64(_, bounds) | Slot::U32(_, bounds) | Slot::Size(_, bounds) | Slot::Millis(_, bounds) => {
                 ("integer", format!("{} to {}", bounds.start(), bounds.end()))
             }
@@ -311,7 +311,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "reports",
         default: "losses",
-        doc: "Which attempts `phc_poll` and the error callback are told of: those that lost an event; also those in which the server stored an event with a warning; or all. The delivery callback does not depend on it.",
+        doc: "Which attempts `phc_poll` and the error callback receive: those that lost an event; also those in which the server stored an event with a warning; or all. The delivery callback does not depend on it.",
         slot: |c| Slot::Choice(&mut c.reports),
     },
     Setting {

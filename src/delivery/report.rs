@@ -16,7 +16,7 @@ pub(crate) struct EventReport {
     pub(crate) uuid: Uuid,
     /// Why it is lost; `None` if it is delivered.
     pub(crate) loss: Option<LossReason>,
-    /// For a lost event: whether the server may have stored it all the same.
+    /// For a lost event: whether the server may have stored it nevertheless.
     pub(crate) maybe_delivered: bool,
     /// The server's verdict, unless it was a plain `ok`.
     pub(crate) verdict: Option<Box<Verdict>>,

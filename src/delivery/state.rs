@@ -410,7 +410,7 @@ impl DeliveryState {
         self.flushes.result(id)
     }
 
-    /// Forgets a flush; what it wanted sent is sent all the same.
+    /// Forgets a flush; its events are still sent.
     pub(crate) fn end_flush(&mut self, id: FlushId) {
         self.flushes.end(id);
     }
@@ -506,7 +506,7 @@ impl DeliveryState {
 
 #[cfg(test)]
 impl DeliveryState {
-    /// The oldest report, whoever it is for.
+    /// The oldest report, for the callbacks or for `phc_poll`.
     pub(super) fn pop_any_report(&mut self) -> Option<Report> {
         self.reports.pop()
     }

@@ -35,7 +35,7 @@ stats! {
     delivered,
     /// Delivered events whose result was `warning`.
     delivered_with_warning,
-    /// Lost events that the server may have stored all the same.
+    /// Lost events that the server may have stored nevertheless.
     maybe_delivered,
     /// Captured events that are neither delivered nor lost yet.
     pending_events,

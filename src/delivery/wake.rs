@@ -2,7 +2,7 @@
 
 use std::ops::BitOr;
 
-/// What must be woken after a change of the state. Whoever makes the change passes
+/// What must be woken after a change of the state. The caller that makes the change passes
 /// this on to [`Delivery`](super::Delivery), which alone wakes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use = "a change whose `Wake` is lost leaves a thread asleep"]

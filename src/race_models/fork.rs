@@ -17,14 +17,14 @@ use crate::runtime::fork::after_fork_in_child;
 
 /// A value whose content must be visible to every thread that finds it, made by a thread of
 /// the parent or of the child.
-struct Made {
+struct Value {
     by: &'static str,
     content: AtomicBool,
 }
 
-impl Made {
+impl Value {
     fn new(by: &'static str) -> Self {
-        let made = Made { by, content: AtomicBool::new(false) };
+        let made = Value { by, content: AtomicBool::new(false) };
         made.content.store(true, Ordering::Relaxed);
         made
     }
@@ -42,7 +42,7 @@ fn cell<T>() -> Arc<PerProcess<T>> {
     Arc::new(cell)
 }
 
-fn address(made: &Made) -> usize {
+fn address(made: &Value) -> usize {
     std::ptr::from_ref(made).addr()
 }
 
@@ -52,10 +52,10 @@ fn racing_threads_find_one_value_and_find_it_complete() {
         let cell = cell();
         let racers = [(); 2].map(|()| {
             let cell = Arc::clone(&cell);
-            thread::spawn(move || address(cell.get_or_make(|| Made::new("parent")).read()))
+            thread::spawn(move || address(cell.get_or_make(|| Value::new("parent")).read()))
         });
         let early = cell.get().map(|made| address(made.read()));
-        let own = address(cell.get_or_make(|| Made::new("parent")).read());
+        let own = address(cell.get_or_make(|| Value::new("parent")).read());
         assert!(early.is_none_or(|early| early == own));
         for racer in racers {
             assert_eq!(racer.join().unwrap(), own);
@@ -98,7 +98,7 @@ fn a_child_never_waits_for_an_initialisation_that_the_fork_interrupted() {
                 cell.get_or_make(|| {
                     begun.open();
                     finished.pass();
-                    Made::new("parent")
+                    Value::new("parent")
                 });
             })
         };
@@ -106,9 +106,9 @@ fn a_child_never_waits_for_an_initialisation_that_the_fork_interrupted() {
         after_fork_in_child();
         let racer = {
             let cell = Arc::clone(&cell);
-            thread::spawn(move || address(cell.get_or_make(|| Made::new("child")).read()))
+            thread::spawn(move || address(cell.get_or_make(|| Value::new("child")).read()))
         };
-        let own = cell.get_or_make(|| Made::new("child")).read();
+        let own = cell.get_or_make(|| Value::new("child")).read();
         assert_eq!(own.by, "child");
         assert_eq!(racer.join().unwrap(), address(own));
         child_has_finished.open();

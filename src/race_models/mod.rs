@@ -8,7 +8,7 @@
 //!
 //!     cargo test --features race-models --lib race_models::
 //!
-//! `mutations/races/*.patch` are deliberate faults that these models must catch.
+//! `mutations/races/*.patch` are mutations that these models must catch.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
 
 mod delivery;

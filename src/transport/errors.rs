@@ -1,7 +1,7 @@
 //! Turns errors of the layers below into messages that say what to do next.
 //!
 //! Those layers describe their errors for programmers, each in its own way and mostly
-//! in types that cannot be named from here. So errors are told apart by their text;
+//! in types that cannot be named from here. So errors are distinguished by their text;
 //! black-box tests hold every row below against the real error.
 
 use std::error::Error;

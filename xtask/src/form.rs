@@ -11,8 +11,13 @@ use crate::process::{self, Outcome, cargo, command, quietly, read, stdout, track
 /// Folders in which clang-format decides; workers and drivers included.
 const C_ENDINGS: &[&str] = &[".c", ".h", ".cpp", ".hpp"];
 /// Generated, or a copy of what is.
-const C_LEFT_OUT: &[&str] =
-    &["include/phc.h", "include/phc.cdef.h", "include/phc_binding.h", "bindings/go/phc.h", "bindings/go/phc_binding.h"];
+const C_LEFT_OUT: &[&str] = &[
+    "include/phc.h",
+    "include/phc.cdef.h",
+    "include/phc_binding.h",
+    "bindings/go/phc.h",
+    "bindings/go/phc_binding.h",
+];
 
 /// That of Debian 12.
 const CLANG_FORMAT: u32 = 14;

@@ -44,7 +44,7 @@ struct World {
     in_flight: BTreeMap<(Duration, BatchId), (OpenAttempt, AttemptResult)>,
     captured: Vec<Uuid>,
     ended: HashMap<Uuid, (Option<LossReason>, bool)>,
-    trouble: bool,
+    misbehaves: bool,
 }
 
 impl World {
@@ -71,7 +71,7 @@ impl World {
             in_flight: BTreeMap::new(),
             captured: Vec::new(),
             ended: HashMap::new(),
-            trouble: true,
+            misbehaves: true,
         }
     }
 
@@ -145,7 +145,7 @@ impl World {
             body: body.into_bytes(),
         };
         let cut = |maybe_sent| AttemptResult::NoResponse { message: "cut".into(), maybe_sent };
-        match if self.trouble { self.random.below(20) } else { 19 } {
+        match if self.misbehaves { self.random.below(20) } else { 19 } {
             0..=2 => return respond(503, String::new()),
             3 => return cut(false),
             4 => {
@@ -162,7 +162,7 @@ impl World {
         }
         let mut results = Vec::new();
         for uuid in uuids {
-            let code = match if self.trouble { self.random.below(20) } else { 19 } {
+            let code = match if self.misbehaves { self.random.below(20) } else { 19 } {
                 0..=2 => "retry",
                 3 => "drop",
                 4 => "warning",
@@ -270,7 +270,7 @@ fn every_event_ends_exactly_once_whatever_the_server_does() {
     for seed in 0..400 {
         let mut world = history(seed);
         // The server recovers: everything pending is settled in the end.
-        world.trouble = false;
+        world.misbehaves = false;
         let (flush, _) = world.state.begin_flush(false);
         let mut steps = 0;
         while world.state.stats().pending_events > 0 {
