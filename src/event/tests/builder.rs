@@ -170,7 +170,7 @@ fn new_event() -> Box<EventBuilder> {
 
 /// A property needs a key.
 fn keys() -> Vec<&'static str> {
-    KEYS.into_iter().filter(|key| !key.is_empty()).collect()
+    KEYS.iter().copied().filter(|key| !key.is_empty()).collect()
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn properties_are_found_as_by_the_naive_reader() {
     let (mut ranges, mut expected) = (PropertyRanges::default(), PropertyRanges::default());
     let (mut accepted, mut special) = (0, 0);
     for seed in 0..25_000 {
-        let mut maker = Maker::any(seed, &KEYS);
+        let mut maker = Maker::any(seed, KEYS);
         let text = maker.object(2);
         let text = maker.mutated(text);
         let super_properties = maker.random.one_of(&super_properties.each_ref());
@@ -80,7 +80,7 @@ fn an_event_is_encoded_alike_however_it_is_spelt() {
     let super_properties = super_properties();
     let (mut encoder, mut accepted, mut refused) = (Encoder::take(0), 0, 0);
     for seed in 0..25_000 {
-        let mut maker = Maker::any(seed, &KEYS);
+        let mut maker = Maker::any(seed, KEYS);
         // A whole event, or the properties of one.
         let whole = maker.random.percent(70);
         let text = if whole { event(&mut maker) } else { maker.object(2) };

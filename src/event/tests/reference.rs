@@ -47,7 +47,7 @@ fn agrees_with_the_rules_on_random_events() {
     let mut encoder = Encoder::take(0);
     let mut lifted = 0;
     for seed in 0..20_000 {
-        let mut maker = Maker::sound(seed, &KEYS_OF_ANY_VALUE);
+        let mut maker = Maker::sound(seed, KEYS_OF_ANY_VALUE);
         let properties = maker.object(3);
         let Value::Object(given) = serde_json::from_str(&properties).unwrap() else { panic!("no object") };
         let [stays, options, fields] = expected(&given);
@@ -81,7 +81,7 @@ fn no_bytes_make_it_panic_or_send_what_a_reader_refuses() {
     let mut encoder = Encoder::take(0);
     let (mut accepted, mut refused) = (0, 0);
     for seed in 0..20_000 {
-        let mut maker = Maker::any(seed, &KEYS_OF_ANY_VALUE);
+        let mut maker = Maker::any(seed, KEYS_OF_ANY_VALUE);
         let text = maker.object(3);
         let text = maker.mutated(text);
         let input = EventInput::Parts { distinct_id: b"user", event: b"event", properties: Some(&text) };
