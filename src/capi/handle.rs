@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use crate::status::{Error, Status};
+use super::text::bad_argument;
+use crate::status::Error;
 
 /// A C type that is a `Box` of its own value.
 pub(super) trait Boxed: Sized {
@@ -25,11 +26,6 @@ pub(super) trait Counted {
     fn target(pointer: *const Self) -> *const Self::Target;
 }
 
-#[cold]
-fn null(what: &'static str) -> Error {
-    Error::new(Status::INVALID_ARGUMENT, format!("{what} is NULL"))
-}
-
 /// Borrows what C holds.
 ///
 /// # Safety
@@ -37,7 +33,7 @@ fn null(what: &'static str) -> Error {
 /// while the reference lives.
 pub(super) unsafe fn borrow<'a, T: Boxed>(pointer: *const T, what: &'static str) -> Result<&'a T, Error> {
     // SAFETY: the caller passes NULL or a live `Box`'s pointer (see above).
-    unsafe { pointer.as_ref() }.ok_or_else(|| null(what))
+    unsafe { pointer.as_ref() }.ok_or_else(|| bad_argument(what, "NULL"))
 }
 
 /// Borrows what C holds, to change it.
@@ -49,7 +45,7 @@ pub(super) unsafe fn borrow_mut<'a, T: Boxed>(
     what: &'static str,
 ) -> Result<&'a mut T, Error> {
     // SAFETY: the caller passes NULL or a live `Box`'s pointer that only it uses.
-    unsafe { pointer.as_mut() }.ok_or_else(|| null(what))
+    unsafe { pointer.as_mut() }.ok_or_else(|| bad_argument(what, "NULL"))
 }
 
 /// Takes back what C held. NULL gives `None`.
@@ -74,7 +70,7 @@ where
     T::Target: 'a,
 {
     if pointer.is_null() {
-        return Err(null(what));
+        return Err(bad_argument(what, "NULL"));
     }
     // SAFETY: an `Arc`'s pointer is that of its target, which lives while the reference
     // that C holds is not given back.
@@ -96,7 +92,7 @@ pub(super) unsafe fn take_count<T: Counted>(pointer: *mut T) -> Option<Arc<T::Ta
 /// The pointer is NULL or valid for a write of `T`.
 pub(super) unsafe fn write<T>(pointer: *mut T, value: T, what: &'static str) -> Result<(), Error> {
     if pointer.is_null() {
-        return Err(null(what));
+        return Err(bad_argument(what, "NULL"));
     }
     // SAFETY: the caller passes a place for a `T`.
     unsafe { pointer.write(value) };

@@ -141,6 +141,7 @@ fn json(stats: &Stats) -> String {
     out
 }
 
+#[inline(never)]
 fn write_member(out: &mut String, name: &str, count: u64) {
     let comma = if out.ends_with('{') { "" } else { "," };
     let _ = write!(out, "{comma}\"{name}\":{count}");

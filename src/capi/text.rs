@@ -40,6 +40,12 @@ fn before_nul(text: &str) -> &str {
     text.split('\0').next().unwrap_or_default()
 }
 
+/// The error about an argument with this name.
+#[cold]
+pub(super) fn bad_argument(name: &str, what_it_is: &str) -> Error {
+    Error::new(Status::INVALID_ARGUMENT, format!("{name} is {what_it_is}"))
+}
+
 /// A NUL-terminated argument; `None` if it is NULL.
 ///
 /// # Safety
@@ -56,8 +62,7 @@ pub(super) unsafe fn optional<'a>(pointer: *const c_char) -> Option<&'a [u8]> {
 /// As for [`optional`].
 pub(super) unsafe fn required<'a>(pointer: *const c_char, what: &'static str) -> Result<&'a [u8], Error> {
     // SAFETY: the caller passes NULL or NUL-terminated text.
-    unsafe { optional(pointer) }
-        .ok_or_else(|| Error::new(Status::INVALID_ARGUMENT, format!("{what} is NULL")))
+    unsafe { optional(pointer) }.ok_or_else(|| bad_argument(what, "NULL"))
 }
 
 /// The length of a NUL-terminated argument; 0 if it is NULL.
@@ -80,7 +85,7 @@ pub(super) unsafe fn sized<'a>(
 ) -> Result<&'a [u8], Error> {
     if pointer.is_null() || len > isize::MAX as usize {
         let wrong = if pointer.is_null() { "NULL" } else { "too long" };
-        return Err(Error::new(Status::INVALID_ARGUMENT, format!("{what} is {wrong}")));
+        return Err(bad_argument(what, wrong));
     }
     // SAFETY: the caller passes a text of `len` bytes.
     Ok(unsafe { std::slice::from_raw_parts(pointer.cast(), len) })
@@ -88,8 +93,7 @@ pub(super) unsafe fn sized<'a>(
 
 /// UTF-8 text of a setting or a name.
 pub(super) fn utf8<'a>(bytes: &'a [u8], what: &'static str) -> Result<&'a str, Error> {
-    std::str::from_utf8(bytes)
-        .map_err(|_| Error::new(Status::INVALID_ARGUMENT, format!("{what} is not valid UTF-8")))
+    std::str::from_utf8(bytes).map_err(|_| bad_argument(what, "not valid UTF-8"))
 }
 
 /// Writes text and a NUL into a buffer of `len` bytes, cut off at a character where it does
