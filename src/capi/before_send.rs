@@ -31,11 +31,9 @@ pub const PHC_BEFORE_SEND_DISCARD: i32 = 1;
 pub type phc_before_send_callback =
     Option<unsafe extern "C" fn(event: *mut phc_outgoing, user_data: *mut c_void) -> i32>;
 
-/// Sets the callback that sees each event before it is taken, in place of the one before; NULL
-/// removes it. It may run on several threads at once. Returns once the one before runs no more;
-/// do not hold a lock that it takes. From inside a callback it returns at once. free_user_data
-/// (NULL is accepted) is called when user_data is not needed any more. The callback stays set in
-/// a forked child.
+/// Sets the callback that sees each event before it is taken, in place of the one before, like
+/// phc_set_error_callback. It may run on several threads at once. The callback stays set in a
+/// forked child.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_set_before_send_callback(
     client: *mut phc_client,

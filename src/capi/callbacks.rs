@@ -44,12 +44,12 @@ pub type phc_log_callback =
 /// Frees the user data of a callback that is not called any more.
 pub type phc_free_callback = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
-/// Sets the error callback in place of the one before; NULL removes it. Returns once the one
-/// before runs no more; from inside a callback it returns at once. free_user_data (NULL is
-/// accepted) is called when user_data is not needed any more. While an error or a delivery
-/// callback is set, reports go to the callbacks only and phc_poll returns NULL. The callback
-/// stays set in a forked child, on a thread of the child's own; there free_user_data is not
-/// called for what the parent set.
+/// Sets the error callback in place of the one before; NULL removes it, and the other arguments
+/// are not used then. Returns once the one before runs no more; do not hold a lock that it takes.
+/// From inside a callback it returns at once. free_user_data (NULL is accepted) is called once,
+/// when user_data is not needed any more. While an error or a delivery callback is set, reports
+/// go to the callbacks only and phc_poll returns NULL. The callback stays set in a forked child,
+/// on a thread of the child's own; there free_user_data is not called for what the parent set.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_set_error_callback(
     client: *mut phc_client,

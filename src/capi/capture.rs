@@ -23,7 +23,8 @@ unsafe fn capture(
     uuid_out: *mut c_char,
 ) -> phc_status {
     let capture = || {
-        let uuid = client?.capture(&input?)?;
+        let client = client?;
+        let uuid = client.capture(&input.inspect_err(|error| client.count_refused(error.status))?)?;
         // SAFETY: the caller passes NULL or a buffer for a uuid.
         unsafe { write_uuid(uuid, uuid_out) };
         Ok(())

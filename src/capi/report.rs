@@ -25,7 +25,7 @@ pub const PHC_LOSS_DROPPED: phc_loss = 1;
 pub const PHC_LOSS_RETRY_EXHAUSTED: phc_loss = 2;
 /// An HTTP status ended its batch.
 pub const PHC_LOSS_REJECTED: phc_loss = 3;
-/// No attempt of its batch got a response.
+/// The last attempt of its batch got no complete response.
 pub const PHC_LOSS_TRANSPORT: phc_loss = 4;
 /// The response to its batch was not one of Capture v1.
 pub const PHC_LOSS_MALFORMED_RESPONSE: phc_loss = 5;
@@ -37,7 +37,8 @@ pub const PHC_LOSS_CLOSED: phc_loss = 7;
 pub const PHC_LOSS_INTERNAL: phc_loss = 8;
 
 /// One attempt, or one other occasion on which events ended. It belongs to one thread at a time;
-/// its texts live as long as it does. Its functions return 0 or an empty text for NULL.
+/// its texts live as long as it does, and a polled one may outlive its client. Its functions
+/// return 0 or an empty text for NULL, phc_report_json "{}".
 pub struct phc_report {
     report: Report,
     request_id: CString,

@@ -36,7 +36,7 @@ pub struct phc_stats {
     pub pending_events: u64,
     /// Their bytes and bookkeeping, as counted for the setting queue_max_bytes.
     pub pending_bytes: u64,
-    /// Captures that did not take an event.
+    /// Captures that did not take an event, except for those that returned PHC_REENTRANT.
     pub refused: u64,
     /// Events with bad UTF-8 or lone surrogates that were replaced.
     pub repaired: u64,

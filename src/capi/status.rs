@@ -45,7 +45,7 @@ pub const PHC_INVALID_PROPERTY: phc_status = 14;
 pub const PHC_EVENT_TOO_LARGE: phc_status = 15;
 /// The client is opted out; the event was not taken.
 pub const PHC_OPTED_OUT: phc_status = 16;
-/// The before_send callback discarded the event.
+/// The before_send callback discarded the event, or replaced it by one that is refused.
 pub const PHC_BEFORE_SEND: phc_status = 17;
 /// An internal error in libphc; the event was not taken. Please report it.
 pub const PHC_INTERNAL: phc_status = 18;

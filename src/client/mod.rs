@@ -171,7 +171,8 @@ impl Client {
         self.count_refused(Status::BEFORE_SEND);
     }
 
-    fn count_refused(&self, status: Status) {
+    /// Counts an event that was not taken.
+    pub(crate) fn count_refused(&self, status: Status) {
         self.process().delivery.update(|state| (state.count_refused(status), Wake::NONE));
     }
 

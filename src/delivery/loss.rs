@@ -12,7 +12,7 @@ pub(crate) enum LossReason {
     RetryExhausted = 2,
     /// An HTTP status ended its batch.
     Rejected = 3,
-    /// No attempt of its batch got a response.
+    /// The last attempt of its batch got no complete response.
     Transport = 4,
     /// The response to its batch was not one of Capture v1.
     MalformedResponse = 5,

@@ -72,7 +72,7 @@ pub enum Failure {
     RetryExhausted,
     /// An HTTP status ended the batch.
     Rejected,
-    /// No attempt of the batch got a response.
+    /// The last attempt of the batch got no complete response.
     Transport,
     /// The response to the batch was not one of Capture v1.
     MalformedResponse,

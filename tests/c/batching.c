@@ -155,13 +155,24 @@ static void what_is_in_back_off_is_not_evicted(void) {
     phc_client *client =
         make_client("queue_max_events", "5", "overflow", "drop_oldest", "flush_at", "100", "max_retries",
                     "1000", "retry_initial_ms", "20000", "retry_max_ms", "20000", "max_in_flight", "1", NULL);
-    capture_n(client, 1);
-    CHECK_EQ(phc_flush(client, 100, NULL, 0), PHC_TIMEOUT); /* in back-off now */
+    char first[PHC_UUID_SIZE] = "";
+    CHECK_EQ(phc_capture_get_uuid(client, "user", "first", NULL, first), PHC_OK);
+    CHECK_EQ(phc_flush(client, 0, NULL, 0), PHC_TIMEOUT);
+    phc_report *report = phc_poll(client, 20000); /* of its first attempt: it is in back-off now */
+    CHECK_STR(phc_report_pending_uuid(report, 0), first);
+    phc_report_free(report);
     for (int i = 0; i < 50; i++) capture_n(client, 1);
     phc_stats stats = stats_of(client);
     CHECK_EQ(stats.pending_events, 5);
-    CHECK_EQ(stats.lost, 46);
+    CHECK_EQ(stats.lost_by_reason[PHC_LOSS_EVICTED], 46);
+    char *evicted = reports_of(client);
+    CHECK_EQ(count(evicted, "\"outcome\":\"evicted\""), 46);
+    CHECK_EQ(count(evicted, first), 0);
+    free(evicted);
     CHECK_EQ(phc_client_close(client, 0), PHC_LOST_EVENTS);
+    char *closed = reports_of(client);
+    CHECK_HAS(closed, first);
+    free(closed);
     finish(client);
 }
 
@@ -223,20 +234,27 @@ static void a_flush_that_times_out_abandons_nothing(void) {
 }
 
 static void a_flush_covers_what_is_in_flight_and_no_more(void) {
-    script("{\"steps\":[{\"wait_for_script\":true}]}");
+    script("{\"steps\":[{\"when\":{\"event\":\"before\"},\"wait_for_script\":true},"
+           "{\"when\":{\"event\":\"after\"},\"never\":true}]}");
     phc_client *client = make_client("flush_at", "1", "request_timeout_ms", "120000", NULL);
-    capture_n(client, 1);
+    capture(client, "before");
     wait_for("requests=1");
     phc_flush_result result;
     CHECK_EQ(phc_flush(client, 50, &result, sizeof result), PHC_TIMEOUT);
     CHECK_EQ(result.pending, 1);
     uint64_t flush;
     CHECK_EQ(phc_flush_begin(client, &flush), PHC_OK);
+    capture(client, "after");
+    wait_for("requests=2");
     respond_now();
     CHECK_EQ(phc_flush_wait(client, flush, 10000, &result, sizeof result), PHC_OK);
     CHECK_EQ(result.settled, 1);
-    CHECK_EQ(phc_flush(client, 10000, &result, sizeof result), PHC_OK);
+    CHECK_EQ(result.delivered, 1);
+    CHECK_EQ(result.pending, 0);
+    CHECK_EQ(phc_flush(client, 0, &result, sizeof result), PHC_TIMEOUT);
     CHECK_EQ(result.settled, 0);
+    CHECK_EQ(result.pending, 1);
+    CHECK_EQ(phc_client_close(client, 0), PHC_LOST_EVENTS);
     finish(client);
 }
 

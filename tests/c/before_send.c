@@ -38,12 +38,13 @@ static int32_t decide(phc_outgoing *event, void *user_data) {
     }
     if (has_name(json, "broken")) CHECK_EQ(phc_outgoing_replace(event, "{", 1), PHC_OK);
     if (has_name(json, "changed")) {
-        const char *other = "{\"event\":\"other\",\"distinct_id\":\"somebody\","
-                            "\"properties\":{\"$session_id\":\"s\",\"n\":1.0}}";
+        char other[] = "{\"event\":\"other\",\"distinct_id\":\"somebody\","
+                       "\"properties\":{\"$session_id\":\"s\",\"n\":1.0}}";
         CHECK_EQ(phc_outgoing_replace(event, "soon overwritten", 4), PHC_OK);
         CHECK_EQ(phc_outgoing_replace(event, other, strlen(other)), PHC_OK);
         CHECK_EQ(phc_outgoing_replace(event, NULL, 1), PHC_INVALID_ARGUMENT);
         CHECK_EQ(phc_outgoing_replace(NULL, other, 1), PHC_INVALID_ARGUMENT);
+        memset(other, '#', sizeof other); /* it was copied */
     }
     return PHC_BEFORE_SEND_KEEP;
 }

@@ -16,7 +16,8 @@ typedef struct probe probe;
 typedef struct {
     const char *name, *event;
     phc_status (*set)(phc_client *client, probe *own); /* own may be NULL, which removes it */
-    int on_own_thread;                                 /* not that of the capture */
+    phc_status (*remove_with)(phc_client *client, probe *own);
+    int on_own_thread; /* not that of the capture */
 } kind;
 
 /* The user data of a callback: what it is to do, and what became of it. */
@@ -27,12 +28,14 @@ struct probe {
     phc_client *client;
     probe *replacement;
     pthread_t thread;
+    char thread_name[16];
     int calls, left, leave, freed;
 };
 
 static void called(probe *own) {
     CHECK_EQ(own->freed, 0);
     own->thread = pthread_self();
+    pthread_getname_np(own->thread, own->thread_name, sizeof own->thread_name);
     add_to(&own->calls, 1);
     if (own->act != NULL) own->act(own);
     add_to(&own->left, 1);
@@ -69,12 +72,26 @@ static phc_status set_before_send(phc_client *client, probe *own) {
     return phc_set_before_send_callback(client, own == NULL ? NULL : before_send, own, free_probe);
 }
 
+/* Removes a callback, with user data that is not used. */
+static phc_status remove_error(phc_client *client, probe *own) {
+    return phc_set_error_callback(client, NULL, own, free_probe);
+}
+static phc_status remove_delivery(phc_client *client, probe *own) {
+    return phc_set_delivery_callback(client, NULL, own, free_probe);
+}
+static phc_status remove_log(phc_client *client, probe *own) {
+    return phc_set_log_callback(client, NULL, own, free_probe);
+}
+static phc_status remove_before_send(phc_client *client, probe *own) {
+    return phc_set_before_send_callback(client, NULL, own, free_probe);
+}
+
 enum { ERROR, DELIVERY, LOG, BEFORE_SEND, KINDS };
 static const kind KIND[KINDS] = {
-    [ERROR] = {"error", "lost", set_error, 1},
-    [DELIVERY] = {"delivery", "delivered", set_delivery, 1},
-    [LOG] = {"log", "delivered", set_log, 1},
-    [BEFORE_SEND] = {"before_send", "delivered", set_before_send, 0},
+    [ERROR] = {"error", "lost", set_error, remove_error, 1},
+    [DELIVERY] = {"delivery", "delivered", set_delivery, remove_delivery, 1},
+    [LOG] = {"log", "delivered", set_log, remove_log, 1},
+    [BEFORE_SEND] = {"before_send", "delivered", set_before_send, remove_before_send, 0},
 };
 #define SCRIPT "{\"then\":{\"verdicts\":{\"lost\":\"drop\",\"*\":\"ok\"}}}"
 
@@ -121,7 +138,11 @@ static void callbacks_run_on_a_thread_of_their_own(void) {
         reaches(&own[k].left, 1);
         CHECK_EQ(pthread_equal(own[k].thread, pthread_self()) == 0, KIND[k].on_own_thread);
         CHECK_EQ(pthread_equal(own[k].thread, own[ERROR].thread) != 0, KIND[k].on_own_thread);
+        CHECK_EQ(strcmp(own[k].thread_name, "phc-callback") == 0, KIND[k].on_own_thread);
     }
+    /* It stays when there is nothing left to call. */
+    for (int k = 0; k < KINDS; k++) CHECK_EQ(KIND[k].set(client, NULL), PHC_OK);
+    CHECK_EQ(thread_count("phc-callback"), 1);
     finish(client);
     CHECK_EQ(thread_count("phc-"), 0);
 }
@@ -295,19 +316,57 @@ static void a_free_inside_a_callback_happens_after_it(void) {
 static void user_data_is_freed_once_however_it_ends(void) {
     for (int k = 0; k < KINDS; k++) {
         phc_client *client = client_for_all_kinds();
-        probe replaced = {0}, removed = {0}, last = {0}, never_set = {0};
+        probe replaced = {0}, removed = {0}, last = {0}, never_set = {0}, unused = {0};
         CHECK_EQ(KIND[k].set(client, &replaced), PHC_OK);
         CHECK_EQ(KIND[k].set(client, &removed), PHC_OK);
         CHECK_EQ(replaced.freed, 1);
         CHECK_EQ(removed.freed, 0);
         CHECK_EQ(KIND[k].set(client, NULL), PHC_OK);
         CHECK_EQ(removed.freed, 1);
+        CHECK_EQ(KIND[k].remove_with(client, &unused), PHC_OK);
         CHECK_EQ(KIND[k].set(client, &last), PHC_OK);
         CHECK_EQ(phc_client_close(client, 1000), PHC_OK);
         CHECK_EQ(last.freed, 0);
         phc_client_free(client);
         CHECK_EQ(KIND[k].set(NULL, &never_set), PHC_INVALID_ARGUMENT);
         CHECK_EQ(replaced.freed + removed.freed + last.freed + never_set.freed, 4);
+        CHECK_EQ(unused.freed, 0);
+    }
+}
+
+static void *free_client(void *argument) {
+    setting *own = argument;
+    __atomic_store_n(&own->thread, gettid(), __ATOMIC_SEQ_CST);
+    phc_client_free(own->client);
+    /* From here on nothing of the callback may be used. */
+    CHECK_EQ(own->old->freed, 1);
+    CHECK_EQ(own->old->left, own->old->calls);
+    add_to(&own->returned, 1);
+    return NULL;
+}
+
+static void a_free_passes_on_what_waits_and_waits_for_the_callback(void) {
+    for (int k = 0; k < KINDS; k++) {
+        if (!KIND[k].on_own_thread) continue;
+        phc_client *client = client_for_all_kinds();
+        probe own = {.act = stay};
+        CHECK_EQ(KIND[k].set(client, &own), PHC_OK);
+        enum { EVENTS = 20 };
+        for (int i = 0; i < EVENTS; i++) {
+            pthread_join(fire(&KIND[k], client), NULL);
+            phc_flush(client, 20000, NULL, 0); /* so that each has a report and a line of its own */
+        }
+        CHECK_EQ(reaches(&own.calls, 1), 1); /* and the others wait */
+        setting call = {.client = client, .old = &own};
+        pthread_t freer;
+        pthread_create(&freer, NULL, free_client, &call);
+        CHECK(reaches(&call.thread, 1) >= 1);
+        await_sleep(call.thread);
+        CHECK_EQ(call.returned, 0);
+        CHECK_EQ(own.freed, 0);
+        add_to(&own.leave, 1);
+        pthread_join(freer, NULL);
+        check_at(own.calls == EVENTS, __FILE__, __LINE__, "%s: %d calls", KIND[k].name, own.calls);
     }
 }
 
@@ -320,6 +379,7 @@ int main(int argc, char **argv) {
         TEST(a_callback_may_be_replaced_from_inside_and_outside_at_once),
         TEST(a_free_inside_a_callback_happens_after_it),
         TEST(user_data_is_freed_once_however_it_ends),
+        TEST(a_free_passes_on_what_waits_and_waits_for_the_callback),
     };
     return RUN_TESTS(tests);
 }

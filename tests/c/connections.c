@@ -46,6 +46,7 @@ static void a_non_http_response_is_a_transport_error(void) {
                  (unsigned long)stats.requests, responses[i], reports);
         check_at(count(reports, "\"status\":0,") == 1, __FILE__, __LINE__, "after %.60s: %s", responses[i],
                  reports);
+        CHECK_EQ(hostile_connections(server), 2);
         free(reports);
         finish(client);
         hostile_stop(server);
@@ -138,7 +139,9 @@ static void a_connection_that_was_closed_while_idle_costs_nothing(void) {
     hostile *server = hostile_start(hangs_up_when_idle, NULL);
     phc_client *client = make_client_at(hostile_host(server), NULL, NULL);
     for (int i = 1; i <= 20; i++) {
-        free(one_event(client, PHC_OK, NULL));
+        char *reports = one_event(client, PHC_OK, NULL);
+        CHECK_EQ(count(reports, "\"attempt\":3,"), 0);
+        free(reports);
         CHECK_EQ(hostile_requests(server), i); /* each once */
         usleep(i % 2 ? 0 : 20000);             /* the end of the connection may be seen, or not yet */
     }
@@ -173,9 +176,10 @@ static void resets_the_second(hostile *server, int fd, int number) {
 static void a_kept_connection_that_is_reset_costs_one_attempt(void) {
     hostile *server = hostile_start(resets_the_second, NULL);
     phc_client *client = make_client_at(hostile_host(server), NULL, NULL);
-    for (int i = 0; i < 5; i++) {
-        free(one_event(client, PHC_OK, NULL));
-        free(one_event(client, PHC_OK, NULL));
+    for (int i = 0; i < 10; i++) {
+        char *reports = one_event(client, PHC_OK, NULL);
+        CHECK_EQ(count(reports, "\"attempt\":3,"), 0);
+        free(reports);
     }
     phc_stats stats = stats_of(client);
     CHECK_EQ(stats.delivered, 10);
@@ -219,19 +223,58 @@ static void an_outage_is_probed_in_time_while_a_backlog_waits(void) {
     finish(client);
 }
 
+static void check_one_line(const char *text) {
+    for (const char *byte = text; *byte != '\0'; byte++) {
+        check_at((unsigned char)*byte >= ' ' && *byte != 0x7f, __FILE__, __LINE__, "byte %d in: %s", *byte,
+                 text);
+    }
+}
+
+/* All lines of a client, each with a newline after it. */
+static void add_line(phc_log_level level, const char *message, void *lines) {
+    (void)level;
+    check_one_line(message);
+    strncat(strncat(lines, message, 2000), "\n", 2);
+}
+
 static void a_server_begins_no_line_in_the_log(void) {
-    hostile *server = hostile_start(hostile_responds_once,
-                                    "HTTP/1.1 400 Bad\r\n\r\nx\r\n\n2026 ERROR \x1b[31m forged\tline\r\n");
-    phc_client *client = make_client_at(hostile_host(server), "max_retries", "0", NULL);
-    capture(client, "one");
-    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_LOST_EVENTS);
-    phc_report *report = phc_poll(client, 0);
-    for (const char *byte = phc_report_error(report); *byte != '\0'; byte++)
-        CHECK((unsigned char)*byte >= ' ');
-    CHECK_HAS(phc_report_error(report), "x 2026 ERROR");
-    phc_report_free(report);
+    /* The text of an error, the target of a redirect, what is not HTTP. */
+    const struct {
+        const char *says, *logged;
+    } table[] = {
+        {"HTTP/1.1 400 Bad\r\n\r\nx\r\n\n2026 ERROR \x1b[31m forged\tline\r\n", "x 2026 ERROR"},
+        {"HTTP/1.1 400 Bad\r\n\r\n{\"error\":\"x\\n2026\\u0085ERROR\\u001b\"}", "x 2026 ERROR"},
+        {"HTTP/1.1 301 Moved\r\nlocation: http://x\x85\n 2026 ERROR\r\ncontent-length: 0\r\n\r\n", ""},
+        {"HTTP/1.1 301 Moved\r\nlocation: http://x\t2026 ERROR\r\ncontent-length: 0\r\n\r\n", "301"},
+        {"\n2026 ERROR forged\r\n\r\n", "no response"},
+    };
+    static char lines[20000];
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        hostile *server = hostile_start(hostile_responds_once, table[i].says);
+        phc_client *client =
+            make_client_at(hostile_host(server), "max_retries", "0", "log_level", "debug", NULL);
+        lines[0] = '\0';
+        CHECK_EQ(phc_set_log_callback(client, add_line, lines, NULL), PHC_OK);
+        capture(client, "one");
+        CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_LOST_EVENTS);
+        phc_report *report = phc_poll(client, 0);
+        check_one_line(phc_report_error(report));
+        phc_report_free(report);
+        finish(client);
+        hostile_stop(server);
+        CHECK_HAS(lines, table[i].logged);
+        CHECK_EQ(count(lines, "\n"), 2); /* of the attempt and of the loss */
+    }
+    /* A warning. */
+    script(
+        "{\"then\":{\"verdicts\":[{\"result\":\"warn\\ning\",\"details\":\"x\\r\\n2026 ERROR\\u0007\"}]}}");
+    phc_client *client = make_client(NULL, NULL);
+    lines[0] = '\0';
+    CHECK_EQ(phc_set_log_callback(client, add_line, lines, NULL), PHC_OK);
+    free(one_event(client, PHC_OK, NULL));
     finish(client);
-    hostile_stop(server);
+    CHECK_HAS(lines, "x 2026 ERROR");
+    CHECK_EQ(count(lines, "\n"), 1);
 }
 
 int main(int argc, char **argv) {

@@ -2,8 +2,10 @@
 #include "harness.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -86,6 +88,19 @@ static void it_does_not_run_for__exit(void) {
     CHECK_EQ(summary("requests"), 0);
 }
 
+static void end_by_a_signal(void) {
+    const struct rlimit no_core = {0, 0};
+    setrlimit(RLIMIT_CORE, &no_core);
+    capture_and_exit();
+    abort();
+}
+
+static void it_does_not_run_in_a_crash(void) {
+    int status = child(end_by_a_signal);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    CHECK_EQ(summary("requests"), 0);
+}
+
 static void only_exit(void) {}
 
 static void inherit_and_exit(void) {
@@ -132,10 +147,15 @@ static void a_freed_client_is_not_waited_for(void) {
 
 int main(int argc, char **argv) {
     const test_case tests[] = {
-        TEST(an_exit_waits_for_what_is_pending),   TEST(without_the_setting_nothing_waits),
-        TEST(an_exit_waits_no_longer_than_it_may), TEST(an_exit_ends_while_others_go_on_capturing),
-        TEST(it_does_not_run_for__exit),           TEST(a_forked_child_does_not_wait_for_its_parents_events),
-        TEST(a_forked_child_waits_for_its_own),    TEST(a_freed_client_is_not_waited_for),
+        TEST(an_exit_waits_for_what_is_pending),
+        TEST(without_the_setting_nothing_waits),
+        TEST(an_exit_waits_no_longer_than_it_may),
+        TEST(an_exit_ends_while_others_go_on_capturing),
+        TEST(it_does_not_run_for__exit),
+        TEST(it_does_not_run_in_a_crash),
+        TEST(a_forked_child_does_not_wait_for_its_parents_events),
+        TEST(a_forked_child_waits_for_its_own),
+        TEST(a_freed_client_is_not_waited_for),
     };
     return RUN_TESTS(tests);
 }

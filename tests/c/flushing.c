@@ -48,14 +48,18 @@ static void a_begun_flush_sends_without_a_wait(void) {
 }
 
 static void flushes_that_are_never_ended_are_bounded(void) {
-    script("{\"then\":{\"delay_ms\":300}}");
-    phc_client *client = make_client(NULL, NULL);
+    script("{\"then\":{\"wait_for_script\":true}}");
+    phc_client *client = make_client("request_timeout_ms", "120000", NULL);
     capture(client, "a");
-    uint64_t first, flush;
-    CHECK_EQ(phc_flush_begin(client, &first), PHC_OK);
-    for (int i = 0; i < 100; i++) CHECK_EQ(phc_flush_begin(client, &flush), PHC_OK);
-    CHECK_EQ(phc_flush_wait(client, first, 0, NULL, 0), PHC_INVALID_ARGUMENT);
-    CHECK_EQ(phc_flush_wait(client, flush, 10000, NULL, 0), PHC_OK);
+    uint64_t flushes[101];
+    for (int i = 0; i <= 100; i++) CHECK_EQ(phc_flush_begin(client, &flushes[i]), PHC_OK);
+    respond_now();
+    CHECK_EQ(phc_flush_wait(client, flushes[0], 0, NULL, 0), PHC_INVALID_ARGUMENT);
+    for (int i = 1; i <= 100; i++) {
+        phc_flush_result result = {0};
+        CHECK_EQ(phc_flush_wait(client, flushes[i], 10000, &result, sizeof result), PHC_OK);
+        CHECK_EQ(result.delivered, 1);
+    }
     finish(client);
 }
 
@@ -253,6 +257,10 @@ static void captures_and_a_close_at_once(void) {
         phc_stats stats = stats_of(client);
         CHECK_EQ(stats.captured, taken);
         CHECK_EQ(stats.delivered, taken);
+        /* The others: the close refused one on each thread, and the queue may have been full before. */
+        CHECK_EQ(stats.refused_by_status[PHC_CLOSED], 4);
+        CHECK_EQ(stats.refused,
+                 stats.refused_by_status[PHC_CLOSED] + stats.refused_by_status[PHC_QUEUE_FULL]);
         finish(client);
     }
 }

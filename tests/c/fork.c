@@ -1,6 +1,7 @@
 /* Forks, with no help from the host. */
 #include "harness.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -282,6 +283,14 @@ static void note_process(const phc_report *report, void *user_data) {
     add_to(&reported, (int)phc_report_event_count(report));
 }
 
+static pid_t logged_in;
+static int lines;
+static void note_line(phc_log_level level, const char *line, void *user_data) {
+    (void)level, (void)line, (void)user_data;
+    logged_in = getpid();
+    add_to(&lines, 1);
+}
+
 static int32_t keep(phc_outgoing *event, void *user_data) {
     (void)event, (void)user_data;
     asked++;
@@ -328,6 +337,74 @@ static void callbacks_stay_set_in_a_child(void) {
     CHECK_EQ(freed, 2);
 }
 
+static int child_loses(phc_client *client) {
+    reported = lines = 0;
+    if (capture_some(client, "lost", 2)) return 1;
+    if (phc_flush(client, 10000, NULL, 0) != PHC_LOST_EVENTS) return 2;
+    if (reaches(&reported, 2) != 2 || called_in != getpid()) return 3;
+    if (reaches(&lines, 1) < 1 || logged_in != getpid()) return 4;
+    phc_client_free(client);
+    return 0;
+}
+
+static void the_error_and_the_log_callback_stay_set_in_a_child(void) {
+    script("{\"then\":{\"verdicts\":[\"drop\"]}}");
+    phc_client *client = make_client("log_level", "debug", NULL);
+    CHECK_EQ(phc_set_error_callback(client, note_process, NULL, NULL), PHC_OK);
+    CHECK_EQ(phc_set_log_callback(client, note_line, NULL, NULL), PHC_OK);
+    reported = 0;
+    CHECK_EQ(in_child(child_loses, client), 0);
+    CHECK_EQ(reported, 0);
+    CHECK_EQ(child_loses(client), 0);
+}
+
+static int child_keeps(phc_client *client) {
+    if (phc_capture(client, "user", "child", NULL) != PHC_OPTED_OUT) return 1;
+    if (phc_opt_in(client) != PHC_OK) return 2;
+    if (capture_some(client, "child", 1)) return 3;
+    /* What it changes is its own. */
+    if (phc_unregister(client, "inherited") != PHC_OK) return 4;
+    if (phc_register(client, "childs", "1") != PHC_OK) return 5;
+    if (capture_some(client, "child", 1)) return 6;
+    if (phc_flush(client, 10000, NULL, 0) != PHC_OK) return 7;
+    phc_client_free(client);
+    return 0;
+}
+
+static void settings_super_properties_and_the_opt_out_stay_in_a_child(void) {
+    phc_client *client = make_client("header.X-Inherited", "yes", NULL);
+    CHECK_EQ(phc_register(client, "inherited", "1"), PHC_OK);
+    CHECK_EQ(phc_opt_out(client), PHC_OK);
+    CHECK_EQ(in_child(child_keeps, client), 0);
+    CHECK_EQ(phc_capture(client, "user", "parent", NULL), PHC_OPTED_OUT);
+    CHECK_EQ(phc_opt_in(client), PHC_OK);
+    CHECK_EQ(capture_some(client, "parent", 1), 0);
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    char *events = sink_get("_events"), *requests = sink_get("_requests");
+    CHECK_EQ(count(events, "\"inherited\":1"), 2); /* of the child's first event and the parent's */
+    CHECK_EQ(count(events, "\"childs\":1"), 1);
+    CHECK_EQ(count(requests, "\"x-inherited\":\"yes\""), 2);
+    free(events);
+    free(requests);
+    check_distinct(3);
+    finish(client);
+}
+
+static int child_closes(phc_client *client) {
+    if (capture_some(client, "child", 1)) return 1;
+    return phc_client_close(client, 10000) == PHC_OK ? 0 : 2;
+}
+
+static void a_childs_close_does_not_report_its_parents_losses(void) {
+    script("{\"steps\":[{\"verdicts\":[\"drop\"]}]}");
+    phc_client *client = make_client(NULL, NULL);
+    capture_some(client, "parent", 1);
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_LOST_EVENTS);
+    CHECK_EQ(in_child(child_closes, client), 0);
+    CHECK_EQ(phc_client_close(client, 10000), PHC_LOST_EVENTS);
+    finish(client);
+}
+
 static pid_t child_of_callback;
 static int32_t fork_once(phc_outgoing *event, void *user_data) {
     (void)event, (void)user_data;
@@ -363,16 +440,22 @@ static void a_fork_inside_before_send_makes_no_uuid_twice(void) {
     finish(client);
 }
 
+static int readable(ptrdiff_t fd) {
+    struct pollfd wanted = {.fd = (int)fd, .events = POLLIN};
+    return poll(&wanted, 1, 0) == 1;
+}
+
 static ptrdiff_t parents_fd;
 static int child_polls(phc_client *client) {
     ptrdiff_t fd = phc_poll_fd(client);
-    if (fd < 0 || fd == parents_fd) return 1;
+    if (fd < 0 || fd == parents_fd || readable(fd)) return 1;
     if (capture_some(client, "child", 1)) return 2;
     if (phc_flush(client, 10000, NULL, 0) != PHC_OK) return 3;
-    phc_report *report = phc_poll(client, 5000);
-    if (report == NULL) return 4;
+    if (!readable(fd)) return 4;
+    phc_report *report = phc_poll(client, 0);
+    if (report == NULL) return 5;
     phc_report_free(report);
-    return phc_poll(client, 0) == NULL ? 0 : 5;
+    return phc_poll(client, 0) == NULL && !readable(fd) ? 0 : 6;
 }
 
 static void a_child_has_reports_and_a_descriptor_of_its_own(void) {
@@ -381,6 +464,7 @@ static void a_child_has_reports_and_a_descriptor_of_its_own(void) {
     capture_some(client, "parent", 1);
     CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
     CHECK_EQ(in_child(child_polls, client), 0);
+    CHECK(readable(parents_fd));
     phc_report *report = phc_poll(client, 0);
     CHECK(report != NULL);
     phc_report_free(report);
@@ -404,6 +488,9 @@ int main(int argc, char **argv) {
         TEST(fork_while_another_thread_flushes),
         TEST(a_child_that_execs),
         TEST(callbacks_stay_set_in_a_child),
+        TEST(the_error_and_the_log_callback_stay_set_in_a_child),
+        TEST(settings_super_properties_and_the_opt_out_stay_in_a_child),
+        TEST(a_childs_close_does_not_report_its_parents_losses),
         TEST(a_fork_inside_before_send_makes_no_uuid_twice),
         TEST(a_child_has_reports_and_a_descriptor_of_its_own),
     };

@@ -1,11 +1,14 @@
 /* What a caller can do wrong. */
 #include "harness.h"
 
+#include <fcntl.h>
 #include <phc_binding.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define REFUSES_NULL(call)                                                                                   \
@@ -125,7 +128,12 @@ static void null_everywhere(void) {
     phc_config_free(NULL);
     phc_report_free(NULL);
     phc_client_free(NULL);
-    CHECK_EQ(stats_of(client).captured, 0);
+    /* Of the captures of a client each is counted. */
+    phc_stats stats = stats_of(client);
+    CHECK_EQ(stats.captured, 0);
+    CHECK_EQ(stats.refused_by_status[PHC_INVALID_ARGUMENT], 10);
+    CHECK_EQ(stats.refused_by_status[PHC_INVALID_EVENT], 1);
+    CHECK_EQ(stats.refused, 11);
     finish(client);
 }
 
@@ -191,6 +199,7 @@ static void a_huge_event_is_refused(void) {
     free(huge);
     CHECK_EQ(phc_capture(client, "user", "event", NULL), PHC_OK);
     CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    CHECK_EQ(stats_of(client).refused_by_status[PHC_EVENT_TOO_LARGE], 2);
     finish(client);
 }
 
@@ -257,6 +266,7 @@ static void opting_out_and_super_properties(void) {
     CHECK_EQ(phc_register(client, "plan", "tier"), PHC_INVALID_JSON);
     CHECK_EQ(phc_register(client, "gone", "1"), PHC_OK);
     CHECK_EQ(phc_unregister(client, "gone"), PHC_OK);
+    capture(client, "before the opt-out");
     CHECK_EQ(phc_opt_out(client), PHC_OK);
     CHECK_EQ(phc_capture(client, "user", "event", NULL), PHC_OPTED_OUT);
     CHECK_EQ(phc_opt_in(client), PHC_OK);
@@ -264,8 +274,10 @@ static void opting_out_and_super_properties(void) {
     CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
     char *events = sink_get("_events");
     CHECK_HAS(events, "\"$is_server\":false,\"$geoip_disable\":true,\"plan\":{\"tier\":\"pro\"}}");
+    CHECK_HAS(events, "before the opt-out");
     free(events);
     CHECK_EQ(stats_of(client).refused_by_status[PHC_OPTED_OUT], 1);
+    CHECK_EQ(summary("accepted"), 2);
     finish(client);
 }
 
@@ -299,6 +311,154 @@ static void one_client_for_each_name(void) {
     CHECK_EQ(summary("accepted"), 3);
 }
 
+/* Copies that are overwritten and freed as soon as the call that they were made for has returned. */
+static char *lent[8];
+static size_t lent_count;
+
+static const char *lend(const char *text) { return lent[lent_count++] = strdup(text); }
+
+static void take_back(void) {
+    while (lent_count > 0) {
+        char *text = lent[--lent_count];
+        memset(text, '#', strlen(text));
+        free(text);
+    }
+}
+#define LENT(call)                                                                                           \
+    do {                                                                                                     \
+        CHECK_EQ(call, PHC_OK);                                                                              \
+        take_back();                                                                                         \
+    } while (0)
+
+static void arguments_are_copied(void) {
+    phc_config *config = phc_config_new(lend("phc_lent_key"));
+    take_back();
+    LENT(phc_config_set(config, lend("host"), lend(namespace_host())));
+    LENT(phc_config_set(config, lend("header.X-Lent"), lend("a header")));
+    phc_status status = -1;
+    phc_client *client = phc_client_open(lend("a name"), config, &status);
+    LENT(status);
+    phc_client *same = phc_client_open("a name", config, NULL);
+    CHECK(client != NULL && client == same);
+    phc_client_free(same);
+    phc_config_free(config); /* is copied, too */
+
+    LENT(phc_register(client, lend("super"), lend("\"registered\"")));
+    LENT(phc_capture(client, lend("user 1"), lend("parts"), lend("{\"n\":1}")));
+    const char *json = "{\"event\":\"json\",\"distinct_id\":\"user 2\",\"properties\":{\"n\":2}}";
+    LENT(phc_capture_json(client, lend(json), strlen(json), NULL));
+    phc_event *event = phc_event_new(lend("user 3"), lend("built"));
+    take_back();
+    LENT(phc_event_set_string(event, lend("string"), lend("a string")));
+    LENT(phc_event_set_json(event, lend("json"), lend("[\"a value\"]")));
+    LENT(phc_event_set_int(event, lend("int"), 3));
+    LENT(phc_event_set_group(event, lend("company"), lend("acme")));
+    LENT(phc_event_begin_object(event, lend("object")));
+    LENT(phc_event_set_bool(event, lend("bool"), 1));
+    LENT(phc_event_end(event));
+    LENT(phc_event_set_uuid(event, lend("0190a5b4-7c3d-7abc-8def-0123456789ab")));
+    LENT(phc_event_set_timestamp(event, lend("2026-01-31T12:00:00Z")));
+    LENT(phc_capture_event(client, event, NULL));
+    LENT(phc_identify(client, lend("user 4"), lend("{\"a\":4}"), lend("{\"b\":4}"), NULL));
+    LENT(phc_alias(client, lend("user 5"), lend("an alias"), NULL));
+    LENT(phc_group_identify(client, lend("team"), lend("blue"), lend("{\"c\":6}"), lend("user 6"), NULL));
+    CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
+
+    char *events = sink_get("_events"), *requests = sink_get("_requests");
+    const char *const parts[] = {
+        "\"user 1\"",
+        "\"parts\"",
+        "\"n\":1",
+        "\"user 2\"",
+        "\"n\":2",
+        "\"user 3\"",
+        "\"built\"",
+        "\"string\":\"a string\",\"json\":[\"a value\"],\"int\":3,\"object\":{\"bool\":true}",
+        "\"$groups\":{\"company\":\"acme\"}",
+        "\"0190a5b4-7c3d-7abc-8def-0123456789ab\"",
+        "\"2026-01-31T12:00:00.000Z\"",
+        "\"user 4\"",
+        "\"$set\":{\"a\":4}",
+        "\"$set_once\":{\"b\":4}",
+        "\"user 5\"",
+        "\"an alias\"",
+        "\"user 6\"",
+        "\"team\"",
+        "\"blue\"",
+        "\"$group_set\":{\"c\":6}",
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) CHECK_HAS(events, parts[i]);
+    CHECK(count(events, "\"super\":\"registered\"") >= 6);
+    CHECK_EQ(count(events, "##"), 0);
+    CHECK_HAS(requests, "\"authorization\":\"Bearer phc_lent_key\"");
+    CHECK_HAS(requests, "\"x-lent\":\"a header\"");
+    free(events);
+    free(requests);
+    finish(client);
+}
+
+static void *fail_on_another_thread(void *unused) {
+    CHECK_STR(phc_last_error(), ""); /* nothing has failed here */
+    CHECK_EQ(phc_opt_in(NULL), PHC_INVALID_ARGUMENT);
+    CHECK_STR(phc_last_error(), "client is NULL");
+    return unused;
+}
+
+static void the_last_error_is_that_of_the_thread(void) {
+    phc_client *client = make_client(NULL, NULL);
+    CHECK_EQ(phc_config_set(NULL, "flush_at", "1"), PHC_INVALID_ARGUMENT);
+    const char *text = phc_last_error();
+    CHECK_STR(text, "config is NULL");
+    pthread_t other;
+    pthread_create(&other, NULL, fail_on_another_thread, NULL);
+    pthread_join(other, NULL);
+    /* Calls that succeed change nothing, either. */
+    capture(client, "event");
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    CHECK_STR(text, "config is NULL");
+    CHECK_STR(phc_last_error(), "config is NULL");
+    /* It is bounded, and ends in NUL. */
+    char *key = malloc(5001);
+    memset(key, 'k', 5000);
+    key[5000] = '\0';
+    phc_config *config = phc_config_new("key");
+    CHECK_EQ(phc_config_set(config, key, "1"), PHC_INVALID_SETTING);
+    CHECK_HAS(phc_last_error(), "there is no setting \"kkk");
+    CHECK_EQ(strlen(phc_last_error()), 1023);
+    free(key);
+    phc_config_free(config);
+    finish(client);
+}
+
+static void without_descriptors_a_capture_is_refused_and_a_later_one_is_taken(void) {
+    phc_client *client = make_client(NULL, NULL);
+    struct rlimit before, none;
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    int lowest = open("/dev/null", O_RDONLY);
+    CHECK(lowest > 0);
+    close(lowest);
+    none = before;
+    none.rlim_cur = (rlim_t)lowest; /* all below it are open */
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    phc_status status = phc_capture(client, "user", "event", NULL);
+    char text[512];
+    snprintf(text, sizeof text, "%s", phc_last_error());
+    ptrdiff_t fd = phc_poll_fd(client);
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    CHECK_EQ(status, PHC_OUT_OF_RESOURCES);
+    CHECK_HAS(text, "the I/O thread could not be started: ");
+    CHECK_EQ(fd, -1);
+    CHECK_HAS(phc_last_error(), "no descriptor could be created: ");
+    CHECK_EQ(thread_count("phc-"), 0);
+    CHECK(phc_poll_fd(client) >= 0);
+    capture(client, "event");
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    phc_stats stats = stats_of(client);
+    CHECK_EQ(stats.delivered, 1);
+    CHECK_EQ(stats.refused_by_status[PHC_OUT_OF_RESOURCES], 1);
+    finish(client);
+}
+
 int main(int argc, char **argv) {
     const test_case tests[] = {
         TEST(null_everywhere),
@@ -308,6 +468,9 @@ int main(int argc, char **argv) {
         TEST(a_disabled_client_does_nothing),
         TEST(opting_out_and_super_properties),
         TEST(one_client_for_each_name),
+        TEST(arguments_are_copied),
+        TEST(the_last_error_is_that_of_the_thread),
+        TEST(without_descriptors_a_capture_is_refused_and_a_later_one_is_taken),
     };
     return RUN_TESTS(tests);
 }

@@ -9,6 +9,8 @@
 #include <dlfcn.h>
 #include <netdb.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +70,7 @@ static void a_server_that_never_shakes_hands_is_given_up_in_time(void) {
     char *reports = one_event(client, PHC_LOST_EVENTS, &took);
     CHECK(took >= 290 && took < 4800);
     CHECK_HAS(reports, "no connection within connect_timeout_ms");
+    CHECK_EQ(count(reports, "maybe_delivered\":true"), 0); /* no byte of it was sent */
     free(reports);
     finish(client);
     hostile_stop(server);
@@ -265,12 +268,25 @@ static void close_is_in_time_during_a_flood(void) {
     hostile_stop(server);
 }
 
-/* In place of libc's: a name that ends in .slow is never found. */
+static int looked_up, may_end, ended;
+
+/* In place of libc's: a name that ends in .slow is never found, one that ends in .held not before the test
+ * says so. */
 int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
                 struct addrinfo **found) {
     typedef int (*function)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
     size_t len = name == NULL ? 0 : strlen(name);
     if (len > 5 && strcmp(name + len - 5, ".slow") == 0) sleep(30);
+    if (len > 5 && strcmp(name + len - 5, ".held") == 0) {
+        sigset_t mask;
+        pthread_sigmask(SIG_SETMASK, NULL, &mask);
+        CHECK(sigismember(&mask, SIGTERM) && sigismember(&mask, SIGPIPE) && sigismember(&mask, SIGRTMIN));
+        CHECK(!sigismember(&mask, SIGSEGV));
+        add_to(&looked_up, 1);
+        CHECK_EQ(reaches(&may_end, 1), 1);
+        add_to(&ended, 1);
+        return EAI_NONAME;
+    }
     return ((function)dlsym(RTLD_NEXT, "getaddrinfo"))(name, service, hints, found);
 }
 
@@ -295,6 +311,35 @@ static void a_name_that_is_not_found_delays_no_other_client(void) {
     start = now_ms();
     finish(client);
     CHECK(now_ms() - start < SOON_MS);
+}
+
+static void names_are_looked_up_on_two_threads_that_end(void) {
+    looked_up = may_end = ended = 0;
+    phc_client *clients[5];
+    for (int i = 0; i < 5; i++) {
+        char host[64];
+        snprintf(host, sizeof host, "http://name-%d.held", i);
+        clients[i] = make_client_at(host, "flush_at", "1", "max_retries", "0", "connect_timeout_ms", "60000",
+                                    "request_timeout_ms", "60000", NULL);
+        capture(clients[i], "one");
+    }
+    CHECK_EQ(reaches(&looked_up, 2), 2);
+    /* Their thread has come so far with all five when it has served another client. */
+    phc_client *other = make_client(NULL, NULL);
+    free(one_event(other, PHC_OK, NULL));
+    CHECK_EQ(looked_up, 2);
+    CHECK_EQ(thread_count("phc-io"), 3);
+    add_to(&may_end, 1);
+    CHECK_EQ(reaches(&ended, 5), 5);
+    for (int i = 0; i < 5; i++) {
+        (void)phc_flush(clients[i], 20000, NULL, 0); /* the event may be lost before */
+        CHECK_EQ(stats_of(clients[i]).lost_by_reason[PHC_LOSS_TRANSPORT], 1);
+    }
+    double start = now_ms();
+    while (thread_count("phc-io") > 1 && now_ms() - start < 20000) usleep(10000);
+    CHECK_EQ(thread_count("phc-io"), 1);
+    for (int i = 0; i < 5; i++) finish(clients[i]);
+    finish(other);
 }
 
 static void a_proxy_can_be_hostile_too(void) {
@@ -345,6 +390,7 @@ int main(int argc, char **argv) {
         TEST(a_compressed_response_is_not_expanded),
         TEST(floods_are_bounded),
         TEST(close_is_in_time_during_a_flood),
+        TEST(names_are_looked_up_on_two_threads_that_end),
         TEST(a_name_that_is_not_found_delays_no_other_client),
         TEST(a_proxy_can_be_hostile_too),
     };

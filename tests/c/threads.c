@@ -3,11 +3,13 @@
 #include "hostile.h"
 
 #include <dirent.h>
+#include <locale.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -36,6 +38,7 @@ static void eight_threads_capture_at_once(void) {
 static void there_is_one_thread_and_only_while_it_is_needed(void) {
     CHECK_EQ(thread_count(""), 1);
     phc_client *client = make_client(NULL, NULL), *other = make_client(NULL, NULL);
+    phc_client *unused = make_client(NULL, NULL);
     CHECK_EQ(thread_count(""), 1);
     capture(client, "event");
     capture(other, "event");
@@ -43,8 +46,11 @@ static void there_is_one_thread_and_only_while_it_is_needed(void) {
     CHECK_EQ(thread_appears("phc-io"), 1);
     finish(client);
     CHECK_EQ(thread_count("phc-io"), 1);
+    CHECK_EQ(phc_client_close(other, 10000), PHC_OK);
+    CHECK_EQ(thread_count("phc-io"), 1);
     finish(other);
     CHECK_EQ(thread_count(""), 1);
+    finish(unused);
     CHECK_EQ(summary("accepted"), 2);
 }
 
@@ -62,6 +68,9 @@ static void two_clients_do_not_mix(void) {
     CHECK_EQ(count(events, "\"here\""), 100);
     CHECK_EQ(count(events, "\"there\""), 0);
     CHECK_EQ(count(others, "\"there\""), 100);
+    CHECK_EQ(count(others, "\"here\""), 0);
+    CHECK_EQ(stats_of(here).delivered, 100);
+    CHECK_EQ(stats_of(there).delivered, 100);
     free(events);
     free(others);
     finish(here);
@@ -208,21 +217,61 @@ static unsigned long long blocked_signals(const char *name) {
 
 static void our_threads_block_what_is_not_theirs(void) {
     phc_client *client = make_client(NULL, NULL);
+    CHECK_EQ(phc_set_delivery_callback(client, on_report, NULL, NULL), PHC_OK);
     capture(client, "event");
-    CHECK_EQ(thread_appears("phc-io"), 1);
-    unsigned long long mask = blocked_signals("phc-io");
-    const int blocked[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGPROF, SIGALRM, SIGCHLD};
+    const char *const names[] = {"phc-io", "phc-callback"};
     const int open[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
-    for (size_t i = 0; i < sizeof blocked / sizeof blocked[0]; i++) CHECK(mask >> (blocked[i] - 1) & 1);
-    for (size_t i = 0; i < sizeof open / sizeof open[0]; i++) CHECK(!(mask >> (open[i] - 1) & 1));
-    sigset_t own;
-    pthread_sigmask(SIG_SETMASK, NULL, &own);
-    CHECK(!sigismember(&own, SIGTERM));
-    struct sigaction pipe_action;
-    sigaction(SIGPIPE, NULL, &pipe_action);
-    CHECK(pipe_action.sa_handler == SIG_DFL);
+    unsigned long long expected = ~0ull;
+    for (size_t i = 0; i < sizeof open / sizeof open[0]; i++) expected &= ~(1ull << (open[i] - 1));
+    /* Nothing can block these two, and those between SIGSYS and SIGRTMIN are libc's own. */
+    expected &= ~(1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1));
+    for (int signal = SIGSYS + 1; signal < SIGRTMIN; signal++) expected &= ~(1ull << (signal - 1));
+    for (size_t i = 0; i < 2; i++) {
+        CHECK_EQ(thread_appears(names[i]), 1);
+        unsigned long long mask = blocked_signals(names[i]);
+        check_at(mask == expected, __FILE__, __LINE__, "%s blocks %llx, not %llx", names[i], mask, expected);
+    }
     CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
     finish(client);
+}
+
+/* What a process has only once. */
+typedef struct {
+    struct sigaction actions[65];
+    sigset_t mask;
+    char locale[64], folder[512];
+    char **variables;
+    size_t variable_count;
+    mode_t umask;
+} process_wide;
+
+static void look(process_wide *seen) {
+    memset(seen, 0, sizeof *seen);
+    for (int signal = 1; signal <= 64; signal++) sigaction(signal, NULL, &seen->actions[signal]);
+    pthread_sigmask(SIG_SETMASK, NULL, &seen->mask);
+    snprintf(seen->locale, sizeof seen->locale, "%s", setlocale(LC_ALL, NULL));
+    CHECK(getcwd(seen->folder, sizeof seen->folder) != NULL);
+    seen->variables = environ;
+    while (environ[seen->variable_count] != NULL) seen->variable_count++;
+    seen->umask = umask(0);
+    umask(seen->umask);
+}
+
+static void nothing_that_the_process_has_once_is_changed(void) {
+    /* Another locale than the first one, in which a library could think that nothing is set. */
+    CHECK(setlocale(LC_CTYPE, "C.UTF-8") != NULL);
+    static process_wide before, during, after;
+    look(&before);
+    phc_client *client = make_client("exit_flush_ms", "1", NULL);
+    CHECK_EQ(phc_set_error_callback(client, on_report, NULL, NULL), PHC_OK);
+    capture(client, "event");
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    look(&during);
+    finish(client);
+    look(&after);
+    setlocale(LC_CTYPE, "C");
+    CHECK_EQ(memcmp(&before, &during, sizeof before), 0);
+    CHECK_EQ(memcmp(&before, &after, sizeof before), 0);
 }
 
 int main(int argc, char **argv) {
@@ -232,6 +281,7 @@ int main(int argc, char **argv) {
         TEST(two_clients_do_not_mix),
         TEST(a_client_made_and_freed_ten_thousand_times_leaks_nothing),
         TEST(our_threads_block_what_is_not_theirs),
+        TEST(nothing_that_the_process_has_once_is_changed),
         TEST(a_hosts_handlers_never_run_on_our_threads),
         TEST(a_crash_reporter_sees_a_crash_of_our_thread),
     };

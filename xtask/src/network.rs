@@ -207,7 +207,7 @@ fn certificates(test: &mut OneEvent) -> Outcome<()> {
     test.expect("an unknown CA", &[url], &["lost_events", "unknown issuer", "set ca_file"])?;
     test.expect("another CA", &[url, other], &["lost_events", "unknown issuer", "set ca_file"])?;
     let plain = &test.url("http", "127.0.0.1");
-    test.expect("plain http to a TLS port", &[plain], &["lost_events", "speaks no HTTP", "https://"])?;
+    test.expect("plain http to a TLS port", &[plain], &["lost_events", "not HTTP: ", "https://"])?;
     for (what, certificate, words) in [
         ("a certificate for another host", "wrong-host", ["wrong host", "elsewhere.example"]),
         ("an expired certificate", "expired", ["expired: ", "clock"]),
@@ -260,17 +260,17 @@ done";
     test.in_namespace(&format!("{hide}\nmkdir -p /etc/ssl/certs; cp {} {PLATFORM}", test.pem("ca")))?;
     test.expect("the platform's roots", &[url], &["ok", &format!("checked against {PLATFORM}")])?;
     test.in_namespace(&format!("{hide}\nmkdir -p /etc/ssl/certs; echo garbage >{PLATFORM}"))?;
-    let expected = &["lost_events", "unknown issuer", "bundled roots"];
+    let expected = &["lost_events", "unknown issuer", "bundled Mozilla roots"];
     test.expect("a platform file that is broken", &[url], expected)?;
     test.in_namespace(hide)?;
-    let expected = &["lost_events", "unknown issuer", "checked against the bundled roots"];
+    let expected = &["lost_events", "unknown issuer", "checked against the bundled Mozilla roots"];
     test.expect("no CA files: https has the bundled roots", &[url], expected)?;
     test.expect("no CA files: ca_file works", &[url, ours], &["ok", "checked against ca_file"])?;
     test.serve(&[])?;
     test.expect("no CA files: http works", &[&test.url("http", "127.0.0.1")], &["ok"])?;
     test.prefix.clear();
     let https = &test.url("https", "127.0.0.1");
-    test.expect("https to a port without TLS", &[https], &["lost_events", "no TLS", "http://"])
+    test.expect("https to a port without TLS", &[https], &["lost_events", "not TLS: ", "http://"])
 }
 
 /// A proxy that people run.
@@ -326,8 +326,8 @@ impl Drop for Proxy {
 /// Where no proxy listens.
 const NO_PROXY_THERE: &str = "proxy=http://me:secret@127.0.0.1:1";
 const NO_SUCH_PROXY: &str = "proxy=http://no-such-proxy.invalid:3128";
-const PROXY_NOT_FOUND: &str = "the name of the proxy is not found";
-const WANTS_PASSWORD: &str = "the proxy wants a name and a password";
+const PROXY_NOT_FOUND: &str = "the name of the proxy was not found";
+const WANTS_PASSWORD: &str = "the proxy requires a name and a password";
 
 /// `proxies`: through a proxy, and when it is in the way. The password of a proxy is never repeated.
 pub(crate) fn proxies(_: &[String]) -> Outcome<()> {
@@ -351,7 +351,7 @@ pub(crate) fn proxies(_: &[String]) -> Outcome<()> {
     test.expect("http, no proxy there", &[url, NO_PROXY_THERE], expected)?;
     test.checks.that("the password is not in the log", !test.said.contains("secret"));
     test.expect("http, no such proxy", &[url, NO_SUCH_PROXY], &["lost_events", PROXY_NOT_FOUND])?;
-    test.expect("https to a server without TLS", &[https, by_open], &["lost_events", "no TLS"])?;
+    test.expect("https to a server without TLS", &[https, by_open], &["lost_events", "not TLS: "])?;
     // The sink itself is not a proxy: it knows no CONNECT.
     let by_sink = &format!("proxy={url}");
     let expected = &["lost_events", "the proxy refused"];
@@ -370,7 +370,7 @@ pub(crate) fn proxies(_: &[String]) -> Outcome<()> {
     test.expect("https, a proxy without a scheme", &[url, bare, ca], &["ok"])?;
     test.expect("https, an unknown CA", &[url, by_open], &["lost_events", "unknown issuer"])?;
     test.expect("https, name and password", &[url, right, ca], &["ok"])?;
-    let expected = &["lost_events", "the proxy refused", "no such name and password"];
+    let expected = &["lost_events", "the proxy refused", "does not know the name and password"];
     test.expect("https, a wrong password", &[url, wrong, ca], expected)?;
     test.expect("https, no password", &[url, by_guarded, ca], &["lost_events", WANTS_PASSWORD])?;
     let by_strict = &through(&strict, "");
@@ -423,7 +423,7 @@ pub(crate) fn addresses(_: &[String]) -> Outcome<()> {
     let v6 = &test.url("http", "v6.test");
     test.expect("IPv4 only, asked by IPv6", &[v6], &["lost_events", "refused"])?;
     let none = &test.url("http", "none.invalid");
-    test.expect("no such name", &[none], &["lost_events", "the name of the host is not found"])?;
+    test.expect("no such name", &[none], &["lost_events", "the name of the host was not found"])?;
     test.checks.finish("addresses")
 }
 
