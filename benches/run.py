@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""make bench: measures libphc beside its peers and writes docs/benchmarks.md.
+"""make bench: measures libphc and its peers and writes docs/benchmarks.md.
 
-    benches/run.py               the full run, about a quarter of an hour
-    BENCH_QUICK=1 benches/run.py two minutes, to try; writes below target/ only
-    BENCH_ONLY=c-json,peer-rs    these drivers (and c-json, the reference)
+    benches/run.py                a whole run
+    BENCH_QUICK=1 benches/run.py  a short run for a first look; writes only below target/bench/quick
+    BENCH_ONLY=c-json,peer-rs     only these drivers, and c-json, to which others are compared
     benches/run.py again captures,throughputs
-                                 these steps anew, in place of those of the last full run
-    benches/run.py page          the page again, from the last full run
+                                  measures these steps again and replaces their figures of the last run
+    benches/run.py page           writes the page of the last run again
 
-Raw figures go to target/bench/results.json. A full run appends its medians to
+The figures of each repetition go to target/bench/results.json (quick.json). A whole run appends the medians to
 benches/history.jsonl.
 """
 
@@ -25,21 +25,22 @@ QUICK = os.environ.get("BENCH_QUICK", "0") not in ("", "0")
 RESULTS = programs.OUT / ("quick.json" if QUICK else "results.json")
 
 
-def come_first():
-    """What else runs on the machine is not what is measured. Linux weighs whole
-    sessions against each other first, where autogroups are on, then processes."""
+def raise_priority():
+    """Asks for precedence over other programs, and returns the nice value that this process has now. Where
+    autogroups are on, Linux first weighs sessions against each other, then processes."""
     try:
         os.nice(-20)
         with open("/proc/self/autogroup", "w", encoding="ascii") as file:
             file.write("-20")
     except OSError:
         pass
+    return os.nice(0)
 
 
 def measure():
     only = [key for key in os.environ.get("BENCH_ONLY", "").split(",") if key]
     drivers = programs.build(only, QUICK)
-    come_first()
+    nice = raise_priority()
     server, scale = Server(), Scale(QUICK)
     begin = time.monotonic()
     try:
@@ -56,12 +57,12 @@ def measure():
     finally:
         server.stop()
     about.update(minutes=round((time.monotonic() - begin) / 60, 1), repetitions=scale.repetitions,
-                 events=scale.events, quick=QUICK, load_after=os.getloadavg()[0])
+                 events=scale.events, nice=nice, quick=QUICK, load_after=os.getloadavg()[0])
     data = {
         "about": about, "failures": run.failures, "results": run.results,
         "drivers": {driver.key: {"label": driver.label, "peer": driver.peer} for driver in drivers}}
     RESULTS.write_text(json.dumps(data, indent=1))
-    # A run of some drivers, or one that failed, cannot be compared with others.
+    # Runs of some drivers, and runs with failures, cannot be compared with others.
     if not QUICK and not only and not run.failures:
         history.append(data)
     print(f"raw figures: {RESULTS.relative_to(programs.ROOT)}, {about['minutes']} minutes")
@@ -69,9 +70,9 @@ def measure():
 
 
 def again(steps):
-    """Measures some steps anew; the yardsticks always, for the ratios to them."""
-    drivers, data = programs.build(), json.loads(RESULTS.read_text())
-    come_first()
+    """Measures some steps again. The yardsticks are among them, because figures are compared to them."""
+    drivers, data = programs.build(quick=QUICK), json.loads(RESULTS.read_text())
+    raise_priority()
     server = Server()
     try:
         run, about = Run(server, drivers, Scale(QUICK)), machine.describe()

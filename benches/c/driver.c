@@ -1,6 +1,6 @@
 /*
- * libphc from C as a driver of the benchmark, by each of its three calls:
- * call=capture, json or event. ../README.md says what each measure is.
+ * The benchmark's driver for libphc from C. The option call says which call captures: capture, json, event (the
+ * builder), or varied (json with events that differ). ../README.md describes the measures.
  */
 #include <phc.h>
 
@@ -63,20 +63,19 @@ static phc_status by_json(phc_client *client, unsigned index) {
 static phc_status by_event(phc_client *client, unsigned index) {
     (void)index;
     phc_event *event = phc_event_new("user-1234567890", "page_viewed");
-    phc_event_set_string(event, "path", "/products/kitchen/espresso-machine");
-    phc_event_set_string(event, "referrer",
-                         "https://example.com/search?q=espresso+machine&sort=price&page=2");
-    phc_event_set_string(event, "browser", "Firefox 128.0");
-    phc_event_set_string(event, "country", "Norway");
-    phc_event_set_int(event, "width", 1920);
-    phc_event_set_int(event, "height", 1080);
-    phc_event_set_int(event, "items", 3);
-    phc_event_set_double(event, "price", 249.95);
-    phc_event_set_bool(event, "logged_in", 1);
-    phc_event_set_json(event, "cart", "{\"id\":\"c-77812-4f1b\",\"total\":512.4,\"currency\":\"NOK\"}");
-    phc_status status = phc_capture_event(client, event, NULL);
-    if (status == PHC_QUEUE_FULL) phc_event_free(event);
-    return status;
+    if (!event) return PHC_INTERNAL;
+    must(phc_event_set_string(event, "path", "/products/kitchen/espresso-machine"));
+    must(phc_event_set_string(event, "referrer",
+                              "https://example.com/search?q=espresso+machine&sort=price&page=2"));
+    must(phc_event_set_string(event, "browser", "Firefox 128.0"));
+    must(phc_event_set_string(event, "country", "Norway"));
+    must(phc_event_set_int(event, "width", 1920));
+    must(phc_event_set_int(event, "height", 1080));
+    must(phc_event_set_int(event, "items", 3));
+    must(phc_event_set_double(event, "price", 249.95));
+    must(phc_event_set_bool(event, "logged_in", 1));
+    must(phc_event_set_json(event, "cart", "{\"id\":\"c-77812-4f1b\",\"total\":512.4,\"currency\":\"NOK\"}"));
+    return phc_capture_event(client, event, NULL);
 }
 
 #define VARIANTS 1024
@@ -121,23 +120,20 @@ static void choose_call(void) {
     if (call == by_variant) make_variants();
 }
 
-/* settings: further ones, as key and value in turn, ending in NULL. */
+/* settings: keys and their values in turn, up to a NULL. NULL: no further settings. */
 static phc_client *make_client(const char *const *settings) {
     phc_config *config = phc_config_new("phc_bench");
     must(phc_config_set(config, "host", text("host", "http://127.0.0.1:9")));
     if (text("codec", NULL)) must(phc_config_set(config, "compression", text("codec", "")));
     for (; settings && *settings; settings += 2) must(phc_config_set(config, settings[0], settings[1]));
-    char error[256];
-    phc_client *client = phc_client_new(config, error, sizeof error);
-    if (!client) {
-        fprintf(stderr, "%s\n", error);
-        exit(1);
-    }
+    phc_status status = PHC_INTERNAL;
+    phc_client *client = phc_client_new(config, &status);
     phc_config_free(config);
+    if (!client) must(status);
     return client;
 }
 
-/* What is captured waits until a flush. */
+/* Nothing is sent before a flush. */
 static const char *const quiet[] = {"flush_at",
                                     "100000",
                                     "flush_interval_ms",
@@ -151,17 +147,18 @@ static const char *const quiet[] = {"flush_at",
                                     "queue_max_bytes",
                                     "1073741824",
                                     NULL};
-static const char *const roomy[] = {"queue_max_events", "1000000", "queue_max_bytes", "1073741824", NULL};
+/* No capture of a measure meets a full queue. */
+static const char *const large_queue[] = {"queue_max_events", "1000000", "queue_max_bytes", "1073741824",
+                                          NULL};
+/* A capture that meets a full queue waits. */
 static const char *const blocking[] = {"overflow", "block", "block_timeout_ms", "60000", NULL};
 
-static const char *const *settings_of_test(void) { return number("quiet", 0) ? quiet : roomy; }
-
-/* capture: what a call costs its caller. */
+/* capture: what a call takes from its caller. */
 
 typedef struct {
     pthread_t thread;
     phc_client *client;
-    uint64_t *times; /* NULL: not one by one */
+    uint64_t *times; /* of each call; NULL: calls are not timed one by one */
     long calls;
 } job;
 
@@ -178,7 +175,7 @@ static void *run_job(void *data) {
     return NULL;
 }
 
-/* Seconds of one round; the times of its calls go into times, if given. */
+/* Returns the seconds of one round, and writes the time of each of its calls to times, unless it is NULL. */
 static double run_round(phc_client *client, long threads, long calls, uint64_t *times) {
     job jobs[64];
     uint64_t start = now();
@@ -201,16 +198,18 @@ static void capture(void) {
     int warm = number("warm", 0) != 0;
     size_t all = (size_t)(calls * threads * rounds);
     uint64_t *times = malloc(all * sizeof *times);
+    if (!times) abort();
+    /* The pages are touched here, so that no call that is timed pays for it. */
     memset(times, 1, all * sizeof *times);
-    phc_client *client = make_client(settings_of_test());
+    phc_client *client = make_client(number("quiet", 0) ? quiet : large_queue);
     for (int i = 0; warm && i < 5; i++) {
         run_round(client, threads, calls, NULL);
         must(phc_flush(client, PHC_NO_LIMIT, NULL, 0));
     }
-    /* Rounds without a clock in them give the mean, others the percentiles; a
-     * fresh process has one round, which gives both. */
+    /* Rounds in which no call is timed give the mean, the others the percentiles. A fresh process has one
+     * round, which gives both. */
     double bare = 0;
-    /* Processor time: of this thread, or of them all, when there are more. */
+    /* Processor time of this thread if it is the only one that captures, else of the process. */
     clockid_t clock = threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_PROCESS_CPUTIME_ID;
     uint64_t cpu = 0;
     for (long i = 0; i < rounds; i++) {
@@ -236,10 +235,10 @@ static void capture(void) {
     phc_client_free(client);
 }
 
-/* throughput: so many events, to the last verdict. */
+/* throughput: captures so many events and waits for the last verdict. */
 static void throughput(void) {
     long events = number("events", 100000);
-    phc_client *client = make_client(number("roomy", 0) ? roomy : blocking);
+    phc_client *client = make_client(blocking);
     uint64_t start = now();
     for (long i = 0; i < events; i++) must(call(client, (unsigned)i));
     must(phc_flush(client, PHC_NO_LIMIT, NULL, 0));
@@ -252,7 +251,7 @@ static void throughput(void) {
     phc_client_free(client);
 }
 
-/* feed: keeps the queue full for so long; the server is asked for the rate. */
+/* feed: keeps the queue full for so long. The server counts the events. */
 static void feed(void) {
     phc_client *client = make_client(blocking);
     uint64_t end = now() + (uint64_t)number("ms", 3000) * 1000000u;
@@ -262,12 +261,16 @@ static void feed(void) {
     _exit(0);
 }
 
-/* burst: so many events at once, with the default queue. */
+/* burst: captures so many events at once, with the default queue. */
 static void burst(void) {
     long events = number("events", 50000), taken = 0;
     phc_client *client = make_client(NULL);
     uint64_t start = now();
-    for (long i = 0; i < events; i++) taken += call(client, (unsigned)i) == PHC_OK;
+    for (long i = 0; i < events; i++) {
+        phc_status status = call(client, (unsigned)i);
+        if (status != PHC_QUEUE_FULL) must(status);
+        taken += status == PHC_OK;
+    }
     double captured = (double)(now() - start) / 1e9;
     must(phc_flush(client, PHC_NO_LIMIT, NULL, 0));
     printf("{\"taken\":%ld,\"capture_seconds\":%.6f,\"seconds\":%.6f}\n", taken, captured,
@@ -285,12 +288,13 @@ static long status_kb(const char *key) {
     return value;
 }
 
-/* memory: resident, as more and more events wait: events=1000,10000 */
+/* memory: resident memory at each of these numbers of waiting events: events=1000,10000 */
 static void memory(void) {
     long before = status_kb("VmRSS"), count = 0;
-    phc_client *client = make_client(roomy);
+    phc_client *client = make_client(large_queue);
     printf("{\"before_kb\":%ld,\"marks\":[", before);
     char *goals = strdup(text("events", "10000"));
+    if (!goals) abort();
     for (char *goal = strtok(goals, ","); goal; goal = strtok(NULL, ",")) {
         for (; count < atol(goal); count++) must(call(client, 0));
         usleep(300000);
@@ -304,7 +308,7 @@ static void memory(void) {
     _exit(0);
 }
 
-/* idle: a client that has sent an event and has nothing to do. */
+/* idle: a client that has delivered an event and has nothing to do until its input ends. */
 static void idle(void) {
     phc_client *client = make_client(NULL);
     must(call(client, 0));
@@ -315,6 +319,7 @@ static void idle(void) {
     phc_client_free(client);
 }
 
+/* once: captures and delivers one event. */
 static void once(void) {
     phc_client *client = make_client(NULL);
     must(call(client, 0));

@@ -1,7 +1,7 @@
 /*
- * launch CPUS COMMAND…: runs a command on these CPUs (0, or 0,1) and prints what
- * it used as the last line, from a parent so small that its own memory is not
- * mistaken for the command's: Linux counts the peak from before the exec too.
+ * launch CPUS COMMAND…: runs a command on these CPUs (0, or 0,1) and prints, as the last line, how much processor
+ * time and memory it used. Linux counts the memory of the process before its exec in the peak; this program is
+ * smaller than every command that it runs, which a Python program would not be.
  */
 #include <sched.h>
 #include <stdio.h>
@@ -18,7 +18,10 @@ int main(int count, char **values) {
     cpu_set_t cpus;
     CPU_ZERO(&cpus);
     for (char *cpu = strtok(values[1], ","); cpu; cpu = strtok(NULL, ",")) CPU_SET(atoi(cpu), &cpus);
-    sched_setaffinity(0, sizeof cpus, &cpus);
+    if (sched_setaffinity(0, sizeof cpus, &cpus)) {
+        perror("sched_setaffinity");
+        return 1;
+    }
     pid_t child = fork();
     if (child == 0) {
         execvp(values[2], values + 2);

@@ -1,6 +1,6 @@
 /*
- * What it costs to load the library, to make a client, and to capture the first
- * event, which starts the I/O thread: start library=… host=…
+ * start library=FILE host=URL: prints how many microseconds it takes to load the library, to make a client, to
+ * capture the first event (which starts the I/O thread) and the second, and to close.
  */
 #include <phc.h>
 
@@ -10,6 +10,18 @@
 #include <string.h>
 #include <time.h>
 
+static void *library;
+
+static void *function(const char *name) {
+    void *found = dlsym(library, name);
+    if (!found) {
+        fprintf(stderr, "%s\n", dlerror());
+        exit(1);
+    }
+    return found;
+}
+
+/* Microseconds. */
 static double now(void) {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
@@ -19,28 +31,43 @@ static double now(void) {
 int main(int count, char **values) {
     if (count < 3) return 2;
     double start = now();
-    void *library = dlopen(strchr(values[1], '=') + 1, RTLD_NOW | RTLD_LOCAL);
+    library = dlopen(strchr(values[1], '=') + 1, RTLD_NOW | RTLD_LOCAL);
     double loaded = now();
     if (!library) {
         fprintf(stderr, "%s\n", dlerror());
         return 1;
     }
-    __typeof__(phc_config_new) *config_new = dlsym(library, "phc_config_new");
-    __typeof__(phc_config_set) *config_set = dlsym(library, "phc_config_set");
-    __typeof__(phc_client_new) *client_new = dlsym(library, "phc_client_new");
-    __typeof__(phc_capture) *capture = dlsym(library, "phc_capture");
-    __typeof__(phc_client_close) *client_close = dlsym(library, "phc_client_close");
+    __typeof__(phc_abi_version) *abi_version = function("phc_abi_version");
+    __typeof__(phc_last_error) *last_error = function("phc_last_error");
+    __typeof__(phc_config_new) *config_new = function("phc_config_new");
+    __typeof__(phc_config_set) *config_set = function("phc_config_set");
+    __typeof__(phc_config_free) *config_free = function("phc_config_free");
+    __typeof__(phc_client_new) *client_new = function("phc_client_new");
+    __typeof__(phc_capture) *capture = function("phc_capture");
+    __typeof__(phc_client_close) *client_close = function("phc_client_close");
+    __typeof__(phc_client_free) *client_free = function("phc_client_free");
+    if (abi_version() != PHC_ABI_VERSION) {
+        fprintf(stderr, "%s is not a library of this header\n", values[1]);
+        return 1;
+    }
     double named = now();
     phc_config *config = config_new("phc_bench");
-    config_set(config, "host", strchr(values[2], '=') + 1);
-    phc_client *client = client_new(config, NULL, 0);
+    phc_status set = config_set(config, "host", strchr(values[2], '=') + 1);
+    phc_client *client = set == PHC_OK ? client_new(config, NULL) : NULL;
     double made = now();
     phc_status first = capture(client, "user", "event", NULL);
     double captured = now();
     phc_status second = capture(client, "user", "event", NULL);
     double again = now();
-    if (client_close(client, 5000) != PHC_OK || first || second) return 1;
+    phc_status closed = client_close(client, 5000);
+    double ended = now();
+    if (first != PHC_OK || second != PHC_OK || closed != PHC_OK) {
+        fprintf(stderr, "%s\n", last_error());
+        return 1;
+    }
     printf("{\"load\":%.1f,\"client\":%.1f,\"first\":%.2f,\"second\":%.2f,\"close\":%.1f}\n", loaded - start,
-           made - named, captured - made, again - captured, now() - again);
+           made - named, captured - made, again - captured, ended - again);
+    client_free(client);
+    config_free(config);
     return 0;
 }

@@ -1,5 +1,5 @@
-// phc.hpp as a driver of the benchmark: call=event (phc::event) or braces.
-// ../README.md says what each measure is.
+// The benchmark's driver for phc.hpp. The option call says how events are made: event (phc::event) or braces.
+// ../README.md describes the measures.
 #include <phc.hpp>
 
 #include <algorithm>
@@ -25,37 +25,50 @@ long number(const char *key, long otherwise) {
     return std::atol(text(key, std::to_string(otherwise).c_str()).c_str());
 }
 
+// Misuse throws. This ends the program if an event was not taken, or was lost.
+void must(const phc::status &status) {
+    if (status.ok()) return;
+    std::fprintf(stderr, "%s: %s\n", status.name(), status.details());
+    std::exit(1);
+}
+
 void with_event(phc::client &client) {
-    client.capture(phc::event("user-1234567890", "page_viewed")
-                       .set("path", "/products/kitchen/espresso-machine")
-                       .set("referrer", "https://example.com/search?q=espresso+machine&sort=price&page=2")
-                       .set("browser", "Firefox 128.0")
-                       .set("country", "Norway")
-                       .set("width", 1920)
-                       .set("height", 1080)
-                       .set("items", 3)
-                       .set("price", 249.95)
-                       .set("logged_in", true)
-                       .set_object("cart", [](phc::object_writer &cart) {
-                           cart.set("id", "c-77812-4f1b").set("total", 512.4).set("currency", "NOK");
-                       }));
+    const phc::receipt taken =
+        client.capture(phc::event("user-1234567890", "page_viewed")
+                           .set("path", "/products/kitchen/espresso-machine")
+                           .set("referrer", "https://example.com/search?q=espresso+machine&sort=price&page=2")
+                           .set("browser", "Firefox 128.0")
+                           .set("country", "Norway")
+                           .set("width", 1920)
+                           .set("height", 1080)
+                           .set("items", 3)
+                           .set("price", 249.95)
+                           .set("logged_in", true)
+                           .set_object("cart", [](phc::object_writer &cart) {
+                               cart.set("id", "c-77812-4f1b").set("total", 512.4).set("currency", "NOK");
+                           }));
+    must(taken);
 }
 
 void with_braces(phc::client &client) {
-    client.capture("user-1234567890", "page_viewed",
-                   {{"path", "/products/kitchen/espresso-machine"},
-                    {"referrer", "https://example.com/search?q=espresso+machine&sort=price&page=2"},
-                    {"browser", "Firefox 128.0"},
-                    {"country", "Norway"},
-                    {"width", 1920},
-                    {"height", 1080},
-                    {"items", 3},
-                    {"price", 249.95},
-                    {"logged_in", true},
-                    {"cart", phc::object{{"id", "c-77812-4f1b"}, {"total", 512.4}, {"currency", "NOK"}}}});
+    const phc::receipt taken = client.capture(
+        "user-1234567890", "page_viewed",
+        {{"path", "/products/kitchen/espresso-machine"},
+         {"referrer", "https://example.com/search?q=espresso+machine&sort=price&page=2"},
+         {"browser", "Firefox 128.0"},
+         {"country", "Norway"},
+         {"width", 1920},
+         {"height", 1080},
+         {"items", 3},
+         {"price", 249.95},
+         {"logged_in", true},
+         {"cart", phc::object{{"id", "c-77812-4f1b"}, {"total", 512.4}, {"currency", "NOK"}}}});
+    must(taken);
 }
 
 void (*call)(phc::client &) = with_event;
+
+void flush(phc::client &client) { must(client.flush(phc::no_limit)); }
 
 phc::client make_client(bool quiet, phc::overflow overflow = phc::overflow::drop_newest) {
     phc::settings settings("phc_bench");
@@ -75,7 +88,7 @@ double seconds_since(clock_type::time_point start) {
     return std::chrono::duration<double>(clock_type::now() - start).count();
 }
 
-// The times of the calls go to times, unless it is null.
+// Writes the time of each call to times, unless it is null.
 void calls(phc::client &client, long count, long *times) {
     auto last = clock_type::now();
     for (long i = 0; i < count; i++) {
@@ -87,6 +100,7 @@ void calls(phc::client &client, long count, long *times) {
     }
 }
 
+// Returns the seconds of one round.
 double round_of(phc::client &client, long threads, long count, long *times) {
     const auto start = clock_type::now();
     if (threads == 1) {
@@ -108,17 +122,19 @@ void capture() {
     phc::client client = make_client(number("quiet", 0) != 0);
     for (int i = 0; warm && i < 5; i++) {
         round_of(client, threads, count, nullptr);
-        client.flush(phc::no_limit);
+        flush(client);
     }
+    // Rounds in which no call is timed give the mean, the others the percentiles. A fresh process has one round,
+    // which gives both.
     double bare = 0;
     for (long i = 0; i < rounds; i++) {
         if (warm) {
             bare += round_of(client, threads, count, nullptr);
-            client.flush(phc::no_limit);
+            flush(client);
         }
         const double timed = round_of(client, threads, count, times.data() + i * count * threads);
         if (!warm) bare += timed;
-        client.flush(phc::no_limit);
+        flush(client);
     }
     std::sort(times.begin(), times.end());
     const auto at = [&times](double share) {
@@ -135,14 +151,14 @@ void throughput() {
     phc::client client = make_client(false, phc::overflow::block);
     const auto start = clock_type::now();
     calls(client, events, nullptr);
-    client.flush(phc::no_limit);
+    flush(client);
     std::printf("{\"seconds\":%.6f,\"events\":%ld}\n", seconds_since(start), events);
 }
 
 void once() {
     phc::client client = make_client(false);
     call(client);
-    client.flush(phc::no_limit);
+    flush(client);
     std::printf("{}\n");
 }
 

@@ -1,11 +1,9 @@
-// The Go binding as a driver of the benchmark. ../README.md says what each
-// measure is.
+// The benchmark's driver for the Go package. ../README.md describes the measures.
 package main
 
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"log"
 	"os"
 	"slices"
@@ -34,7 +32,7 @@ func must(err error) {
 	}
 }
 
-// The event of ../event.json.
+// event returns the event of ../event.json.
 func event() posthog.Capture {
 	return posthog.Capture{
 		DistinctId: "user-1234567890",
@@ -55,9 +53,12 @@ func event() posthog.Capture {
 }
 
 var (
-	roomy = map[string]string{"queue_max_events": "1000000", "queue_max_bytes": "1073741824"}
+	// No capture of a measure meets a full queue.
+	largeQueue = map[string]string{"queue_max_events": "1000000", "queue_max_bytes": "1073741824"}
+	// Nothing is sent before a flush either.
 	quiet = map[string]string{"queue_max_events": "1000000", "queue_max_bytes": "1073741824", "flush_at": "100000",
 		"flush_interval_ms": "3600000", "max_batch_events": "100000", "max_batch_bytes": "16777216"}
+	// A capture that meets a full queue waits.
 	blocking = map[string]string{"overflow": "block", "block_timeout_ms": "60000"}
 )
 
@@ -72,6 +73,7 @@ func client(settings map[string]string) posthog.Client {
 
 func flush(client posthog.Client) { must(client.Flush(context.Background())) }
 
+// times fills all with the nanoseconds of one Enqueue each.
 func times(client posthog.Client, all []int64) {
 	last := time.Now()
 	for i := range all {
@@ -82,9 +84,10 @@ func times(client posthog.Client, all []int64) {
 	}
 }
 
+// capture measures what a call takes from its caller.
 func capture() any {
 	calls, rounds, threads := number("calls", 5000), number("rounds", 1), number("threads", 1)
-	settings := roomy
+	settings := largeQueue
 	if number("quiet", 0) > 0 {
 		settings = quiet
 	}
@@ -120,6 +123,7 @@ func capture() any {
 	for range rounds {
 		round()
 	}
+	must(client.Close())
 	slices.Sort(all)
 	sum := int64(0)
 	for _, time := range all {
@@ -130,6 +134,7 @@ func capture() any {
 		"p999": at(0.999), "max": at(1), "calls": len(all), "seconds": seconds}
 }
 
+// throughput captures so many events and waits for the last verdict.
 func throughput() any {
 	events := number("events", 100000)
 	client := client(blocking)
@@ -138,17 +143,24 @@ func throughput() any {
 		must(client.Enqueue(event()))
 	}
 	flush(client)
-	return map[string]any{"seconds": time.Since(start).Seconds(), "events": events}
+	seconds := time.Since(start).Seconds()
+	must(client.Close())
+	return map[string]any{"seconds": seconds, "events": events}
 }
 
+// once captures and delivers one event.
 func once() any {
-	client := client(roomy)
+	client := client(largeQueue)
 	must(client.Enqueue(event()))
 	flush(client)
+	must(client.Close())
 	return map[string]any{}
 }
 
 func main() {
+	if len(os.Args) < 2 {
+		log.Fatal("usage: driver-go MEASURE [KEY=VALUE…]")
+	}
 	for _, argument := range os.Args[2:] {
 		key, value, _ := strings.Cut(argument, "=")
 		options[key] = value
@@ -156,8 +168,7 @@ func main() {
 	measures := map[string]func() any{"capture": capture, "throughput": throughput, "once": once}
 	measure, ok := measures[os.Args[1]]
 	if !ok {
-		fmt.Fprintf(os.Stderr, "no measure %s\n", os.Args[1])
-		os.Exit(2)
+		log.Fatalf("there is no measure %s", os.Args[1])
 	}
 	must(json.NewEncoder(os.Stdout).Encode(measure()))
 }

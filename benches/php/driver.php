@@ -1,7 +1,6 @@
 <?php
 
-// The PHP package as a driver of the benchmark, on the command line.
-// ../README.md says what each measure is.
+// The benchmark's driver for the PHP package, on the command line. ../README.md describes the measures.
 
 declare(strict_types=1);
 
@@ -9,11 +8,13 @@ require __DIR__ . '/../../bindings/php/autoload.php';
 
 use PostHog\Client;
 
-const ROOMY = ['queue_max_events' => '1000000', 'queue_max_bytes' => '1073741824'];
-const QUIET = ROOMY + ['flush_at' => '100000', 'flush_interval_ms' => '3600000', 'max_batch_events' => '100000',
+// No capture of a measure meets a full queue.
+const LARGE_QUEUE = ['queue_max_events' => '1000000', 'queue_max_bytes' => '1073741824'];
+// Nothing is sent before a flush either.
+const QUIET = LARGE_QUEUE + ['flush_at' => '100000', 'flush_interval_ms' => '3600000', 'max_batch_events' => '100000',
     'max_batch_bytes' => '16777216'];
+// A capture that meets a full queue waits.
 const BLOCKING = ['overflow' => 'block', 'block_timeout_ms' => '60000'];
-const FOREVER = 0xFFFFFFFF;
 
 $options = [];
 foreach (array_slice($argv, 2) as $argument) {
@@ -34,7 +35,7 @@ function client(array $settings): Client
 // The event of ../event.json.
 function capture(Client $client): void
 {
-    $client->capture([
+    $taken = $client->capture([
         'distinctId' => 'user-1234567890',
         'event' => 'page_viewed',
         'properties' => [
@@ -50,11 +51,24 @@ function capture(Client $client): void
             'cart' => ['id' => 'c-77812-4f1b', 'total' => 512.4, 'currency' => 'NOK'],
         ],
     ]);
+    $taken || fail('not captured');
+}
+
+function flush_all(Client $client): void
+{
+    $client->flush(Client::NO_LIMIT) || fail('not delivered');
+}
+
+function fail(string $why): never
+{
+    fwrite(STDERR, "$why\n");
+    exit(1);
 }
 
 $measures = [
+    // What a call takes from its caller.
     'capture' => function () use ($options): array {
-        $client = client(($options['quiet'] ?? '0') === '1' ? QUIET : ROOMY);
+        $client = client(($options['quiet'] ?? '0') === '1' ? QUIET : LARGE_QUEUE);
         $calls = (int) ($options['calls'] ?? 5000);
         $round = function () use ($client, $calls): array {
             $times = [];
@@ -66,7 +80,7 @@ $measures = [
                 $last = $now;
             }
             $seconds = ($last - $start) / 1e9;
-            $client->flush(FOREVER);
+            flush_all($client);
             return [$times, $seconds];
         };
         for ($i = 0; ($options['warm'] ?? '0') === '1' && $i < 5; $i++) {
@@ -79,11 +93,13 @@ $measures = [
             $seconds += $took;
             array_push($all, ...$times);
         }
+        $client->shutdown();
         sort($all);
         $at = fn(float $share): int => $all[(int) ((count($all) - 1) * $share)];
         return ['mean' => array_sum($all) / count($all), 'p50' => $at(0.5), 'p99' => $at(0.99), 'p999' => $at(0.999),
             'max' => $at(1), 'calls' => count($all), 'seconds' => $seconds];
     },
+    // Captures so many events and waits for the last verdict.
     'throughput' => function () use ($options): array {
         $client = client(BLOCKING);
         $events = (int) ($options['events'] ?? 100000);
@@ -91,13 +107,17 @@ $measures = [
         for ($i = 0; $i < $events; $i++) {
             capture($client);
         }
-        $client->flush(FOREVER);
-        return ['seconds' => (hrtime(true) - $start) / 1e9, 'events' => $events];
+        flush_all($client);
+        $seconds = (hrtime(true) - $start) / 1e9;
+        $client->shutdown();
+        return ['seconds' => $seconds, 'events' => $events];
     },
+    // Captures and delivers one event.
     'once' => function (): array {
-        $client = client(ROOMY);
+        $client = client(LARGE_QUEUE);
         capture($client);
-        $client->flush(FOREVER);
+        flush_all($client);
+        $client->shutdown();
         return ['done' => true];
     },
 ];

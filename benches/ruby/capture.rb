@@ -1,7 +1,9 @@
 # frozen_string_literal: true
 
-# What a capture costs the calling thread, in processor time, which other work on the machine
-# changes little. ruby -Ilib bench/capture.rb HOST
+# What a capture takes from the calling thread, in processor time, which other work on the machine changes
+# little. From the root of the repository, with a server such as target/release/phc-sink at HOST:
+#
+#     PHC_LIBRARY=target/ship/libphc.so ruby -Ibindings/ruby/lib benches/ruby/capture.rb HOST
 require "posthog_phc"
 
 COUNT = 20_000
@@ -20,11 +22,14 @@ CASES.each do |name, properties|
   rounds = Array.new(ROUNDS) do
     GC.start
     started = Process.clock_gettime(Process::CLOCK_THREAD_CPUTIME_ID)
-    COUNT.times { posthog.capture(distinct_id: "user-1", event: "page viewed", properties: properties) }
+    COUNT.times do
+      posthog.capture(distinct_id: "user-1", event: "page viewed", properties: properties) or abort "not captured"
+    end
     took = Process.clock_gettime(Process::CLOCK_THREAD_CPUTIME_ID) - started
     posthog.flush or abort "not delivered: #{posthog.stats}"
     took
   end
-  puts format("%-25<name>s median %<median>.1f µs, best %<best>.1f µs a capture",
+  puts format("%-25<name>s median %<median>.1f µs, best %<best>.1f µs per capture",
               name: name, median: rounds.sort[ROUNDS / 2] / COUNT * 1e6, best: rounds.min / COUNT * 1e6)
 end
+posthog.shutdown

@@ -1,14 +1,16 @@
 # frozen_string_literal: true
 
-# The Ruby gem as a driver of the benchmark. ../README.md says what each
-# measure is.
+# The benchmark's driver for the Ruby gem. ../README.md describes the measures.
 $LOAD_PATH.unshift File.expand_path("../../bindings/ruby/lib", __dir__)
 require "json"
 require "posthog_phc"
 
-ROOMY = { queue_max_events: 1_000_000, queue_max_bytes: 1 << 30 }.freeze
-QUIET = ROOMY.merge(flush_at: 100_000, flush_interval_ms: 3_600_000, max_batch_events: 100_000,
-                    max_batch_bytes: 16 << 20).freeze
+# No capture of a measure meets a full queue.
+LARGE_QUEUE = { queue_max_events: 1_000_000, queue_max_bytes: 1 << 30 }.freeze
+# Nothing is sent before a flush either.
+QUIET = LARGE_QUEUE.merge(flush_at: 100_000, flush_interval_ms: 3_600_000, max_batch_events: 100_000,
+                          max_batch_bytes: 16 << 20).freeze
+# A capture that meets a full queue waits.
 BLOCKING = { overflow: "block", block_timeout_ms: 60_000 }.freeze
 
 MEASURE, *rest = ARGV
@@ -33,13 +35,18 @@ def capture(client)
       browser: "Firefox 128.0", country: "Norway", width: 1920, height: 1080, items: 3, price: 249.95,
       logged_in: true, cart: { id: "c-77812-4f1b", total: 512.4, currency: "NOK" }
     }
-  )
+  ) or abort "not captured"
+end
+
+def flush(client)
+  client.flush(timeout: nil) or abort "not delivered: #{client.stats}"
 end
 
 def clock
   Process.clock_gettime(Process::CLOCK_MONOTONIC, :nanosecond)
 end
 
+# The nanoseconds of each call.
 def times(client, calls)
   last = clock
   Array.new(calls) do
@@ -51,37 +58,44 @@ def times(client, calls)
   end
 end
 
+# What a call takes from its caller.
 def measure_capture
-  client = client(number("quiet", 0).positive? ? QUIET : ROOMY)
+  client = client(number("quiet", 0).positive? ? QUIET : LARGE_QUEUE)
   calls = number("calls", 5000)
   round = lambda do
     start = clock
     all = times(client, calls)
     seconds = (clock - start) / 1e9
-    client.flush(timeout: nil)
+    flush(client)
     [all, seconds]
   end
   5.times { round.call } if number("warm", 0).positive?
   rounds = Array.new(number("rounds", 1)) { round.call }
+  client.shutdown
   all = rounds.flat_map(&:first).sort
   at = ->(share) { all[((all.size - 1) * share).to_i] }
   { mean: all.sum.to_f / all.size, p50: at[0.5], p99: at[0.99], p999: at[0.999], max: at[1],
     calls: all.size, seconds: rounds.sum(&:last) }
 end
 
+# Captures so many events and waits for the last verdict.
 def measure_throughput
   client = client(BLOCKING)
   events = number("events", 100_000)
   start = clock
   events.times { capture(client) }
-  client.flush(timeout: nil)
-  { seconds: (clock - start) / 1e9, events: events }
+  flush(client)
+  seconds = (clock - start) / 1e9
+  client.shutdown
+  { seconds: seconds, events: events }
 end
 
+# Captures and delivers one event.
 def measure_once
-  client = client(ROOMY)
+  client = client(LARGE_QUEUE)
   capture(client)
-  client.flush(timeout: nil)
+  flush(client)
+  client.shutdown
   {}
 end
 

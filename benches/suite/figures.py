@@ -1,4 +1,4 @@
-"""Medians, spreads and ratios of what was measured."""
+"""Medians, spreads and ratios of the figures of a run."""
 
 from statistics import median
 
@@ -15,7 +15,7 @@ class Figures:
         return self.drivers[key]["peer"]
 
     def all(self, measure, driver, variant, key):
-        """A figure of each repetition; none if it was not measured."""
+        """The figure of each repetition; empty if it was not measured."""
         runs = self.results.get(measure, {}).get(driver, {}).get(str(variant), [])
         return [run[key] for run in runs if key in run]
 
@@ -28,21 +28,19 @@ class Figures:
         return (min(values), max(values)) if values else None
 
     def ratio(self, over, under):
-        """The median of the ratios, each of one repetition; both are (measure,
-        driver, variant, key)."""
+        """The median of the ratios of each repetition. Both are (measure, driver, variant, key)."""
         pairs = list(zip(self.all(*over), self.all(*under)))
         return median(a / b for a, b in pairs) if pairs else None
 
     def have(self, measure):
-        """Drivers with figures of this measure, in the order of their table."""
+        """The drivers with figures of this measure, in the order of programs.DRIVERS."""
         return [key for key in self.drivers if self.results.get(measure, {}).get(key)]
 
     def variants(self, measure, driver):
         return list(self.results.get(measure, {}).get(driver, {}))
 
     def slope(self, driver):
-        """Bytes that one more waiting event takes, from the resident memory at
-        two sizes of the queue."""
+        """Bytes that one more waiting event takes: from the resident memory at two lengths of the queue."""
         slopes = []
         for marks in self.all("memory", driver, "all", "marks"):
             first, last = marks[0], marks[-1]
@@ -50,7 +48,7 @@ class Figures:
         return median(slopes) if slopes else None
 
     def above_empty(self, driver):
-        """Peak MB above an empty C program, with the first mark's events."""
+        """Peak MB above that of an empty C program, with the events of the first mark."""
         empty = self.of("memory", "empty", "all", "peak_kb")
         peaks = [marks[0][-1] for marks in self.all("memory", driver, "all", "marks")]
         return (median(peaks) - empty) * 1024 / 1e6 if peaks and empty else None

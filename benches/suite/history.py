@@ -1,5 +1,5 @@
-"""benches/history.jsonl: a line for each whole run, with the medians of all its
-figures, so that what changed can be seen from run to run."""
+"""benches/history.jsonl: one line for each whole run, with the medians of all its figures, so that a change from
+one run to another can be seen."""
 
 import json
 from statistics import median
@@ -7,11 +7,11 @@ from statistics import median
 from .programs import ROOT
 
 FILE = ROOT / "benches/history.jsonl"
-MACHINE = ("cpu", "cores", "kernel", "rustc", "cc")
+MACHINE = ("processor", "cores", "kernel", "rustc", "cc")
 
 
 def medians(results):
-    """measure.driver.variant.figure → the median of its repetitions."""
+    """measure.driver.variant.figure → the median of the repetitions."""
     figures = {}
     for measure, drivers in results.items():
         for driver, variants in drivers.items():
@@ -19,17 +19,19 @@ def medians(results):
                 for figure in sorted({figure for run in runs for figure in run}):
                     values = [run[figure] for run in runs if isinstance(run.get(figure), (int, float))]
                     if values:
-                        # More digits than a run can repeat only make the file larger.
+                        # No run repeats more than four digits of another.
                         figures[f"{measure}.{driver}.{variant}.{figure}"] = float(f"{median(values):.4g}")
     return figures
 
 
 def append(data, file=FILE):
+    """Appends the line of a run to the history."""
     about = data["about"]
     line = {
         "date": about["date"],
         "commit": about["commit"],
         "machine": {key: about[key] for key in MACHINE},
+        "repetitions": about["repetitions"],
         "load_before": about["load_before"],
         "figures": medians(data["results"]),
     }

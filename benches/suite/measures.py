@@ -1,5 +1,5 @@
-"""The measures. Each is run for one driver after the other, and that again and
-again, so that a drift of the machine meets all of them alike."""
+"""The measures. A repetition runs each of them for one driver after the other, so that a change of the machine's
+speed affects all drivers in the same way."""
 
 import json
 import os
@@ -13,14 +13,16 @@ from .programs import OUT, ROOT, SHIP
 from .server import CORES, cpu_seconds, run, start, tool
 
 RTTS = (0, 1, 5, 20, 50, 100, 200)
-# What a repetition consists of.
+# The steps of a repetition.
 STEPS = ("yardsticks", "captures", "contention", "throughputs", "bursts", "memories", "round_trips")
-# Longer than flush_interval_ms, of libphc as of its peers.
+# Seconds: longer than flush_interval_ms, of libphc and of its peers.
 SETTLED = 7
+# In which order the codecs are measured and shown.
+CODECS = ("none", "gzip", "zstd", "deflate", "br")
 
 
 class Scale:
-    """How much is done: a run for the page, or a quick one."""
+    """How much is measured: a whole run, or a quick one."""
 
     def __init__(self, quick):
         self.quick = quick
@@ -45,10 +47,11 @@ class Run:
         return [driver for driver in self.drivers if measure in driver.measures]
 
     def record(self, measure, driver, variant, figures):
-        self.results[measure][driver if isinstance(driver, str) else driver.key][variant].append(figures)
+        key = driver if isinstance(driver, str) else driver.key
+        self.results[measure][key][variant].append(figures)
 
     def attempt(self, what, driver, variant):
-        """One figure that cannot be had must not cost all others."""
+        """Measures one figure. If that fails, the run goes on with the others."""
         try:
             what(driver, variant)
         except (RuntimeError, subprocess.TimeoutExpired) as error:
@@ -62,7 +65,8 @@ class Run:
             print(f"  {number} {step}: {time.monotonic() - begin:.1f} s", flush=True)
 
     def yardsticks(self):
-        self.record("yardstick", "steps", "all", tool("release/yardstick", "steps", "event=benches/event.json"))
+        figures = tool("release/yardstick", "steps", "event=benches/event.json")
+        self.record("yardstick", "steps", "all", figures)
         for batch in (100, 2000):
             self.server.set()
             cpu, begin = self.server.cpu(), time.monotonic()
@@ -71,8 +75,8 @@ class Run:
             self.record("yardstick", "server", str(batch), figures)
 
     def captures(self):
-        """What a capture costs its caller: in a fresh process, warm, warm with
-        nothing being sent meanwhile, warm with the server's core to send on."""
+        """What a capture takes from its caller: in a fresh process; warm; warm while nothing is sent; warm with the
+        server's core to send on."""
         variants = {
             "fresh": {"calls": 10_000},
             "warm": {"calls": 5000, "warm": 1, "rounds": self.scale.capture_rounds},
@@ -86,18 +90,18 @@ class Run:
 
                 def one(driver, variant, options=options):
                     self.server.set()
-                    self.record("capture", driver, variant, run(driver, "capture", host=self.server.host, **options))
+                    figures = run(driver, "capture", host=self.server.host, **options)
+                    self.record("capture", driver, variant, figures)
                 self.attempt(one, driver, variant)
 
     def contention(self):
-        """The same from several threads on all cores; nothing is sent meanwhile
-        by a client that can be set so."""
+        """The same from several threads on all cores. A client that can be set so sends nothing meanwhile."""
         def one(driver, threads):
             self.server.set()
             quiet = {"quiet": 1} if "quiet" in driver.can_be else {}
             figures = run(driver, "capture", cores=CORES, host=self.server.host, threads=threads, calls=5000, warm=1,
                           rounds=self.scale.capture_rounds // 2, **quiet)
-            # Of the cores at hand, the time that one call takes up.
+            # How long one call occupies the cores.
             figures["core_ns"] = figures["seconds"] * 1e9 * min(threads, len(CORES)) / figures["calls"]
             self.record("threads", driver, threads, figures)
         for threads in self.scale.threads:
@@ -106,8 +110,8 @@ class Run:
                     self.attempt(one, driver, threads)
 
     def throughputs(self):
-        """So many events until the last response; what that takes of processor and
-        memory. What a process takes to start is measured beside it and taken off."""
+        """Captures so many events and waits for the last response: the rate, processor time and memory. The
+        processor time of a process that sends one event is measured as well and subtracted."""
         def one(driver, codec):
             self.server.set()
             base = run(driver, "once", host=self.server.host)
@@ -124,15 +128,15 @@ class Run:
                 wire_per_event=counted["body_bytes"] / counted["events"],
                 server_share=(self.server.cpu() - cpu) / took)
             if counted["events"] != self.scale.events:
-                raise RuntimeError(f"{counted['events']} of {self.scale.events} events came")
+                raise RuntimeError(f"the server received {counted['events']} of {self.scale.events} events")
             self.record("throughput", driver, codec, figures)
-        for codec in ("none", "gzip", "zstd", "deflate", "br"):
+        for codec in CODECS:
             for driver in self.can("throughput"):
                 if codec in driver.codecs:
                     self.attempt(one, driver, codec)
 
     def round_trips(self):
-        """Responses a second in a window of a steady stream, by round-trip time."""
+        """Events per second in a window of a steady stream, by round-trip time."""
         def one(driver, rtt):
             warm, window = 0.5 + rtt * 0.004, self.scale.window + rtt * 0.004
             self.server.set(rtt)
@@ -155,7 +159,7 @@ class Run:
                     self.attempt(one, driver, rtt)
 
     def bursts(self):
-        """50,000 events at once at 50 ms, with the queue as it is by default."""
+        """50,000 events at once, with the default queue, at a round-trip time of 50 ms."""
         def one(driver, _):
             self.server.set(50)
             figures = run(driver, "burst", host=self.server.host, events=50_000)
@@ -172,16 +176,17 @@ class Run:
 
         def one(driver, _):
             self.server.set(3_600_000)
-            self.record("memory", driver, "all", run(driver, "memory", host=self.server.host, events="10000,60000"))
+            figures = run(driver, "memory", host=self.server.host, events="10000,60000")
+            self.record("memory", driver, "all", figures)
         for driver in self.can("memory"):
             self.attempt(one, driver, "memory")
         self.server.set()
 
-    # What is measured once.
+    # These are measured once, not in every repetition.
 
     def idles(self):
-        """Clients with nothing to do, all side by side for a minute. First the time
-        in which what an event leaves behind, such as a timer, runs out."""
+        """Clients with nothing to do, all at the same time. Timers that the one event has left run out before
+        that."""
         self.server.set()
         programs = [(driver, start(driver, "idle", host=self.server.host)) for driver in self.can("idle")]
         for _, program in programs:
@@ -204,9 +209,8 @@ class Run:
                         tool("start", f"library={SHIP / 'libphc.so'}", f"host={self.server.host}"))
 
     def instructions(self):
-        """Instructions of an event's whole life, by valgrind: the difference of
-        two runs, so that the start of the process is not in it. Of the program,
-        not of the kernel."""
+        """Instructions from the capture of an event to its response, counted by valgrind, which does not see the
+        kernel. It is the difference of two runs, which leaves out the start of the process."""
         few, many = (2000, 6000) if self.scale.quick else (5000, 25_000)
 
         def one(driver, codec):
@@ -239,31 +243,31 @@ class Run:
             self.record("size", "libphc.so without brotli", "all", {"bytes": small.stat().st_size})
 
     def same_events(self):
-        """Every driver must send the event of event.json, whatever its client adds."""
+        """Checks that every driver sends the event of event.json. A client may add properties."""
         wanted = json.loads((ROOT / "benches/event.json").read_text())
         for driver in self.can("once"):
             self.server.set()
             run(driver, "once", host=self.server.host)
-            body = self.server.last()
+            body = self.server.first_body()
             event = body["batch"][0]
             same = (event["event"], event["distinct_id"]) == (wanted["event"], wanted["distinct_id"])
             sent = event["properties"]
             for key, value in wanted["properties"].items():
                 same = same and sent.get(key) == value
             if not same:
-                raise SystemExit(f"{driver.label} sends another event: {event}")
+                raise SystemExit(f"{driver.label} does not send the event of event.json but this: {event}")
             self.record("event", driver, "all", {
                 "added": sorted(set(sent) - set(wanted["properties"])),
                 "bytes": len(json.dumps(event, separators=(",", ":")))})
 
 
 def grown(earlier, later, which):
-    """By how much a figure of all threads has grown."""
+    """By how much one figure of all threads has increased."""
     return sum(figures[which] - earlier.get(thread, (0, 0, 0))[which] for thread, figures in later.items())
 
 
 def threads_of(pid):
-    """Thread → its name, its voluntary switches so far, its seconds on a core."""
+    """Thread → its name, its voluntary switches so far, and its processor time in seconds."""
     found = {}
     for thread in os.listdir(f"/proc/{pid}/task"):
         with open(f"/proc/{pid}/task/{thread}/status") as file:

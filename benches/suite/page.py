@@ -1,15 +1,23 @@
-"""docs/benchmarks.md, from the figures of a run."""
+"""Writes docs/benchmarks.md and its plots from the figures of a run."""
+
+import textwrap
 
 from . import plot
 from .figures import Figures
+from .measures import CODECS, SETTLED
 from .targets import REFERENCE, TARGETS, YARDSTICK_THEN, verdict
 
-CODECS = ("none", "gzip", "zstd", "deflate", "br")
+# Codecs that a peer has too; plots and instructions are limited to them.
+SHARED_CODECS = ("none", "gzip", "zstd")
+# Of a line of prose.
+WIDTH = 108
+BREAKS = {"break_long_words": False, "break_on_hyphens": False}
 
 
 def table(head, rows):
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join("" if cell is None else str(cell) for cell in row) + " |" for row in rows]
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    lines += ["| " + " | ".join(row) + " |" for row in cells]
     return "\n".join(lines) + "\n"
 
 
@@ -29,6 +37,17 @@ def spread(pair, show):
     return "" if pair is None else f"{show(pair[0])} to {show(pair[1])}"
 
 
+def wrapped(part):
+    """Breaks the lines of a paragraph or a list anew, because the figures in it have different lengths."""
+    if part.startswith(("#", "<", "|", "!")):
+        return part
+    if part.startswith("- "):
+        items = (" ".join(item.split()) for item in part[2:].split("\n- "))
+        return "\n".join(textwrap.fill(item, WIDTH, initial_indent="- ", subsequent_indent="  ", **BREAKS)
+                         for item in items)
+    return textwrap.fill(" ".join(part.split()), WIDTH, **BREAKS)
+
+
 class Page:
     def __init__(self, data, folder):
         self.f = Figures(data)
@@ -43,65 +62,68 @@ class Page:
         self.speed = (self.f.of(*REFERENCE) or YARDSTICK_THEN) / YARDSTICK_THEN
 
     def add(self, text):
-        self.parts.append(text.strip("\n") + "\n")
+        self.parts.append("\n\n".join(wrapped(part) for part in text.strip("\n").split("\n\n")) + "\n")
 
     def picture(self, name, alt):
         self.add(f"![{alt}](benchmarks/{name}.svg)")
 
     def write(self):
         for part in (self.opening, self.ratios, self.targets, self.captures, self.contention, self.throughput,
-                     self.round_trips, self.memory, self.start, self.idle, self.server, self.method):
+                     self.round_trips, self.memory, self.start, self.idle, self.server, self.limits):
             part()
         path = self.folder / "benchmarks.md"
         path.write_text("\n".join(self.parts))
         return path
 
     def opening(self):
-        about = self.f.about
-        anew = "".join(f"\nMeasured anew at {part['date']}" + (f", load {part['load_before']:.1f}" if "load_before" in part else "")
-                       + f": {', '.join(part['measures'])}." for part in about.get("again", []))
+        f, about = self.f, self.f.about
+        again = "".join(
+            f"\nMeasured again at {part['date']}, load {part['load_before']:.1f}: {', '.join(part['measures'])}."
+            for part in about.get("again", []))
+        properties = f.of("yardstick", "steps", "all", "properties_bytes")
+        wire = f.of("throughput", "c-json", "none", "wire_per_event")
         self.add(f"""# Benchmarks
 
-<!-- Made by `make bench` (benches/run.py); the words are in benches/suite/. -->
+<!-- Made by `make bench` (benches/run.py). The sentences are in benches/suite/. -->
 
-`make bench` measures libphc beside its peers, in one run, one after the other and that {about['repetitions']} times, and writes
-this page. **Compare ratios, not times**: the speed of a virtual machine drifts by a factor of two within the hour, and
-all that stands in one row of a repetition drifts with it. A figure is the median of the repetitions; a range is their least
-and their greatest.
+`make bench` measures libphc and its peers in one run, one after the other, {about['repetitions']} times,
+and writes this page. **Compare ratios rather than times**: the speed of a machine that is shared changes
+during a run, and a ratio compares figures of the same repetition. A figure is the median of the
+repetitions; a range is their lowest and their highest.
 
-{about['date']}, commit {about['commit']}: {about['cpu']}, {about['cores']} cores, Linux {about['kernel']}, {about['rustc']},
-{about['cc']}; {about['minutes']} minutes, load {about['load_before']:.1f} before it. The client is pinned to one core, the
-server to the other, both above the priority of what else runs, where that is allowed.{anew}
+{about['date']}, commit {about['commit']}: {about['processor']}, {about['cores']} cores, Linux
+{about['kernel']}, {about['rustc']}, {about['cc']}; {about['minutes']} minutes, load
+{about['load_before']:.1f} before the run. The client is pinned to one core and the server to another; both
+run with nice {about['nice']}.{again}
 
-The event is the same everywhere ([event.json](../benches/event.json)): ten properties, 296 bytes of them, 464 bytes on
-libphc's wire. That each client sends this event is checked before anything is measured.""")
-
-    # Ratios first.
+Every driver sends the same event ([event.json](../benches/event.json)): ten properties of {properties:.0f}
+bytes, {wire:.0f} bytes as libphc sends it. The run checks this first.""")
 
     def ratios(self):
         f = self.f
         capture = lambda key, variant, figure: ("capture", key, variant, figure)
         rows = [
-            ("`phc_capture`, warm, mean", f.ratio(capture("c-capture", "warm", "mean"), REFERENCE),
-             "a check of the event's properties by serde_json"),
-            ("`phc_capture_json`, warm, mean", f.ratio(capture("c-json", "warm", "mean"), REFERENCE), "the same"),
-            ("`phc_event_…` and `phc_capture_event`, warm, mean", f.ratio(capture("c-event", "warm", "mean"), REFERENCE),
-             "the same"),
+            ("`phc_capture`, warm, mean", f.ratio(capture("c-capture", "warm", "mean"), REFERENCE)),
+            ("`phc_capture_json`, warm, mean", f.ratio(capture("c-json", "warm", "mean"), REFERENCE)),
+            ("`phc_event_…` and `phc_capture_event`, warm, mean",
+             f.ratio(capture("c-event", "warm", "mean"), REFERENCE)),
         ]
-        self.add("## Ratios")
-        self.add(table(["", "", "of"], [(what, f"**{times(value)}**", of) for what, value, of in rows if value]))
+        self.add("""## Ratios
+
+The time of a call, in multiples of the time in which serde_json checks the properties of the event:""")
+        self.add(table(["", ""], [(what, f"**{times(value)}**") for what, value in rows if value]))
         comparisons = [
             ("capture, builder of each, warm, mean", "capture", "c-event", "warm", "mean", False),
             ("capture, builder of each, warm, p99", "capture", "c-event", "warm", "p99", False),
             ("capture, builder of each, fresh process, mean", "capture", "c-event", "fresh", "mean", False),
-            ("events a second end to end, no compression", "throughput", "c-json", "none", "rate", True),
-            ("events a second end to end, gzip", "throughput", "c-json", "gzip", "rate", True),
-            ("events a second end to end, zstd", "throughput", "c-json", "zstd", "rate", True),
-            ("processor time of an event's life, no compression", "throughput", "c-json", "none", "cpu_per_million", False),
-            ("processor time, gzip", "throughput", "c-json", "gzip", "cpu_per_million", False),
-            ("processor time, zstd", "throughput", "c-json", "zstd", "cpu_per_million", False),
-            ("instructions of an event's life", "instructions", "c-json", "none", "per_event", False),
-            ("events a second at a round trip of 50 ms", "rtt", "c-json", "50", "rate", True),
+            ("events per second end to end, no compression", "throughput", "c-json", "none", "rate", True),
+            ("events per second end to end, gzip", "throughput", "c-json", "gzip", "rate", True),
+            ("events per second end to end, zstd", "throughput", "c-json", "zstd", "rate", True),
+            ("processor time per event, no compression", "throughput", "c-json", "none", "cpu_per_million", False),
+            ("processor time per event, gzip", "throughput", "c-json", "gzip", "cpu_per_million", False),
+            ("processor time per event, zstd", "throughput", "c-json", "zstd", "cpu_per_million", False),
+            ("instructions per event", "instructions", "c-json", "none", "per_event", False),
+            ("events per second at a round trip of 50 ms", "rtt", "c-json", "50", "rate", True),
         ]
         rows = []
         for what, measure, key, variant, figure, more in comparisons:
@@ -114,19 +136,22 @@ libphc's wire. That each client sends this event is checked before anything is m
                 rows.append(row)
         slopes = [times(f.slope(peer) / f.slope("c-json")) if f.slope(peer) else None for peer in self.peers]
         rows.append(["memory of one more waiting event", *slopes])
-        self.add("How many times better libphc is than each peer (greater is better for libphc; empty: cannot be compared):")
+        self.add("""How many times better libphc is than each peer. A larger number is better for libphc; an
+empty cell means that the peer has nothing to compare with.""")
         self.add(table(["", *(self.labels[peer] for peer in self.peers)], rows))
-        self.add("""posthog-rs is its blocking client with the feature `capture-v1`. posthog-go 1.5.2 speaks Capture v0: it reads a status, no
-verdicts, and cannot compress. Both at their defaults but for a queue that is large enough, where losses are not what is
-measured. Sending one by one is left out: no program should.""")
+        self.add("""posthog-rs is measured with its blocking client and the feature `capture-v1`. posthog-go
+1.5.2 speaks Capture v0: it reads the HTTP status of a response and no verdicts, and it cannot compress.
+Both have their default settings, except for a queue that is large enough where losses are not what is
+measured. Requests with one event each are not measured.""")
 
     def targets(self):
         f = self.f
+        took, between = f.of(*REFERENCE), spread(f.spread(*REFERENCE), lambda value: f"{value:.0f}")
         self.add(f"""## Targets
 
-They were set on a machine on which the yardstick, serde_json's check of the event's properties, took {YARDSTICK_THEN:.0f} ns. Here it
-took {f.of(*REFERENCE):.0f} ns ({spread(f.spread(*REFERENCE), lambda value: f'{value:.0f}')}), {self.speed:.2f} times as long; what is a time or a rate is
-compared as it is, and then at this machine's speed.""")
+They were set on a machine on which the yardstick, serde_json's check of the event's properties, took
+{YARDSTICK_THEN:.0f} ns. In this run it took {took:.0f} ns ({between}), {self.speed:.2f} times as long. A
+time or a rate is compared with the target first as it is, and then scaled by that ratio.""")
         rows, missed = [], {}
         for target in TARGETS:
             value = target.measured(f)
@@ -140,23 +165,26 @@ compared as it is, and then at this machine's speed.""")
                 missed.setdefault(target.bound, []).append(target.what)
         self.add(table(["", "target", "measured", ""], rows))
         if missed:
-            self.add("What bounds those that are not met outright:\n\n" + "\n".join(
-                f"- **{'; '.join(what)}**: {bound}" for bound, what in missed.items()))
-
-    # Table by table.
+            self.add("Why those that are missed, or are met only at this machine's speed, are not met as they are:\n\n"
+                     + "\n".join(f"- **{'; '.join(what)}**:\n  {bound}" for bound, what in missed.items()))
 
     def captures(self):
         f = self.f
-        self.add("""## The capture call
+        clock = f.of("yardstick", "steps", "all", "clock")
+        self.add(f"""## The capture call
 
-What one call takes from its caller, in microseconds. *Fresh*: the first 10,000 calls of a process, among them the
-one that starts the thread. *Warm*: rounds of 5,000 with a flush between them that is not timed, at default settings, so
-that the I/O thread sends on the same core meanwhile and what it takes of that core is in the mean. *Quiet*: the same, set to
-send nothing before the flush: the call alone. *Two cores*: as *warm*, but the client may use the server's core too, as its
-I/O thread then does. The mean comes from rounds without a clock in them, percentiles from
-others in which each call is timed, which adds one reading of the clock to it
-(""" + f"{f.of('yardstick', 'steps', 'all', 'clock'):.0f} ns). A peer's call includes building the event, as `phc_event_…` does; "
-                 "`phc_capture` and\n`phc_capture_json` are given text, as bindings have it.")
+What one call takes from its caller, in microseconds.
+
+- *Warm*: rounds of 5,000 calls at default settings, with a flush between the rounds that is not timed. The
+  I/O thread sends on the same core meanwhile, and what it takes of that core is part of the mean.
+- *Quiet*: the same, with settings that send nothing before the flush. This is the call alone.
+- *Two cores*: like *warm*, but the client may also use the core of the server.
+- *Fresh process*: the first 10,000 calls of a process, one of which starts the I/O thread.
+
+The percentiles come from rounds in which each call is timed, and include one reading of the clock
+({clock:.0f} ns). The mean of C and C++, except for a fresh process, comes from further rounds in which no
+call is timed. The call of a peer includes building the event, like `phc_event_…`; `phc_capture` and
+`phc_capture_json` are given text.""")
         for variant, title in (("warm", "warm"), ("quiet", "quiet"), ("beside", "two cores"), ("fresh", "fresh process")):
             rows = []
             for key in f.have("capture"):
@@ -167,22 +195,24 @@ others in which each call is timed, which adds one reading of the clock to it
                              spread(f.spread("capture", key, variant, "mean"), us), us(figure("p50")),
                              us(figure("p99")), us(figure("p999")), us(figure("max")),
                              times(f.ratio(("capture", key, variant, "mean"), REFERENCE))))
-            self.add(table([title, "mean", "(range)", "p50", "p99", "p99.9", "max", "mean, of the yardstick"], rows))
-        self.add("""A call that fills a batch wakes the I/O thread, which on the same core runs at once: that is one call in a hundred and a few,
-so a slow caller, whose batches stay small, meets it within the 99th percentile (tens of µs), a fast one beyond it.""")
+            self.add(table([title, "mean", "(range)", "p50", "p99", "p99.9", "max", "mean, in yardsticks"], rows))
+        self.add("""The call with which 100 events wait (the setting `flush_at`) wakes the I/O thread, which
+then runs on the same core at once. A slow caller, whose batches stay small, meets this within its 99th
+percentile; a fast one, beyond it.""")
         shown = {key: [f.of("capture", key, "warm", name) for name in ("p50", "p99", "p999", "max", "mean")]
                  for key in f.have("capture") if f.of("capture", key, "warm", "mean")}
-        plot.ranges(self.plots / "capture.svg", "What a capture costs its caller",
-                    "warm, default settings, one core for the client, logarithmic", shown, self.labels, self.palette)
+        plot.ranges(self.plots / "capture.svg", "What a capture takes from its caller",
+                    "warm, default settings, one core for the client, logarithmic scale", shown, self.labels, self.palette)
         self.picture("capture", "Percentiles of the capture call by driver, on a logarithmic scale")
 
     def contention(self):
         f = self.f
-        self.add("""## Capture from several threads
+        cores = f.about["cores"]
+        self.add(f"""## Capture from several threads
 
-The time that one call takes up of the cores at hand (elapsed time × cores in use ÷ calls), 1 to 8 threads on 2 cores, nothing
-being sent meanwhile where a client can be set so. In brackets, for C: processor time, which does not see what else runs on
-the machine.""")
+How long one call occupies the {cores} cores, in microseconds: elapsed time × cores in use ÷ calls. A client
+that can be set so sends nothing meanwhile. In brackets, for C: the processor time of the process, which
+does not include other programs.""")
         variants = sorted({int(variant) for key in f.have("threads") for variant in f.variants("threads", key)})
         rows, series = [], {}
         for key in f.have("threads"):
@@ -194,18 +224,20 @@ the machine.""")
                     series.setdefault(key, []).append((threads, value))
             rows.append((self.labels[key], *cells))
         self.add(table(["µs, by threads", *map(str, variants)], rows))
-        plot.lines(self.plots / "threads.svg", "Capture from several threads", "time of the cores that one call takes up",
-                   series, self.labels, self.palette, "threads on 2 cores", format_y=plot.duration)
+        plot.lines(self.plots / "threads.svg", "Capture from several threads", "how long one call occupies the cores",
+                   series, self.labels, self.palette, f"threads on {cores} cores", format_y=plot.duration)
         self.picture("threads", "Time of a capture by number of threads")
 
     def throughput(self):
         f = self.f
         self.add(f"""## End to end
 
-{f.about['events']:,} events captured as fast as the queue takes them, until the last response is in; libphc with its default queue and
-`overflow=block`, peers with a queue that holds all. Processor time is that of the whole client process, kernel included,
-above that of a process that sends one event. *Varied*: 1,024 different events in turn, for a codec finds the same event again
-and again far too easy. The server's share is the part of its core that it was busy: what is left is spare.""")
+{f.about['events']:,} events are captured as fast as the queue takes them; the time ends with the last
+response. libphc has its default queue and `overflow=block`; the peers have a queue that holds all events.
+Processor time is that of the whole client process, kernel included, less that of a process that sends one
+event. *Varied events* are 1,024 different events in turn, because a codec compresses equal events much
+better than those of a program. The server's share is the part of the time in which the server used its
+core.""")
         rows = []
         for codec in CODECS:
             for key in f.have("throughput"):
@@ -215,39 +247,40 @@ and again far too easy. The server's share is the part of its core that it was b
                 requests = [counted["requests"] for counted in f.all("throughput", key, codec, "counted")]
                 rows.append((self.labels[key], codec, count(figure("rate")),
                              spread(f.spread("throughput", key, codec, "rate"), count),
-                             f"{figure('cpu_per_million'):.2f}",
-                             f"{figure('wire_per_event'):.0f}", count(f.about["events"] / (sum(requests) / len(requests))),
+                             f"{figure('cpu_per_million'):.2f}", f"{figure('wire_per_event'):.0f}",
+                             count(f.about["events"] / (sum(requests) / len(requests))),
                              f"{figure('peak_kb') / 1024:.0f}", f"{figure('server_share'):.0%}"))
-        self.add(table(["", "codec", "events/s", "(range)", "CPU s per million", "bytes sent per event", "events per request",
-                        "peak MB", "server's share"], rows))
-        for name, title, figure, show in (("throughput", "Events a second, end to end", "rate", plot.short),
+        self.add(table(["", "codec", "events/s", "(range)", "CPU s per million", "bytes sent per event",
+                        "events per request", "peak MB", "server's share"], rows))
+        for name, title, figure, show in (("throughput", "Events per second, end to end", "rate", plot.short),
                                           ("cpu", "Processor seconds per million events", "cpu_per_million",
                                            lambda value: f"{value:.2f} s")):
             groups = {}
-            for codec in ("none", "gzip", "zstd"):
+            for codec in SHARED_CODECS:
                 groups[codec] = [(key, f.of("throughput", key, codec, figure)) for key in f.have("throughput")
                                  if f.of("throughput", key, codec, figure) is not None]
             plot.bars(self.plots / f"{name}.svg", title, "one core for the client, by codec", groups, self.labels,
                       self.palette, show)
             self.picture(name, title + ", by driver and codec")
-        rows = [(self.labels[key], *(count(f.of("instructions", key, codec, "per_event")) for codec in ("none", "gzip", "zstd")))
+        per_event = lambda key, codec: count(f.of("instructions", key, codec, "per_event"))
+        rows = [(self.labels[key], *(per_event(key, codec) for codec in SHARED_CODECS))
                 for key in f.have("instructions")]
         if rows:
             self.add("""### Instructions
 
-Of an event's whole life, in the program (not in the kernel), counted by valgrind: this machine offers no counters of its own to
-`perf`. The difference of two runs, so that the start of the process is not in it. Millions of instructions per million
-events are the same number.""")
-            self.add(table(["instructions per event", "none", "gzip", "zstd"], rows))
+Instructions from the capture of an event to its response, counted by `valgrind --tool=cachegrind`, which
+does not see the kernel. They are the difference of two runs, which leaves out the start of the process.""")
+            self.add(table(["instructions per event", *SHARED_CODECS], rows))
 
     def round_trips(self):
         f = self.f
         rtts = sorted({int(variant) for key in f.have("rtt") for variant in f.variants("rtt", key)})
         self.add("""## Throughput by round-trip time
 
-The server holds each response back for so long, from when the request is there in full. The client is kept fed; what the server
-responds to in a window of time is counted, with default settings (posthog-go, which has no bound, is held to 100,000 events
-pending). Beside the rate at 50 ms: how many requests were open at once.""")
+The server holds each response back for this time, from when it has received the whole request. The client's
+queue is kept full, with default settings; posthog-go, whose queue has no bound, has at most 100,000 pending
+events. The rate is the number of events with a response in a window of time. The last column has the
+largest number of requests that were open at once, at 50 ms.""")
         rows, series = [], {}
         for key in f.have("rtt"):
             cells = [count(f.of("rtt", key, rtt, "rate")) for rtt in rtts]
@@ -255,23 +288,25 @@ pending). Beside the rate at 50 ms: how many requests were open at once.""")
             rows.append((self.labels[key], *cells, max(most_open) if most_open else None))
             series[key] = [(rtt, f.of("rtt", key, rtt, "rate")) for rtt in rtts if f.of("rtt", key, rtt, "rate")]
         self.add(table(["events/s, at ms", *map(str, rtts), "open at 50 ms"], rows))
-        plot.lines(self.plots / "rtt.svg", "Throughput by round-trip time", "events a second, logarithmic", series,
+        plot.lines(self.plots / "rtt.svg", "Throughput by round-trip time", "events per second, logarithmic scale", series,
                    self.labels, self.palette, "round trip in milliseconds", marks=[(50, 50_000, "target")])
-        self.picture("rtt", "Events a second by round-trip time")
+        self.picture("rtt", "Events per second by round-trip time")
         rows = []
         for key in f.have("burst"):
             figure = lambda name: f.of("burst", key, "50 ms", name)
-            rows.append((self.labels[key], f"{figure('delivered') / 50_000:.1%}", f"{figure('capture_seconds'):.3f}",
-                         f"{figure('seconds'):.2f}", max(f.all("burst", key, "50 ms", "most_open"))))
-        self.add("50,000 events at once, at 50 ms, with the default queue:")
-        self.add(table(["", "delivered", "s to capture", "s until all is settled", "requests open at once"], rows))
+            rows.append((self.labels[key], f"{figure('delivered') / 50_000:.1%}",
+                         f"{figure('capture_seconds'):.3f}", f"{figure('seconds'):.2f}",
+                         max(f.all("burst", key, "50 ms", "most_open"))))
+        if rows:
+            self.add("50,000 events at once, with the default queue, at a round-trip time of 50 ms:")
+            self.add(table(["", "delivered", "s to capture", "s until all are settled", "requests open at once"], rows))
 
     def memory(self):
         f = self.f
         self.add("""## Memory
 
-Resident memory while events wait for a server that does not respond. The last column is the difference between 60,000 and 10,000
-waiting events, each. The peak is above that of an empty C program.""")
+Resident memory while events wait for a server that does not respond. The peak is above that of an empty C
+program. The last column is the difference between 60,000 and 10,000 waiting events, per event.""")
         rows = []
         for key in f.have("memory"):
             if key == "empty":
@@ -282,10 +317,11 @@ waiting events, each. The peak is above that of an empty C program.""")
 
     def start(self):
         f = self.f
-        names = [("load", "load the library (`dlopen`, its file in memory)"), ("client", "make a config and a client"),
+        names = [("load", "load the library (`dlopen`)"), ("client", "make a config and a client"),
                  ("first", "first capture, which starts the thread"), ("second", "second capture")]
-        rows = [(text, f"{f.of('start', 'libphc', 'all', key):,.1f}",
-                 spread(f.spread("start", "libphc", "all", key), lambda value: f"{value:,.1f}")) for key, text in names]
+        tenths = lambda value: f"{value:,.1f}"
+        rows = [(text, tenths(f.of("start", "libphc", "all", key)),
+                 spread(f.spread("start", "libphc", "all", key), tenths)) for key, text in names]
         self.add("## Start and size")
         self.add(table(["µs", "median", "(range)"], rows))
         rows = [(name, f"{f.of('size', name, 'all', 'bytes') / 1e6:.2f} MB") for name in f.results.get("size", {})]
@@ -302,10 +338,11 @@ waiting events, each. The peak is above that of an empty C program.""")
         seconds = f.of("idle", f.have("idle")[0], "all", "seconds")
         self.add(f"""## Idle
 
-A client that has delivered an event and has nothing to do, for {seconds:.0f} s: what all threads of the process did, by
-`/proc/PID/task/*/status` and `schedstat`. The last column is before that: in the seconds after the event. libphc's thread wakes
-there once, when the flush timer of that event runs out, and once more after 90 s, to close the connection that it kept.""")
-        self.add(table(["", "threads", "wake-ups", "a second", "CPU µs", "switches in the 7 s after the event"], rows))
+A client has delivered an event and has nothing to do for {seconds:.0f} s: what all threads of its process
+did in that time, from `/proc/PID/task/*/status` and `schedstat`. The last column is the time between the
+event and those seconds, in which the flush timer of the event runs out.""")
+        self.add(table(["", "threads", "wake-ups", "per second", "CPU µs",
+                        f"switches in the {SETTLED} s after the event"], rows))
 
     def server(self):
         f = self.f
@@ -314,30 +351,34 @@ there once, when the flush timer of that event runs out, and once more after 90 
             rows.append((batch, count(f.of("yardstick", "server", batch, "events_per_second")),
                          spread(f.spread("yardstick", "server", batch, "events_per_second"), count),
                          f"{f.of('yardstick', 'server', batch, 'server_share'):.0%}"))
-        steps = [("check the properties (serde_json, `IgnoredAny`), *the yardstick*", "validate"),
-                 ("parse them into a tree", "parse"), ("copy the event's wire bytes", "copy"), ("read the clock", "clock")]
-        self.add("""## The server, and what the machine allows
+        steps = [("check the properties (serde_json, `IgnoredAny`): *the yardstick*", "validate"),
+                 ("parse them into a tree", "parse"), ("copy 480 bytes", "copy"), ("read the clock", "clock")]
+        self.add("""## The server and the yardsticks
 
-The server is one thread that takes bodies apart no further than to find the uuids and responds `ok` for each. So many events
-a second it takes from a client that costs next to nothing (bodies made in advance, four connections), by events a request:""")
-        self.add(table(["events a request", "events/s", "(range)", "its share of its core"], rows))
-        self.add(table(["ns, in the same run", "", "(range)"], [
-            (text, f"{f.of('yardstick', 'steps', 'all', key):.0f}",
-             spread(f.spread("yardstick", "steps", "all", key), lambda value: f"{value:.0f}")) for text, key in steps]))
+The server has one thread, which searches bodies for uuids and responds `ok` for each. This is how many
+events per second it accepts from a client whose bodies are made in advance, on four connections:""")
+        self.add(table(["events per request", "events/s", "(range)", "its share of its core"], rows))
+        whole = lambda value: f"{value:.0f}"
+        self.add("What simple steps take in the same run, on the core of the client, in nanoseconds:")
+        self.add(table(["", "ns", "(range)"], [
+            (text, whole(f.of("yardstick", "steps", "all", key)),
+             spread(f.spread("yardstick", "steps", "all", key), whole)) for text, key in steps]))
 
-    def method(self):
-        failures = self.f.failures
-        self.add("""## Limits
+    def limits(self):
+        about, failures = self.f.about, self.f.failures
+        machine = "virtual machine" if about["virtual"] else "machine"
+        self.add(f"""## Limits
 
-- One machine, virtual, two cores, loopback: no network card, no TLS. Round trips are waits of the server, without a
-  network's bandwidth or losses.
-- `max` is the slowest of all calls of a run, and on a machine that is shared mostly shows what else ran there.
-- The program that is measured has a core of its own, but its own I/O thread shares that core: the figures are those of a small
-  container. With a second core the capture's mean comes nearer to *quiet*.
-- Raw figures, repetition by repetition: `target/bench/results.json`. The medians of every whole run, one line of JSON each:
-  [benches/history.jsonl](../benches/history.jsonl). How to add a driver: [benches/README.md](../benches/README.md).""")
+- Client and server run on one {machine} with {about['cores']} cores and talk over loopback, without TLS.
+  Round-trip times are waits of the server; bandwidth and losses of a network are not measured.
+- `max` is the slowest call of a run. On a machine that is shared it mostly shows what else ran.
+- A client has one core, which its I/O thread and the threads that capture share, except where two cores are
+  named.
+- `target/bench/results.json` has the figures of each repetition.
+  [benches/history.jsonl](../benches/history.jsonl) has the medians of every whole run, one line of JSON
+  each. [benches/README.md](../benches/README.md) says how to add a driver.""")
         if failures:
-            self.add("Not measured, for it failed:\n\n" + "\n".join(f"- {failure}" for failure in failures))
+            self.add("These measurements failed:\n\n" + "\n".join(f"- {failure}" for failure in failures))
 
 
 def write(data, folder):

@@ -1,4 +1,4 @@
-"""Plots as SVG, without any library: lines, bars, and ranges on a log scale."""
+"""Writes plots as SVG: lines, bars, and ranges on a logarithmic scale."""
 
 import math
 from html import escape
@@ -10,7 +10,7 @@ FONT = "font-family='system-ui, sans-serif'"
 
 
 def colours(keys, peers):
-    """A colour for each key, of one family for libphc and of another for peers."""
+    """A colour for each key: one set of colours for libphc, another one for peers."""
     ours, theirs = iter(COLOURS * 3), iter(PEERS * 3)
     return {key: next(theirs) if key in peers else next(ours) for key in keys}
 
@@ -68,8 +68,8 @@ def decades(low, high):
 
 
 def lines(path, title, subtitle, series, labels, palette, x_title, marks=(), format_y=short):
-    """series: key → [(x, y)]. x in equal steps, one for each value that occurs; y
-    on a log scale. marks: (x, y, text) of targets."""
+    """series: key → [(x, y)]. x has equal steps, one for each value that occurs; y has a logarithmic scale.
+    marks: (x, y, text) of targets."""
     canvas = Canvas(title, subtitle, 430)
     steps = sorted({x for points in series.values() for x, _ in points} | {x for x, _, _ in marks})
     values = [y for points in series.values() for _, y in points] + [y for _, y, _ in marks]
@@ -114,7 +114,7 @@ def lines(path, title, subtitle, series, labels, palette, x_title, marks=(), for
 
 
 def ranges(path, title, subtitle, rows, labels, palette):
-    """rows: key → (p50, p99, p99.9, max, mean), durations on a log axis."""
+    """rows: key → (p50, p99, p99.9, max, mean), in nanoseconds, on a logarithmic scale."""
     left, row = 250, 34
     canvas = Canvas(title, subtitle, TOP + 20 + row * len(rows) + BOTTOM)
     ticks = decades(min(min(values) for values in rows.values()), max(max(values) for values in rows.values()))
@@ -138,7 +138,7 @@ def ranges(path, title, subtitle, rows, labels, palette):
         canvas.dot(across(most), y, palette[key], 2.5)
         canvas.line(across(mean), y - 9, across(mean), y + 9, stroke="#222", width=2)
     canvas.text(left, bottom + 40, "dot: p50 · thick: to p99 · thin: to p99.9 · dotted: to the slowest call · "
-                "black stroke: mean", fill="#555")
+                "black line: mean", fill="#555")
     canvas.save(path)
 
 

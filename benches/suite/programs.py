@@ -1,7 +1,7 @@
-"""What is measured: one row for each driver, and how its program is built.
+"""The drivers, one row each, and how their programs are built.
 
-A driver is a command that takes a measure and key=value options, and prints one
-line of JSON. benches/README.md has the contract; to add one, add a row.
+A driver is a command that gets a measure and key=value options and prints one line of JSON. benches/README.md
+describes what it must do. To add a driver, add a row.
 """
 
 import os
@@ -13,8 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "target/bench"
 SHIP = ROOT / "target/ship"
 
-# What a driver can do. A binding has the same engine behind it, so that only its
-# own part is measured.
+# Measures. The bindings use the same engine, so only their own part is measured: their calls.
 CALLS = ("once", "capture", "throughput")
 FULL = CALLS + ("feed", "burst", "memory", "idle")
 
@@ -27,51 +26,53 @@ class Driver:
     measures: tuple
     options: dict = field(default_factory=dict)
     codecs: tuple = ("none",)
-    # Numbers of threads for the measure of contention; () is not at all.
+    # With how many threads captures are measured; () if only with one.
     threads: tuple = ()
     peer: bool = False
-    # Whether valgrind can count its instructions: not an interpreter's, not Go's.
+    # Whether valgrind counts its instructions. It does not for interpreters and Go.
     native: bool = True
     # "quiet": it can be set to send nothing before a flush.
     can_be: tuple = ()
-    # Measures in which it would only repeat another row.
+    # Measures in which it would repeat another row.
     skip: tuple = ()
     environment: dict = field(default_factory=dict)
-    # Commands that build it, from the root.
+    # Commands that build it, run from the root.
     build: tuple = ()
-    # It is left out, with a line that says so, where these are missing.
+    # Commands and paths without which it is left out; a line says so.
     needs: tuple = ()
 
 
 CC = ("cc -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror -Iinclude benches/c/{0}.c"
       " target/ship/libphc.so -Wl,-rpath," + str(SHIP) + " -lpthread -o target/bench/{0}")
-CARGO = "CARGO_TARGET_DIR=target/bench cargo build --locked -q --release --manifest-path benches/{}/Cargo.toml"
-
+CARGO = ("CARGO_TARGET_DIR=target/bench cargo build --locked -q --release"
+         " --manifest-path benches/{}/Cargo.toml")
 CXX = ("g++ -std=c++17 -O2 -Wall -Wextra -Werror -Iinclude benches/cpp/driver.cpp target/ship/libphc.so"
        " -Wl,-rpath," + str(SHIP) + " -lpthread -o target/bench/driver-cpp")
-# Where the Go package looks for the archive.
-GO = ("scripts/go-archive.sh && rm -f target/bench/driver-go && cd benches/go && go build -o ../../target/bench/driver-go .")
+# Go does not notice that the archive has changed, so the old program is removed.
+GO = ("scripts/go-archive.sh && rm -f target/bench/driver-go && cd benches/go"
+      " && go build -o ../../target/bench/driver-go .")
+PEER_GO = "cd benches/peers/go && go build -o ../../../target/bench/peer-go ."
 
 C_DRIVER = [str(OUT / "driver")]
 ALL_CODECS = ("none", "gzip", "deflate", "zstd", "br")
 
-# Always built: the server, the yardsticks, the launcher.
-# The library without a feature, for its size; it takes minutes.
+# The library without brotli, for its size. This takes minutes.
 SMALL = ("cargo rustc --locked -q --release -p libphc --no-default-features --crate-type staticlib"
          " --target-dir target/without-brotli")
+# The server, the yardsticks, the launcher; always built.
 TOOLS = (CARGO.format("tools"), CC.format("launch"), CC.format("empty"), CC.format("start"))
 
 DRIVERS = [
-    Driver("c-capture", "C, phc_capture", C_DRIVER, FULL, {"call": "capture"}, build=(CC.format("driver"),),
-           threads=(1, 8), can_be=("quiet",), skip=("rtt", "burst")),
-    Driver("c-json", "C, phc_capture_json", C_DRIVER, FULL, {"call": "json"}, codecs=ALL_CODECS, threads=(1, 2, 4, 8),
-           can_be=("quiet",), build=(CC.format("driver"),)),
+    Driver("c-capture", "C, phc_capture", C_DRIVER, FULL, {"call": "capture"}, threads=(1, 8), can_be=("quiet",),
+           skip=("rtt", "burst"), build=(CC.format("driver"),)),
+    Driver("c-json", "C, phc_capture_json", C_DRIVER, FULL, {"call": "json"}, codecs=ALL_CODECS,
+           threads=(1, 2, 4, 8), can_be=("quiet",), build=(CC.format("driver"),)),
     Driver("c-event", "C, phc_event builder", C_DRIVER, CALLS, {"call": "event"}, threads=(1, 8),
-           can_be=("quiet",)),
+           can_be=("quiet",), build=(CC.format("driver"),)),
     Driver("c-varied", "C, phc_capture_json, varied events", C_DRIVER, ("throughput",), {"call": "varied"},
-           codecs=ALL_CODECS),
-    Driver("cpp-event", "C++, phc::event", [str(OUT / "driver-cpp")], CALLS, {"call": "event"}, can_be=("quiet",),
-           needs=("include/phc.hpp", "g++"), build=(CXX,)),
+           codecs=ALL_CODECS, build=(CC.format("driver"),)),
+    Driver("cpp-event", "C++, phc::event", [str(OUT / "driver-cpp")], CALLS, {"call": "event"},
+           can_be=("quiet",), needs=("include/phc.hpp", "g++"), build=(CXX,)),
     Driver("cpp-braces", "C++, properties in braces", [str(OUT / "driver-cpp")], CALLS, {"call": "braces"},
            can_be=("quiet",), needs=("include/phc.hpp", "g++"), build=(CXX,)),
     Driver("go", "Go", [str(OUT / "driver-go")], CALLS, threads=(1, 8), can_be=("quiet",), native=False,
@@ -84,7 +85,7 @@ DRIVERS = [
            codecs=("none", "gzip", "zstd"), threads=(1, 2, 4, 8), peer=True, can_be=("quiet",),
            build=(CARGO.format("peers/rs"),)),
     Driver("peer-go", "posthog-go 1.5.2 (v0)", [str(OUT / "peer-go")], FULL, threads=(1, 8), peer=True,
-           native=False, needs=("go",), build=("cd benches/peers/go && go build -o ../../../target/bench/peer-go .",)),
+           native=False, needs=("go",), build=(PEER_GO,)),
 ]
 
 
@@ -93,28 +94,31 @@ def shell(command):
 
 
 def build(only=None, quick=False):
-    """Builds what is to be measured; returns the drivers that are there."""
+    """Builds what is to be measured, and returns the drivers that could be built."""
     if not (SHIP / "libphc.so").exists():
         raise SystemExit("target/ship/libphc.so is missing: run `make build` first")
     OUT.mkdir(parents=True, exist_ok=True)
     for command in TOOLS if quick else (*TOOLS, SMALL):
         shell(command)
-    drivers = []
+    drivers, built = [], set()
     for driver in DRIVERS:
         if only and driver.key not in only and driver.key != "c-json":
             continue
         missing = [need for need in driver.needs if not present(need)]
         if missing:
-            print(f"left out: {driver.label}, for {', '.join(missing)} is not here")
+            print(f"left out: {driver.label}, because {', '.join(missing)} is missing")
             continue
         for command in driver.build:
-            shell(command)
+            # Several drivers share a program.
+            if command not in built:
+                shell(command)
+                built.add(command)
         drivers.append(driver)
     return drivers
 
 
 def present(need):
-    """A command, or a path from the root."""
+    """Whether a command, or a path from the root, exists."""
     if "/" in need:
         return (ROOT / need).exists()
     return any(os.access(Path(folder) / need, os.X_OK) for folder in os.environ["PATH"].split(":"))

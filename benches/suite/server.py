@@ -1,5 +1,5 @@
-"""The benchmark's server in a process of its own, on a core of its own, and the
-programs that are run against it."""
+"""The benchmark's server, in a process of its own and on a core of its own, and the programs that are run against
+it."""
 
 import json
 import os
@@ -20,23 +20,24 @@ class Server:
         self.host = f"http://127.0.0.1:{int(self.process.stdout.readline())}"
         self.pid = int(children(self.process.pid)[0])
 
-    def ask(self, method, path):
-        request = urllib.request.Request(self.host + path, method=method, data=b"" if method == "POST" else None)
+    def request(self, method, path):
+        body = b"" if method == "POST" else None
+        request = urllib.request.Request(self.host + path, method=method, data=body)
         with urllib.request.urlopen(request) as response:
             return response.read()
 
     def set(self, delay_ms=0):
-        """Counts from zero; responses wait so long from now on."""
-        self.ask("POST", f"/_set?delay_ms={delay_ms}")
+        """Sets the counters to zero; from now on the server holds responses back for this time."""
+        self.request("POST", f"/_set?delay_ms={delay_ms}")
 
     def count(self):
-        return json.loads(self.ask("GET", "/_count"))
+        return json.loads(self.request("GET", "/_count"))
 
-    def last(self):
-        return json.loads(self.ask("GET", "/_last"))
+    def first_body(self):
+        return json.loads(self.request("GET", "/_first"))
 
     def cpu(self):
-        """Seconds on the processor so far."""
+        """The processor time that it has used, in seconds."""
         return cpu_seconds(self.pid)
 
     def stop(self):
@@ -45,6 +46,7 @@ class Server:
 
 
 def children(pid):
+    """The processes that this process has started; waits up to two seconds for the first one."""
     for _ in range(200):
         with open(f"/proc/{pid}/task/{pid}/children") as file:
             found = file.read().split()
@@ -55,11 +57,13 @@ def children(pid):
 
 
 def cpu_seconds(pid, thread=None):
+    """The processor time of a thread, by default the main thread, in seconds."""
     with open(f"/proc/{pid}/task/{thread or pid}/schedstat") as file:
         return int(file.read().split()[0]) / 1e9
 
 
 def command(driver, measure, cores=None, wrap=(), **options):
+    """The command that runs a driver on these cores; wrap is a command before it, such as valgrind."""
     options = {**driver.options, **options}
     cores = cores or [CLIENT_CORE]
     return [str(OUT / "launch"), ",".join(map(str, cores)), *wrap, *driver.command, measure,
@@ -67,7 +71,7 @@ def command(driver, measure, cores=None, wrap=(), **options):
 
 
 def run(driver, measure, timeout=120, **options):
-    """Runs a driver to its end; its figures, and what it used, in one table."""
+    """Runs a driver to its end. Returns its figures and those of launch.c in one table."""
     done = subprocess.run(command(driver, measure, **options), stdout=subprocess.PIPE, text=True, timeout=timeout,
                           cwd=ROOT, env={**os.environ, **driver.environment}, check=False)
     lines = done.stdout.strip().splitlines()
@@ -77,12 +81,13 @@ def run(driver, measure, timeout=120, **options):
 
 
 def start(driver, measure, **options):
+    """Starts a driver and does not wait for it."""
     return subprocess.Popen(command(driver, measure, **options), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                             text=True, cwd=ROOT, env={**os.environ, **driver.environment})
 
 
 def tool(name, *arguments, core=CLIENT_CORE):
-    """Runs one of the benchmark's own programs."""
+    """Runs one of the benchmark's own programs and returns its figures."""
     done = subprocess.run([OUT / "launch", str(core), OUT / name, *arguments], stdout=subprocess.PIPE, text=True,
                           check=True, timeout=60)
     return json.loads(done.stdout.strip().splitlines()[-2])

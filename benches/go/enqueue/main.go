@@ -1,6 +1,6 @@
-// What an Enqueue costs, here and in posthog-go: the same event, the same local
-// server (a process of its own), rounds of both in turn, because a machine's
-// speed drifts. Compare the ratios.
+// Measures an Enqueue of this package and of posthog-go: the same event, the same
+// local server (a process of its own), and rounds of both in turn, because the
+// speed of a shared machine changes. Compare the ratios.
 //
 //	go run . [-rounds 21] [-events 2000]
 package main
@@ -22,10 +22,11 @@ import (
 	official "github.com/posthog/posthog-go"
 )
 
-// client is what both have in common.
+// client is what both packages have in common.
 type client struct {
 	name string
-	// open makes one; capture enqueues the event; close waits for its delivery.
+	// open makes a client. Its capture enqueues the event, its close waits for
+	// the delivery of all of them.
 	open func(host string) (capture func(i int) error, close func() error)
 }
 
@@ -72,7 +73,7 @@ func check(err error) {
 	}
 }
 
-// round is one client's figures of one round, in nanoseconds an event.
+// round has one client's figures of one round, in nanoseconds per event.
 type round struct{ mean, median, p99, cpu float64 }
 
 func run(c client, host string, events int) round {
@@ -114,12 +115,12 @@ func median(rounds []round, of func(round) float64) float64 {
 	return values[len(values)/2]
 }
 
-// serve takes what both send, and responds with what both understand.
+// serve accepts what both send, and responds with what both understand.
 func serve() {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	check(err)
 	fmt.Println(listener.Addr())
-	// It ends with the program that has started it.
+	// The server ends with the program that started it.
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
@@ -132,9 +133,9 @@ func serve() {
 }
 
 func main() {
-	rounds := flag.Int("rounds", 21, "rounds of each")
-	events := flag.Int("events", 2000, "events a round")
-	server := flag.Bool("serve", false, "be the server")
+	rounds := flag.Int("rounds", 21, "rounds of each package")
+	events := flag.Int("events", 2000, "events per round")
+	server := flag.Bool("serve", false, "run as the server")
 	flag.Parse()
 	if *server {
 		serve()
@@ -142,7 +143,7 @@ func main() {
 	}
 
 	child := exec.Command(os.Args[0], "-serve")
-	hold, err := child.StdinPipe()
+	input, err := child.StdinPipe()
 	check(err)
 	out, err := child.StdoutPipe()
 	check(err)
@@ -157,10 +158,10 @@ func main() {
 			figures[c.name] = append(figures[c.name], run(c, "http://"+address, *events))
 		}
 	}
-	check(hold.Close())
-	_ = child.Wait()
+	check(input.Close())
+	check(child.Wait())
 
-	fmt.Printf("median of %d rounds of %d events, ns an event\n\n", *rounds, *events)
+	fmt.Printf("median of %d rounds of %d events, ns per event\n\n", *rounds, *events)
 	fmt.Printf("%-34s%10s%12s%8s\n", "", "libphc", "posthog-go", "ratio")
 	for _, row := range []struct {
 		name string

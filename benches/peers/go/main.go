@@ -1,6 +1,6 @@
-// The peer posthog-go as a driver of the benchmark. ../../README.md says what
-// each measure is. Version 1.5.2 speaks Capture v0 (/batch/): it reads a status,
-// no verdicts, and has no compression.
+// The benchmark's driver for the peer posthog-go. ../../README.md describes the
+// measures. Version 1.5.2 speaks Capture v0 (/batch/): it reads the HTTP status of
+// a response and no verdicts, and it cannot compress.
 package main
 
 import (
@@ -36,7 +36,7 @@ func must(err error) {
 	}
 }
 
-// The event of ../../event.json.
+// event returns the event of ../../event.json.
 func event() posthog.Capture {
 	return posthog.Capture{
 		DistinctId: "user-1234567890",
@@ -56,7 +56,8 @@ func event() posthog.Capture {
 	}
 }
 
-// Counts what is settled, since the client has no flush.
+// settled counts the events that are delivered or lost. The client has no flush,
+// so this is how the driver waits for them.
 type settled struct{ events atomic.Int64 }
 
 func (s *settled) Success(posthog.APIMessage)        { s.events.Add(1) }
@@ -72,7 +73,7 @@ func client(listener *settled) posthog.Client {
 	config := posthog.Config{
 		Endpoint: options["host"],
 		Logger:   posthog.StdLogger(log.New(io.Discard, "", 0)),
-		// So that what is left below a batch goes out soon: there is no flush.
+		// The last events, which do not fill a batch, are sent after this time.
 		Interval: 50 * time.Millisecond,
 	}
 	if listener != nil {
@@ -86,6 +87,7 @@ func client(listener *settled) posthog.Client {
 	return client
 }
 
+// times returns the nanoseconds of one Enqueue each.
 func times(client posthog.Client, calls int) []int64 {
 	all := make([]int64, calls)
 	last := time.Now()
@@ -98,6 +100,7 @@ func times(client posthog.Client, calls int) []int64 {
 	return all
 }
 
+// capture measures what a call takes from its caller.
 func capture() any {
 	listener := &settled{}
 	client := client(listener)
@@ -129,6 +132,7 @@ func capture() any {
 		all = append(all, part...)
 		listener.wait(sent)
 	}
+	must(client.Close())
 	slices.Sort(all)
 	sum := int64(0)
 	for _, time := range all {
@@ -139,6 +143,7 @@ func capture() any {
 		"p999": at(0.999), "max": at(1), "calls": len(all), "seconds": seconds}
 }
 
+// throughput captures so many events and waits for the last response.
 func throughput() any {
 	events := number("events", 100000)
 	client := client(nil)
@@ -150,12 +155,13 @@ func throughput() any {
 	return map[string]any{"seconds": time.Since(start).Seconds(), "events": events}
 }
 
+// feed keeps the queue filled for so long. The server counts the events.
 func feed() any {
 	listener := &settled{}
 	client := client(listener)
 	end := time.Now().Add(time.Duration(number("ms", 3000)) * time.Millisecond)
 	for taken := int64(0); time.Now().Before(end); {
-		// The client has no bound; the benchmark gives it one.
+		// The queue of the client has no bound; this is one.
 		if taken-listener.events.Load() > 100_000 {
 			time.Sleep(300 * time.Microsecond)
 			continue
@@ -166,6 +172,7 @@ func feed() any {
 	return map[string]any{}
 }
 
+// burst captures so many events at once.
 func burst() any {
 	events := number("events", 50000)
 	client := client(nil)
@@ -178,6 +185,7 @@ func burst() any {
 	return map[string]any{"capture_seconds": captured, "seconds": time.Since(start).Seconds()}
 }
 
+// status returns a value of /proc/self/status, in kB.
 func status(key string) int {
 	text, err := os.ReadFile("/proc/self/status")
 	must(err)
@@ -191,6 +199,7 @@ func status(key string) int {
 	return 0
 }
 
+// memory measures resident memory at some numbers of waiting events.
 func memory() any {
 	before := status("VmRSS")
 	client := client(nil)
@@ -207,6 +216,7 @@ func memory() any {
 	return map[string]any{"before_kb": before, "marks": marks, "peak_kb": status("VmHWM")}
 }
 
+// idle has a client with nothing to do until the input ends.
 func idle() any {
 	options["interval"] = "default"
 	client := client(nil)
@@ -216,6 +226,7 @@ func idle() any {
 	return map[string]any{}
 }
 
+// once captures and delivers one event.
 func once() any {
 	client := client(nil)
 	must(client.Enqueue(event()))
@@ -224,6 +235,9 @@ func once() any {
 }
 
 func main() {
+	if len(os.Args) < 2 {
+		log.Fatal("usage: peer-go MEASURE [KEY=VALUE…]")
+	}
 	for _, argument := range os.Args[2:] {
 		key, value, _ := strings.Cut(argument, "=")
 		options[key] = value
@@ -232,7 +246,7 @@ func main() {
 		"memory": memory, "idle": idle, "once": once}
 	measure, ok := measures[os.Args[1]]
 	if !ok {
-		log.Fatalf("no measure %s", os.Args[1])
+		log.Fatalf("there is no measure %s", os.Args[1])
 	}
 	must(json.NewEncoder(os.Stdout).Encode(measure()))
 }

@@ -1,5 +1,5 @@
-//! The peer posthog-rs (blocking client, Capture v1) as a driver of the
-//! benchmark. ../../README.md says what each measure is.
+//! The benchmark's driver for the peer posthog-rs (blocking client, Capture v1). ../../README.md describes the
+//! measures.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -59,7 +59,7 @@ fn client(options: &Options, queue: usize) -> Client {
     posthog_rs::client(builder.build().expect("the options are complete"))
 }
 
-/// Nanoseconds of each call, and of all of them together.
+/// Returns the nanoseconds of each call.
 fn times(client: &Client, calls: usize, prebuilt: bool) -> Vec<u64> {
     let mut ready: Vec<Event> = if prebuilt { (0..calls).map(|_| event()).collect() } else { Vec::new() };
     let mut all = Vec::with_capacity(calls);
@@ -73,6 +73,7 @@ fn times(client: &Client, calls: usize, prebuilt: bool) -> Vec<u64> {
     all
 }
 
+/// What a call takes from its caller.
 fn capture(options: &Options) -> Value {
     let client = client(options, 1_000_000);
     let (calls, rounds) = (options.number("calls", 5000), options.number("rounds", 1));
@@ -108,6 +109,7 @@ fn capture(options: &Options) -> Value {
            "calls": all.len(), "seconds": seconds})
 }
 
+/// Captures so many events and waits for the last verdict.
 fn throughput(options: &Options) -> Value {
     let events = options.number("events", 100_000);
     let client = client(options, events + 1);
@@ -119,12 +121,12 @@ fn throughput(options: &Options) -> Value {
     json!({"seconds": start.elapsed().as_secs_f64(), "events": events})
 }
 
-/// Keeps a queue filled; the server is asked for the rate.
+/// Keeps a queue filled for so long. The server counts the events.
 fn feed(options: &Options) -> Value {
     let client = client(options, 20_000);
     let end = Instant::now() + Duration::from_millis(options.number("ms", 3000) as u64);
     while Instant::now() < end {
-        // What does not fit is dropped by the client, so the queue stays full.
+        // The client discards what does not fit into its queue, so the queue stays full.
         for _ in 0..200 {
             client.capture(event());
         }
@@ -134,6 +136,7 @@ fn feed(options: &Options) -> Value {
     std::process::exit(0)
 }
 
+/// Captures so many events at once, with the default queue.
 fn burst(options: &Options) -> Value {
     let events = options.number("events", 50_000);
     let client = client(options, 0);
@@ -146,12 +149,14 @@ fn burst(options: &Options) -> Value {
     json!({"capture_seconds": captured, "seconds": start.elapsed().as_secs_f64()})
 }
 
+/// A value of /proc/self/status, in kB.
 fn status(key: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find(|line| line.starts_with(key)).expect("it is there");
     line.split_whitespace().nth(1).expect("a value").parse().expect("a number")
 }
 
+/// Resident memory at some numbers of waiting events.
 fn memory(options: &Options) -> Value {
     let before = status("VmRSS");
     let client = client(options, 1_000_000);
@@ -169,6 +174,7 @@ fn memory(options: &Options) -> Value {
     std::process::exit(0)
 }
 
+/// A client that has delivered an event and has nothing to do until the input ends.
 fn idle(options: &Options) -> Value {
     let client = client(options, 0);
     client.capture(event());
@@ -178,6 +184,7 @@ fn idle(options: &Options) -> Value {
     json!({})
 }
 
+/// Captures and delivers one event.
 fn once(options: &Options) -> Value {
     let client = client(options, 0);
     client.capture(event());
@@ -203,7 +210,7 @@ fn main() {
         "memory" => memory(&options),
         "idle" => idle(&options),
         "once" => once(&options),
-        other => panic!("no measure {other}"),
+        other => panic!("there is no measure {other}"),
     };
     println!("{figures}");
 }

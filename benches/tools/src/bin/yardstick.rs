@@ -1,7 +1,6 @@
-//! Yardsticks of the machine, measured in the same run as everything else: what
-//! a plain check of the event's text costs, a copy of it, a clock; and how many
-//! events a second the benchmark's server can take from a client that costs
-//! nothing.
+//! Yardsticks of the machine, measured in the same run as everything else: how long it takes to check the text of
+//! the event's properties, to parse it, to copy the event and to read the clock; and how many events per second the
+//! benchmark's server accepts from a client whose bodies are made in advance.
 //!
 //!     yardstick steps event=event.json
 //!     yardstick server host=http://127.0.0.1:1234 batch=100
@@ -27,13 +26,13 @@ fn main() {
     let figures = match measure.as_str() {
         "steps" => steps(&std::fs::read_to_string(option("event")).expect("the event")),
         "server" => server(&option("host"), option("batch").parse().expect("a number")),
-        other => panic!("no measure {other}"),
+        other => panic!("there is no measure {other}"),
     };
     println!("{figures}");
 }
 
-/// Nanoseconds for one: the median of rounds, each shorter than a slice of the
-/// scheduler, so that what else runs on the machine hardly shows.
+/// Nanoseconds of one run of `what`: the median of rounds that are short beside a time slice of the scheduler, so
+/// that few of them are interrupted.
 fn timed(mut what: impl FnMut()) -> f64 {
     const COUNT: u32 = 1000;
     let mut all: Vec<f64> = (0..301)
@@ -74,7 +73,7 @@ fn steps(event: &str) -> Value {
     })
 }
 
-/// Requests of one batch each, four connections of them, for a second.
+/// Sends requests with a batch of this many events on four connections for a second.
 fn server(host: &str, batch: usize) -> Value {
     let event = |index: usize| {
         format!(

@@ -1,4 +1,4 @@
-//! Bodies: decompressed, searched for uuids; and the responses to them.
+//! Decompresses bodies, finds the uuids in them, and writes the responses.
 
 use std::io::{Read, Write};
 
@@ -23,7 +23,7 @@ impl Encoding {
     }
 }
 
-/// Decompresses into memory that it keeps.
+/// Decompresses into memory that is allocated once.
 pub struct Decoder {
     text: Vec<u8>,
     deflate: libdeflater::Decompressor,
@@ -41,7 +41,7 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// The body's text; empty when it is broken.
+    /// Returns the text of the body; empty if it cannot be decompressed.
     pub fn decode<'a>(&'a mut self, body: &'a [u8], encoding: Encoding) -> &'a [u8] {
         let length = match encoding {
             Encoding::None => return body,
@@ -67,9 +67,9 @@ impl Decoder {
 const BEFORE: &[u8] = b"{\"results\":{";
 const VERDICT: &[u8] = b"\":{\"result\":\"ok\"}";
 
-/// Writes a response with a verdict for each uuid; how many there were.
+/// Writes a response with a verdict for each uuid, and returns how many there are.
 pub fn verdicts(text: &[u8], response: &mut Vec<u8>) -> u64 {
-    // The length stands before the body, so the body is measured first.
+    // The length precedes the body, so it is filled in when the body is complete.
     let key = b"\"uuid\":\"";
     let mut events = 0;
     let head = reserve(response);
@@ -86,6 +86,7 @@ pub fn verdicts(text: &[u8], response: &mut Vec<u8>) -> u64 {
     events
 }
 
+/// Writes a response with this body.
 pub fn frame(response: &mut Vec<u8>, body: &[u8]) {
     let head = reserve(response);
     response.extend_from_slice(body);
@@ -93,9 +94,10 @@ pub fn frame(response: &mut Vec<u8>, body: &[u8]) {
 }
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ";
-/// Digits of the length, with leading zeros.
+/// The number of digits of the length, leading zeros included.
 const DIGITS: usize = 9;
 
+/// Writes the head with a length of zero, and returns where the body begins.
 fn reserve(response: &mut Vec<u8>) -> usize {
     response.extend_from_slice(HEAD);
     response.extend_from_slice(&[b'0'; DIGITS]);
@@ -103,6 +105,7 @@ fn reserve(response: &mut Vec<u8>) -> usize {
     response.len()
 }
 
+/// Writes the length of the body into the head.
 fn fill(response: &mut [u8], head: usize) {
     let length = response.len() - head;
     let mut digits = &mut response[HEAD.len()..HEAD.len() + DIGITS];

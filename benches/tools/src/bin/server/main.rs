@@ -1,13 +1,13 @@
-//! The server of the benchmark: one thread, as cheap as can be, so that the
-//! client is what is measured. It checks nothing (phc-sink does): it takes a
-//! body, finds the uuids in it, and responds `ok` for each.
+//! The server of the benchmark. It has one thread and does as little as possible, so that the client is what is
+//! measured. It checks nothing (phc-sink does): it decompresses a body, finds the uuids in it, and responds `ok` for
+//! each of them.
 //!
 //!     server                  prints the port that it listens on
-//!     GET  /_count            what was responded to since the last /_set, as JSON
-//!     GET  /_last             the last body, decompressed
-//!     POST /_set?delay_ms=50  counts from zero; responses wait so long from now on
+//!     GET  /_count            events, requests and bytes since the last /_set, as JSON
+//!     GET  /_first            the first body since the last /_set, decompressed
+//!     POST /_set?delay_ms=50  counts from zero; from now on responses are held back for this time
 //!
-//! A delay stands for the round trip: it begins when a request is there in full.
+//! A delay is in place of the round-trip time. It begins when the whole request has been received.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -20,8 +20,7 @@ mod body;
 
 const LISTENER: Token = Token(usize::MAX);
 
-/// Nearer deadlines are waited for without sleeping: epoll counts in whole
-/// milliseconds.
+/// A deadline that is nearer is waited for without sleeping, because epoll counts in whole milliseconds.
 const TOO_SHORT_TO_SLEEP: Duration = Duration::from_millis(2);
 
 #[derive(Default)]
@@ -39,7 +38,7 @@ struct Connection {
     filled: usize,
     output: Vec<u8>,
     written: usize,
-    /// Distinguishes a late response from one to a successor in this place.
+    /// Distinguishes this connection from later ones in the same place, which must not get its responses.
     serial: u64,
 }
 
@@ -60,8 +59,8 @@ struct Server {
     due: VecDeque<Due>,
     counts: Counts,
     decoder: body::Decoder,
-    last: Vec<u8>,
-    /// Responses that were sent, to be filled again.
+    first: Vec<u8>,
+    /// The memory of responses that were sent, to be used again.
     spare: Vec<Vec<u8>>,
 }
 
@@ -79,7 +78,7 @@ fn main() -> io::Result<()> {
         due: VecDeque::new(),
         counts: Counts::default(),
         decoder: body::Decoder::default(),
-        last: Vec::new(),
+        first: Vec::new(),
         spare: Vec::new(),
     }
     .run()
@@ -106,7 +105,7 @@ impl Server {
                 }
             }
             while self.due.front().is_some_and(|due| due.at <= Instant::now()) {
-                let due = self.due.pop_front().expect("there is a first one");
+                let due = self.due.pop_front().expect("the loop has looked at it");
                 self.finish(due);
             }
         }
@@ -139,7 +138,7 @@ impl Server {
         Ok(())
     }
 
-    /// Reads and writes what can be; forgets a connection that has ended.
+    /// Reads and writes what the socket allows; removes a connection that has ended.
     fn serve(&mut self, place: usize) {
         let Some(mut connection) = self.connections.get_mut(place).and_then(Option::take) else { return };
         if connection.write().is_ok() && self.read(&mut connection, place).is_ok() {
@@ -208,7 +207,7 @@ impl Server {
         self.counts.body_bytes += body.len() as u64;
         let text = self.decoder.decode(body, request.encoding);
         if self.counts.requests == 1 {
-            self.last = text.to_vec();
+            self.first = text.to_vec();
         }
         let events = if line.starts_with(b"POST /i/v1/") {
             body::verdicts(text, &mut response)
@@ -221,8 +220,8 @@ impl Server {
 
     fn control(&mut self, line: &[u8]) -> Vec<u8> {
         let line = String::from_utf8_lossy(line);
-        if line.starts_with("GET /_last") {
-            return self.last.clone();
+        if line.starts_with("GET /_first") {
+            return self.first.clone();
         }
         if let Some((_, value)) = line.split_once("delay_ms=") {
             let milliseconds = value.split(' ').next().and_then(|value| value.parse().ok());
@@ -279,7 +278,7 @@ struct Request {
     control: bool,
 }
 
-/// The request at the front, once its headers are there.
+/// Returns the first request of the input once its headers are complete.
 fn request(input: &[u8]) -> io::Result<Option<Request>> {
     let Some(headers) = memchr::memmem::find(input, b"\r\n\r\n") else { return Ok(None) };
     let (mut length, mut encoding) = (0, body::Encoding::None);
@@ -292,7 +291,7 @@ fn request(input: &[u8]) -> io::Result<Option<Request>> {
         } else if name.eq_ignore_ascii_case(b"content-encoding") {
             encoding = body::Encoding::of(value);
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            return Err(io::Error::other("no client of the benchmark sends chunks"));
+            return Err(io::Error::other("a chunked body: no client of the benchmark sends one"));
         }
     }
     let body = headers + 4;
