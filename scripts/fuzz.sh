@@ -18,10 +18,11 @@ table() {
     cat <<'TABLE'
 properties   none    4096 json/ event/properties.rs event/rules.rs event/encoder.rs event/super_properties.rs
 capture_json address 4096 json/ event/ capi/capture.rs capi/text.rs
+builder      address 1024 event/builder.rs event/members.rs event/encoder.rs event/timestamp.rs capi/event.rs
 config_set   none    1024 config/ capi/config.rs
-response     none    4096 json/ protocol/answer.rs protocol/judge.rs protocol/verdict.rs protocol/statuses.rs
+response     none    4096 json/ protocol/response.rs protocol/decide.rs protocol/verdict.rs protocol/statuses.rs
 retry_after  none     256 protocol/retry_after.rs protocol/backoff.rs
-calls        address  256 capi/ client.rs books.rs queue.rs batch.rs listener.rs hook.rs shared.rs sender/ outcome/ transport/
+calls        address  256 capi/ client/ delivery/ runtime/ transport/
 TABLE
 }
 

@@ -1,25 +1,28 @@
-//! What the targets do with an input, apart from libFuzzer: `targets/` drives
-//! each by coverage, `replay.rs` with the inputs that are committed.
+//! What each target does with an input, without libFuzzer: the programs of `targets/`
+//! search for new inputs, and `replay.rs` runs the committed ones.
 //!
-//! A target ends quietly or panics. Even a panic that the library catches ends
-//! it, for the hook aborts before the catch.
+//! A target returns or panics. A panic that the library would catch ends the process
+//! too, because the panic hook aborts before the catch.
 
+pub mod builder;
 pub mod calls;
 pub mod capture_json;
 pub mod config_set;
-pub mod model;
+pub mod event_model;
+pub mod json_model;
 pub mod properties;
 pub mod response;
 pub mod retry_after;
-pub mod server;
+pub mod test_client;
 
 /// A target's name and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("properties", properties::run),
     ("capture_json", capture_json::run),
+    ("builder", builder::run),
     ("config_set", config_set::run),
     ("response", response::run),
     ("retry_after", retry_after::run),

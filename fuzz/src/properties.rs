@@ -1,10 +1,12 @@
-//! The properties scan and the encoder, by the Rust API, against the model.
+//! The properties of an event, by the encoder's Rust interface: the bytes on the wire
+//! against the model.
 
-use phc::event::{Encoder, EventInput, SuperProperties};
+use phc::internals::{Encoder, EventInput, SuperProperties};
 
-use crate::model::{MERGED, Members, depth, last, lifted, members, repaired, stays, value};
+use crate::event_model::{MERGED, check_lifted, stays};
+use crate::json_model::{MAX_DEPTH, Members, depth, last, members, repaired, value};
 
-const BOUND: usize = 1 << 20;
+const MAX_EVENT_BYTES: usize = 1 << 20;
 
 /// The input is the text of a properties object.
 pub fn run(data: &[u8]) {
@@ -22,11 +24,11 @@ fn check(data: &[u8], super_properties: &SuperProperties, added: &[(&str, &str)]
     let is_null = data.trim_ascii() == b"null";
     let mut encoder = Encoder::take(0);
     let input = EventInput::Parts { distinct_id: b"user", event: b"event", properties: Some(data) };
-    let Ok(encoded) = encoder.encode(&input, super_properties, BOUND) else {
-        // What a strict reader takes, we take, but for bounds of our own.
+    let Ok(encoded) = encoder.encode(&input, super_properties, MAX_EVENT_BYTES) else {
+        // What a strict reader takes, the library takes, except for its own bounds.
         if let (Some(strict), Some(given)) = (strict, given) {
             let groups = last(&given, "$groups").map_or("{", |value| value.get());
-            let bounded = depth(&strict) > 100 || !(groups.starts_with('{') || groups == "null");
+            let bounded = depth(&strict) > MAX_DEPTH || !(groups.starts_with('{') || groups == "null");
             assert!(bounded, "refused: {text}");
         }
         return;
@@ -38,8 +40,8 @@ fn check(data: &[u8], super_properties: &SuperProperties, added: &[(&str, &str)]
     assert!(is_null || strict.is_some(), "taken: {text}");
     assert_eq!(encoded.repaired, was_repaired, "{text}");
 
-    // What stays is there in its order and byte for byte, then what is merged,
-    // then what the client adds.
+    // First what stays, in its order and byte for byte, then what is merged, then what the
+    // client adds.
     let mut expected: Vec<(&str, &str)> =
         given.iter().filter(|(key, _)| stays(key)).map(|(key, value)| (key.as_str(), value.get())).collect();
     for key in MERGED {
@@ -52,10 +54,5 @@ fn check(data: &[u8], super_properties: &SuperProperties, added: &[(&str, &str)]
     let sent = members(last(&top, "properties").expect("properties").get()).expect("an object");
     let sent: Vec<_> = sent.iter().map(|(key, value)| (key.as_str(), value.get())).collect();
     assert_eq!(sent, expected, "{text}");
-
-    let (options, fields) = lifted(&given, |_| None);
-    assert_eq!(event["options"], options, "{text}");
-    for field in ["session_id", "window_id"] {
-        assert_eq!(event.get(field), fields.get(field), "{text}");
-    }
+    check_lifted(&event, &given, |_| None);
 }

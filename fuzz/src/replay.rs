@@ -1,5 +1,5 @@
-//! Runs every committed input through its target, once, without libFuzzer: the
-//! regression test. `replay [TARGET…]`; a panic or a hang ends it.
+//! Runs every committed input through its target, once, without libFuzzer: the regression
+//! test. `replay [TARGET…]`; a panic ends the process, and so does an input that takes too long.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use phc_fuzz::TARGETS;
 
-/// No input takes longer; the slowest takes a second.
+/// The slowest input takes a second.
 const LIMIT: Duration = Duration::from_secs(60);
 static DONE: AtomicU64 = AtomicU64::new(0);
 
@@ -50,7 +50,7 @@ fn main() {
         let files = inputs(name);
         assert!(!files.is_empty(), "there are no inputs for {name}");
         for file in &files {
-            // Its last line tells which input ended it.
+            // The last line is the input that ended the process.
             if std::env::var_os("PHC_FUZZ_VERBOSE").is_some() {
                 eprintln!("{}", file.display());
             }

@@ -1,128 +1,181 @@
-//! Answers of a server: each event gets one fate, the one that a JSON tree of the
-//! same body says; what is kept of the server's words is bounded.
+//! The response to an attempt: each event gets one disposition, the one that a JSON tree
+//! of the same body says, and what is kept of the server's texts is bounded.
 
 use std::time::Duration;
 
-use phc::protocol::answer;
-use phc::protocol::backoff::Backoff;
-use phc::protocol::judge::{Answer, Attempt, Fate, Loss, Next, Outcome, Policy, judge};
-use phc::protocol::verdict::Verdict;
+use phc::internals::{
+    Attempt, AttemptDecision, AttemptResult, Backoff, Disposition, Failure, RetryPolicy, Verdict, decide,
+};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::model::{last, members, repaired, value};
+use crate::json_model::{MAX_DEPTH, Members, depth, last, members, repaired, value};
 
 const STATUSES: [u16; 18] =
     [200, 201, 204, 299, 301, 302, 400, 401, 404, 408, 413, 415, 429, 500, 502, 503, 504, 599];
-/// The bound of a kept text, and what may stand before it and for its cut.
-const KEPT: usize = 500 + 3;
+/// From this byte on, the first byte is another result than a response.
+const NO_RESPONSE: u8 = 252;
+/// The bound of a kept text, in bytes, and the mark of a cut.
+const KEPT: usize = 500;
+const CUT: &str = "…";
+const RETRY_AFTER_MAX: u64 = 20;
 
-/// Three bytes (status, events, attempt), then the body. Event n has the uuid
-/// 00000000-0000-0000-0000-00000000000n.
+/// Three bytes (result, events and `Retry-After`, attempt), then the body. Event n has the
+/// uuid 00000000-0000-0000-0000-00000000000n.
 pub fn run(data: &[u8]) {
-    let [status, events, attempt, body @ ..] = data else { return };
-    let status = STATUSES[usize::from(*status) % STATUSES.len()];
+    let [result, events, attempt, body @ ..] = data else { return };
     let uuids: Vec<_> = (1..=u128::from(events % 8 + 1)).map(Uuid::from_u128).collect();
+    let retry_after = Some(u64::from(events >> 3)).filter(|seconds| *seconds > 0).map(Duration::from_secs);
+    let status = STATUSES[usize::from(*result) % STATUSES.len()];
     let attempt = Attempt {
         uuids: &uuids,
         used: u32::from(attempt % 6 + 1),
         can_change_codec: attempt & 0x80 != 0,
         random: u16::from(*attempt) << 8,
     };
-    let policy = Policy {
+    let policy = RetryPolicy {
         max_retries: 3,
         backoff: Backoff {
             initial: Duration::from_millis(200),
-            max: Duration::from_secs(30),
-            retry_after_max: Duration::from_secs(30),
+            max: Duration::from_secs(10),
+            retry_after_max: Duration::from_secs(RETRY_AFTER_MAX),
         },
         retry_statuses: vec![408, 500, 502, 503, 504],
     };
-    let location = matches!(status, 301 | 302).then(|| String::from_utf8_lossy(body).into_owned());
-    let answer = Answer { status, retry_after: None, location, body: body.to_vec() };
-    let judgement = judge(&Outcome::Answer(answer), &attempt, &policy);
-
-    assert_eq!(judgement.status, status);
-    assert_eq!(judgement.fates.len(), uuids.len());
-    let pending = judgement.fates.iter().filter(|fate| **fate == Fate::Pending).count();
-    assert_eq!(pending > 0, judgement.next != Next::Done);
-    match judgement.next {
-        Next::Done => {}
-        Next::Retry(wait) => {
-            assert!(attempt.used <= policy.max_retries && wait <= policy.backoff.max);
-        }
-        Next::Split => assert!(status == 413 && pending == uuids.len() && pending > 1),
-        Next::ChangeCodec => assert!(status == 415 && pending == uuids.len() && attempt.can_change_codec),
-    }
-    assert!(judgement.error.len() <= KEPT, "{}", judgement.error.len());
-    assert!(answer::error_text(body).len() <= KEPT);
-    for fate in &judgement.fates {
-        let (Fate::Delivered(word) | Fate::Lost(_, word)) = fate else { continue };
-        let Some(remark) = &word.remark else { continue };
-        assert!(remark.code.len() <= KEPT && remark.details.as_ref().is_none_or(|text| text.len() <= KEPT));
-    }
-    if !(200..=299).contains(&status) {
-        assert!(!judgement.error.is_empty());
-        return;
-    }
-    // A broken success is final; a good one says nothing of the batch as a whole.
-    let read = answer::verdicts(body, &uuids);
-    assert_eq!(read.is_ok(), judgement.error.is_empty());
-    match &read {
-        Err(reason) => {
-            assert!(!reason.is_empty() && pending == 0);
-            assert!(judgement.fates.iter().all(|fate| matches!(fate, Fate::Lost(Loss::MalformedAnswer, _))));
-        }
-        Ok(words) => {
-            for (fate, word) in judgement.fates.iter().zip(words) {
-                let agrees = match word.verdict {
-                    Verdict::Drop => matches!(fate, Fate::Lost(Loss::Dropped, _)),
-                    Verdict::Retry if attempt.used <= policy.max_retries => *fate == Fate::Pending,
-                    Verdict::Retry => matches!(fate, Fate::Lost(Loss::RetryExhausted, _)),
-                    _ => matches!(fate, Fate::Delivered(_)),
-                };
-                assert!(agrees, "{fate:?} for {word:?}");
+    let result = if *result < NO_RESPONSE {
+        let location = matches!(status, 301 | 302).then(|| String::from_utf8_lossy(body).into_owned());
+        AttemptResult::Response { status, retry_after, location, body: body.to_vec() }
+    } else if result % 2 == 0 {
+        AttemptResult::Oversized { status }
+    } else {
+        AttemptResult::NoResponse { message: "refused".to_owned(), maybe_sent: attempt.can_change_codec }
+    };
+    let decision = decide(&result, &attempt, &policy);
+    check_decision(&decision, &attempt, &policy);
+    check_texts(&decision);
+    match result {
+        AttemptResult::Response { .. } => {
+            assert_eq!((decision.status, decision.retry_after), (status, retry_after));
+            assert_eq!(decision.host_failed, status >= 500);
+            if matches!(status, 200..=299) {
+                check_success(&decision, &attempt, &policy, body);
+            } else {
+                assert!(!decision.error.is_empty() && decision.verdicts.is_empty());
+                assert_eq!(decision.response_unknown, matches!(status, 502 | 504));
             }
         }
+        AttemptResult::Oversized { .. } => {
+            assert!(are_all(&decision, Disposition::Lost(Failure::MalformedResponse)));
+            assert_eq!(decision.response_unknown, matches!(status, 200..=299));
+        }
+        AttemptResult::NoResponse { maybe_sent, .. } => {
+            let lost = Disposition::Lost(Failure::Transport);
+            let retried = attempt.used <= policy.max_retries;
+            assert!(are_all(&decision, if retried { Disposition::Retry } else { lost }));
+            assert_eq!((decision.status, decision.host_failed), (0, true));
+            assert_eq!(decision.response_unknown, maybe_sent);
+        }
     }
-    let read = read.ok().map(|words| words.into_iter().map(|word| word.verdict).collect::<Vec<_>>());
-    agrees_with_a_tree(body, &uuids, read);
 }
 
-fn agrees_with_a_tree(body: &[u8], uuids: &[Uuid], read: Option<Vec<Verdict>>) {
+fn are_all(decision: &AttemptDecision, expected: Disposition) -> bool {
+    decision.dispositions.iter().all(|disposition| *disposition == expected)
+}
+
+/// What holds for every decision.
+fn check_decision(decision: &AttemptDecision, attempt: &Attempt<'_>, policy: &RetryPolicy) {
+    let AttemptDecision { dispositions, verdicts, wait, split, refund, status, .. } = decision;
+    let events = attempt.uuids.len();
+    assert_eq!(dispositions.len(), events);
+    assert!(verdicts.is_empty() || verdicts.len() == events);
+    let all_are_retried = are_all(decision, Disposition::Retry);
+    if *split {
+        assert!(*status == 413 && all_are_retried && events > 1 && wait.is_zero() && !refund);
+    } else if *refund {
+        assert!(*status == 415 && all_are_retried && attempt.can_change_codec && wait.is_zero());
+    } else if dispositions.contains(&Disposition::Retry) {
+        assert!(attempt.used <= policy.max_retries);
+        let asked = decision.retry_after.unwrap_or_default().min(policy.backoff.retry_after_max);
+        let ours = policy.backoff.wait(attempt.used, attempt.random, None);
+        assert!(ours <= policy.backoff.max);
+        assert_eq!(*wait, ours.max(asked));
+    }
+}
+
+/// What is kept of the server's texts is bounded, and the error is one line.
+fn check_texts(decision: &AttemptDecision) {
+    let is_bounded = |text: &str| text.len() <= KEPT + CUT.len();
+    assert!(is_bounded(&decision.error), "{}", decision.error.len());
+    assert!(!decision.error.contains(char::is_control), "{:?}", decision.error);
+    for verdict in decision.verdicts.iter().flatten() {
+        assert!(is_bounded(&verdict.code) && verdict.details.as_deref().is_none_or(is_bounded));
+    }
+}
+
+fn check_success(decision: &AttemptDecision, attempt: &Attempt<'_>, policy: &RetryPolicy, body: &[u8]) {
+    // A success that cannot be read is final; one that can says nothing of the batch as a
+    // whole.
+    let is_read = decision.error.is_empty();
+    assert_eq!((decision.verdicts.is_empty(), decision.response_unknown), (!is_read, !is_read));
+    if !is_read {
+        assert!(are_all(decision, Disposition::Lost(Failure::MalformedResponse)));
+    }
+    for (disposition, verdict) in decision.dispositions.iter().zip(&decision.verdicts) {
+        let expected = match verdict.as_ref().map(|verdict| verdict.code.as_ref()) {
+            Some("drop") => Disposition::Lost(Failure::Dropped),
+            Some("retry") if attempt.used <= policy.max_retries => Disposition::Retry,
+            Some("retry") => Disposition::Lost(Failure::RetryExhausted),
+            _ => Disposition::Delivered,
+        };
+        assert_eq!(*disposition, expected, "{verdict:?}");
+    }
+    let verdicts: Vec<_> = decision.verdicts.iter().map(|verdict| verdict.as_deref().cloned()).collect();
+    compare_with_tree(body, attempt.uuids, is_read.then_some(&verdicts));
+}
+
+fn compare_with_tree(body: &[u8], uuids: &[Uuid], verdicts: Option<&[Option<Verdict>]>) {
     let (text, _) = repaired(body);
-    if read.is_some() {
+    if verdicts.is_some() {
         let syntax: Result<&RawValue, _> = serde_json::from_str(&text);
         assert!(syntax.is_ok(), "read: {text}");
     }
-    // A tree refuses numbers beyond a double and deep nesting, which are no
-    // fault in what is only read.
-    if value(&text).is_none_or(|value| crate::model::depth(&value) > 100) {
+    // A tree refuses numbers beyond a double and deep nesting, which a response may have.
+    if value(&text).is_none_or(|value| depth(&value) > MAX_DEPTH) {
         return;
     }
-    let results = members(&text).and_then(|top| {
-        // Twice the key is read twice; a tree would know only the last.
-        let once = top.iter().filter(|(key, _)| key == "results").count() < 2;
-        once.then(|| last(&top, "results").and_then(|results| members(results.get())))
-    });
-    let Some(results) = results else { return };
-    let Some(results) = results else {
-        assert_eq!(read, None, "{text}");
-        return;
-    };
-    let mut expected = vec![Verdict::Absent; uuids.len()];
-    for (key, word) in results {
-        let code = value(word.get()).and_then(|word| Some(word.get("result")?.as_str()?.to_owned()));
-        let at = Uuid::try_parse(&key).ok().and_then(|uuid| uuids.iter().position(|known| *known == uuid));
-        if let (Some(code), Some(at)) = (code, at) {
-            expected[at] = match code.as_str() {
-                "ok" => Verdict::Ok,
-                "warning" => Verdict::Warning,
-                "drop" => Verdict::Drop,
-                "retry" => Verdict::Retry,
-                _ => Verdict::Other,
-            };
+    let top = members(&text).unwrap_or_default();
+    // Of two members `results`, both are read.
+    let objects =
+        top.iter().filter(|(key, _)| key == "results").filter_map(|(_, value)| members(value.get()));
+    let objects: Vec<Members> = objects.collect();
+    if objects.is_empty() {
+        return assert_eq!(verdicts, None, "{text}");
+    }
+    let mut expected = vec![None; uuids.len()];
+    for (key, result) in objects.iter().flatten() {
+        let uuid = Uuid::try_parse(key).ok();
+        let position = uuid.and_then(|uuid| uuids.iter().position(|known| *known == uuid));
+        let member = |key| {
+            let text = last(&members(result.get())?, key).and_then(|value| value.get().parse::<Value>().ok());
+            text?.as_str().map(kept)
+        };
+        if let (Some(position), Some(code)) = (position, member("result")) {
+            let verdict = || Verdict { code: code.clone().into(), details: member("details") };
+            expected[position] = (code != "ok").then(verdict);
         }
     }
-    assert_eq!(read, Some(expected), "{text}");
+    assert_eq!(verdicts, Some(&*expected), "{text}");
+}
+
+/// A text of the server as it is kept: cut at the bound, at a character.
+fn kept(text: &str) -> String {
+    let mut cut = KEPT;
+    if text.len() <= cut {
+        return text.to_owned();
+    }
+    while !text.is_char_boundary(cut) {
+        cut -= 1;
+    }
+    format!("{}{CUT}", &text[..cut])
 }

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use phc::protocol::backoff::Backoff;
-use phc::protocol::retry_after::parse;
+use phc::internals::{Backoff, parse_retry_after as parse};
 
 /// The last second that an HTTP date can name.
 const LAST: u64 = 253_402_300_799;

@@ -1,19 +1,19 @@
-//! A server in this process that answers each request as the input wants it:
-//! well, badly, late, cut off or not at all.
+//! A server in this process that responds to each request as the input says: well, badly,
+//! late, cut off or not at all.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Serve at once; more connections wait for one of them.
+/// Connections that are served at once; others wait.
 const WORKERS: usize = 4;
-/// A connection on which nothing comes for so long is given up.
+/// After this time without a byte a connection is given up.
 const IDLE: Duration = Duration::from_millis(200);
 /// Longer than the client's `request_timeout_ms`.
 const LATE: Duration = Duration::from_millis(60);
 
-/// What is answered, one byte a request, over and over.
+/// The responses, one byte for each request, over and over; and the next one.
 static SCRIPT: Mutex<(Vec<u8>, usize)> = Mutex::new((Vec::new(), 0));
 
 static PORT: LazyLock<u16> = LazyLock::new(|| {
@@ -32,7 +32,7 @@ static PORT: LazyLock<u16> = LazyLock::new(|| {
     port
 });
 
-/// Starts it, if it does not run, and gives it a script. Answers its port.
+/// Starts the server, if it does not run, and gives it a script. Returns its port.
 pub fn start(script: &[u8]) -> u16 {
     *SCRIPT.lock().unwrap_or_else(PoisonError::into_inner) = (script.to_vec(), 0);
     *PORT
@@ -52,13 +52,13 @@ fn serve(mut stream: TcpStream) {
     let _ = stream.set_write_timeout(Some(IDLE));
     let mut buffer = Vec::new();
     while let Some(body) = read_request(&mut stream, &mut buffer) {
-        if answer(&mut stream, next_byte(), &body).is_none() {
+        if respond(&mut stream, next_byte(), &body).is_none() {
             return;
         }
     }
 }
 
-/// Answers a request's body, and leaves in `buffer` what came behind it.
+/// Returns a request's body, and leaves in `buffer` what came after it.
 fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Vec<u8>> {
     let deadline = Instant::now() + IDLE;
     loop {
@@ -93,8 +93,8 @@ fn uuids(body: &[u8]) -> Vec<String> {
     text.split("\"uuid\":\"").skip(1).filter_map(|rest| rest.get(..36)).map(str::to_owned).collect()
 }
 
-/// Answers; none when the connection is over.
-fn answer(stream: &mut TcpStream, byte: u8, body: &[u8]) -> Option<()> {
+/// Responds; `None` ends the connection.
+fn respond(stream: &mut TcpStream, byte: u8, body: &[u8]) -> Option<()> {
     let verdicts = |word: &dyn Fn(usize) -> &'static str| {
         let results: Vec<_> = uuids(body)
             .iter()
@@ -123,7 +123,7 @@ fn answer(stream: &mut TcpStream, byte: u8, body: &[u8]) -> Option<()> {
         16 => (200, "Connection: close\r\n", "{\"results\":{}}".to_owned()),
         17 => (504, "", "x".repeat(70_000)),
         18 => {
-            // Never answered, as far as the client can tell.
+            // After the client's time limit, so that there is no response for it.
             std::thread::sleep(LATE);
             return None;
         }

@@ -1,17 +1,19 @@
-//! Sequences of C calls, from up to three threads, against a server that
-//! misbehaves, one that is not there, or in test mode. Whatever the order: no
-//! call hangs or answers PHC_INTERNAL, the ledger adds up to the event, every
-//! user data is freed once, and no thread is left.
+//! Sequences of C calls from up to three threads, against a server that misbehaves, without
+//! a server, or in test mode. In any order: every call returns, none with `PHC_INTERNAL`,
+//! the counters add up and agree with what the calls returned, every user data is freed
+//! once, and no thread is left.
 
+mod callbacks;
 mod client;
-mod host;
+mod report;
+mod server;
 mod steps;
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use callbacks::USER_DATA;
 use client::Slots;
-use host::USER_DATA;
 use steps::step;
 
 /// The threads of the library: phc-io, phc-callback.
@@ -20,6 +22,7 @@ const THREADS: &str = "phc-";
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Bytes of a step: thread and call, slot, argument.
 const STEP: usize = 3;
+const MAX_STEPS: usize = 60;
 
 /// Five bytes of settings and four of the server's script, then steps of three.
 pub fn run(data: &[u8]) {
@@ -27,22 +30,26 @@ pub fn run(data: &[u8]) {
     let (settings, script) = head.split_at(5);
     let slots = Slots::new(settings, script);
     let mut threads: [Vec<[u8; STEP]>; 3] = Default::default();
-    for chunk in steps.as_chunks::<STEP>().0.iter().take(60) {
+    for chunk in steps.as_chunks::<STEP>().0.iter().take(MAX_STEPS) {
         threads[usize::from(chunk[0] >> 6) % 3].push(*chunk);
     }
     std::thread::scope(|scope| {
-        let spawn = |steps: &'_ [[u8; STEP]]| {
+        let spawn = |steps: &[[u8; STEP]]| {
             let (slots, steps) = (&slots, steps.to_vec());
             scope.spawn(move || {
                 let mut own = steps::Own::default();
-                steps.iter().for_each(|bytes| step(slots, &mut own, *bytes));
+                for bytes in steps {
+                    step(slots, &mut own, bytes);
+                }
             })
         };
-        let threads =
-            threads.iter().filter(|steps| !steps.is_empty()).map(|steps| spawn(steps)).collect::<Vec<_>>();
-        // A scope ends before the thread-local data of its threads is freed,
-        // which a search for leaks would find; a join does not.
-        threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+        let threads: Vec<_> =
+            threads.iter().filter(|steps| !steps.is_empty()).map(|steps| spawn(steps)).collect();
+        // A scope ends before the thread-local data of its threads is freed, which a search
+        // for leaks would find; a join does not.
+        for thread in threads {
+            thread.join().expect("no panic");
+        }
     });
     drop(slots);
 
