@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::KEPT_BYTES;
 use super::builder::EventBuilder;
-use super::input::{Event, EventInput, Fields, Name, Outside, check_names, is_null};
+use super::input::{Event, EventInput, Fields, Name, TopLevel, check_names, is_null};
 use super::properties::PropertyRanges;
 use super::rules::{Destination, GROUPS, LIFTED, Lifted, MERGED, refused_json};
 use super::special_events::{create_alias, group_identify, identify};
@@ -165,7 +165,7 @@ impl Encoder {
         max_event_bytes: usize,
     ) -> Result<EncodedEvent, Error> {
         let found = built.find_properties(&mut self.ranges, super_properties)?;
-        let outside = built.groups().map(Outside::groups);
+        let outside = built.groups().map(TopLevel::groups);
         let event = Event {
             name: Name::Json(built.name()),
             distinct_id: Name::Json(built.distinct_id()),

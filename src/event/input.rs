@@ -71,7 +71,7 @@ pub(super) struct Event<'t> {
     pub distinct_id: Name<'t>,
     pub found: Found<'t>,
     /// What belongs into the properties or out of them and was given elsewhere; few events have any.
-    pub outside: Option<&'t Outside<'t>>,
+    pub outside: Option<&'t TopLevel<'t>>,
     pub uuid: GivenUuid,
     /// `None` is the time of the capture call.
     pub timestamp: Option<Timestamp>,
@@ -81,17 +81,17 @@ pub(super) struct Event<'t> {
 
 /// What was given outside the properties.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Outside<'t> {
+pub(super) struct TopLevel<'t> {
     /// JSON objects.
     pub merged: PerMerged<Option<&'t [u8]>>,
     /// Options, and fields of the event itself.
     pub lifted: PerLifted<Option<Lifted<&'t [u8]>>>,
 }
 
-impl<'t> Outside<'t> {
+impl<'t> TopLevel<'t> {
     /// Only groups, as one JSON object.
     pub(super) fn groups(object: &'t [u8]) -> Self {
-        let mut outside = Outside::default();
+        let mut outside = TopLevel::default();
         put(&mut outside.merged, GROUPS, Some(object));
         outside
     }
@@ -176,20 +176,20 @@ impl<'t> JsonEvent<'t> {
 
     /// What was given outside the properties. Checks that what must be an object is one.
     #[inline]
-    pub(super) fn outside(&self) -> Result<Option<Outside<'t>>, Error> {
+    pub(super) fn outside(&self) -> Result<Option<TopLevel<'t>>, Error> {
         let outside = if self.fields.has_outside() { Some(self.read_outside()?) } else { None };
         self.object(Field::Properties)?;
         Ok(outside)
     }
 
     #[inline(never)]
-    fn read_outside(&self) -> Result<Outside<'t>, Error> {
+    fn read_outside(&self) -> Result<TopLevel<'t>, Error> {
         let merged = [
             self.object(Field::Set)?,
             self.object(Field::SetOnce)?,
             self.object(Field::DollarGroups)?.or(self.object(Field::Groups)?),
         ];
-        let mut outside = Outside { merged, lifted: PerLifted::default() };
+        let mut outside = TopLevel { merged, lifted: PerLifted::default() };
         if let Some(options) = self.object(Field::Options)? {
             outside.read_options(options)?;
         }
@@ -227,7 +227,7 @@ impl<'t> JsonEvent<'t> {
     }
 }
 
-impl<'t> Outside<'t> {
+impl<'t> TopLevel<'t> {
     fn read_options(&mut self, options: &'t [u8]) -> Result<(), Error> {
         let mut unknown = None;
         let mut cursor = Cursor::new(options);

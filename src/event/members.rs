@@ -202,7 +202,7 @@ impl Members {
 /// A number that two different keys seldom share: of the first and the last eight bytes.
 #[inline]
 fn fingerprint(key: &[u8]) -> u64 {
-    const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
+    const GOLDEN_RATIO: u64 = 0x9E37_79B9_7F4A_7C15;
     let (first, last) = match (key.first_chunk::<8>(), key.last_chunk::<8>()) {
         (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
         _ => match (key.first_chunk::<4>(), key.last_chunk::<4>()) {
@@ -212,7 +212,7 @@ fn fingerprint(key: &[u8]) -> u64 {
             _ => (key.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), 0),
         },
     };
-    (first ^ last.rotate_left(23) ^ key.len() as u64).wrapping_mul(ODD)
+    (first ^ last.rotate_left(23) ^ key.len() as u64).wrapping_mul(GOLDEN_RATIO)
 }
 
 /// A hash table of the members that were not replaced, by key: open addressing, at most half full. It holds
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_with_one_fingerprint_are_told_apart() {
+    fn keys_with_one_fingerprint_are_distinguished() {
         let keys: Vec<String> = (0..300)
             .flat_map(|n| {
                 [format!("{n}"), format!("beginning {n:03} and end"), format!("é{n}"), "x".repeat(n + 1)]

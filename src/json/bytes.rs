@@ -80,7 +80,7 @@ pub(super) fn run_length(text: &[u8]) -> usize {
 }
 
 /// Whether all bytes are plain. The last bytes are classified in a block of their own, which may overlap
-/// the one before it, so that none are left over to be classified one by one.
+/// the one before it, so that no byte has to be classified on its own.
 #[inline]
 pub(crate) fn is_plain(text: &[u8]) -> bool {
     if let Some(last) = text.last_chunk::<16>() {

@@ -97,8 +97,8 @@ fn read_results(
 /// where the member ends.
 fn stored_in_any_order(cursor: &Cursor<'_>, at: usize) -> Option<(Uuid, usize)> {
     let inside = cursor.skip(at, b"\"")?;
-    let behind_key = cursor.skip(inside + UUID_TEXT, b"\":")?;
-    let end = cursor.skip(behind_key, STORED.as_bytes())?;
+    let after_key = cursor.skip(inside + UUID_TEXT, b"\":")?;
+    let end = cursor.skip(after_key, STORED.as_bytes())?;
     Some((parse_uuid(cursor.slice(&(inside..inside + UUID_TEXT)))?, end))
 }
 

@@ -68,10 +68,10 @@ impl<'a> Reference<'a> {
             if self.byte(quote) != Some(b'"') {
                 return fail(quote, "a key in double quotes is expected here");
             }
-            let behind_key = self.string(quote)?;
-            let inside = quote + 1..behind_key - 1;
+            let after_key = self.string(quote)?;
+            let inside = quote + 1..after_key - 1;
             let escaped = self.text[inside.clone()].contains(&b'\\');
-            at = self.skip_space(behind_key);
+            at = self.skip_space(after_key);
             if self.byte(at) != Some(b':') {
                 return fail(at, "a colon is expected after the key");
             }
