@@ -18,8 +18,9 @@
  *   U+FFFD and counted; the event is not lost.
  * - Functions of a client are safe from any thread. A config, an event or a report belongs to
  *   one thread at a time.
- * - A capture never waits for I/O. Functions that may wait have a timeout in milliseconds: 0
- *   does not wait, PHC_NO_LIMIT waits without a limit.
+ * - A capture never waits for the network, unless the setting overflow is block. A timeout is in
+ *   milliseconds: 0 does not wait, PHC_NO_LIMIT waits without a limit. Besides the functions with
+ *   a timeout only phc_client_free and the setters of callbacks may wait.
  * - Callbacks must not throw or longjmp. Functions that could wait for a callback return
  *   PHC_REENTRANT inside one; docs/callbacks.md lists them.
  * - Structs only ever grow at their end, which is why their size is passed. Numbers are never
@@ -131,7 +132,8 @@ typedef struct phc_outgoing phc_outgoing;
 
 /**
  * One attempt, or one other occasion on which events ended. It belongs to one thread at a time;
- * its texts live as long as it does. Its functions return 0 or an empty text for NULL.
+ * its texts live as long as it does, and a polled one may outlive its client. Its functions
+ * return 0 or an empty text for NULL, phc_report_json "{}".
  */
 typedef struct phc_report phc_report;
 
@@ -290,7 +292,7 @@ typedef struct phc_stats {
      */
     uint64_t pending_bytes;
     /**
-     * Captures that did not take an event.
+     * Captures that did not take an event, except for those that returned PHC_REENTRANT.
      */
     uint64_t refused;
     /**
@@ -397,7 +399,7 @@ enum {
      */
     PHC_OPTED_OUT = 16,
     /**
-     * The before_send callback discarded the event.
+     * The before_send callback discarded the event, or replaced it by one that is refused.
      */
     PHC_BEFORE_SEND = 17,
     /**
@@ -447,7 +449,7 @@ enum {
      */
     PHC_LOSS_REJECTED = 3,
     /**
-     * No attempt of its batch got a response.
+     * The last attempt of its batch got no complete response.
      */
     PHC_LOSS_TRANSPORT = 4,
     /**
@@ -589,9 +591,11 @@ PHC_API phc_status phc_client_close(struct phc_client *client, uint32_t timeout_
 
 /**
  * Closes the client with the setting shutdown_timeout_ms, unless it is closed, and frees it.
- * It may wait that long. NULL does nothing. It must be the last call with this handle, as
- * free(3) is. From inside a callback the free happens once the callback has returned. In a
- * forked child nothing of the parent's is sent.
+ * The callbacks still get the reports and log lines that wait, for at most shutdown_timeout_ms
+ * again, but at least a second; a callback that runs is waited for without a limit. After it
+ * no callback runs and all user data is freed. NULL does nothing. It must be the last call with
+ * this handle, as free(3) is. From inside a callback the free happens once the callback has
+ * returned. In a forked child nothing of the parent's is sent.
  */
 PHC_API void phc_client_free(struct phc_client *client);
 
@@ -635,12 +639,12 @@ phc_status phc_flush_wait(struct phc_client *client,
 PHC_API phc_status phc_flush_end(struct phc_client *client, uint64_t flush);
 
 /**
- * Sets the error callback in place of the one before; NULL removes it. Returns once the one
- * before runs no more; from inside a callback it returns at once. free_user_data (NULL is
- * accepted) is called when user_data is not needed any more. While an error or a delivery
- * callback is set, reports go to the callbacks only and phc_poll returns NULL. The callback
- * stays set in a forked child, on a thread of the child's own; there free_user_data is not
- * called for what the parent set.
+ * Sets the error callback in place of the one before; NULL removes it, and the other arguments
+ * are not used then. Returns once the one before runs no more; do not hold a lock that it takes.
+ * From inside a callback it returns at once. free_user_data (NULL is accepted) is called once,
+ * when user_data is not needed any more. While an error or a delivery callback is set, reports
+ * go to the callbacks only and phc_poll returns NULL. The callback stays set in a forked child,
+ * on a thread of the child's own; there free_user_data is not called for what the parent set.
  */
 PHC_API
 phc_status phc_set_error_callback(struct phc_client *client,
@@ -960,11 +964,9 @@ PHC_API phc_status phc_event_set_timestamp_ms(struct phc_event *event, int64_t u
 PHC_API phc_status phc_event_set_timestamp(struct phc_event *event, const char *rfc3339);
 
 /**
- * Sets the callback that sees each event before it is taken, in place of the one before; NULL
- * removes it. It may run on several threads at once. Returns once the one before runs no more;
- * do not hold a lock that it takes. From inside a callback it returns at once. free_user_data
- * (NULL is accepted) is called when user_data is not needed any more. The callback stays set in
- * a forked child.
+ * Sets the callback that sees each event before it is taken, in place of the one before, like
+ * phc_set_error_callback. It may run on several threads at once. The callback stays set in a
+ * forked child.
  */
 PHC_API
 phc_status phc_set_before_send_callback(struct phc_client *client,

@@ -28,7 +28,9 @@ pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
 }
 
 fn instructions(update: bool, checks: &mut Checks) -> Outcome<()> {
-    let mut build = cargo("build --locked --release -q -p libphc --features internals --bench guard --message-format=json");
+    let mut build = cargo(
+        "build --locked --release -q -p libphc --features internals --bench guard --message-format=json",
+    );
     let messages = stdout(&mut build)?;
     let programs = messages.split("\"executable\":\"").skip(1).filter_map(|part| part.split('"').next());
     let program = programs.filter(|path| path.contains("/guard-")).last().ok_or("cargo made no guard")?;
