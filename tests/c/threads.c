@@ -235,10 +235,22 @@ static void our_threads_block_what_is_not_theirs(void) {
     finish(client);
 }
 
+/* libc does not write the part of a set that the system has no signals for. */
+static uint64_t signals_in(const sigset_t *set) {
+    uint64_t bits = 0;
+    for (int signal = 1; signal < 65; signal++)
+        if (sigismember(set, signal) == 1) bits |= UINT64_C(1) << (signal - 1);
+    return bits;
+}
+
 /* What a process has only once. */
 typedef struct {
-    struct sigaction actions[65];
-    sigset_t mask;
+    struct {
+        void (*handler)(int);
+        int flags;
+        uint64_t mask;
+    } actions[65];
+    uint64_t mask;
     char locale[64], folder[512];
     char **variables;
     size_t variable_count;
@@ -247,8 +259,16 @@ typedef struct {
 
 static void look(process_wide *seen) {
     memset(seen, 0, sizeof *seen);
-    for (int signal = 1; signal <= 64; signal++) sigaction(signal, NULL, &seen->actions[signal]);
-    pthread_sigmask(SIG_SETMASK, NULL, &seen->mask);
+    for (int signal = 1; signal < 65; signal++) {
+        struct sigaction action;
+        if (sigaction(signal, NULL, &action) != 0) continue; /* libc keeps it to itself */
+        seen->actions[signal].handler = action.sa_handler;
+        seen->actions[signal].flags = action.sa_flags;
+        seen->actions[signal].mask = signals_in(&action.sa_mask);
+    }
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    seen->mask = signals_in(&mask);
     snprintf(seen->locale, sizeof seen->locale, "%s", setlocale(LC_ALL, NULL));
     CHECK(getcwd(seen->folder, sizeof seen->folder) != NULL);
     seen->variables = environ;
