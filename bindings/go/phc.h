@@ -192,7 +192,7 @@ typedef struct phc_flush_result {
  * Called with each report of failures, on a thread of the client's own: events that were lost;
  * with the setting reports = warnings also stored events with a warning of the server, or with
  * a result that libphc does not know; with reports = all also attempts after which events are
- * sent again. The report is good until the callback returns. docs/callbacks.md lists the
+ * sent again. The report is valid until the callback returns. docs/callbacks.md lists the
  * functions that it may call; the others return PHC_REENTRANT.
  */
 typedef void (*phc_error_callback)(const struct phc_report *report, void *user_data);
@@ -215,7 +215,7 @@ typedef int32_t phc_log_level;
 
 /**
  * Called with each line for the log, on the thread of phc_error_callback and under the same
- * rules. The message is good until the callback returns.
+ * rules. The message is valid until the callback returns.
  */
 typedef void (*phc_log_callback)(phc_log_level level, const char *message, void *user_data);
 
@@ -477,7 +477,6 @@ extern "C" {
 /**
  * Returns the version of the library, such as "0.1.0". Compare it with PHC_VERSION, the
  * version of the header. Static text. Safe from any thread.
- *
  */
 PHC_API PHC_RETURNS_NONNULL const char *phc_version(void);
 
@@ -497,22 +496,19 @@ PHC_API uint32_t phc_abi_version(void);
 /**
  * Returns what a status means and what to do next. Static text, for any number. Safe from
  * any thread.
- *
  */
 PHC_API PHC_RETURNS_NONNULL const char *phc_status_message(phc_status status);
 
 /**
  * Returns the short name of a status, such as "queue_full". Static text, for any number.
  * Safe from any thread.
- *
  */
 PHC_API PHC_RETURNS_NONNULL const char *phc_status_name(phc_status status);
 
 /**
  * Returns what exactly was wrong with the last call that failed on this thread: the argument,
  * the key, the byte; at most 1023 bytes. Empty if no call has failed. The text belongs to the
- * thread and is good until the next call that fails on it.
- *
+ * thread and is valid until the next call that fails on it.
  */
 PHC_API PHC_RETURNS_NONNULL const char *phc_last_error(void);
 
@@ -532,7 +528,7 @@ PHC_API phc_status phc_config_set(struct phc_config *config, const char *key, co
 
 /**
  * Returns the present value of a setting as text, in the form that phc_config_set takes, or
- * NULL if there is no such setting. The text belongs to the config and is good until the next
+ * NULL if there is no such setting. The text belongs to the config and is valid until the next
  * call with it.
  */
 PHC_API const char *phc_config_get(struct phc_config *config, const char *key);
@@ -591,11 +587,11 @@ PHC_API phc_status phc_client_close(struct phc_client *client, uint32_t timeout_
 
 /**
  * Closes the client with the setting shutdown_timeout_ms, unless it is closed, and frees it.
- * The callbacks still get the reports and log lines that wait, for at most shutdown_timeout_ms
- * again, but at least a second; a callback that runs is waited for without a limit. After it
- * no callback runs and all user data is freed. NULL does nothing. It must be the last call with
- * this handle, as free(3) is. From inside a callback the free happens once the callback has
- * returned. In a forked child nothing of the parent's is sent.
+ * The reports and log lines that wait still go to the callbacks, which takes at most another
+ * shutdown_timeout_ms, or one second if that is longer; a callback that runs is waited for
+ * without a limit. After it no callback runs and all user data is freed. NULL does nothing. It
+ * must be the last call with this handle, as free(3) is. From inside a callback the free happens
+ * once the callback has returned. In a forked child nothing of the parent's is sent.
  */
 PHC_API void phc_client_free(struct phc_client *client);
 
@@ -976,8 +972,7 @@ phc_status phc_set_before_send_callback(struct phc_client *client,
 
 /**
  * Returns the event as one JSON object, as it would be sent, with a NUL after it; its length
- * is written to len (NULL is accepted). It is good until the callback returns.
- *
+ * is written to len (NULL is accepted). It is valid until the callback returns.
  */
 PHC_API PHC_RETURNS_NONNULL
 const char *phc_outgoing_json(const struct phc_outgoing *event,
@@ -1001,7 +996,7 @@ PHC_API PHC_WARN_UNUSED struct phc_report *phc_poll(struct phc_client *client, u
 /**
  * Returns a file descriptor that is readable while reports wait: for poll(2), epoll or an event
  * loop, which then calls phc_poll without a timeout until it returns NULL. Nothing is to be read
- * from it. It belongs to the client and is good until the free; a forked child must ask again.
+ * from it. It belongs to the client and is valid until the free; a forked child must ask again.
  * Returns -1 if none could be created; phc_last_error says why. It is wide enough for the
  * handle of a socket on any platform.
  */
@@ -1014,7 +1009,6 @@ PHC_API void phc_report_free(struct phc_report *report);
 
 /**
  * Returns the request id of the batch; empty if its events were in no request.
- *
  */
 PHC_API PHC_RETURNS_NONNULL const char *phc_report_request_id(const struct phc_report *report);
 
@@ -1035,7 +1029,6 @@ PHC_API uint32_t phc_report_http_status(const struct phc_report *report);
 
 /**
  * Returns what went wrong with the batch as a whole; empty if nothing did.
- *
  */
 PHC_API PHC_RETURNS_NONNULL const char *phc_report_error(const struct phc_report *report);
 
@@ -1063,7 +1056,6 @@ PHC_API size_t phc_report_pending_count(const struct phc_report *report);
  * With the setting reports = all: returns the uuid of the event at this index among those that
  * are sent again. Empty if the index is not below phc_report_pending_count, and with other
  * settings.
- *
  */
 PHC_API PHC_RETURNS_NONNULL
 const char *phc_report_pending_uuid(const struct phc_report *report,
@@ -1081,14 +1073,12 @@ PHC_API uint64_t phc_report_missed_events(const struct phc_report *report);
 
 /**
  * Returns the whole report as one JSON object.
- *
  */
 PHC_API PHC_RETURNS_NONNULL const char *phc_report_json(const struct phc_report *report);
 
 /**
  * Returns the name of a loss reason, such as "retry_exhausted"; "delivered" for PHC_LOSS_NONE.
  * Static text, for any number. Safe from any thread.
- *
  */
 PHC_API PHC_RETURNS_NONNULL const char *phc_loss_name(phc_loss loss);
 

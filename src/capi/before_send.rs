@@ -62,7 +62,7 @@ pub unsafe extern "C" fn phc_set_before_send_callback(
 }
 
 /// Returns the event as one JSON object, as it would be sent, with a NUL after it; its length
-/// is written to len (NULL is accepted). It is good until the callback returns.
+/// is written to len (NULL is accepted). It is valid until the callback returns.
 ///
 /// cbindgen:prefix=PHC_API PHC_RETURNS_NONNULL
 #[unsafe(no_mangle)]

@@ -15,7 +15,7 @@ use crate::runtime::fork_epoch;
 /// Called with each report of failures, on a thread of the client's own: events that were lost;
 /// with the setting reports = warnings also stored events with a warning of the server, or with
 /// a result that libphc does not know; with reports = all also attempts after which events are
-/// sent again. The report is good until the callback returns. docs/callbacks.md lists the
+/// sent again. The report is valid until the callback returns. docs/callbacks.md lists the
 /// functions that it may call; the others return PHC_REENTRANT.
 pub type phc_error_callback = Option<unsafe extern "C" fn(report: *const phc_report, user_data: *mut c_void)>;
 
@@ -37,7 +37,7 @@ pub const PHC_LOG_INFO: phc_log_level = 3;
 pub const PHC_LOG_DEBUG: phc_log_level = 4;
 
 /// Called with each line for the log, on the thread of phc_error_callback and under the same
-/// rules. The message is good until the callback returns.
+/// rules. The message is valid until the callback returns.
 pub type phc_log_callback =
     Option<unsafe extern "C" fn(level: phc_log_level, message: *const c_char, user_data: *mut c_void)>;
 

@@ -116,11 +116,11 @@ pub unsafe extern "C" fn phc_client_close(client: *mut phc_client, timeout_ms: u
 }
 
 /// Closes the client with the setting shutdown_timeout_ms, unless it is closed, and frees it.
-/// The callbacks still get the reports and log lines that wait, for at most shutdown_timeout_ms
-/// again, but at least a second; a callback that runs is waited for without a limit. After it
-/// no callback runs and all user data is freed. NULL does nothing. It must be the last call with
-/// this handle, as free(3) is. From inside a callback the free happens once the callback has
-/// returned. In a forked child nothing of the parent's is sent.
+/// The reports and log lines that wait still go to the callbacks, which takes at most another
+/// shutdown_timeout_ms, or one second if that is longer; a callback that runs is waited for
+/// without a limit. After it no callback runs and all user data is freed. NULL does nothing. It
+/// must be the last call with this handle, as free(3) is. From inside a callback the free happens
+/// once the callback has returned. In a forked child nothing of the parent's is sent.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_client_free(client: *mut phc_client) {
     guard(&rules::phc_client_free, || {

@@ -54,7 +54,7 @@ pub unsafe extern "C" fn phc_config_set(
 }
 
 /// Returns the present value of a setting as text, in the form that phc_config_set takes, or
-/// NULL if there is no such setting. The text belongs to the config and is good until the next
+/// NULL if there is no such setting. The text belongs to the config and is valid until the next
 /// call with it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_config_get(config: *mut phc_config, key: *const c_char) -> *const c_char {

@@ -155,7 +155,7 @@ pub unsafe extern "C" fn phc_poll(client: *mut phc_client, timeout_ms: u32) -> *
 
 /// Returns a file descriptor that is readable while reports wait: for poll(2), epoll or an event
 /// loop, which then calls phc_poll without a timeout until it returns NULL. Nothing is to be read
-/// from it. It belongs to the client and is good until the free; a forked child must ask again.
+/// from it. It belongs to the client and is valid until the free; a forked child must ask again.
 /// Returns -1 if none could be created; phc_last_error says why. It is wide enough for the
 /// handle of a socket on any platform.
 #[unsafe(no_mangle)]

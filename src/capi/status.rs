@@ -134,7 +134,7 @@ pub extern "C" fn phc_status_name(status: phc_status) -> *const c_char {
 
 /// Returns what exactly was wrong with the last call that failed on this thread: the argument,
 /// the key, the byte; at most 1023 bytes. Empty if no call has failed. The text belongs to the
-/// thread and is good until the next call that fails on it.
+/// thread and is valid until the next call that fails on it.
 ///
 /// cbindgen:prefix=PHC_API PHC_RETURNS_NONNULL
 #[unsafe(no_mangle)]

@@ -309,7 +309,7 @@ static void a_descriptor_is_readable_while_reports_wait(void) {
         CHECK(phc_poll(client, 0) == NULL);
         CHECK(!readable(fd, 0));
     }
-    /* It is good until the free, and not only until the close. */
+    /* It is valid until the free, and not only until the close. */
     capture(client, "a");
     CHECK_EQ(phc_client_close(client, 10000), PHC_OK);
     CHECK_EQ(phc_poll_fd(client), fd);

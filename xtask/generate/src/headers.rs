@@ -61,7 +61,8 @@ fn generated(config: cbindgen::Config, files: &[&str]) -> Outcome<String> {
     }
     let mut text = Vec::new();
     builder.generate()?.write(&mut text);
-    Ok(String::from_utf8(text)?)
+    // Where an annotation ended a comment, cbindgen leaves an empty line.
+    Ok(String::from_utf8(text)?.replace("\n *\n */\n", "\n */\n"))
 }
 
 /// Both headers for readers without a preprocessor: PHP FFI, LuaJIT, cffi.
