@@ -46,9 +46,9 @@ impl CallbackThread {
         let stopped = Arc::clone(&stop_at);
         let thread = runtime::spawn(NAME, move || {
             let mut not_before = None;
-            while let Some(notice) = next(&delivery, &slots, &stopped, &mut not_before) {
+            while let Some(notice) = next_notice(&delivery, &slots, &stopped, &mut not_before) {
                 let events = notice.events();
-                let call = AssertUnwindSafe(|| call(&delivery, &slots, reports, notice));
+                let call = AssertUnwindSafe(|| call_callbacks(&delivery, &slots, reports, notice));
                 if catch_unwind(call).is_err() {
                     // An internal error costs one report, and that is counted.
                     delivery.update(|state| (state.count_missed_report(events), Wake::NONE));
@@ -81,7 +81,7 @@ impl Notice {
 
 /// Waits for what is to be passed on next; `None` at the end of the thread. Lines about
 /// losses come no sooner than `not_before`.
-fn next(
+fn next_notice(
     delivery: &Delivery,
     slots: &CallbackSlots,
     stop_at: &OnceLock<Option<Instant>>,
@@ -125,7 +125,7 @@ fn next(
 }
 
 /// Calls the callbacks that a notice is for.
-fn call(delivery: &Delivery, slots: &CallbackSlots, reports: Reports, notice: Notice) {
+fn call_callbacks(delivery: &Delivery, slots: &CallbackSlots, reports: Reports, notice: Notice) {
     failpoint::pass("callback_thread");
     let (report, error, delivered) = match notice {
         Notice::Line(level, line) => {
