@@ -1,14 +1,12 @@
 /* What a caller can do wrong. */
 #include "harness.h"
 
-#include <fcntl.h>
 #include <phc_binding.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define REFUSES_NULL(call)                                                                                   \
@@ -430,35 +428,6 @@ static void the_last_error_is_that_of_the_thread(void) {
     finish(client);
 }
 
-static void without_descriptors_a_capture_is_refused_and_a_later_one_is_taken(void) {
-    phc_client *client = make_client(NULL, NULL);
-    struct rlimit before, none;
-    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
-    int lowest = open("/dev/null", O_RDONLY);
-    CHECK(lowest > 0);
-    close(lowest);
-    none = before;
-    none.rlim_cur = (rlim_t)lowest; /* all below it are open */
-    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
-    phc_status status = phc_capture(client, "user", "event", NULL);
-    char text[512];
-    snprintf(text, sizeof text, "%s", phc_last_error());
-    ptrdiff_t fd = phc_poll_fd(client);
-    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
-    CHECK_EQ(status, PHC_OUT_OF_RESOURCES);
-    CHECK_HAS(text, "the I/O thread could not be started: ");
-    CHECK_EQ(fd, -1);
-    CHECK_HAS(phc_last_error(), "no descriptor could be created: ");
-    CHECK_EQ(thread_count("phc-"), 0);
-    CHECK(phc_poll_fd(client) >= 0);
-    capture(client, "event");
-    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
-    phc_stats stats = stats_of(client);
-    CHECK_EQ(stats.delivered, 1);
-    CHECK_EQ(stats.refused_by_status[PHC_OUT_OF_RESOURCES], 1);
-    finish(client);
-}
-
 int main(int argc, char **argv) {
     const test_case tests[] = {
         TEST(null_everywhere),
@@ -470,7 +439,6 @@ int main(int argc, char **argv) {
         TEST(one_client_for_each_name),
         TEST(arguments_are_copied),
         TEST(the_last_error_is_that_of_the_thread),
-        TEST(without_descriptors_a_capture_is_refused_and_a_later_one_is_taken),
     };
     return RUN_TESTS(tests);
 }

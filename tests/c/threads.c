@@ -3,12 +3,14 @@
 #include "hostile.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -52,6 +54,35 @@ static void there_is_one_thread_and_only_while_it_is_needed(void) {
     CHECK_EQ(thread_count(""), 1);
     finish(unused);
     CHECK_EQ(summary("accepted"), 2);
+}
+
+static void without_descriptors_a_capture_is_refused_and_a_later_one_is_taken(void) {
+    phc_client *client = make_client(NULL, NULL);
+    struct rlimit before, none;
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    int lowest = open("/dev/null", O_RDONLY);
+    CHECK(lowest > 0);
+    close(lowest);
+    none = before;
+    none.rlim_cur = (rlim_t)lowest; /* all below it are open */
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    phc_status status = phc_capture(client, "user", "event", NULL);
+    char text[512];
+    snprintf(text, sizeof text, "%s", phc_last_error());
+    ptrdiff_t fd = phc_poll_fd(client);
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    CHECK_EQ(status, PHC_OUT_OF_RESOURCES);
+    CHECK_HAS(text, "the I/O thread could not be started: ");
+    CHECK_EQ(fd, -1);
+    CHECK_HAS(phc_last_error(), "no descriptor could be created: ");
+    CHECK_EQ(thread_count("phc-"), 0);
+    CHECK(phc_poll_fd(client) >= 0);
+    capture(client, "event");
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    phc_stats stats = stats_of(client);
+    CHECK_EQ(stats.delivered, 1);
+    CHECK_EQ(stats.refused_by_status[PHC_OUT_OF_RESOURCES], 1);
+    finish(client);
 }
 
 static void two_clients_do_not_mix(void) {
@@ -298,6 +329,7 @@ int main(int argc, char **argv) {
     const test_case tests[] = {
         TEST(there_is_one_thread_and_only_while_it_is_needed),
         TEST(eight_threads_capture_at_once),
+        TEST(without_descriptors_a_capture_is_refused_and_a_later_one_is_taken),
         TEST(two_clients_do_not_mix),
         TEST(a_client_made_and_freed_ten_thousand_times_leaks_nothing),
         TEST(our_threads_block_what_is_not_theirs),
