@@ -2,7 +2,8 @@
 # fuzz.sh run SECONDS [TARGET…]:   each target for that long, one after the other; new inputs
 #                                  go to target/fuzz/corpus, what fails to fuzz/regressions
 # fuzz.sh build [TARGET…]:         builds them
-# fuzz.sh minimise [TARGET…]:      what target/fuzz/corpus has gained goes into fuzz/corpus
+# fuzz.sh minimise [TARGET…]:      leaves in fuzz/corpus a few inputs that reach all basic blocks
+#                                  which fuzz/corpus and target/fuzz/corpus reach
 # fuzz.sh replay [TARGET…]:        every committed input once, without libFuzzer
 # fuzz.sh coverage [TARGET…]:      the same, and how much of each target's files it reaches
 set -euo pipefail
@@ -35,21 +36,24 @@ rows() {
     done
 }
 
-build() { # TARGET SANITIZER
-    local flags='-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
+# KIND is a sanitizer (none, address), or `blocks`: there every basic block is counted,
+# not every edge between two blocks.
+build() { # TARGET KIND
+    local level=4
+    unset RUSTC_BOOTSTRAP RUSTFLAGS
+    case $2 in
+    # The runtime ships with stable Rust; only the option is kept for nightly.
+    address) export RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address ;;
+    blocks) level=2 ;;
+    esac
+    local flags="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=$level
         -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
-        -Cllvm-args=-sanitizer-coverage-trace-compares -Cllvm-args=-simplifycfg-branch-fold-threshold=0'
-    if [ "$2" = address ]; then
-        # The runtime ships with stable Rust; only the option is kept for nightly.
-        export RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address
-    else
-        unset RUSTC_BOOTSTRAP RUSTFLAGS
-    fi
+        -Cllvm-args=-sanitizer-coverage-trace-compares -Cllvm-args=-simplifycfg-branch-fold-threshold=0"
     PHC_FUZZ_FLAGS=$flags "$CARGO" build --locked -q --release --manifest-path fuzz/Cargo.toml \
         --target "$host" --target-dir "$out/$2" --bin "$1"
 }
 
-binary() { echo "$out/$2/$host/release/$1"; }
+binary() { echo "$out/$2/$host/release/$1"; } # TARGET KIND
 
 # options TARGET BYTES: sets OPTIONS to those of libFuzzer.
 options() {
@@ -58,12 +62,13 @@ options() {
 }
 
 run() { # SECONDS TARGET SANITIZER BYTES
-    mkdir -p "$out/corpus/$2" "fuzz/regressions/$2"
+    local folders=("$out/corpus/$2" "fuzz/corpus/$2" "fuzz/seeds/$2" "fuzz/regressions/$2")
+    mkdir -p "${folders[@]}"
     build "$2" "$3"
     echo "== $2: $1 seconds, sanitizer $3"
     options "$2" "$4"
     ASAN_OPTIONS=detect_leaks=${PHC_FUZZ_LEAKS:-1} "$(binary "$2" "$3")" "${OPTIONS[@]}" -max_total_time="$1" \
-        -print_final_stats=1 "$out/corpus/$2" "fuzz/corpus/$2" "fuzz/regressions/$2"
+        -print_final_stats=1 "${folders[@]}"
 }
 
 replay() { # FOLDER TARGET…
@@ -84,12 +89,15 @@ run)
     ;;
 build) rows "$@" | while read -r target sanitizer _; do build "$target" "$sanitizer" </dev/null; done ;;
 minimise)
-    rows "$@" | while read -r target sanitizer bytes _; do
-        mkdir -p "$out/corpus/$target" "$out/minimal"
+    rows "$@" | while read -r target _ bytes _; do
+        mkdir -p "$out/corpus/$target" "fuzz/corpus/$target" "$out/minimal"
         rm -rf "$out/minimal/$target" && mkdir "$out/minimal/$target"
-        build "$target" "$sanitizer" </dev/null
-        "$(binary "$target" "$sanitizer")" -set_cover_merge=1 -max_len="$bytes" "$out/minimal/$target" \
-            "fuzz/corpus/$target" "$out/corpus/$target" </dev/null
+        build "$target" blocks </dev/null
+        # Without counters, inputs that run the same blocks more or fewer times are equal.
+        "$(binary "$target" blocks)" -set_cover_merge=1 -use_counters=0 -max_len="$bytes" \
+            "$out/minimal/$target" "fuzz/corpus/$target" "$out/corpus/$target" </dev/null
+        # The inputs that are left out remain on this machine, for further runs.
+        find "fuzz/corpus/$target" -type f -exec cp -t "$out/corpus/$target" {} +
         rm -rf "fuzz/corpus/$target" && cp -r "$out/minimal/$target" "fuzz/corpus/$target"
     done
     ;;
@@ -106,5 +114,5 @@ coverage)
         (cd src && "llvm-cov-$version" report "$out/coverage/release/replay" -instr-profile="$out/$target.profdata" "${files[@]}")
     done
     ;;
-*) sed -n '2,8s/^# //p' "$0" >&2; exit 2 ;;
+*) sed -n '2,9s/^# //p' "$0" >&2; exit 2 ;;
 esac

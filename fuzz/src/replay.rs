@@ -13,7 +13,7 @@ static DONE: AtomicU64 = AtomicU64::new(0);
 
 fn inputs(target: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = ["corpus", "regressions"].map(|folder| root.join(folder).join(target));
+    let folders = ["corpus", "seeds", "regressions"].map(|folder| root.join(folder).join(target));
     let entries = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten();
     let mut files: Vec<_> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
     files.sort();

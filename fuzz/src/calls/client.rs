@@ -244,8 +244,8 @@ impl Handle {
 
     /// Closes a client for good and compares its counters with what its calls have returned.
     fn check_at_the_end(&self) {
-        // SAFETY: this is the last handle to a live client, and NULL is no callback. Without
-        // callbacks nothing captures any more.
+        // SAFETY: this is the last handle to a live client, and NULL removes a callback.
+        // Without callbacks nothing captures any more.
         unsafe {
             let null = std::ptr::null_mut();
             assert_eq!(phc_set_before_send_callback(self.client, None, null, None), PHC_OK);
