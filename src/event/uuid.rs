@@ -100,7 +100,8 @@ pub(crate) fn parse_uuid(text: &[u8]) -> Option<Uuid> {
 }
 
 /// Reads the text that [`write_uuid`] writes, in either case.
-fn parse_canonical(text: &[u8; UUID_TEXT]) -> Option<Uuid> {
+#[inline]
+pub(crate) fn parse_canonical(text: &[u8; UUID_TEXT]) -> Option<Uuid> {
     if [text[8], text[13], text[18], text[23]] != [b'-'; 4] {
         return None;
     }

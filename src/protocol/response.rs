@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::verdict::Verdict;
-use crate::event::uuid::{UUID_TEXT, parse_uuid, write_uuid};
+use crate::event::uuid::{UUID_TEXT, parse_canonical, parse_uuid, write_uuid};
 use crate::json::{Cursor, repair, unescape};
 
 /// Longest text of the server that is kept, in bytes.
@@ -99,7 +99,8 @@ fn stored_in_any_order(cursor: &Cursor<'_>, at: usize) -> Option<(Uuid, usize)> 
     let inside = cursor.skip(at, b"\"")?;
     let after_key = cursor.skip(inside + UUID_TEXT, b"\":")?;
     let end = cursor.skip(after_key, STORED.as_bytes())?;
-    Some((parse_uuid(cursor.slice(&(inside..inside + UUID_TEXT)))?, end))
+    let key = cursor.slice(&(inside..inside + UUID_TEXT)).first_chunk()?;
+    Some((parse_canonical(key)?, end))
 }
 
 /// Reads `{"result": "…", "details": "…"}` at `start`. Returns what the server said of
