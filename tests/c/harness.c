@@ -290,16 +290,21 @@ int reaches(const int *value, int wanted) {
 void add_to(int *value, int more) { __atomic_add_fetch(value, more, __ATOMIC_SEQ_CST); }
 
 int thread_count(const char *name_prefix) {
+    enum { EXITING = 4 }; /* PF_EXITING of the kernel: such a thread may have been joined already */
     int found = 0;
     DIR *tasks = opendir("/proc/self/task");
     for (struct dirent *task; (task = readdir(tasks)) != NULL;) {
         if (task->d_name[0] == '.') continue;
-        char path[300], name[64] = "";
-        snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
+        char path[300], text[512] = "";
+        snprintf(path, sizeof path, "/proc/self/task/%s/stat", task->d_name);
         FILE *file = fopen(path, "r");
         if (file == NULL) continue;
-        if (fgets(name, sizeof name, file) != NULL && strncmp(name, name_prefix, strlen(name_prefix)) == 0)
-            found++;
+        /* 1234 (name) S 1 1 1 0 -1 flags … */
+        char *name = NULL, *end = NULL;
+        unsigned flags = EXITING;
+        if (fgets(text, sizeof text, file) != NULL) name = strchr(text, '('), end = strrchr(text, ')');
+        if (end != NULL) sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %u", &flags);
+        if (!(flags & EXITING) && strncmp(name + 1, name_prefix, strlen(name_prefix)) == 0) found++;
         fclose(file);
     }
     closedir(tasks);
