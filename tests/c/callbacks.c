@@ -15,8 +15,8 @@ typedef struct probe probe;
 /* Each kind of callback, and an event after which it is called. */
 typedef struct {
     const char *name, *event;
-    phc_status (*set)(phc_client *client, probe *own); /* own may be NULL, which removes it */
-    phc_status (*remove_with)(phc_client *client, probe *own);
+    phc_status (*set)(phc_client *client, probe *own);
+    phc_status (*remove)(phc_client *client, probe *unused);
     int on_own_thread; /* not that of the capture */
 } kind;
 
@@ -60,30 +60,30 @@ static int32_t before_send(phc_outgoing *event, void *user_data) {
 }
 
 static phc_status set_error(phc_client *client, probe *own) {
-    return phc_set_error_callback(client, own == NULL ? NULL : on_report, own, free_probe);
+    return phc_set_error_callback(client, on_report, own, free_probe);
 }
 static phc_status set_delivery(phc_client *client, probe *own) {
-    return phc_set_delivery_callback(client, own == NULL ? NULL : on_report, own, free_probe);
+    return phc_set_delivery_callback(client, on_report, own, free_probe);
 }
 static phc_status set_log(phc_client *client, probe *own) {
-    return phc_set_log_callback(client, own == NULL ? NULL : on_log, own, free_probe);
+    return phc_set_log_callback(client, on_log, own, free_probe);
 }
 static phc_status set_before_send(phc_client *client, probe *own) {
-    return phc_set_before_send_callback(client, own == NULL ? NULL : before_send, own, free_probe);
+    return phc_set_before_send_callback(client, before_send, own, free_probe);
 }
 
-/* Removes a callback, with user data that is not used. */
-static phc_status remove_error(phc_client *client, probe *own) {
-    return phc_set_error_callback(client, NULL, own, free_probe);
+/* These remove it, with user data that is not used. */
+static phc_status remove_error(phc_client *client, probe *unused) {
+    return phc_set_error_callback(client, NULL, unused, free_probe);
 }
-static phc_status remove_delivery(phc_client *client, probe *own) {
-    return phc_set_delivery_callback(client, NULL, own, free_probe);
+static phc_status remove_delivery(phc_client *client, probe *unused) {
+    return phc_set_delivery_callback(client, NULL, unused, free_probe);
 }
-static phc_status remove_log(phc_client *client, probe *own) {
-    return phc_set_log_callback(client, NULL, own, free_probe);
+static phc_status remove_log(phc_client *client, probe *unused) {
+    return phc_set_log_callback(client, NULL, unused, free_probe);
 }
-static phc_status remove_before_send(phc_client *client, probe *own) {
-    return phc_set_before_send_callback(client, NULL, own, free_probe);
+static phc_status remove_before_send(phc_client *client, probe *unused) {
+    return phc_set_before_send_callback(client, NULL, unused, free_probe);
 }
 
 enum { ERROR, DELIVERY, LOG, BEFORE_SEND, KINDS };
@@ -146,7 +146,7 @@ static void callbacks_run_on_a_thread_of_their_own(void) {
         CHECK_EQ(strcmp(own[k].thread_name, "phc-callback") == 0, KIND[k].on_own_thread);
     }
     /* It stays when there is nothing left to call. */
-    for (int k = 0; k < KINDS; k++) CHECK_EQ(KIND[k].set(client, NULL), PHC_OK);
+    for (int k = 0; k < KINDS; k++) CHECK_EQ(KIND[k].remove(client, NULL), PHC_OK);
     CHECK_EQ(thread_count("phc-callback"), 1);
     finish(client);
     CHECK_EQ(thread_count("phc-"), 0);
@@ -165,7 +165,9 @@ typedef struct {
 static void *set_and_check(void *argument) {
     setting *own = argument;
     __atomic_store_n(&own->thread, gettid(), __ATOMIC_SEQ_CST);
-    CHECK_EQ(own->it->set(own->client, own->new), PHC_OK);
+    phc_status status =
+        own->new == NULL ? own->it->remove(own->client, NULL) : own->it->set(own->client, own->new);
+    CHECK_EQ(status, PHC_OK);
     /* From here on the user data could be gone. */
     CHECK_EQ(own->old->left, 1);
     CHECK_EQ(own->old->freed, 1);
@@ -274,7 +276,7 @@ static int outside;
 static void remove_while_another_thread_does(probe *own) {
     CHECK(reaches(&outside, 1) >= 1);
     await_sleep(outside);
-    CHECK_EQ(own->it->set(own->client, NULL), PHC_OK);
+    CHECK_EQ(own->it->remove(own->client, NULL), PHC_OK);
 }
 
 static void a_callback_may_be_replaced_from_inside_and_outside_at_once(void) {
@@ -286,7 +288,7 @@ static void a_callback_may_be_replaced_from_inside_and_outside_at_once(void) {
         pthread_t capturer = fire(&KIND[k], client);
         CHECK_EQ(reaches(&own.calls, 1), 1);
         __atomic_store_n(&outside, gettid(), __ATOMIC_SEQ_CST);
-        CHECK_EQ(KIND[k].set(client, NULL), PHC_OK);
+        CHECK_EQ(KIND[k].remove(client, NULL), PHC_OK);
         CHECK_EQ(own.left, 1);
         CHECK_EQ(own.freed, 1);
         pthread_join(capturer, NULL);
@@ -310,9 +312,7 @@ static void a_free_inside_a_callback_happens_after_it(void) {
         CHECK_EQ(KIND[k].set(client, &own), PHC_OK);
         pthread_join(fire(&KIND[k], client), NULL);
         CHECK_EQ(reaches(&own.freed, 1), 1);
-        double start = now_ms();
-        while (thread_count("phc-") > 0 && now_ms() - start < 20000) usleep(1000);
-        CHECK_EQ(thread_count("phc-"), 0);
+        CHECK_EQ(threads_fall_to(0, "phc-"), 0);
         CHECK_EQ(own.calls, 1);
         CHECK_EQ(own.freed, 1);
     }
@@ -326,9 +326,9 @@ static void user_data_is_freed_once_however_it_ends(void) {
         CHECK_EQ(KIND[k].set(client, &removed), PHC_OK);
         CHECK_EQ(replaced.freed, 1);
         CHECK_EQ(removed.freed, 0);
-        CHECK_EQ(KIND[k].set(client, NULL), PHC_OK);
+        CHECK_EQ(KIND[k].remove(client, NULL), PHC_OK);
         CHECK_EQ(removed.freed, 1);
-        CHECK_EQ(KIND[k].remove_with(client, &unused), PHC_OK);
+        CHECK_EQ(KIND[k].remove(client, &unused), PHC_OK);
         CHECK_EQ(KIND[k].set(client, &last), PHC_OK);
         CHECK_EQ(phc_client_close(client, 1000), PHC_OK);
         CHECK_EQ(last.freed, 0);

@@ -289,7 +289,8 @@ int reaches(const int *value, int wanted) {
 
 void add_to(int *value, int more) { __atomic_add_fetch(value, more, __ATOMIC_SEQ_CST); }
 
-int thread_count(const char *name_prefix) {
+/* Counts the threads whose names begin so; id, unless it is NULL, gets the id of one of them. */
+static int find_threads(const char *name_prefix, int *id) {
     enum { EXITING = 4 }; /* PF_EXITING of the kernel: such a thread may have been joined already */
     int found = 0;
     DIR *tasks = opendir("/proc/self/task");
@@ -304,11 +305,21 @@ int thread_count(const char *name_prefix) {
         unsigned flags = EXITING;
         if (fgets(text, sizeof text, file) != NULL) name = strchr(text, '('), end = strrchr(text, ')');
         if (end != NULL) sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %u", &flags);
-        if (!(flags & EXITING) && strncmp(name + 1, name_prefix, strlen(name_prefix)) == 0) found++;
         fclose(file);
+        if (flags & EXITING || strncmp(name + 1, name_prefix, strlen(name_prefix)) != 0) continue;
+        found++;
+        if (id != NULL) *id = atoi(task->d_name);
     }
     closedir(tasks);
     return found;
+}
+
+int thread_count(const char *name_prefix) { return find_threads(name_prefix, NULL); }
+
+int thread_id(const char *name_prefix) {
+    int id = -1;
+    find_threads(name_prefix, &id);
+    return id;
 }
 
 int thread_appears(const char *name) {
@@ -316,6 +327,12 @@ int thread_appears(const char *name) {
     double start = now_ms();
     while (thread_count(name) == 0 && now_ms() - start < 20000) usleep(100);
     return thread_count(name);
+}
+
+int threads_fall_to(int wanted, const char *name_prefix) {
+    double start = now_ms();
+    while (thread_count(name_prefix) > wanted && now_ms() - start < 20000) usleep(1000);
+    return thread_count(name_prefix);
 }
 
 void await_sleep(int thread) {

@@ -91,8 +91,11 @@ void add_to(int *value, int more); /* atomic */
  * that thread begins with the first call. For limits that must be tight: this part of a
  * measured time is due to the machine. */
 double descheduled_ms(void);
-int thread_count(const char *name_prefix);
-int thread_appears(const char *name); /* waits for it; returns how many there are */
+int thread_count(const char *name_prefix); /* without those that are ending */
+int thread_id(const char *name_prefix);    /* of one of them; -1 if there is none */
+/* These wait, for at most 20 s, and return how many there are. */
+int thread_appears(const char *name);
+int threads_fall_to(int wanted, const char *name_prefix);
 /* Waits, for at most 2 s, until the thread (its id as of gettid) sleeps: it has probably got to
  * where it waits. A test is correct without it, and sees more with it. */
 void await_sleep(int thread);

@@ -335,9 +335,7 @@ static void names_are_looked_up_on_two_threads_that_end(void) {
         (void)phc_flush(clients[i], 20000, NULL, 0); /* the event may be lost before */
         CHECK_EQ(stats_of(clients[i]).lost_by_reason[PHC_LOSS_TRANSPORT], 1);
     }
-    double start = now_ms();
-    while (thread_count("phc-io") > 1 && now_ms() - start < 20000) usleep(10000);
-    CHECK_EQ(thread_count("phc-io"), 1);
+    CHECK_EQ(threads_fall_to(1, "phc-io"), 1);
     for (int i = 0; i < 5; i++) finish(clients[i]);
     finish(other);
 }

@@ -196,23 +196,6 @@ static void a_hosts_handlers_never_run_on_our_threads(void) {
 
 static void on_crash(int number) { _exit(is_the_hosts ? 1 : 40 + (number == SIGSEGV)); }
 
-/* The id of the thread with this name, or -1. */
-static int thread_id(const char *name) {
-    int found = -1;
-    DIR *tasks = opendir("/proc/self/task");
-    for (struct dirent *task; found < 0 && (task = readdir(tasks)) != NULL;) {
-        char path[300], line[64] = "";
-        snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
-        FILE *file = task->d_name[0] == '.' ? NULL : fopen(path, "r");
-        if (file == NULL) continue;
-        if (fgets(line, sizeof line, file) != NULL && strncmp(line, name, strlen(name)) == 0)
-            found = atoi(task->d_name);
-        fclose(file);
-    }
-    closedir(tasks);
-    return found;
-}
-
 static void a_crash_reporter_sees_a_crash_of_our_thread(void) {
     fflush(NULL);
     pid_t pid = fork();

@@ -143,29 +143,40 @@ pub(crate) fn run_programs(run: &Run<'_>) -> Outcome<Checks> {
     let mut checks = Checks::default();
     for (program, tests) in chosen {
         let file = build(run, &program)?;
-        let mut whole = command(&run.wrap);
-        if run.wrap.is_empty() {
-            whole = command([&file]);
-        } else {
-            // The harness gives each test more time then.
-            whole.arg(&file).env("PHC_WRAP", run.wrap.join(" "));
-        }
+        let mut whole = wrapped(&run.wrap, &file);
         whole.args(&tests).env("PHC_SINK", sink.address());
         whole.envs(options(run.link));
         for (name, value) in &run.variables {
             whole.env(name, value);
         }
-        let status = lines(&mut process::limited(run.limit, &whole), |line| {
-            println!("{line}");
-            checks.count_line(line);
-        })?;
-        if !status.success() {
-            let line = format!("FAILED {program} ended with {}", status.code().unwrap_or(-1));
-            println!("{line}");
-            checks.count_line(&line);
-        }
+        run_program(&program, run.limit, &whole, &mut checks)?;
     }
     Ok(checks)
+}
+
+/// This program, run by the words of `wrap`, such as valgrind and its options, if there are any.
+pub(crate) fn wrapped(wrap: &[String], file: &Path) -> Command {
+    if wrap.is_empty() {
+        return command([file]);
+    }
+    let mut whole = command(wrap);
+    // The harness gives each test more time then.
+    whole.arg(file).env("PHC_WRAP", wrap.join(" "));
+    whole
+}
+
+/// Runs a program of tests for at most `limit` seconds, and counts what it says of its tests and how it ended.
+pub(crate) fn run_program(name: &str, limit: u64, whole: &Command, checks: &mut Checks) -> Outcome<()> {
+    let status = lines(&mut process::limited(limit, whole), |line| {
+        println!("{line}");
+        checks.count_line(line);
+    })?;
+    if !status.success() {
+        let line = format!("FAILED {name} ended with {}", status.code().unwrap_or(-1));
+        println!("{line}");
+        checks.count_line(&line);
+    }
+    Ok(())
 }
 
 /// Each program of tests/c that has tests, with their names.

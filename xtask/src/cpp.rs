@@ -2,13 +2,12 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use crate::arguments::Arguments;
 use crate::c::{self, Chosen, harness_object, shared_library};
 use crate::checks::{Checks, ensure};
 use crate::process::{
-    self, Outcome, at, built, command, files, is_installed, lines, make, quietly, said, ship, words,
+    self, Outcome, at, built, command, files, is_installed, make, quietly, said, ship, words,
 };
 use crate::sanitize::{LEAKS, VALGRIND};
 use crate::sink::Sink;
@@ -51,22 +50,9 @@ pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
     let sink = Sink::start(&[])?;
     for (program, tests) in chosen {
         let file = build(&program)?;
-        let mut whole = command(&wrap);
-        if wrap.is_empty() {
-            whole = command([&file]);
-        } else {
-            whole.arg(&file).env("PHC_WRAP", wrap.join(" "));
-        }
-        whole.args(tests).env("PHC_SINK", sink.address()).stdin(Stdio::null());
-        let status = lines(&mut process::limited(300, &whole), |line| {
-            println!("{line}");
-            checks.count_line(line);
-        })?;
-        if !status.success() {
-            let line = format!("FAILED {program} ended with {}", status.code().unwrap_or(-1));
-            println!("{line}");
-            checks.count_line(&line);
-        }
+        let mut whole = c::wrapped(&wrap, &file);
+        whole.args(tests).env("PHC_SINK", sink.address());
+        c::run_program(&program, 300, &whole, &mut checks)?;
     }
     checks.finish("C++")
 }
