@@ -1,19 +1,25 @@
-//! The synchronisation types of the library: std's, and tokio's `Notify`. The
+//! The synchronisation types of the library: std's, and one each of tokio and arc-swap. The
 //! race models (`race_models/`) substitute loom's, so that they run this library
 //! and not a copy of it.
 
 use std::sync::PoisonError;
 
 #[cfg(not(all(test, feature = "race-models")))]
+pub(crate) use arc_swap::ArcSwapOption;
+#[cfg(not(all(test, feature = "race-models")))]
 pub(crate) use std::sync::{
     Condvar, Mutex, MutexGuard,
     atomic::{AtomicPtr, AtomicU64},
 };
 #[cfg(not(all(test, feature = "race-models")))]
+pub(crate) use std::thread_local;
+#[cfg(not(all(test, feature = "race-models")))]
 pub(crate) use tokio::sync::Notify;
 
 #[cfg(all(test, feature = "race-models"))]
-pub(crate) use crate::race_models::sync::{AtomicPtr, AtomicU64, Condvar, Mutex, MutexGuard, Notify};
+pub(crate) use crate::race_models::sync::{
+    ArcSwapOption, AtomicPtr, AtomicU64, Condvar, Mutex, MutexGuard, Notify, thread_local,
+};
 
 /// Takes what a lock or a wait returned although a thread may have panicked while
 /// it held the lock. Every value behind a lock here stays usable at any point at

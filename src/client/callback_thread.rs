@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::callbacks::{Callback, CallbackSlots, Inside, ReportFunction, run_inside};
+use super::callbacks::{Callback, CallbackSlots, Inside, LogFunction, ReportFunction, run_inside};
 use crate::config::{LogLevel, Reports};
 use crate::delivery::{CallbacksSet, Delivery, Report, Signal, SplitReport, Wait, Wake, has_passed};
 use crate::failpoint;
@@ -21,18 +21,18 @@ const LOSSES_EVERY: Duration = Duration::from_secs(1);
 /// The running thread of one client in one process.
 pub(super) struct CallbackThread {
     thread: JoinHandle<()>,
-    stop_at: StopAt,
+    stop_at: Arc<StopAt>,
 }
 
 /// Set once the client is freed: no call begins after this instant (`None`: no limit).
-type StopAt = Arc<OnceLock<Option<Instant>>>;
+pub(super) type StopAt = OnceLock<Option<Instant>>;
 
 type ReportCallback = Option<Arc<Callback<ReportFunction>>>;
 
 /// What the thread passes on to the host, with the callbacks that get it.
 enum Notice {
     Report { report: Report, error: ReportCallback, delivered: ReportCallback },
-    Line(LogLevel, String),
+    Line { level: LogLevel, line: String, log: Arc<Callback<LogFunction>> },
 }
 
 impl CallbackThread {
@@ -42,19 +42,9 @@ impl CallbackThread {
         slots: Arc<CallbackSlots>,
         reports: Reports,
     ) -> std::io::Result<Self> {
-        let stop_at = StopAt::default();
+        let stop_at = Arc::<StopAt>::default();
         let stopped = Arc::clone(&stop_at);
-        let thread = runtime::spawn(NAME, move || {
-            let mut not_before = None;
-            while let Some(notice) = next_notice(&delivery, &slots, &stopped, &mut not_before) {
-                let events = notice.events();
-                let call = AssertUnwindSafe(|| call_callbacks(&delivery, &slots, reports, notice));
-                if catch_unwind(call).is_err() {
-                    // An internal error costs one report, and that is counted.
-                    delivery.update(|state| (state.count_missed_report(events), Wake::NONE));
-                }
-            }
-        })?;
+        let thread = runtime::spawn(NAME, move || run(&delivery, &slots, reports, &stopped))?;
         Ok(CallbackThread { thread, stop_at })
     }
 
@@ -70,11 +60,26 @@ impl CallbackThread {
 }
 
 impl Notice {
-    /// The number of events that it reports.
-    fn events(&self) -> usize {
+    /// The numbers of reports and events that are missed if this is not passed on.
+    fn missed(&self) -> (u64, u64) {
         match self {
-            Notice::Report { report, .. } => report.events.len(),
-            Notice::Line(..) => 0,
+            Notice::Report { report, .. } => {
+                (1 + report.missed_reports, report.events.len() as u64 + report.missed_events)
+            }
+            Notice::Line { .. } => (0, 0),
+        }
+    }
+}
+
+/// What the thread does: it passes on one notice after the other, until it is stopped.
+pub(super) fn run(delivery: &Delivery, slots: &CallbackSlots, reports: Reports, stop_at: &StopAt) {
+    let mut not_before = None;
+    while let Some(notice) = next_notice(delivery, slots, stop_at, &mut not_before) {
+        let (reports_missed, events_missed) = notice.missed();
+        let call = AssertUnwindSafe(|| call_callbacks(delivery, reports, notice));
+        if catch_unwind(call).is_err() {
+            // An internal error costs one report, and that is counted.
+            delivery.update(|state| (state.count_missed_reports(reports_missed, events_missed), Wake::NONE));
         }
     }
 }
@@ -84,7 +89,7 @@ impl Notice {
 fn next_notice(
     delivery: &Delivery,
     slots: &CallbackSlots,
-    stop_at: &OnceLock<Option<Instant>>,
+    stop_at: &StopAt,
     not_before: &mut Option<Instant>,
 ) -> Option<Notice> {
     delivery.wait_for(Signal::Reports, |state| {
@@ -92,10 +97,10 @@ fn next_notice(
         if stopping.is_some_and(|deadline| has_passed(*deadline)) {
             return Wait::Done(None, Wake::NONE);
         }
-        // The callbacks are taken together with the report: then a setter that removes one
-        // waits for this call, and finds in the queue whatever no callback gets. They are
-        // loaded only if there is a report, and so are never the last to be dropped here,
-        // where the lock is held.
+        // The callbacks are taken together with what they get: then a setter that removes
+        // one waits for this call, and finds in the queue whatever no callback gets. What
+        // is loaded here is never the last to be dropped while the lock is held, for a
+        // setter keeps what it has replaced until it has had the lock.
         if state.has_report_for_callback() {
             let (error, delivered) = (slots.error.load(), slots.delivery.load());
             if error.is_some() || delivered.is_some() {
@@ -105,7 +110,7 @@ fn next_notice(
             }
         }
         let mut wake_at = None;
-        if slots.log.is_set() {
+        if let Some(log) = slots.log.load() {
             let mut line = state.pop_log_line();
             if line.is_none() && state.has_losses_to_log() {
                 let now = Instant::now();
@@ -117,7 +122,7 @@ fn next_notice(
                 }
             }
             if let Some((level, line)) = line {
-                return Wait::Done(Some(Notice::Line(level, line)), Wake::NONE);
+                return Wait::Done(Some(Notice::Line { level, line, log }), Wake::NONE);
             }
         }
         if stopping.is_some() { Wait::Done(None, Wake::NONE) } else { Wait::Until(wake_at) }
@@ -125,13 +130,11 @@ fn next_notice(
 }
 
 /// Calls the callbacks that a notice is for.
-fn call_callbacks(delivery: &Delivery, slots: &CallbackSlots, reports: Reports, notice: Notice) {
+fn call_callbacks(delivery: &Delivery, reports: Reports, notice: Notice) {
     failpoint::pass("callback_thread");
     let (report, error, delivered) = match notice {
-        Notice::Line(level, line) => {
-            if let Some(log) = slots.log.load()
-                && let Some(function) = log.function()
-            {
+        Notice::Line { level, line, log } => {
+            if let Some(function) = log.function() {
                 run_inside(Inside::Callback, || function(level, &line));
             }
             return;
@@ -139,9 +142,9 @@ fn call_callbacks(delivery: &Delivery, slots: &CallbackSlots, reports: Reports, 
         Notice::Report { report, error, delivered } => (report, error, delivered),
     };
     let set = CallbacksSet { error: error.is_some(), delivery: delivered.is_some() };
-    let SplitReport { failures, deliveries, missed_events } = report.split(reports, set);
-    if missed_events > 0 {
-        delivery.update(|state| (state.count_missed_report(missed_events), Wake::NONE));
+    let SplitReport { failures, deliveries, missed_reports, missed_events } = report.split(reports, set);
+    if missed_reports > 0 {
+        delivery.update(|state| (state.count_missed_reports(missed_reports, missed_events), Wake::NONE));
     }
     for (callback, report) in [(error, failures), (delivered, deliveries)] {
         if let Some(callback) = callback

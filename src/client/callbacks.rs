@@ -5,12 +5,10 @@ use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
-
 use crate::config::LogLevel;
 use crate::delivery::{CallbacksSet, Report};
 use crate::runtime::fork_epoch;
-use crate::sync::{Condvar, Mutex, recover};
+use crate::sync::{ArcSwapOption, Condvar, Mutex, recover, thread_local};
 
 /// The error or the delivery callback.
 pub(crate) type ReportFunction = Box<dyn Fn(Report) + Send + Sync>;

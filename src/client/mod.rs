@@ -305,6 +305,12 @@ impl Client {
         self.closed.load(Ordering::Acquire)
     }
 
+    /// Does, on the calling thread of a race model, what the callback thread does.
+    #[cfg(all(test, feature = "race-models"))]
+    pub(crate) fn run_callback_thread(&self, stop_at: &callback_thread::StopAt) {
+        callback_thread::run(&self.process().delivery, &self.slots, self.config.reports, stop_at);
+    }
+
     #[inline]
     pub(crate) fn process(&self) -> &ProcessState {
         self.process.get_or_make(|| ProcessState::new(&self.config, &self.slots))

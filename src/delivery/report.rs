@@ -77,14 +77,16 @@ impl Report {
 
     /// Splits the report into what concerns the error callback and what concerns the
     /// delivery callback, if these are set. With `reports` from [`Reports::Warnings`] on,
-    /// events that are stored with a warning concern both.
+    /// events that are stored with a warning concern both. A report without any events is
+    /// of an attempt after which all are sent again, or only says what is missing.
     pub(crate) fn split(mut self, reports: Reports, set: CallbacksSet) -> SplitReport {
         let mut split = SplitReport::default();
+        let only_missing = self.events.is_empty() && self.pending == 0;
         let (mut failures, mut deliveries) = (Vec::new(), Vec::new());
         for event in std::mem::take(&mut self.events) {
             let failed = event.loss.is_some() || (reports >= Reports::Warnings && event.is_warning());
             let (failed, delivered) = (set.error && failed, set.delivery && event.loss.is_none());
-            split.missed_events += usize::from(!failed && !delivered);
+            split.missed_events += u64::from(!failed && !delivered);
             if failed && delivered {
                 failures.push(event.clone());
             }
@@ -94,14 +96,19 @@ impl Report {
                 failures.push(event);
             }
         }
-        let retried = set.error && reports == Reports::All && self.pending > 0;
+        split.missed_reports = u64::from(split.missed_events > 0);
+        let without_events = set.error && (only_missing || (reports == Reports::All && self.pending > 0));
         if !deliveries.is_empty() {
             split.deliveries = Some(Report { events: deliveries, ..self.clone() });
             // What was discarded before is reported once.
             (self.missed_reports, self.missed_events) = (0, 0);
         }
-        if !failures.is_empty() || retried {
+        if !failures.is_empty() || without_events {
             split.failures = Some(Report { events: failures, ..self });
+        } else {
+            // The next report that is passed on says it.
+            split.missed_reports += self.missed_reports;
+            split.missed_events += self.missed_events;
         }
         split
     }
@@ -158,8 +165,12 @@ pub(crate) struct SplitReport {
     pub(crate) failures: Option<Report>,
     /// For the delivery callback.
     pub(crate) deliveries: Option<Report>,
-    /// Events that concern neither of those that are set: one was removed in between.
-    pub(crate) missed_events: usize,
+    /// Reports that are missing and were not passed on as such. This one is among them if
+    /// it has events that concern neither of those that are set: one was removed, or set,
+    /// in between.
+    pub(crate) missed_reports: u64,
+    /// The number of events in those reports.
+    pub(crate) missed_events: u64,
 }
 
 /// Which callbacks of the host are set.
@@ -274,6 +285,39 @@ mod tests {
                 .map(|report| report.missed_events)
                 .sum::<u64>();
             assert_eq!(missed_before, 7, "what was discarded before is reported once");
+        }
+    }
+
+    #[test]
+    fn what_was_discarded_before_is_never_forgotten() {
+        let retried = Report { events: Vec::new(), pending: 3, missed_reports: 2, ..report() };
+        let only_missing = Report { pending: 0, ..retried.clone() };
+        let delivered = Report { events: vec![event(2, None, None)], ..only_missing.clone() };
+        // Who says it: the error callback, the delivery callback, or the next report.
+        let table = [
+            (&retried, Reports::All, true, true, "error"),
+            (&retried, Reports::All, false, true, "next"),
+            (&retried, Reports::Losses, true, true, "next"),
+            (&only_missing, Reports::Losses, true, false, "error"),
+            (&only_missing, Reports::Losses, true, true, "error"),
+            (&only_missing, Reports::All, false, true, "next"),
+            (&delivered, Reports::All, true, true, "delivery"),
+            (&delivered, Reports::Losses, true, false, "next"),
+        ];
+        for (report, reports, error, delivery, expected) in table {
+            let split = report.clone().split(reports, CallbacksSet { error, delivery });
+            let numbers = |report: &Report| (report.missed_reports, report.missed_events);
+            let said = [
+                ("error", split.failures.as_ref().map(numbers).unwrap_or_default()),
+                ("delivery", split.deliveries.as_ref().map(numbers).unwrap_or_default()),
+                ("next", (split.missed_reports, split.missed_events)),
+            ];
+            // A report that concerns neither of those that are set is missed, too.
+            let own = u64::from(expected == "next" && !report.events.is_empty());
+            for (who, numbers) in said {
+                let numbers_expected = if who == expected { (2 + own, 7 + own) } else { (0, 0) };
+                assert_eq!(numbers, numbers_expected, "{who} of {expected} {reports:?}");
+            }
         }
     }
 

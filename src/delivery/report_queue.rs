@@ -63,10 +63,10 @@ impl ReportQueue {
         Some(report)
     }
 
-    /// Counts a report that was removed and could not be passed on.
-    pub(super) fn count_missed(&mut self, events: usize) {
-        self.missed_reports += 1;
-        self.missed_events += events as u64;
+    /// Counts reports that were removed and could not be passed on, and their events.
+    pub(super) fn count_missed(&mut self, reports: u64, events: u64) {
+        self.missed_reports += reports;
+        self.missed_events += events;
     }
 
     /// Whether no report waits.

@@ -468,9 +468,9 @@ impl DeliveryState {
         (report, wake)
     }
 
-    /// Counts a report that could not be passed on.
-    pub(crate) fn count_missed_report(&mut self, events: usize) {
-        self.reports.count_missed(events);
+    /// Counts reports that could not be passed on, and their events.
+    pub(crate) fn count_missed_reports(&mut self, reports: u64, events: u64) {
+        self.reports.count_missed(reports, events);
     }
 
     /// Adds a line for the host's log.

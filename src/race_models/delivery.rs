@@ -18,9 +18,9 @@ use crate::transport::Transport;
 
 /// A client and what its send loop is made of. In a model that fails it is leaked, for its
 /// end would wait for threads that do not exist any more.
-struct World {
+pub(super) struct World {
     config: Config,
-    client: Arc<Client>,
+    pub(super) client: Arc<Client>,
 }
 
 impl Drop for World {
@@ -34,7 +34,7 @@ impl Drop for World {
 }
 
 impl World {
-    fn new(settings: &[(&str, &str)]) -> Arc<Self> {
+    pub(super) fn new(settings: &[(&str, &str)]) -> Arc<Self> {
         let mut config = Config::new("key");
         config.set("flush_interval_ms", "3600000").unwrap();
         for (key, value) in settings {
@@ -46,14 +46,14 @@ impl World {
         Arc::new(World { config, client: Arc::new(client) })
     }
 
-    fn capture(&self) -> Result<Uuid, Status> {
+    pub(super) fn capture(&self) -> Result<Uuid, Status> {
         let json = br#"{"event":"e","distinct_id":"d"}"#;
         self.client.capture(&EventInput::Json(json)).map_err(|error| error.status)
     }
 
     /// The send loop, which responds to each request itself and at once. It ends with the
     /// client, or once `enough` events are delivered.
-    fn send(&self, enough: u64) {
+    pub(super) fn send(&self, enough: u64) {
         let delivery = Arc::clone(&self.client.process().delivery);
         let transport = Arc::new(Transport::new(&self.config).unwrap());
         let mut send_loop = SendLoop::new(Arc::clone(&delivery), transport, &self.config);
@@ -101,7 +101,7 @@ impl World {
 }
 
 /// Runs `body` in another thread of the model.
-fn beside<T: 'static>(
+pub(super) fn beside<T: 'static>(
     world: &Arc<World>,
     body: impl FnOnce(&World) -> T + Send + 'static,
 ) -> thread::JoinHandle<T> {

@@ -11,6 +11,7 @@
 //! `mutations/races/*.patch` are mutations that these models must catch.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
 
+mod callbacks;
 mod delivery;
 mod fork;
 pub(crate) mod sync;

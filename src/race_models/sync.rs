@@ -1,7 +1,7 @@
 //! loom's types under the names of `crate::sync`.
 
 use std::ptr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 pub(crate) use loom::sync::atomic::AtomicU64;
 use loom::sync::atomic::Ordering;
@@ -35,6 +35,40 @@ impl<T> AtomicPtr<T> {
         failure: Ordering,
     ) -> Result<*mut T, *mut T> {
         self.modelled().compare_exchange(seen, new, success, failure)
+    }
+}
+
+/// loom's `thread_local!`, for values that std's makes at compile time: the threads of a
+/// model are one thread of the system.
+macro_rules! thread_local_of_model {
+    ($(static $name:ident: $type:ty = const { $init:expr };)*) => {
+        loom::thread_local! { $(static $name: $type = $init;)* }
+    };
+}
+pub(crate) use thread_local_of_model as thread_local;
+
+/// arc-swap's type as far as the library uses it: each use is one step, as if under a lock.
+pub(crate) struct ArcSwapOption<T>(Mutex<Option<Arc<T>>>);
+
+impl<T> ArcSwapOption<T> {
+    /// Without a value.
+    pub(crate) fn empty() -> Self {
+        ArcSwapOption(Mutex::new(None))
+    }
+
+    /// Like arc-swap's, but for the type of what it returns.
+    pub(crate) fn load(&self) -> Option<Arc<T>> {
+        self.load_full()
+    }
+
+    /// Like arc-swap's.
+    pub(crate) fn load_full(&self) -> Option<Arc<T>> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// Like arc-swap's.
+    pub(crate) fn swap(&self, new: Option<Arc<T>>) -> Option<Arc<T>> {
+        std::mem::replace(&mut *self.0.lock().unwrap(), new)
     }
 }
 

@@ -139,6 +139,18 @@ static void count_reports(const phc_report *report, void *user_data) {
     add_to(&reported, (int)(phc_report_event_count(report) + phc_report_missed_events(report)));
 }
 
+static void what_is_not_known_of_lost_events_reaches_the_error_callback(void) {
+    /* The panic takes the batch, and so the uuids: there is a report of no event that says how many. */
+    phc_client *client = make_client("flush_interval_ms", "60000", NULL);
+    reported = 0;
+    CHECK_EQ(phc_set_error_callback(client, count_reports, NULL, NULL), PHC_OK);
+    capture_n(client, 10);
+    arm("state");
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_LOST_EVENTS);
+    CHECK_EQ(reaches(&reported, 10), 10);
+    finish(client);
+}
+
 static void in_the_callback_thread(void) {
     phc_client *client = make_client("flush_at", "1", "max_batch_events", "1", NULL);
     reported = 0;
@@ -153,8 +165,13 @@ static void in_the_callback_thread(void) {
 
 int main(int argc, char **argv) {
     const test_case tests[] = {
-        TEST(in_a_call_of_the_host), TEST(in_the_settings),  TEST(in_the_start_of_the_thread),
-        TEST(in_an_attempt),         TEST(in_the_send_loop), TEST(in_the_callback_thread),
+        TEST(in_a_call_of_the_host),
+        TEST(in_the_settings),
+        TEST(in_the_start_of_the_thread),
+        TEST(in_an_attempt),
+        TEST(in_the_send_loop),
+        TEST(in_the_callback_thread),
+        TEST(what_is_not_known_of_lost_events_reaches_the_error_callback),
     };
     return RUN_TESTS(tests);
 }

@@ -365,6 +365,16 @@ static void a_callback_gets_the_reports_and_a_poll_none(void) {
     }
 }
 
+/* The events of the reports that wait for a poll: what no callback got is there at once, for the
+ * setter has waited for the callback that still ran. */
+static int polled_events(phc_client *client) {
+    int events = 0;
+    for (phc_report *report; (report = phc_poll(client, 0)) != NULL; phc_report_free(report)) {
+        count_events(report, &events);
+    }
+    return events;
+}
+
 static void a_callback_that_comes_and_goes_costs_no_report(void) {
     const int captures = getenv("PHC_WRAP") == NULL ? 3000 : 300;
     for (size_t row = 0; row < 2; row++) {
@@ -378,14 +388,29 @@ static void a_callback_that_comes_and_goes_costs_no_report(void) {
         }
         CHECK_EQ(phc_flush(client, 30000, NULL, 0), PHC_OK);
         CHECK_EQ(RECEIVERS[row].set(client, NULL, NULL, NULL), PHC_OK);
-        /* What no callback got is there at once: the setter has waited for the callback that
-         * still ran. */
-        for (phc_report *report; (report = phc_poll(client, 0)) != NULL; phc_report_free(report)) {
-            count_events(report, &events);
-        }
-        CHECK_EQ(events, captures);
+        CHECK_EQ(events + polled_events(client), captures);
         finish(client);
     }
+}
+
+static void a_removed_callback_leaves_no_report_on_its_way(void) {
+    /* The moment of the removal passes over what the thread of the callback does with a report. */
+    const int rounds = getenv("PHC_WRAP") == NULL ? 2000 : 50;
+    phc_client *client = make_client("flush_at", "1", NULL);
+    int called = 0, polled = 0, by_callback = 0;
+    for (int round = 1; round <= rounds && called + polled == round - 1; round++) {
+        capture(client, "a");
+        CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+        int before = called;
+        CHECK_EQ(phc_set_delivery_callback(client, count_events, &called, NULL), PHC_OK);
+        for (double start = now_ms(); now_ms() - start < round % 100 / 1000.0;) continue;
+        CHECK_EQ(phc_set_delivery_callback(client, NULL, NULL, NULL), PHC_OK);
+        polled += polled_events(client);
+        by_callback += called > before;
+        CHECK_EQ(called + polled, round);
+    }
+    printf("   of %d reports the callback got %d\n", rounds, by_callback);
+    finish(client);
 }
 
 typedef struct {
@@ -488,6 +513,7 @@ int main(int argc, char **argv) {
         TEST(a_descriptor_is_readable_while_reports_wait),
         TEST(a_callback_gets_the_reports_and_a_poll_none),
         TEST(a_callback_that_comes_and_goes_costs_no_report),
+        TEST(a_removed_callback_leaves_no_report_on_its_way),
         TEST(a_slow_callback_delays_no_delivery),
         TEST(reports_that_are_not_read_are_counted),
         TEST(counters_as_text_name_every_reason),
