@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,15 +18,19 @@ static void flush_at_sends_without_a_flush(void) {
 
 static void the_interval_sends_a_single_event(void) {
     phc_client *client = make_client("flush_at", "100", "flush_interval_ms", "200", NULL);
-    for (int i = 1; i <= 3; i++) {
+    double fastest = 1e9;
+    for (int i = 1; i <= 5; i++) {
         double start = now_ms();
         capture_n(client, 1);
         char wanted[32];
         snprintf(wanted, sizeof wanted, "accepted=%d", i);
         wait_for(wanted);
-        CHECK(now_ms() - start < 4500); /* the default is 5,000 */
+        double took = now_ms() - start;
+        CHECK(took >= 195 && took < SOON_MS);
+        if (took < fastest) fastest = took;
     }
-    CHECK_EQ(summary("requests"), 3);
+    CHECK(fastest < 4500); /* the default is 5,000, which none of them can fall below */
+    CHECK_EQ(summary("requests"), 5);
     finish(client);
 }
 
@@ -95,9 +100,12 @@ static void a_batch_in_back_off_delays_no_other(void) {
 }
 
 static void no_more_requests_are_open_than_allowed(void) {
-    script("{\"then\":{\"delay_ms\":20}}");
-    phc_client *client = make_client("flush_at", "1", "max_batch_events", "2", "max_in_flight", "3", NULL);
+    script("{\"then\":{\"wait_for_script\":true}}");
+    phc_client *client = make_client("flush_at", "1", "max_batch_events", "2", "max_in_flight", "3",
+                                     "request_timeout_ms", "120000", NULL);
     capture_n(client, 60);
+    wait_for("requests=3"); /* which are open until now */
+    script("{\"then\":{\"delay_ms\":20}}");
     CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
     CHECK_EQ(summary("max_concurrent"), 3);
     finish(client);
@@ -260,19 +268,22 @@ static void a_flush_covers_what_is_in_flight_and_no_more(void) {
 
 static volatile int stop_capturing;
 static void *keep_capturing(void *client) {
-    while (!stop_capturing) phc_capture(client, "user", "more", NULL);
+    while (!stop_capturing) {
+        if (phc_capture(client, "user", "more", NULL) == PHC_QUEUE_FULL) sched_yield();
+    }
     return NULL;
 }
 
 static void a_flush_ends_while_others_go_on_capturing(void) {
-    phc_client *client = make_client("overflow", "drop_newest", NULL);
+    /* A flush that waited for what is captured after its begin would never end, for the queue stays full;
+     * its own events are few. */
+    phc_client *client =
+        make_client("overflow", "drop_newest", "queue_max_events", "2000", "reports", "losses", NULL);
     pthread_t thread;
     stop_capturing = 0;
     pthread_create(&thread, NULL, keep_capturing, client);
     for (int i = 0; i < 5; i++) {
-        double start = now_ms();
         CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
-        CHECK(now_ms() - start < 15000);
     }
     stop_capturing = 1;
     pthread_join(thread, NULL);

@@ -11,38 +11,27 @@
 /* What may pass beyond a timeout. */
 #define LATE_MS 50.0
 
-/* How long something took, without the time in which this process was descheduled, which is not
- * the library's delay. What the library itself does to be late (it waits, or keeps a processor
- * busy) stops no thread that reads the clock. */
-static double began_at, had_missed;
-static void measure_begins(void) {
-    had_missed = descheduled_ms();
-    began_at = now_ms();
-}
-static double measure_ends(double *late, double allowed) {
-    double took = now_ms() - began_at, missed = descheduled_ms() - had_missed;
-    *late = took - allowed - missed;
-    return took;
-}
+/* How late a call is: what the machine does is not the library's delay. What the library itself does to be
+ * late (it waits, or keeps a processor busy) stops no thread that reads the clock. */
+static double late_by(moment begun, double allowed) { return ms_had_since(begun) - allowed; }
 
 static const unsigned TIMEOUTS[] = {0, 10, 50, 200};
 
-/* How late a call was, and whether it was early. */
+/* Returns how late the call was. */
 typedef double (*timed_call)(phc_client *client, unsigned timeout);
 
 static double timed_flush(phc_client *client, unsigned timeout) {
-    double late;
-    measure_begins();
+    moment begun = begin();
     CHECK_EQ(phc_flush(client, timeout, NULL, 0), PHC_TIMEOUT);
-    CHECK(measure_ends(&late, timeout) >= timeout - 0.5);
-    return late;
+    CHECK(ms_since(begun) >= timeout - 0.5);
+    return late_by(begun, timeout);
 }
 
 static double timed_close(phc_client *client, unsigned timeout) {
-    double late;
-    measure_begins();
+    moment begun = begin();
     CHECK_EQ(phc_client_close(client, timeout), PHC_LOST_EVENTS);
-    CHECK(measure_ends(&late, timeout) >= timeout - 0.5);
+    CHECK(ms_since(begun) >= timeout - 0.5);
+    double late = late_by(begun, timeout);
     phc_stats stats = stats_of(client);
     CHECK_EQ(stats.pending_events, 0);
     CHECK_EQ(stats.lost, 3);
@@ -56,21 +45,31 @@ static phc_client *busy_client(const char *host, unsigned timeout) {
                           "shutdown_timeout_ms", text, NULL);
 }
 
+typedef struct {
+    hostile *server;
+    int requests;
+} arrival;
+
+static int has_arrived(void *about) {
+    const arrival *wanted = about;
+    return hostile_requests(wanted->server) >= wanted->requests;
+}
+
 /* One run: a request is in flight, two more events wait. How late call was goes into late[0], how
  * late the free after it into late[1]. */
 static void run(hostile *server, unsigned timeout, timed_call call, double late[2]) {
     phc_client *client = busy_client(hostile_host(server), timeout);
     int before = hostile_requests(server);
     capture_n(client, 3);
-    double start = now_ms();
-    while (hostile_requests(server) == before && now_ms() - start < 10000) usleep(200);
+    arrival next = {server, before + 1};
+    CHECK(await(has_arrived, &next));
     double was_late = call == NULL ? 0 : call(client, timeout);
     if (was_late > late[0]) late[0] = was_late;
     /* After a close there is nothing left to wait for. */
     double allowed = call == timed_close ? 0 : timeout;
-    measure_begins();
+    moment begun = begin();
     phc_client_free(client);
-    measure_ends(&was_late, allowed);
+    was_late = late_by(begun, allowed);
     if (was_late > late[1]) late[1] = was_late;
 }
 

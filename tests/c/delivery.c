@@ -368,10 +368,13 @@ static void flush_waits_for_the_back_off(void) {
 static void an_outage_keeps_new_batches_waiting(void) {
     /* Four requests are open when the first three fail; the rest of the queue must wait until a
      * probe succeeds. */
-    script("{\"steps\":[{\"status\":503,\"times\":12,\"delay_ms\":20}]}");
-    phc_client *client = make_client("flush_at", "1", "max_batch_events", "1", "max_in_flight", "4",
-                                     "max_retries", "20", "retry_initial_ms", "20", NULL);
+    script("{\"then\":{\"status\":503,\"wait_for_script\":true}}");
+    phc_client *client =
+        make_client("flush_at", "1", "max_batch_events", "1", "max_in_flight", "4", "max_retries", "20",
+                    "retry_initial_ms", "20", "request_timeout_ms", "120000", NULL);
     for (int i = 0; i < 40; i++) capture(client, "one");
+    wait_for("requests=4");
+    script("{\"steps\":[{\"status\":503,\"times\":8,\"delay_ms\":20}]}");
     CHECK_EQ(phc_flush(client, 30000, NULL, 0), PHC_OK);
     char *requests = sink_get("_requests");
     /* Of the twelve requests that failed, none is a new batch but the first four

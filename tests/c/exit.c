@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,12 +61,14 @@ static void an_exit_waits_no_longer_than_it_may(void) {
 }
 
 static void *capture_for_ever(void *unused) {
-    for (;;) phc_capture(client, "user", "b", NULL);
+    for (;;) {
+        if (phc_capture(client, "user", "b", NULL) == PHC_QUEUE_FULL) sched_yield();
+    }
     return unused;
 }
 
 static void exit_while_another_captures(void) {
-    client = make_client("exit_flush_ms", "60000", NULL);
+    client = make_client("exit_flush_ms", "60000", "queue_max_events", "2000", NULL);
     phc_capture(client, "user", "a", NULL);
     pthread_t thread;
     pthread_create(&thread, NULL, capture_for_ever, NULL);

@@ -112,10 +112,16 @@ long long status_count(int status) {
 }
 
 int wait_for(const char *condition) {
-    char view[200];
-    snprintf(view, sizeof view, "_wait?timeout_ms=20000&%s", condition);
-    char *text = sink_get(view);
-    int ok = strstr(text, "\"ok\":true") != NULL;
+    /* In steps, so that time in which this process or the sink is descheduled costs few of them. */
+    enum { STEPS = 40 };
+    char view[200], *text = NULL;
+    snprintf(view, sizeof view, "_wait?timeout_ms=500&%s", condition);
+    int ok = 0;
+    for (int step = 0; !ok && step < STEPS; step++) {
+        free(text);
+        text = sink_get(view);
+        ok = strstr(text, "\"ok\":true") != NULL;
+    }
     check_at(ok, __FILE__, __LINE__, "not reached: %s: %s", condition, text);
     free(text);
     return ok;
@@ -243,47 +249,93 @@ double now_ms(void) {
     return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
 }
 
-static pthread_mutex_t clock_lock = PTHREAD_MUTEX_INITIALIZER;
+/* The thread that reads the clock, and what it saw. Without a lock, which a fork could find locked. */
+static const char CLOCK_NAME[] = "clock-of-test";
+static pid_t clock_runs_in; /* a forked child does not have the thread */
 static double clock_seen, clock_missed;
 
+static double load(const double *value) {
+    double loaded;
+    __atomic_load(value, &loaded, __ATOMIC_SEQ_CST);
+    return loaded;
+}
+
+static void store(double *value, double new) { __atomic_store(value, &new, __ATOMIC_SEQ_CST); }
+
 static void *watch_clock(void *unused) {
+    pthread_setname_np(pthread_self(), CLOCK_NAME);
     for (;;) {
         usleep(1000);
-        pthread_mutex_lock(&clock_lock);
-        double now = now_ms(), gap = now - clock_seen;
+        double now = now_ms(), gap = now - load(&clock_seen);
         /* A time slice of another process takes a few milliseconds. */
-        if (gap > 5) clock_missed += gap - 1;
-        clock_seen = now;
-        pthread_mutex_unlock(&clock_lock);
+        if (gap > 5) store(&clock_missed, load(&clock_missed) + gap - 1);
+        store(&clock_seen, now);
     }
     return unused;
 }
 
 double descheduled_ms(void) {
-    static int begun;
+    static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
     double asked = now_ms();
-    pthread_mutex_lock(&clock_lock);
-    if (!begun) {
-        begun = 1;
-        clock_seen = asked;
-        pthread_t watcher;
-        pthread_create(&watcher, NULL, watch_clock, NULL);
-        pthread_detach(watcher);
+    if (__atomic_load_n(&clock_runs_in, __ATOMIC_SEQ_CST) != getpid()) {
+        pthread_mutex_lock(&starting);
+        if (clock_runs_in != getpid()) {
+            store(&clock_seen, asked);
+            /* Signals are for the threads of the test. */
+            sigset_t all, before;
+            sigfillset(&all);
+            pthread_sigmask(SIG_SETMASK, &all, &before);
+            pthread_t watcher;
+            pthread_create(&watcher, NULL, watch_clock, NULL);
+            pthread_detach(watcher);
+            pthread_sigmask(SIG_SETMASK, &before, NULL);
+            __atomic_store_n(&clock_runs_in, getpid(), __ATOMIC_SEQ_CST);
+        }
+        pthread_mutex_unlock(&starting);
     }
     /* Until it has seen all that was before. */
-    while (clock_seen < asked) {
-        pthread_mutex_unlock(&clock_lock);
-        usleep(200);
-        pthread_mutex_lock(&clock_lock);
+    while (load(&clock_seen) < asked) usleep(200);
+    return load(&clock_missed);
+}
+
+moment begin(void) {
+    double missed = descheduled_ms();
+    return (moment){.at = now_ms(), .missed = missed};
+}
+
+double ms_since(moment begun) { return now_ms() - begun.at; }
+
+double ms_had_since(moment begun) {
+    double passed = now_ms() - begun.at;
+    return passed - (descheduled_ms() - begun.missed);
+}
+
+/* A wait that sleeps between looks: true until it has had 20 s. A look and its sleep that took longer than
+ * the whole step is credited with were interrupted by others. */
+#define STEP_MS 20.0
+typedef struct {
+    double seen, had;
+} patience;
+
+static int goes_on(patience *own, useconds_t nap) {
+    usleep(nap);
+    double now = now_ms(), step = own->seen == 0 ? 0 : now - own->seen;
+    own->seen = now;
+    own->had += step < STEP_MS ? step : STEP_MS;
+    return own->had < 20000;
+}
+
+int await(int (*is_true)(void *about), void *about) {
+    patience own = {0};
+    while (!is_true(about)) {
+        if (!goes_on(&own, 500)) return is_true(about);
     }
-    double missed = clock_missed;
-    pthread_mutex_unlock(&clock_lock);
-    return missed;
+    return 1;
 }
 
 int reaches(const int *value, int wanted) {
-    double start = now_ms();
-    while (__atomic_load_n(value, __ATOMIC_SEQ_CST) < wanted && now_ms() - start < 20000) usleep(500);
+    patience own = {0};
+    while (__atomic_load_n(value, __ATOMIC_SEQ_CST) < wanted && goes_on(&own, 500)) continue;
     return __atomic_load_n(value, __ATOMIC_SEQ_CST);
 }
 
@@ -307,6 +359,7 @@ static int find_threads(const char *name_prefix, int *id) {
         if (end != NULL) sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %u", &flags);
         fclose(file);
         if (flags & EXITING || strncmp(name + 1, name_prefix, strlen(name_prefix)) != 0) continue;
+        if (strncmp(name + 1, CLOCK_NAME, strlen(CLOCK_NAME)) == 0) continue;
         found++;
         if (id != NULL) *id = atoi(task->d_name);
     }
@@ -324,14 +377,14 @@ int thread_id(const char *name_prefix) {
 
 int thread_appears(const char *name) {
     /* A new thread gives itself its name. */
-    double start = now_ms();
-    while (thread_count(name) == 0 && now_ms() - start < 20000) usleep(100);
+    patience own = {0};
+    while (thread_count(name) == 0 && goes_on(&own, 100)) continue;
     return thread_count(name);
 }
 
 int threads_fall_to(int wanted, const char *name_prefix) {
-    double start = now_ms();
-    while (thread_count(name_prefix) > wanted && now_ms() - start < 20000) usleep(1000);
+    patience own = {0};
+    while (thread_count(name_prefix) > wanted && goes_on(&own, 1000)) continue;
     return thread_count(name_prefix);
 }
 

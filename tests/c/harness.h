@@ -84,16 +84,27 @@ double now_ms(void);
 /* What is correct takes milliseconds, what is wrong a minute or longer; a process on a busy
  * machine is descheduled for a second or two. */
 #define SOON_MS 10000.0
-/* Waits, for at most 20 s, until other threads have made the value this large. Returns the value. */
-int reaches(const int *value, int wanted);
-void add_to(int *value, int more); /* atomic */
-/* How long this process was descheduled so far, as a thread that only reads the clock saw it;
- * that thread begins with the first call. For limits that must be tight: this part of a
- * measured time is due to the machine. */
+/* How long this process was descheduled so far, as a thread that only reads the clock saw it; that
+ * thread begins with the first call. */
 double descheduled_ms(void);
-int thread_count(const char *name_prefix); /* without those that are ending */
+/* A moment of the test. What must take at least so long is held against ms_since; what may take
+ * no longer, where the limit is tighter than SOON_MS, against ms_had_since: that leaves out the
+ * time in which this process was descheduled. */
+typedef struct {
+    double at, missed;
+} moment;
+moment begin(void);
+double ms_since(moment begun);
+double ms_had_since(moment begun);
+/* Waits until a condition is true, for at most 20 s in which this process was not descheduled.
+ * Returns whether it is. */
+int await(int (*is_true)(void *about), void *about);
+/* Waits in the same way until other threads have made the value this large. Returns the value. */
+int reaches(const int *value, int wanted);
+void add_to(int *value, int more);         /* atomic */
+int thread_count(const char *name_prefix); /* without those that are ending, and the clock's */
 int thread_id(const char *name_prefix);    /* of one of them; -1 if there is none */
-/* These wait, for at most 20 s, and return how many there are. */
+/* These wait, like await, and return how many there are. */
 int thread_appears(const char *name);
 int threads_fall_to(int wanted, const char *name_prefix);
 /* Waits, for at most 2 s, until the thread (its id as of gettid) sleeps: it has probably got to

@@ -66,9 +66,9 @@ static void a_server_that_never_shakes_hands_is_given_up_in_time(void) {
     char host[64];
     snprintf(host, sizeof host, "https://127.0.0.1:%d", hostile_port(server));
     phc_client *client = make_client_at(host, "connect_timeout_ms", "300", "max_retries", "0", NULL);
-    double took;
-    char *reports = one_event(client, PHC_LOST_EVENTS, &took);
-    CHECK(took >= 290 && took < 4800);
+    moment begun = begin();
+    char *reports = one_event(client, PHC_LOST_EVENTS, NULL);
+    CHECK(ms_since(begun) >= 290 && ms_had_since(begun) < 4800); /* the default is 5,000 */
     CHECK_HAS(reports, "no connection within connect_timeout_ms");
     CHECK_EQ(count(reports, "maybe_delivered\":true"), 0); /* no byte of it was sent */
     free(reports);
@@ -222,20 +222,18 @@ static void floods_are_bounded(void) {
         /* Another client of the same thread is served meanwhile. */
         phc_client *other = make_client("flush_at", "1", "reports", "losses", NULL);
         resident_reset();
-        double missed = descheduled_ms(), start = now_ms();
+        moment start = begin();
         capture(client, "one");
         double slowest = 0;
         do {
-            double begun_missed = descheduled_ms(), begun = now_ms();
+            moment begun = begin();
             capture(other, "meanwhile");
             CHECK_EQ(phc_flush(other, 30000, NULL, 0), PHC_OK);
-            double other_took = now_ms() - begun;
-            other_took -= descheduled_ms() - begun_missed;
+            double other_took = ms_had_since(begun);
             if (other_took > slowest) slowest = other_took;
             usleep(1000);
-        } while (stats_of(client).pending_events > 0 && now_ms() - start < 40000);
-        double took = now_ms() - start;
-        took -= descheduled_ms() - missed;
+        } while (stats_of(client).pending_events > 0 && ms_since(start) < 40000);
+        double took = ms_had_since(start);
         printf("   %s: over after %.0f ms, the slowest other event %.0f ms\n", table[i].what, took, slowest);
         /* A server that sends as fast as memory can be copied gets a share of the
          * thread that is coarse on a busy machine, but no more than a share. */
@@ -258,10 +256,9 @@ static void close_is_in_time_during_a_flood(void) {
         int before = hostile_requests(server);
         capture(client, "one");
         while (hostile_requests(server) == before) usleep(1000);
-        double missed = descheduled_ms(), start = now_ms();
+        moment begun = begin();
         CHECK_EQ(phc_client_close(client, 100), PHC_LOST_EVENTS);
-        double took = now_ms() - start;
-        took -= descheduled_ms() - missed;
+        double took = ms_had_since(begun);
         check_at(took < 400, __FILE__, __LINE__, "close(100) took %.0f ms", took);
         finish(client);
     }
@@ -367,9 +364,9 @@ static void a_proxy_can_be_hostile_too(void) {
     for (size_t i = 0; i < 2; i++) {
         phc_client *client = make_client_at("https://events.example", "proxy", hostile_host(servers[i]),
                                             "connect_timeout_ms", "400", "max_retries", "0", NULL);
-        double took;
-        char *reports = one_event(client, PHC_LOST_EVENTS, &took);
-        CHECK(took < 4800); /* the default is 5,000 */
+        moment begun = begin();
+        char *reports = one_event(client, PHC_LOST_EVENTS, NULL);
+        CHECK(ms_had_since(begun) < 4800); /* the default is 5,000 */
         CHECK_HAS(reports,
                   i == 0 ? "no connection within connect_timeout_ms" : "the proxy refused to connect");
         free(reports);

@@ -47,7 +47,7 @@ int main(int argc, char **argv) {
     for (int i = 0; i < 20; i++) {
         int bad = use(argv[1], argv[2]);
         /* The system may list a thread for a moment after it was joined. */
-        for (int wait = 0; threads() != 1 && wait < 2000; wait++) usleep(1000);
+        for (int wait = 0; threads() != 1 && wait < 20000; wait++) usleep(1000);
         if (bad || threads() != 1) return fprintf(stderr, "round %d: %d, %d threads\n", i, bad, threads()), 1;
         pid_t pid = fork();
         if (pid == 0) _exit(use(argv[1], argv[2]));
