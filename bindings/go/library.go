@@ -258,6 +258,7 @@ func (l *library) stats() Stats {
 		Captured:             uint64(from.captured),
 		Delivered:            uint64(from.delivered),
 		DeliveredWithWarning: uint64(from.delivered_with_warning),
+		DeliveredWithRemark:  uint64(from.delivered_with_remark),
 		Lost:                 uint64(from.lost),
 		LostByReason:         map[Loss]uint64{},
 		MaybeDelivered:       uint64(from.maybe_delivered),

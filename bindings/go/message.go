@@ -62,8 +62,8 @@ type GroupIdentify struct {
 
 // EventJSON is a whole event as a JSON object, as it may come from a queue or a
 // browser. Its members are event and distinct_id and, where known, properties,
-// timestamp, uuid, $set, $set_once, groups, options, session_id and window_id. Its
-// values reach the server byte for byte.
+// timestamp, uuid, $set, $set_once, $unset, groups, options, session_id and window_id.
+// Its values reach the server byte for byte.
 type EventJSON []byte
 
 func required(typeName, field, value string) error {

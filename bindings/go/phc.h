@@ -241,7 +241,7 @@ typedef struct phc_event_report {
      */
     const char *uuid;
     /**
-     * The server's result code; empty for a plain ok or none.
+     * The server's result code; empty for none, and for an ok without details.
      */
     const char *verdict;
     /**
@@ -327,6 +327,13 @@ typedef struct phc_stats {
      * Captures that did not take an event, by status: refused_by_status[PHC_QUEUE_FULL].
      */
     uint64_t refused_by_status[PHC_STATUS_SLOTS];
+    /**
+     * Delivered events about which the server said more than a plain "ok". Those with a
+     * warning are among them; the others have an "ok" with details, or a result that is
+     * not known. The usual details are person_processing_disabled: the distinct_id looks like a
+     * placeholder ("anonymous", "null", ...), and the event belongs to no person.
+     */
+    uint64_t delivered_with_remark;
 } phc_stats;
 
 enum {
@@ -670,8 +677,9 @@ phc_status phc_set_log_callback(struct phc_client *client,
                                 phc_free_callback free_user_data);
 
 /**
- * Captures an event with properties given as one JSON object (NULL for none). Never waits,
- * unless the setting overflow is block. With any other status than PHC_OK the event was not
+ * Captures an event with properties given as one JSON object (NULL for none). As in every
+ * capture, white space around the distinct_id is not sent. Never waits, unless the setting
+ * overflow is block. With any other status than PHC_OK the event was not
  * taken, and phc_last_error says why.
  */
 PHC_API
@@ -693,8 +701,9 @@ phc_status phc_capture_get_uuid(struct phc_client *client,
 
 /**
  * Captures a whole event given as one JSON object of len bytes. Its members are event and
- * distinct_id and, where known, properties, timestamp (RFC 3339 with an offset), uuid, $set,
- * $set_once, groups, options, session_id and window_id; any other member is an error. uuid_out
+ * distinct_id (a string, or a whole number of 64 bits, which is sent as its text) and, where
+ * known, properties, timestamp (RFC 3339 with an offset), uuid, $set, $set_once, $unset (a list
+ * of names), groups, options, session_id and window_id; any other member is an error. uuid_out
  * (PHC_UUID_SIZE bytes; NULL is accepted) gets the event's uuid. A binding needs no other
  * capture function.
  */

@@ -17,6 +17,11 @@ type Stats struct {
 	// DeliveredWithWarning counts the delivered events that the server stored with
 	// a warning.
 	DeliveredWithWarning uint64 `json:"delivered_with_warning"`
+	// DeliveredWithRemark counts the delivered events about which the server said
+	// more than a plain "ok": those with a warning, and those with an "ok" that has
+	// details. The details are usually "person_processing_disabled": the distinct id
+	// looks like a placeholder, and the event belongs to no person.
+	DeliveredWithRemark uint64 `json:"delivered_with_remark"`
 	// Lost counts the captured events that are lost.
 	Lost uint64 `json:"lost"`
 	// LostByReason has the lost events by reason, for the reasons that occurred.

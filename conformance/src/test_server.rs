@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use phc_sink::{Namespace, Options, Sink};
+use phc_sink::{MAX_BODY, MAX_WIRE_BODY, Namespace, Options, Sink};
 
 use crate::case::Counts;
 
@@ -34,7 +34,8 @@ impl TestServer {
             .enable_all()
             .build()
             .map_err(|error| error.to_string())?;
-        let sink = Sink::new(Options { api_key: None, max_body: 20 << 20 }, None);
+        let sink =
+            Sink::new(Options { api_key: None, max_body: MAX_BODY, max_wire_body: MAX_WIRE_BODY }, None);
         let listener = runtime
             .block_on(tokio::net::TcpListener::bind(listen))
             .map_err(|error| format!("cannot listen on {listen}: {error}"))?;

@@ -415,7 +415,7 @@ impl Building {
         let names_are_good = |text: &str| (1..=200).contains(&text.len());
         let problems = [
             (self.open.len() > 1 || !names_are_good(&self.name), PHC_INVALID_EVENT),
-            (!names_are_good(&self.distinct_id), PHC_INVALID_DISTINCT_ID),
+            (!names_are_good(self.distinct_id.trim()), PHC_INVALID_DISTINCT_ID),
             (!groups_are_good, PHC_INVALID_PROPERTY),
         ];
         match result {
@@ -433,7 +433,7 @@ impl Building {
     fn compare(&self, captured: &Captured, properties: &[(String, Model)], given: &Members) {
         let event = check_wire(&captured.wire, &captured.uuid);
         assert_eq!(event["event"], self.name);
-        assert_eq!(event["distinct_id"], self.distinct_id);
+        assert_eq!(event["distinct_id"], self.distinct_id.trim());
         assert_eq!(captured.repaired, self.repaired, "{}", captured.wire);
         assert_eq!(captured.uuid_replaced, self.uuid == GivenUuid::Invalid);
         if let GivenUuid::Valid(uuid) = self.uuid {

@@ -22,7 +22,7 @@ const FIELDS: [&str; 2] = ["session_id", "window_id"];
 const STRIPPED: [&str; 2] = ["$lib", "$lib_version"];
 /// Properties that are written after the others, merged with what was given outside of
 /// the properties.
-pub const MERGED: [&str; 3] = ["$set", "$set_once", "$groups"];
+pub const MERGED: [&str; 4] = ["$set", "$set_once", "$unset", "$groups"];
 
 /// Whether a property is sent where it is.
 pub fn stays(key: &str) -> bool {
@@ -78,12 +78,27 @@ pub fn sent_properties(properties: &Members, elsewhere: impl Fn(&str) -> Option<
                 Some(Value::Object(outer))
             }
             (Some(Value::Null) | None, Some(outer)) => Some(outer),
+            (Some(inner), Some(outer)) if key == "$unset" => {
+                let inner = names(inner);
+                let is_new = |name: &Value| !name.is_string() || !inner.contains(name);
+                let outer: Vec<_> = names(outer).into_iter().filter(is_new).collect();
+                Some(Value::Array([outer, inner].concat()))
+            }
             (Some(Value::Null), None) if key == "$groups" => None,
             (inner, _) => inner,
         };
         sent.extend(merged.map(|value| (key.to_owned(), value)));
     }
     Value::Object(sent)
+}
+
+/// The names that a value of `$unset` has.
+fn names(value: Value) -> Vec<Value> {
+    match value {
+        Value::Object(members) => members.into_iter().map(|(key, _)| Value::String(key)).collect(),
+        Value::Array(names) => names,
+        other => panic!("merged: {other}"),
+    }
 }
 
 /// Asserts what is true of every event on the wire. Returns its tree.
@@ -97,7 +112,10 @@ pub fn check_wire(wire: &str, uuid: &str) -> Value {
     }
     for (key, value) in object {
         let good = match key.as_str() {
-            "event" | "distinct_id" => value.as_str().is_some_and(|text| (1..=200).contains(&text.len())),
+            "event" => value.as_str().is_some_and(|text| (1..=200).contains(&text.len())),
+            "distinct_id" => {
+                value.as_str().is_some_and(|text| (1..=200).contains(&text.len()) && text == text.trim())
+            }
             "uuid" => {
                 value == uuid
                     && Uuid::try_parse(uuid).is_ok_and(|value| value.hyphenated().to_string() == uuid)

@@ -20,6 +20,9 @@ public:
     std::uint64_t delivered() const noexcept { return counters_.delivered; }
     // Delivered events that the server stored with a warning.
     std::uint64_t delivered_with_warning() const noexcept { return counters_.delivered_with_warning; }
+    // Delivered events about which the server said more than a plain "ok": warnings among them, and an
+    // "ok" with details, usually "person_processing_disabled" (the distinct id looks like a placeholder).
+    std::uint64_t delivered_with_remark() const noexcept { return counters_.delivered_with_remark; }
     // Captured events that are lost, and those lost for one reason.
     std::uint64_t lost() const noexcept { return counters_.lost; }
     std::uint64_t lost(loss reason) const noexcept {

@@ -40,6 +40,10 @@ struct LastAttempt {
     attempt: u64,
     created_at: String,
     timestamp: String,
+    /// When it was received, in ms since the start of the sink.
+    received_ms: f64,
+    /// Whether it was followed by a response after which a client waits.
+    is_waited_for: bool,
     events: Vec<Uuid>,
     /// The earliest time for the next attempt, in ms since the start of the sink.
     not_before_ms: f64,
@@ -121,6 +125,8 @@ impl History {
                 attempt: headers.attempt,
                 created_at: body.created_at.clone(),
                 timestamp: headers.timestamp.clone(),
+                received_ms: now_ms,
+                is_waited_for: false,
                 events: body.events.iter().map(|event| event.uuid).collect(),
                 not_before_ms: 0.0,
             },
@@ -138,6 +144,7 @@ impl History {
         self.any_split |= response.status == 413;
         if let Some(request) = id.and_then(|id| self.requests.get_mut(&id)) {
             request.not_before_ms = response.not_before_ms;
+            request.is_waited_for = response.status != 415;
         }
     }
 }
@@ -152,8 +159,11 @@ impl LastAttempt {
             let (now, before) = (&body.created_at, &self.created_at);
             findings.add("created-at-changed", format!("created_at is {now:?}, but was {before:?} before"));
         }
-        if headers.timestamp < self.timestamp {
-            let message = "PostHog-Request-Timestamp is older than that of the attempt before";
+        // An older one is that of a clock that was set back. The same one is stale, unless both attempts may
+        // have been made in the same millisecond.
+        let may_be_same = !self.is_waited_for || now_ms < self.received_ms + 10.0;
+        if headers.timestamp == self.timestamp && !may_be_same {
+            let message = "PostHog-Request-Timestamp is that of the attempt before";
             findings.add("request-timestamp-stale", message);
         }
         let known = body.events.iter().filter(|event| self.events.contains(&event.uuid)).count();

@@ -28,7 +28,7 @@ mod view;
 
 pub use chaos::Chaos;
 pub use check::Violation;
-pub use namespace::{IncomingRequest, Namespace, Options, ResponsePlan};
+pub use namespace::{IncomingRequest, MAX_BODY, MAX_WIRE_BODY, Namespace, Options, ResponsePlan};
 pub use records::{EventRecord, RequestRecord, Summary};
 pub use script::Script;
 pub use server::{Sink, Terminal};

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, PoisonError};
 
 use clap::Parser;
-use phc_sink::{Chaos, Options, Script, Sink, Terminal};
+use phc_sink::{Chaos, MAX_BODY, MAX_WIRE_BODY, Options, Script, Sink, Terminal};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
@@ -40,8 +40,11 @@ struct Arguments {
     #[arg(long)]
     api_key: Option<String>,
     /// Respond with 413 to bodies larger than this many bytes, decompressed.
-    #[arg(long, default_value_t = 20 << 20)]
+    #[arg(long, default_value_t = MAX_BODY)]
     max_body: usize,
+    /// The same for bodies as sent.
+    #[arg(long, default_value_t = MAX_WIRE_BODY)]
+    max_wire_body: usize,
     /// Print nothing about the requests.
     #[arg(long)]
     quiet: bool,
@@ -61,7 +64,8 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), String> {
-    let options = Options { api_key: arguments.api_key.clone(), max_body: arguments.max_body };
+    let Arguments { max_body, max_wire_body, .. } = *arguments;
+    let options = Options { api_key: arguments.api_key.clone(), max_body, max_wire_body };
     let terminal = (!arguments.quiet).then(|| Terminal { colour: std::io::stdout().is_terminal() });
     let sink = Sink::new(options, terminal);
     {

@@ -25,6 +25,11 @@ use crate::script::{Close, Request, Script, Step};
 /// Events and violations that are kept in full; the counters stay exact beyond that.
 const MAX_RECORDS: usize = 200_000;
 
+/// The largest body that the real server takes, decompressed and as sent.
+pub const MAX_BODY: usize = 50 << 20;
+/// See [`MAX_BODY`].
+pub const MAX_WIRE_BODY: usize = 10 << 20;
+
 /// Options of the whole sink.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -32,6 +37,8 @@ pub struct Options {
     pub api_key: Option<String>,
     /// The largest decompressed body in bytes; larger ones get a 413.
     pub max_body: usize,
+    /// The same for the body as sent.
+    pub max_wire_body: usize,
 }
 
 /// A request before it is read.
@@ -287,7 +294,12 @@ impl Namespace {
 }
 
 fn read_body(headers: &Headers, body: &[u8], options: &Options, findings: &mut Findings) -> (Body, usize) {
-    match decode(headers.encoding.as_deref(), body, options.max_body) {
+    let decoded = if body.len() > options.max_wire_body {
+        Err(DecodeError::TooLarge)
+    } else {
+        decode(headers.encoding.as_deref(), body, options.max_body)
+    };
+    match decoded {
         Ok(text) => (body::check(&text, &headers.key, findings), text.len()),
         Err(DecodeError::UnknownCodec) => {
             let codec = headers.encoding.as_deref().unwrap_or_default();

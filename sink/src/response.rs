@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::check::event::{Event, is_anonymous};
+use crate::check::event::{Event, is_placeholder};
 use crate::history::EventState;
 use crate::script::{Step, Verdict};
 
@@ -19,6 +19,22 @@ pub(crate) struct EventResult {
     pub(crate) state: EventState,
 }
 
+/// The largest event that the server stores, in bytes.
+const MAX_EVENT: usize = 983_040;
+
+/// What the server says of an event if no script says anything else.
+fn unscripted(event: &Event) -> Value {
+    if event.distinct_id.trim().is_empty() {
+        json!({"result": "drop", "details": "missing_distinct_id"})
+    } else if event.raw.len() > MAX_EVENT {
+        json!({"result": "drop", "details": "event_too_big"})
+    } else if is_placeholder(&event.distinct_id) {
+        json!({"result": "ok", "details": "person_processing_disabled"})
+    } else {
+        json!({"result": "ok"})
+    }
+}
+
 /// The results of a 2xx, event by event, and its body.
 pub(crate) fn results(step: &Step, events: &[Event]) -> (Vec<EventResult>, String) {
     let mut members = Map::new();
@@ -28,10 +44,7 @@ pub(crate) fn results(step: &Step, events: &[Event]) -> (Vec<EventResult>, Strin
         let value = match scripted {
             Some(Verdict::Code(code)) => json!({ "result": code }),
             Some(Verdict::Raw(value)) => value.clone(),
-            None if is_anonymous(&event.distinct_id) => {
-                json!({"result": "warning", "details": "the distinct_id looks anonymous"})
-            }
-            None => json!({"result": "ok"}),
+            None => unscripted(event),
         };
         let code = value.get("result").and_then(Value::as_str).unwrap_or_default().to_owned();
         let omitted = step.omit.contains(&event.name);

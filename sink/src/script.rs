@@ -50,6 +50,10 @@ pub(crate) struct Step {
     pub(crate) body_size: Option<u64>,
     /// The body is sent byte by byte, this many milliseconds apart.
     pub(crate) drip_ms: Option<u64>,
+    /// The body is compressed with this codec, whatever the request accepts.
+    pub(crate) compress: Option<Compress>,
+    /// So many header lines more.
+    pub(crate) more_headers: usize,
     /// Header lines without end.
     pub(crate) endless_headers: bool,
     /// No response at all; the connection stays open.
@@ -72,6 +76,16 @@ pub(crate) struct When {
     min_events: Option<usize>,
     /// `Content-Encoding`; `identity` matches a request without it.
     encoding: Option<String>,
+}
+
+/// A codec of a response's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Compress {
+    Gzip,
+    Deflate,
+    Zstd,
+    Br,
 }
 
 /// Where a connection is cut.

@@ -16,7 +16,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::namespace::{IncomingRequest, Namespace, ResponsePlan};
-use crate::script::Close;
+use crate::script::{Close, Compress};
 use crate::server::{Connection, Sink, lock, plain};
 
 /// The largest body in bytes, as sent.
@@ -123,7 +123,37 @@ fn body_of(plan: &ResponsePlan) -> Response {
         });
         return Response::new(Body::from_stream(drops));
     }
-    Response::new(Body::from(plan.body.clone()))
+    match step.compress.map(|codec| compressed(codec, plan.body.as_bytes())) {
+        Some((name, body)) => {
+            let mut response = Response::new(Body::from(body));
+            response.headers_mut().insert("content-encoding", HeaderValue::from_static(name));
+            response
+        }
+        None => Response::new(Body::from(plan.body.clone())),
+    }
+}
+
+/// The value of `Content-Encoding`, and the body. Nothing can fail, as it is all in memory.
+fn compressed(codec: Compress, body: &[u8]) -> (&'static str, Vec<u8>) {
+    match codec {
+        Compress::Gzip => {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            let _ = encoder.write_all(body);
+            ("gzip", encoder.finish().unwrap_or_default())
+        }
+        Compress::Deflate => {
+            let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+            let _ = encoder.write_all(body);
+            ("deflate", encoder.finish().unwrap_or_default())
+        }
+        Compress::Zstd => ("zstd", zstd::encode_all(body, 1).unwrap_or_default()),
+        Compress::Br => {
+            let mut out = Vec::new();
+            let parameters = brotli::enc::BrotliEncoderParams::default();
+            let _ = brotli::BrotliCompress(&mut &body[..], &mut out, &parameters);
+            ("br", out)
+        }
+    }
 }
 
 /// A body that ends early, although its whole length was announced.
@@ -178,6 +208,11 @@ fn scripted_headers(plan: &ResponsePlan) -> HeaderMap {
         };
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             headers.insert(name, value);
+        }
+    }
+    for number in 0..plan.step.more_headers {
+        if let Ok(name) = HeaderName::try_from(format!("x-more-{number}")) {
+            headers.insert(name, HeaderValue::from_static("1"));
         }
     }
     headers

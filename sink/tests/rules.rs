@@ -1,7 +1,7 @@
 //! Every rule of the sink: a valid request breaks none; with one thing changed it breaks exactly that rule.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use phc_sink::{IncomingRequest, Namespace, Options, ResponsePlan, Script};
@@ -24,6 +24,7 @@ fn headers(id: u8, attempt: &str) -> HeaderMap {
     let pairs = [
         ("authorization", format!("Bearer {KEY}")),
         ("content-type", "application/json".into()),
+        ("accept-encoding", "identity".into()),
         ("user-agent", "sdk/1.0".into()),
         ("posthog-sdk-info", "sdk/1.0".into()),
         ("posthog-request-id", format!("0190a5b4-0000-7abc-8def-0123456789{id:02x}")),
@@ -40,11 +41,13 @@ fn headers(id: u8, attempt: &str) -> HeaderMap {
 struct Bench {
     namespace: Namespace,
     started: Instant,
+    options: Options,
 }
 
 impl Bench {
     fn new() -> Self {
-        Bench { namespace: Namespace::default(), started: Instant::now() }
+        let options = Options { api_key: None, max_body: 1 << 20, max_wire_body: 1 << 19 };
+        Bench { namespace: Namespace::default(), started: Instant::now(), options }
     }
 
     fn scripted(script: &str) -> Self {
@@ -55,10 +58,9 @@ impl Bench {
 
     fn send_to(&mut self, uri: &str, headers: &HeaderMap, body: &[u8]) -> ResponsePlan {
         let uri: Uri = uri.parse().unwrap();
-        let options = Options { api_key: None, max_body: 1 << 20 };
         self.namespace.receive(
             &IncomingRequest { headers, uri: &uri, body, connection: 1 },
-            &options,
+            &self.options,
             self.started,
         )
     }
@@ -92,10 +94,12 @@ fn a_valid_request_breaks_no_rule() {
 
 #[test]
 fn each_header_has_its_rule() {
-    let table: [(&str, Option<&str>, &str, u16); 15] = [
+    let table: [(&str, Option<&str>, &str, u16); 17] = [
         ("authorization", None, "authorization", 401),
         ("authorization", Some("Basic x"), "authorization", 401),
         ("content-type", Some("text/plain"), "content-type", 400),
+        ("accept-encoding", None, "accept-encoding", 200),
+        ("accept-encoding", Some("gzip, *;q=0.5"), "accept-encoding", 200),
         ("user-agent", None, "user-agent", 400),
         ("posthog-sdk-info", None, "sdk-info", 400),
         ("posthog-sdk-info", Some("sdk/2.0"), "sdk-info", 200),
@@ -160,6 +164,8 @@ fn each_part_of_the_body_has_its_rule() {
         (set("/batch/0/$set", json!({})), "unknown-event-key", 200),
         (set("/batch/0/event", json!("")), "event-name", 200),
         (set("/batch/0/distinct_id", json!("x".repeat(201))), "distinct-id", 200),
+        (set("/batch/0/distinct_id", json!("\u{3000}")), "distinct-id", 200),
+        (set("/batch/0/distinct_id", json!("user\u{a0}")), "distinct-id", 200),
         (set("/batch/0/timestamp", json!("2026-01-02T03:04:05Z")), "event-timestamp", 200),
         (set("/batch/0/session_id", json!(null)), "session-type", 200),
         (set("/batch/0/options", json!(null)), "options", 200),
@@ -185,6 +191,42 @@ fn a_body_over_the_bound_gets_a_413() {
     let large = format!("{}{}", body(), " ".repeat(2 << 20));
     let plan = bench.send_to("/i/v1/analytics/events", &headers(1, "1"), large.as_bytes());
     assert_eq!(plan.status, 413);
+    let mut bench = Bench::new();
+    let compressible = format!("{}{}", body(), " ".repeat(600 << 10));
+    let plan = bench.send_to("/i/v1/analytics/events", &headers(1, "1"), compressible.as_bytes());
+    assert_eq!(plan.status, 413, "the bound of the body as sent");
+    assert_eq!(bench.namespace.violations(), []);
+}
+
+#[test]
+fn keys_may_be_there_twice_inside_of_properties() {
+    let text = body().to_string().replace("\"a\":1", r#""a":1,"a":2,"b":{"c":1,"c":2}"#);
+    let mut bench = Bench::new();
+    assert_eq!(bench.send_to("/i/v1/analytics/events", &headers(1, "1"), text.as_bytes()).status, 200);
+    assert_eq!(bench.namespace.violations(), []);
+    assert_eq!(bench.namespace.accepted().len(), 1);
+}
+
+#[test]
+fn events_get_the_verdicts_of_the_real_server() {
+    let verdict = |id: &str, filler: usize| {
+        let mut body = body();
+        body["batch"][0]["distinct_id"] = json!(id);
+        body["batch"][0]["properties"]["filler"] = json!("x".repeat(filler));
+        let mut bench = Bench::new();
+        bench.options = Options { api_key: None, max_body: 50 << 20, max_wire_body: 10 << 20 };
+        bench.send(&headers(1, "1"), &body);
+        let event = bench.namespace.events().back().unwrap();
+        (event.verdict.clone(), event.stored)
+    };
+    for (id, filler, code, stored) in [
+        ("user-1", 0, "ok", true),
+        ("Anonymous", 0, "ok", true),
+        ("user-1", 984_000, "drop", false),
+        (" ", 0, "drop", false),
+    ] {
+        assert_eq!(verdict(id, filler), (code.to_owned(), stored), "{id} {filler}");
+    }
 }
 
 fn with_events(events: &[u8]) -> Value {
@@ -251,17 +293,39 @@ fn each_invalid_sequence_of_requests_has_its_rule() {
         bench.send(&second, &body);
         assert!(bench.rules().contains(&rule), "{rule} after {response}: {:?}", bench.namespace.violations());
     }
-    let mut stale = headers(1, "2");
-    stale.insert("posthog-request-timestamp", HeaderValue::from_static("2026-01-02T03:04:05.000Z"));
-    let mut bench = Bench::scripted(r#"{"steps":[{"status":503}]}"#);
-    bench.exchange(&headers(1, "1"), &with_events(&[1]), None);
-    bench.send(&stale, &with_events(&[1]));
-    assert_eq!(bench.rules(), ["request-timestamp-stale"]);
-
     let mut bench = Bench::scripted(r#"{"steps":[{"status":503}]}"#);
     bench.exchange(&headers(1, "1"), &with_events(&[1]), Some(2.0));
     bench.send(&headers(1, "2"), &with_events(&[1]));
     assert_eq!(bench.rules(), ["retry-too-early"]);
+}
+
+#[test]
+fn the_timestamp_of_an_attempt_is_its_own_whatever_the_clock_does() {
+    let first = headers(1, "1");
+    let same = first["posthog-request-timestamp"].clone();
+    let set_back = HeaderValue::from_static("2026-01-01T00:00:00.000Z");
+    // The response to the first attempt, when the second one comes, its timestamp, and what is broken.
+    let table: [(&str, u64, &HeaderValue, &[&str]); 6] = [
+        (r#"{"status":503}"#, 20, &same, &["request-timestamp-stale"]),
+        (r#"{"verdicts":["retry"]}"#, 20, &same, &["request-timestamp-stale"]),
+        (r#"{"status":503}"#, 1, &same, &[]),
+        (r#"{"status":415}"#, 20, &same, &[]),
+        (r#"{"close":"before_response"}"#, 20, &same, &[]),
+        (r#"{"status":503}"#, 20, &set_back, &[]),
+    ];
+    for (response, after_ms, timestamp, broken) in table {
+        let mut bench = Bench::scripted(&format!(r#"{{"steps":[{response}]}}"#));
+        if response.contains("close") {
+            bench.send(&first, &with_events(&[1]));
+        } else {
+            bench.exchange(&first, &with_events(&[1]), None);
+        }
+        bench.started -= Duration::from_millis(after_ms);
+        let mut second = headers(1, "2");
+        second.insert("posthog-request-timestamp", timestamp.clone());
+        bench.send(&second, &with_events(&[1]));
+        assert_eq!(bench.rules(), broken, "{response} {after_ms} {timestamp:?}");
+    }
 }
 
 #[test]

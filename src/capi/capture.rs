@@ -51,8 +51,9 @@ unsafe fn parts<'a>(
     }
 }
 
-/// Captures an event with properties given as one JSON object (NULL for none). Never waits,
-/// unless the setting overflow is block. With any other status than PHC_OK the event was not
+/// Captures an event with properties given as one JSON object (NULL for none). As in every
+/// capture, white space around the distinct_id is not sent. Never waits, unless the setting
+/// overflow is block. With any other status than PHC_OK the event was not
 /// taken, and phc_last_error says why.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_capture(
@@ -91,8 +92,9 @@ pub unsafe extern "C" fn phc_capture_get_uuid(
 }
 
 /// Captures a whole event given as one JSON object of len bytes. Its members are event and
-/// distinct_id and, where known, properties, timestamp (RFC 3339 with an offset), uuid, $set,
-/// $set_once, groups, options, session_id and window_id; any other member is an error. uuid_out
+/// distinct_id (a string, or a whole number of 64 bits, which is sent as its text) and, where
+/// known, properties, timestamp (RFC 3339 with an offset), uuid, $set, $set_once, $unset (a list
+/// of names), groups, options, session_id and window_id; any other member is an error. uuid_out
 /// (PHC_UUID_SIZE bytes; NULL is accepted) gets the event's uuid. A binding needs no other
 /// capture function.
 #[unsafe(no_mangle)]

@@ -62,7 +62,7 @@ struct EventTexts {
 pub struct phc_event_report {
     /// Its uuid, 36 characters.
     pub uuid: *const c_char,
-    /// The server's result code; empty for a plain ok or none.
+    /// The server's result code; empty for none, and for an ok without details.
     pub verdict: *const c_char,
     /// The server's explanation; empty if there is none.
     pub details: *const c_char,

@@ -54,6 +54,11 @@ pub struct phc_stats {
     pub lost_by_reason: [u64; PHC_LOSS_SLOTS],
     /// Captures that did not take an event, by status: refused_by_status[PHC_QUEUE_FULL].
     pub refused_by_status: [u64; PHC_STATUS_SLOTS],
+    /// Delivered events about which the server said more than a plain "ok". Those with a
+    /// warning are among them; the others have an "ok" with details, or a result that is
+    /// not known. The usual details are person_processing_disabled: the distinct_id looks like a
+    /// placeholder ("anonymous", "null", ...), and the event belongs to no person.
+    pub delivered_with_remark: u64,
 }
 
 // SAFETY: numbers of the same size.
@@ -89,6 +94,7 @@ impl From<&Stats> for phc_stats {
             sent_bytes: stats.sent_bytes,
             lost_by_reason,
             refused_by_status,
+            delivered_with_remark: stats.delivered_with_remark,
         }
     }
 }

@@ -311,7 +311,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "reports",
         default: "losses",
-        doc: "Which attempts `phc_poll` and the error callback receive: those that lost an event; also those in which the server stored an event with a warning; or all. The delivery callback does not depend on it.",
+        doc: "Which attempts `phc_poll` and the error callback receive: those that lost an event; also those in which the server stored an event and made a remark (a warning, or details of an ok); or all. The delivery callback does not depend on it.",
         slot: |c| Slot::Choice(&mut c.reports),
     },
     Setting {

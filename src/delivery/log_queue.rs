@@ -9,8 +9,13 @@ use crate::protocol::Verdict;
 
 /// The largest number of waiting lines.
 const MAX_LINES: usize = 64;
-/// The largest number of different warnings of the server that are logged.
-const MAX_WARNINGS: usize = 16;
+/// The largest number of different remarks of the server that are logged.
+const MAX_REMARKS: usize = 16;
+/// Details of the server that need an explanation, and the explanation.
+const EXPLAINED: [(&str, &str); 1] = [(
+    "person_processing_disabled",
+    "their distinct_id looks like a placeholder (such as anonymous, null or undefined), so they belong to no person: check where the distinct_id comes from",
+)];
 
 /// The waiting lines of one client.
 #[derive(Debug)]
@@ -19,8 +24,8 @@ pub(super) struct LogQueue {
     lines: VecDeque<(LogLevel, String)>,
     /// Losses that have been logged, by [`LossReason::index`].
     logged: [u64; LossReason::COUNT],
-    /// Warnings of the server that have been logged.
-    warnings: Vec<Verdict>,
+    /// Remarks of the server that have been logged.
+    remarks: Vec<Verdict>,
     /// The last error of a batch that lost events.
     last_error: String,
 }
@@ -32,7 +37,7 @@ impl LogQueue {
             level,
             lines: VecDeque::new(),
             logged: [0; LossReason::COUNT],
-            warnings: Vec::new(),
+            remarks: Vec::new(),
             last_error: String::new(),
         }
     }
@@ -51,15 +56,19 @@ impl LogQueue {
         self.lines.push_back((level, line));
     }
 
-    /// Adds a line about a warning of the server, once for each kind of warning.
-    pub(super) fn add_warning(&mut self, verdict: &Verdict) {
-        if self.warnings.len() >= MAX_WARNINGS || self.warnings.contains(verdict) {
+    /// Adds a line about what the server said of events that it stored, once for each
+    /// result with these details.
+    pub(super) fn add_remark(&mut self, verdict: &Verdict) {
+        if self.remarks.len() >= MAX_REMARKS || self.remarks.contains(verdict) {
             return;
         }
-        self.warnings.push(verdict.clone());
-        let details = verdict.details.as_ref().map(|details| format!(" ({details})")).unwrap_or_default();
+        self.remarks.push(verdict.clone());
+        let details = verdict.details.as_deref().unwrap_or_default();
+        let said = if details.is_empty() { String::new() } else { format!(" ({details})") };
+        let explanation = EXPLAINED.iter().find(|(known, _)| *known == details);
+        let explanation = explanation.map(|(_, text)| format!(": {text}")).unwrap_or_default();
         let line = format!(
-            "the server stored events with the result {:?}{details}; this is logged once",
+            "the server stored events with the result {:?}{said}{explanation}; this is logged once",
             verdict.code
         );
         self.add(LogLevel::Warning, crate::protocol::response::one_line(&line));
@@ -151,19 +160,25 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_warning_is_logged_once() {
+    fn each_kind_of_remark_is_logged_once() {
         let mut queue = LogQueue::new(LogLevel::Info);
         let limited = Verdict::new("warning", Some("rate\nlimited".to_owned()));
         for verdict in [&limited, &limited, &Verdict::new("limited", None), &limited] {
-            queue.add_warning(verdict);
+            queue.add_remark(verdict);
         }
         let first = queue.pop().unwrap().1;
         assert!(first.contains("\"warning\" (rate limited)"), "{first}");
         assert!(queue.pop().unwrap().1.contains("\"limited\""));
         assert!(queue.is_empty());
+        let placeholder = Verdict::new("ok", Some("person_processing_disabled".to_owned()));
+        queue.add_remark(&placeholder);
+        queue.add_remark(&placeholder);
+        let line = queue.pop().unwrap().1;
+        assert!(line.contains("\"ok\" (person_processing_disabled): their distinct_id"), "{line}");
+        assert!(queue.is_empty());
         for i in 0..100 {
-            queue.add_warning(&Verdict::new("warning", Some(i.to_string())));
+            queue.add_remark(&Verdict::new("warning", Some(i.to_string())));
         }
-        assert_eq!(queue.lines.len(), MAX_WARNINGS - 2);
+        assert_eq!(queue.lines.len(), MAX_REMARKS - 3);
     }
 }

@@ -18,7 +18,7 @@ pub(crate) struct EventReport {
     pub(crate) loss: Option<LossReason>,
     /// For a lost event: whether the server may have stored it nevertheless.
     pub(crate) maybe_delivered: bool,
-    /// The server's verdict, unless it was a plain `ok`.
+    /// The server's verdict, unless it was a plain `ok` without details.
     pub(crate) verdict: Option<Box<Verdict>>,
 }
 
@@ -28,8 +28,8 @@ impl EventReport {
         self.loss.map_or("delivered", LossReason::name)
     }
 
-    /// Whether the server stored the event with a warning.
-    fn is_warning(&self) -> bool {
+    /// Whether the server stored the event and made a remark.
+    fn has_remark(&self) -> bool {
         self.loss.is_none() && self.verdict.is_some()
     }
 }
@@ -77,14 +77,14 @@ impl Report {
 
     /// Splits the report into what concerns the error callback and what concerns the
     /// delivery callback, if these are set. With `reports` from [`Reports::Warnings`] on,
-    /// events that are stored with a warning concern both. A report without any events is
-    /// of an attempt after which all are sent again, or only says what is missing.
+    /// events that are stored with a remark of the server concern both. A report without any
+    /// events is of an attempt after which all are sent again, or only says what is missing.
     pub(crate) fn split(mut self, reports: Reports, set: CallbacksSet) -> SplitReport {
         let mut split = SplitReport::default();
         let only_missing = self.events.is_empty() && self.pending == 0;
         let (mut failures, mut deliveries) = (Vec::new(), Vec::new());
         for event in std::mem::take(&mut self.events) {
-            let failed = event.loss.is_some() || (reports >= Reports::Warnings && event.is_warning());
+            let failed = event.loss.is_some() || (reports >= Reports::Warnings && event.has_remark());
             let (failed, delivered) = (set.error && failed, set.delivery && event.loss.is_none());
             split.missed_events += u64::from(!failed && !delivered);
             if failed && delivered {
@@ -196,8 +196,8 @@ impl CallbacksSet {
 pub(super) struct Wanted {
     /// Lost events.
     pub(super) losses: bool,
-    /// Events that are stored with a warning.
-    pub(super) warnings: bool,
+    /// Events that are stored with a remark of the server, such as a warning.
+    pub(super) remarks: bool,
     /// All other delivered events.
     pub(super) deliveries: bool,
     /// Attempts after which events are pending, with their uuids.
@@ -210,7 +210,7 @@ impl Wanted {
         let failures = set.error || poll;
         Wanted {
             losses: failures,
-            warnings: set.delivery || (failures && reports >= Reports::Warnings),
+            remarks: set.delivery || (failures && reports >= Reports::Warnings),
             deliveries: set.delivery || (poll && reports == Reports::All),
             retries: failures && reports == Reports::All,
         }
@@ -220,7 +220,7 @@ impl Wanted {
     pub(super) fn includes(self, loss: Option<LossReason>, verdict: Option<&Verdict>) -> bool {
         match (loss, verdict) {
             (Some(_), _) => self.losses,
-            (None, Some(_)) => self.warnings,
+            (None, Some(_)) => self.remarks,
             (None, None) => self.deliveries,
         }
     }
@@ -244,7 +244,7 @@ mod tests {
             events: vec![
                 event(2, None, None),
                 event(3, Some(LossReason::Dropped), Some("drop")),
-                event(4, None, Some("warning")),
+                event(4, None, Some("ok")),
             ],
             ..Report::default()
         }
@@ -266,7 +266,7 @@ mod tests {
             let Some(report) = report else { return "-".to_owned() };
             report.events.iter().map(|event| event.uuid.as_u128().to_string()).collect()
         };
-        // Event 2 is delivered, 3 is lost, 4 is delivered with a warning.
+        // Event 2 is delivered, 3 is lost, 4 is delivered with an ok that has details.
         let table = [
             (Reports::Losses, true, true, "3", "24", 0),
             (Reports::Warnings, true, true, "34", "24", 0),
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn what_is_reported_follows_from_the_setting_and_the_callbacks() {
-        // losses, warnings, deliveries, retries
+        // losses, remarks, deliveries, retries
         let table = [
             (Reports::Losses, false, false, "1000"),
             (Reports::Warnings, false, false, "1100"),
@@ -348,9 +348,9 @@ mod tests {
             (Reports::All, true, true, "1111"),
         ];
         for (reports, error, delivery, expected) in table {
-            let Wanted { losses, warnings, deliveries, retries } =
+            let Wanted { losses, remarks, deliveries, retries } =
                 Wanted::new(reports, CallbacksSet { error, delivery });
-            let bits = [losses, warnings, deliveries, retries].map(|bit| if bit { '1' } else { '0' });
+            let bits = [losses, remarks, deliveries, retries].map(|bit| if bit { '1' } else { '0' });
             assert_eq!(String::from_iter(bits), expected, "{reports:?} {error} {delivery}");
         }
     }

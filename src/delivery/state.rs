@@ -270,7 +270,8 @@ impl DeliveryState {
             let maybe_delivered = loss.is_some() && batch.maybe_delivered();
             if let (None, Some(verdict)) = (loss, &verdict) {
                 self.stats.delivered_with_warning += u64::from(verdict.code == "warning");
-                self.log.add_warning(verdict);
+                self.stats.delivered_with_remark += 1;
+                self.log.add_remark(verdict);
             }
             any_lost |= loss.is_some();
             self.settle(span, loss, maybe_delivered);

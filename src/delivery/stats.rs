@@ -35,6 +35,9 @@ stats! {
     delivered,
     /// Delivered events whose result was `warning`.
     delivered_with_warning,
+    /// Delivered events about which the server said more than a plain `ok`: those with a
+    /// warning, with an `ok` that has details, or with a code that is not known.
+    delivered_with_remark,
     /// Lost events that the server may have stored nevertheless.
     maybe_delivered,
     /// Captured events that are neither delivered nor lost yet.

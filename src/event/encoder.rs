@@ -1,23 +1,24 @@
 //! An event becomes the bytes of the wire, once, on the thread of the capture call. What cannot be sent is
 //! refused here, to the caller that made it.
 
-use std::borrow::Cow;
 use std::cell::Cell;
-use std::ops::Range;
 
 use uuid::Uuid;
 
 use super::KEPT_BYTES;
 use super::builder::EventBuilder;
-use super::input::{Event, EventInput, Fields, Name, TopLevel, check_names, is_null};
+use super::input::{Event, EventInput, Fields, TopLevel, is_null};
+use super::joined::Joined;
+use super::merge::write_merged;
+use super::name::{Name, check_names};
 use super::properties::PropertyRanges;
-use super::rules::{Destination, GROUPS, LIFTED, Lifted, MERGED, refused_json};
+use super::rules::{Destination, LIFTED, Lifted, MERGED, refused_json};
 use super::special_events::{create_alias, group_identify, identify};
 use super::super_properties::SuperProperties;
 use super::timestamp::{LENGTH, Timestamp};
 use super::uuid::{GivenUuid, UuidSource, write_uuid};
 use crate::failpoint;
-use crate::json::{Cursor, Sound, read_checked, unescape, write_escaped};
+use crate::json::{Sound, read_checked, write_escaped};
 use crate::status::{Error, Status};
 
 /// What is known of an event once it is encoded.
@@ -122,7 +123,7 @@ impl Encoder {
         let mut event = json.event(&self.ranges)?;
         let outside = json.outside()?;
         event.outside = outside.as_ref();
-        check_names(&event.name, &event.distinct_id)?;
+        check_names(&event.name, &mut event.distinct_id)?;
         self.writer.write(&event, super_properties, max_event_bytes)
     }
 
@@ -135,8 +136,8 @@ impl Encoder {
         super_properties: &SuperProperties,
         max_event_bytes: usize,
     ) -> Result<EncodedEvent, Error> {
-        let (name, distinct_id) = (Name::new(event), Name::new(distinct_id));
-        check_names(&name, &distinct_id)?;
+        let (name, mut distinct_id) = (Name::new(event), Name::new(distinct_id));
+        check_names(&name, &mut distinct_id)?;
         let ranges = &mut self.ranges;
         let sound = if let Some(properties) = properties.filter(|text| !is_null(text)) {
             read_checked(properties, |cursor| ranges.read(cursor, 0, super_properties))
@@ -166,7 +167,7 @@ impl Encoder {
     ) -> Result<EncodedEvent, Error> {
         let found = built.find_properties(&mut self.ranges, super_properties)?;
         let outside = built.groups().map(TopLevel::groups);
-        let event = Event {
+        let mut event = Event {
             name: Name::Json(built.name()),
             distinct_id: Name::Json(built.distinct_id()),
             found,
@@ -175,7 +176,7 @@ impl Encoder {
             timestamp: built.timestamp(),
             repaired: built.is_repaired(),
         };
-        check_names(&event.name, &event.distinct_id)?;
+        check_names(&event.name, &mut event.distinct_id)?;
         self.writer.write(&event, super_properties, max_event_bytes)
     }
 
@@ -238,10 +239,10 @@ impl Writer {
         let has_special =
             event.found.has_special() || event.outside.is_some() || super_properties.has_special;
         if has_special {
-            for (i, key) in MERGED.iter().enumerate() {
+            for i in 0..MERGED.len() {
                 let outer = event.outside.and_then(|outside| *outside.merged.get(i)?);
                 let inner = event.found.merged(i);
-                write_merged(&mut members, key, inner, outer, super_properties.merged(i))?;
+                write_merged(&mut members, i, inner, outer, super_properties.merged(i))?;
             }
         }
         for (added, overridden) in super_properties.members.iter().zip(event.found.overridden()) {
@@ -334,101 +335,5 @@ fn json_of(lifted: Lifted<&[u8]>) -> Option<&[u8]> {
         Lifted::Bool(false) => Some(b"false"),
         Lifted::Text(text) => Some(text),
         Lifted::Mistyped => None,
-    }
-}
-
-/// Writes `$set`, `$set_once` or `$groups`: what stands inside `properties` merged with what was given
-/// outside, or else what the client adds.
-fn write_merged(
-    out: &mut Joined<'_>,
-    key: &str,
-    inner: Option<&[u8]>,
-    outer: Option<&[u8]>,
-    added: Option<&[u8]>,
-) -> Result<(), Error> {
-    let is_object = |value: &[u8]| value.first() == Some(&b'{');
-    let is_groups = MERGED.get(GROUPS) == Some(&key);
-    match (inner, outer) {
-        (Some(b"null"), None) if is_groups => {}
-        (Some(inner), _) if is_groups && inner != b"null" && !is_object(inner) => {
-            return Err(not_an_object(key));
-        }
-        (Some(inner), Some(outer)) if is_object(inner) => out.member(key, &merge(inner, outer)),
-        (Some(b"null") | None, Some(outer)) => out.member(key, outer),
-        (Some(_), Some(_)) => return Err(not_an_object(key)),
-        (Some(inner), None) => out.member(key, inner),
-        (None, None) => {
-            if let Some(added) = added {
-                out.member(key, added);
-            }
-        }
-    }
-    Ok(())
-}
-
-fn not_an_object(key: &str) -> Error {
-    Error::new(Status::INVALID_PROPERTY, format!("properties: {key} must be a JSON object"))
-}
-
-/// The members of both objects in one object; on a collision of keys the inner value wins. Both texts are
-/// sound.
-fn merge(inner: &[u8], outer: &[u8]) -> Vec<u8> {
-    /// The unescaped keys of an object, and where their members are.
-    fn members(object: &[u8]) -> Vec<(Cow<'_, str>, &[u8])> {
-        let mut members = Vec::new();
-        let text = |range: Range<usize>| object.get(range).unwrap_or_default();
-        let _ = Cursor::new(object).members(0, 0, |member| {
-            let key = unescape(text(member.key.inside.clone()));
-            members.push((key, text(member.key.inside.start - 1..member.value.end)));
-        });
-        members
-    }
-    let inner = members(inner);
-    // Sorted: a capture must not take seconds because both have many members.
-    let mut inner_keys: Vec<&str> = inner.iter().map(|(key, _)| key.as_ref()).collect();
-    inner_keys.sort_unstable();
-    let mut merged = vec![b'{'];
-    let mut joined = Joined::new(&mut merged);
-    for (key, member) in members(outer) {
-        if inner_keys.binary_search(&key.as_ref()).is_err() {
-            joined.next().extend_from_slice(member);
-        }
-    }
-    for (_, member) in &inner {
-        joined.next().extend_from_slice(member);
-    }
-    merged.push(b'}');
-    merged
-}
-
-/// Writes members with commas between them.
-struct Joined<'a> {
-    out: &'a mut Vec<u8>,
-    first: bool,
-}
-
-impl<'a> Joined<'a> {
-    fn new(out: &'a mut Vec<u8>) -> Self {
-        Joined { out, first: true }
-    }
-
-    fn after_the_first(out: &'a mut Vec<u8>) -> Self {
-        Joined { out, first: false }
-    }
-
-    /// Where the next member is to be written.
-    fn next(&mut self) -> &mut Vec<u8> {
-        if !std::mem::take(&mut self.first) {
-            self.out.push(b',');
-        }
-        self.out
-    }
-
-    fn member(&mut self, key: &str, value: &[u8]) {
-        let out = self.next();
-        out.push(b'"');
-        out.extend_from_slice(key.as_bytes());
-        out.extend_from_slice(b"\":");
-        out.extend_from_slice(value);
     }
 }

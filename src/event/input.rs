@@ -1,17 +1,17 @@
 //! An event as a caller gives it, and how it is read. Nothing is written here.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use super::builder::EventBuilder;
+use super::name::{Name, whole_number};
 use super::properties::{Found, PropertyRanges};
 use super::rules::{
-    Destination, GROUPS, LIFTED, Lifted, MAX_NAME, PerLifted, PerMerged, coerce, refused_json,
+    Destination, GROUPS, LIFTED, Lifted, PerLifted, PerMerged, UNSET, coerce, is_mergeable, refused_json,
 };
 use super::super_properties::SuperProperties;
 use super::timestamp::{Timestamp, parse_timestamp};
 use super::uuid::GivenUuid;
-use crate::json::{Cursor, Key, Sound, is_plain, read_checked, repair, unescape};
+use crate::json::{Cursor, Key, Sound, read_checked, unescape};
 use crate::status::{Error, Status};
 use crate::suggest::did_you_mean;
 
@@ -23,7 +23,8 @@ pub enum EventInput<'a> {
     /// Its name, its distinct id, and its properties as one JSON object. `None` and the JSON text
     /// `null` are an empty object.
     Parts {
-        /// The person or thing that the event belongs to; 1 to 200 bytes.
+        /// The person or thing that the event belongs to; 1 to 200 bytes without the white space around it,
+        /// which is not sent. The same holds for every other distinct id here.
         distinct_id: &'a [u8],
         /// The event's name; 1 to 200 bytes.
         event: &'a [u8],
@@ -31,7 +32,8 @@ pub enum EventInput<'a> {
         properties: Option<&'a [u8]>,
     },
     /// A whole event as one JSON object. Its keys are `event` and `distinct_id`, and perhaps `properties`,
-    /// `timestamp`, `uuid`, `$set`, `$set_once`, `$groups` or `groups`, `options`, `session_id`, `window_id`.
+    /// `timestamp`, `uuid`, `$set`, `$set_once`, `$unset`, `$groups` or `groups`, `options`, `session_id`,
+    /// `window_id`. The distinct id may be a whole number of 64 bits, which is sent as its text.
     Json(&'a [u8]),
     /// An event that was put together property by property.
     Built(&'a EventBuilder),
@@ -48,7 +50,7 @@ pub enum EventInput<'a> {
     Alias {
         /// The canonical id.
         distinct_id: &'a [u8],
-        /// The other id; not empty.
+        /// The other id; not empty. White space around it is not sent either.
         alias: &'a [u8],
     },
     /// `$groupidentify`: sets properties of a group.
@@ -82,7 +84,7 @@ pub(super) struct Event<'t> {
 /// What was given outside the properties.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TopLevel<'t> {
-    /// JSON objects.
+    /// JSON objects, or lists where these are valid too.
     pub merged: PerMerged<Option<&'t [u8]>>,
     /// Options, and fields of the event itself.
     pub lifted: PerLifted<Option<Lifted<&'t [u8]>>>,
@@ -95,56 +97,6 @@ impl<'t> TopLevel<'t> {
         put(&mut outside.merged, GROUPS, Some(object));
         outside
     }
-}
-
-/// The event's name or its distinct id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Name<'t> {
-    /// Text still to be escaped; owned when it was repaired.
-    Text(Cow<'t, str>),
-    /// Sound text as it stands between the quotes of a JSON string.
-    Json(&'t [u8]),
-}
-
-impl<'t> Name<'t> {
-    #[inline]
-    pub(super) fn new(bytes: &'t [u8]) -> Self {
-        if is_plain(bytes) { Name::Json(bytes) } else { Name::Text(repair(bytes)) }
-    }
-
-    pub(super) fn is_repaired(&self) -> bool {
-        matches!(self, Name::Text(Cow::Owned(_)))
-    }
-}
-
-/// Refuses names and ids that the server would not take.
-#[inline]
-pub(super) fn check_names(name: &Name<'_>, distinct_id: &Name<'_>) -> Result<(), Error> {
-    check_name(name, Status::INVALID_EVENT, "event name")?;
-    check_name(distinct_id, Status::INVALID_DISTINCT_ID, "distinct_id")
-}
-
-#[inline]
-fn check_name(name: &Name<'_>, status: Status, what: &str) -> Result<(), Error> {
-    match name {
-        // Unescaped it is not longer, and not empty either.
-        Name::Json(raw) if (1..=MAX_NAME).contains(&raw.len()) => Ok(()),
-        _ => check_uncommon_name(name, status, what),
-    }
-}
-
-#[inline(never)]
-fn check_uncommon_name(name: &Name<'_>, status: Status, what: &str) -> Result<(), Error> {
-    let bytes = match name {
-        Name::Text(text) => text.len(),
-        Name::Json(raw) => unescape(raw).len(),
-    };
-    let message = match bytes {
-        1..=MAX_NAME => return Ok(()),
-        0 => format!("the {what} is empty; the server takes 1 to {MAX_NAME} bytes"),
-        _ => format!("the {what} has {bytes} bytes; the server takes 1 to {MAX_NAME}"),
-    };
-    Err(Error::new(status, message))
 }
 
 /// A whole event as one JSON object that was read.
@@ -184,11 +136,8 @@ impl<'t> JsonEvent<'t> {
 
     #[inline(never)]
     fn read_outside(&self) -> Result<TopLevel<'t>, Error> {
-        let merged = [
-            self.object(Field::Set)?,
-            self.object(Field::SetOnce)?,
-            self.object(Field::DollarGroups)?.or(self.object(Field::Groups)?),
-        ];
+        let groups = self.object(Field::DollarGroups)?.or(self.object(Field::Groups)?);
+        let merged = [self.object(Field::Set)?, self.object(Field::SetOnce)?, self.unset()?, groups];
         let mut outside = TopLevel { merged, lifted: PerLifted::default() };
         if let Some(options) = self.object(Field::Options)? {
             outside.read_options(options)?;
@@ -217,11 +166,38 @@ impl<'t> JsonEvent<'t> {
         }
     }
 
+    fn unset(&self) -> Result<Option<&'t [u8]>, Error> {
+        match self.value(Field::Unset) {
+            Some(value) if !is_mergeable(UNSET, value) => {
+                let message = "event: `$unset` must be a JSON list of names";
+                Err(Error::new(Status::INVALID_PROPERTY, message))
+            }
+            value => Ok(value),
+        }
+    }
+
     fn name(&self, field: Field, status: Status) -> Result<Name<'t>, Error> {
-        let problem = match self.value(field).map(between_quotes) {
-            Some(Some(raw)) => return Ok(Name::Json(raw)),
-            Some(None) => format!("event: `{}` must be a string", field.name()),
-            None => format!("event: the key `{}` is missing", field.name()),
+        let value = self.value(field);
+        match value.map(between_quotes) {
+            Some(Some(raw)) => Ok(Name::Json(raw)),
+            _ => Self::uncommon_name(field, value, status),
+        }
+    }
+
+    #[cold]
+    fn uncommon_name(field: Field, value: Option<&'t [u8]>, status: Status) -> Result<Name<'t>, Error> {
+        let is_id = matches!(field, Field::DistinctId);
+        if let Some(digits) = value.filter(|_| is_id).and_then(whole_number) {
+            return Ok(Name::Json(digits));
+        }
+        let name = field.name();
+        let problem = match value {
+            None => format!("event: the key `{name}` is missing or null"),
+            Some([b'-' | b'0'..=b'9', ..]) if is_id => format!(
+                "event: `{name}` is a number with a fraction or an exponent, or beyond 64 bits: pass it as a string"
+            ),
+            Some(_) if is_id => format!("event: `{name}` must be a string or a whole number"),
+            Some(_) => format!("event: `{name}` must be a string"),
         };
         Err(Error::new(status, problem))
     }
@@ -266,6 +242,7 @@ enum Field {
     Uuid,
     Set,
     SetOnce,
+    Unset,
     DollarGroups,
     Groups,
     Options,
@@ -274,7 +251,7 @@ enum Field {
 }
 
 /// Their names, in the order of [`Field`].
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
     "event",
     "distinct_id",
     "properties",
@@ -282,6 +259,7 @@ const FIELDS: [&str; 12] = [
     "uuid",
     "$set",
     "$set_once",
+    "$unset",
     "$groups",
     "groups",
     "options",
@@ -304,6 +282,7 @@ impl Field {
             b"uuid" => Field::Uuid,
             b"$set" => Field::Set,
             b"$set_once" => Field::SetOnce,
+            b"$unset" => Field::Unset,
             b"$groups" => Field::DollarGroups,
             b"groups" => Field::Groups,
             b"options" => Field::Options,

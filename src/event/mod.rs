@@ -5,8 +5,8 @@
 //! This module knows nothing of queues, batches or the network.
 //!
 //! Its parts, each of which imports only those before it: `rules` (what Capture v1 wants) ←
-//! `super_properties` (what the client adds) ← `properties` (one properties object, sorted) ←
-//! `builder` and `input` (the forms in which an event is given) ← `encoder`.
+//! `super_properties` (what the client adds) ← `properties` (one properties object, sorted) ← `name` (names
+//! and ids) ← `builder` and `input` (the forms in which an event is given) ← `merge` ← `encoder`.
 
 /// Memory of one buffer of a thread above this is given back to the system after the event.
 const KEPT_BYTES: usize = 64 * 1024;
@@ -14,7 +14,10 @@ const KEPT_BYTES: usize = 64 * 1024;
 mod builder;
 mod encoder;
 mod input;
+mod joined;
 mod members;
+mod merge;
+mod name;
 mod properties;
 mod rules;
 mod special_events;

@@ -52,10 +52,22 @@ const fn rule(property: &'static str, destination: Destination, kind: Kind) -> R
 /// Properties that the server derives from the request's headers.
 const STRIPPED: [&str; 2] = ["$lib", "$lib_version"];
 
-/// Object properties that are also taken from outside `properties` and merged.
-pub(super) const MERGED: [&str; 3] = ["$set", "$set_once", "$groups"];
+/// Properties that are also taken from outside `properties` and merged. They are objects; `$unset` may be a
+/// list of names too.
+pub(super) const MERGED: [&str; 4] = ["$set", "$set_once", "$unset", "$groups"];
+/// The position of `$unset` in [`MERGED`].
+pub(super) const UNSET: usize = 2;
 /// The position of `$groups` in [`MERGED`].
-pub(super) const GROUPS: usize = 2;
+pub(super) const GROUPS: usize = 3;
+
+/// Whether a JSON value has the type of this position of [`MERGED`].
+pub(super) fn is_mergeable(position: usize, value: &[u8]) -> bool {
+    match value.first() {
+        Some(b'{') => true,
+        Some(b'[') => position == UNSET,
+        _ => false,
+    }
+}
 
 /// One value for each position of [`LIFTED`].
 pub(super) type PerLifted<T> = [T; LIFTED.len()];
@@ -193,7 +205,7 @@ mod tests {
         for (i, name) in MERGED.iter().enumerate() {
             assert_eq!(place_of(name.as_bytes()), Place::Merged(i));
         }
-        assert_eq!(MERGED[GROUPS], "$groups");
+        assert_eq!((MERGED[UNSET], MERGED[GROUPS]), ("$unset", "$groups"));
         for name in STRIPPED {
             assert_eq!(place_of(name.as_bytes()), Place::Stripped);
         }

@@ -3,6 +3,7 @@
 
 use super::builder::EventBuilder;
 use super::input::is_null;
+use super::name::trim_bytes;
 use super::rules::refused_json;
 use crate::json::{Sound, read_checked};
 use crate::status::{Error, Status};
@@ -28,6 +29,12 @@ pub(super) fn identify(
 pub(super) fn create_alias(distinct_id: &[u8], alias: &[u8]) -> Result<Box<EventBuilder>, Error> {
     if alias.is_empty() {
         return Err(Error::new(Status::INVALID_ARGUMENT, "the alias is empty"));
+    }
+    // It is the distinct id of other events, around which there is never white space.
+    let alias = trim_bytes(alias);
+    if alias.is_empty() {
+        let message = "the alias is nothing but white space, which the server removes from every id";
+        return Err(Error::new(Status::INVALID_ARGUMENT, message));
     }
     let mut built = EventBuilder::take(distinct_id, b"$create_alias");
     built.set_text(Some(b"alias"), alias)?;

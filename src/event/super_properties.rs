@@ -1,7 +1,9 @@
 //! What a client adds to every event: super properties, and the properties that settings stand for. What
 //! the caller put into the event wins over them.
 
-use super::rules::{LIFTED, Lifted, PerLifted, PerMerged, Place, coerce, place_of, refused_json};
+use super::rules::{
+    LIFTED, Lifted, PerLifted, PerMerged, Place, UNSET, coerce, is_mergeable, place_of, refused_json,
+};
 use crate::json::{read_checked, write_string};
 use crate::status::{Error, Status};
 
@@ -12,7 +14,7 @@ pub struct SuperProperties {
     /// What stays in `properties`.
     pub(super) members: Vec<SuperProperty>,
     lifted: PerLifted<Option<Lifted<Vec<u8>>>>,
-    /// `$set`, `$set_once` and `$groups`, whole.
+    /// `$set`, `$set_once`, `$unset` and `$groups`, whole.
     merged: PerMerged<Option<Vec<u8>>>,
     /// Whether anything is lifted or merged.
     pub(super) has_special: bool,
@@ -38,8 +40,11 @@ impl SuperProperties {
             .map_err(|error| refused_json("the super property's value", &error))?;
         let value = sound.text.trim_ascii();
         let place = place_of(key.as_bytes());
-        if matches!(place, Place::Merged(_)) && !value.starts_with(b"{") {
-            let message = format!("the super property {key} must be a JSON object");
+        if let Place::Merged(i) = place
+            && !is_mergeable(i, value)
+        {
+            let list = if i == UNSET { "list of names, or " } else { "" };
+            let message = format!("the super property {key} must be a JSON {list}object");
             return Err(Error::new(Status::INVALID_PROPERTY, message));
         }
         self.unregister(key);

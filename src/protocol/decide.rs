@@ -6,9 +6,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::backoff::Backoff;
-use super::response;
 use super::statuses::{Class, classify};
 use super::verdict::Verdict;
+use super::{explain, response};
 use crate::failpoint;
 
 /// What one attempt resulted in.
@@ -147,17 +147,14 @@ pub fn decide(result: &AttemptResult, attempt: &Attempt<'_>, policy: &RetryPolic
                 _ => decision.retry_or_lose(attempt, None, Failure::Rejected),
             }
             if !matches!(status, 200..=299) {
-                decision.error = status_text(*status, location.as_deref(), body);
+                decision.error = explain::status(*status, location.as_deref(), body);
             }
         }
         AttemptResult::Oversized { status } => {
             decision.status = *status;
             decision.host_failed = *status >= 500;
             decision.response_unknown = matches!(status, 200..=299);
-            decision.error = format!(
-                "the response (HTTP {status}) is larger than its bound of {} bytes",
-                response::max_bytes(attempt.uuids.len())
-            );
+            decision.error = explain::oversized(*status, response::max_bytes(attempt.uuids.len()));
             decision.retry_or_lose(attempt, None, Failure::MalformedResponse);
         }
         AttemptResult::NoResponse { message, maybe_sent } => {
@@ -193,7 +190,7 @@ impl AttemptDecision {
             Ok(verdicts) => verdicts,
             // A broken success must not loop, so it is final.
             Err(reason) => {
-                self.error = reason;
+                self.error = explain::malformed(&reason, body);
                 self.response_unknown = true;
                 return self.retry_or_lose(attempt, None, Failure::MalformedResponse);
             }
@@ -208,21 +205,6 @@ impl AttemptDecision {
         self.dispositions = self.verdicts.iter().map(disposition).collect();
         self.wait = wait.unwrap_or_default();
     }
-}
-
-fn status_text(status: u16, location: Option<&str>, body: &[u8]) -> String {
-    let mut text = format!("HTTP {status}");
-    if let (300..=399, Some(target)) = (status, location) {
-        text += &format!(": the redirect to {target:?} was not followed; if it is right, set `host` to it");
-    }
-    if status == 407 {
-        text += ": the proxy requires a name and a password (proxy = http://name:password@host:port)";
-    }
-    let body = response::error_text(body);
-    if !body.is_empty() {
-        text += &format!(": {body}");
-    }
-    response::shortened(&response::one_line(&text))
 }
 
 #[cfg(test)]

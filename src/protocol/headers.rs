@@ -10,10 +10,12 @@ pub(crate) const PATH: &str = "/i/v1/analytics/events";
 pub(crate) const MAX_SDK_INFO: usize = 200;
 
 /// The headers that are the same in every request of a client.
-pub(crate) fn of_client(api_key: &str, sdk_info: &str) -> [(&'static str, String); 4] {
+pub(crate) fn of_client(api_key: &str, sdk_info: &str) -> [(&'static str, String); 5] {
     [
         ("authorization", format!("Bearer {api_key}")),
         ("content-type", "application/json".to_owned()),
+        // Responses are small and are read as they come.
+        ("accept-encoding", "identity".to_owned()),
         ("user-agent", sdk_info.to_owned()),
         ("posthog-sdk-info", sdk_info.to_owned()),
     ]
@@ -30,9 +32,10 @@ pub(crate) fn of_attempt(request_id: Uuid, attempt: u32, now: Timestamp) -> [(&'
 }
 
 /// The headers that libphc sets itself; a setting cannot replace them.
-pub(crate) const RESERVED: [&str; 10] = [
+pub(crate) const RESERVED: [&str; 11] = [
     "authorization",
     "content-type",
+    "accept-encoding",
     "user-agent",
     "posthog-sdk-info",
     "posthog-request-id",

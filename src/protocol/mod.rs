@@ -8,6 +8,7 @@ pub(crate) mod backoff;
 pub(crate) mod circuit_breaker;
 pub(crate) mod decide;
 pub(crate) mod envelope;
+mod explain;
 pub(crate) mod headers;
 pub(crate) mod response;
 pub(crate) mod retry_after;

@@ -1,5 +1,6 @@
 //! Reads the body of a response: the verdicts by uuid, or the text of an error.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use uuid::Uuid;
@@ -16,8 +17,8 @@ pub(crate) const fn max_bytes(events: usize) -> usize {
     64 * 1024 + events * 1024
 }
 
-/// What the server said about one event, `None` if it stored the event without
-/// further comment or did not mention it.
+/// What the server said about one event, `None` if it stored the event and said no
+/// more about it, or did not mention it.
 type EventVerdict = Option<Box<Verdict>>;
 
 /// Returns the verdicts of a 2xx body in the order of `uuids`. The error says why the
@@ -28,7 +29,7 @@ type EventVerdict = Option<Box<Verdict>>;
 /// the last one counts.
 pub(crate) fn verdicts(body: &[u8], uuids: &[Uuid]) -> Result<Vec<EventVerdict>, String> {
     let mut verdicts = vec![None; uuids.len()];
-    let text = repair(body);
+    let text = text_of(body);
     let mut cursor = Cursor::lenient(text.as_bytes());
     let mut index = Index::new(uuids);
     let mut found = false;
@@ -52,6 +53,15 @@ pub(crate) fn verdicts(body: &[u8], uuids: &[Uuid]) -> Result<Vec<EventVerdict>,
         Some(()) => Err("the response has no object `results`".to_owned()),
         None => Err(format!("the response is not a JSON object with verdicts: {}", cursor.error())),
     }
+}
+
+/// The text of a body, repaired: without a byte order mark before it, and without the
+/// NUL bytes and white space behind it that some servers add.
+pub(super) fn text_of(body: &[u8]) -> Cow<'_, str> {
+    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
+    let is_padding = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
+    let end = body.iter().rposition(|byte| !is_padding(byte)).map_or(0, |last| last + 1);
+    repair(body.get(..end).unwrap_or_default())
 }
 
 /// The result of nearly every event, as every server writes it.
@@ -121,10 +131,9 @@ fn read_result(cursor: &mut Cursor<'_>, start: usize) -> Option<(Option<EventVer
         }
     })?;
     let Some(code) = result.map(unescape) else { return Some((None, end)) };
-    let verdict = (code != "ok").then(|| {
-        let details = details.map(|raw| shortened(&unescape(raw)));
-        Box::new(Verdict::new(&shortened(&code), details))
-    });
+    let details = details.map(|raw| shortened(&unescape(raw))).filter(|details| !details.is_empty());
+    let is_plain = code == "ok" && details.is_none();
+    let verdict = (!is_plain).then(|| Box::new(Verdict::new(&shortened(&code), details)));
     Some((Some(verdict), end))
 }
 
@@ -178,10 +187,10 @@ impl<'a> Index<'a> {
     }
 }
 
-/// The text of an error response: `error: error_description (error_uri)` if it is
-/// JSON, else the start of the body.
-pub(crate) fn error_text(body: &[u8]) -> String {
-    let text = repair(body);
+/// The text of an error response, empty unless it is JSON with such members:
+/// `error: error_description (error_uri)`.
+pub(super) fn error_members(body: &[u8]) -> String {
+    let text = text_of(body);
     let mut cursor = Cursor::lenient(text.as_bytes());
     let mut parts: [Option<String>; 3] = [None, None, None];
     let end = cursor.members(0, 0, |member| {
@@ -199,7 +208,7 @@ pub(crate) fn error_text(body: &[u8]) -> String {
     let [error, description, uri] = parts;
     let words: Vec<String> = error.into_iter().chain(description).collect();
     if end.is_none() || words.is_empty() {
-        return shortened(text.trim());
+        return String::new();
     }
     let uri = uri.map(|uri| format!(" ({uri})")).unwrap_or_default();
     shortened(&format!("{}{uri}", words.join(": ")))
@@ -214,8 +223,13 @@ pub(crate) fn one_line(text: &str) -> String {
 
 /// Cuts the text at a character boundary, to about [`KEPT_TEXT`] bytes.
 pub(crate) fn shortened(text: &str) -> String {
-    match text.char_indices().map(|(at, _)| at).take_while(|at| *at <= KEPT_TEXT).last() {
-        Some(cut) if text.len() > KEPT_TEXT => format!("{}…", text.get(..cut).unwrap_or_default()),
+    shortened_to(text, KEPT_TEXT)
+}
+
+/// Cuts the text at a character boundary, to about this many bytes.
+pub(super) fn shortened_to(text: &str, bytes: usize) -> String {
+    match text.char_indices().map(|(at, _)| at).take_while(|at| *at <= bytes).last() {
+        Some(cut) if text.len() > bytes => format!("{}…", text.get(..cut).unwrap_or_default()),
         _ => text.to_owned(),
     }
 }
@@ -249,6 +263,40 @@ mod tests {
         let read = verdicts(body.as_bytes(), &u).unwrap();
         assert_eq!(codes(&read), ["-", "warning", "drop", "retry", "limited", "-"]);
         assert_eq!(read[1].as_ref().unwrap().details.as_deref(), Some("d!"));
+    }
+
+    #[test]
+    fn details_of_an_ok_are_kept() {
+        let u = uuids(5);
+        let result = |i: usize, rest: &str| format!(r#""{}":{{"result":"ok"{rest}}}"#, u[i]);
+        let body = [
+            result(0, r#","details":"person_processing_disabled""#),
+            result(1, ""),
+            result(2, r#","details":"""#),
+            result(3, r#","details":{"code":3}"#),
+            format!(r#""{}":{{"details":"first", "result":"ok"}}"#, u[4]),
+        ];
+        let body = format!(r#"{{"results":{{{}}}}}"#, body.join(","));
+        let read = verdicts(body.as_bytes(), &u).unwrap();
+        assert_eq!(codes(&read), ["ok", "-", "-", "-", "ok"]);
+        let details = |i: usize| read[i].as_ref().unwrap().details.as_deref();
+        assert_eq!((details(0), details(4)), (Some("person_processing_disabled"), Some("first")));
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_a_body_and_padding_behind_it_are_accepted() {
+        let u = uuids(1);
+        let body = format!(r#"{{"results":{{"{}":{{"result":"drop"}}}}}}"#, u[0]);
+        for (before, behind) in [("\u{feff}", ""), ("", "\0"), ("", " \r\n\0\0\t"), ("\u{feff} \n", "\n\0")] {
+            let padded = format!("{before}{body}{behind}");
+            assert_eq!(codes(&verdicts(padded.as_bytes(), &u).unwrap()), ["drop"], "{padded:?}");
+        }
+        for (before, behind) in [("\0", ""), ("\u{feff}\u{feff}", ""), ("", "\0x"), ("", "\u{feff}")] {
+            assert!(
+                verdicts(format!("{before}{body}{behind}").as_bytes(), &u).is_err(),
+                "{before:?} {behind:?}"
+            );
+        }
     }
 
     #[test]
@@ -323,21 +371,22 @@ mod tests {
     }
 
     #[test]
-    fn error_bodies_are_read_as_far_as_they_go() {
+    fn errors_of_capture_v1_are_read_as_far_as_they_go() {
         let table = [
             (
                 r#"{"error":"bad","error_description":"no batch","error_uri":"https://x"}"#,
                 "bad: no batch (https://x)",
             ),
-            (r#"{"error":"bad"}"#, "bad"),
-            (r#"{"detail":"x"}"#, r#"{"detail":"x"}"#),
-            (" <html> ", "<html>"),
+            ("\u{feff}{\"error\":\"bad\"}\n\0", "bad"),
+            (r#"{"detail":"x"}"#, ""),
+            (r#"{"error":"bad""#, ""),
+            ("<html>", ""),
             ("", ""),
         ];
         for (body, expected) in table {
-            assert_eq!(error_text(body.as_bytes()), expected);
+            assert_eq!(error_members(body.as_bytes()), expected);
         }
-        let long = "é".repeat(1000);
-        assert!(error_text(long.as_bytes()).len() <= KEPT_TEXT + 3);
+        let long = format!(r#"{{"error":"{}"}}"#, "é".repeat(1000));
+        assert!((KEPT_TEXT..=KEPT_TEXT + 3).contains(&error_members(long.as_bytes()).len()));
     }
 }

@@ -2,20 +2,21 @@
 
 use std::borrow::Cow;
 
-/// What the server said about one event. A plain `ok` and an event that the
-/// response does not mention have no `Verdict`: both mean that the event is
-/// stored and that there is nothing more to say about it.
+/// What the server said about one event. A plain `ok`, without details, and an event
+/// that the response does not mention have no `Verdict`: both mean that the event is
+/// stored and that there is nothing more to say about it. So the verdict on a stored
+/// event is a remark of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// The result code as the server wrote it: `warning`, `drop`, `retry`, or a
-    /// code that this version does not know, which counts as accepted.
+    /// The result code as the server wrote it: `ok` (with details), `warning`, `drop`,
+    /// `retry`, or a code that this version does not know, which counts as accepted.
     pub code: Cow<'static, str>,
     /// The server's explanation.
     pub details: Option<String>,
 }
 
-/// The codes that Capture v1 defines besides `ok`.
-const KNOWN: [&str; 3] = ["warning", "drop", "retry"];
+/// The codes that Capture v1 defines.
+const KNOWN: [&str; 4] = ["ok", "warning", "drop", "retry"];
 
 impl Verdict {
     /// A verdict with this code; the text of a known code is not copied.

@@ -7,7 +7,7 @@
 use std::error::Error;
 
 /// Part of the technical text, and what it means. The first row that matches counts.
-const HINTS: [(&str, &str); 12] = [
+const HINTS: [(&str, &str); 13] = [
     (
         "UnknownIssuer",
         "unknown issuer: the server's certificate is not signed by an authority that is trusted here; if it should be, set ca_file to the authority's certificate",
@@ -32,6 +32,10 @@ const HINTS: [(&str, &str); 12] = [
     (
         "invalid HTTP version",
         "not HTTP: the server did not reply with HTTP; if it expects TLS, use https:// in `host`",
+    ),
+    (
+        "message head is too large",
+        "more than 100 response headers, or more than 400 KiB of them: the server, or a proxy before it, must send fewer",
     ),
     ("dns error", "the name of the host was not found"),
     ("operation timed out", "no connection within connect_timeout_ms"),

@@ -218,7 +218,8 @@ phc_stats stats_of(phc_client *client) {
     CHECK_EQ(stats.lost_by_reason[PHC_LOSS_NONE], 0);
     CHECK_EQ(stats.refused_by_status[PHC_OK], 0);
     CHECK(stats.maybe_delivered <= stats.lost);
-    CHECK(stats.delivered_with_warning <= stats.delivered);
+    CHECK(stats.delivered_with_warning <= stats.delivered_with_remark);
+    CHECK(stats.delivered_with_remark <= stats.delivered);
     return stats;
 }
 

@@ -54,4 +54,5 @@ FIELD(phc_stats, sent_bytes, 104, 8);
 _Static_assert(PHC_LOSS_SLOTS == 32 && PHC_STATUS_SLOTS == 64, "the number of slots is part of the layout");
 FIELD(phc_stats, lost_by_reason, 112, 256);
 FIELD(phc_stats, refused_by_status, 368, 512);
-SIZE(phc_stats, 880);
+FIELD(phc_stats, delivered_with_remark, 880, 8);
+SIZE(phc_stats, 888);

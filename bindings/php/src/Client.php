@@ -125,7 +125,7 @@ class Client
      *     groups?: array<string, string>,
      *     timestamp?: int|float|string|\DateTimeInterface,
      *     uuid?: string
-     * } $message also: $set, $set_once, $groups, options, session_id, window_id
+     * } $message also: $set, $set_once, $unset, $groups, options, session_id, window_id
      * @return bool whether the event was captured
      */
     public function capture(array $message): bool

@@ -22,6 +22,7 @@ final class Message
         'uuid' => 'uuid',
         '$set' => '$set',
         '$set_once' => '$set_once',
+        '$unset' => '$unset',
         'groups' => 'groups',
         '$groups' => 'groups',
         'options' => 'options',

@@ -19,8 +19,8 @@ require __DIR__ . '/Exact.php';
 final class Worker
 {
     private const MEMBERS = [
-        'event', 'distinct_id', 'properties', 'timestamp', 'uuid', '$set', '$set_once', 'groups', 'options',
-        'session_id', 'window_id',
+        'event', 'distinct_id', 'properties', 'timestamp', 'uuid', '$set', '$set_once', '$unset', 'groups',
+        'options', 'session_id', 'window_id',
     ];
 
     private ?Client $client = null;

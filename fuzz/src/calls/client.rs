@@ -221,7 +221,8 @@ pub fn stats(client: *const phc_client) -> phc_stats {
     assert_eq!(stats.lost, stats.lost_by_reason.iter().sum::<u64>());
     assert_eq!(stats.refused, stats.refused_by_status.iter().sum::<u64>());
     assert_eq!((stats.lost_by_reason[0], stats.refused_by_status[0]), (0, 0));
-    assert!(stats.delivered_with_warning <= stats.delivered);
+    assert!(stats.delivered_with_warning <= stats.delivered_with_remark);
+    assert!(stats.delivered_with_remark <= stats.delivered);
     assert!(stats.maybe_delivered <= stats.lost && stats.retries <= stats.requests);
     assert!(stats.pending_events > 0 || stats.pending_bytes == 0);
     stats

@@ -43,6 +43,10 @@ pub(crate) fn check(
     if get("content-type") != Some("application/json") {
         findings.refuse(400, "content-type", "Content-Type must be application/json");
     }
+    if get("accept-encoding").is_none_or(|codings| codings.contains('*')) {
+        let message = "Accept-Encoding must name the codings that the client reads, or `identity`: without it any coding may be sent";
+        findings.add("accept-encoding", message);
+    }
     for (name, rule) in [("user-agent", "user-agent"), ("posthog-sdk-info", "sdk-info")] {
         let value = get(name).unwrap_or_default();
         let halves = value.split_once('/');

@@ -9,7 +9,7 @@ module PostHogPhc
     # Keywords of every call.
     SHARED = %i[distinct_id timestamp uuid message_id].freeze
     # Keywords of a capture that become members of the event unchanged.
-    MEMBERS = %i[groups options session_id window_id $set $set_once].freeze
+    MEMBERS = %i[groups options session_id window_id $set $set_once $unset].freeze
     # The keywords of each call.
     KNOWN = {
       capture: SHARED + MEMBERS + %i[event properties send_feature_flags flags],
