@@ -120,8 +120,11 @@ typedef struct phc_config phc_config;
 
 /**
  * An event that is being built. It belongs to one thread at a time. A function whose name ends
- * in _n takes texts with their lengths in bytes, which may contain NUL. Setting a key again
- * replaces its value. Inside an array, keys must be NULL.
+ * in _n takes texts with their lengths in bytes, which may contain NUL. A key that is set again,
+ * at the top level or inside the same object, is sent once, with its last value, in any position
+ * among the others; keys are compared as they are sent. A call that fails leaves the earlier
+ * value in place. JSON text is sent as it is, with the keys that it has. Inside an array, keys
+ * must be NULL.
  */
 typedef struct phc_event phc_event;
 
@@ -934,7 +937,8 @@ phc_status phc_event_begin_array_n(struct phc_event *event,
 PHC_API phc_status phc_event_end(struct phc_event *event);
 
 /**
- * Adds the event to a group: phc_event_set_group(event, "company", "acme").
+ * Adds the event to a group: phc_event_set_group(event, "company", "acme"). Of a type that is set
+ * again the last key is sent.
  */
 PHC_API
 phc_status phc_event_set_group(struct phc_event *event,

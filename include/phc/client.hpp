@@ -114,7 +114,7 @@ public:
     }
     receipt capture(std::string_view distinct_id, std::string_view name, const properties &with) {
         event built(distinct_id, name);
-        built.text_ += with.members_text();
+        with.write_members(built.text_);
         return capture(built);
     }
     // With properties as the text of a JSON object.

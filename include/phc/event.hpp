@@ -26,12 +26,11 @@ public:
         text_ += ",\"properties\":{";
     }
 
-    // Adds the event to a group: group("company", "acme").
+    // Adds the event to a group: group("company", "acme"). Of a type that is set again the last key is sent.
     event &group(std::string_view type, std::string_view key) {
-        detail::separate(groups_);
-        detail::write_string(groups_, type);
-        groups_ += ':';
+        detail::new_member member(groups_, groups_list_, type);
         detail::write_string(groups_, key);
+        member.keep();
         return *this;
     }
 
@@ -59,7 +58,8 @@ public:
 
     // The event as one JSON object, in the form of capture_json.
     std::string json() const {
-        std::string whole = text_;
+        std::string whole;
+        list_.write_to(whole, text_);
         finish(whole);
         return whole;
     }
@@ -69,12 +69,17 @@ private:
     friend class client;
 
     std::string &text() noexcept { return text_; }
+    detail::member_list &list() noexcept { return list_; }
 
     // Appends what stands outside the properties. It comes last, because properties can be added until the
     // capture.
     void finish(std::string &text) const {
         text += '}';
-        if (!groups_.empty()) text.append(",\"groups\":{").append(groups_) += '}';
+        if (!groups_.empty()) {
+            text += ",\"groups\":{";
+            groups_list_.write_to(text, groups_);
+            text += '}';
+        }
         if (!timestamp_.empty()) text.append(",\"timestamp\":").append(timestamp_);
         if (!uuid_.empty()) text.append(",\"uuid\":").append(uuid_);
         text += '}';
@@ -82,6 +87,7 @@ private:
 
     // Calls with the whole text, without a copy: it is finished in place and then restored.
     template <class Call> auto with_json(Call &&call) {
+        list_.pack(text_);
         detail::rollback restored(text_);
         finish(text_);
         return call(std::string_view(text_));
@@ -89,6 +95,7 @@ private:
 
     std::string text_; // up to the last property; the braces are still open
     std::string groups_, timestamp_, uuid_;
+    detail::member_list list_, groups_list_;
 };
 
 } // namespace PHC_CPP_MODE

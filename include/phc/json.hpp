@@ -2,7 +2,7 @@
 #ifndef PHC_JSON_HPP
 #define PHC_JSON_HPP
 
-#include "text.hpp"
+#include "members.hpp"
 
 #include <cstddef>
 #include <initializer_list>
@@ -74,6 +74,7 @@ template <class T> constexpr bool is_text = std::is_convertible_v<const T &, std
 
 void write_object(std::string &out, const object &value);
 void write_array(std::string &out, const array &value);
+template <class T> void write_map(std::string &out, const T &value);
 
 template <class T> bool is_absent(const T &value) noexcept {
     if constexpr (is_optional<T>::value) return !value.has_value();
@@ -114,14 +115,7 @@ template <class T> void write(std::string &out, const T &value) {
         write_string(out, {reinterpret_cast<const char *>(text.data()), text.size()});
 #endif
     } else if constexpr (is_map<T>::value) {
-        out += '{';
-        for (const auto &[key, each] : value) {
-            separate(out);
-            write_string(out, key);
-            out += ':';
-            write(out, each);
-        }
-        out += '}';
+        write_map(out, value);
     } else if constexpr (is_range<T>::value) {
         out += '[';
         for (const auto &each : value) {
@@ -136,23 +130,18 @@ template <class T> void write(std::string &out, const T &value) {
     }
 }
 
-// Restores the length of a text at the end of a scope, unless it is kept. Without it, an exception in the
-// middle of a value would leave the whole text malformed.
-class rollback {
-public:
-    explicit rollback(std::string &out) noexcept : out_(out), size_(out.size()) {}
-    rollback(const rollback &) = delete;
-    rollback &operator=(const rollback &) = delete;
-    ~rollback() {
-        if (!kept_) out_.resize(size_);
+// A multimap may have a key twice.
+template <class T> void write_map(std::string &out, const T &value) {
+    member_list list;
+    out += '{';
+    for (const auto &[key, each] : value) {
+        new_member member(out, list, key);
+        write(out, each);
+        member.keep();
     }
-    void keep() noexcept { kept_ = true; }
-
-private:
-    std::string &out_;
-    std::size_t size_;
-    bool kept_ = false;
-};
+    list.pack(out);
+    out += '}';
+}
 
 // A reference to a value of any type, for lists in braces.
 class any {
@@ -192,27 +181,28 @@ class array_writer;
 
 namespace detail {
 
+template <class Fill> void fill_object(std::string &out, Fill &&fill);
+
 // What objects, events and object writers have in common.
 template <class Self> class members {
 public:
-    // Sets a member. Values are text, bool, whole numbers, float and double (NaN and the infinities become
-    // null), nullptr, std::optional (an empty one leaves the key out), times of std::chrono::system_clock,
-    // ranges, maps, phc::object, phc::array and phc::raw_json.
+    // Sets a member, in place of an earlier one with that key: of a key that is set again the last value is
+    // sent, in any position among the others. Values are text, bool, whole numbers, float and double (NaN and
+    // the infinities become null), nullptr, std::optional (an empty one changes nothing), times of
+    // std::chrono::system_clock, ranges, maps, phc::object, phc::array and phc::raw_json.
     template <class T> Self &set(std::string_view key, const T &value) {
         if (is_absent(value)) return self();
-        rollback written(out());
-        begin(key);
+        new_member member(out(), list(), key);
         write(out(), value);
-        written.keep();
+        member.keep();
         return self();
     }
 
     Self &set(const property &property) {
         if (property.value().absent()) return self();
-        rollback written(out());
-        begin(property.key());
+        new_member member(out(), list(), property.key());
         property.value().write_to(out());
-        written.keep();
+        member.keep();
         return self();
     }
 
@@ -226,11 +216,7 @@ public:
 private:
     Self &self() noexcept { return static_cast<Self &>(*this); }
     std::string &out() noexcept { return self().text(); }
-    void begin(std::string_view key) {
-        separate(out());
-        write_string(out(), key);
-        out() += ':';
-    }
+    member_list &list() noexcept { return self().list(); }
 };
 
 // What arrays and array writers have in common.
@@ -261,8 +247,11 @@ public:
 
 private:
     friend class detail::members<object_writer>;
+    template <class Fill> friend void detail::fill_object(std::string &out, Fill &&fill);
     std::string &text() noexcept { return out_; }
+    detail::member_list &list() noexcept { return list_; }
     std::string &out_;
+    detail::member_list list_;
 };
 
 // Writes an array into the text of an event or of another object; see set_array.
@@ -285,15 +274,31 @@ public:
     }
 
     bool empty() const noexcept { return members_.empty(); }
-    void clear() noexcept { members_.clear(); }
+    void clear() noexcept {
+        members_.clear();
+        list_.clear();
+    }
     // The members as text, without the braces.
-    const std::string &members_text() const noexcept { return members_; }
-    std::string json() const { return "{" + members_ + "}"; }
+    std::string members_text() const {
+        std::string text;
+        write_members(text);
+        return text;
+    }
+    std::string json() const {
+        std::string text;
+        detail::write_object(text, *this);
+        return text;
+    }
 
 private:
+    friend class client;
     friend class detail::members<object>;
+    friend void detail::write_object(std::string &out, const object &value);
     std::string &text() noexcept { return members_; }
+    detail::member_list &list() noexcept { return list_; }
+    void write_members(std::string &out) const { list_.write_to(out, members_); }
     std::string members_;
+    detail::member_list list_;
 };
 
 // The properties of an event, of a person or of a group.
@@ -325,7 +330,7 @@ namespace detail {
 
 inline void write_object(std::string &out, const object &value) {
     out += '{';
-    out += value.members_text();
+    value.write_members(out);
     out += '}';
 }
 
@@ -339,6 +344,7 @@ template <class Fill> void fill_object(std::string &out, Fill &&fill) {
     out += '{';
     object_writer writer(out);
     std::forward<Fill>(fill)(writer);
+    writer.list_.pack(out);
     out += '}';
 }
 
@@ -352,20 +358,18 @@ template <class Fill> void fill_array(std::string &out, Fill &&fill) {
 template <class Self>
 template <class Fill>
 Self &members<Self>::set_object(std::string_view key, Fill &&fill) {
-    rollback written(out());
-    begin(key);
+    new_member member(out(), list(), key);
     fill_object(out(), std::forward<Fill>(fill));
-    written.keep();
+    member.keep();
     return self();
 }
 
 template <class Self>
 template <class Fill>
 Self &members<Self>::set_array(std::string_view key, Fill &&fill) {
-    rollback written(out());
-    begin(key);
+    new_member member(out(), list(), key);
     fill_array(out(), std::forward<Fill>(fill));
-    written.keep();
+    member.keep();
     return self();
 }
 

@@ -50,9 +50,9 @@ inline std::size_t plain_length(std::string_view text) noexcept {
     return i;
 }
 
-inline void write_string(std::string &out, std::string_view text) {
+// Appends what stands between the quotes.
+inline void write_escaped(std::string &out, std::string_view text) {
     static constexpr char hex[] = "0123456789abcdef";
-    out += '"';
     for (;;) {
         const std::size_t plain = plain_length(text);
         out.append(text, 0, plain);
@@ -68,6 +68,63 @@ inline void write_string(std::string &out, std::string_view text) {
         case '\t': out += 't'; break;
         default: out.append("u00").append(1, hex[character >> 4]).append(1, hex[character & 15]);
         }
+    }
+}
+
+inline void write_string(std::string &out, std::string_view text) {
+    out += '"';
+    write_escaped(out, text);
+    out += '"';
+}
+
+// How many bytes at the start are UTF-8. What follows is invalid, and `invalid` gets the number of its bytes
+// for which U+FFFD stands once.
+inline std::size_t utf8_length(std::string_view text, std::size_t &invalid) noexcept {
+    const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
+    for (std::size_t i = 0; i < text.size(); i += invalid) {
+        const unsigned lead = byte(i);
+        const std::size_t size = lead < 0x80                   ? 1
+                                 : lead >= 0xc2 && lead < 0xe0 ? 2
+                                 : lead >= 0xe0 && lead < 0xf0 ? 3
+                                 : lead >= 0xf0 && lead < 0xf5 ? 4
+                                                               : 0;
+        // The second byte excludes overlong forms, surrogates and what is beyond U+10FFFF.
+        unsigned least = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+        unsigned most = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+        invalid = 1;
+        while (invalid < size && i + invalid < text.size() && byte(i + invalid) >= least &&
+               byte(i + invalid) <= most) {
+            invalid++;
+            least = 0x80, most = 0xbf;
+        }
+        if (invalid != size) return i;
+    }
+    return text.size();
+}
+
+inline bool is_ascii(std::string_view text) noexcept {
+    std::uint64_t all = 0, word = 0;
+    std::size_t i = 0;
+    for (; i + 8 <= text.size(); i += 8) {
+        std::memcpy(&word, text.data() + i, 8);
+        all |= word;
+    }
+    for (; i < text.size(); i++) all |= static_cast<unsigned char>(text[i]);
+    return (all & 0x8080808080808080) == 0;
+}
+
+// Keys that are the same once the library has repaired them are written the same: where one is not UTF-8,
+// there is an escape that the library repairs, and counts.
+inline void write_key(std::string &out, std::string_view key) {
+    if (is_ascii(key)) return write_string(out, key);
+    out += '"';
+    for (;;) {
+        std::size_t invalid = 0;
+        const std::size_t sound = utf8_length(key, invalid);
+        write_escaped(out, key.substr(0, sound));
+        if (sound == key.size()) break;
+        out += "\\ud800";
+        key.remove_prefix(sound + invalid);
     }
     out += '"';
 }

@@ -11,8 +11,11 @@ use crate::event::EventBuilder;
 use crate::status::Error;
 
 /// An event that is being built. It belongs to one thread at a time. A function whose name ends
-/// in _n takes texts with their lengths in bytes, which may contain NUL. Setting a key again
-/// replaces its value. Inside an array, keys must be NULL.
+/// in _n takes texts with their lengths in bytes, which may contain NUL. A key that is set again,
+/// at the top level or inside the same object, is sent once, with its last value, in any position
+/// among the others; keys are compared as they are sent. A call that fails leaves the earlier
+/// value in place. JSON text is sent as it is, with the keys that it has. Inside an array, keys
+/// must be NULL.
 pub struct phc_event {
     // The builder is reused; the handle is not, so that tools that look for misused memory
     // find an event that is used or freed after its end.
@@ -307,7 +310,8 @@ pub unsafe extern "C" fn phc_event_end(event: *mut phc_event) -> phc_status {
     })
 }
 
-/// Adds the event to a group: phc_event_set_group(event, "company", "acme").
+/// Adds the event to a group: phc_event_set_group(event, "company", "acme"). Of a type that is set
+/// again the last key is sent.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_event_set_group(
     event: *mut phc_event,

@@ -145,10 +145,31 @@ static void a_key_that_is_set_again_replaces_its_value(void) {
     finish(client);
 }
 
+static void json_text_keeps_its_duplicate_keys(void) {
+    in_test_mode();
+    phc_event *event = new_event();
+    CHECK_EQ(phc_event_set_json(event, "inner", "{\"a\":0}"), PHC_OK);
+    CHECK_EQ(phc_event_set_json(event, "inner", "{\"a\":1,\"a\":2,\"\\u0061\":3}"), PHC_OK);
+    check_properties(event, "{\"inner\":{\"a\":1,\"a\":2,\"\\u0061\":3}}");
+    CHECK_EQ(phc_capture(client, "user", "text", "{\"a\":1,\"b\":2,\"a\":3}"), PHC_OK);
+    char text[1024];
+    CHECK(phc_binding_next_test_event(client, text, sizeof text) > 0);
+    CHECK_HAS(text, "\"properties\":{\"a\":1,\"b\":2,\"a\":3}");
+    const char *json =
+        "{\"event\":\"e\",\"distinct_id\":\"u\",\"properties\":{\"a\":{\"k\":1,\"k\":2},\"a\":3}}";
+    CHECK_EQ(phc_capture_json(client, json, strlen(json), NULL), PHC_OK);
+    CHECK(phc_binding_next_test_event(client, text, sizeof text) > 0);
+    CHECK_HAS(text, "\"properties\":{\"a\":{\"k\":1,\"k\":2},\"a\":3}");
+    finish(client);
+}
+
 static void what_is_refused_changes_nothing(void) {
     in_test_mode();
     phc_event *event = new_event();
+    CHECK_EQ(phc_event_set_int(event, "kept", 0), PHC_OK);
     CHECK_EQ(phc_event_set_int(event, "kept", 1), PHC_OK);
+    CHECK_EQ(phc_event_set_double(event, "kept", NAN), PHC_INVALID_PROPERTY);
+    CHECK_EQ(phc_event_set_string(event, "kept", NULL), PHC_INVALID_ARGUMENT);
     CHECK_EQ(phc_event_set_double(event, "n", NAN), PHC_INVALID_PROPERTY);
     CHECK_HAS(phc_last_error(), "\"n\"");
     CHECK_EQ(phc_event_set_double_n(event, "n", 1, INFINITY), PHC_INVALID_PROPERTY);
@@ -353,6 +374,7 @@ int main(int argc, char **argv) {
         TEST(numbers_are_sent_exactly),
         TEST(texts_with_a_length_may_contain_nul),
         TEST(a_key_that_is_set_again_replaces_its_value),
+        TEST(json_text_keeps_its_duplicate_keys),
         TEST(what_is_refused_changes_nothing),
         TEST(the_time_of_an_event_can_be_set),
         TEST(objects_and_arrays_can_be_nested),

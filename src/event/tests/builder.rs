@@ -269,6 +269,52 @@ fn keeps_one_member_a_key_with_the_last_value() {
     assert!(wire.contains(r#""properties":{"a":3,"bb":5,"c":66}"#), "{wire}");
 }
 
+/// Sets keys in random order, some to values that are refused, and compares with a map.
+#[test]
+fn a_built_event_has_each_key_once_with_its_last_value() {
+    // The first two are one key once they are repaired.
+    let keys: [&[u8]; 9] =
+        [b"k\xff", b"k\xfe", b"plain", b"a\"b", b"\n", b"$session_id", b"$set", b"\\", b"added"];
+    let mut super_properties = SuperProperties::default();
+    for key in ["added", "only added"] {
+        super_properties.register(key, b"-1").unwrap();
+    }
+    for seed in 0..3_000 {
+        let mut random = Random::new(seed);
+        let many = random.percent(20);
+        let names: Vec<Vec<u8>> = if many {
+            (0..200).map(|n| format!("key {n}").into_bytes()).collect()
+        } else {
+            keys.iter().map(|key| key.to_vec()).collect()
+        };
+        let mut model = serde_json::Map::new();
+        for key in ["added", "only added"] {
+            model.insert(key.to_owned(), json!(-1));
+        }
+        let mut event = new_event();
+        for n in 0..random.below(if many { 2_000 } else { 40 }) {
+            let key = random.one_of(&names.iter().collect::<Vec<_>>());
+            if random.percent(20) {
+                event.set_number(Some(key), f64::NAN).unwrap_err();
+                event.set_json(Some(key), b"[1,").unwrap_err();
+                continue;
+            }
+            let value = if key == b"$set" { json!({"n": n}) } else { json!(n.to_string()) };
+            event.set_json(Some(key), value.to_string().as_bytes()).unwrap();
+            model.insert(String::from_utf8_lossy(key).into_owned(), value);
+        }
+        let wire = encode(&EventInput::Built(&event), &super_properties).unwrap();
+        event.keep();
+        let mut read: serde_json::Value = serde_json::from_str(&wire).unwrap();
+        // A key that is there twice would be read once, and the text become shorter.
+        assert_eq!(read.to_string().len(), wire.len(), "{wire}");
+        if let Some(session) = read.as_object_mut().unwrap().remove("session_id") {
+            read["properties"]["$session_id"] = session;
+        }
+        assert_eq!(read["properties"], serde_json::Value::Object(model), "seed {seed}: {wire}");
+    }
+}
+
 #[test]
 fn a_setter_that_fails_says_what_to_do_and_changes_nothing() {
     let mut event = EventBuilder::take(b"user", b"name");
