@@ -1,12 +1,31 @@
 <?php
 
-/** Loads the classes of this package, for use without Composer. */
+/** Loads the classes of this package, for use without Composer. It calls only what no host disables. */
 
 declare(strict_types=1);
 
-spl_autoload_register(static function (string $class): void {
-    $file = __DIR__ . '/src/' . substr($class, strlen('PostHog\\')) . '.php';
-    if (str_starts_with($class, 'PostHog\\') && !str_contains($class, '..') && is_file($file)) {
-        require $file;
-    }
-});
+try {
+    spl_autoload_register(static function (string $class): void {
+        $file = [
+            'PostHog\Callbacks' => 'Callbacks',
+            'PostHog\Client' => 'Client',
+            'PostHog\Context' => 'Context',
+            'PostHog\Declarations' => 'Declarations',
+            'PostHog\Handle' => 'Handle',
+            'PostHog\Host' => 'Host',
+            'PostHog\Json' => 'Json',
+            'PostHog\Library' => 'Library',
+            'PostHog\Message' => 'Message',
+            'PostHog\NotSupported' => 'NotSupported',
+            'PostHog\Options' => 'Options',
+            'PostHog\PostHog' => 'PostHog',
+            'PostHog\Timestamp' => 'Timestamp',
+            'PostHog\Unavailable' => 'Unavailable',
+        ][$class] ?? null;
+        if ($file !== null) {
+            require __DIR__ . "/src/$file.php";
+        }
+    });
+} catch (\Error) {
+    require __DIR__ . '/preload.php';
+}

@@ -12,8 +12,8 @@ declare(strict_types=1);
 
 // Without logged.php: see Unavailable.
 foreach ([
-    'Declarations', 'Unavailable', 'NotSupported', 'Library', 'Handle', 'Json', 'Options',
-    'Context', 'Message', 'Callbacks', 'Client', 'PostHog',
+    'Host', 'Declarations', 'Unavailable', 'NotSupported', 'Library', 'Handle', 'Json', 'Options',
+    'Timestamp', 'Context', 'Message', 'Callbacks', 'Client', 'PostHog',
 ] as $class) {
     require_once __DIR__ . "/src/$class.php";
 }

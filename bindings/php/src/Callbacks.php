@@ -34,7 +34,7 @@ final class Callbacks
         $isNew = $this->options->errorHandler === null && !isset($this->logged[$status]);
         if ($isNew || $this->options->debug) {
             $this->logged[$status] = true;
-            error_log("[PostHog] $status: $message");
+            Host::log(" $status: $message");
         }
     }
 
@@ -49,7 +49,7 @@ final class Callbacks
             }
         }
         if ($losses !== [] && ($this->options->debug || !$this->hasErrorHandler())) {
-            error_log('[PostHog] ' . implode('; ', $losses));
+            Host::log(' ' . implode('; ', $losses));
         }
     }
 
@@ -141,7 +141,7 @@ final class Callbacks
         try {
             $callback(...$arguments);
         } catch (\Throwable $error) {
-            error_log('[PostHog] a callback failed: ' . $error->getMessage());
+            Host::log(' a callback failed: ' . $error->getMessage());
         }
     }
 }

@@ -71,13 +71,17 @@ class Client
         if ($httpClient !== null) {
             throw new NotSupported('An HTTP client is not supported; for tests use the setting test_mode');
         }
-        $this->options = new Options($options);
+        $missing = Host::missing();
+        $this->options = new Options($missing === null ? $options : []);
         $this->callbacks = new Callbacks($this->options);
         $this->context = new Context();
-        $apiKey = trim($apiKey ?? '');
-        if ($apiKey === '') {
+        $apiKey = $missing === null ? trim($apiKey ?? '') : '';
+        if ($missing !== null) {
+            $this->cannot(new Unavailable("the host has disabled the function $missing of PHP; take it out "
+                . 'of disable_functions in php.ini'));
+        } elseif ($apiKey === '') {
             $this->problem = 'apiKey is empty after trimming whitespace; check your project API key';
-            error_log("[PostHog][Client] $this->problem");
+            Host::log("[Client] $this->problem");
         } elseif ($this->options->noop) {
             $this->problem = 'the consumer is noop';
         } else {
@@ -91,9 +95,14 @@ class Client
             $library = Library::load($this->options->library);
             $this->handle = Handle::open($library, $apiKey, $this->options->settings);
         } catch (Unavailable $error) {
-            $this->problem = $error->getMessage();
-            $error->log();
+            $this->cannot($error);
         }
+    }
+
+    private function cannot(Unavailable $error): void
+    {
+        $this->problem = $error->getMessage();
+        $error->log();
     }
 
     public function __destruct()
@@ -119,8 +128,8 @@ class Client
      *
      * @param array{
      *     event: string,
-     *     distinctId?: string,
-     *     distinct_id?: string,
+     *     distinctId?: string|int,
+     *     distinct_id?: string|int,
      *     properties?: array<string, mixed>,
      *     groups?: array<string, string>,
      *     timestamp?: int|float|string|\DateTimeInterface,
@@ -130,6 +139,9 @@ class Client
      */
     public function capture(array $message): bool
     {
+        if ($this->handle === null) {
+            return false;
+        }
         if (($message['event'] ?? null) === '$groupidentify') {
             return $this->submit($message);
         }
@@ -150,8 +162,11 @@ class Client
     /**
      * Sets properties of a person.
      *
-     * @param array{distinctId?: string, distinct_id?: string, properties?: array<string, mixed>} $message
-     *     also: $set (the same as properties), $set_once
+     * @param array{
+     *     distinctId?: string|int,
+     *     distinct_id?: string|int,
+     *     properties?: array<string, mixed>
+     * } $message also: $set (the same as properties), $set_once
      * @return bool whether the event was captured
      */
     public function identify(array $message): bool
@@ -162,13 +177,21 @@ class Client
     /**
      * Declares that alias is the same person as distinctId, which is the canonical id.
      *
-     * @param array{distinctId?: string, distinct_id?: string, alias: string} $message
+     * @param array{distinctId?: string|int, distinct_id?: string|int, alias: string|int} $message
      * @return bool whether the event was captured
      * @throws \InvalidArgumentException without an alias
      */
     public function alias(array $message): bool
     {
         self::requireMember($message, 'alias', 'alias() requires an alias');
+        if ($this->handle === null) {
+            return false;
+        }
+        if (is_float($message['alias']) || is_bool($message['alias']) || is_array($message['alias'])) {
+            $type = get_debug_type($message['alias']);
+            $this->callbacks->refused('invalid_argument', "an alias must be text or an integer, not $type");
+            return false;
+        }
         return $this->submit(Message::alias($message));
     }
 
@@ -179,7 +202,7 @@ class Client
      *     groupType: string,
      *     groupKey: string,
      *     properties?: array<string, mixed>,
-     *     distinctId?: string
+     *     distinctId?: string|int
      * } $message
      * @return bool whether the event was captured
      * @throws \InvalidArgumentException without groupType or groupKey
@@ -200,12 +223,15 @@ class Client
      */
     public function raw(array|string $message): bool
     {
+        if ($this->handle === null) {
+            return false;
+        }
         if (is_string($message) && $this->options->beforeSend !== null) {
             // The callback gets every event.
             $message = json_decode($message, true) ?? $message;
         }
         if (is_string($message)) {
-            return $this->handle === null ? false : $this->send($this->handle, $message);
+            return $this->send($this->handle, $message);
         }
         return $this->submit($message, []);
     }

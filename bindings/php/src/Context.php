@@ -6,7 +6,7 @@ namespace PostHog;
 
 /**
  * What withContext adds to the captures inside it: an id, a session and properties. Each fiber
- * has a stack of its own.
+ * has one of its own.
  *
  * @internal
  */
@@ -15,32 +15,33 @@ final class Context
     private const NONE = ['distinctId' => null, 'sessionId' => null, 'properties' => []];
     private const MAX_HEADER = 1000;
 
-    /** @var \WeakMap<object, list<array<string, mixed>>> by fiber; outside of fibers the key is $this */
-    private \WeakMap $stacks;
+    /** @var \WeakMap<object, array<string, mixed>|null> by fiber; outside of fibers the key is $this */
+    private \WeakMap $current;
 
     public function __construct()
     {
-        $this->stacks = new \WeakMap();
+        $this->current = new \WeakMap();
     }
 
     /** @return array{distinctId: ?string, sessionId: ?string, properties: array<string, mixed>}|null */
     public function current(): ?array
     {
-        $stack = $this->stacks[\Fiber::getCurrent() ?? $this] ?? [];
-        return $stack === [] ? null : end($stack);
+        return $this->current[\Fiber::getCurrent() ?? $this] ?? null;
     }
 
     /** @param array<string, mixed> $data */
     public function with(array $data, callable $run, bool $fresh): mixed
     {
+        if (Host::missing() !== null) {
+            return $run();
+        }
         $scope = \Fiber::getCurrent() ?? $this;
-        $around = $this->stacks[$scope] ?? [];
-        $outer = $fresh || $around === [] ? self::NONE : end($around);
-        $this->stacks[$scope] = [...$around, self::join($outer, $data)];
+        $around = $this->current[$scope] ?? null;
+        $this->current[$scope] = self::join($fresh ? self::NONE : $around ?? self::NONE, $data);
         try {
             return $run();
         } finally {
-            $this->stacks[$scope] = $around;
+            $this->current[$scope] = $around;
         }
     }
 
@@ -50,6 +51,9 @@ final class Context
      */
     public static function fromHeaders(array $headers): array
     {
+        if (Host::missing() !== null) {
+            return self::NONE;
+        }
         $found = [];
         foreach ($headers as $name => $value) {
             $name = preg_replace('/^http-/', '', strtolower(strtr((string) $name, '_', '-')));
@@ -71,7 +75,7 @@ final class Context
     private static function join(array $around, array $data): array
     {
         $text = static fn (mixed $value): ?string
-            => is_scalar($value) && (string) $value !== '' ? (string) $value : null;
+            => (is_string($value) || is_int($value)) && $value !== '' ? (string) $value : null;
         $session = $text($data['sessionId'] ?? $data['session_id'] ?? null);
         $properties = $session === null ? [] : ['$session_id' => $session];
         $id = $text($data['distinctId'] ?? $data['distinct_id'] ?? null);

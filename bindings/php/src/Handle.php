@@ -45,8 +45,19 @@ final class Handle
     public static function open(Library $library, string $apiKey, array $settings): self
     {
         $test = in_array($settings['test_mode'] ?? '', ['true', '1'], true);
-        $name = $test ? null : md5(serialize([$apiKey, $settings, $library->path]));
+        $name = $test ? null : self::name([$apiKey, $settings, $library->path]);
         return self::$open[$name ?? ''] ?? self::make($library, $apiKey, $settings, $name);
+    }
+
+    /**
+     * The same text for the same settings. It does not show the key, unless the host has disabled md5.
+     *
+     * @param list<mixed> $values
+     */
+    private static function name(array $values): string
+    {
+        $text = (string) json_encode($values, JSON_INVALID_UTF8_SUBSTITUTE);
+        return Host::has('md5') ? md5($text) : $text;
     }
 
     /** @param array<string, string> $settings */
@@ -146,12 +157,12 @@ final class Handle
         $result = $ffi->new('phc_flush_result');
         $status = $ffi->phc_flush_begin($client, \FFI::addr($flush));
         if ($status === Declarations::OK) {
-            $deadline = $timeoutMs >= Declarations::NO_LIMIT ? null : hrtime(true) + $timeoutMs * 1_000_000;
+            $deadline = $timeoutMs >= Declarations::NO_LIMIT ? null : Host::milliseconds() + $timeoutMs;
             try {
                 do {
                     $left = $deadline === null
                         ? Declarations::NO_LIMIT
-                        : intdiv($deadline - hrtime(true) + 999_999, 1_000_000);
+                        : (int) ($deadline - Host::milliseconds() + 0.999);
                     $status = $ffi->phc_flush_wait(
                         $client,
                         $flush->cdata,

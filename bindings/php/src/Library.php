@@ -14,6 +14,9 @@ namespace PostHog;
  */
 final class Library
 {
+    /** The machines whose library may be in the package. */
+    private const MACHINES = ['x86_64', 'aarch64', 'arm64'];
+
     /** @var array<string, self|Unavailable> by the path that was asked for */
     private static array $loaded = [];
 
@@ -52,17 +55,19 @@ final class Library
             return new Unavailable('the PHP extension ffi is not loaded; install and enable it (on Debian it '
                 . 'is part of php-common), and check with php --ri ffi');
         }
-        $path ??= getenv('PHC_LIBRARY') ?: null;
-        $bundled = __DIR__ . '/../lib/' . self::platform() . '/libphc.so';
-        $file = match (true) {
-            $path !== null => $path,
-            is_file($bundled) => $bundled,
-            default => 'libphc.so.0',
-        };
-        try {
-            $ffi = \FFI::cdef(Declarations::REQUEST, $file);
-        } catch (\FFI\Exception $error) {
-            return new Unavailable(self::explain($file, $error->getMessage()));
+        $path ??= Host::environment('PHC_LIBRARY');
+        $problem = $ffi = null;
+        foreach ($path === null ? self::installed() : [$path] as $file) {
+            try {
+                $ffi = \FFI::cdef(Declarations::REQUEST, $file);
+                break;
+            } catch (\Throwable $error) {
+                // Not only FFI\Exception: a host may have disabled the class FFI.
+                $problem ??= new Unavailable(self::explain($file, $error->getMessage()));
+            }
+        }
+        if ($ffi === null) {
+            return $problem;
         }
         $abi = $ffi->phc_abi_version();
         if ($abi !== Declarations::ABI_VERSION) {
@@ -78,22 +83,45 @@ final class Library
         return new self($ffi, $file);
     }
 
-    /** A folder of lib/, such as linux-x86_64. */
-    private static function platform(): string
+    /** @return list<string> the package's own copy, if there is one for this machine; else the system's */
+    private static function installed(): array
     {
-        return strtolower(PHP_OS_FAMILY) . '-' . php_uname('m');
+        $files = [];
+        foreach (self::platforms() as $platform) {
+            $file = __DIR__ . "/../lib/$platform/libphc.so";
+            // A warning, for instance of open_basedir, could become an exception.
+            if (@is_file($file)) {
+                $files[] = $file;
+            }
+        }
+        return $files === [] ? ['libphc.so.0'] : $files;
+    }
+
+    /**
+     * The folder of lib/ for this machine, such as linux-x86_64; all of them if the host has disabled the
+     * function that names the machine: only one that fits can be loaded.
+     *
+     * @return list<string>
+     */
+    private static function platforms(): array
+    {
+        $machines = Host::has('php_uname') ? [php_uname('m')] : self::MACHINES;
+        return array_map(static fn (string $machine) => strtolower(PHP_OS_FAMILY) . "-$machine", $machines);
     }
 
     private static function explain(string $file, string $error): string
     {
         return match (true) {
-            str_contains($error, 'restricted') => 'FFI is refused here (ffi.enable = ' . ini_get('ffi.enable')
-                . '); set opcache.preload = ' . dirname(__DIR__) . '/preload.php, or ffi.enable = true, '
+            str_contains($error, 'restricted') => 'FFI is refused here (ffi.enable = '
+                . (Host::has('ini_get') ? ini_get('ffi.enable') : 'unknown') . '); set opcache.preload = '
+                . dirname(__DIR__) . '/preload.php, or ffi.enable = true, '
                 . 'in php.ini',
+            str_contains($error, 'undefined method') || str_contains($error, 'disabled for security reasons')
+                => 'the class FFI is disabled here; take it out of disable_classes in php.ini',
             str_contains($error, 'Failed resolving') => "$file is not a libphc that this package ("
                 . PostHog::VERSION . ") can use: $error",
             default => "libphc was not found: $error. Name its file by the option 'library' or by "
-                . 'PHC_LIBRARY, put it into ' . dirname(__DIR__) . '/lib/' . self::platform()
+                . 'PHC_LIBRARY, put it into ' . dirname(__DIR__) . '/lib/' . self::platforms()[0]
                 . ', or install it',
         };
     }

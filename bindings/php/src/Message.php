@@ -6,7 +6,7 @@ namespace PostHog;
 
 /**
  * Turns messages of posthog-php into events of libphc: the names of members, the forms of
- * identify, alias and group identify, and timestamps.
+ * identify, alias and group identify.
  *
  * @internal
  */
@@ -64,11 +64,11 @@ final class Message
     /** Writes an event as JSON for libphc. */
     public static function encode(array $event): string
     {
-        if (isset($event['distinct_id']) && is_scalar($event['distinct_id'])) {
+        if (is_int($event['distinct_id'] ?? null)) {
             $event['distinct_id'] = (string) $event['distinct_id'];
         }
         if (isset($event['timestamp'])) {
-            $event['timestamp'] = self::timestamp($event['timestamp']);
+            $event['timestamp'] = Timestamp::read($event['timestamp']);
             if ($event['timestamp'] === null) {
                 unset($event['timestamp']);
             }
@@ -105,7 +105,8 @@ final class Message
     public static function alias(array $message): array
     {
         $properties = (array) ($message['properties'] ?? []);
-        $message['properties'] = ['alias' => $message['alias'] ?? null] + $properties;
+        $alias = $message['alias'] ?? null;
+        $message['properties'] = ['alias' => is_int($alias) ? (string) $alias : $alias] + $properties;
         unset($message['alias']);
         return ['event' => '$create_alias'] + $message;
     }
@@ -149,31 +150,5 @@ final class Message
     public static function hasId(array $message): bool
     {
         return ($message['distinctId'] ?? '') !== '' || ($message['distinct_id'] ?? '') !== '';
-    }
-
-    /**
-     * Returns RFC 3339 text for a number of seconds, a date object, or any text that PHP reads as a
-     * date; null for an empty text. Anything else is returned as it is, and libphc refuses it.
-     */
-    private static function timestamp(mixed $value): mixed
-    {
-        if ($value instanceof \DateTimeInterface) {
-            return $value->format('Y-m-d\TH:i:s.vP');
-        }
-        if (is_int($value) || (is_string($value) && preg_match('/^-?\d+$/', $value))) {
-            return gmdate('Y-m-d\TH:i:s\Z', (int) $value);
-        }
-        if (is_float($value) || (is_string($value) && is_numeric($value))) {
-            $date = \DateTimeImmutable::createFromFormat('U.u', sprintf('%.6F', (float) $value));
-            return $date ? $date->format('Y-m-d\TH:i:s.v\Z') : $value;
-        }
-        if (!is_string($value) || preg_match('/^\d{4}-\d\d-\d\d[T ].*(Z|[+-]\d\d:?\d\d)$/i', $value)) {
-            return $value;
-        }
-        try {
-            return $value === '' ? null : (new \DateTimeImmutable($value))->format('Y-m-d\TH:i:s.vP');
-        } catch (\Exception) {
-            return $value;
-        }
     }
 }

@@ -35,7 +35,8 @@ final class NotSupported extends \BadMethodCallException
      */
     public static function method(string $class, string $name): \BadMethodCallException
     {
-        $known = in_array(strtolower($name), array_map('strtolower', self::METHODS), true);
+        $known = Host::missing() !== null
+            || in_array(strtolower($name), array_map('strtolower', self::METHODS), true);
         return $known
             ? new self("$class::$name() is not supported: there are no feature flags and no error tracking")
             : new \BadMethodCallException("There is no method $class::$name()");

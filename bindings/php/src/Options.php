@@ -84,7 +84,9 @@ final class Options
      */
     private function chooseReports(): void
     {
-        $this->reports = trim($this->settings['reports'] ?? $this->reports);
+        if (isset($this->settings['reports'])) {
+            $this->reports = trim($this->settings['reports']);
+        }
         if ($this->onSuccess !== null && in_array($this->reports, ['losses', 'warnings'], true)) {
             $this->settings['reports'] = 'all';
         }

@@ -35,8 +35,8 @@ class PostHog
     ): void {
         if ($client === null) {
             $options ??= [];
-            $apiKey ??= getenv(self::ENV_API_KEY) ?: null;
-            $options['host'] ??= getenv(self::ENV_HOST) ?: null;
+            $apiKey ??= Host::environment(self::ENV_API_KEY);
+            $options['host'] ??= Host::environment(self::ENV_HOST);
         }
         self::$client = $client ?? new Client($apiKey, $options);
     }
@@ -165,8 +165,7 @@ class PostHog
      */
     public static function validate($msg, $type): void
     {
-        $id = !empty($msg['distinctId']) || !empty($msg['distinct_id']);
-        self::assert($id, "PostHog::{$type}() requires distinctId");
+        self::assert(Message::hasId($msg), "PostHog::{$type}() requires distinctId");
     }
 
     /** @param array<int, mixed> $arguments */

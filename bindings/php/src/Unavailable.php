@@ -23,11 +23,11 @@ final class Unavailable extends \RuntimeException
     {
         static $logged = false;
         $marker = __DIR__ . '/logged.php';
-        if ($logged || (function_exists('opcache_is_script_cached') && @opcache_is_script_cached($marker))) {
+        if ($logged || (Host::has('opcache_is_script_cached') && @opcache_is_script_cached($marker))) {
             return;
         }
         $logged = true;
         require $marker;
-        error_log('[PostHog] events are not captured: ' . $this->getMessage());
+        Host::log(' events are not captured: ' . $this->getMessage());
     }
 }

@@ -125,6 +125,42 @@ final class CaptureTest extends TestCase
         self::assertSame('42', $this->event()['distinct_id']);
     }
 
+    /** In every helper; what is neither text nor a whole number is refused. */
+    public function testAnIdMayBeAWholeNumber(): void
+    {
+        $this->init();
+        $helpers = [
+            'capture' => ['event' => 'e'], 'identify' => ['properties' => ['a' => 1]],
+            'alias' => ['alias' => 'a'], 'groupIdentify' => ['groupType' => 't', 'groupKey' => 'k'], 'raw' => ['event' => 'e'],
+        ];
+        foreach ($helpers as $helper => $message) {
+            foreach ([42, 0, -7, PHP_INT_MAX, '42', '007'] as $id) {
+                foreach (['distinctId', 'distinct_id'] as $name) {
+                    self::assertTrue(PostHog::$helper([$name => $id] + $message), "$helper $id");
+                    self::assertSame((string) $id, $this->event()['distinct_id'], $helper);
+                }
+            }
+            foreach ([1.5, 1e20, true, false, ['u'], NAN] as $i => $id) {
+                self::assertFalse(PostHog::$helper(['distinctId' => $id] + $message), "$helper $i");
+                self::assertSame('invalid_distinct_id', end($this->errors)[0]);
+                self::assertStringContainsString('distinct_id', end($this->errors)[1]);
+            }
+        }
+        self::assertTrue(PostHog::alias(['distinctId' => 1, 'alias' => 2]));
+        self::assertSame(['alias' => '2'], $this->event()['properties']);
+        foreach ([1.5, true, ['a']] as $alias) {
+            self::assertFalse(PostHog::alias(['distinctId' => 1, 'alias' => $alias]));
+            $type = get_debug_type($alias);
+            $message = "an alias must be text or an integer, not $type";
+            self::assertSame(['invalid_argument', $message], end($this->errors));
+        }
+        PostHog::withContext(['distinctId' => 42], fn () => PostHog::capture(['event' => 'e']));
+        self::assertSame('42', $this->event()['distinct_id']);
+        $client = $this->init(['before_send' => fn (array $event) => ['distinct_id' => 43] + $event]);
+        self::assertTrue($client->capture(self::EVENT));
+        self::assertSame('43', $this->event()['distinct_id']);
+    }
+
     public function testAlias(): void
     {
         $this->init();

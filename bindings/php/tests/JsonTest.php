@@ -17,6 +17,16 @@ enum Side
     case Left;
 }
 
+enum Colour: int implements \JsonSerializable
+{
+    case Red = 1;
+
+    public function jsonSerialize(): mixed
+    {
+        return ['colour' => $this->name];
+    }
+}
+
 final class JsonTest extends TestCase
 {
     /** @dataProvider values */
@@ -63,8 +73,92 @@ final class JsonTest extends TestCase
         yield 'an object that serialises itself' => [$serialising, '{"n":null,"a":1}'];
         yield 'public properties' => [new class {
             public int $seen = 1;
+            protected int $guarded = 2;
             private int $hidden = 2;
         }, '{"seen":1}'];
+        $seconds = new \DateTime('1930-06-01 12:00', new \DateTimeZone('Europe/Amsterdam'));
+        yield 'a date whose offset has seconds' => [$seconds, '"1930-06-01T10:40:28.000Z"'];
+        $far = new \DateTime('2024-02-03T04:05:06', new \DateTimeZone('+30:00'));
+        yield 'a date whose offset is more than a day' => [$far, '"2024-02-01T22:05:06.000Z"'];
+        yield 'a date that was not constructed' => [new class extends \DateTime {
+            public function __construct()
+            {
+            }
+        }, 'null'];
+        yield 'an enum that serialises itself' => [Colour::Red, '{"colour":"Red"}'];
+        yield 'an object that serialises as itself' => [new class implements \JsonSerializable {
+            public int $seen = 1;
+            private int $hidden = 2;
+
+            public function jsonSerialize(): mixed
+            {
+                return $this;
+            }
+        }, '{"seen":1}'];
+        $nested = self::serialising(['a' => self::serialising([self::failing(), NAN, self::serialising(1)])]);
+        yield 'objects that serialise themselves, nested' => [$nested, '{"a":[null,null,1]}'];
+        $first = self::serialising(null);
+        $first->value = self::serialising($first);
+        yield 'two objects that serialise as each other' => [$first, 'null'];
+        yield 'an endless chain of objects' => [new class implements \JsonSerializable {
+            public function jsonSerialize(): mixed
+            {
+                return new self();
+            }
+        }, 'null'];
+        yield 'an object that ends in an Error' => [self::serialising(fn () => undefined_function()), 'null'];
+        yield 'a generator' => [(fn () => yield 1)(), '{}'];
+        $storage = new \ArrayObject(['plan' => 'pro', 'n' => NAN, 'at' => new \DateTime('2024-01-01Z')]);
+        yield 'an ArrayObject' => [$storage, '{"plan":"pro","n":null,"at":"2024-01-01T00:00:00.000+00:00"}'];
+        yield 'numbers as names of properties' => [(object) ['1' => 'a', '01' => 'b'], '{"1":"a","01":"b"}'];
+        $keys = ["a\xff" => 1, 'b' => 2, "a\xfe" => 3];
+        yield 'keys that become the same' => [$keys, "{\"a\u{FFFD}\":3,\"b\":2}"];
+        $keys = (object) ["\xff" => [(object) ["\xff" => 1, "\xfe" => "\xff"]], 7 => 1];
+        yield 'such keys, nested' => [$keys, "{\"\u{FFFD}\":[{\"\u{FFFD}\":\"\u{FFFD}\"}],\"7\":1}"];
+    }
+
+    /** Objects of PHP's own classes, and of classes that extend them. */
+    public function testOtherObjectsAreWhatJsonEncodeWrites(): void
+    {
+        $with = new class ([1, 'a' => 2]) extends \ArrayObject {
+            public int $own = 1;
+            private int $hidden = 2;
+        };
+        $queue = new \SplQueue();
+        $queue[] = 1;
+        $dynamic = new class extends \stdClass {
+            public mixed $null = null;
+            protected int $guarded = 2;
+        };
+        $dynamic->{'7'} = 'x';
+        $objects = [
+            $with, $queue, $dynamic, new \DateTimeZone('Europe/Berlin'), new \DateInterval('P1DT5M'),
+            new \ArrayIterator(['a' => 1]), new \ArrayObject([1, 2]), new \ArrayObject(new \DateTimeZone('UTC')),
+            new \RecursiveArrayIterator([1, [2]]), \SplFixedArray::fromArray([1, 2]), new \RuntimeException('x'),
+            new \ReflectionClass(\stdClass::class),
+            new class ('UTC') extends \DateTimeZone {
+                public int $own = 1;
+            },
+        ];
+        foreach (get_declared_classes() as $class) {
+            $reflection = new \ReflectionClass($class);
+            $isDate = is_a($class, \DateTimeInterface::class, true);
+            if ($reflection->isInternal() && $reflection->isInstantiable() && !$isDate) {
+                try {
+                    $objects[] = new $class();
+                } catch (\Throwable) {
+                    // It needs arguments.
+                }
+            }
+        }
+        self::assertGreaterThan(30, count($objects));
+        foreach ($objects as $object) {
+            $expected = json_encode(['v' => [$object]]);
+            if ($expected !== false) {
+                $written = Json::encode(['v' => [$object]]);
+                self::assertEquals(json_decode($expected), json_decode($written), $object::class);
+            }
+        }
     }
 
     public function testDepthAndSizeAreBounded(): void
@@ -110,13 +204,13 @@ final class JsonTest extends TestCase
     private static function serialising(mixed $value): \JsonSerializable
     {
         return new class ($value) implements \JsonSerializable {
-            public function __construct(private readonly mixed $value)
+            public function __construct(public mixed $value)
             {
             }
 
             public function jsonSerialize(): mixed
             {
-                return $this->value;
+                return $this->value instanceof \Closure ? ($this->value)() : $this->value;
             }
         };
     }
