@@ -249,11 +249,12 @@ final class DeliveryTest extends TestCase
             'on_error' => function (array $report) use (&$lost): void {
                 $lost = array_merge($lost, array_column($report['events'], 'outcome'));
             },
+            'settings' => ['request_timeout_ms' => 300_000],
         ]);
         $client->capture(self::EVENT);
         $start = hrtime(true);
         self::assertFalse($client->shutdown(0));
-        self::assertLessThan(5_000, (hrtime(true) - $start) / 1e6);
+        self::assertLessThan(10_000, (hrtime(true) - $start) / 1e6);
         self::assertSame(['closed'], $lost);
     }
 
@@ -335,7 +336,8 @@ final class DeliveryTest extends TestCase
             });
             define('SENT', tempnam(sys_get_temp_dir(), 'phc'));
             if (pcntl_fork() === 0) {
-                usleep(300_000);
+                // Only the wait sends, so it has begun.
+                file_get_contents('{$sink->host}/_wait?timeout_ms=20000&requests=1');
                 file_put_contents(SENT, (string) hrtime(true));
                 posix_kill(posix_getppid(), SIGTERM);
                 exit;
@@ -367,16 +369,26 @@ final class DeliveryTest extends TestCase
 
     public function testASignalHandlerCannotCaptureDuringAShutdown(): void
     {
-        $sink = new Sink('{"steps":[{"delay_ms":1500}]}');
-        $script = Script::run(self::init($sink, "'exit_flush_ms' => 0") . <<<'PHP'
+        $sink = new Sink('{"steps":[{"wait_for_script":true}]}');
+        $settings = "'exit_flush_ms' => 0, 'request_timeout_ms' => 300_000, 'shutdown_timeout_ms' => 60_000";
+        $script = Script::run(self::init($sink, $settings) . "define('HOST', '$sink->host');" . <<<'PHP'
             pcntl_async_signals(true);
             PostHog\PostHog::capture(['distinctId' => 'u', 'event' => 'e']);
             pcntl_signal(SIGALRM, function () {
                 $captured = PostHog\PostHog::capture(['distinctId' => 'u', 'event' => 'late']);
                 echo $captured ? 'captured' : 'refused';
+                // Now the sink responds.
+                $post = ['http' => ['method' => 'POST', 'content' => '{}', 'header' => 'Content-Type: text/json']];
+                file_get_contents(HOST . '/_script', false, stream_context_create($post));
             });
-            pcntl_alarm(1);
+            if (pcntl_fork() === 0) {
+                // Only the shutdown sends, so it has begun.
+                file_get_contents(HOST . '/_wait?timeout_ms=20000&requests=1');
+                posix_kill(posix_getppid(), SIGALRM);
+                exit;
+            }
             echo PostHog\PostHog::shutdown() ? ' all delivered' : ' lost';
+            pcntl_wait($status);
             PHP);
         self::assertSame('refused all delivered', $script->output, $script->errors);
         self::assertStringContainsString('closed: the client is being shut down', $script->errors);
