@@ -12,7 +12,8 @@ pub use crate::config::{Config, settings_page};
 pub use crate::event::{EncodedEvent, Encoder, EventBuilder, EventInput, SuperProperties};
 pub use crate::protocol::retry_after::parse as parse_retry_after;
 pub use crate::protocol::{
-    Attempt, AttemptDecision, AttemptResult, Backoff, Disposition, Failure, RetryPolicy, Verdict, decide,
+    Attempt, AttemptDecision, AttemptResult, Backoff, Disposition, Failure, HostSign, RetryPolicy, Verdict,
+    decide,
 };
 pub use crate::status::{Error, Status};
 
@@ -40,7 +41,7 @@ impl Deliveries {
         let now = Timestamp::from_unix_ms(1_790_000_000_000).unwrap_or_else(Timestamp::now);
         let Some(batch) = self.0.take_batch(request_id, now) else { return false };
         drop(std::hint::black_box(self.0.begin_attempt(batch, now)));
-        let (again, _) = self.0.complete_attempt(batch, &mut decision, 0, || ([Uuid::nil(); 2], now));
+        let (again, _) = self.0.complete_attempt(batch, &mut decision, 0, || Some(([Uuid::nil(); 2], now)));
         again.is_empty()
     }
 }

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use phc::internals::{
-    Attempt, AttemptDecision, AttemptResult, Backoff, Disposition, Failure, RetryPolicy, Verdict, decide,
+    Attempt, AttemptDecision, AttemptResult, Backoff, Disposition, Failure, HostSign, RetryPolicy, Verdict,
+    decide,
 };
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -59,7 +60,7 @@ pub fn run(data: &[u8]) {
     match result {
         AttemptResult::Response { .. } => {
             assert_eq!((decision.status, decision.retry_after), (status, retry_after));
-            assert_eq!(decision.host_failed, status >= 500);
+            assert_eq!(decision.host == HostSign::Fails, status >= 500);
             if matches!(status, 200..=299) {
                 check_success(&decision, &attempt, &policy, body);
             } else {
@@ -75,7 +76,7 @@ pub fn run(data: &[u8]) {
             let lost = Disposition::Lost(Failure::Transport);
             let retried = attempt.used <= policy.max_retries;
             assert!(are_all(&decision, if retried { Disposition::Retry } else { lost }));
-            assert_eq!((decision.status, decision.host_failed), (0, true));
+            assert_eq!((decision.status, decision.host), (0, HostSign::Fails));
             assert_eq!(decision.response_unknown, maybe_sent);
         }
     }

@@ -167,7 +167,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "max_in_flight",
         default: "4",
-        doc: "The largest number of requests that are open at once.",
+        doc: "The largest number of requests that are open at once. As many connections are kept, each for 30 seconds after its last request; none is open after a minute without one.",
         slot: |c| Slot::Size(&mut c.max_in_flight, 1..=64),
     },
     Setting {
@@ -227,7 +227,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "request_timeout_ms",
         default: "10000",
-        doc: "An attempt without a complete response after this time has failed.",
+        doc: "An attempt without a complete response after this time has failed. Where the system allows it (Linux), one whose bytes the server's system does not acknowledge has failed after half of this time, at most after 5 seconds, and never before `connect_timeout_ms` has passed.",
         slot: |c| Slot::Millis(&mut c.request_timeout, 1..=HOUR),
     },
     Setting {

@@ -32,6 +32,11 @@ impl Payload {
         &self.uuids
     }
 
+    /// The length of the body before compression.
+    pub(super) fn body_bytes(&self) -> u64 {
+        self.body.len() as u64
+    }
+
     /// The events' places in the body.
     pub(super) fn spans(&self) -> &[Span] {
         &self.spans
@@ -68,6 +73,8 @@ pub(super) struct Batch {
     attempt: u32,
     /// When the last of them began.
     sent_at_ms: i64,
+    /// The same of the one before it.
+    sent_before_ms: i64,
     /// Attempts that count against `max_retries`.
     used: u32,
     in_flight: bool,
@@ -109,6 +116,7 @@ impl Batch {
             historical_migration,
             attempt: 0,
             sent_at_ms: 0,
+            sent_before_ms: 0,
             used: 0,
             in_flight: false,
             response_unknown: false,
@@ -130,7 +138,7 @@ impl Batch {
     pub(super) fn begin_attempt(&mut self, now: Timestamp) -> OpenAttempt {
         self.attempt += 1;
         self.used += 1;
-        self.sent_at_ms = now.unix_ms();
+        self.sent_before_ms = std::mem::replace(&mut self.sent_at_ms, now.unix_ms());
         self.in_flight = true;
         OpenAttempt {
             request: AttemptRequest {
@@ -149,6 +157,24 @@ impl Batch {
         self.in_flight = false;
         self.response_unknown |= decision.response_unknown;
         self.used -= u32::from(decision.refund);
+    }
+
+    /// Takes back the attempt in flight, of which nothing was sent.
+    pub(super) fn take_back_attempt(&mut self) {
+        self.in_flight = false;
+        self.attempt -= 1;
+        self.used -= 1;
+        self.sent_at_ms = self.sent_before_ms;
+    }
+
+    /// The last attempt does not count against the budget.
+    pub(super) fn refund_attempt(&mut self) {
+        self.used -= 1;
+    }
+
+    /// The number of the last attempt, from 1.
+    pub(super) fn attempt(&self) -> u32 {
+        self.attempt
     }
 
     /// A report of the last attempt, without its result.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::batch::BatchId;
 use super::wake::WakeOn;
-use crate::protocol::{AttemptDecision, Backoff, CircuitBreaker};
+use crate::protocol::{AttemptDecision, Backoff, CircuitBreaker, HostSign, Shortage};
 
 /// What the send loop does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,8 @@ pub(crate) struct Backlog {
     pub(crate) due_at: Option<Duration>,
 }
 
-/// Requests in flight, batches in back-off, and the circuit breaker.
+/// Requests in flight, batches in back-off, the circuit breaker, and the shortage that this
+/// machine is in.
 #[derive(Debug)]
 pub(crate) struct Scheduler {
     max_in_flight: usize,
@@ -41,6 +42,7 @@ pub(crate) struct Scheduler {
     in_flight: usize,
     in_back_off: Vec<(Duration, BatchId)>,
     breaker: CircuitBreaker,
+    shortage: Shortage,
     /// Until when a timer is kept although no event waits: while events flow, the first
     /// event of each batch need not wake the send loop to have its timer set.
     timer_kept_until: Duration,
@@ -56,20 +58,22 @@ impl Scheduler {
             in_flight: 0,
             in_back_off: Vec::new(),
             breaker: CircuitBreaker::default(),
+            shortage: Shortage::default(),
             timer_kept_until: Duration::ZERO,
         }
     }
 
     /// Decides the next step. Retries that are due go before new batches, the one due
-    /// first before the others. While the circuit is open, one probe at a time goes, a
-    /// batch that has begun before a new one.
+    /// first before the others. While the circuit is open or the machine is short of
+    /// something, one probe at a time goes, a batch that has begun before a new one.
     pub(crate) fn next(&mut self, now: Duration, backlog: Backlog) -> Step {
-        let open = self.breaker.is_open();
+        let probe_at = self.next_probe();
+        let open = probe_at.is_some();
         let slots = if open { 1 } else { self.max_in_flight };
         if self.in_flight >= slots {
             return Step::Sleep { until: None, wake_on: WakeOn::default() };
         }
-        let not_before = if open { self.breaker.next_probe() } else { Duration::ZERO };
+        let not_before = probe_at.unwrap_or_default();
         let retry = self.in_back_off.iter().enumerate().min_by_key(|(_, waiting)| **waiting);
         let retry = retry.map(|(position, (due, _))| (position, (*due).max(not_before)));
         if let Some((position, due)) = retry
@@ -105,6 +109,13 @@ impl Scheduler {
         Step::Sleep { until, wake_on }
     }
 
+    /// When the next probe may be sent; `None` if more than probes may be.
+    fn next_probe(&self) -> Option<Duration> {
+        let circuit = self.breaker.is_open().then(|| self.breaker.next_probe());
+        let shortage = self.shortage.is_on().then(|| self.shortage.next_try());
+        circuit.max(shortage)
+    }
+
     /// An attempt has ended with this decision; `again` are the batches whose events are
     /// sent again.
     pub(crate) fn attempt_ended(
@@ -115,10 +126,17 @@ impl Scheduler {
         again: &[BatchId],
     ) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        if decision.host_failed {
-            self.breaker.request_failed(now, &self.backoff, random, decision.retry_after);
+        if decision.unsent {
+            self.shortage.met(now, &self.backoff, random);
         } else {
-            self.breaker.host_responded();
+            self.shortage.is_over();
+        }
+        match decision.host {
+            HostSign::Responds => self.breaker.host_responded(),
+            HostSign::Fails => {
+                self.breaker.request_failed(now, &self.backoff, random, decision.retry_after);
+            }
+            HostSign::None => {}
         }
         self.in_back_off.extend(again.iter().map(|batch| (now + decision.wait, *batch)));
     }
@@ -126,6 +144,17 @@ impl Scheduler {
     /// A step was not carried out: its batch had been settled in the meantime.
     pub(crate) fn step_cancelled(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    /// A step could not be carried out: this machine is short of something.
+    pub(crate) fn step_met_shortage(&mut self, now: Duration) {
+        self.step_cancelled();
+        self.shortage.met(now, &self.backoff, 0);
+    }
+
+    /// Whether this machine is short of something, as far as is known.
+    pub(crate) fn is_short(&self) -> bool {
+        self.shortage.is_on()
     }
 
     /// Whether the circuit breaker is open.
@@ -153,7 +182,7 @@ mod tests {
     }
 
     fn failed(wait: Duration) -> AttemptDecision {
-        AttemptDecision { host_failed: true, wait, ..AttemptDecision::default() }
+        AttemptDecision { host: HostSign::Fails, wait, ..AttemptDecision::default() }
     }
 
     fn succeeded() -> AttemptDecision {
@@ -200,6 +229,38 @@ mod tests {
         assert!((1..=3).contains(&batch));
         for _ in 0..4 {
             assert!(matches!(scheduler.next(until, READY), Step::StartAttempt(_) | Step::TakeBatch));
+        }
+    }
+
+    #[test]
+    fn a_shortage_keeps_all_batches_waiting_and_ends_with_the_first_that_is_sent() {
+        let mut scheduler = scheduler(4);
+        let unsent = || AttemptDecision { unsent: true, host: HostSign::None, ..AttemptDecision::default() };
+        for _ in 0..4 {
+            assert_eq!(scheduler.next(Duration::ZERO, READY), Step::TakeBatch);
+        }
+        for batch in 1..=3 {
+            scheduler.attempt_ended(Duration::ZERO, &unsent(), 0, &[batch]);
+        }
+        scheduler.step_met_shortage(Duration::ZERO);
+        let mut now = Duration::ZERO;
+        for wait in [200, 400, 800] {
+            let Step::Sleep { until: Some(until), .. } = scheduler.next(now, READY) else {
+                panic!("no wait")
+            };
+            assert_eq!(until - now, Duration::from_millis(wait));
+            now = until;
+            let Step::StartAttempt(batch) = scheduler.next(now, READY) else { panic!("no try") };
+            assert!(matches!(scheduler.next(now, READY), Step::Sleep { until: None, .. }), "two tries");
+            scheduler.attempt_ended(now, &unsent(), 0, &[batch]);
+        }
+        assert!(scheduler.is_short() && !scheduler.is_circuit_open());
+        now += Duration::from_secs(60);
+        let Step::StartAttempt(_) = scheduler.next(now, READY) else { panic!("no try") };
+        scheduler.attempt_ended(now, &succeeded(), 0, &[]);
+        assert!(!scheduler.is_short());
+        for _ in 0..4 {
+            assert!(matches!(scheduler.next(now, READY), Step::StartAttempt(_) | Step::TakeBatch));
         }
     }
 

@@ -33,7 +33,20 @@ pub(crate) struct SendLoop {
     uuids: UuidSource,
     attempts: JoinSet<Sent>,
     in_flight: HashMap<Id, InFlight>,
+    shortage_log: ShortageLog,
 }
+
+/// What the log has said of a shortage on this machine.
+#[derive(Debug, Default)]
+struct ShortageLog {
+    /// The last line about one, and when it was logged.
+    last: Option<(String, Duration)>,
+    /// Whether the end of the present one is to be logged.
+    open: bool,
+}
+
+/// A shortage that comes and goes is not logged again before this time has passed.
+const SHORTAGE_LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The result of an attempt, the codec and the number of bytes of its body.
 type Sent = (AttemptResult, Codec, u64);
@@ -61,6 +74,7 @@ impl SendLoop {
             uuids: UuidSource::new(),
             attempts: JoinSet::new(),
             in_flight: HashMap::new(),
+            shortage_log: ShortageLog::default(),
         }
     }
 
@@ -112,7 +126,13 @@ impl SendLoop {
     }
 
     fn take_batch(&mut self) {
-        let Ok(request_id) = self.new_uuid() else { return self.scheduler.step_cancelled() };
+        let request_id = match self.new_uuid() {
+            Ok(request_id) => request_id,
+            Err(error) => {
+                self.scheduler.step_met_shortage(self.delivery.now());
+                return self.shortage_met(&error.message);
+            }
+        };
         let taken =
             self.delivery.update(|state| (state.take_batch(request_id, Timestamp::now()), Wake::NONE));
         match taken {
@@ -154,7 +174,9 @@ impl SendLoop {
             let attempt = Attempt { uuids: payload.uuids(), used, can_change_codec, random };
             decide(&result, &attempt, &self.policy)
         };
-        self.log(LogLevel::Debug, || attempt_line(request_id, attempt, codec, sent_bytes, &decision));
+        if !decision.unsent {
+            self.log(LogLevel::Debug, || attempt_line(request_id, attempt, codec, sent_bytes, &decision));
+        }
         // Given back before the state looks at the batch, so that its memory can be used
         // again.
         drop(payload);
@@ -170,14 +192,30 @@ impl SendLoop {
         random: u16,
     ) {
         let uuids = &mut self.uuids;
+        let mut no_ids = None;
         let again = self.delivery.update(|state| {
             state.complete_attempt(batch, &mut decision, sent_bytes, || {
                 let now = Timestamp::now();
-                ([(); 2].map(|()| uuids.uuid_v7(now.unix_ms()).unwrap_or_default()), now)
+                let mut id = || uuids.uuid_v7(now.unix_ms());
+                match (id(), id()) {
+                    (Ok(first), Ok(second)) => Some(([first, second], now)),
+                    (Err(error), _) | (_, Err(error)) => {
+                        no_ids = Some(error.message.into_owned());
+                        None
+                    }
+                }
             })
         });
         let was_open = self.scheduler.is_circuit_open();
+        let was_short = self.scheduler.is_short();
+        decision.unsent |= no_ids.is_some();
         self.scheduler.attempt_ended(self.delivery.now(), &decision, random, &again);
+        if decision.unsent {
+            let message = no_ids.unwrap_or(decision.error);
+            self.shortage_met(&message);
+        } else if was_short {
+            self.shortage_ended();
+        }
         if was_open != self.scheduler.is_circuit_open() {
             self.log(LogLevel::Debug, || {
                 let line = if was_open {
@@ -193,6 +231,28 @@ impl SendLoop {
     fn log(&self, level: LogLevel, line: impl FnOnce() -> String) {
         if level <= self.log_level {
             self.delivery.update(|state| ((), state.log(level, line())));
+        }
+    }
+
+    /// Names a shortage in the log, once, and in the reports of events that it costs.
+    fn shortage_met(&mut self, message: &str) {
+        self.delivery.update(|state| (state.set_shortage(message), Wake::NONE));
+        let now = self.delivery.now();
+        let is_known = self.shortage_log.last.as_ref().is_some_and(|(last, at)| {
+            last == message && (self.shortage_log.open || now < *at + SHORTAGE_LOG_INTERVAL)
+        });
+        if !is_known {
+            self.shortage_log = ShortageLog { last: Some((message.to_owned(), now)), open: true };
+            self.log(LogLevel::Warning, || format!("{message}; sending waits, and no attempt is spent"));
+        }
+    }
+
+    fn shortage_ended(&mut self) {
+        self.delivery.update(|state| (state.set_shortage(""), Wake::NONE));
+        if std::mem::take(&mut self.shortage_log.open) {
+            self.log(LogLevel::Warning, || {
+                "the shortage on this machine is over; sending goes on".to_owned()
+            });
         }
     }
 

@@ -50,6 +50,8 @@ pub(crate) struct DeliveryState {
     reports: ReportQueue,
     log: LogQueue,
     test_events: TestQueue,
+    /// What this machine is short of; empty if nothing.
+    shortage: String,
     /// What the sleeping send loop wants to be woken for.
     wake_on: WakeOn,
     /// No event is taken any more; this is what captures return.
@@ -83,6 +85,7 @@ impl DeliveryState {
             reports: ReportQueue::default(),
             log: LogQueue::new(config.log_level),
             test_events: TestQueue::default(),
+            shortage: String::new(),
             wake_on: WakeOn::default(),
             shut: None,
             sender_stopped: false,
@@ -237,14 +240,18 @@ impl DeliveryState {
 
     /// Applies the decision on an attempt, whose body had `sent_bytes` as sent, and takes
     /// the verdicts out of it. Returns the batches that are sent again: none, this one, or
-    /// the halves of a split, which `new_ids` provides for.
+    /// the halves of a split, which `new_ids` provides for. Without new ids the batch is not
+    /// split, and its next attempt is one more of the same.
     pub(crate) fn complete_attempt(
         &mut self,
         id: BatchId,
         decision: &mut AttemptDecision,
         sent_bytes: u64,
-        new_ids: impl FnOnce() -> ([Uuid; 2], Timestamp),
+        new_ids: impl FnOnce() -> Option<([Uuid; 2], Timestamp)>,
     ) -> (Vec<BatchId>, Wake) {
+        if decision.unsent {
+            return (self.take_back_attempt(id).into_iter().collect(), Wake::NONE);
+        }
         self.stats.sent_bytes += sent_bytes;
         let Some(mut batch) = self.batches.remove(&id) else { return (Vec::new(), Wake::NONE) };
         failpoint::pass("state");
@@ -290,12 +297,31 @@ impl DeliveryState {
             return (Vec::new(), wake);
         }
         if decision.split {
-            let (request_ids, now) = new_ids();
-            return (batch.split(request_ids, now).map(|half| self.add_batch(half)).into(), wake);
+            if let Some((request_ids, now)) = new_ids() {
+                return (batch.split(request_ids, now).map(|half| self.add_batch(half)).into(), wake);
+            }
+            batch.refund_attempt();
         }
         batch.retain(&decision.retries().collect::<Vec<_>>());
         self.batches.insert(id, batch);
         (vec![id], wake)
+    }
+
+    /// Takes back the attempt of a batch of which nothing was sent; returns the batch unless it
+    /// has been settled in the meantime.
+    fn take_back_attempt(&mut self, id: BatchId) -> Option<BatchId> {
+        let batch = self.batches.get_mut(&id)?;
+        self.stats.requests -= 1;
+        self.stats.retries -= u64::from(batch.attempt() > 1);
+        self.stats.body_bytes -= batch.payload().body_bytes();
+        batch.take_back_attempt();
+        Some(id)
+    }
+
+    /// Records what this machine is short of (empty: nothing), for the reports of events that
+    /// are lost while it is.
+    pub(crate) fn set_shortage(&mut self, shortage: &str) {
+        shortage.clone_into(&mut self.shortage);
     }
 
     /// Records that the send loop has ended. If it ended by a panic, captures return
@@ -350,13 +376,19 @@ impl DeliveryState {
     /// Ends every pending event at once, for one reason.
     pub(crate) fn fail_all_pending(&mut self, reason: LossReason) -> Wake {
         let mut wake = Wake { settled: true, ..Wake::NONE };
+        let shortage = std::mem::take(&mut self.shortage);
+        if !shortage.is_empty() && self.stats.pending_events > 0 {
+            self.log.set_last_error(&shortage);
+        }
         for (_, batch) in std::mem::take(&mut self.batches) {
             let payload = batch.payload();
             let events = payload.uuids().iter().zip(payload.spans());
-            wake = wake | self.fail_events(batch.report(), events, reason, batch.maybe_delivered());
+            let report = Report { error: shortage.clone(), ..batch.report() };
+            wake = wake | self.fail_events(report, events, reason, batch.maybe_delivered());
         }
         while let Some(open) = self.queue.take_batch() {
-            wake = wake | self.fail_events(Report::default(), open.events(), reason, false);
+            let report = Report { error: shortage.clone(), ..Report::default() };
+            wake = wake | self.fail_events(report, open.events(), reason, false);
         }
         self.queue.shrink();
         wake | self.fail_unaccounted(reason)
@@ -544,5 +576,35 @@ mod tests {
             assert_eq!((report.request_id, report.attempt), (request_id, attempts));
             assert!(state.stats().add_up());
         }
+    }
+
+    #[test]
+    fn an_attempt_of_which_nothing_was_sent_leaves_no_trace() {
+        let mut state = DeliveryState::new(&Config::new("key"));
+        let uuid = Uuid::from_u128(1);
+        let event = EncodedEvent { uuid, caller_uuid: false, repaired: false, uuid_replaced: false };
+        assert_eq!(state.enqueue(br#"{"event":"e"}"#, &event, || Duration::ZERO).0, Ok(()));
+        let at = |ms| Timestamp::from_unix_ms(ms).unwrap();
+        let batch = state.take_batch(Uuid::from_u128(9), at(1)).unwrap();
+        let unsent = || AttemptDecision { unsent: true, ..AttemptDecision::default() };
+        let retried =
+            || AttemptDecision { dispositions: vec![Disposition::Retry], ..AttemptDecision::default() };
+        let none = || None;
+        // Unsent, sent, unsent, sent: two attempts.
+        for (ms, mut decision, attempt) in [(1, unsent(), 1), (2, retried(), 1), (3, unsent(), 2)] {
+            let begun = state.begin_attempt(batch, at(ms)).unwrap();
+            assert_eq!((begun.request.attempt, begun.used), (attempt, attempt));
+            assert_eq!(state.complete_attempt(batch, &mut decision, 5, none).0, [batch]);
+            assert_eq!(state.stats().retries, 0);
+        }
+        assert_eq!(state.begin_attempt(batch, at(4)).unwrap().used, 2);
+        assert_eq!((state.stats().requests, state.stats().retries, state.stats().sent_bytes), (2, 1, 5));
+        assert_eq!(state.complete_attempt(batch, &mut unsent(), 5, none).0, [batch]);
+        state.set_shortage("no descriptors");
+        let _ = state.fail_all_pending(LossReason::Closed);
+        let report = state.pop_any_report().unwrap();
+        assert_eq!((report.attempt, report.sent_at_ms, report.error.as_str()), (1, 2, "no descriptors"));
+        assert_eq!(state.stats().maybe_delivered, 0);
+        assert_eq!(state.stats().requests, 1);
     }
 }

@@ -37,6 +37,17 @@ pub enum AttemptResult {
         /// Whether the request may have reached the server.
         maybe_sent: bool,
     },
+    /// A connection that was kept from an earlier request failed before a response began: it
+    /// had probably died unnoticed. The next attempt makes a new one.
+    StaleConnection {
+        /// What happened, for people.
+        message: String,
+    },
+    /// Nothing was sent: this machine has no descriptor, port, memory or randomness for it.
+    LocalShortage {
+        /// What is lacking, for people.
+        message: String,
+    },
 }
 
 /// The rules for retries that settings can change.
@@ -89,6 +100,24 @@ pub enum Disposition {
     Retry,
 }
 
+/// What an attempt says about the host, for the circuit breaker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HostSign {
+    /// It responds.
+    #[default]
+    Responds,
+    /// It fails: there was no response on a new connection, or a 5xx.
+    Fails,
+    /// Nothing: the request has probably not reached it.
+    None,
+}
+
+impl HostSign {
+    fn of_status(status: u16) -> Self {
+        if status >= 500 { HostSign::Fails } else { HostSign::Responds }
+    }
+}
+
 /// The decision on one attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AttemptDecision {
@@ -103,6 +132,9 @@ pub struct AttemptDecision {
     pub split: bool,
     /// Whether the attempt does not count against the budget.
     pub refund: bool,
+    /// Whether nothing was sent, so that there was no attempt at all. Then every event is sent
+    /// again, as soon as this machine can.
+    pub unsent: bool,
     /// The HTTP status; 0 if there was none.
     pub status: u16,
     /// What went wrong with the batch as a whole; empty if nothing did.
@@ -110,8 +142,8 @@ pub struct AttemptDecision {
     /// Whether the server may have stored events without our knowing: the request
     /// was sent, and no whole, well-formed response of the server itself arrived.
     pub response_unknown: bool,
-    /// Whether the host failed (transport or 5xx), for the circuit breaker.
-    pub host_failed: bool,
+    /// What the attempt says about the host.
+    pub host: HostSign,
     /// The wait that `Retry-After` asked for.
     pub retry_after: Option<Duration>,
 }
@@ -129,7 +161,7 @@ pub fn decide(result: &AttemptResult, attempt: &Attempt<'_>, policy: &RetryPolic
         AttemptResult::Response { status, retry_after, location, body } => {
             decision.status = *status;
             decision.retry_after = *retry_after;
-            decision.host_failed = *status >= 500;
+            decision.host = HostSign::of_status(*status);
             // A gateway sends these when it lost the server's own response.
             decision.response_unknown = matches!(status, 502 | 504);
             let wait = retry_wait(*retry_after);
@@ -152,16 +184,28 @@ pub fn decide(result: &AttemptResult, attempt: &Attempt<'_>, policy: &RetryPolic
         }
         AttemptResult::Oversized { status } => {
             decision.status = *status;
-            decision.host_failed = *status >= 500;
+            decision.host = HostSign::of_status(*status);
             decision.response_unknown = matches!(status, 200..=299);
             decision.error = explain::oversized(*status, response::max_bytes(attempt.uuids.len()));
             decision.retry_or_lose(attempt, None, Failure::MalformedResponse);
         }
         AttemptResult::NoResponse { message, maybe_sent } => {
-            decision.host_failed = true;
+            decision.host = HostSign::Fails;
             decision.response_unknown = *maybe_sent;
             decision.error.clone_from(message);
             decision.retry_or_lose(attempt, retry_wait(None), Failure::Transport);
+        }
+        AttemptResult::StaleConnection { message } => {
+            decision.host = HostSign::None;
+            decision.response_unknown = true;
+            decision.error.clone_from(message);
+            decision.retry_or_lose(attempt, retry_wait(None).map(|_| Duration::ZERO), Failure::Transport);
+        }
+        AttemptResult::LocalShortage { message } => {
+            decision.host = HostSign::None;
+            decision.unsent = true;
+            decision.error.clone_from(message);
+            decision.retry_all(attempt, Duration::ZERO);
         }
     }
     decision
@@ -265,7 +309,7 @@ mod tests {
             .collect();
         assert_eq!(kinds, "dxrddd");
         assert_eq!(decision.wait, Duration::from_millis(200));
-        assert!(!decision.host_failed && !decision.response_unknown);
+        assert!(decision.host == HostSign::Responds && !decision.response_unknown);
     }
 
     #[test]
@@ -297,7 +341,7 @@ mod tests {
                 _ => Failure::Rejected,
             };
             assert_eq!(decision.dispositions, [Disposition::Lost(expected); 2], "{status}");
-            assert_eq!(decision.host_failed, status >= 500);
+            assert_eq!(decision.host, HostSign::of_status(status));
         }
     }
 
@@ -335,6 +379,37 @@ mod tests {
         };
         assert_eq!(used(2).wait, Duration::from_millis(400));
         assert_eq!(used(4).dispositions, [Disposition::Lost(Failure::Transport)]);
-        assert!(used(1).host_failed && !used(1).response_unknown);
+        assert!(used(1).host == HostSign::Fails && !used(1).response_unknown);
+    }
+
+    #[test]
+    fn a_stale_connection_costs_an_attempt_and_no_wait() {
+        let result = AttemptResult::StaleConnection { message: "reset".into() };
+        let uuids = uuids(2);
+        let used = |used| {
+            decide(&result, &Attempt { uuids: &uuids, used, can_change_codec: false, random: 9 }, &policy())
+        };
+        for attempt in 1..=3 {
+            let decision = used(attempt);
+            assert_eq!(decision.dispositions, [Disposition::Retry; 2]);
+            assert_eq!(
+                (decision.wait, decision.host, decision.refund),
+                (Duration::ZERO, HostSign::None, false)
+            );
+            assert!(decision.response_unknown);
+        }
+        assert_eq!(used(4).dispositions, [Disposition::Lost(Failure::Transport); 2]);
+    }
+
+    #[test]
+    fn a_shortage_on_this_machine_loses_nothing_whatever_is_left_of_the_budget() {
+        let result = AttemptResult::LocalShortage { message: "no descriptors".into() };
+        let uuids = uuids(2);
+        for used in [1, 4, 99] {
+            let attempt = Attempt { uuids: &uuids, used, can_change_codec: false, random: 0 };
+            let decision = decide(&result, &attempt, &policy());
+            assert_eq!(decision.dispositions, [Disposition::Retry; 2]);
+            assert!(decision.unsent && decision.host == HostSign::None && !decision.response_unknown);
+        }
     }
 }

@@ -12,10 +12,14 @@ mod explain;
 pub(crate) mod headers;
 pub(crate) mod response;
 pub(crate) mod retry_after;
+pub(crate) mod shortage;
 pub(crate) mod statuses;
 pub(crate) mod verdict;
 
 pub use backoff::Backoff;
 pub(crate) use circuit_breaker::CircuitBreaker;
-pub use decide::{Attempt, AttemptDecision, AttemptResult, Disposition, Failure, RetryPolicy, decide};
+pub use decide::{
+    Attempt, AttemptDecision, AttemptResult, Disposition, Failure, HostSign, RetryPolicy, decide,
+};
+pub(crate) use shortage::Shortage;
 pub use verdict::Verdict;

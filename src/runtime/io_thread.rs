@@ -89,6 +89,7 @@ impl Drop for IoThreadGuard {
 }
 
 fn start() -> Result<Running, Error> {
+    super::randomness::prepare()?;
     failpoint::pass("io_thread");
     let failed = |error: std::io::Error| {
         Error::new(Status::OUT_OF_RESOURCES, format!("the I/O thread could not be started: {error}"))
@@ -106,6 +107,10 @@ fn start() -> Result<Running, Error> {
     let stop = Arc::new(Notify::new());
     let stopped = Arc::clone(&stop);
     let thread = spawn(NAME, move || {
+        if !super::randomness::await_it(&stopped) {
+            // Even its end needs some. It has done nothing: its descriptors are what leaks.
+            return std::mem::forget(runtime);
+        }
         runtime.block_on(stopped.notified());
         // Does not wait for a name look-up that hangs.
         runtime.shutdown_background();

@@ -6,6 +6,7 @@
 pub(crate) mod exit;
 pub(crate) mod fork;
 mod io_thread;
+mod randomness;
 mod readiness;
 mod signals;
 

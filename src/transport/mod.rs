@@ -2,11 +2,13 @@
 //! nothing: what a result means is up to the protocol.
 
 mod compress;
+mod connections;
 mod errors;
+mod shortage;
 mod tls;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -21,7 +23,9 @@ use crate::protocol::{AttemptResult, headers, response, retry_after};
 use crate::status::{Error, Status};
 use crate::sync::recover;
 use compress::Compressor;
+use connections::{Connections, Limits, Progress};
 use errors::{error_chain, user_message};
+use shortage::Shortage;
 
 /// The body of an error response is read up to this many bytes.
 const MAX_ERROR_BODY: usize = 64 * 1024;
@@ -49,7 +53,10 @@ pub(crate) struct Transport {
     compressor: Mutex<Compressor>,
     /// Whether the server does not know the configured codec.
     use_gzip: AtomicBool,
-    client: Mutex<Option<Client>>,
+    connections: Arc<Connections>,
+    /// Made at the first attempt: only then is it known that certificates are needed at all.
+    /// All pools share it, so that TLS sessions are resumed across them.
+    tls: OnceLock<rustls::ClientConfig>,
     notice: Mutex<Option<String>>,
 }
 
@@ -73,7 +80,10 @@ impl Transport {
             headers.insert(name, value);
         }
         if !config.ca_file.is_empty() {
-            tls::roots_of(&config.ca_file).map_err(invalid)?;
+            tls::roots_of(&config.ca_file).map_err(|text| match shortage::of_text(&text) {
+                Some(_) => Error::new(Status::OUT_OF_RESOURCES, text),
+                None => invalid(text),
+            })?;
         }
         Ok(Transport {
             url,
@@ -81,7 +91,8 @@ impl Transport {
             config: config.clone(),
             compressor: Mutex::new(Compressor::new(config.compression_level)),
             use_gzip: AtomicBool::new(false),
-            client: Mutex::new(None),
+            connections: Arc::default(),
+            tls: OnceLock::new(),
             notice: Mutex::new(None),
         })
     }
@@ -105,16 +116,35 @@ impl Transport {
 
     /// Makes one attempt with the body that [`Transport::compress`] returned.
     pub(crate) async fn send(&self, request: &AttemptRequest, codec: Codec, body: Bytes) -> AttemptResult {
+        let (client, number) = match self.connections.get(|| self.build()) {
+            Ok(kept) => kept,
+            Err(message) => {
+                return match shortage::of_text(&message) {
+                    Some(shortage) => unsent(shortage),
+                    None => AttemptResult::NoResponse { message, maybe_sent: false },
+                };
+            }
+        };
+        let progress = Arc::new(Progress::default());
+        let exchange = progress.watch(self.exchange(&client, request, codec, body, &progress));
         let limit = self.config.request_timeout;
-        match tokio::time::timeout(limit, self.exchange(request, codec, body)).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(failure)) => failure.into_result(),
+        let (Failure { message, maybe_sent }, kept) = match tokio::time::timeout(limit, exchange).await {
+            Ok(Ok(result)) => return result,
+            Ok(Err(failure)) => (failure, progress.used_kept_connection()),
             Err(_) => {
                 let message =
                     format!("no complete response within request_timeout_ms ({} ms)", limit.as_millis());
-                AttemptResult::NoResponse { message, maybe_sent: true }
+                (Failure { message, maybe_sent: true }, progress.uses_kept_connection())
+            }
+        };
+        if !progress.is_responding() {
+            // The other idle connections have probably died with this one.
+            self.connections.drop_idle(number);
+            if kept && maybe_sent {
+                return AttemptResult::StaleConnection { message };
             }
         }
+        AttemptResult::NoResponse { message, maybe_sent }
     }
 
     /// A line for the host's log that the last attempts gave rise to, once.
@@ -124,11 +154,12 @@ impl Transport {
 
     async fn exchange(
         &self,
+        client: &Client,
         request: &AttemptRequest,
         codec: Codec,
         body: Bytes,
+        progress: &Progress,
     ) -> Result<AttemptResult, Failure> {
-        let client = self.client()?;
         let mut request_headers = self.headers.clone();
         for (name, value) in headers::of_attempt(request.request_id, request.attempt, Timestamp::now()) {
             if let Ok(value) = HeaderValue::try_from(value) {
@@ -139,22 +170,37 @@ impl Transport {
             request_headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
         let post = client.post(self.url.clone()).headers(request_headers).body(body);
-        let response = post.send().await.map_err(|error| Failure::of_request(error, &self.config.proxy))?;
-        read(response, request.events).await
-    }
-
-    /// The HTTP client, built at the first attempt: only then is it known that
-    /// certificates are needed at all.
-    fn client(&self) -> Result<Client, Failure> {
-        let mut slot = lock(&self.client);
-        if let Some(client) = &*slot {
-            return Ok(client.clone());
+        match post.send().await {
+            Ok(response) => {
+                progress.set_responding();
+                read(response, request.events).await
+            }
+            Err(error) => match shortage::of_error(&error).filter(|_| error.is_connect()) {
+                Some(shortage) => Ok(unsent(shortage)),
+                None => Err(Failure::of_request(error, &self.config.proxy)),
+            },
         }
-        let client = self.build().map_err(|message| Failure { message, maybe_sent: false })?;
-        Ok(slot.insert(client).clone())
     }
 
     fn build(&self) -> Result<Client, String> {
+        let mut builder = Client::builder()
+            .use_preconfigured_tls(self.tls()?)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .http1_only();
+        builder = Limits::of(&self.config).apply(builder);
+        if !self.config.proxy.is_empty() {
+            let proxy = reqwest::Proxy::all(&self.config.proxy).map_err(|error| format!("proxy: {error}"))?;
+            builder = builder.proxy(proxy);
+        }
+        builder.build().map_err(|error| error_chain(&error))
+    }
+
+    fn tls(&self) -> Result<rustls::ClientConfig, String> {
+        if let Some(tls) = self.tls.get() {
+            return Ok(tls.clone());
+        }
         let secure = self.url.scheme() == "https" || self.config.proxy.starts_with("https:");
         let tls = if secure {
             let (tls, source) = tls::config(&self.config.ca_file)?;
@@ -163,19 +209,7 @@ impl Transport {
         } else {
             tls::unused()
         };
-        let mut builder = Client::builder()
-            .use_preconfigured_tls(tls)
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .http1_only()
-            .connect_timeout(self.config.connect_timeout)
-            .pool_max_idle_per_host(self.config.max_in_flight);
-        if !self.config.proxy.is_empty() {
-            let proxy = reqwest::Proxy::all(&self.config.proxy).map_err(|error| format!("proxy: {error}"))?;
-            builder = builder.proxy(proxy);
-        }
-        builder.build().map_err(|error| error_chain(&error))
+        Ok(self.tls.get_or_init(|| tls).clone())
     }
 }
 
@@ -196,10 +230,14 @@ impl Failure {
         let maybe_sent = !error.is_connect() && !error.is_builder();
         Failure { message: user_message(&error.without_url(), proxy), maybe_sent }
     }
+}
 
-    fn into_result(self) -> AttemptResult {
-        AttemptResult::NoResponse { message: self.message, maybe_sent: self.maybe_sent }
+/// The result of an attempt for which this machine is short of something.
+fn unsent(shortage: Shortage) -> AttemptResult {
+    if shortage.of_descriptors {
+        connections::drop_all_idle();
     }
+    AttemptResult::LocalShortage { message: shortage.message }
 }
 
 /// Reads the response, up to its bound.

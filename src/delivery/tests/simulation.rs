@@ -121,6 +121,12 @@ impl World {
             assert!(!self.server.dropped.contains(uuid), "sent again after it was dropped");
         }
         let request = &attempt.request;
+        let result = self.serve(&uuids);
+        if matches!(result, AttemptResult::LocalShortage { .. }) {
+            // Nothing reaches the server.
+            self.in_flight.insert((self.now + Duration::from_millis(1), batch), (attempt, result));
+            return;
+        }
         match self.server.requests.get(&request.request_id) {
             Some((last, earlier)) => {
                 assert_eq!(request.attempt, last + 1);
@@ -132,7 +138,6 @@ impl World {
         assert!(attempt.used <= self.policy.max_retries + 1);
         assert!(self.in_flight.len() < self.max_in_flight);
 
-        let result = self.serve(&uuids);
         let arrival = self.now + Duration::from_millis(1 + self.random.below(500));
         self.in_flight.insert((arrival, batch), (attempt, result));
     }
@@ -158,6 +163,8 @@ impl World {
             }
             6 if uuids.len() > 1 => return respond(413, String::new()),
             7 => return respond(400, String::new()),
+            8 => return AttemptResult::StaleConnection { message: "reset".into() },
+            9 => return AttemptResult::LocalShortage { message: "no descriptors".into() },
             _ => {}
         }
         let mut results = Vec::new();
@@ -185,7 +192,8 @@ impl World {
             Attempt { uuids: attempt.payload.uuids(), used: attempt.used, can_change_codec: false, random };
         let mut decision = decide(&result, &about, &self.policy);
         let ids = [self.uuid(), self.uuid()];
-        let new_ids = || (ids, Timestamp::from_unix_ms(0).unwrap());
+        let has_ids = self.random.below(4) > 0;
+        let new_ids = || has_ids.then(|| (ids, Timestamp::from_unix_ms(0).unwrap()));
         let (again, _) = self.state.complete_attempt(batch, &mut decision, 0, new_ids);
         self.scheduler.attempt_ended(self.now, &decision, random, &again);
         self.read_reports();

@@ -1,0 +1,118 @@
+//! Shortage on this machine, as an attempt meets it: no descriptor, memory, port, thread or
+//! randomness for a connection. It says nothing about the server, and nothing was sent.
+
+use std::error::Error;
+use std::io;
+
+/// What this machine lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Shortage {
+    /// For people.
+    pub(super) message: String,
+    /// Whether connections that are closed help.
+    pub(super) of_descriptors: bool,
+}
+
+/// The system's errors that are a shortage when a connection is made: number, name, meaning.
+const ERRORS: [(i32, &str, &str); 7] = [
+    (libc::EMFILE, "EMFILE", "the process has no descriptors left; raise its limit (ulimit -n)"),
+    (libc::ENFILE, "ENFILE", "the machine has no descriptors left; raise fs.file-max"),
+    (libc::ENOMEM, "ENOMEM", "the machine has no memory left for connections"),
+    (libc::ENOBUFS, "ENOBUFS", "the machine has no buffers left for connections"),
+    (
+        libc::EADDRNOTAVAIL,
+        "EADDRNOTAVAIL",
+        "the machine has no local port or address left for connections to the host",
+    ),
+    (libc::EAGAIN, "EAGAIN", "the machine has no thread or route entry left for connections"),
+    (libc::ENOSPC, "ENOSPC", "no more descriptors can be watched; raise fs.epoll.max_user_watches"),
+];
+/// How an error of the system ends as a text.
+const NUMBER: &str = "(os error ";
+
+/// The shortage behind an error in the making of a connection, if there is one.
+pub(super) fn of_error(error: &(dyn Error + 'static)) -> Option<Shortage> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(shortage) = of_one(error) {
+            return Some(shortage);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// The same for an error of which only the text is left.
+pub(super) fn of_text(text: &str) -> Option<Shortage> {
+    let (_, number) = text.rsplit_once(NUMBER)?;
+    of_number(number.split_once(')')?.0.parse().ok()?)
+}
+
+/// Looks at one error, and at what it wraps without calling it its source.
+fn of_one(error: &(dyn Error + 'static)) -> Option<Shortage> {
+    if let Some(rustls::Error::FailedToGetRandomBytes) = error.downcast_ref() {
+        let message = "the system has no randomness for a TLS connection".to_owned();
+        return Some(Shortage { message, of_descriptors: false });
+    }
+    let error = error.downcast_ref::<io::Error>()?;
+    match error.raw_os_error() {
+        Some(number) => of_number(number),
+        None => of_one(error.get_ref()?),
+    }
+}
+
+fn of_number(number: i32) -> Option<Shortage> {
+    let (_, name, meaning) = ERRORS.iter().find(|(known, _, _)| *known == number)?;
+    let of_descriptors = matches!(number, libc::EMFILE | libc::ENFILE);
+    Some(Shortage { message: format!("{meaning} ({name})"), of_descriptors })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error with a cause, as each layer adds one.
+    #[derive(Debug)]
+    struct Layer(Box<dyn Error + Send + Sync>);
+
+    impl std::fmt::Display for Layer {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "a layer")
+        }
+    }
+
+    impl Error for Layer {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&*self.0)
+        }
+    }
+
+    #[test]
+    fn each_shortage_is_found_however_deep_it_is() {
+        for (number, name, _) in ERRORS {
+            let system = || io::Error::from_raw_os_error(number);
+            let wrapped = io::Error::other(io::Error::other(system()));
+            let layers = Layer(Box::new(Layer(Box::new(wrapped))));
+            let text = format!("ca_file \"x\": {}", system());
+            for found in [of_error(&system()), of_error(&layers), of_text(&text)] {
+                let found = found.unwrap();
+                assert!(found.message.ends_with(&format!("({name})")), "{found:?}");
+                assert_eq!(found.of_descriptors, matches!(name, "EMFILE" | "ENFILE"));
+            }
+        }
+        let random = io::Error::other(rustls::Error::FailedToGetRandomBytes);
+        assert!(of_error(&Layer(Box::new(random))).unwrap().message.contains("randomness"));
+    }
+
+    #[test]
+    fn what_the_server_or_the_network_does_is_none() {
+        for number in [libc::ECONNREFUSED, libc::ECONNRESET, libc::ENETUNREACH, libc::ETIMEDOUT, libc::EACCES]
+        {
+            let system = || io::Error::from_raw_os_error(number);
+            assert_eq!(of_error(&Layer(Box::new(system()))), None);
+            assert_eq!(of_text(&system().to_string()), None);
+        }
+        assert_eq!(of_text("(os error 24"), None);
+        assert_eq!(of_error(&Layer("(os error 24)".into())), None);
+    }
+}
