@@ -77,6 +77,15 @@ choices! {
         All = "all",
     }
 
+    /// What looks up names.
+    ResolverKind {
+        /// The library itself, from `/etc/hosts` and by DNS.
+        #[default]
+        Builtin = "builtin",
+        /// libc, on threads of its own.
+        System = "system",
+    }
+
     /// The least important lines that the log callback gets. Each value includes
     /// those before it.
     LogLevel {

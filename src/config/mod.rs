@@ -15,7 +15,7 @@ use crate::protocol::headers::MAX_SDK_INFO;
 use crate::protocol::{Backoff, RetryPolicy};
 use crate::status::{Error, Status};
 use crate::suggest::did_you_mean;
-pub(crate) use choice::{Codec, LogLevel, Overflow, Reports};
+pub(crate) use choice::{Codec, LogLevel, Overflow, Reports, ResolverKind};
 #[cfg(feature = "internals")]
 pub use page::settings_page;
 pub(crate) use table::ZSTD_MAX_LEVEL;
@@ -37,6 +37,7 @@ pub struct Config {
     pub(crate) historical_migration: bool,
     pub(crate) test_mode: bool,
     pub(crate) overflow: Overflow,
+    pub(crate) resolver: ResolverKind,
     pub(crate) compression: Codec,
     pub(crate) reports: Reports,
     pub(crate) log_level: LogLevel,

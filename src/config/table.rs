@@ -297,6 +297,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         slot: |c| Slot::Text(&mut c.proxy, syntax::proxy),
     },
     Setting {
+        key: "resolver",
+        default: "builtin",
+        doc: "What looks up the names of the host and the proxy. `builtin` reads `/etc/hosts` and `/etc/resolv.conf` and sends DNS queries itself; `system` calls libc's `getaddrinfo` on threads, for names that only another source of `/etc/nsswitch.conf` knows. [names.md](names.md) compares them.",
+        slot: |c| Slot::Choice(&mut c.resolver),
+    },
+    Setting {
         key: "ca_file",
         default: "",
         doc: "A PEM file of the certificates to trust instead of the system's. Empty means the system's, and Mozilla's bundled set if the system has none.",

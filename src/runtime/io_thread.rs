@@ -2,12 +2,10 @@
 //!
 //! `phc-io` starts with the first [`IoThreadGuard`], at the first capture of a
 //! client, and ends, joined, when the last guard is dropped. It runs a tokio
-//! current-thread runtime; name resolution may add two short-lived threads, also
-//! named `phc-io`. A forked child finds no thread here and starts its own.
+//! current-thread runtime. A forked child finds no thread here and starts its own.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::Notify;
@@ -22,8 +20,6 @@ use crate::sync::recover;
 const NAME: &str = "phc-io";
 /// Stack size of every thread of ours. std would read the environment for a default.
 const STACK_BYTES: usize = 1024 * 1024;
-/// The largest number of threads for name resolution.
-const RESOLVERS: usize = 2;
 
 #[derive(Default)]
 struct IoThread {
@@ -94,15 +90,7 @@ fn start() -> Result<Running, Error> {
     let failed = |error: std::io::Error| {
         Error::new(Status::OUT_OF_RESOURCES, format!("the I/O thread could not be started: {error}"))
     };
-    let runtime = Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .thread_name(NAME)
-        .thread_stack_size(STACK_BYTES)
-        .max_blocking_threads(RESOLVERS)
-        .thread_keep_alive(Duration::from_secs(2))
-        .build()
-        .map_err(failed)?;
+    let runtime = Builder::new_current_thread().enable_io().enable_time().build().map_err(failed)?;
     let handle = runtime.handle().clone();
     let stop = Arc::new(Notify::new());
     let stopped = Arc::clone(&stop);
@@ -112,7 +100,6 @@ fn start() -> Result<Running, Error> {
             return std::mem::forget(runtime);
         }
         runtime.block_on(stopped.notified());
-        // Does not wait for a name look-up that hangs.
         runtime.shutdown_background();
     })
     .map_err(failed)?;

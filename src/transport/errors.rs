@@ -7,7 +7,7 @@
 use std::error::Error;
 
 /// Part of the technical text, and what it means. The first row that matches counts.
-const HINTS: [(&str, &str); 13] = [
+const HINTS: [(&str, &str); 14] = [
     (
         "UnknownIssuer",
         "unknown issuer: the server's certificate is not signed by an authority that is trusted here; if it should be, set ca_file to the authority's certificate",
@@ -37,6 +37,7 @@ const HINTS: [(&str, &str); 13] = [
         "message head is too large",
         "more than 100 response headers, or more than 400 KiB of them: the server, or a proxy before it, must send fewer",
     ),
+    ("dns error: look-up of ", "the name of the host could not be looked up"),
     ("dns error", "the name of the host was not found"),
     ("operation timed out", "no connection within connect_timeout_ms"),
     ("tls handshake eof", "the connection was closed during the TLS handshake"),
@@ -46,7 +47,7 @@ const HINTS: [(&str, &str); 13] = [
 
 /// The same with a proxy in between: then the proxy is what is connected to and
 /// looked up.
-const PROXY_HINTS: [(&str, &str); 5] = [
+const PROXY_HINTS: [(&str, &str); 6] = [
     (
         "proxy authorization required",
         "the proxy requires a name and a password: http://name:password@host:port",
@@ -55,6 +56,7 @@ const PROXY_HINTS: [(&str, &str); 5] = [
         "tunnel error: unsuccessful",
         "the proxy refused to connect to the host: it does not allow that host or port, or does not know the name and password",
     ),
+    ("dns error: look-up of ", "the name of the proxy could not be looked up"),
     ("dns error", "the name of the proxy was not found"),
     ("tcp connect error", "the proxy cannot be reached"),
     ("tunnel error", "the proxy did not connect to the host"),

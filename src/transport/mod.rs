@@ -4,6 +4,7 @@
 mod compress;
 mod connections;
 mod errors;
+mod resolver;
 mod shortage;
 mod tls;
 
@@ -25,6 +26,7 @@ use crate::sync::recover;
 use compress::Compressor;
 use connections::{Connections, Limits, Progress};
 use errors::{error_chain, user_message};
+use resolver::Resolver;
 use shortage::Shortage;
 
 /// The body of an error response is read up to this many bytes.
@@ -50,6 +52,7 @@ pub(crate) struct Transport {
     url: Url,
     headers: HeaderMap,
     config: Config,
+    resolver: Resolver,
     compressor: Mutex<Compressor>,
     /// Whether the server does not know the configured codec.
     use_gzip: AtomicBool,
@@ -89,6 +92,7 @@ impl Transport {
             url,
             headers,
             config: config.clone(),
+            resolver: Resolver::new(config),
             compressor: Mutex::new(Compressor::new(config.compression_level)),
             use_gzip: AtomicBool::new(false),
             connections: Arc::default(),
@@ -186,6 +190,7 @@ impl Transport {
         let mut builder = Client::builder()
             .use_preconfigured_tls(self.tls()?)
             .no_proxy()
+            .dns_resolver(self.resolver.lookups())
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .http1_only();

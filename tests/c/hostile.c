@@ -66,21 +66,32 @@ static void *accept_all(void *argument) {
 }
 
 hostile *hostile_start(hostile_connection connection, const void *data) {
+    return hostile_start_at("127.0.0.1", 0, connection, data);
+}
+
+hostile *hostile_start_at(const char *address, int port, hostile_connection connection, const void *data) {
     hostile *server = calloc(1, sizeof *server);
     server->connection = connection;
     server->data = data;
     pthread_mutex_init(&server->lock, NULL);
     pthread_cond_init(&server->ended, NULL);
-    server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof at;
+    struct sockaddr_storage at = {.ss_family = strchr(address, ':') == NULL ? AF_INET : AF_INET6};
+    struct sockaddr_in *v4 = (struct sockaddr_in *)&at;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&at;
+    int is_v4 = at.ss_family == AF_INET, on = 1;
+    socklen_t size = is_v4 ? sizeof *v4 : sizeof *v6;
+    inet_pton(at.ss_family, address, is_v4 ? (void *)&v4->sin_addr : (void *)&v6->sin6_addr);
+    *(is_v4 ? &v4->sin_port : &v6->sin6_port) = htons((unsigned short)port);
+    server->listener = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(server->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (bind(server->listener, (struct sockaddr *)&at, size) != 0 || listen(server->listener, 64) != 0 ||
         getsockname(server->listener, (struct sockaddr *)&at, &size) != 0) {
         perror("the hostile server");
         exit(2);
     }
-    server->port = ntohs(at.sin_port);
-    snprintf(server->host, sizeof server->host, "http://127.0.0.1:%d", server->port);
+    server->port = ntohs(is_v4 ? v4->sin_port : v6->sin6_port);
+    snprintf(server->host, sizeof server->host, is_v4 ? "http://%s:%d" : "http://[%s]:%d", address,
+             server->port);
     pthread_create(&server->acceptor, NULL, accept_all, server);
     return server;
 }
@@ -173,6 +184,15 @@ void hostile_is_silent(hostile *server, int fd, int number) {
 void hostile_never_responds(hostile *server, int fd, int number) {
     (void)number;
     if (hostile_read(server, fd, NULL, 0)) hostile_await_end(fd);
+}
+
+void hostile_closes_after_each(hostile *server, int fd, int number) {
+    (void)number;
+    if (!hostile_read(server, fd, NULL, 0)) return;
+    hostile_say(fd, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
+                    "Content-Length: 14\r\n\r\n{\"results\":{}}");
+    shutdown(fd, SHUT_WR);
+    hostile_await_end(fd);
 }
 
 void hostile_responds_once(hostile *server, int fd, int number) {

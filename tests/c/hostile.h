@@ -12,6 +12,8 @@ typedef struct hostile hostile;
 typedef void (*hostile_connection)(hostile *server, int fd, int number);
 
 hostile *hostile_start(hostile_connection connection, const void *data);
+/* At another address, which may be one of IPv6; port 0 is any that is free. */
+hostile *hostile_start_at(const char *address, int port, hostile_connection connection, const void *data);
 const void *hostile_data(hostile *server);
 const char *hostile_host(hostile *server); /* http://127.0.0.1:PORT */
 int hostile_port(hostile *server);
@@ -31,10 +33,12 @@ int hostile_say(int fd, const char *text);
 void hostile_await_end(int fd);
 
 /* Connections that are needed in several tests: nothing is read until the client hangs up; a
- * request is read and nothing is sent; the first connection gets the text in data and is then
+ * request is read and nothing is sent; each request is accepted on a connection that is then
+ * closed; the first connection gets the text in data and is then
  * closed, all later ones get ACCEPTED for each request. */
 void hostile_is_silent(hostile *server, int fd, int number);
 void hostile_never_responds(hostile *server, int fd, int number);
+void hostile_closes_after_each(hostile *server, int fd, int number);
 void hostile_responds_once(hostile *server, int fd, int number);
 
 /* A response according to which everything is delivered, on a connection that stays open. */

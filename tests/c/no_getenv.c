@@ -1,7 +1,7 @@
 /*
  * Preloaded: getenv aborts once the program has said that it has started. The
- * dynamic linker and libc's start-up come before that; libc's own resolver does
- * not go through this symbol.
+ * dynamic linker and libc's start-up come before that. libc's own resolver reads
+ * the environment without this symbol, so getaddrinfo aborts as well.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -25,6 +25,12 @@ char *getenv(const char *name) {
     refuse(name);
     char *(*real)(const char *) = (char *(*)(const char *))dlsym(RTLD_NEXT, "getenv");
     return real == NULL ? NULL : real(name);
+}
+
+int getaddrinfo(const char *name, const char *service, const void *hints, void **found) {
+    (void)name, (void)service, (void)hints, (void)found;
+    refuse("that getaddrinfo reads");
+    return -1;
 }
 
 char *secure_getenv(const char *name) { return refuse(name); }

@@ -16,7 +16,7 @@ const OTHER_TASKS: &[&str] = &["panics", "sanitizer_checks", "soak"];
 /// These measure memory and time, which is worth it for what ships only.
 const MEASURING: &[&str] = &["allocations", "network", "deadlines", "memory"];
 /// What every program is linked with.
-const SHARED_SOURCES: &[&str] = &["harness", "hostile"];
+const SHARED_SOURCES: &[&str] = &["harness", "hostile", "name_server"];
 const SYSTEM: &[&str] = &["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"];
 const STRICT: &str = "-std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -Iinclude";
 

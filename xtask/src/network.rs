@@ -442,6 +442,8 @@ pub(crate) fn environment(_: &[String]) -> Outcome<()> {
     for (host, proxy, status) in [
         (here.as_str(), "", "ok"),
         (by_name.as_str(), "", "ok"),
+        // By DNS, whatever comes of it: no name server knows this name.
+        ("http://no-such-name.test", "", "lost_events"),
         // The sink takes a proxied request by its path, as any server does.
         ("http://events.example", here.as_str(), "ok"),
         (&here.replace("http", "https"), "", "lost_events"),
@@ -454,7 +456,10 @@ pub(crate) fn environment(_: &[String]) -> Outcome<()> {
         }
         run.env("SSL_CERT_FILE", "/no/such/file")
             .env("RUST_BACKTRACE", "1")
-            .env("TOKIO_WORKER_THREADS", "many");
+            .env("TOKIO_WORKER_THREADS", "many")
+            .env("RES_OPTIONS", "ndots:9")
+            .env("LOCALDOMAIN", "example.test")
+            .env("HOSTALIASES", "/no/such/file");
         let outcome = process::run(&mut limited_preload(&run, 60));
         checks.check(&format!("{host}, proxy {proxy:?}: {status}"), outcome);
     }

@@ -68,9 +68,13 @@ const fn within(place: In, row: Row) -> Row {
 
 const ROWS: &[Row] = &[
     // Phrases.
-    any(
-        "answer|answers|answered|answering|answerable|unanswered",
-        "returns (a function); responds, response (a server)",
+    // Unless it is a function or a type of the crate that reads DNS messages.
+    unless(
+        any(
+            "answer|answers|answered|answering|answerable|unanswered",
+            "returns (a function); responds, response (a server)",
+        ),
+        &["is", "start", "builder"],
     ),
     any("face|faces", "binding"),
     any("manners", "conventions"),
