@@ -27,7 +27,7 @@ use crate::config::{Config, LogLevel};
 use crate::delivery::{Refusal, Report, Signal, Stats, Wait, Wake, has_passed};
 use crate::event::{EncodedEvent, Encoder, EventInput, SuperProperties};
 use crate::failpoint;
-use crate::runtime::{PerProcess, fork_epoch, watch_forks};
+use crate::runtime::{PerProcess, exit, fork_epoch, watch_forks};
 use crate::status::{Error, Status};
 use crate::transport::Transport;
 
@@ -55,7 +55,10 @@ impl Client {
         config.check()?;
         // What is wrong with the settings is reported now, not at the first capture.
         Transport::new(&config)?;
-        watch_forks();
+        watch_forks()?;
+        if config.exit_flush > Duration::ZERO {
+            exit::register()?;
+        }
         let mut super_properties = SuperProperties::default();
         for (wanted, property) in [(config.disable_geoip, "$geoip_disable"), (config.is_server, "$is_server")]
         {

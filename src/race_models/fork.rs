@@ -1,5 +1,5 @@
 //! What belongs to one process, while threads race for it and processes fork. A fork is
-//! the handler of the child, called between any two steps of the other threads, which then
+//! what makes the child begin without an epoch, called between any two steps of the other threads, which then
 //! take no step until the child has finished: it does not have them.
 
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use super::{Door, explore};
 use crate::client::Client;
 use crate::config::Config;
 use crate::event::EventInput;
-use crate::runtime::PerProcess;
 use crate::runtime::fork::after_fork_in_child;
+use crate::runtime::{PerProcess, fork_epoch};
 
 /// A value whose content must be visible to every thread that finds it, made by a thread of
 /// the parent or of the child.
@@ -59,6 +59,22 @@ fn racing_threads_find_one_value_and_find_it_complete() {
         assert!(early.is_none_or(|early| early == own));
         for racer in racers {
             assert_eq!(racer.join().unwrap(), own);
+        }
+    });
+}
+
+#[test]
+fn threads_of_a_child_agree_on_an_epoch_that_no_ancestor_had() {
+    explore(|| {
+        let mut ancestors = vec![fork_epoch()];
+        for _ in 0..2 {
+            after_fork_in_child();
+            let racer = thread::spawn(fork_epoch);
+            let own = fork_epoch();
+            assert_eq!(racer.join().unwrap(), own);
+            assert_eq!(fork_epoch(), own);
+            assert!(!ancestors.contains(&own));
+            ancestors.push(own);
         }
     });
 }

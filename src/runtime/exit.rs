@@ -1,9 +1,9 @@
 //! The flush at the end of the process, for clients that ask for it with
 //! `exit_flush_ms`.
 //!
-//! One exit handler per process is registered, at the first capture of such a
-//! client. A forked child inherits it, and in the child it does nothing until the
-//! child captures events of its own. It does not run for `_exit`, `quick_exit` or
+//! One exit handler per process is registered, when the first such client is made. A
+//! forked child inherits it, and in the child it does nothing until the child captures
+//! events of its own. It does not run for `_exit`, `quick_exit` or
 //! a fatal signal.
 #![allow(unsafe_code)]
 
@@ -13,6 +13,7 @@ use std::sync::{Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use super::PerProcess;
+use crate::status::{Error, Status};
 use crate::sync::recover;
 
 /// What the exit handler flushes.
@@ -35,17 +36,30 @@ struct Target {
     limit: Duration,
 }
 
+/// Registers the exit handler, before there is anything that it could lose.
+///
+/// Two threads that race here both register it. The second call of the handler finds
+/// nothing to flush.
+pub(crate) fn register() -> Result<(), Error> {
+    if REGISTERED.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    // SAFETY: the handler does not unwind, and the library is never unloaded (nodelete),
+    // so its code is there when it is called.
+    if unsafe { libc::atexit(at_exit) } != 0 {
+        let text = "exit_flush_ms: the exit handler could not be registered, because there is no memory for it; \
+                    set exit_flush_ms to 0 and close the client before the process ends, or try again later";
+        return Err(Error::new(Status::OUT_OF_RESOURCES, text));
+    }
+    REGISTERED.store(true, Ordering::Release);
+    Ok(())
+}
+
 /// Makes the end of the process wait for `pending`, at most for `limit`.
 pub(crate) fn flush_at_exit(pending: Weak<dyn FlushAtExit>, limit: Duration) {
     let mut targets = recover(TARGETS.get_or_make(Mutex::default).lock());
     targets.retain(|target| target.pending.strong_count() > 0);
     targets.push(Target { pending, limit });
-    drop(targets);
-    if !REGISTERED.swap(true, Ordering::AcqRel) {
-        // SAFETY: the handler does not unwind, and the library is never unloaded
-        // (nodelete), so its code is there when it is called.
-        unsafe { libc::atexit(at_exit) };
-    }
 }
 
 extern "C" fn at_exit() {

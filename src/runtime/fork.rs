@@ -1,45 +1,129 @@
-//! Life after fork(2), without help from the host.
+//! Which process this is: life after a fork, without help from the host.
 //!
 //! A child inherits memory but no threads: a lock may be held by a thread that does
 //! not exist any more, and sockets and the epoll instance are shared with the
-//! parent. So nothing inherited is locked, dropped or waited for. A handler in the
-//! child increments a number, the fork epoch, and does nothing else. What belongs
-//! to one process is kept in a [`PerProcess`] cell, which the child finds empty and
-//! fills anew; the parent's value is leaked in the child.
+//! parent. So nothing inherited is locked, dropped or waited for. What belongs to one
+//! process is kept in a [`PerProcess`] cell under a number, the fork epoch; a child
+//! has another epoch, finds the cell empty and fills it anew. The parent's value is
+//! leaked in the child.
+//!
+//! A child finds the word that holds the epoch at zero, and its first reader draws a
+//! new epoch. The kernel empties the page of that word in every child, however it was
+//! made (MADV_WIPEONFORK, Linux 4.14: `fork`, `_Fork`, `clone`). Where the kernel
+//! refuses that, a fork handler does it, which `fork` alone runs.
 #![allow(unsafe_code)]
 
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::status::{Error, Status};
 use crate::sync::{AtomicPtr, AtomicU64};
 
+/// The fork epoch of this process; zero until it is drawn. It fills a page of its own,
+/// because the kernel empties whole pages. The page is a part of the library's zeroed
+/// memory, so that a reader needs no pointer to it and no thread has to make it.
+#[cfg_attr(target_arch = "x86_64", repr(C, align(4096)))]
+#[cfg_attr(not(target_arch = "x86_64"), repr(C, align(65536)))]
 #[cfg(not(all(test, feature = "race-models")))]
-static FORK_EPOCH: AtomicU64 = AtomicU64::new(1);
+struct EpochPage {
+    epoch: AtomicU64,
+}
+
+#[cfg(not(all(test, feature = "race-models")))]
+static PAGE: EpochPage = EpochPage { epoch: AtomicU64::new(0) };
+/// The last epoch that this process or an ancestor of it has drawn. Children inherit it,
+/// so no process draws an epoch under which it could find a value of an ancestor.
+#[cfg(not(all(test, feature = "race-models")))]
+static LAST_DRAWN: AtomicU64 = AtomicU64::new(0);
+
 #[cfg(all(test, feature = "race-models"))]
-loom::lazy_static! { static ref FORK_EPOCH: AtomicU64 = AtomicU64::new(1); }
+struct ModelledPage {
+    epoch: AtomicU64,
+}
+#[cfg(all(test, feature = "race-models"))]
+loom::lazy_static! {
+    static ref PAGE: ModelledPage = ModelledPage { epoch: AtomicU64::new(0) };
+    static ref LAST_DRAWN: AtomicU64 = AtomicU64::new(0);
+}
+
 static WATCHING: AtomicBool = AtomicBool::new(false);
 
-/// A number that differs between a process and its forked children.
+/// A number that differs between a process and those that it was forked from.
 #[inline]
 pub(crate) fn fork_epoch() -> u64 {
-    FORK_EPOCH.load(Ordering::Relaxed)
-}
-
-/// The fork handler of the child. The race models call it to model a fork.
-pub(crate) extern "C" fn after_fork_in_child() {
-    FORK_EPOCH.fetch_add(1, Ordering::Relaxed);
-}
-
-/// Makes forks increment the epoch from now on.
-///
-/// Two threads that race here both register the handler, which is harmless. A lock
-/// or a once-cell would make a child that is forked in between wait for ever.
-pub(crate) fn watch_forks() {
-    if !WATCHING.load(Ordering::Acquire) {
-        // SAFETY: the handler is async-signal-safe: it adds to an atomic.
-        unsafe { libc::pthread_atfork(None, None, Some(after_fork_in_child)) };
-        WATCHING.store(true, Ordering::Release);
+    match PAGE.epoch.load(Ordering::Relaxed) {
+        0 => draw_epoch(),
+        epoch => epoch,
     }
+}
+
+/// Draws the epoch of this process. Threads that race here agree on one; nothing is
+/// waited for, so a fork or a signal at any point does no harm.
+#[cold]
+fn draw_epoch() -> u64 {
+    // A child that inherits a value of some epoch has inherited this addition, too: it
+    // comes before the epoch is visible.
+    let new = LAST_DRAWN.fetch_add(1, Ordering::AcqRel) + 1;
+    match PAGE.epoch.compare_exchange(0, new, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => new,
+        Err(drawn) => drawn,
+    }
+}
+
+/// What happens to the epoch in a child. It is the fork handler of the child where the
+/// kernel does not do it; the race models call it to model a fork.
+pub(crate) extern "C" fn after_fork_in_child() {
+    PAGE.epoch.store(0, Ordering::Relaxed);
+}
+
+/// Makes every child begin without an epoch from now on. Fails if the system offers no
+/// way to do so, because parent and child would then make the same uuids.
+///
+/// Two threads that race here both do it, which is harmless. A lock or a once-cell would
+/// make a child that is forked in between wait for ever.
+pub(crate) fn watch_forks() -> Result<(), Error> {
+    if WATCHING.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    // Not both: in a child whose own handlers capture, ours could run after them.
+    if !wipe_on_fork() {
+        // SAFETY: the handler is async-signal-safe: it writes to an atomic.
+        let failed = unsafe { libc::pthread_atfork(None, None, Some(after_fork_in_child)) };
+        if failed != 0 {
+            let reason = std::io::Error::from_raw_os_error(failed);
+            let text = format!(
+                "a fork could not be recognised, and parent and child would send events under the same uuids: the \
+                 kernel refuses MADV_WIPEONFORK, and pthread_atfork failed: {reason}"
+            );
+            return Err(Error::new(Status::OUT_OF_RESOURCES, text));
+        }
+    }
+    WATCHING.store(true, Ordering::Release);
+    Ok(())
+}
+
+/// Asks the kernel to empty the page of the epoch in every child; false if it refuses.
+#[cfg(not(all(test, feature = "race-models")))]
+fn wipe_on_fork() -> bool {
+    /// No advice has this number.
+    const NO_ADVICE: libc::c_int = -1;
+    let page = ptr::from_ref(&PAGE).cast_mut().cast();
+    let advise = |advice| {
+        // SAFETY: the page is this module's own, and nothing else is in it. Its content
+        // changes in a child only, and every content is a valid epoch.
+        unsafe { libc::madvise(page, size_of::<EpochPage>(), advice) == 0 }
+    };
+    // SAFETY: it only reads a value.
+    let page_bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    let fills_pages =
+        usize::try_from(page_bytes).is_ok_and(|bytes| size_of::<EpochPage>().is_multiple_of(bytes));
+    // Some emulators report success for every advice and follow none.
+    fills_pages && !advise(NO_ADVICE) && advise(libc::MADV_WIPEONFORK)
+}
+
+#[cfg(all(test, feature = "race-models"))]
+fn wipe_on_fork() -> bool {
+    true
 }
 
 struct Node<T> {
@@ -70,7 +154,8 @@ impl<T> PerProcess<T> {
         // replaced only by that of a child process, which leaks it. It is shared and
         // never mutated.
         let node = unsafe { node.as_ref() }?;
-        (node.epoch == fork_epoch()).then_some(&node.value)
+        // A process without an epoch has no value yet.
+        (node.epoch == PAGE.epoch.load(Ordering::Relaxed)).then_some(&node.value)
     }
 
     /// The value of this process, made by `make` if there is none yet.
