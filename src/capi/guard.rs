@@ -10,6 +10,7 @@ use super::rules::Rule;
 use super::text::set_last_error;
 use crate::client::{Client, Inside, inside};
 use crate::failpoint;
+use crate::runtime::DeferredCancellation;
 use crate::status::Status;
 
 /// The value that a function returns when it fails.
@@ -60,7 +61,8 @@ impl Failure for *const c_char {
 }
 
 /// Runs the body of an exported function where its rule allows it. A panic in the body
-/// becomes the function's failure value and never reaches C.
+/// becomes the function's failure value and never reaches C. The thread is not cancelled in
+/// the body if that may wait.
 #[inline]
 pub(super) fn guard<T: Failure>(rule: &'static Rule, body: impl FnOnce() -> T) -> T {
     guard_or(rule, T::failure, body)
@@ -76,6 +78,7 @@ pub(super) fn guard_or<T>(
     if let Some(status) = rule.refuses(inside()) {
         return failure(status);
     }
+    let _deferred = rule.may_wait.then(DeferredCancellation::begin);
     let guarded = || {
         failpoint::pass("capi");
         body()
@@ -125,6 +128,7 @@ pub(super) fn free_later(client: Arc<Client>) {
 #[cold]
 pub(super) fn free_deferred() {
     if ANY_DEFERRED.replace(false) {
+        let _deferred = DeferredCancellation::begin();
         let _ = catch_unwind(|| drop(DEFERRED.try_with(RefCell::take)));
     }
 }

@@ -15,6 +15,10 @@ pub struct Rule {
     pub in_before_send: bool,
     /// Whether it may be called from inside the error, delivery and log callbacks.
     pub in_callback: bool,
+    /// Whether it may wait, make system calls or run code of the host. Thread cancellation
+    /// is then deferred until it returns; a capture, which does so rarely, defers it for
+    /// that part only.
+    pub may_wait: bool,
 }
 
 impl Rule {
@@ -49,26 +53,33 @@ impl Rule {
 }
 
 macro_rules! rules {
-    (@row $name:ident anywhere) => { rules!(@rule $name true true) };
-    (@row $name:ident not_in_before_send) => { rules!(@rule $name false true) };
-    (@row $name:ident not_in_callbacks) => { rules!(@rule $name false false) };
-    (@rule $name:ident $in_before_send:literal $in_callback:literal) => {
-        Rule { name: stringify!($name), in_before_send: $in_before_send, in_callback: $in_callback }
+    (@rule $name:ident anywhere $may_wait:literal) => { rules!(@rule $name true true $may_wait) };
+    (@rule $name:ident not_in_before_send $may_wait:literal) => { rules!(@rule $name false true $may_wait) };
+    (@rule $name:ident not_in_callbacks $may_wait:literal) => { rules!(@rule $name false false $may_wait) };
+    (@rule $name:ident $in_before_send:literal $in_callback:literal $may_wait:literal) => {
+        Rule {
+            name: stringify!($name),
+            in_before_send: $in_before_send,
+            in_callback: $in_callback,
+            may_wait: $may_wait,
+        }
     };
-    ($($name:ident $place:ident,)*) => {
+    (@row $name:ident $place:ident) => { rules!(@rule $name $place false) };
+    (@row $name:ident $place:ident may_wait) => { rules!(@rule $name $place true) };
+    ($($name:ident $place:ident $($may_wait:ident)?,)*) => {
         $(
             #[allow(dead_code, reason = "a function may only call its twin, and so use the rule of that")]
-            pub(super) const $name: Rule = rules!(@row $name $place);
+            pub(super) const $name: Rule = rules!(@row $name $place $($may_wait)?);
         )*
 
         /// Every rule, in the order of the header.
         #[cfg(any(test, feature = "internals"))]
-        pub const ALL: &[Rule] = &[$(rules!(@row $name $place)),*];
+        pub const ALL: &[Rule] = &[$(rules!(@row $name $place $($may_wait)?)),*];
     };
 }
 
 // `not_in_before_send`: a capture would be passed to `before_send` again. `not_in_callbacks`:
-// the function waits for what may in turn wait for the callback.
+// the function waits for what may in turn wait for the callback. `may_wait`: see [`Rule`].
 rules! {
     phc_version anywhere,
     phc_version_number anywhere,
@@ -82,18 +93,18 @@ rules! {
     phc_config_free anywhere,
     phc_setting_count anywhere,
     phc_setting_at anywhere,
-    phc_client_new anywhere,
-    phc_client_open not_in_callbacks,
-    phc_client_close not_in_callbacks,
-    phc_client_free anywhere,
-    phc_flush not_in_callbacks,
-    phc_flush_begin not_in_callbacks,
-    phc_flush_wait not_in_callbacks,
+    phc_client_new anywhere may_wait,
+    phc_client_open not_in_callbacks may_wait,
+    phc_client_close not_in_callbacks may_wait,
+    phc_client_free anywhere may_wait,
+    phc_flush not_in_callbacks may_wait,
+    phc_flush_begin not_in_callbacks may_wait,
+    phc_flush_wait not_in_callbacks may_wait,
     phc_flush_end anywhere,
-    phc_set_error_callback anywhere,
-    phc_set_delivery_callback anywhere,
-    phc_set_log_callback anywhere,
-    phc_set_before_send_callback anywhere,
+    phc_set_error_callback anywhere may_wait,
+    phc_set_delivery_callback anywhere may_wait,
+    phc_set_log_callback anywhere may_wait,
+    phc_set_before_send_callback anywhere may_wait,
     phc_capture not_in_before_send,
     phc_capture_get_uuid not_in_before_send,
     phc_capture_json not_in_before_send,
@@ -134,8 +145,8 @@ rules! {
     phc_event_set_timestamp anywhere,
     phc_outgoing_json anywhere,
     phc_outgoing_replace anywhere,
-    phc_poll not_in_callbacks,
-    phc_poll_fd anywhere,
+    phc_poll not_in_callbacks may_wait,
+    phc_poll_fd anywhere may_wait,
     phc_report_free anywhere,
     phc_report_request_id anywhere,
     phc_report_attempt anywhere,

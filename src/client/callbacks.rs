@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::config::LogLevel;
 use crate::delivery::{CallbacksSet, Report};
-use crate::runtime::fork_epoch;
+use crate::runtime::{DeferredCancellation, fork_epoch};
 use crate::sync::{ArcSwapOption, Condvar, Mutex, recover, thread_local};
 
 /// The error or the delivery callback.
@@ -111,7 +111,11 @@ impl<F> Callback<F> {
 
 impl<F> Drop for Callback<F> {
     fn drop(&mut self) {
-        drop(self.function.take());
+        {
+            // The host's code frees its user data here, perhaps on a thread that captures.
+            let _deferred = DeferredCancellation::begin();
+            drop(self.function.take());
+        }
         *recover(self.freed.done.lock()) = true;
         self.freed.changed.notify_all();
     }

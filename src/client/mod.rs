@@ -27,7 +27,7 @@ use crate::config::{Config, LogLevel};
 use crate::delivery::{Refusal, Report, Signal, Stats, Wait, Wake, has_passed};
 use crate::event::{EncodedEvent, Encoder, EventInput, SuperProperties};
 use crate::failpoint;
-use crate::runtime::{PerProcess, exit, fork_epoch, watch_forks};
+use crate::runtime::{DeferredCancellation, PerProcess, exit, fork_epoch, watch_forks};
 use crate::status::{Error, Status};
 use crate::transport::Transport;
 
@@ -121,7 +121,11 @@ impl Client {
     ) -> Result<(), Error> {
         let Some(function) = before_send.function() else { return Ok(()) };
         let epoch = fork_epoch();
-        let decision = run_inside(Inside::BeforeSend, || function(encoder.wire()));
+        let decision = {
+            // The code of the host must not end the thread: it would unwind through here.
+            let _deferred = DeferredCancellation::begin();
+            run_inside(Inside::BeforeSend, || function(encoder.wire()))
+        };
         if fork_epoch() != epoch {
             // Both would send it, under one uuid.
             let text = "before_send has forked: the event is captured in the parent process only";
@@ -316,6 +320,12 @@ impl Client {
 
     #[inline]
     pub(crate) fn process(&self) -> &ProcessState {
+        self.process.get().unwrap_or_else(|| self.make_process())
+    }
+
+    #[cold]
+    fn make_process(&self) -> &ProcessState {
+        let _deferred = DeferredCancellation::begin();
         self.process.get_or_make(|| ProcessState::new(&self.config, &self.slots))
     }
 }

@@ -9,8 +9,8 @@ use super::callback_thread::CallbackThread;
 use super::callbacks::CallbackSlots;
 use crate::config::Config;
 use crate::delivery::{Delivery, SendLoop, Signal, Wait, Wake, has_passed};
-use crate::runtime::IoThreadGuard;
 use crate::runtime::exit::{FlushAtExit, flush_at_exit};
+use crate::runtime::{DeferredCancellation, IoThreadGuard};
 use crate::status::{Error, Status};
 use crate::sync::recover;
 use crate::transport::Transport;
@@ -62,6 +62,7 @@ impl ProcessState {
 
     #[cold]
     fn start_threads(&self, config: &Config, slots: &Arc<CallbackSlots>) -> Result<(), Error> {
+        let _deferred = DeferredCancellation::begin();
         // It reads files, so it comes before the lock.
         let transport = Arc::new(Transport::new(config)?);
         let mut threads = self.threads();

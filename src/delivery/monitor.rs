@@ -8,8 +8,8 @@ use super::flushes::{FlushId, FlushResult};
 use super::state::DeliveryState;
 use super::wake::Wake;
 use crate::config::Config;
-use crate::runtime::ReadinessFd;
 use crate::runtime::exit::FlushAtExit;
+use crate::runtime::{DeferredCancellation, ReadinessFd};
 use crate::sync::{Condvar, Mutex, MutexGuard, Notify, recover};
 
 /// The delivery of one client in one process: what captures and flushes of the host, the
@@ -130,13 +130,13 @@ impl Delivery {
         if wake.reports
             && let Some(readiness) = self.readiness.get()
         {
-            readiness.set_ready(guarded.state.has_report_for_poll());
+            set_ready(readiness, guarded.state.has_report_for_poll());
         }
         let settled = wake.settled && guarded.settled_waiters > 0;
         let reports = wake.reports && guarded.reports_waiters > 0;
         drop(guarded);
         if wake.sender {
-            self.sender.notify_one();
+            self.wake_sender();
         }
         if settled {
             self.settled.notify_all();
@@ -144,6 +144,13 @@ impl Delivery {
         if reports {
             self.reports.notify_all();
         }
+    }
+
+    /// Few captures get here. It may write to a descriptor.
+    #[inline(never)]
+    fn wake_sender(&self) {
+        let _deferred = DeferredCancellation::begin();
+        self.sender.notify_one();
     }
 
     /// Wakes what waits for reports, so that it looks at something besides the state.
@@ -210,6 +217,13 @@ impl Guarded {
             Signal::Reports => &mut self.reports_waiters,
         }
     }
+}
+
+/// Few captures get here. It writes to a descriptor, or reads from it.
+#[inline(never)]
+fn set_ready(readiness: &ReadinessFd, wanted: bool) {
+    let _deferred = DeferredCancellation::begin();
+    readiness.set_ready(wanted);
 }
 
 /// Whether a deadline has passed; `None` never does.

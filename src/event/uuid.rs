@@ -4,6 +4,7 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundK
 use uuid::Uuid;
 use wide::u8x16;
 
+use crate::runtime::DeferredCancellation;
 use crate::status::{Error, Status};
 
 /// The text of a uuid in canonical form (RFC 9562 section 4): lower case, hyphens.
@@ -49,7 +50,10 @@ impl UuidSource {
             Error::new(Status::OUT_OF_RESOURCES, format!("the system has no randomness for a uuid: {why}"))
         };
         let mut key = [0; 32];
-        getrandom::fill(&mut key).map_err(|error| failed(&error))?;
+        {
+            let _deferred = DeferredCancellation::begin();
+            getrandom::fill(&mut key).map_err(|error| failed(&error))?;
+        }
         let key = UnboundKey::new(&CHACHA20_POLY1305, &key).map_err(|error| failed(&error))?;
         self.bytes.fill(0);
         let nonce = Nonce::assume_unique_for_key([0; NONCE_LEN]);

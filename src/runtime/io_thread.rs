@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::Notify;
 
 use super::PerProcess;
-use super::signals;
+use super::{cancellation::DeferredCancellation, signals};
 use crate::failpoint;
 use crate::status::{Error, Status};
 use crate::sync::recover;
@@ -106,9 +106,13 @@ fn start() -> Result<Running, Error> {
     Ok(Running { handle, stop, thread })
 }
 
-/// Starts a thread of the library: named, with a fixed stack size, and with every
-/// asynchronous signal blocked.
+/// Starts a thread of the library: named, with a fixed stack size, with every
+/// asynchronous signal blocked, and never cancelled.
 pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
     let builder = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
+    let body = move || {
+        let _deferred = DeferredCancellation::begin();
+        body();
+    };
     signals::with_signals_blocked(|| builder.spawn(body))
 }
