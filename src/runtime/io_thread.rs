@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::Notify;
 
 use super::PerProcess;
-use super::{cancellation::DeferredCancellation, signals};
+use super::{cancellation::DeferredCancellation, scheduling, signals, standard_descriptors};
 use crate::failpoint;
 use crate::status::{Error, Status};
 use crate::sync::recover;
@@ -90,7 +90,15 @@ fn start() -> Result<Running, Error> {
     let failed = |error: std::io::Error| {
         Error::new(Status::OUT_OF_RESOURCES, format!("the I/O thread could not be started: {error}"))
     };
-    let runtime = Builder::new_current_thread().enable_io().enable_time().build().map_err(failed)?;
+    standard_descriptors::occupy().map_err(failed)?;
+    let runtime = Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        // The host may have closed some in the meantime, and what it woke up for may open
+        // a connection.
+        .on_thread_unpark(|| drop(standard_descriptors::occupy()))
+        .build()
+        .map_err(failed)?;
     let handle = runtime.handle().clone();
     let stop = Arc::new(Notify::new());
     let stopped = Arc::clone(&stop);
@@ -106,12 +114,13 @@ fn start() -> Result<Running, Error> {
     Ok(Running { handle, stop, thread })
 }
 
-/// Starts a thread of the library: named, with a fixed stack size, with every
-/// asynchronous signal blocked, and never cancelled.
+/// Starts a thread of the library: named, with a fixed stack size and ordinary scheduling,
+/// with every asynchronous signal blocked, and never cancelled.
 pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
     let builder = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
     let body = move || {
         let _deferred = DeferredCancellation::begin();
+        scheduling::become_ordinary();
         body();
     };
     signals::with_signals_blocked(|| builder.spawn(body))

@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
 
+use super::standard_descriptors;
 use crate::sync::recover;
 
 /// A pair of connected sockets with at most one byte in transit.
@@ -21,6 +22,7 @@ pub(crate) struct ReadinessFd {
 impl ReadinessFd {
     /// A descriptor that is not readable yet.
     pub(crate) fn new() -> std::io::Result<Self> {
+        standard_descriptors::occupy()?;
         let (read_end, write_end) = UnixStream::pair()?;
         read_end.set_nonblocking(true)?;
         write_end.set_nonblocking(true)?;

@@ -6,15 +6,18 @@
 #include <fcntl.h>
 #include <locale.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define THREADS 8
@@ -327,6 +330,284 @@ static void nothing_that_the_process_has_once_is_changed(void) {
     CHECK_EQ(memcmp(&before, &after, sizeof before), 0);
 }
 
+/* How a thread is scheduled. */
+typedef struct {
+    int policy, priority, niceness;
+    cpu_set_t cpus;
+} scheduling;
+
+static scheduling scheduling_of(int thread) {
+    scheduling found;
+    struct sched_param parameters;
+    memset(&found, 0, sizeof found);
+    found.policy = sched_getscheduler(thread);
+    sched_getparam(thread, &parameters);
+    found.priority = parameters.sched_priority;
+    found.niceness = getpriority(PRIO_PROCESS, (id_t)thread);
+    sched_getaffinity(thread, sizeof found.cpus, &found.cpus);
+    return found;
+}
+
+static void check_ordinary(const char *name, const char *made_by, scheduling wanted) {
+    scheduling found = scheduling_of(thread_id(name));
+    check_at(found.policy == wanted.policy && found.priority == 0, __FILE__, __LINE__,
+             "%s, made by %s: policy %d, priority %d", name, made_by, found.policy, found.priority);
+    check_at(found.niceness == wanted.niceness, __FILE__, __LINE__, "%s, made by %s: niceness %d, not %d",
+             name, made_by, found.niceness, wanted.niceness);
+    check_at(CPU_EQUAL(&found.cpus, &wanted.cpus), __FILE__, __LINE__, "%s, made by %s: %d CPUs, not %d",
+             name, made_by, CPU_COUNT(&found.cpus), CPU_COUNT(&wanted.cpus));
+}
+
+/* A thread as real hosts have them. What the system does not permit is left out. */
+static void real_time(void) {
+    struct sched_param high = {.sched_priority = 70};
+    sched_setscheduler(0, SCHED_FIFO, &high);
+}
+static void round_robin(void) {
+    struct sched_param low = {.sched_priority = 1};
+    sched_setscheduler(0, SCHED_RR, &low);
+}
+static void batch(void) {
+    struct sched_param none = {.sched_priority = 0};
+    sched_setscheduler(0, SCHED_BATCH, &none);
+}
+static void on_one_cpu(void) {
+    cpu_set_t allowed, one;
+    sched_getaffinity(0, sizeof allowed, &allowed);
+    CPU_ZERO(&one);
+    for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; cpu++)
+        if (CPU_ISSET(cpu, &allowed)) CPU_SET(cpu, &one);
+    sched_setaffinity(0, sizeof one, &one);
+}
+static void favoured(void) { setpriority(PRIO_PROCESS, 0, -5); }
+static void unfavoured(void) {
+    struct rlimit limit;
+    getrlimit(RLIMIT_NICE, &limit);
+    /* Without a privilege there is no way back. */
+    if (geteuid() == 0 || limit.rlim_cur >= 20) setpriority(PRIO_PROCESS, 0, 5);
+}
+static const struct {
+    const char *name;
+    void (*become)(void);
+} special_threads[] = {{"a real-time thread", real_time}, {"a round-robin thread", round_robin},
+                       {"a batch thread", batch},         {"a thread on one CPU", on_one_cpu},
+                       {"a favoured thread", favoured},   {"an unfavoured thread", unfavoured}};
+enum { SPECIAL = sizeof special_threads / sizeof special_threads[0] };
+
+typedef struct {
+    phc_client *client;
+    void (*become)(void);
+} first_capture;
+static void *capture_first(void *given) {
+    first_capture *first = given;
+    first->become();
+    capture(first->client, "event");
+    return NULL;
+}
+
+static int lines;
+static void on_line(phc_log_level level, const char *line, void *user_data) {
+    (void)level, (void)line, (void)user_data;
+    add_to(&lines, 1);
+}
+
+static void check_threads_made_by(int special, scheduling wanted) {
+    lines = 0;
+    first_capture first = {make_client("log_level", "debug", NULL), special_threads[special].become};
+    CHECK_EQ(phc_set_log_callback(first.client, on_line, NULL, NULL), PHC_OK);
+    pthread_t thread;
+    pthread_create(&thread, NULL, capture_first, &first);
+    pthread_join(thread, NULL);
+    CHECK_EQ(phc_flush(first.client, 10000, NULL, 0), PHC_OK);
+    CHECK(reaches(&lines, 1) >= 1); /* both threads have begun their work */
+    check_ordinary("phc-io", special_threads[special].name, wanted);
+    check_ordinary("phc-callback", special_threads[special].name, wanted);
+    finish(first.client);
+}
+
+static void our_threads_are_ordinary_whatever_thread_captures_first(void) {
+    for (int i = 0; i < SPECIAL; i++) check_threads_made_by(i, scheduling_of(getpid()));
+    CHECK_EQ(summary("accepted"), SPECIAL);
+}
+
+/* Makes the main thread of a child special, and captures on it. */
+static void check_main_thread(void (*become)(void), int policy) {
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(30);
+        become();
+        scheduling of_main = scheduling_of(getpid());
+        phc_client *client = make_client(NULL, NULL);
+        capture(client, "event");
+        if (phc_flush(client, 10000, NULL, 0) != PHC_OK) _exit(1);
+        scheduling found = scheduling_of(thread_id("phc-io"));
+        if (found.policy != policy || found.priority != 0) _exit(2);
+        if (!CPU_EQUAL(&found.cpus, &of_main.cpus)) _exit(3);
+        finish(client);
+        _exit(0);
+    }
+    int status = -1;
+    waitpid(pid, &status, 0);
+    CHECK_EQ(status, 0);
+}
+
+static void our_threads_are_scheduled_as_the_main_thread_but_never_real_time(void) {
+    check_main_thread(real_time, SCHED_OTHER);
+    check_main_thread(batch, SCHED_BATCH);
+    check_main_thread(on_one_cpu, SCHED_OTHER);
+}
+
+/* A signal every 100 microseconds at one thread, whose handler interrupts system calls. */
+static volatile sig_atomic_t storms;
+static void on_storm(int signal) {
+    (void)signal;
+    storms++;
+}
+
+/* The harness's own system calls do not go on after a signal. */
+static void without_storm(void (*call)(void)) {
+    sigset_t storm;
+    sigemptyset(&storm);
+    sigaddset(&storm, SIGRTMIN);
+    pthread_sigmask(SIG_BLOCK, &storm, NULL);
+    call();
+    pthread_sigmask(SIG_UNBLOCK, &storm, NULL);
+}
+static void never_respond(void) { script("{\"then\":{\"never\":true}}"); }
+
+static void *work_in_a_storm(void *unused) {
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN};
+    event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+    timer_t timer;
+    CHECK_EQ(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
+    struct itimerspec often = {{0, 100000}, {0, 100000}};
+    timer_settime(timer, 0, &often, NULL);
+
+    phc_client *client = make_client("flush_at", "50", NULL), *full;
+    for (int i = 0; i < 2000; i++) capture(client, "event");
+    CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
+    CHECK(phc_poll_fd(client) > 2);
+    phc_report *report = phc_poll(client, 20000);
+    CHECK(report != NULL);
+    phc_report_free(report);
+    /* Waits for what does not come are as long as they should be. */
+    without_storm(never_respond);
+    full = make_client("flush_at", "1", "queue_max_events", "1", "overflow", "block", "block_timeout_ms",
+                       "200", NULL);
+    capture(full, "event");
+    const char *const waits[] = {"a blocked capture", "a flush", "a poll", "a close"};
+    for (int i = 0; i < 4; i++) {
+        double start = now_ms();
+        if (i == 0) CHECK_EQ(phc_capture(full, "user", "blocked", NULL), PHC_QUEUE_FULL);
+        if (i == 1) CHECK_EQ(phc_flush(full, 200, NULL, 0), PHC_TIMEOUT);
+        if (i == 2) CHECK(phc_poll(full, 200) == NULL);
+        if (i == 3) CHECK_EQ(phc_client_close(full, 200), PHC_LOST_EVENTS);
+        double took = now_ms() - start;
+        check_at(took >= 200 && took < SOON_MS, __FILE__, __LINE__, "%s took %.0f ms", waits[i], took);
+    }
+    phc_client_free(full);
+    without_storm(respond_now);
+    CHECK_EQ(phc_client_close(client, 20000), PHC_OK);
+    CHECK_EQ(stats_of(client).delivered, 2000);
+    phc_client_free(client);
+    timer_delete(timer);
+    return unused;
+}
+
+static void a_storm_of_signals_delays_and_breaks_nothing(void) {
+    struct sigaction action = {.sa_handler = on_storm}, before;
+    sigaction(SIGRTMIN, &action, &before);
+    storms = 0;
+    pthread_t thread;
+    pthread_create(&thread, NULL, work_in_a_storm, NULL);
+    pthread_join(thread, NULL);
+    sigaction(SIGRTMIN, &before, NULL);
+    CHECK(storms > 1000);
+}
+
+/* Calls on a thread with a small stack; how much of it they use is seen by what they overwrite. */
+static phc_client *on_small_stack;
+static char *nested; /* properties, 64 levels deep */
+static int32_t keep(phc_outgoing *event, void *user_data) {
+    (void)event, (void)user_data;
+    return PHC_BEFORE_SEND_KEEP;
+}
+static void small_new(void) { on_small_stack = make_client("exit_flush_ms", "1", NULL); }
+static void small_first(void) { capture(on_small_stack, "first"); }
+static void small_captures(void) {
+    for (int i = 0; i < 1000; i++) capture(on_small_stack, "event");
+}
+static void small_nested(void) { CHECK_EQ(phc_capture(on_small_stack, "user", "event", nested), PHC_OK); }
+static void small_other(void) {
+    CHECK_EQ(phc_identify(on_small_stack, "user", "{\"a\":1}", NULL, NULL), PHC_OK);
+    phc_event *event = phc_event_new("user", "event");
+    CHECK_EQ(phc_event_set_json(event, "a", "{\"b\":[1,2]}"), PHC_OK);
+    CHECK_EQ(phc_capture_event(on_small_stack, event, NULL), PHC_OK);
+}
+static void small_setters(void) {
+    CHECK_EQ(phc_set_log_callback(on_small_stack, on_line, NULL, NULL), PHC_OK);
+    CHECK_EQ(phc_set_delivery_callback(on_small_stack, on_report, NULL, NULL), PHC_OK);
+    CHECK_EQ(phc_set_delivery_callback(on_small_stack, NULL, NULL, NULL), PHC_OK);
+    CHECK_EQ(phc_set_before_send_callback(on_small_stack, keep, NULL, NULL), PHC_OK);
+}
+static void small_flush(void) { CHECK_EQ(phc_flush(on_small_stack, 20000, NULL, 0), PHC_OK); }
+static void small_reports(void) {
+    CHECK(phc_poll_fd(on_small_stack) > 2);
+    phc_report *report = phc_poll(on_small_stack, 20000);
+    CHECK(strlen(phc_report_json(report)) > 0);
+    phc_report_free(report);
+}
+static void small_free(void) { phc_client_free(on_small_stack); }
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+    size_t limit; /* what docs/embedding.md names, in KiB */
+} small_calls[] = {
+    {"phc_client_new", small_new, 64},
+    {"the first capture", small_first, 64},
+    {"captures", small_captures, 32},
+    {"a capture of nested properties", small_nested, 32},
+    {"captures of other kinds", small_other, 32},
+    {"setters", small_setters, 64},
+    {"a flush", small_flush, 32},
+    {"reports", small_reports, 64},
+    {"phc_client_free", small_free, 64},
+};
+
+static void *run_small_call(void *index) {
+    small_calls[(size_t)index].run();
+    return NULL;
+}
+
+static void small_stacks_suffice(void) {
+    enum { STACK = 1024 * 1024, UNUSED = 0xA5 };
+    nested = calloc(1, 1024);
+    for (int i = 0; i < 64; i++) strcat(nested, "{\"a\":");
+    strcat(nested, "1");
+    for (int i = 0; i < 64; i++) strcat(nested, "}");
+    for (size_t i = 0; i < sizeof small_calls / sizeof small_calls[0]; i++) {
+        unsigned char *stack =
+            mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+        memset(stack, UNUSED, STACK);
+        pthread_attr_t attributes;
+        pthread_attr_init(&attributes);
+        pthread_attr_setstack(&attributes, stack, STACK);
+        pthread_t thread;
+        CHECK_EQ(pthread_create(&thread, &attributes, run_small_call, (void *)i), 0);
+        pthread_join(thread, NULL);
+        pthread_attr_destroy(&attributes);
+        size_t unused = 0;
+        while (unused < STACK && stack[unused] == UNUSED) unused++;
+        size_t used = STACK - unused;
+        check_at(used <= small_calls[i].limit * 1024, __FILE__, __LINE__, "%s: %zu bytes of stack",
+                 small_calls[i].name, used);
+        munmap(stack, STACK);
+    }
+    free(nested);
+}
+
 int main(int argc, char **argv) {
     const test_case tests[] = {
         TEST(there_is_one_thread_and_only_while_it_is_needed),
@@ -336,6 +617,10 @@ int main(int argc, char **argv) {
         TEST(a_client_made_and_freed_ten_thousand_times_leaks_nothing),
         TEST(our_threads_block_what_is_not_theirs),
         TEST(nothing_that_the_process_has_once_is_changed),
+        TEST(our_threads_are_ordinary_whatever_thread_captures_first),
+        TEST(our_threads_are_scheduled_as_the_main_thread_but_never_real_time),
+        TEST(small_stacks_suffice),
+        TEST(a_storm_of_signals_delays_and_breaks_nothing),
         TEST(a_hosts_handlers_never_run_on_our_threads),
         TEST(a_crash_reporter_sees_a_crash_of_our_thread),
     };
