@@ -190,7 +190,9 @@ fn is_header_text(key: &CStr, value: &str) {
 /// What no setting can check by itself is checked when the client is made.
 fn make_client(config: &TestConfig) {
     // A file that is missing would be another reason for a refusal.
-    assert_eq!(config.set(c"ca_file", c""), PHC_OK);
+    for key in [c"ca_file", c"client_cert_file", c"client_key_file"] {
+        assert_eq!(config.set(key, c""), PHC_OK);
+    }
     let level: u32 = config.value(c"compression_level").parse().expect("a number");
     let sdk_info = config.value(c"sdk_name").len() + 1 + config.value(c"sdk_version").len();
     let is_refused =

@@ -1,5 +1,6 @@
 //! Where events are sent: the host as people write it, and the URL that it means.
 
+use super::address;
 use crate::protocol::headers::PATH;
 
 /// The host if none is set.
@@ -12,6 +13,10 @@ const INGESTION: [(&str, &str); 3] = [
     ("https://eu.posthog.com", "https://eu.i.posthog.com"),
 ];
 
+/// Paths of the server that events are posted to, now or in earlier protocols. They
+/// are not prefixes: libphc adds the path itself.
+const ENDPOINTS: [&str; 4] = [PATH, "/i/v0/e", "/capture", "/batch"];
+
 /// Returns the host with a scheme and without trailing slashes. A path prefix is
 /// kept: reverse proxies mount ingestion under one.
 pub fn normalised(text: &str) -> Result<String, String> {
@@ -19,11 +24,7 @@ pub fn normalised(text: &str) -> Result<String, String> {
     if text.is_empty() {
         return Ok(DEFAULT.to_owned());
     }
-    let with_scheme = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
-    let url = reqwest::Url::parse(&with_scheme).map_err(|error| format!("it is not a URL ({error})"))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(format!("the scheme {:?} is not supported; use https or http", url.scheme()));
-    }
+    let (_, url) = address::parsed(text, "https")?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err("a host must not have a query or a fragment".to_owned());
     }
@@ -33,6 +34,12 @@ pub fn normalised(text: &str) -> Result<String, String> {
         );
     }
     let plain = url.as_str().trim_end_matches('/');
+    if let Some((path, host)) = ENDPOINTS.iter().find_map(|path| Some((path, plain.strip_suffix(path)?))) {
+        return Err(format!(
+            "only the host is expected here, and libphc adds the path of the endpoint; write it without {path} \
+             (did you mean {host:?}?)"
+        ));
+    }
     let mapped = INGESTION.iter().find(|(web, _)| *web == plain);
     Ok(mapped.map_or(plain, |(_, ingestion)| ingestion).to_owned())
 }
@@ -60,6 +67,9 @@ mod tests {
             ("localhost:8000", "https://localhost:8000"),
             ("https://eu.i.posthog.com", "https://eu.i.posthog.com"),
             ("https://app.posthog.com/x", "https://app.posthog.com/x"),
+            ("https://example.com/captured", "https://example.com/captured"),
+            ("https://example.com/batch/x", "https://example.com/batch/x"),
+            ("http:8000", "https://http:8000"),
         ];
         for (given, expected) in table {
             assert_eq!(normalised(given).as_deref(), Ok(expected), "{given:?}");
@@ -77,8 +87,23 @@ mod tests {
             "https://x#f",
             "https://u:p@x",
             "http://[::1",
+            "https:/x",
         ] {
             assert!(normalised(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_is_not_a_host() {
+        for (text, host) in [
+            ("https://us.i.posthog.com/i/v1/analytics/events", "https://us.i.posthog.com"),
+            ("https://us.i.posthog.com/i/v0/e/", "https://us.i.posthog.com"),
+            ("example.com/ingest/i/v1/analytics/events/", "https://example.com/ingest"),
+            ("http://x:8000/capture/", "http://x:8000"),
+            ("https://eu.i.posthog.com/batch", "https://eu.i.posthog.com"),
+        ] {
+            let error = normalised(text).unwrap_err();
+            assert!(error.contains("only the host") && error.contains(&format!("{host:?}")), "{error}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The settings of a client: set as text, kept as values, checked once. It knows
 //! the bounds of the protocol, and nothing of what acts on the settings.
 
+mod address;
 mod choice;
 pub(crate) mod host;
 #[cfg(feature = "internals")]
@@ -32,6 +33,8 @@ pub struct Config {
     pub(crate) sdk_version: String,
     pub(crate) proxy: String,
     pub(crate) ca_file: String,
+    pub(crate) client_cert_file: String,
+    pub(crate) client_key_file: String,
     pub(crate) disable_geoip: bool,
     pub(crate) is_server: bool,
     pub(crate) historical_migration: bool,
@@ -101,7 +104,8 @@ impl Config {
             return Ok(());
         }
         let setting = Setting::named(key)?;
-        setting.assign(self, value).map_err(|reason| invalid(format!("{key} = {value:?}: {reason}")))
+        let rejected = |reason| invalid(format!("{key} = {}: {reason}", syntax::shown(value)));
+        setting.assign(self, value).map_err(rejected)
     }
 
     /// All settings except those of headers.
@@ -122,13 +126,19 @@ impl Config {
         Ok(Setting::named(key)?.value(self))
     }
 
-    /// Checks what no single setting can: that the project key can be sent as a
-    /// header, the length of both halves of the SDK's name, and the compression level
-    /// against the codec.
+    /// Checks what no single setting can: that the project key can be one, that a
+    /// client's key comes with its certificate, the length of both halves of the SDK's
+    /// name, and the compression level against the codec.
     pub fn check(&self) -> Result<(), Error> {
         let invalid = |text: String| Err(Error::new(Status::INVALID_SETTING, text));
-        if let Err(reason) = syntax::header_value(&self.api_key) {
+        if let Err(reason) = syntax::project_key(&self.api_key) {
             return invalid(format!("the project key is not valid: {reason}"));
+        }
+        if self.client_cert_file.is_empty() && !self.client_key_file.is_empty() {
+            return invalid(
+                "client_key_file is set without client_cert_file, the certificate that the key belongs to"
+                    .to_owned(),
+            );
         }
         if self.sdk_info().len() > MAX_SDK_INFO {
             return invalid(format!(
@@ -143,6 +153,11 @@ impl Config {
             ));
         }
         Ok(())
+    }
+
+    /// Lines for the host's log about what is accepted and probably wrong.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        syntax::key_warning(&self.api_key).into_iter().collect()
     }
 
     /// Whether the client sends nothing because it has no project key.
@@ -219,6 +234,8 @@ mod tests {
             ("header.Authorization", "x", "libphc itself"),
             ("header.", "x", "1 to 100"),
             ("proxy", "socks5://x", "socks5"),
+            ("proxy", "http//x", "did you mean \"http://x\""),
+            ("client_key_file", "-----BEGIN PRIVATE KEY-----", "the path of a file"),
             ("", "", "no setting"),
         ];
         for (key, value, text) in table {
@@ -232,8 +249,9 @@ mod tests {
 
     #[test]
     fn a_key_that_cannot_be_a_header_is_rejected() {
-        assert!(Config::new("phc_\u{e9}").check().is_err());
-        assert!(Config::new("a\nb").check().is_err());
+        for key in ["phc_\u{e9}", "a\nb", "\"phc_key\"", "Bearer phc_key"] {
+            assert_eq!(Config::new(key).check().unwrap_err().status, Status::INVALID_SETTING, "{key:?}");
+        }
         assert!(Config::new("  phc_key \n").check().is_ok());
         assert!(Config::new(" ").is_disabled());
     }

@@ -31,5 +31,36 @@ pub fn settings_page() -> String {
          and tests. Setting it again replaces it. Headers that libphc itself sets are rejected. |\n\n\
          Keys ending in `_ms` are milliseconds, in `_bytes` bytes.\n",
     );
+    page.push_str(CERTIFICATES);
     page
 }
+
+const CERTIFICATES: &str = "
+## Certificates
+
+The certificate of the server, and of an `https` proxy, is checked against the first of these that there is:
+
+1. the file that `ca_file` names;
+2. the first of these files that has a certificate: `/etc/ssl/certs/ca-certificates.crt`,
+   `/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem`, `/etc/pki/tls/certs/ca-bundle.crt`, `/etc/ssl/ca-bundle.pem`,
+   `/etc/pki/tls/cacert.pem`, `/etc/ssl/cert.pem`, `/usr/local/share/certs/ca-root-nss.crt`;
+3. Mozilla's set, as it was when libphc was built.
+
+The log says at the first request which one it is. No environment variable is read (`SSL_CERT_FILE`, `SSL_CERT_DIR`);
+the Go package passes `SSL_CERT_FILE` on as `ca_file`. What a library accepts as a file of certificates differs, so:
+
+- A file is read as OpenSSL, and so curl, reads it: sections `CERTIFICATE`, `X509 CERTIFICATE` and `TRUSTED
+  CERTIFICATE` (with its trust settings) count, keys, CRLs and other sections do not, nor does text between the
+  sections, a byte order mark, or the kind of line ends. One certificate in DER form is accepted, too. A directory is not.
+- A damaged section of `ca_file` is an error when the client is made, as with curl; the error names it. A certificate
+  that is whole but cannot be used is left out, with a warning in the log.
+- A damaged section of the platform's file is left out, with a warning in the log that names the file, the section and
+  the reason. So is a file that is there but cannot be read.
+
+`client_cert_file` and `client_key_file` name the certificate that this client shows to a server that requires one
+(mutual TLS), and its key: RSA of 2048 to 4096 bits, ECDSA on P-256 or P-384, or Ed25519, as PKCS#8, PKCS#1 or SEC1,
+in PEM form and without a passphrase (`openssl pkey -in key.pem -out plain.pem` removes it). Both may be in one file. The
+certificate is also shown through a proxy, inside the tunnel; an `https` proxy that requires one itself gets the same.
+A key that does not belong to the certificate, and files that cannot be read, are errors when the client is made. The files
+are read again at the first request of each process, so they must stay readable.
+";

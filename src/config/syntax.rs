@@ -1,5 +1,6 @@
-//! The syntax of headers, product names and proxy URLs.
+//! The syntax of headers, product names, proxy URLs, paths and project keys.
 
+use super::address;
 use crate::protocol::headers::RESERVED;
 
 /// Checks a header value: visible ASCII with spaces and tabs between (RFC 9110
@@ -40,10 +41,119 @@ pub(super) fn proxy(text: &str) -> Result<String, String> {
     if text.is_empty() {
         return Ok(String::new());
     }
-    let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    let url = reqwest::Url::parse(&with_scheme).map_err(|error| format!("it is not a URL ({error})"))?;
-    match url.scheme() {
-        "http" | "https" if url.has_host() => Ok(with_scheme),
-        scheme => Err(format!("the scheme {scheme:?} is not supported; use http or https")),
+    address::parsed(text, "http").map(|(with_scheme, _)| with_scheme)
+}
+
+/// Checks the path of a file; empty means none. The text of a PEM file in its place is
+/// refused, and not repeated: it may hold a key.
+pub(super) fn path(text: &str) -> Result<String, String> {
+    if text.contains(PEM_MARK) {
+        return Err("the path of a file is expected, not what is in it".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// With this begins what a PEM file holds.
+const PEM_MARK: &str = "-----BEGIN";
+
+/// Returns a value as an error may show it: without the password of an address, and
+/// without the text of a PEM file.
+pub(super) fn shown(value: &str) -> String {
+    if value.contains(PEM_MARK) {
+        return "(the text of a PEM file)".to_owned();
+    }
+    let start = value.find("://").map_or(0, |at| at + 3);
+    let end = value.rfind('@').filter(|at| *at >= start);
+    match (value.get(..start), end.and_then(|at| value.get(at..))) {
+        (Some(scheme), Some(host)) if end > Some(start) => format!("{:?}", format!("{scheme}\u{2026}{host}")),
+        _ => format!("{value:?}"),
+    }
+}
+
+/// How keys begin that are not those of projects, and what they are.
+const OTHER_KEYS: [(&str, &str); 2] =
+    [("phx_", "a personal API key"), ("phs_", "a secret key for feature flags")];
+
+/// Checks a project key. It may be any text that the server knows, but some texts can
+/// never be one. The error does not repeat it.
+pub(super) fn project_key(key: &str) -> Result<(), String> {
+    let scheme = key.get(..6).filter(|scheme| scheme.eq_ignore_ascii_case("bearer"));
+    if scheme.is_some()
+        && key.get(6..).is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
+    {
+        return Err("write it without \"Bearer\": libphc adds that itself".to_owned());
+    }
+    if let Some(quote) = key.chars().find(|c| address::is_quote(*c)) {
+        return Err(format!("write it without the quotation mark {quote:?}"));
+    }
+    if key.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err("it must not have white space inside; was more than the key copied?".to_owned());
+    }
+    header_value(key).map(|_| ())
+}
+
+/// Returns a line for the log about a key that is accepted and is probably wrong.
+pub(super) fn key_warning(key: &str) -> Option<String> {
+    let (prefix, kind) = OTHER_KEYS.iter().find(|(prefix, _)| key.starts_with(prefix))?;
+    Some(format!(
+        "the project key begins with {prefix}, as {kind} does, which is secret and is not accepted for events; the \
+         key of a project begins with phc_ and is in the project's settings"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_can_never_be_right_is_refused() {
+        for (key, reason) in [
+            ("\"phc_a\"", "quotation mark"),
+            ("'phc_a'", "quotation mark"),
+            ("phc_a'", "quotation mark"),
+            ("`phc_a`", "quotation mark"),
+            ("\u{201c}phc_a\u{201d}", "quotation mark"),
+            ("Bearer phc_a", "Bearer"),
+            ("bearer\tphc_a", "Bearer"),
+            ("BEARER", "Bearer"),
+            ("phc_a phc_b", "white space"),
+            ("phc_a\nphc_b", "white space"),
+            ("phc_a\u{a0}", "white space"),
+            ("key: phc_a", "white space"),
+            ("phc_\u{e9}", "not allowed in a header"),
+        ] {
+            let error = project_key(key).unwrap_err();
+            assert!(error.contains(reason) && !error.contains("phc_a"), "{key:?}: {error}");
+        }
+        for key in ["", "phc_a", "a", "bearer_of_events", "bearer-token", "phx_a", "a,b;c=d/e:f#g@h"] {
+            assert_eq!(project_key(key), Ok(()), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_kind_is_accepted_with_a_warning() {
+        for (key, kind) in [("phx_secret", "personal"), ("phs_secret", "feature flags")] {
+            let warning = key_warning(key).unwrap();
+            assert!(
+                warning.contains(kind) && warning.contains("phc_") && !warning.contains("secret,"),
+                "{warning}"
+            );
+            assert!(!warning.contains(key), "{warning}");
+        }
+        assert_eq!(key_warning("phc_a"), None);
+    }
+
+    #[test]
+    fn an_error_shows_no_password_and_no_key() {
+        for (value, expected) in [
+            ("https://x", "\"https://x\""),
+            ("http://me:se@cret@10.0.0.1:3128", "\"http://\u{2026}@10.0.0.1:3128\""),
+            ("me:secret@proxy", "\"\u{2026}@proxy\""),
+            ("-----BEGIN PRIVATE KEY-----\nMIG", "(the text of a PEM file)"),
+            ("@", "\"@\""),
+            ("", "\"\""),
+        ] {
+            assert_eq!(shown(value), expected, "{value:?}");
+        }
     }
 }

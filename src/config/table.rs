@@ -131,7 +131,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "host",
         default: host::DEFAULT,
-        doc: "Where events are sent. A path prefix is kept and trailing slashes are removed; without a scheme it is https. The addresses of the PostHog web application are mapped to their ingestion hosts.",
+        doc: "Where events are sent. A path prefix is kept and trailing slashes are removed; without a scheme it is https, also for `localhost:8000`. An international name is written in its ASCII form (`xn--…`). What looks like a typing error (`http//x`, quotation marks, two addresses, the path of the endpoint) is refused. The addresses of the PostHog web application are mapped to their ingestion hosts.",
         slot: |c| Slot::Text(&mut c.host, host::normalised),
     },
     Setting {
@@ -305,8 +305,20 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "ca_file",
         default: "",
-        doc: "A PEM file of the certificates to trust instead of the system's. Empty means the system's, and Mozilla's bundled set if the system has none.",
-        slot: |c| Slot::Text(&mut c.ca_file, |text| Ok(text.to_owned())),
+        doc: "A file of the certificates to trust instead of the system's; see [below](#certificates).",
+        slot: |c| Slot::Text(&mut c.ca_file, syntax::path),
+    },
+    Setting {
+        key: "client_cert_file",
+        default: "",
+        doc: "A PEM file of the certificate that this client shows to a server that requires one, with the intermediate ones after it; see [below](#certificates).",
+        slot: |c| Slot::Text(&mut c.client_cert_file, syntax::path),
+    },
+    Setting {
+        key: "client_key_file",
+        default: "",
+        doc: "A PEM file of its private key, without a passphrase. Empty means that the key is in `client_cert_file`, too.",
+        slot: |c| Slot::Text(&mut c.client_key_file, syntax::path),
     },
     Setting {
         key: "test_mode",

@@ -166,8 +166,8 @@ impl SendLoop {
                 "the server does not know the configured compression (HTTP 415); gzip is used from now on";
             self.log(LogLevel::Warning, || line.to_owned());
         }
-        if let Some(line) = self.transport.take_notice() {
-            self.log(LogLevel::Info, || line);
+        for (level, line) in self.transport.take_notices() {
+            self.log(level, || line);
         }
         let random = self.random();
         let decision = {

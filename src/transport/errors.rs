@@ -1,34 +1,16 @@
 //! Turns errors of the layers below into messages that say what to do next.
 //!
 //! Those layers describe their errors for programmers, each in its own way and mostly
-//! in types that cannot be named from here. So errors are distinguished by their text;
-//! black-box tests hold every row below against the real error.
+//! in types that cannot be named from here. So what does not come from TLS is
+//! distinguished by its text; black-box tests hold every row below against the real
+//! error.
 
 use std::error::Error;
 
+use super::tls;
+
 /// Part of the technical text, and what it means. The first row that matches counts.
-const HINTS: [(&str, &str); 14] = [
-    (
-        "UnknownIssuer",
-        "unknown issuer: the server's certificate is not signed by an authority that is trusted here; if it should be, set ca_file to the authority's certificate",
-    ),
-    (
-        "CaUsedAsEndEntity",
-        "self-signed: the server presents a certificate that is meant for signing others; give it one for its host name, and set ca_file to the certificate that signed it",
-    ),
-    ("not valid for name", "wrong host: the server's certificate is for other names; check `host`"),
-    (
-        "certificate expired",
-        "expired: the server's certificate is no longer valid; check the machine's clock",
-    ),
-    (
-        "certificate not valid yet",
-        "not valid yet: the server's certificate becomes valid later; check the machine's clock",
-    ),
-    (
-        "InvalidContentType",
-        "not TLS: the server did not reply with TLS; if it expects plain HTTP, use http:// in `host`",
-    ),
+const HINTS: [(&str, &str); 9] = [
     (
         "invalid HTTP version",
         "not HTTP: the server did not reply with HTTP; if it expects TLS, use https:// in `host`",
@@ -40,7 +22,14 @@ const HINTS: [(&str, &str); 14] = [
     ("dns error: look-up of ", "the name of the host could not be looked up"),
     ("dns error", "the name of the host was not found"),
     ("operation timed out", "no connection within connect_timeout_ms"),
-    ("tls handshake eof", "the connection was closed during the TLS handshake"),
+    (
+        "tls handshake eof",
+        "the connection was closed during the TLS handshake; if the server expects plain HTTP, use http:// in `host`",
+    ),
+    (
+        "client error (Connect): Connection reset by peer",
+        "the connection was reset during the TLS handshake; if the server expects plain HTTP, use http:// in `host`",
+    ),
     ("connection closed before message", "the server closed the connection before it responded"),
     ("deadline has elapsed", "no connection within connect_timeout_ms"),
 ];
@@ -65,13 +54,16 @@ const PROXY_HINTS: [(&str, &str); 6] = [
 /// Returns what an error means, followed by its technical text.
 ///
 /// `proxy` is the setting, which may be empty; its password is not repeated.
-pub(super) fn user_message(error: &dyn Error, proxy: &str) -> String {
-    let technical = error_chain(error);
+pub(super) fn user_message(error: &(dyn Error + 'static), proxy: &str) -> String {
+    let chain = whole_chain(error);
     let find = |table: &[(&str, &'static str)]| {
-        table.iter().find(|(part, _)| technical.contains(part)).map(|(_, hint)| *hint)
+        table.iter().find(|(part, _)| chain.contains(part)).map(|(_, hint)| *hint)
     };
+    let technical = without_noise(chain.clone());
     let proxied = !proxy.is_empty();
-    let hint = proxied.then(|| find(&PROXY_HINTS)).flatten().or_else(|| find(&HINTS));
+    let hint = tls::meaning(error)
+        .or_else(|| proxied.then(|| find(&PROXY_HINTS)).flatten())
+        .or_else(|| find(&HINTS));
     let text = match hint {
         Some(hint) => format!("{hint} ({technical})"),
         None => technical,
@@ -88,8 +80,13 @@ const NOISE: [&str; 5] = [
     "error reading a body from connection: ",
 ];
 
-/// Returns the error followed by its causes, without repetition.
+/// Returns the error followed by its causes, as a user may read them.
 pub(super) fn error_chain(error: &dyn Error) -> String {
+    without_noise(whole_chain(error))
+}
+
+/// Returns the error followed by its causes, without repetition.
+fn whole_chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -99,6 +96,10 @@ pub(super) fn error_chain(error: &dyn Error) -> String {
         }
         cause = error.source();
     }
+    text
+}
+
+fn without_noise(text: String) -> String {
     NOISE.iter().fold(text, |text, noise| text.replace(noise, ""))
 }
 
@@ -120,10 +121,10 @@ mod tests {
 
     #[test]
     fn a_message_says_what_to_do_and_keeps_the_technical_text() {
-        let cause = "error sending request: client error (Connect): invalid peer certificate: UnknownIssuer";
+        let cause = "error sending request: client error (Connect): invalid HTTP version parsed";
         let text = user_message(&*error(cause), "");
-        assert!(text.starts_with("unknown issuer: ") && text.contains("set ca_file"), "{text}");
-        assert!(text.ends_with("(invalid peer certificate: UnknownIssuer)"), "{text}");
+        assert!(text.starts_with("not HTTP: ") && text.contains("use https://"), "{text}");
+        assert!(text.ends_with("(invalid HTTP version parsed)"), "{text}");
         assert_eq!(user_message(&*error("something new"), ""), "something new");
     }
 

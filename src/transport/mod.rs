@@ -17,7 +17,7 @@ use reqwest::header::{CONTENT_ENCODING, DATE, HeaderMap, HeaderName, HeaderValue
 use reqwest::{Client, Response, Url};
 use uuid::Uuid;
 
-use crate::config::{Codec, Config, host};
+use crate::config::{Codec, Config, LogLevel, host};
 use crate::event::timestamp::Timestamp;
 use crate::failpoint;
 use crate::protocol::{AttemptResult, headers, response, retry_after};
@@ -28,6 +28,7 @@ use connections::{Connections, Limits, Progress};
 use errors::{error_chain, user_message};
 use resolver::Resolver;
 use shortage::Shortage;
+use tls::Tls;
 
 /// The body of an error response is read up to this many bytes.
 const MAX_ERROR_BODY: usize = 64 * 1024;
@@ -60,12 +61,12 @@ pub(crate) struct Transport {
     /// Made at the first attempt: only then is it known that certificates are needed at all.
     /// All pools share it, so that TLS sessions are resumed across them.
     tls: OnceLock<rustls::ClientConfig>,
-    notice: Mutex<Option<String>>,
+    notices: Mutex<Vec<(LogLevel, String)>>,
 }
 
 impl Transport {
     /// Checks what can be checked without the network: that the settings make valid
-    /// headers, and that `ca_file` can be read.
+    /// headers, and that the files of certificates can be read.
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
         let invalid = |text: String| Error::new(Status::INVALID_SETTING, text);
         let url = host::endpoint(&config.host);
@@ -82,12 +83,11 @@ impl Transport {
                 .map_err(|_| invalid(format!("the value of the header {name} is not valid header text")))?;
             headers.insert(name, value);
         }
-        if !config.ca_file.is_empty() {
-            tls::roots_of(&config.ca_file).map_err(|text| match shortage::of_text(&text) {
-                Some(_) => Error::new(Status::OUT_OF_RESOURCES, text),
-                None => invalid(text),
-            })?;
-        }
+        tls::check(config).map_err(|text| match shortage::of_text(&text) {
+            Some(_) => Error::new(Status::OUT_OF_RESOURCES, text),
+            None => invalid(text),
+        })?;
+        let notices = config.warnings().into_iter().map(|line| (LogLevel::Warning, line)).collect();
         Ok(Transport {
             url,
             headers,
@@ -97,7 +97,7 @@ impl Transport {
             use_gzip: AtomicBool::new(false),
             connections: Arc::default(),
             tls: OnceLock::new(),
-            notice: Mutex::new(None),
+            notices: Mutex::new(notices),
         })
     }
 
@@ -151,9 +151,9 @@ impl Transport {
         AttemptResult::NoResponse { message, maybe_sent }
     }
 
-    /// A line for the host's log that the last attempts gave rise to, once.
-    pub(crate) fn take_notice(&self) -> Option<String> {
-        lock(&self.notice).take()
+    /// Lines for the host's log that the last attempts gave rise to, once.
+    pub(crate) fn take_notices(&self) -> Vec<(LogLevel, String)> {
+        std::mem::take(&mut lock(&self.notices))
     }
 
     async fn exchange(
@@ -208,11 +208,13 @@ impl Transport {
         }
         let secure = self.url.scheme() == "https" || self.config.proxy.starts_with("https:");
         let tls = if secure {
-            let (tls, source) = tls::config(&self.config.ca_file)?;
-            *lock(&self.notice) = Some(format!("certificates are checked against {source}"));
-            tls
+            let Tls { client, source, warnings } = tls::config(&self.config)?;
+            let source = format!("certificates are checked against {source}");
+            let warnings = warnings.into_iter().map(|line| (LogLevel::Warning, line));
+            lock(&self.notices).extend(std::iter::once((LogLevel::Info, source)).chain(warnings));
+            client
         } else {
-            tls::unused()
+            tls::unused()?
         };
         Ok(self.tls.get_or_init(|| tls).clone())
     }
@@ -232,7 +234,7 @@ struct Failure {
 
 impl Failure {
     fn of_request(error: reqwest::Error, proxy: &str) -> Self {
-        let maybe_sent = !error.is_connect() && !error.is_builder();
+        let maybe_sent = !error.is_connect() && !error.is_builder() && !tls::handshake_was_refused(&error);
         Failure { message: user_message(&error.without_url(), proxy), maybe_sent }
     }
 }

@@ -184,6 +184,86 @@ static void settings_are_checked(void) {
     phc_config_free(config);
 }
 
+static void a_typing_error_is_refused_when_it_is_set(void) {
+    const struct {
+        const char *key, *value, *part;
+    } table[] = {
+        {"host", "http//x", "did you mean \"http://x\""},
+        {"host", "https:/x", "did you mean \"https://x\""},
+        {"host", "//x", "did you mean \"https://x\""},
+        {"host", "http:x", "did you mean \"http://x\""},
+        {"host", "https;//x", "did you mean \"https://x\""},
+        {"host", "https://https://x", "written twice"},
+        {"host", "\"https://x\"", "quotation marks"},
+        {"host", "http://\"x\"", "quotation marks"},
+        {"host", "\xe2\x80\x9chttps://x\xe2\x80\x9d", "quotation marks"},
+        {"host", "<https://x>", "did you mean \"https://x\""},
+        {"host", "https://a.example, https://b.example", "white space"},
+        {"host", "a.example,b.example", "commas"},
+        {"host", "https://us.i.posthog.com/i/v1/analytics/events",
+         "did you mean \"https://us.i.posthog.com\""},
+        {"host", "https://us.i.posthog.com/capture/", "did you mean \"https://us.i.posthog.com\""},
+        {"host",
+         "b\xc3\xbc"
+         "cher.example",
+         "xn--"},
+        {"host", "::1", "brackets"},
+        {"host", "x:0", "1 to 65535"},
+        {"host", "x:65536", "1 to 65535"},
+        {"host", "https://{host}", "'{'"},
+        {"proxy", "http//x", "did you mean \"http://x\""},
+        {"proxy", "//x:3128", "did you mean \"http://x:3128\""},
+        {"proxy", "'http://x:3128'", "quotation marks"},
+        {"proxy", "http://x:0", "1 to 65535"},
+        {"client_cert_file", "-----BEGIN CERTIFICATE-----", "the path of a file"},
+    };
+    phc_config *config = phc_config_new("phc_test");
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        check_refused(config, table[i].key, table[i].value, table[i].part);
+    check_round_trip(config, "host", "localhost:8000", "https://localhost:8000");
+    check_round_trip(config, "host", "http:8000/ingest/", "https://http:8000/ingest");
+    check_round_trip(config, "host", "http://my_service:8000", "http://my_service:8000");
+    check_round_trip(config, "proxy", "me:s,e'c\"ret@proxy:3128", "http://me:s,e'c\"ret@proxy:3128");
+    check_round_trip(config, "client_key_file", "/no/such file", "/no/such file");
+    /* What is refused may hold a secret. */
+    CHECK_EQ(phc_config_set(config, "proxy", "socks5://me:secret@proxy:1080"), PHC_INVALID_SETTING);
+    CHECK(strstr(phc_last_error(), "secret") == NULL);
+    const char *key = "-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n";
+    CHECK_EQ(phc_config_set(config, "client_key_file", key), PHC_INVALID_SETTING);
+    CHECK(strstr(phc_last_error(), "secret") == NULL);
+    phc_config_free(config);
+}
+
+static void a_project_key_that_cannot_be_one_is_refused(void) {
+    const struct {
+        const char *key, *part; /* NULL: it is accepted */
+    } table[] = {
+        {"\"phc_abc\"", "quotation mark"},
+        {"'phc_abc'", "quotation mark"},
+        {"\xe2\x80\x9cphc_abc\xe2\x80\x9d", "quotation mark"},
+        {"Bearer phc_abc", "Bearer"},
+        {"phc_abc phc_abc", "white space"},
+        {"phc_abc\nphc_abc", "white space"},
+        {"  phc_abc\r\n", NULL},
+        {"any-token.will:do", NULL},
+        {"phx_abc", NULL},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        phc_config *config = phc_config_new(table[i].key);
+        phc_status status = PHC_OK;
+        phc_client *client = phc_client_new(config, &status);
+        CHECK_EQ(status, table[i].part == NULL ? PHC_OK : PHC_INVALID_SETTING);
+        CHECK((client != NULL) == (table[i].part == NULL));
+        if (table[i].part != NULL) {
+            CHECK_HAS(phc_last_error(), "project key");
+            CHECK_HAS(phc_last_error(), table[i].part);
+            CHECK(strstr(phc_last_error(), "phc_abc") == NULL);
+        }
+        phc_client_free(client);
+        phc_config_free(config);
+    }
+}
+
 static void each_loss_is_counted_by_its_reason(void) {
     const struct {
         phc_loss reason;
@@ -270,6 +350,8 @@ int main(int argc, char **argv) {
         TEST(every_setting_is_described_read_and_set),
         TEST(a_setting_that_is_not_known_cannot_be_read),
         TEST(settings_are_checked),
+        TEST(a_typing_error_is_refused_when_it_is_set),
+        TEST(a_project_key_that_cannot_be_one_is_refused),
         TEST(each_loss_is_counted_by_its_reason),
         TEST(an_older_caller_knows_smaller_structs),
         TEST(a_newer_caller_knows_larger_structs),

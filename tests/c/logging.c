@@ -117,6 +117,27 @@ static void a_disabled_client_logs_it_once(void) {
     phc_client_free(client);
 }
 
+static void a_key_that_is_not_a_projects_is_logged_once(void) {
+    const char *const keys[] = {"phx_abc", "phs_abc", "phc_abc"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        log_lines log = LOG;
+        phc_config *config = phc_config_new(keys[i]);
+        CHECK_EQ(phc_config_set(config, "host", namespace_host()), PHC_OK);
+        CHECK_EQ(phc_config_set(config, "log_level", "warning"), PHC_OK);
+        phc_client *client = phc_client_new(config, NULL);
+        phc_config_free(config);
+        CHECK_EQ(phc_set_log_callback(client, on_log, &log, NULL), PHC_OK);
+        for (int n = 0; n < 2; n++) {
+            capture(client, "a");
+            CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
+        }
+        finish(client);
+        CHECK_EQ(log.lines, strcmp(keys[i], "phc_abc") == 0 ? 0 : 1);
+        if (log.lines > 0) CHECK_HAS(log.last, "the key of a project begins with phc_");
+        CHECK(strstr(log.all, keys[i]) == NULL);
+    }
+}
+
 static void a_change_of_codec_is_logged(void) {
     script("{\"steps\":[{\"status\":415}]}");
     log_lines log = LOG;
@@ -207,6 +228,7 @@ int main(int argc, char **argv) {
         TEST(an_eviction_is_logged_while_nothing_is_sent),
         TEST(a_disabled_client_logs_it_once),
         TEST(a_change_of_codec_is_logged),
+        TEST(a_key_that_is_not_a_projects_is_logged_once),
         TEST(each_kind_of_warning_is_logged_once),
         TEST(the_level_decides_what_is_logged),
         TEST(the_debug_lines_say_what_became_of_an_attempt),

@@ -46,7 +46,10 @@ int main(int argc, char **argv) {
     if (status == PHC_OK) {
         status = phc_flush(client, 20000, NULL, 0);
         phc_report *report = phc_poll(client, 0);
-        printf("%s %s\n", phc_status_name(status), phc_report_error(report));
+        phc_stats stats;
+        phc_stats_get(client, &stats, sizeof stats);
+        printf("%s %s (maybe_delivered=%d)\n", phc_status_name(status), phc_report_error(report),
+               (int)stats.maybe_delivered);
         phc_report_free(report);
     } else {
         printf("%s %s\n", phc_status_name(status), phc_last_error());

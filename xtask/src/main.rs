@@ -4,9 +4,12 @@
 
 mod adapter_test;
 mod arguments;
+mod authority;
 mod c;
 mod c_special;
+mod ca_files;
 mod checks;
+mod client_certificates;
 mod conformance;
 
 mod cpp;
@@ -26,6 +29,7 @@ mod rust;
 mod sanitize;
 mod sink;
 mod steps;
+mod tls;
 mod unit;
 mod vocabulary;
 
@@ -54,7 +58,7 @@ const TASKS: &[Task] = &[
     ("panics", "", c_special::panics),
     ("reload", "", c_special::reload),
     ("guard", "[--update]", guard::task),
-    ("tls", "", network::tls),
+    ("tls", "", tls::tls),
     ("proxies", "", network::proxies),
     ("addresses", "", network::addresses),
     ("environment", "", network::environment),

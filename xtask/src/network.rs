@@ -1,4 +1,4 @@
-//! TLS, proxies, addresses and the environment: a program of its own sends one event, and what it prints is
+//! Proxies, addresses and the environment, and what TLS has in common with them: a program of its own sends one event, and what it prints is
 //! looked at.
 
 use std::net::{TcpListener, TcpStream};
@@ -6,33 +6,29 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::authority::{Authority, LATER, NOW};
 use crate::c::{compile, shared_library};
 use crate::checks::{Checks, ensure};
-use crate::process::{self, Outcome, TempFolder, built, command, limited, quietly, said, ship, words, write};
+use crate::process::{self, Outcome, TempFolder, built, command, limited, said, ship, words, write};
 use crate::sink::Sink;
 
-/// Where a machine keeps the roots that it trusts.
-const PLATFORM: &str = "/etc/ssl/certs/ca-certificates.crt";
-const NOW: &str = "20260101000000Z";
-const LATER: &str = "20490101000000Z";
-
 /// Words that each expected line of output has; the first is the status with which it begins.
-type Expected<'a> = &'a [&'a str];
+pub(crate) type Expected<'a> = &'a [&'a str];
 
 /// One event a run.
-struct OneEvent {
-    work: TempFolder,
+pub(crate) struct OneEvent {
+    pub work: TempFolder,
     program: PathBuf,
     sink: Option<Sink>,
-    checks: Checks,
+    pub checks: Checks,
     /// What starts the program, such as a namespace in which files are hidden.
-    prefix: Vec<String>,
+    pub prefix: Vec<String>,
     /// What it said last.
-    said: String,
+    pub said: String,
 }
 
 impl OneEvent {
-    fn new() -> Outcome<Self> {
+    pub(crate) fn new() -> Outcome<Self> {
         built()?;
         let work = TempFolder::new()?;
         let library = shared_library(&ship());
@@ -43,31 +39,44 @@ impl OneEvent {
     }
 
     /// Starts the sink anew.
-    fn serve(&mut self, arguments: &[&str]) -> Outcome<()> {
+    pub(crate) fn serve(&mut self, arguments: &[&str]) -> Outcome<()> {
         self.sink = None;
         self.sink = Some(Sink::start(arguments)?);
         Ok(())
     }
 
     /// The same with a certificate of this name.
-    fn serve_tls(&mut self, name: &str) -> Outcome<()> {
-        let (certificate, key) =
-            (self.pem(name), self.work.join(format!("{name}.key")).display().to_string());
-        self.serve(&["--tls-cert", &certificate, "--tls-key", &key])
+    pub(crate) fn serve_tls(&mut self, name: &str) -> Outcome<()> {
+        self.serve_tls_with(name, &[])
+    }
+
+    pub(crate) fn serve_tls_with(&mut self, name: &str, arguments: &[&str]) -> Outcome<()> {
+        let (certificate, key) = (self.pem(name), self.path(&format!("{name}.key")));
+        self.serve(&[&["--tls-cert", &certificate, "--tls-key", &key], arguments].concat())
+    }
+
+    /// A file in the folder of the run.
+    pub(crate) fn path(&self, file: &str) -> String {
+        self.work.join(file).display().to_string()
+    }
+
+    /// The argument that sets a setting to a file in the folder of the run.
+    pub(crate) fn set(&self, setting: &str, file: &str) -> String {
+        format!("{setting}={}", self.path(file))
     }
 
     /// The sink's address with another host.
-    fn url(&self, scheme: &str, host: &str) -> String {
+    pub(crate) fn url(&self, scheme: &str, host: &str) -> String {
         format!("{scheme}://{host}:{}", self.sink.as_ref().map_or(0, |sink| sink.port))
     }
 
-    fn pem(&self, name: &str) -> String {
-        self.work.join(format!("{name}.pem")).display().to_string()
+    pub(crate) fn pem(&self, name: &str) -> String {
+        self.path(&format!("{name}.pem"))
     }
 
     /// Runs the program with these arguments (`HOST [KEY=VALUE]…`). What it prints begins with the first word, a
     /// status, and has all the others in it.
-    fn expect(&mut self, what: &str, arguments: &[&str], expected: Expected<'_>) -> Outcome<()> {
+    pub(crate) fn expect(&mut self, what: &str, arguments: &[&str], expected: Expected<'_>) -> Outcome<()> {
         let mut program = command(&self.prefix);
         if self.prefix.is_empty() {
             program = command([&self.program]);
@@ -89,7 +98,7 @@ impl OneEvent {
     }
 
     /// From now on the program runs in a namespace of mounts in which this shell code has run.
-    fn in_namespace(&mut self, setup: &str) -> Outcome<()> {
+    pub(crate) fn in_namespace(&mut self, setup: &str) -> Outcome<()> {
         let script = self.work.join("namespace.sh");
         write(&script, format!("set -e\n{setup}\nexec \"$@\"\n"))?;
         self.prefix = namespace()?;
@@ -106,171 +115,6 @@ fn namespace() -> Outcome<Vec<String>> {
         }
     }
     Err("unshare -m is not allowed here, and these tests need it".into())
-}
-
-/// Certificates by openssl.
-struct Authority<'a>(&'a TempFolder);
-
-impl Authority<'_> {
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
-    }
-
-    /// A key and a certificate that signs itself.
-    fn self_signed(&self, name: &str, subject: &str, extensions: &[&str]) -> Outcome<()> {
-        let mut request =
-            command(words("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30"));
-        request.args([
-            "-keyout",
-            &self.path(&format!("{name}.key")),
-            "-out",
-            &self.path(&format!("{name}.pem")),
-        ]);
-        request.args(["-subj", &format!("/CN={subject}")]);
-        for extension in extensions {
-            request.args(["-addext", extension]);
-        }
-        quietly(&mut request).map(|_| ())
-    }
-
-    /// An authority of its own.
-    fn authority(&self, name: &str) -> Outcome<()> {
-        self.self_signed(name, name, &["basicConstraints=critical,CA:TRUE"])
-    }
-
-    /// A certificate for these subject alternative names, signed by the authority `ca`.
-    fn issue(&self, name: &str, names: &str, from: &str, to: &str) -> Outcome<()> {
-        let (issued, config) = (self.path("issued"), self.path("issued/config"));
-        std::fs::create_dir_all(&issued)?;
-        let index = self.0.join("issued/index.txt");
-        if !index.exists() {
-            write(&index, "")?;
-        }
-        write(
-            Path::new(&config),
-            format!(
-                "[ca]\ndefault_ca = own\n[own]\ndatabase = {issued}/index.txt\nserial = {issued}/serial\n\
-                 unique_subject = no\ndefault_md = sha256\npolicy = any\n[any]\ncommonName = supplied\n"
-            ),
-        )?;
-        let [key, request, extensions, certificate] =
-            ["key", "csr", "ext", "pem"].map(|ending| self.path(&format!("{name}.{ending}")));
-        let mut make = command(words("openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"));
-        quietly(make.args(["-keyout", &key, "-out", &request, "-subj", &format!("/CN={name}")]))?;
-        write(Path::new(&extensions), format!("subjectAltName={names}\n"))?;
-        let mut sign = command(words("openssl ca -batch -create_serial -notext"));
-        sign.args(["-config", &config, "-cert", &self.path("ca.pem"), "-keyfile", &self.path("ca.key")]);
-        sign.args([
-            "-outdir",
-            &issued,
-            "-in",
-            &request,
-            "-out",
-            &certificate,
-            "-startdate",
-            from,
-            "-enddate",
-            to,
-        ]);
-        quietly(sign.args(["-extfile", &extensions])).map(|_| ())
-    }
-}
-
-/// `tls`: what is trusted, what is refused, and how it is reported.
-pub(crate) fn tls(_: &[String]) -> Outcome<()> {
-    let mut test = OneEvent::new()?;
-    let with = Authority(&test.work);
-    with.authority("ca")?;
-    with.authority("other-ca")?;
-    with.issue("good", "IP:127.0.0.1,IP:::1,DNS:localhost", NOW, LATER)?;
-    with.issue("wrong-host", "DNS:elsewhere.example", NOW, LATER)?;
-    with.issue("expired", "IP:127.0.0.1", "20200101000000Z", "20210101000000Z")?;
-    with.issue("too-early", "IP:127.0.0.1", "20480101000000Z", LATER)?;
-    // As people make them: with openssl's defaults, which is a CA, and as a leaf.
-    for kind in ["TRUE", "FALSE"] {
-        let basic = format!("basicConstraints=critical,CA:{kind}");
-        with.self_signed(&format!("self-{kind}"), "localhost", &["subjectAltName=IP:127.0.0.1", &basic])?;
-    }
-    certificates(&mut test)?;
-    ca_files(&mut test)?;
-    platform_roots(&mut test)?;
-    test.checks.finish("TLS")
-}
-
-fn certificates(test: &mut OneEvent) -> Outcome<()> {
-    let ours = &format!("ca_file={}", test.pem("ca"));
-    let other = &format!("ca_file={}", test.pem("other-ca"));
-    test.serve_tls("good")?;
-    let url = &test.url("https", "127.0.0.1");
-    test.expect("a CA file of one's own", &[url, ours], &["ok", "checked against ca_file"])?;
-    test.expect("a host name", &[&test.url("https", "localhost"), ours], &["ok"])?;
-    test.expect("an unknown CA", &[url], &["lost_events", "unknown issuer", "set ca_file"])?;
-    test.expect("another CA", &[url, other], &["lost_events", "unknown issuer", "set ca_file"])?;
-    let plain = &test.url("http", "127.0.0.1");
-    test.expect("plain http to a TLS port", &[plain], &["lost_events", "not HTTP: ", "https://"])?;
-    for (what, certificate, words) in [
-        ("a certificate for another host", "wrong-host", ["wrong host", "elsewhere.example"]),
-        ("an expired certificate", "expired", ["expired: ", "clock"]),
-        ("a certificate that is not valid yet", "too-early", ["not valid yet: ", "clock"]),
-    ] {
-        test.serve_tls(certificate)?;
-        test.expect(what, &[&test.url("https", "127.0.0.1"), ours], &["lost_events", words[0], words[1]])?;
-    }
-    test.serve_tls("self-FALSE")?;
-    let (url, own) = (&test.url("https", "127.0.0.1"), &format!("ca_file={}", test.pem("self-FALSE")));
-    test.expect("a self-signed certificate", &[url], &["lost_events", "unknown issuer", "set ca_file"])?;
-    test.expect("a self-signed certificate that is trusted", &[url, own], &["ok"])?;
-    test.serve_tls("self-TRUE")?;
-    let (url, own) = (&test.url("https", "127.0.0.1"), &format!("ca_file={}", test.pem("self-TRUE")));
-    let expected = &["lost_events", "self-signed"];
-    test.expect("a self-signed certificate of openssl's defaults", &[url, own], expected)
-}
-
-/// What ca_file may hold. What cannot be read is reported when the client is made.
-fn ca_files(test: &mut OneEvent) -> Outcome<()> {
-    test.serve_tls("good")?;
-    let url = &test.url("https", "127.0.0.1");
-    let read = |name: &str| std::fs::read_to_string(test.pem(name));
-    let broken = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
-    write(Path::new(&test.pem("many")), format!("{broken}{}{}", read("other-ca")?, read("ca")?))?;
-    write(Path::new(&test.pem("garbage")), "garbage\n")?;
-    let file = |name: &str| format!("ca_file={}", test.pem(name));
-    let (many, garbage, none, gone) = (&file("many"), &file("garbage"), &file("none"), &file("gone"));
-    test.expect("a broken certificate among good ones", &[url, many], &["ok"])?;
-    let expected = &["ca_file", "garbage.pem", "no certificate", "PEM"];
-    test.expect("a CA file with no certificate", &[url, garbage], expected)?;
-    test.expect("a CA file that is not there", &[url, none], &["ca_file", "No such file"])?;
-    for (what, vanish, status) in [
-        ("a CA file that is gone at the first capture", "vanish=new", "invalid_setting"),
-        ("a CA file that is gone at the first request", "vanish=capture", "lost_events"),
-    ] {
-        std::fs::copy(test.pem("ca"), test.pem("gone"))?;
-        test.expect(what, &[url, gone, vanish], &[status, "gone.pem", "No such file"])?;
-    }
-    Ok(())
-}
-
-/// The machine's own roots, and a machine without any.
-fn platform_roots(test: &mut OneEvent) -> Outcome<()> {
-    let ours = &format!("ca_file={}", test.pem("ca"));
-    let hide = "for folder in /etc/ssl /etc/pki /usr/local/share/certs; do
-    [ ! -d $folder ] || mount -t tmpfs none $folder
-done";
-    let url = &test.url("https", "127.0.0.1");
-    test.in_namespace(&format!("{hide}\nmkdir -p /etc/ssl/certs; cp {} {PLATFORM}", test.pem("ca")))?;
-    test.expect("the platform's roots", &[url], &["ok", &format!("checked against {PLATFORM}")])?;
-    test.in_namespace(&format!("{hide}\nmkdir -p /etc/ssl/certs; echo garbage >{PLATFORM}"))?;
-    let expected = &["lost_events", "unknown issuer", "bundled Mozilla roots"];
-    test.expect("a platform file that is broken", &[url], expected)?;
-    test.in_namespace(hide)?;
-    let expected = &["lost_events", "unknown issuer", "checked against the bundled Mozilla roots"];
-    test.expect("no CA files: https has the bundled roots", &[url], expected)?;
-    test.expect("no CA files: ca_file works", &[url, ours], &["ok", "checked against ca_file"])?;
-    test.serve(&[])?;
-    test.expect("no CA files: http works", &[&test.url("http", "127.0.0.1")], &["ok"])?;
-    test.prefix.clear();
-    let https = &test.url("https", "127.0.0.1");
-    test.expect("https to a port without TLS", &[https], &["lost_events", "not TLS: ", "http://"])
 }
 
 /// A proxy that people run.
@@ -360,6 +204,7 @@ pub(crate) fn proxies(_: &[String]) -> Outcome<()> {
     let with = Authority(&test.work);
     with.authority("ca")?;
     with.issue("good", "IP:127.0.0.1", NOW, LATER)?;
+    with.issue("client", "DNS:client.example", NOW, LATER)?;
     test.serve_tls("good")?;
     let (url, ca) = (&test.url("https", "127.0.0.1"), &format!("ca_file={}", test.pem("ca")));
     test.expect("https", &[url, by_open, ca], &["ok"])?;
@@ -380,6 +225,12 @@ pub(crate) fn proxies(_: &[String]) -> Outcome<()> {
     test.expect("https, no proxy there", &[url, NO_PROXY_THERE, ca], expected)?;
     test.checks.that("the password is not in the log", !test.said.contains("secret"));
     test.expect("https, no such proxy", &[url, NO_SUCH_PROXY, ca], &["lost_events", PROXY_NOT_FOUND])?;
+
+    test.serve_tls_with("good", &["--tls-client-ca", &test.pem("ca")])?;
+    let url = &test.url("https", "127.0.0.1");
+    let (certificate, key) =
+        (&test.set("client_cert_file", "client.pem"), &test.set("client_key_file", "client.key"));
+    test.expect("https, a client certificate", &[url, by_open, ca, certificate, key], &["ok"])?;
     test.checks.finish("proxies")
 }
 
