@@ -108,6 +108,10 @@ type Config struct {
 	// CAFile is a PEM file of the certificates to trust instead of the system's. If
 	// it is empty, it is SSL_CERT_FILE of the environment, as for crypto/tls.
 	CAFile string
+	// ClientCertFile is a PEM file of the certificate that this client shows to a server
+	// that requires one. ClientKeyFile is a PEM file of its private key, without a
+	// passphrase; if it is empty, the key is in ClientCertFile, too.
+	ClientCertFile, ClientKeyFile string
 	// TestMode sends nothing and starts no thread. Client.NextTestEvent returns the
 	// events as they would have been sent. They count as delivered at once, and the
 	// Callback is not called.
@@ -161,6 +165,8 @@ func (c *Config) settings() ([]setting, error) {
 		{"Endpoint", "host", c.Endpoint},
 		{"Proxy", "proxy", c.Proxy},
 		{"CAFile", "ca_file", c.CAFile},
+		{"ClientCertFile", "client_cert_file", c.ClientCertFile},
+		{"ClientKeyFile", "client_key_file", c.ClientKeyFile},
 	} {
 		if text.value != "" {
 			add(text.field, text.key, text.value, text.value)

@@ -57,6 +57,8 @@ func TestEachFieldBecomesItsSetting(t *testing.T) {
 		Headers:             map[string]string{"X-B": "b", "X-A": "a"},
 		Proxy:               "http://proxy:3128",
 		CAFile:              "/ca.pem",
+		ClientCertFile:      "/client.pem",
+		ClientKeyFile:       "/client.key",
 		TestMode:            true,
 		Callback:            &recorder{},
 		Verbose:             true,
@@ -67,6 +69,7 @@ func TestEachFieldBecomesItsSetting(t *testing.T) {
 		"queue_max_events": "1000", "queue_max_bytes": "1048576", "max_retries": "0", "request_timeout_ms": "3000",
 		"disable_geoip": "false", "is_server": "false", "historical_migration": "true",
 		"header.X-A": "a", "header.X-B": "b", "proxy": "http://proxy:3128", "ca_file": "/ca.pem", "test_mode": "true",
+		"client_cert_file": "/client.pem", "client_key_file": "/client.key",
 		"log_level": "debug", "max_in_flight": "2", "compression": "gzip",
 		"sdk_name": SDKName, "sdk_version": Version,
 	}

@@ -156,6 +156,10 @@ public:
     settings &historical_migration(bool on = true) { return set("historical_migration", on); }
     settings &proxy(std::string_view url) { return set("proxy", url); }
     settings &ca_file(std::string_view path) { return set("ca_file", path); }
+    // The certificate that a server may require of its clients, and its key: PEM files, or one for both.
+    settings &client_certificate(std::string_view cert_path, std::string_view key_path = {}) {
+        return set("client_cert_file", cert_path).set("client_key_file", key_path);
+    }
     settings &test_mode(bool on = true) { return set("test_mode", on); }
 
     // Returns the value of a setting as text, in the form that set takes; nothing if there is no such

@@ -47,6 +47,9 @@ static void every_typed_setter_sets_its_setting() {
     CHECK_SETTING(historical_migration(), "historical_migration", "true");
     CHECK_SETTING(proxy("http://proxy:8080"), "proxy", "http://proxy:8080");
     CHECK_SETTING(ca_file("/nowhere.pem"), "ca_file", "/nowhere.pem");
+    CHECK_SETTING(client_certificate("/c.pem", "/k.pem"), "client_cert_file", "/c.pem");
+    CHECK_SETTING(client_certificate("/c.pem", "/k.pem"), "client_key_file", "/k.pem");
+    CHECK_SETTING(client_certificate("/both.pem"), "client_key_file", "");
     CHECK_SETTING(test_mode(), "test_mode", "true");
     CHECK_SETTING(header("X-Studio", "blue"), "header.X-Studio", "blue");
     CHECK_SETTING(set("max_in_flight", 2), "max_in_flight", "2");

@@ -42,6 +42,7 @@ final class OptionsTest extends TestCase
             [['settings' => ['retry_statuses' => [500, 503]]], 'retry_statuses', '500,503'],
             [['settings' => ['header.X-Test' => 'a', 'disable_geoip' => true]], 'disable_geoip', 'true'],
             [['settings' => ['reports' => 'warnings']], 'reports', 'warnings'],
+            [['settings' => ['client_cert_file' => '/c.pem']], 'client_cert_file', '/c.pem'],
         ];
     }
 

@@ -88,6 +88,10 @@ class OptionsTest < PhcTest
       { skip_ssl_verification: true } => /ca_file/,
       { host: "http://a\0b" } => /NUL/,
       { api_key: "phc_\u00e9" } => /project key/,
+      { api_key: "Bearer phc_key" } => /project key.*Bearer/,
+      { host: "http//x" } => %r{did you mean "http://x"},
+      { client_cert_file: "/no/such.pem" } => /client_cert_file.*No such file/,
+      { client_key_file: "/no/such.pem" } => /without client_cert_file/,
       { compression: "zstd", compression_level: 9 } => /compression_level/
     }.each do |options, message|
       options = { api_key: "k", logger: false }.merge(options)
