@@ -280,7 +280,7 @@ static void opting_out_and_super_properties(void) {
 }
 
 static void one_client_for_each_name(void) {
-    phc_config *config = phc_config_new("key"), *other = phc_config_new("other key");
+    phc_config *config = phc_config_new("key"), *other = phc_config_new("other_key");
     phc_config_set(config, "host", namespace_host());
     phc_config_set(other, "host", namespace_host());
     phc_status status = -1;
