@@ -85,7 +85,7 @@ type EventReport struct {
 func (e EventReport) Delivered() bool { return e.Outcome == delivered }
 
 // HasWarning reports whether the server stored the event with a warning or another
-// remark, which is in Verdict and Details.
+// remark, such as details of an "ok", which is in Verdict and Details.
 func (e EventReport) HasWarning() bool { return e.Delivered() && e.Verdict != "" }
 
 // Loss returns why the event is lost; LossNone if it is delivered.

@@ -212,14 +212,14 @@ public:
     // before runs no more, or at once from inside a callback. Callbacks stay set in a forked child.
 
     // Reports of failures, on a thread of the client's own: events that were lost; with reports::warnings
-    // also events that the server stored with a warning; with reports::all also attempts after which events
-    // are sent again. The callback may capture, but must not wait: flush, close and open are misuse inside
+    // also events that the server stored with a remark, such as a warning; with reports::all also attempts
+    // after which events are sent again. The callback may capture, but must not wait: flush, close and open are misuse inside
     // it. What it throws is ignored. While it or on_delivery is set, poll returns nothing.
     phc::status on_error(report_callback callback) {
         return install("on_error", std::move(callback), phc_set_error_callback, call_with_report);
     }
 
-    // Reports of delivered events, with the server's warning if there is one, under the rules of on_error. It
+    // Reports of delivered events, with the server's remark if there is one, under the rules of on_error. It
     // does not depend on the setting reports.
     phc::status on_delivery(report_callback callback) {
         return install("on_delivery", std::move(callback), phc_set_delivery_callback, call_with_report);

@@ -41,7 +41,7 @@ public:
     phc::loss loss() const noexcept { return static_cast<phc::loss>(event_.loss); }
     // Whether the event is lost, but the server may have stored it.
     bool maybe_delivered() const noexcept { return event_.maybe_delivered != 0; }
-    // The server's result code, such as "warning"; empty for a plain ok, and without a result.
+    // The server's result code, such as "warning"; empty for an ok without details, and without a result.
     std::string_view verdict() const noexcept { return event_.verdict; }
     // The server's explanation; empty if there is none.
     std::string_view details() const noexcept { return event_.details; }

@@ -81,6 +81,40 @@ static void it_keeps_changes_and_discards(void) {
     finish(client);
 }
 
+/* Replaces the distinct id by the user data, which is JSON. */
+static int32_t replace_id(phc_outgoing *event, void *id) {
+    char json[512];
+    int len = snprintf(json, sizeof json, "{\"event\":\"e\",\"distinct_id\":%s}", (const char *)id);
+    CHECK_EQ(phc_outgoing_replace(event, json, (size_t)len), PHC_OK);
+    return PHC_BEFORE_SEND_KEEP;
+}
+
+static void an_id_that_it_returns_is_held_to_the_same_rules(void) {
+    const struct {
+        const char *given, *sent; /* NULL: refused */
+    } table[] = {
+        {"\" \\u00a0u 1\\t\xe3\x80\x80\"", "\"distinct_id\":\"u 1\""},
+        {"42", "\"distinct_id\":\"42\""},
+        {"\"\\u3000 \"", NULL},
+        {"4.5", NULL},
+        {"null", NULL},
+    };
+    phc_client *client = make_client(NULL, NULL);
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        CHECK_EQ(phc_set_before_send_callback(client, replace_id, (void *)table[i].given, NULL), PHC_OK);
+        check_at(phc_capture(client, "user", "e", NULL) == (table[i].sent ? PHC_OK : PHC_BEFORE_SEND),
+                 __FILE__, __LINE__, "%s", table[i].given);
+        if (table[i].sent == NULL) CHECK_HAS(phc_last_error(), "distinct_id");
+    }
+    CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
+    char *events = sink_get("_events");
+    CHECK_HAS(events, table[0].sent);
+    CHECK_HAS(events, table[1].sent);
+    CHECK_EQ(count(events, "\"distinct_id\""), 2);
+    free(events);
+    finish(client);
+}
+
 static void only_keep_keeps(void) {
     phc_client *client = make_client(NULL, NULL);
     int32_t number;
@@ -134,6 +168,7 @@ static void it_may_run_on_many_threads_at_once(void) {
 int main(int argc, char **argv) {
     const test_case tests[] = {
         TEST(it_keeps_changes_and_discards),
+        TEST(an_id_that_it_returns_is_held_to_the_same_rules),
         TEST(only_keep_keeps),
         TEST(a_binding_counts_what_its_own_callback_discards),
         TEST(it_may_run_on_many_threads_at_once),

@@ -149,9 +149,10 @@ static void a_change_of_codec_is_logged(void) {
     finish(client);
 }
 
-static void each_kind_of_warning_is_logged_once(void) {
+static void each_kind_of_remark_is_logged_once(void) {
     script("{\"then\":{\"verdicts\":{\"a\":{\"result\":\"warning\",\"details\":\"too old\"},"
-           "\"b\":{\"result\":\"warning\",\"details\":\"too new\"},\"c\":\"limited\"}}}");
+           "\"b\":{\"result\":\"warning\",\"details\":\"too new\"},\"c\":\"limited\","
+           "\"d\":{\"result\":\"ok\",\"details\":\"person_processing_disabled\"}}}}");
     /* The error callback gets warnings, too: the line does not depend on it. */
     for (int callbacks = 0; callbacks < 2; callbacks++) {
         log_lines log = LOG;
@@ -160,18 +161,22 @@ static void each_kind_of_warning_is_logged_once(void) {
         CHECK_EQ(phc_set_log_callback(client, on_log, &log, NULL), PHC_OK);
         if (callbacks) CHECK_EQ(phc_set_error_callback(client, on_report, &warned, NULL), PHC_OK);
         for (int round = 0; round < 3; round++) {
-            const char *const names[] = {"a", "b", "a", "c", "fine"};
-            for (size_t i = 0; i < 5; i++) capture(client, names[i]);
+            const char *const names[] = {"a", "b", "a", "c", "d", "d", "fine"};
+            for (size_t i = 0; i < 7; i++) capture(client, names[i]);
             CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
         }
         CHECK_EQ(stats_of(client).delivered_with_warning, 9);
+        CHECK_EQ(stats_of(client).delivered_with_remark, 18);
         finish(client);
-        CHECK_EQ(log.lines, 3);
+        CHECK_EQ(log.lines, 4);
         CHECK_EQ(log.level, PHC_LOG_WARNING);
         CHECK_EQ(count(log.all, "\"warning\" (too old)"), 1);
         CHECK_EQ(count(log.all, "\"warning\" (too new)"), 1);
         CHECK_EQ(count(log.all, "\"limited\""), 1);
-        if (callbacks) CHECK_EQ(warned, 12);
+        CHECK_EQ(
+            count(log.all, "\"ok\" (person_processing_disabled): their distinct_id looks like a placeholder"),
+            1);
+        if (callbacks) CHECK_EQ(warned, 18);
     }
 }
 
@@ -229,7 +234,7 @@ int main(int argc, char **argv) {
         TEST(a_disabled_client_logs_it_once),
         TEST(a_change_of_codec_is_logged),
         TEST(a_key_that_is_not_a_projects_is_logged_once),
-        TEST(each_kind_of_warning_is_logged_once),
+        TEST(each_kind_of_remark_is_logged_once),
         TEST(the_level_decides_what_is_logged),
         TEST(the_debug_lines_say_what_became_of_an_attempt),
     };

@@ -144,10 +144,10 @@ typedef struct {
 static struct {
     const char *name;
     char uuid[PHC_UUID_SIZE];
-} captured[4];
+} captured[5];
 
 static const char *name_of(const char *uuid) {
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 5; i++) {
         if (strcmp(captured[i].uuid, uuid) == 0) return captured[i].name;
     }
     return uuid[0] == '\0' ? "?" : "unknown";
@@ -174,18 +174,20 @@ static void add_line(const phc_report *report, void *user_data) {
 }
 
 static void each_callback_gets_its_own_events(void) {
-    /* One attempt that delivers an event, delivers another one with a warning, loses a third, and
-     * after which the last one is sent again. */
+    /* One attempt that delivers an event, delivers one with a warning and one with details of its ok,
+     * loses another, and after which the last one is sent again. */
     const char *two_attempts =
         "{\"steps\":[{\"verdicts\":{\"warned\":{\"result\":\"warning\",\"details\":\"!\"},"
-        "\"lost\":\"drop\",\"again\":\"retry\",\"*\":\"ok\"}},{}]}";
+        "\"noted\":{\"result\":\"ok\",\"details\":\"?\"},\"lost\":\"drop\",\"again\":\"retry\",\"*\":\"ok\"}},{}]}";
 #define LOST "1: lost=dropped/drop +1(?)\n"
-#define LOST_OR_WARNED "1: warned=delivered/warning! lost=dropped/drop +1(?)\n"
-#define FAILURES_OF_ALL "1: warned=delivered/warning! lost=dropped/drop +1(again)\n"
-#define DELIVERED "1: fine=delivered/ warned=delivered/warning! +1(?)\n2: again=delivered/ +0()\n"
-#define DELIVERED_OF_ALL "1: fine=delivered/ warned=delivered/warning! +1(again)\n2: again=delivered/ +0()\n"
+#define LOST_OR_WARNED "1: warned=delivered/warning! noted=delivered/ok? lost=dropped/drop +1(?)\n"
+#define FAILURES_OF_ALL "1: warned=delivered/warning! noted=delivered/ok? lost=dropped/drop +1(again)\n"
+#define DELIVERED                                                                                            \
+    "1: fine=delivered/ warned=delivered/warning! noted=delivered/ok? +1(?)\n2: again=delivered/ +0()\n"
+#define DELIVERED_OF_ALL                                                                                     \
+    "1: fine=delivered/ warned=delivered/warning! noted=delivered/ok? +1(again)\n2: again=delivered/ +0()\n"
 #define EVERYTHING                                                                                           \
-    "1: fine=delivered/ warned=delivered/warning! lost=dropped/drop +1(again)\n"                             \
+    "1: fine=delivered/ warned=delivered/warning! noted=delivered/ok? lost=dropped/drop +1(again)\n"         \
     "2: again=delivered/ +0()\n"
     enum { NONE = 0, ERROR = 1, DELIVERY = 2 };
     const struct {
@@ -212,15 +214,16 @@ static void each_callback_gets_its_own_events(void) {
         phc_client *client = make_client("reports", table[row].reports, NULL);
         if (table[row].callbacks & ERROR) phc_set_error_callback(client, add_line, &errors, NULL);
         if (table[row].callbacks & DELIVERY) phc_set_delivery_callback(client, add_line, &deliveries, NULL);
-        const char *const names[] = {"fine", "warned", "lost", "again"};
-        for (size_t i = 0; i < 4; i++) {
+        const char *const names[] = {"fine", "warned", "noted", "lost", "again"};
+        for (size_t i = 0; i < 5; i++) {
             captured[i].name = names[i];
             CHECK_EQ(phc_capture_get_uuid(client, "user", names[i], NULL, captured[i].uuid), PHC_OK);
         }
         CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_LOST_EVENTS);
         phc_stats stats = stats_of(client);
-        CHECK_EQ(stats.delivered, 3);
+        CHECK_EQ(stats.delivered, 4);
         CHECK_EQ(stats.delivered_with_warning, 1);
+        CHECK_EQ(stats.delivered_with_remark, 2);
         CHECK_EQ(stats.lost_by_reason[PHC_LOSS_DROPPED], 1);
         for (phc_report *report; (report = phc_poll(client, 0)) != NULL; phc_report_free(report)) {
             add_line(report, &polled);

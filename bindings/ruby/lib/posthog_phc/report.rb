@@ -24,8 +24,8 @@ module PostHogPhc
       !delivered?
     end
 
-    # @return [Boolean] whether the server stored the event with a warning, or with a result that
-    #   libphc does not know
+    # @return [Boolean] whether the server stored the event with a remark: a warning, details of
+    #   an ok (such as person_processing_disabled), or a result that libphc does not know
     def warning?
       delivered? && !verdict.nil?
     end
@@ -123,8 +123,8 @@ module PostHogPhc
       @events.select(&:delivered?)
     end
 
-    # @return [Array<EventReport>] those that the server stored with a warning, or with a result
-    #   that libphc does not know
+    # @return [Array<EventReport>] those that the server stored with a remark: a warning, details
+    #   of an ok, or a result that libphc does not know
     def warnings
       @events.select(&:warning?)
     end
