@@ -51,7 +51,21 @@ class EncoderTest < PhcTest
     "UTF-16" => ["é🎉".encode("UTF-16LE"), '"é🎉"'],
     "bytes that are UTF-8" => ["é".b, '"é"'],
     "bytes that are not" => ["a\xFF\xE2\x82", '"a��"'],
-    "text of a subclass" => [Class.new(String).new("s"), '"s"']
+    "text of a subclass" => [Class.new(String).new("s"), '"s"'],
+    "time whose offset has seconds" => [Time.new(1930, 6, 1, 12, 0, 0, "+00:19:32"),
+                                        '"1930-06-01T11:40:28.000Z"'],
+    "datetime whose offset has seconds" => [DateTime.new(1971, 6, 1, 12, 0, 0, Rational(-2670, 86_400)),
+                                            '"1971-06-01T12:44:30.000Z"'],
+    "a key as symbol and as text" => [{ plan: 1, other: 0 }.merge("plan" => 2), '{"plan":2,"other":0}'],
+    "the same, nested" => [[{ "a" => 1, :b => { c: 1, "c" => 2 }, a: 3 }], '[{"a":3,"b":{"c":2}}]'],
+    "keys with the same text" => [{ 1 => "a", "1" => "b", nil => 1, :"" => 2, 1.0 => 3, "1.0" => 4 },
+                                  '{"1":"b","":2,"1.0":4}'],
+    "keys with the same text in two encodings" =>
+      [{ "\u00e9" => 1, "\xE9".dup.force_encoding("ISO-8859-1") => 2, "\u00e9".encode("UTF-16LE") => 3 },
+       '{"\u00e9":3}'],
+    "keys by identity" => [{}.compare_by_identity.merge!("a".dup => 1, "a".dup => 2), '{"a":2}'],
+    "a Hash of a subclass" => [Class.new(Hash).new.merge!(a: 1, "a" => 2), '{"a":2}'],
+    "a symbol of another encoding" => ["\xE9".dup.force_encoding("ISO-8859-1").to_sym, '"\u00e9"']
   }.freeze
 
   VALUES.each do |name, (value, wire)|
@@ -66,6 +80,129 @@ class EncoderTest < PhcTest
       posthog.capture(distinct_id: "u", event: "e", properties: { value => 1 })
       assert_equal 1, posthog.queued_messages if value.is_a?(String) || value.is_a?(Symbol)
     end
+  end
+
+  # What the to_json of a value may return or do, and what becomes of the value; nothing if it is null.
+  OWN_JSON = {
+    '{"a": [1.10, 12345678901234567890.10, "\u00e9\\u00e9\\/"]}' => nil, " 1 \n" => 1, '"x"' => "x", "null" => nil,
+    "1 /* x */" => 1, '"\\q"' => "q", "1e999" => nil, "-1e999" => nil, "1" * 400 => nil, "[1,1e999]" => [1, nil],
+    "#{"[" * 90}1#{"]" * 90}" => 90.times.inject(1) { |inner, _| [inner] }
+  }.freeze
+  BROKEN_JSON = ["{bad", "", " ", "NaN", "[NaN]", "-Infinity", "#<Money 12>", "1,2", '1,"injected":2', "{}}", "[1,]",
+                 '1},"uuid":"0190b6c4-0000-7000-8000-000000000001","options":{"a":1', '{"a":1,}', "'x'", "tru", "01",
+                 "truefalse", "\"\n\"", '"', "\"\\u12\"", "1 2", "\uFEFF1", "\0", "#{"[" * 200}#{"]" * 200}",
+                 "\xff", "1".encode("UTF-16BE").b, nil, 1, :symbol, [], Object, Class.new(BasicObject).new].freeze
+
+  def test_broken_json_of_an_object_costs_that_value
+    BROKEN_JSON.each do |json|
+      value = Object.new
+      value.define_singleton_method(:to_json) { |*| json }
+      assert_costs_only_the_value(value)
+    end
+  end
+
+  def test_json_of_an_object_is_kept
+    OWN_JSON.each do |json, expected|
+      value = Object.new
+      value.define_singleton_method(:to_json) { |*| json }
+      written = properties(recording_client, v: value, t: Time.now)["v"]
+      expected = JSON.parse(json) if json.start_with?("{")
+      assert_equal [expected], [written]
+    end
+    # Digit for digit, and with its escapes.
+    posthog = recording_client
+    precise = Object.new
+    precise.define_singleton_method(:to_json) { |*| '{"n":1.10,"m":12345678901234567890.10,"s":"\\/"}' }
+    posthog.capture(distinct_id: "u", event: "e", properties: { v: precise })
+    wire = PostHogPhc::Native.text(:phc_binding_next_test_event, posthog.instance_variable_get(:@pointer))
+    assert_includes wire, '"v":{"n":1.10,"m":12345678901234567890.10,"s":"\/"}'
+  end
+
+  # Random text: Ruby's parser and libphc differ in what they accept.
+  def test_random_json_of_an_object_never_costs_the_event
+    random = Random.new(1)
+    parts = ["{", "}", "[", "]", ",", ":", '"a"', '"', "1", "-", "0", ".", "e", "+", "true", "null", "NaN", " ",
+             "\n", "/*", "*/", "//", "\\", "\\u", "00e9", "\\q", "\xff", "\u00e9", '"injected":1']
+    json = nil
+    value = Object.new
+    value.define_singleton_method(:to_json) { |*| json }
+    posthog = recording_client(logger: Logger.new(nil))
+    5000.times do
+      json = Array.new(random.rand(1..8)) { parts.sample(random: random) }.join
+      assert_equal %w[v good], properties(posthog, v: value, good: 1).keys, json.inspect
+    end
+  end
+
+  # The code of a value that raises, recurses, lies or has no methods at all.
+  def test_the_code_of_a_value_costs_only_that_value
+    recursive = Object.new
+    def recursive.to_json(*) = [self].to_json
+    endless = Object.new
+    def endless.to_json(*) = to_json
+    errors = [RuntimeError, NotImplementedError, NoMethodError, ArgumentError, JSON::GeneratorError]
+    errors.each do |error|
+      raising = Object.new
+      raising.define_singleton_method(:to_json) { |*| raise error }
+      assert_costs_only_the_value(raising)
+    end
+    each = Class.new(Hash) do
+      def each = raise("each")
+      def to_json(*) = "{bad"
+    end
+    list = Class.new(Array) { def map = raise("map") and def to_json(*) = raise("to_json") }
+    [recursive, endless, Class.new(BasicObject).new, each.new.merge!(a: 1), list.new([1])].each do |value|
+      assert_costs_only_the_value(value)
+    end
+    # Classes of Ruby whose to_json is the host's.
+    [Hash, Array, String].each do |core|
+      value = Class.new(core) { def to_json(*) = "1,\"injected\":2" }.new
+      assert_equal %w[v good], properties(recording_client, v: value, good: 1).keys
+    end
+  end
+
+  def test_a_key_that_has_no_text_is_left_out
+    key = Object.new
+    def key.to_s = raise("to_s")
+    posthog = recording_client(logger: log)
+    assert_equal({ "good" => 1 }, properties(posthog, { key => 1, "good" => 1 }))
+    assert_match(/class Object .* the property is left out/, logged)
+  end
+
+  def test_a_class_whose_values_are_lost_is_logged_once
+    posthog = recording_client(logger: log)
+    3.times { properties(posthog, v: Broken.new, w: [Broken.new]) }
+    assert_equal 1, logged.scan(/EncoderTest::Broken is sent as null: it raised RuntimeError/).size
+  end
+
+  def test_keys_of_text_and_symbols_of_an_event
+    posthog = recording_client
+    posthog.register(plan: { a: 1, "a" => 2 })
+    event = { "event" => "e", distinct_id: "u", event: "f", "distinct_id" => "v", groups: { g: 1, "g" => 2 } }
+    assert posthog.capture(event)
+    sent = posthog.dequeue_last_message
+    assert_equal ["f", "v"], sent.values_at(:event, :distinct_id)
+    assert_equal({ "plan" => { "a" => 2 }, "$groups" => { "g" => 2 } }, sent[:properties])
+    assert posthog.identify(distinct_id: "u", properties: { a: 1, "a" => 2 }, set_once: { "b" => 1, b: 2 })
+    assert_equal({ "$set" => { "a" => 2 }, "$set_once" => { "b" => 2 } },
+                 posthog.dequeue_last_message[:properties].slice("$set", "$set_once"))
+  end
+
+  # The properties that are sent, without those of the client.
+  def properties(posthog, properties)
+    assert posthog.capture(distinct_id: "u", event: "e", properties: properties)
+    posthog.dequeue_last_message[:properties]
+  end
+
+  def assert_costs_only_the_value(value)
+    @log = @logger = nil
+    posthog = recording_client(logger: log)
+    [{ v: value, good: 1 }, { v: [value], good: 1 }, { v: { a: value }, good: 1 }].each do |given|
+      sent = properties(posthog, given)
+      assert_equal %w[v good], sent.keys
+      assert_equal [1], [sent["good"]]
+      assert_includes [nil, [nil], { "a" => nil }], sent["v"]
+    end
+    assert_equal 1, logged.scan("is sent as null").size, logged
   end
 
   def test_bad_bytes_are_counted_by_libphc

@@ -36,7 +36,7 @@ module PostHogPhc
       properties["$groups"] = groups.merge(properties["$groups"] || {}) if groups
       shown = event.merge(properties: properties)
       shown.delete(:groups)
-      shown[:timestamp] ||= Encoder.time(Time.now.utc)
+      shown[:timestamp] ||= Timestamp.read(Time.now)
       shown
     end
 
@@ -45,7 +45,8 @@ module PostHogPhc
     def changed(result)
       event = result.transform_keys(&:to_sym)
       event.delete(:type)
-      event[:timestamp] = Encoder.time(event[:timestamp]) if event[:timestamp].is_a?(Time)
+      event[:timestamp] = Timestamp.read(event[:timestamp]) unless event[:timestamp].nil?
+      event[:distinct_id] = event[:distinct_id].to_s if event[:distinct_id].is_a?(Integer)
       event
     end
   end

@@ -20,7 +20,9 @@ module PostHogPhc
     # Statuses of captures that are not logged: before_send has a line of its own, and the
     # other two are the caller's choice.
     NOT_LOGGED = %i[before_send opted_out disabled].freeze
-    private_constant :NOT_LOGGED
+    # Of further kinds of values that are lost there is no log line.
+    MAX_LOST_VALUES = 100
+    private_constant :NOT_LOGGED, :MAX_LOST_VALUES
 
     # @return [#debug, #info, #warn, #error]
     attr_reader :logger
@@ -60,6 +62,8 @@ module PostHogPhc
       @before_send = options[:before_send] && BeforeSend.new(options[:before_send], @logger)
       @sync_mode = options[:sync_mode] && !options.test_mode?
       @not_captured = 0
+      @lost_values = Set.new
+      @lost_value = method(:log_lost_value)
       ObjectSpace.define_finalizer(self, Handle.finaliser(@handle.address))
       log_options(options)
     end
@@ -68,12 +72,12 @@ module PostHogPhc
     # an event that cannot be sent returns false and is logged.
     #
     # @param attrs [Hash]
-    # @option attrs [String] :distinct_id the user
+    # @option attrs [String, Integer, Symbol] :distinct_id the user
     # @option attrs [String] :event the name of the event
     # @option attrs [Hash] :properties
     # @option attrs [Hash] :groups group types and the group of each
-    # @option attrs [Time, DateTime, String] :timestamp the time of the event, if it is not now; text is
-    #   RFC 3339 with an offset
+    # @option attrs [Time, DateTime, Date, String, #to_time] :timestamp the time of the event, if it is not
+    #   now; text is what Time.parse reads
     # @option attrs [String] :uuid
     # @return [Boolean] whether the event was captured
     # @raise [ArgumentError] if the call is wrong
@@ -153,7 +157,7 @@ module PostHogPhc
     # @return [void]
     def register(properties)
       properties.each do |key, value|
-        check(Native.phc_register(@pointer, key.to_s, Encoder.encode(value)))
+        check(Native.phc_register(@pointer, key.to_s, Encoder.encode(value, @lost_value)))
       end
     end
 
@@ -180,7 +184,7 @@ module PostHogPhc
     end
 
     # Waits until every event that was captured before this call is delivered or lost.
-    # Thread#kill, Timeout and Ctrl-C end the wait; other threads run meanwhile. Of more than 100
+    # Thread#kill, Timeout and Ctrl-C end the wait; other threads and fibers run meanwhile. Of more than 100
     # flushes that wait at once, libphc forgets the oldest, which then returns false.
     #
     # @param timeout [Numeric, nil] seconds; nil waits without a limit
@@ -275,7 +279,7 @@ module PostHogPhc
         event = @before_send.call(event)
         return discarded unless event
       end
-      @handle.capture(Encoder.encode(event), uuid_out)
+      @handle.capture(Encoder.encode(event, @lost_value), uuid_out)
     end
 
     def discarded
@@ -293,7 +297,7 @@ module PostHogPhc
     def uuid_of
       uuid = FFI::MemoryPointer.new(:char, Native::UUID_SIZE)
       status = yield uuid
-      raise NotCaptured.new(error_message(status), Native.name_of(status)) unless status == Native::OK
+      raise NotCaptured.new(capture_error(status), Native.name_of(status)) unless status == Native::OK
 
       uuid.read_string
     end
@@ -307,22 +311,29 @@ module PostHogPhc
 
       @last_log = now
       events = @not_captured == 1 ? "1 event was" : "#{@not_captured} events were"
-      @logger.error("#{events} not captured; the last: #{error_message(status)}")
+      @logger.error("#{events} not captured; the last: #{capture_error(status)}")
       @not_captured = 0
+    end
+
+    # One line for each kind: what is wrong with a class is wrong in every event.
+    def log_lost_value(problem)
+      return if @lost_values.size >= MAX_LOST_VALUES || !@lost_values.add?(problem)
+
+      @logger.warn(problem)
     end
 
     # The gem itself refuses an event that before_send discarded or that comes during a
     # shutdown; phc_last_error is then about an earlier call.
-    def error_message(status)
+    def capture_error(status)
       refused_here = [Native::BEFORE_SEND, Native::CLOSED].include?(status)
-      message = refused_here ? "" : Native.last_error
+      message = refused_here ? "" : @handle.capture_error
       message.empty? ? Native.phc_status_message(status) : message
     end
 
     def check(status)
       return if status == Native::OK
 
-      raise InvalidCall.new(error_message(status), Native.name_of(status))
+      raise InvalidCall.new(Native.last_error, Native.name_of(status))
     end
 
     def time_limit(timeout)

@@ -1,13 +1,15 @@
 # frozen_string_literal: true
 
-require "bigdecimal"
-require "date"
 require "json"
-require "set"
 
 module PostHogPhc
   # Writes Ruby values as one JSON text. A value that JSON cannot express becomes null and
   # never costs the event. Bad UTF-8 is left as it is: libphc repairs and counts it.
+  #
+  # Ruby's generator, which is written in C, writes the text. But it raises for values that must
+  # not cost the event, writes a key twice that a Hash has as a symbol and as text, believes every
+  # to_json, and writes times in a form of its own. So a value in which there is any of that is
+  # simplified first.
   #
   # @api private
   module Encoder
@@ -15,56 +17,68 @@ module PostHogPhc
     MAX_DEPTH = 100
     # A whole number of more bits is beyond the range of a double, and libphc refuses it.
     MAX_BITS = 1023
-    MILLISECONDS = "%Y-%m-%dT%H:%M:%S.%L"
-    NEEDS_ESCAPE = /["\\\x00-\x1f]/n.freeze
-    ESCAPES = Hash.new { |_, byte| format("\\u%04x", byte.ord) }
-                  .merge('"' => '\"', "\\" => "\\\\", "\n" => "\\n", "\r" => "\\r", "\t" => "\\t").freeze
+    # The classes that the generator writes itself. It calls the to_json of any other.
+    KINDS = { String => :text, Symbol => :symbol, NilClass => :constant, TrueClass => :constant,
+              FalseClass => :constant, Integer => :integer, Float => :float, Hash => :hash, Array => :list }
+            .compare_by_identity.freeze
 
     module_function
 
     # @param value [Object]
+    # @param problem [#call, nil] is called with a line of text for each value that is lost because of
+    #   the code of its class
     # @return [String]
-    def encode(value)
-      # Ruby's generator is written in C and takes a quarter of the time. But it raises for
-      # values that must not cost the event, and writes times in a form of its own.
+    def encode(value, problem = nil)
       return JSON.generate(value) if plain?(value, 0)
 
-      encode_slowly(value)
-    rescue JSON::GeneratorError
-      # A newer generator may refuse what plain? accepts.
-      encode_slowly(value)
+      simplified(value, problem)
+    rescue StandardError
+      # A newer generator may refuse what plain? accepts. A BasicObject has no methods.
+      simplified(value, problem)
     end
 
-    def encode_slowly(value)
-      write(value, String.new(capacity: 512, encoding: Encoding::BINARY), [])
+    def simplified(value, problem)
+      JSON.generate(Simplifier.new(problem).simple(value))
     end
 
-    # @param time [Time]
-    # @return [String] RFC 3339 with milliseconds, in the time's own offset
-    def time(time)
-      time.strftime(time.utc? ? "#{MILLISECONDS}Z" : "#{MILLISECONDS}%:z")
-    end
-
-    # Whether Ruby's generator writes the value as this module would. The check is half of
-    # what a capture costs, hence the loops that return early.
+    # Whether the generator may write the value as it is. The check is half of what a
+    # capture costs, hence the loops that return early.
     def plain?(value, depth)
+      case KINDS[value.class]
+      when :text then value.ascii_only? || valid_text?(value)
+      when :symbol, :constant then true
+      when :integer then value.bit_length <= MAX_BITS
+      when :float then value.finite?
+      when :hash then depth < MAX_DEPTH && plain_hash?(value, depth + 1)
+      when :list then depth < MAX_DEPTH && plain_list?(value, depth + 1)
+      else plain_subclass?(value, depth)
+      end
+    end
+
+    # For instance a HashWithIndifferentAccess, which leaves to_json as it is.
+    def plain_subclass?(value, depth)
       case value
-      when String then valid_text?(value)
-      when nil, true, false, Symbol then true
-      when Integer then value.bit_length <= MAX_BITS
-      when Float then value.finite?
-      when Hash then depth < MAX_DEPTH && plain_hash?(value, depth + 1)
-      when Array then depth < MAX_DEPTH && plain_list?(value, depth + 1)
+      when Hash then core_to_json?(value, Hash) && depth < MAX_DEPTH && plain_hash?(value, depth + 1)
+      when Array then core_to_json?(value, Array) && depth < MAX_DEPTH && plain_list?(value, depth + 1)
+      when String then core_to_json?(value, String) && (value.ascii_only? || valid_text?(value))
       else false
       end
     end
 
+    def core_to_json?(value, core)
+      value.method(:to_json).owner == core.instance_method(:to_json).owner
+    end
+
     def plain_hash?(hash, depth)
+      symbols = texts = false
       hash.each do |key, value|
-        return false unless key.is_a?(Symbol) || (key.is_a?(String) && valid_text?(key))
+        if key.is_a?(Symbol) then symbols = true
+        elsif key.is_a?(String) && (key.ascii_only? || valid_text?(key)) then texts = true
+        else return false
+        end
         return false unless plain?(value, depth)
       end
-      true
+      !texts || distinct?(hash, symbols)
     end
 
     def plain_list?(list, depth)
@@ -73,79 +87,17 @@ module PostHogPhc
     end
 
     def valid_text?(text)
-      text.valid_encoding? && text.encoding == Encoding::UTF_8
+      text.encoding == Encoding::UTF_8 && text.valid_encoding?
     end
 
-    # @param parents [Array] the containers that hold this value, outermost first
-    def write(value, out, parents)
-      case value
-      when String, Symbol then write_string(value.to_s, out)
-      when nil, true, false then out << (value.nil? ? "null" : value.to_s)
-      when Integer then out << (value.bit_length <= MAX_BITS ? value.to_s : "null")
-      when Float then out << (value.finite? ? value.to_s : "null")
-      when BigDecimal then value.finite? ? write_string(value.to_s("F"), out) : out << "null"
-      when DateTime then write_string(time(value.to_time), out)
-      when Time then write_string(time(value), out)
-      when Date then write_string(value.strftime("%F"), out)
-      when Hash then write_object(value, out, parents)
-      when Array, Set then write_list(value, out, parents)
-      else write_other(value, out)
-      end
-    end
+    # Whether no two keys are the same text, in a Hash that has keys of text.
+    #
+    # @param symbols [Boolean] whether it has symbols, too
+    def distinct?(hash, symbols)
+      return false if hash.compare_by_identity?
 
-    def write_object(hash, out, parents)
-      return out << "null" if refused?(hash, parents)
-
-      separator = "{"
-      parents.push(hash)
-      hash.each do |key, value|
-        write_string(key.to_s, out << separator)
-        write(value, out << ":", parents)
-        separator = ","
-      end
-      parents.pop
-      out << (separator == "{" ? "{}" : "}")
-    end
-
-    def write_list(items, out, parents)
-      return out << "null" if refused?(items, parents)
-
-      separator = "["
-      parents.push(items)
-      items.each do |value|
-        write(value, out << separator, parents)
-        separator = ","
-      end
-      parents.pop
-      out << (separator == "[" ? "[]" : "]")
-    end
-
-    # Whether a container is nested too deep, or holds itself.
-    def refused?(container, parents)
-      parents.size > MAX_DEPTH || parents.any? { |parent| parent.equal?(container) }
-    end
-
-    # As in posthog-ruby: the object's own to_json, else its to_s.
-    def write_other(value, out)
-      out << JSON.generate(value).b
-    rescue StandardError, SystemStackError
-      out << "null"
-    end
-
-    def write_string(text, out)
-      bytes = utf8_bytes(text)
-      bytes = bytes.gsub(NEEDS_ESCAPE, ESCAPES) if bytes.match?(NEEDS_ESCAPE)
-      out << '"' << bytes << '"'
-    end
-
-    # The text in UTF-8 if its encoding is known, else its bytes as they are.
-    def utf8_bytes(text)
-      case text.encoding
-      when Encoding::UTF_8, Encoding::BINARY, Encoding::US_ASCII then text.b
-      else text.encode(Encoding::UTF_8, invalid: :replace, undef: :replace).b
-      end
-    rescue EncodingError
-      text.b
+      symbols and hash.each_key { |key| return false if key.is_a?(Symbol) && hash.key?(key.name) }
+      true
     end
   end
 end

@@ -104,7 +104,7 @@ module PostHogPhc
         raise InvalidCall.new("#{what} must be given", status) if text.nil? || text == ""
         return text if text.is_a?(String)
 
-        raise InvalidCall.new("#{what} must be a String, not #{value.class}", status)
+        raise InvalidCall.new("#{what} must be a String, an Integer or a Symbol, not #{value.class}", status)
       end
 
       def distinct_id(given)
@@ -120,21 +120,11 @@ module PostHogPhc
 
       def add_time_and_uuid(event, given)
         timestamp = given[:timestamp]
-        event[:timestamp] = timestamp_text(timestamp) unless timestamp.nil?
+        event[:timestamp] = Timestamp.read(timestamp) unless timestamp.nil?
         uuid = given[:uuid]
         uuid = given[:message_id] if uuid.nil? && UUID.match?(given[:message_id].to_s)
         event[:uuid] = uuid unless uuid.nil?
         event
-      end
-
-      def timestamp_text(timestamp)
-        case timestamp
-        when DateTime then Encoder.time(timestamp.to_time)
-        when Time then Encoder.time(timestamp)
-        when String then timestamp
-        else
-          raise InvalidCall.new("timestamp must be a Time, not #{timestamp.class}", :invalid_timestamp)
-        end
       end
     end
   end

@@ -8,6 +8,9 @@ module PostHogPhc
   class Handle
     # How often a wait lets Thread#kill, Timeout and Ctrl-C take effect, in seconds.
     SLICE = 0.05
+    # The variable of a fiber that has the error of its last capture.
+    ERROR = :posthog_phc_error
+    private_constant :ERROR
 
     # Every handle of the process by its address. The VM's lock makes Hash operations atomic,
     # so that neither a trap nor the end of the process waits for a Mutex.
@@ -63,7 +66,8 @@ module PostHogPhc
     def initialize(options, logger)
       @pointer = make(options)
       @exit_limit = options.exit_limit
-      @capture = options.may_block? ? :blocking_capture_json : :phc_capture_json
+      @may_block = options.may_block?
+      @waiting = Waiting.new
       @callback_thread = CallbackThread.new(@pointer, options, logger) if reports_wanted?(options)
       @closing = false
       Handle.add(self)
@@ -80,9 +84,18 @@ module PostHogPhc
     def capture(json, uuid_out = nil)
       return Native::CLOSED if @closing
 
-      status = Native.public_send(@capture, @pointer, json, json.bytesize, uuid_out)
+      status = if @may_block
+                 blocking_capture(json, uuid_out)
+               else
+                 Native.phc_capture_json(@pointer, json, json.bytesize, uuid_out)
+               end
       @callback_thread.start if status == Native::OK && @callback_thread && !@callback_thread.running?
       status
+    end
+
+    # @return [String] what was wrong with the last capture, if it failed
+    def capture_error
+      @may_block ? Thread.current[ERROR] || "" : Native.last_error
     end
 
     # @return [Integer] events of this process that are neither delivered nor lost
@@ -113,13 +126,7 @@ module PostHogPhc
     # @param deadline [Float, nil] on the monotonic clock; nil waits without a limit
     # @return [FlushResult]
     def wait_flush(flush, deadline)
-      counts = Native::FlushResult.new
-      loop do
-        left = deadline ? [deadline - now, 0].max : SLICE
-        slice = ([left, SLICE].min * 1000).ceil
-        status = Native.phc_flush_wait(@pointer, flush, slice, counts, counts.size)
-        return result(status, counts) if status != Native::TIMEOUT || (deadline && now >= deadline)
-      end
+      @waiting.call { wait_slices(flush, deadline) }
     ensure
       # After a timeout or an interruption it would be kept.
       Native.phc_flush_end(@pointer, flush)
@@ -145,7 +152,7 @@ module PostHogPhc
     #
     # @return [Integer] a status
     def close_now
-      Native.phc_client_close(@pointer, 0)
+      @waiting.call { Native.phc_client_close(@pointer, 0) }
     end
 
     # Calls the callbacks with the waiting reports.
@@ -165,13 +172,33 @@ module PostHogPhc
     #
     # @return [Boolean] whether it is freed
     def free
-      return false if pending.positive? || !(@callback_thread.nil? || @callback_thread.stop)
+      return false if pending.positive? || @waiting.any? || !(@callback_thread.nil? || @callback_thread.stop)
 
       Native.phc_client_free(@pointer)
       true
     end
 
     private
+
+    # libphc keeps the error of a call for the thread that made it.
+    def blocking_capture(json, uuid_out)
+      status, Thread.current[ERROR] = @waiting.call do
+        status = Native.blocking_capture_json(@pointer, json, json.bytesize, uuid_out)
+        [status, status == Native::OK ? nil : Native.last_error]
+      end
+      status
+    end
+
+    def wait_slices(flush, deadline)
+      counts = Native::FlushResult.new
+      loop do
+        left = deadline ? [deadline - now, 0].max : SLICE
+        slice = ([left, SLICE].min * 1000).ceil
+        status = Native.phc_flush_wait(@pointer, flush, slice, counts, counts.size)
+        ended = status != Native::TIMEOUT || (deadline && now >= deadline)
+        return result(status, counts) if ended || !@waiting.wanted?
+      end
+    end
 
     def make(options)
       config = Native.phc_config_new(options[:api_key]&.to_s)

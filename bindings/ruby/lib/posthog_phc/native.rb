@@ -42,7 +42,7 @@ module PostHogPhc
       [:phc_config_set, %i[pointer string string], :int32],
       [:phc_config_free, %i[pointer], :void],
       [:phc_client_new, %i[pointer pointer], :pointer],
-      [:phc_client_close, %i[pointer uint32], :int32],
+      [:phc_client_close, %i[pointer uint32], :int32, BLOCKING],
       [:phc_client_free, %i[pointer], :void],
       [:phc_capture_json, %i[pointer buffer_in size_t pointer], :int32],
       [:phc_register, %i[pointer string string], :int32],

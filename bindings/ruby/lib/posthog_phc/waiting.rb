@@ -1,0 +1,53 @@
+# frozen_string_literal: true
+
+module PostHogPhc
+  # Calls of libphc that wait. They release the VM's lock, so other threads run meanwhile; under a
+  # fiber scheduler they are made on a thread of their own, so other fibers do, too.
+  #
+  # @api private
+  class Waiting
+    def initialize
+      # The threads, and for which thread each of them waits. The VM's lock makes Hash operations atomic.
+      @threads = {}.compare_by_identity
+    end
+
+    # Calls the block, which must not run code of the host.
+    #
+    # @return [Object] what the block returns
+    def call(&block)
+      thread = start(&block) if Fiber.current_scheduler
+      # Thread#value lets the scheduler run other fibers.
+      thread ? thread.value : yield
+    ensure
+      # If the fiber was interrupted, the thread ends when its slice does.
+      thread&.kill
+    end
+
+    # @return [Boolean] whether a call has not returned, perhaps one whose fiber was interrupted. A
+    #   forked child has none of its parent's threads
+    def any?
+      @threads.each_key.any?(&:alive?)
+    end
+
+    # @return [Boolean] whether the thread that waits for the block that asks still lives
+    def wanted?
+      owner = @threads[Thread.current]
+      owner.nil? || owner.alive?
+    end
+
+    private
+
+    # @return [Thread, nil] nil if the VM refuses new threads, as at its end
+    def start
+      owner = Thread.current
+      Thread.new do
+        @threads[Thread.current] = owner
+        yield
+      ensure
+        @threads.delete(Thread.current)
+      end.tap { |thread| thread.name = "phc-wait" }
+    rescue ThreadError
+      nil
+    end
+  end
+end
