@@ -21,6 +21,15 @@ class EncoderTest < PhcTest
     end
   end
 
+  # What JSON.parse makes of an object: it refuses one in which a key is there twice.
+  class OnceOnly < Hash
+    def []=(key, value)
+      raise "the key #{key} is there twice" if key?(key)
+
+      super
+    end
+  end
+
   # Values, and what each becomes on the wire.
   VALUES = {
     "text" => ["Zürich 🎉", '"Zürich 🎉"'],
@@ -74,8 +83,7 @@ class EncoderTest < PhcTest
       # As the only value, beside one that Ruby's generator must not write, and as a key.
       [{ v: value }, { v: value, w: Time.now }].each do |properties|
         assert posthog.capture(distinct_id: "u", event: "e", properties: properties)
-        text = JSON.generate(posthog.dequeue_last_message[:properties]["v"])
-        assert_equal [JSON.parse(wire)], [JSON.parse(text)]
+        assert_equal [JSON.parse(wire)], [sent(posthog)["properties"]["v"]]
       end
       posthog.capture(distinct_id: "u", event: "e", properties: { value => 1 })
       assert_equal 1, posthog.queued_messages if value.is_a?(String) || value.is_a?(Symbol)
@@ -114,8 +122,7 @@ class EncoderTest < PhcTest
     precise = Object.new
     precise.define_singleton_method(:to_json) { |*| '{"n":1.10,"m":12345678901234567890.10,"s":"\\/"}' }
     posthog.capture(distinct_id: "u", event: "e", properties: { v: precise })
-    wire = PostHogPhc::Native.text(:phc_binding_next_test_event, posthog.instance_variable_get(:@pointer))
-    assert_includes wire, '"v":{"n":1.10,"m":12345678901234567890.10,"s":"\/"}'
+    assert_includes wire(posthog), '"v":{"n":1.10,"m":12345678901234567890.10,"s":"\/"}'
   end
 
   # Random text: Ruby's parser and libphc differ in what they accept.
@@ -179,12 +186,22 @@ class EncoderTest < PhcTest
     posthog.register(plan: { a: 1, "a" => 2 })
     event = { "event" => "e", distinct_id: "u", event: "f", "distinct_id" => "v", groups: { g: 1, "g" => 2 } }
     assert posthog.capture(event)
-    sent = posthog.dequeue_last_message
-    assert_equal ["f", "v"], sent.values_at(:event, :distinct_id)
-    assert_equal({ "plan" => { "a" => 2 }, "$groups" => { "g" => 2 } }, sent[:properties])
+    event = sent(posthog)
+    assert_equal ["f", "v"], event.values_at("event", "distinct_id")
+    assert_equal({ "plan" => { "a" => 2 }, "$groups" => { "g" => 2 } }, event["properties"])
     assert posthog.identify(distinct_id: "u", properties: { a: 1, "a" => 2 }, set_once: { "b" => 1, b: 2 })
     assert_equal({ "$set" => { "a" => 2 }, "$set_once" => { "b" => 2 } },
-                 posthog.dequeue_last_message[:properties].slice("$set", "$set_once"))
+                 sent(posthog)["properties"].slice("$set", "$set_once"))
+  end
+
+  # The wire bytes of the oldest event.
+  def wire(posthog)
+    PostHogPhc::Native.text(:phc_binding_next_test_event, posthog.instance_variable_get(:@pointer))
+  end
+
+  # The oldest event, in which no key is there twice.
+  def sent(posthog)
+    JSON.parse(wire(posthog), object_class: OnceOnly)
   end
 
   # The properties that are sent, without those of the client.
