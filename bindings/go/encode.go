@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -163,10 +164,15 @@ func (e *encoder) value(value interface{}, depth int) error {
 	case float32:
 		return e.float(float64(value), 32)
 	case time.Time:
-		if year := value.Year(); year < 0 || year > 9999 {
-			return errors.New("the time is not in the years 0 to 9999")
+		return e.timeValue(value)
+	case *time.Time:
+		if value == nil {
+			e.json = append(e.json, "null"...)
+			return nil
 		}
-		e.time(value)
+		return e.timeValue(*value)
+	case []time.Time:
+		return e.times(value)
 	case Properties:
 		return e.nested(value, depth+1)
 	case Groups:
@@ -182,6 +188,10 @@ func (e *encoder) value(value interface{}, depth int) error {
 	case []string:
 		return e.texts(value)
 	case json.RawMessage:
+		if value == nil {
+			e.json = append(e.json, "null"...)
+			return nil
+		}
 		// Checked, because a malformed one could change the properties beside it.
 		if !json.Valid(value) {
 			return errors.New("the json.RawMessage is not valid JSON")
@@ -231,14 +241,57 @@ func (e *encoder) float(value float64, bits int) error {
 	return nil
 }
 
+func (e *encoder) times(values []time.Time) error {
+	if values == nil {
+		e.json = append(e.json, "null"...)
+		return nil
+	}
+	e.json = append(e.json, '[')
+	for i, value := range values {
+		if i > 0 {
+			e.json = append(e.json, ',')
+		}
+		if err := e.timeValue(value); err != nil {
+			return within("["+strconv.Itoa(i)+"]", err)
+		}
+	}
+	e.json = append(e.json, ']')
+	return nil
+}
+
+func (e *encoder) timeValue(value time.Time) error {
+	value = inRFC3339(value)
+	if year := value.Year(); year < 0 || year > 9999 {
+		return errors.New("the time is not in the years 0 to 9999")
+	}
+	e.time(value)
+	return nil
+}
+
 func (e *encoder) time(value time.Time) {
 	e.json = append(e.json, '"')
-	e.json = value.AppendFormat(e.json, time.RFC3339Nano)
+	e.json = inRFC3339(value).AppendFormat(e.json, time.RFC3339Nano)
 	e.json = append(e.json, '"')
 }
 
-// other writes a value of any other type.
-func (e *encoder) other(value interface{}) error {
+// inRFC3339 returns the time in UTC if RFC 3339 cannot express its offset, which has
+// seconds or is a day or more. AppendFormat would cut it, and name another instant.
+func inRFC3339(value time.Time) time.Time {
+	const day = 24 * 60 * 60
+	if _, offset := value.Zone(); offset%60 != 0 || offset <= -day || offset >= day {
+		return value.UTC()
+	}
+	return value
+}
+
+// other writes a value of any other type. Its methods are code of the host, and a panic
+// in them costs the event, not the program.
+func (e *encoder) other(value interface{}) (err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = fmt.Errorf("the value panicked when it was written: %v", reason)
+		}
+	}()
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)

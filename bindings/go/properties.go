@@ -2,8 +2,9 @@ package posthog
 
 // Properties are those of an event, a person or a group. A value is anything that
 // encoding/json can write: a time.Time becomes RFC 3339 text, integers stay exact, and
-// a json.RawMessage is sent as it is. For NaN, infinities, channels and functions
-// Enqueue returns an error with a *PropertyError.
+// a json.RawMessage is sent as it is. For NaN, infinities, channels and functions, and
+// for values whose methods fail or panic, Enqueue returns an error with a
+// *PropertyError.
 type Properties map[string]interface{}
 
 // NewProperties makes an empty set; Set fills it.
