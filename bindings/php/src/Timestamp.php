@@ -32,7 +32,7 @@ final class Timestamp
         };
     }
 
-    /** A date as RFC 3339, in its own offset if that has whole minutes and is less than a day; else in UTC. */
+    /** A date in its own offset, if that has whole minutes and is less than a day; else in UTC. */
     public static function write(\DateTimeInterface $date): string
     {
         $offset = $date->getOffset();
