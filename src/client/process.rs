@@ -28,6 +28,7 @@ pub(crate) struct ProcessState {
 #[derive(Default)]
 struct Threads {
     io: Option<IoThreadGuard>,
+    transport: Option<Arc<Transport>>,
     callbacks: Option<CallbackThread>,
 }
 
@@ -68,8 +69,9 @@ impl ProcessState {
         let mut threads = self.threads();
         if threads.io.is_none() {
             let io = IoThreadGuard::take()?;
-            io.spawn(SendLoop::new(Arc::clone(&self.delivery), transport, config).run());
+            io.spawn(SendLoop::new(Arc::clone(&self.delivery), Arc::clone(&transport), config).run());
             threads.io = Some(io);
+            threads.transport = Some(transport);
             if config.exit_flush > Duration::ZERO {
                 let pending: Arc<dyn FlushAtExit> = Arc::clone(&self.delivery) as _;
                 flush_at_exit(Arc::downgrade(&pending), config.exit_flush);
@@ -127,13 +129,16 @@ impl ProcessState {
 
     /// Ends the threads, once the client is closed.
     pub(super) fn end_threads(&self, limit: Duration) {
-        let Threads { io, callbacks } = std::mem::take(&mut *self.threads());
+        let Threads { io, transport, callbacks } = std::mem::take(&mut *self.threads());
         if let Some(callbacks) = callbacks {
             // What the close has lost is still reported, to a callback that is not too
             // slow.
             callbacks.stop(&self.delivery, limit.max(Duration::from_secs(1)));
         }
         drop(io);
+        if let Some(transport) = transport {
+            transport.end_compression();
+        }
     }
 
     /// Makes captures start no thread: a race model runs the send loop itself.

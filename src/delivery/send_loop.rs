@@ -147,7 +147,7 @@ impl SendLoop {
         let (request, transport) = (open.request, Arc::clone(&self.transport));
         let (request_id, attempt) = (request.request_id, request.attempt);
         let task = self.attempts.spawn(async move {
-            let (codec, body) = transport.compress(&request.body);
+            let (codec, body) = transport.compress(&request.body).await;
             let sent_bytes = body.len() as u64;
             (transport.send(&request, codec, body).await, codec, sent_bytes)
         });

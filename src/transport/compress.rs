@@ -1,4 +1,7 @@
-//! Compression of request bodies, with contexts that are reused from batch to batch.
+//! Compression of request bodies, with contexts that are reused from batch to batch, and how
+//! long it takes.
+
+use std::time::Duration;
 
 use flate2::{Compress, Compression, FlushCompress, Status};
 
@@ -17,6 +20,25 @@ impl Codec {
     }
 }
 
+/// What takes longer is not done on `phc-io`.
+const LONG: Duration = Duration::from_millis(2);
+
+/// Nanoseconds per byte at each level, from 0, on events as they are common, rounded up.
+const NANOSECONDS: [(Codec, &[u64]); 4] = [
+    (Codec::Zstd, &[1, 1, 2, 3]),
+    (Codec::Gzip, &[2, 2, 4, 5, 5, 6, 7, 9, 15, 15]),
+    (Codec::Deflate, &[2, 2, 4, 5, 5, 6, 7, 9, 15, 15]),
+    (Codec::Br, &[9, 10, 11, 12, 25, 30, 40, 60, 80, 100, 800, 2500]),
+];
+
+/// Whether the compression of so many bytes takes long.
+pub(super) fn takes_long(codec: Codec, level: u32, bytes: usize) -> bool {
+    let Some((_, levels)) = NANOSECONDS.iter().find(|(known, _)| *known == codec) else { return false };
+    let level = usize::try_from(level).unwrap_or(usize::MAX);
+    let Some(each) = levels.get(level).or(levels.last()) else { return false };
+    Duration::from_nanos(each.saturating_mul(bytes as u64)) > LONG
+}
+
 /// The compressors of one client.
 pub(super) struct Compressor {
     level: u32,
@@ -31,8 +53,14 @@ impl Compressor {
         Compressor { level, gzip: None, deflate: None, zstd: None }
     }
 
-    /// Returns the compressed body; `None` if the codec is [`Codec::None`] or fails.
-    pub(super) fn compress(&mut self, codec: Codec, body: &[u8]) -> Option<Vec<u8>> {
+    /// Returns the compressed body; `None` if the codec is [`Codec::None`] or fails, or soon
+    /// after `is_cancelled` is true. Only brotli looks at that: nothing else takes long enough.
+    pub(super) fn compress(
+        &mut self,
+        codec: Codec,
+        body: &[u8],
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> Option<Vec<u8>> {
         let zlib_level = Compression::new(self.level.clamp(1, 9));
         match codec {
             Codec::None => None,
@@ -49,7 +77,7 @@ impl Compressor {
                 }
                 self.zstd.as_mut()?.compress(body).ok()
             }
-            Codec::Br => brotli_compressed(self.level.min(11), body),
+            Codec::Br => brotli_compressed(self.level.min(11), body, is_cancelled),
         }
     }
 }
@@ -67,21 +95,36 @@ fn deflated(compress: &mut Compress, body: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
+/// A body that brotli reads chunk by chunk, until it is cancelled.
 #[cfg(feature = "brotli")]
-fn brotli_compressed(quality: u32, body: &[u8]) -> Option<Vec<u8>> {
+struct Cancellable<'a>(&'a [u8], &'a dyn Fn() -> bool);
+
+#[cfg(feature = "brotli")]
+impl std::io::Read for Cancellable<'_> {
+    fn read(&mut self, chunk: &mut [u8]) -> std::io::Result<usize> {
+        if self.1() { Err(std::io::ErrorKind::Other.into()) } else { self.0.read(chunk) }
+    }
+}
+
+#[cfg(feature = "brotli")]
+fn brotli_compressed(quality: u32, body: &[u8], is_cancelled: &dyn Fn() -> bool) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(body.len() / 4 + 128);
-    let params = brotli::enc::BrotliEncoderParams {
+    let mut params = brotli::enc::BrotliEncoderParams {
         quality: i32::try_from(quality).unwrap_or(1),
         size_hint: body.len(),
         ..Default::default()
     };
-    let mut input = body;
-    brotli::BrotliCompress(&mut input, &mut out, &params).ok()?;
+    if quality >= 10 {
+        // Blocks of 64 KiB, the smallest, in place of 256: it reads nothing while it works at
+        // one, and that takes a quarter of a second at level 11. A body is 0.1 % larger.
+        params.lgblock = 16;
+    }
+    brotli::BrotliCompress(&mut Cancellable(body, is_cancelled), &mut out, &params).ok()?;
     Some(out)
 }
 
 #[cfg(not(feature = "brotli"))]
-fn brotli_compressed(_quality: u32, _body: &[u8]) -> Option<Vec<u8>> {
+fn brotli_compressed(_quality: u32, _body: &[u8], _is_cancelled: &dyn Fn() -> bool) -> Option<Vec<u8>> {
     None
 }
 
@@ -123,13 +166,42 @@ mod tests {
             for level in [0, 1, 6, 11] {
                 let mut compressor = Compressor::new(level);
                 for body in [text.as_slice(), b"{}", &random, &text] {
-                    let small = compressor.compress(codec, body).unwrap();
+                    let small = compressor.compress(codec, body, &|| false).unwrap();
                     assert_eq!(decoded(codec, &small), body, "{codec:?} {level}");
                 }
-                assert!(compressor.compress(codec, &text).unwrap().len() < text.len() / 2);
+                assert!(compressor.compress(codec, &text, &|| false).unwrap().len() < text.len() / 2);
             }
         }
-        assert_eq!(Compressor::new(1).compress(Codec::None, b"{}"), None);
+        assert_eq!(Compressor::new(1).compress(Codec::None, b"{}", &|| false), None);
+    }
+
+    #[test]
+    fn what_takes_long_follows_from_codec_level_and_size() {
+        for (codec, level, bytes, long) in [
+            (Codec::None, 0, usize::MAX, false),
+            (Codec::Zstd, 1, 1 << 20, false),
+            (Codec::Zstd, 3, 1 << 20, true),
+            (Codec::Gzip, 9, 100_000, false),
+            (Codec::Gzip, 9, 200_000, true),
+            (Codec::Br, 11, 500, false),
+            (Codec::Br, 11, 1000, true),
+            (Codec::Br, 99, 1000, true),
+        ] {
+            assert_eq!(takes_long(codec, level, bytes), long, "{codec:?} {level}, {bytes} bytes");
+        }
+    }
+
+    #[cfg(feature = "brotli")]
+    #[test]
+    fn brotli_ends_soon_after_it_is_cancelled() {
+        let text = b"{\"n\":1},".repeat(100_000);
+        let reads = std::cell::Cell::new(0);
+        let cancel = || {
+            reads.set(reads.get() + 1);
+            reads.get() > 3
+        };
+        assert_eq!(Compressor::new(11).compress(Codec::Br, &text, &cancel), None);
+        assert_eq!(reads.get(), 4);
     }
 
     /// zstd chooses its strategy by the level and by the size of the body.
@@ -146,7 +218,7 @@ mod tests {
             let mut compressor = Compressor::new(level);
             for size in &sizes {
                 let body = &text[..*size];
-                let small = compressor.compress(Codec::Zstd, body).unwrap();
+                let small = compressor.compress(Codec::Zstd, body, &|| false).unwrap();
                 assert!(decoded(Codec::Zstd, &small) == body, "level {level}, {size} bytes");
                 assert!(
                     *size < 300 || small.len() < size / 2,

@@ -2,6 +2,7 @@
 //! nothing: what a result means is up to the protocol.
 
 mod compress;
+mod compression_thread;
 mod connections;
 mod errors;
 mod resolver;
@@ -23,7 +24,8 @@ use crate::failpoint;
 use crate::protocol::{AttemptResult, headers, response, retry_after};
 use crate::status::{Error, Status};
 use crate::sync::recover;
-use compress::Compressor;
+use compress::{Compressor, takes_long};
+use compression_thread::CompressionThread;
 use connections::{Connections, Limits, Progress};
 use errors::{error_chain, user_message};
 use resolver::Resolver;
@@ -54,7 +56,10 @@ pub(crate) struct Transport {
     headers: HeaderMap,
     config: Config,
     resolver: Resolver,
+    /// For bodies that are compressed at once.
     compressor: Mutex<Compressor>,
+    /// For those that take long.
+    compression_thread: CompressionThread,
     /// Whether the server does not know the configured codec.
     use_gzip: AtomicBool,
     connections: Arc<Connections>,
@@ -94,6 +99,7 @@ impl Transport {
             config: config.clone(),
             resolver: Resolver::new(config),
             compressor: Mutex::new(Compressor::new(config.compression_level)),
+            compression_thread: CompressionThread::new(config.compression_level),
             use_gzip: AtomicBool::new(false),
             connections: Arc::default(),
             tls: OnceLock::new(),
@@ -108,11 +114,16 @@ impl Transport {
 
     /// Compresses a body with the codec of the next attempt. If that fails, the body
     /// is returned as it is, with [`Codec::None`].
-    pub(crate) fn compress(&self, body: &Bytes) -> (Codec, Bytes) {
+    pub(crate) async fn compress(&self, body: &Bytes) -> (Codec, Bytes) {
         failpoint::pass("transport");
         let fallen_back = self.use_gzip.load(Ordering::Relaxed);
         let codec = if fallen_back { Codec::Gzip } else { self.config.compression };
-        match lock(&self.compressor).compress(codec, body) {
+        let compressed = if takes_long(codec, self.config.compression_level, body.len()) {
+            self.compression_thread.compress(codec, body).await
+        } else {
+            lock(&self.compressor).compress(codec, body, &|| false)
+        };
+        match compressed {
             Some(compressed) => (codec, Bytes::from(compressed)),
             None => (Codec::None, body.clone()),
         }
@@ -149,6 +160,11 @@ impl Transport {
             }
         }
         AttemptResult::NoResponse { message, maybe_sent }
+    }
+
+    /// Waits, once nothing is sent any more, until nothing is compressed any more.
+    pub(crate) fn end_compression(&self) {
+        self.compression_thread.join();
     }
 
     /// Lines for the host's log that the last attempts gave rise to, once.

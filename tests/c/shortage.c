@@ -309,6 +309,28 @@ static void without_threads_a_capture_is_refused_and_a_later_one_is_taken(void) 
     finish(client);
 }
 
+static void without_threads_a_body_is_compressed_all_the_same(void) {
+    phc_client *client = make_client("compression", "br", "compression_level", "9", "flush_at", "1000", NULL);
+    free(one_event(client, PHC_OK, NULL));
+    char value[1000];
+    memset(value, 'v', sizeof value - 1);
+    value[sizeof value - 1] = '\0';
+    for (int i = 0; i < 200; i++) {
+        phc_event *event = phc_event_new("user", "large");
+        CHECK_EQ(phc_event_set_string(event, "value", value), PHC_OK);
+        CHECK_EQ(phc_capture_event(client, event, NULL), PHC_OK);
+    }
+    set(&fails.times, 0);
+    set(&fails.pthread_create, EAGAIN);
+    CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
+    set(&fails.pthread_create, 0);
+    CHECK_EQ(__atomic_load_n(&fails.times, __ATOMIC_SEQ_CST), 1);
+    char *requests = sink_get("_requests");
+    CHECK_EQ(count(requests, "\"encoding\":\"br\""), 2);
+    free(requests);
+    finish(client);
+}
+
 int main(int argc, char **argv) {
     const test_case tests[] = {
         TEST(a_connection_that_this_machine_cannot_make_costs_no_attempt),
@@ -318,6 +340,7 @@ int main(int argc, char **argv) {
         TEST(what_a_shortage_costs_in_the_end_is_reported_with_its_name),
         TEST(a_client_that_meets_the_limit_of_descriptors_goes_on_afterwards),
         TEST(many_clients_share_few_descriptors),
+        TEST(without_threads_a_body_is_compressed_all_the_same),
         TEST(without_threads_a_capture_is_refused_and_a_later_one_is_taken),
     };
     return RUN_TESTS(tests);
