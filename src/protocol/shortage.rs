@@ -61,7 +61,7 @@ mod tests {
                     shortage.met(now, &backoff, 0);
                 }
                 assert!(shortage.is_on());
-                waits.push((shortage.next_try() - now).as_millis());
+                waits.push(shortage.next_try().checked_sub(now).unwrap().as_millis());
                 now = shortage.next_try();
             }
             assert_eq!(waits, [200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000]);
