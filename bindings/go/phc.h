@@ -193,8 +193,8 @@ typedef struct phc_flush_result {
 
 /**
  * Called with each report of failures, on a thread of the client's own: events that were lost;
- * with the setting reports = warnings also stored events with a warning of the server, or with
- * a result that libphc does not know; with reports = all also attempts after which events are
+ * with the setting reports = warnings also stored events on which the server made a remark: a
+ * warning, details of an ok, or a result that libphc does not know; with reports = all also attempts after which events are
  * sent again. The report is valid until the callback returns. docs/callbacks.md lists the
  * functions that it may call; the others return PHC_REENTRANT.
  */
@@ -207,7 +207,7 @@ typedef void (*phc_free_callback)(void *user_data);
 
 /**
  * Called with each report of delivered events, on the thread of phc_error_callback and under
- * the same rules. A warning of the server is in the event's verdict and details.
+ * the same rules. A remark of the server is in the event's verdict and details.
  */
 typedef void (*phc_delivery_callback)(const struct phc_report *report, void *user_data);
 
@@ -333,7 +333,7 @@ typedef struct phc_stats {
     /**
      * Delivered events about which the server said more than a plain "ok". Those with a
      * warning are among them; the others have an "ok" with details, or a result that is
-     * not known. The usual details are person_processing_disabled: the distinct_id looks like a
+     * not known. The most common details are person_processing_disabled: the distinct_id looks like a
      * placeholder ("anonymous", "null", ...), and the event belongs to no person.
      */
     uint64_t delivered_with_remark;

@@ -56,7 +56,7 @@ pub struct phc_stats {
     pub refused_by_status: [u64; PHC_STATUS_SLOTS],
     /// Delivered events about which the server said more than a plain "ok". Those with a
     /// warning are among them; the others have an "ok" with details, or a result that is
-    /// not known. The usual details are person_processing_disabled: the distinct_id looks like a
+    /// not known. The most common details are person_processing_disabled: the distinct_id looks like a
     /// placeholder ("anonymous", "null", ...), and the event belongs to no person.
     pub delivered_with_remark: u64,
 }

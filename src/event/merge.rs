@@ -85,7 +85,7 @@ fn join(out: &mut Joined<'_>, inner: &[Keyed<'_>], outer: &[Keyed<'_>]) {
     }
 }
 
-/// An unescaped key, unless it is no text, and the text that is joined by it.
+/// An unescaped key, unless it is not text, and the text that is joined by it.
 type Keyed<'t> = (Option<Cow<'t, str>>, &'t [u8]);
 
 /// The members of an object.
