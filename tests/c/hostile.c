@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MAX_CONNECTIONS 4096
+#define MAX_CONNECTIONS 4096 /* at once */
 
 struct hostile {
     hostile_connection connection;
@@ -26,7 +26,7 @@ struct hostile {
 
 typedef struct {
     hostile *server;
-    int fd, number;
+    int fd, number, slot;
 } visit;
 
 static void *serve_one(void *argument) {
@@ -34,7 +34,7 @@ static void *serve_one(void *argument) {
     free(argument);
     it.server->connection(it.server, it.fd, it.number);
     pthread_mutex_lock(&it.server->lock);
-    it.server->open[it.number - 1] = 0;
+    it.server->open[it.slot] = 0;
     close(it.fd);
     it.server->running--;
     pthread_cond_broadcast(&it.server->ended);
@@ -47,11 +47,13 @@ static void *accept_all(void *argument) {
     int fd;
     while ((fd = accept(server->listener, NULL, NULL)) >= 0) {
         pthread_mutex_lock(&server->lock);
-        int refused = server->stopping || server->connections == MAX_CONNECTIONS;
+        int slot = 0;
+        while (slot < MAX_CONNECTIONS && server->open[slot] != 0) slot++;
+        int refused = server->stopping || slot == MAX_CONNECTIONS;
         visit *it = malloc(sizeof *it);
         if (!refused) {
-            server->open[server->connections] = fd;
-            *it = (visit){server, fd, ++server->connections};
+            server->open[slot] = fd;
+            *it = (visit){server, fd, ++server->connections, slot};
             pthread_t thread;
             server->running++;
             pthread_create(&thread, NULL, serve_one, it);
@@ -119,7 +121,7 @@ void hostile_stop(hostile *server) {
     pthread_join(server->acceptor, NULL);
     pthread_mutex_lock(&server->lock);
     server->stopping = 1;
-    for (int i = 0; i < server->connections; i++) {
+    for (int i = 0; i < MAX_CONNECTIONS; i++) {
         if (server->open[i] != 0) shutdown(server->open[i], SHUT_RDWR);
     }
     while (server->running > 0) pthread_cond_wait(&server->ended, &server->lock);

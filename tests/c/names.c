@@ -7,6 +7,7 @@
 #include "hostile.h"
 #include "name_server.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -404,20 +405,37 @@ static int descriptors_fall_to(int wanted) {
     return open_descriptors();
 }
 
+/* As the kernel lists them, those of this process and its children. */
+static int sockets_to_the_name_server(void) {
+    struct in_addr server;
+    inet_pton(AF_INET, server_address(0), &server);
+    FILE *file = fopen("/proc/self/net/udp", "r");
+    char line[512];
+    int n = 0;
+    while (fgets(line, sizeof line, file) != NULL) {
+        unsigned address = 0, port = 0;
+        sscanf(line, " %*d: %*x:%*x %x:%x", &address, &port);
+        n += address == server.s_addr && port == 53;
+    }
+    fclose(file);
+    return n;
+}
+
 static void nothing_of_a_look_up_outlives_its_client(void) {
     const name_row rows[] = {
         {.name = "alive.test", .v4 = "127.0.0.1"}, {.name = "dead.test", .flags = NAME_SILENT}, {0}};
     name_server *names = only_server(rows);
     hostile *server = hostile_start(hostile_closes_after_each, NULL);
-    int before = open_descriptors();
     phc_client *other = make_client_at(url("alive.test", server), NULL);
     free(one_event(other, PHC_OK, NULL));
-    /* An idle client has no socket to a name server: the thread's epoll, its waker, and what else
-     * it has at the start are all. */
-    int idle = open_descriptors();
-    CHECK(idle - before <= 6);
     for (int i = 0; i < 10; i++) free(one_event(other, PHC_OK, NULL));
-    CHECK_EQ(descriptors_fall_to(idle), idle);
+    /* The last connection to the server may take its time to close. */
+    int idle = open_descriptors();
+    for (double start = now_ms(); now_ms() - start < 300; usleep(1000)) {
+        int now = open_descriptors();
+        if (now < idle) idle = now;
+    }
+    CHECK_EQ(sockets_to_the_name_server(), 0);
     for (int i = 0; i < 40; i++) {
         int asked = name_server_queries(names, "dead.test", TYPE_ANY);
         phc_client *client =
@@ -427,9 +445,10 @@ static void nothing_of_a_look_up_outlives_its_client(void) {
         double start = now_ms();
         while (name_server_queries(names, "dead.test", TYPE_ANY) < asked + 2 && now_ms() - start < SOON_MS)
             usleep(500);
-        CHECK(open_descriptors() > idle);
+        CHECK(sockets_to_the_name_server() >= 2);
         finish(client);
-        CHECK_EQ(descriptors_fall_to(idle), idle);
+        CHECK(descriptors_fall_to(idle) <= idle);
+        CHECK_EQ(sockets_to_the_name_server(), 0);
         CHECK_EQ(thread_count("phc-"), 1);
     }
     free(one_event(other, PHC_OK, NULL));
@@ -527,9 +546,20 @@ static void replace(const char *path, const char *text) {
     put_file(path, text);
 }
 
+/* Starts this program again as root, if that needs no password. */
+static void run_as_root(char **argv) {
+    char sink[300];
+    snprintf(sink, sizeof sink, "PHC_SINK=%s", getenv("PHC_SINK") == NULL ? "" : getenv("PHC_SINK"));
+    char *words[16] = {"sudo", "-n", sink};
+    for (int i = 0; i < 12 && argv[i] != NULL; i++) words[3 + i] = argv[i];
+    execvp(words[0], words);
+}
+
 int main(int argc, char **argv) {
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
-        fprintf(stderr, "mounts of its own: %s; these tests need root\n", strerror(errno));
+        int error = errno;
+        if (getuid() != 0) run_as_root(argv);
+        fprintf(stderr, "mounts of its own: %s; these tests need root\n", strerror(error));
         return 2;
     }
     replace("/etc/resolv.conf", "");

@@ -131,6 +131,11 @@ impl Error for LookupError {
     }
 }
 
+/// Whether the machine has no descriptor, buffer or memory left.
+pub(super) fn is_shortage(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
 /// A name server as people write it.
 fn server(at: &SocketAddr) -> String {
     if at.port() == 53 { at.ip().to_string() } else { at.to_string() }

@@ -19,7 +19,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::conf::ResolvConf;
-use super::error::Reason;
+use super::error::{Reason, is_shortage};
 use super::message::{Family, Query, Records, Reply};
 
 /// The next server is asked when one has not responded after this time.
@@ -239,11 +239,6 @@ fn random() -> Result<u16, Failure> {
 impl Failure {
     /// Of what a socket reports: this machine has none left, or the server is not there.
     fn of(error: io::Error) -> Self {
-        match error.raw_os_error() {
-            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
-                Failure::Local("socket", error)
-            }
-            _ => Failure::Unreachable(error),
-        }
+        if is_shortage(&error) { Failure::Local("socket", error) } else { Failure::Unreachable(error) }
     }
 }

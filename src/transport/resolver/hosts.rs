@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::IpAddr;
 
-use super::error::Reason;
+use super::error::{Reason, is_shortage};
 use super::files::Watched;
 
 const PATH: &str = "/etc/hosts";
@@ -21,18 +21,22 @@ pub(super) struct Hosts {
 }
 
 impl Hosts {
-    /// The addresses of the name in their order; none if it is not listed.
+    /// The addresses of the name in their order; none if it is not listed. A file that is
+    /// not there or cannot be read lists nothing; but when this machine has no descriptor
+    /// to read it with, no one knows what it lists.
     pub(super) fn look_up(&mut self, name: &str) -> Result<Vec<IpAddr>, Reason> {
-        let failed = |error| Reason::File(PATH, error);
-        let known = self.known.current(PATH, |_| Ok(Vec::new())).map_err(failed)?;
+        match self.read(name) {
+            Err(error) if is_shortage(&error) => Err(Reason::File(PATH, error)),
+            found => Ok(found.unwrap_or_default()),
+        }
+    }
+
+    fn read(&mut self, name: &str) -> io::Result<Vec<IpAddr>> {
+        let known = self.known.current(PATH, |_| Ok(Vec::new()))?;
         if let Some((_, addresses)) = known.iter().find(|(known, _)| known == name) {
             return Ok(addresses.clone());
         }
-        let addresses = match File::open(PATH) {
-            Ok(file) => listed(file.take(MAX_BYTES), name).map_err(failed)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(failed(error)),
-        };
+        let addresses = listed(File::open(PATH)?.take(MAX_BYTES), name)?;
         known.truncate(MAX_NAMES - 1);
         known.insert(0, (name.to_owned(), addresses.clone()));
         Ok(addresses)

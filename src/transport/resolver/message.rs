@@ -11,6 +11,9 @@ use domain::rdata::{A, Aaaa, Soa};
 /// The size up to which a response is sent over UDP: what passes every network whole.
 const UDP_PAYLOAD: u16 = 1232;
 
+/// At most this many addresses of one kind are used.
+const MAX_ADDRESSES: usize = 16;
+
 /// A kind of address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
@@ -133,7 +136,7 @@ impl Query {
         }
         let mut addresses = Vec::new();
         let mut add = |address: IpAddr| {
-            if !addresses.contains(&address) {
+            if addresses.len() < MAX_ADDRESSES && !addresses.contains(&address) {
                 addresses.push(address);
             }
         };

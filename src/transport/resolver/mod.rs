@@ -33,9 +33,6 @@ use error::{LookupError, Reason};
 use hosts::Hosts;
 use system::System;
 
-/// At most this many addresses of a name are used.
-const MAX_ADDRESSES: usize = 32;
-
 /// The look-ups of one client. When it is dropped they end, also those that the HTTP
 /// client has left behind in tasks of its own.
 pub(super) struct Resolver {
@@ -112,8 +109,7 @@ impl Inner {
         if let Some(system) = &self.system {
             return system.look_up(name, deadline, self.limit).await;
         }
-        let mut addresses = self.find_built_in(name, deadline).await?;
-        addresses.truncate(MAX_ADDRESSES);
+        let addresses = self.find_built_in(name, deadline).await?;
         Ok(order::sorted(addresses).into_iter().map(|address| SocketAddr::new(address, 0)).collect())
     }
 

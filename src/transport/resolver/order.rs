@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 /// Finding a source costs four system calls an address.
-const MAX_PROBED: usize = 16;
+const MAX_PROBED: usize = 32;
 /// Any: nothing is sent there.
 const PORT: u16 = 9;
 
