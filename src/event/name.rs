@@ -163,8 +163,8 @@ mod tests {
                 write_escaped(&mut out, text);
                 String::from_utf8(out).unwrap()
             }
-            1 => text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect(),
-            _ => text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect(),
+            1 => text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<Vec<_>>().concat(),
+            _ => escaped(text, 1).replace('a', "A"),
         }
     }
 
