@@ -72,9 +72,11 @@ static void nothing_of_an_event_is_cut(void) {
     finish(client);
 }
 
-static void a_fleet_does_not_come_back_in_step(void) {
-    /* Clients that fail in the same instant spread their retries by up to a half. */
+/* Clients whose first attempts fail at about the same time: how long the first of them waits before its
+ * retry, and how much longer the last. */
+static void waits_of_a_fleet(double *least, double *spread) {
     enum { FLEET = 24 };
+    sink_post("_reset", "");
     script("{\"steps\":[{\"when\":{\"attempt\":1},\"status\":503,\"times\":0}]}");
     phc_client *clients[FLEET];
     for (int i = 0; i < FLEET; i++) {
@@ -86,8 +88,9 @@ static void a_fleet_does_not_come_back_in_step(void) {
         finish(clients[i]);
     }
     char *requests = sink_get("_requests");
-    double least = 1e9, most = 0;
+    double most = 0;
     size_t fleet = 0;
+    *least = 1e9;
     for (size_t n = 0; nth_string(requests, "request_id", n)[0] != '\0'; n++) {
         if (strcmp(nth_string(requests, "posthog-attempt", n), "1") != 0) continue;
         fleet++;
@@ -101,14 +104,24 @@ static void a_fleet_does_not_come_back_in_step(void) {
         }
         CHECK_EQ(seen, 2);
         double wait = times[1] - times[0];
-        if (wait < least) least = wait;
+        if (wait < *least) *least = wait;
         if (wait > most) most = wait;
     }
     CHECK_EQ(fleet, FLEET);
-    printf("   waits of %d clients: %.0f to %.0f ms\n", FLEET, least, most);
-    CHECK(least >= 1490);
-    CHECK(most - least > 200);
     free(requests);
+    *spread = most - *least;
+    printf("   waits of %d clients: %.0f to %.0f ms\n", FLEET, *least, most);
+}
+
+static void a_fleet_does_not_come_back_in_step(void) {
+    /* Clients that fail in the same instant spread their retries by up to a half. They are all in this
+     * process: when it is descheduled meanwhile, they do come back at once, and are tried again. */
+    double least = 0, spread = 0;
+    for (int round = 0; round < 4 && spread <= 200; round++) {
+        waits_of_a_fleet(&least, &spread);
+        CHECK(least >= 1490);
+    }
+    CHECK(spread > 200);
 }
 
 static void text_of_a_given_length_is_read_no_further(void) {
