@@ -66,6 +66,13 @@ static name_server *only_server(const name_row *rows) {
     return name_server_start(server_address(0), rows);
 }
 
+/* The same; a look-up by it lasts as long as the client lets it. */
+static name_server *only_server_that_may_be_silent(const name_row *rows) {
+    name_server *server = only_server(rows);
+    put_conf("nameserver %s\noptions timeout:30 attempts:5\n", server_address(0));
+    return server;
+}
+
 static const char *url(const char *name, hostile *server) {
     static char texts[8][400];
     static unsigned turn;
@@ -365,7 +372,7 @@ static void a_dead_name_delays_no_other_client(void) {
                              {.name = "dead.test", .flags = NAME_SILENT},
                              {.name = "half-dead.test", .flags = NAME_SERVFAIL, .delay_a_ms = 200},
                              {0}};
-    name_server *names = only_server(rows);
+    name_server *names = only_server_that_may_be_silent(rows);
     hostile *server = hostile_start(hostile_closes_after_each, NULL);
     double alone = 0, together = 1e9;
     /* On a busy machine a thread may not run for longer than that: once is enough. */
@@ -424,7 +431,7 @@ static int sockets_to_the_name_server(void) {
 static void nothing_of_a_look_up_outlives_its_client(void) {
     const name_row rows[] = {
         {.name = "alive.test", .v4 = "127.0.0.1"}, {.name = "dead.test", .flags = NAME_SILENT}, {0}};
-    name_server *names = only_server(rows);
+    name_server *names = only_server_that_may_be_silent(rows);
     hostile *server = hostile_start(hostile_closes_after_each, NULL);
     phc_client *other = make_client_at(url("alive.test", server), NULL);
     free(one_event(other, PHC_OK, NULL));
@@ -451,6 +458,44 @@ static void nothing_of_a_look_up_outlives_its_client(void) {
         CHECK_EQ(sockets_to_the_name_server(), 0);
         CHECK_EQ(thread_count("phc-"), 1);
     }
+    free(one_event(other, PHC_OK, NULL));
+    finish(other);
+    hostile_stop(server);
+    name_server_stop(names);
+}
+
+static int may_respond;
+
+/* The first request has its response when the test says so; the connection stays open. */
+static void holds_the_first_response(hostile *server, int fd, int number) {
+    if (!hostile_read(server, fd, NULL, 0)) return;
+    if (number == 1) reaches(&may_respond, 1);
+    while (hostile_say(fd, ACCEPTED) && hostile_read(server, fd, NULL, 0)) continue;
+}
+
+static void a_look_up_whose_request_needs_it_no_more_ends_with_the_client(void) {
+    const name_row alive[] = {{.name = "host.test", .v4 = "127.0.0.1"}, {0}};
+    const name_row silent[] = {{.name = "host.test", .flags = NAME_SILENT}, {0}};
+    name_server *names = only_server_that_may_be_silent(alive);
+    hostile *server = hostile_start(holds_the_first_response, NULL);
+    phc_client *other = make_client(NULL, NULL);
+    free(one_event(other, PHC_OK, NULL));
+    phc_client *client = make_client_at(url("host.test", server), "flush_at", "1", "connect_timeout_ms",
+                                        "60000", "request_timeout_ms", "60000", NULL);
+    may_respond = 0;
+    capture(client, "one");
+    double start = now_ms();
+    while (hostile_requests(server) < 1 && now_ms() - start < SOON_MS) usleep(500);
+    name_server_says(names, silent);
+    capture(client, "two");
+    while (name_server_queries(names, "host.test", TYPE_ANY) < 4 && now_ms() - start < SOON_MS) usleep(500);
+    CHECK(sockets_to_the_name_server() >= 2);
+    /* The second request takes the connection of the first, and nothing waits for its look-up. */
+    add_to(&may_respond, 1);
+    CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
+    finish(client);
+    for (start = now_ms(); sockets_to_the_name_server() > 0 && now_ms() - start < SOON_MS;) usleep(500);
+    CHECK_EQ(sockets_to_the_name_server(), 0);
     free(one_event(other, PHC_OK, NULL));
     finish(other);
     hostile_stop(server);
@@ -577,6 +622,7 @@ int main(int argc, char **argv) {
         TEST(a_changed_resolv_conf_is_noticed),
         TEST(a_dead_name_delays_no_other_client),
         TEST(nothing_of_a_look_up_outlives_its_client),
+        TEST(a_look_up_whose_request_needs_it_no_more_ends_with_the_client),
         TEST(children_that_are_forked_during_look_ups_can_look_up_and_send),
         TEST(libc_looks_names_up_only_if_it_is_to),
     };
