@@ -26,7 +26,7 @@ module PostHogPhc
     # @return [Boolean] whether a call has not returned, perhaps one whose fiber was interrupted. A
     #   forked child has none of its parent's threads
     def any?
-      @threads.each_key.any?(&:alive?)
+      @threads.keys.any?(&:alive?)
     end
 
     # @return [Boolean] whether the thread that waits for the block that asks still lives
