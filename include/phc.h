@@ -307,7 +307,7 @@ typedef struct phc_stats {
      */
     uint64_t uuids_replaced;
     /**
-     * Requests begun.
+     * Requests begun, without those for which this machine was short of something.
      */
     uint64_t requests;
     /**

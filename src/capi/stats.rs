@@ -42,7 +42,7 @@ pub struct phc_stats {
     pub repaired: u64,
     /// Events whose uuid was not valid and was replaced.
     pub uuids_replaced: u64,
-    /// Requests begun.
+    /// Requests begun, without those for which this machine was short of something.
     pub requests: u64,
     /// Requests that were not the first attempt of their batch.
     pub retries: u64,

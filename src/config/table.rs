@@ -167,7 +167,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "max_in_flight",
         default: "4",
-        doc: "The largest number of requests that are open at once. As many connections are kept, each for 30 seconds after its last request; none is open after a minute without one.",
+        doc: "The largest number of requests that are open at once. As many connections are kept, each for 25 seconds after its last request; none is open after a minute without one.",
         slot: |c| Slot::Size(&mut c.max_in_flight, 1..=64),
     },
     Setting {

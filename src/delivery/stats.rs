@@ -48,7 +48,7 @@ stats! {
     repaired,
     /// Events whose uuid was not valid and was replaced.
     uuids_replaced,
-    /// Attempts that were begun.
+    /// Attempts that were begun, without those of which nothing could be sent.
     requests,
     /// Attempts that were not the first one of their batch.
     retries,

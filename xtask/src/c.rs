@@ -12,7 +12,7 @@ use crate::process::{
 use crate::sink::Sink;
 
 /// Programs that a run without names leaves out: they have a task of their own.
-const OTHER_TASKS: &[&str] = &["panics", "sanitizer_checks", "soak"];
+const OTHER_TASKS: &[&str] = &["panics", "sanitizer_checks", "soak", "idle"];
 /// These measure memory and time, which is worth it for what ships only.
 const MEASURING: &[&str] = &["allocations", "network", "deadlines", "memory"];
 /// What every program is linked with.

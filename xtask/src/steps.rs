@@ -106,6 +106,7 @@ pub(crate) const STEPS: &[Step] = &[
     built("php", "php-hosts", "xtask php-hosts", 1200, "the package in PHP-FPM behind nginx"),
     built("package", "install", "tests/install.sh", 600, "make install, the README's link line, make uninstall"),
     built("package", "demo", "make --no-print-directory demo", 600, "the C example against the sink"),
+    built(BY_HAND, "idle", "xtask c idle", 300, "an idle client gives its descriptors back"),
     built(BY_HAND, "soak-long", "xtask soak 600", 1200, "ten minutes of a random life"),
     built(BY_HAND, "names-long", "env PHC_NAMES_FORKS=1000 make --no-print-directory test-c NAME=children_that_are_forked_during_look_ups", 1200, "a thousand children that are forked during look-ups"),
     built(BY_HAND, "ruby-hosts-full", "xtask ruby-hosts full", 3600, "the gem in its hosts, with full numbers"),
