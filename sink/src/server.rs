@@ -18,7 +18,7 @@ use axum::response::{Html, IntoResponse, Response};
 use http_body_util::BodyExt;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
@@ -103,12 +103,13 @@ impl Sink {
                             serve_connection(stream, router, Connection { number, socket }).await;
                         }
                     }
-                    Some(tls) => {
-                        if let Ok(stream) = tls.accept(stream).await {
+                    Some(tls) => match tls.accept(stream).into_fallible().await {
+                        Ok(stream) => {
                             let socket = Arc::new(None);
                             serve_connection(stream, router, Connection { number, socket }).await;
                         }
-                    }
+                        Err((_, stream)) => read_to_the_end(stream).await,
+                    },
                 }
             });
         }
@@ -124,6 +125,15 @@ impl Sink {
             violations.iter().rev().take_while(|violation| violation.request == request.n).collect();
         print!("{}", terminal::lines(request, &events, &violations, terminal.colour));
     }
+}
+
+/// Reads what a client still sends whose handshake was refused: a socket that is closed with bytes unread resets
+/// the connection, and the client may then not see why.
+async fn read_to_the_end(mut stream: TcpStream) {
+    let _ = stream.shutdown().await;
+    let mut nowhere = tokio::io::sink();
+    let read = tokio::io::copy(&mut stream, &mut nowhere);
+    let _ = tokio::time::timeout(Duration::from_secs(10), read).await;
 }
 
 /// The stream, and a second handle of its socket.

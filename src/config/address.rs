@@ -42,6 +42,11 @@ impl<'a> Written<'a> {
         ["http", "https"].iter().any(|scheme| self.scheme.eq_ignore_ascii_case(scheme))
     }
 
+    /// What follows the name and password.
+    fn server(&self) -> &'a str {
+        self.rest.get(self.rest.len() - self.authority.len() - self.path.len()..).unwrap_or_default()
+    }
+
     /// The port as it is written, if one is.
     fn port(&self) -> Option<&'a str> {
         let after_address = self.authority.rsplit_once(']').map_or(self.authority, |(_, after)| after);
@@ -79,8 +84,18 @@ pub(super) fn parsed(text: &str, default_scheme: &'static str) -> Result<(String
     Ok((with_scheme, url))
 }
 
+/// Returns an address as an error may show it: quoted, without name and password.
+pub(super) fn shown(address: &str) -> String {
+    let start = address.find("://").map_or(0, |at| at + 3);
+    let end = address.rfind('@').filter(|at| *at > start);
+    match (address.get(..start), end.and_then(|at| address.get(at..))) {
+        (Some(scheme), Some(host)) => format!("{:?}", format!("{scheme}\u{2026}{host}")),
+        _ => format!("{address:?}"),
+    }
+}
+
 fn did_you_mean(address: &str) -> String {
-    format!(" (did you mean {address:?}?)")
+    format!(" (did you mean {}?)", shown(address))
 }
 
 /// `"https://x"`. A single quotation mark is a legal character of a path.
@@ -103,7 +118,10 @@ fn not_one_word(written: &Written<'_>) -> Option<String> {
     if written.authority.contains(',') {
         return Some("one address is expected, not a list with commas".to_owned());
     }
-    has(|c| c == '\\')
+    // A URL ends its authority at a backslash, even in a password.
+    written
+        .text
+        .contains('\\')
         .then(|| format!("write / in place of \\{}", did_you_mean(&written.text.replace('\\', "/"))))
 }
 
@@ -119,8 +137,9 @@ fn scheme_mistyped(written: &Written<'_>) -> Option<String> {
 
 /// `https://https://x`, `https://http:x`.
 fn scheme_twice(written: &Written<'_>) -> Option<String> {
-    let (scheme, rest) =
-        if written.has_http_scheme() { scheme_like(written.rest, true)? } else { return None };
+    let server = written.server();
+    let has_more_before = written.has_http_scheme() || server.len() < written.rest.len();
+    let (scheme, rest) = scheme_like(server, true).filter(|_| has_more_before)?;
     Some(format!("the scheme is written twice{}", did_you_mean(&format!("{scheme}://{rest}"))))
 }
 
@@ -136,7 +155,7 @@ fn scheme_like(text: &str, explicit: bool) -> Option<(&'static str, &str)> {
     let is_legal = match separator {
         ":" => !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()),
         // A service may be named http, and have a path: then its scheme has to be written.
-        "/" => explicit,
+        "/" | "./" => explicit,
         "" => explicit || !rest.is_empty(),
         _ => separator.bytes().all(|byte| byte == b'.'),
     };
@@ -177,7 +196,7 @@ fn scheme_unknown(written: &Written<'_>) -> Option<String> {
         }
     }
     let hint = crate::suggest::did_you_mean(scheme, ["https", "http"].into_iter());
-    Some(format!("the scheme {scheme:?} is not supported; use https or http{hint}"))
+    Some(format!("the scheme {} is not supported; use https or http{hint}", shown(scheme)))
 }
 
 fn without_host(written: &Written<'_>) -> Option<String> {
@@ -212,6 +231,10 @@ fn port_out_of_range(written: &Written<'_>) -> Option<String> {
     let port = written.port().filter(|port| !port.is_empty())?;
     let is_port =
         port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
+    if !is_port && written.path.contains('@') {
+        // This is not a port but the beginning of a password, which is not shown.
+        return Some("the characters / ? and # in a password are written %2F, %3F and %23".to_owned());
+    }
     (!is_port).then(|| format!("{port:?} is not a port; a number from 1 to 65535 is expected"))
 }
 

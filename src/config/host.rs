@@ -51,6 +51,7 @@ pub fn endpoint(host: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::syntax;
     use super::*;
 
     #[test]
@@ -73,6 +74,7 @@ mod tests {
         ];
         for (given, expected) in table {
             assert_eq!(normalised(given).as_deref(), Ok(expected), "{given:?}");
+            assert_eq!(normalised(expected).as_deref(), Ok(expected), "{given:?}, again");
         }
         assert_eq!(endpoint("https://e.com/ingest"), "https://e.com/ingest/i/v1/analytics/events");
     }
@@ -91,6 +93,35 @@ mod tests {
         ] {
             assert!(normalised(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_accepted_is_a_url_and_accepted_again() {
+        let parts = [
+            "http", "https", ":", "/", "//", "://", "x", "a.b", "8000", "0", "@", "[", "]", "::1", "'",
+            "%68", "%", ".", "-", "_", ",", ";", "htps", "\\", "?", "#", "A", "/batch", "xn--", "\u{f6}",
+            "\t", "1.2.3", "/i/v0/e", "me:pw@", "{", "$",
+        ];
+        let mut seed = 7_u64;
+        let mut below = |limit: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(seed >> 33).unwrap() % limit
+        };
+        let mut accepted = 0;
+        for _ in 0..20_000 {
+            let text: String = (0..=below(7)).map(|_| parts[below(parts.len())]).collect();
+            if let Ok(host) = normalised(&text) {
+                accepted += 1;
+                assert_eq!(normalised(&host).as_ref(), Ok(&host), "{text:?}");
+                let url = reqwest::Url::parse(&endpoint(&host)).unwrap();
+                assert!(url.has_host() && url.path().ends_with(PATH), "{text:?}");
+            }
+            if let Ok(proxy) = syntax::proxy(&text) {
+                assert_eq!(syntax::proxy(&proxy).as_ref(), Ok(&proxy), "{text:?}");
+                assert!(proxy.is_empty() || reqwest::Proxy::all(&proxy).is_ok(), "{text:?}");
+            }
+        }
+        assert!(accepted > 500, "{accepted}");
     }
 
     #[test]

@@ -62,12 +62,7 @@ pub(super) fn shown(value: &str) -> String {
     if value.contains(PEM_MARK) {
         return "(the text of a PEM file)".to_owned();
     }
-    let start = value.find("://").map_or(0, |at| at + 3);
-    let end = value.rfind('@').filter(|at| *at >= start);
-    match (value.get(..start), end.and_then(|at| value.get(at..))) {
-        (Some(scheme), Some(host)) if end > Some(start) => format!("{:?}", format!("{scheme}\u{2026}{host}")),
-        _ => format!("{value:?}"),
-    }
+    address::shown(value)
 }
 
 /// How keys begin that are not those of projects, and what they are.
@@ -151,9 +146,26 @@ mod tests {
             ("me:secret@proxy", "\"\u{2026}@proxy\""),
             ("-----BEGIN PRIVATE KEY-----\nMIG", "(the text of a PEM file)"),
             ("@", "\"@\""),
+            ("http://@x", "\"http://@x\""),
             ("", "\"\""),
         ] {
             assert_eq!(shown(value), expected, "{value:?}");
+        }
+        for refused in [
+            "http//me:secret@proxy",
+            "//me:secret@proxy",
+            "socks5://me:secret@proxy",
+            "http://http://me:secret@proxy",
+            "\"http://me:secret@proxy\"",
+            "http://me:secret\\@proxy",
+            "http://me:secret/@proxy",
+            "http://me:secret?@proxy",
+            "http://me:secret@proxy:0",
+            "http://me:secret@::1",
+            "me:secret@proxy://",
+        ] {
+            let reason = proxy(refused).unwrap_err();
+            assert!(!reason.contains("secret"), "{refused}: {reason}");
         }
     }
 }

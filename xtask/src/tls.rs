@@ -143,12 +143,6 @@ fn refusals(test: &mut OneEvent) -> Outcome<()> {
             &["lost_events", "client certificate", "client_cert_file"],
         ),
         (
-            "TLS 1.3, no client certificate",
-            "-tls1_3 -Verify 1 -verify_return_error -CAfile ca.pem",
-            None,
-            &["lost_events", "client certificate required: ", "client_cert_file"],
-        ),
-        (
             "TLS 1.2, a client certificate of another authority",
             "-tls1_2 -Verify 1 -verify_return_error -CAfile other-ca.pem",
             Some(own),
