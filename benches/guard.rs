@@ -76,7 +76,7 @@ fn build_events(count: u32) {
     ];
     let client = client();
     for _ in 0..count {
-        let mut event = EventBuilder::take(black_box(b"user-1234567890"), black_box(b"page_viewed"));
+        let mut event = EventBuilder::take(black_box(b"user-1234567890"), black_box(b"page_viewed")).unwrap();
         for (key, value) in black_box(TEXTS) {
             event.set_text(Some(key.as_bytes()), value.as_bytes()).unwrap();
         }

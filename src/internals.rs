@@ -15,7 +15,7 @@ pub use crate::protocol::{
     Attempt, AttemptDecision, AttemptResult, Backoff, Disposition, Failure, HostSign, RetryPolicy, Verdict,
     decide,
 };
-pub use crate::status::{Error, Status};
+pub use crate::status::{Error, Message, Status};
 
 use crate::delivery::DeliveryState;
 use crate::event::timestamp::Timestamp;
@@ -40,7 +40,7 @@ impl Deliveries {
     pub fn attempt(&mut self, request_id: Uuid, mut decision: AttemptDecision) -> bool {
         let now = Timestamp::from_unix_ms(1_790_000_000_000).unwrap_or_else(Timestamp::now);
         let Some(batch) = self.0.take_batch(request_id, now) else { return false };
-        drop(std::hint::black_box(self.0.begin_attempt(batch, now)));
+        let _ = std::hint::black_box(self.0.begin_attempt(batch, now));
         let (again, _) = self.0.complete_attempt(batch, &mut decision, 0, || Some(([Uuid::nil(); 2], now)));
         again.is_empty()
     }

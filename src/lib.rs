@@ -29,6 +29,7 @@ mod failpoint;
 #[doc(hidden)]
 pub mod internals;
 mod json;
+mod memory;
 mod protocol;
 #[cfg(all(test, feature = "race-models"))]
 mod race_models;

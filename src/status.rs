@@ -3,9 +3,10 @@
 //! A number is never reused and never changes its meaning: bindings built years
 //! ago compare against it.
 
-use std::borrow::Cow;
+use std::cell::Cell;
 use std::ffi::CStr;
 use std::fmt;
+use std::ops::Deref;
 
 /// The outcome of a call. Zero is success.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -114,14 +115,13 @@ impl fmt::Debug for Status {
 pub struct Error {
     /// The number that the caller gets.
     pub status: Status,
-    /// The text of `phc_last_error`; it names the argument and the place. Fixed
-    /// texts are not copied: an overloaded host refuses many events.
-    pub message: Cow<'static, str>,
+    /// The text of `phc_last_error`; it names the argument and the place.
+    pub message: Message,
 }
 
 impl Error {
     /// An error with a text of its own.
-    pub(crate) fn new(status: Status, message: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(status: Status, message: impl Into<Message>) -> Self {
         Error { status, message: message.into() }
     }
 }
@@ -140,9 +140,120 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// The text of an error. An overloaded host refuses many events: a fixed text is not copied,
+/// and the memory of one that is put together is kept for the thread's next one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Message(Text);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Text {
+    Fixed(&'static str),
+    Written(String),
+}
+
+/// The longest text that is put together from [`fmt::Arguments`], in bytes; it is cut there.
+const MAX_MADE: usize = 1023;
+
+thread_local! {
+    static SPARE: Cell<String> = const { Cell::new(String::new()) };
+}
+
+impl From<&'static str> for Message {
+    fn from(text: &'static str) -> Self {
+        Message(Text::Fixed(text))
+    }
+}
+
+impl From<String> for Message {
+    fn from(text: String) -> Self {
+        Message(Text::Written(text))
+    }
+}
+
+impl From<fmt::Arguments<'_>> for Message {
+    #[cold]
+    fn from(text: fmt::Arguments<'_>) -> Self {
+        let mut made = SPARE.try_with(Cell::take).unwrap_or_default();
+        if made.try_reserve_exact(MAX_MADE).is_err() {
+            return Message(Text::Fixed("there is no memory for the text of this error"));
+        }
+        // A value whose text cannot be made ends the message.
+        let _ = fmt::write(&mut Bounded(&mut made), text);
+        Message(Text::Written(made))
+    }
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        if let Text::Written(text) = &mut self.0 {
+            let mut text = std::mem::take(text);
+            if text.capacity() <= 2 * MAX_MADE {
+                text.clear();
+                // Fails on a thread that is ending.
+                let _ = SPARE.try_with(|spare| spare.set(text));
+            }
+        }
+    }
+}
+
+impl Deref for Message {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match &self.0 {
+            Text::Fixed(text) => text,
+            Text::Written(text) => text,
+        }
+    }
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+/// Takes text as long as it fits.
+struct Bounded<'a>(&'a mut String);
+
+impl fmt::Write for Bounded<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut end = MAX_MADE.saturating_sub(self.0.len()).min(text.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.0.push_str(text.get(..end).unwrap_or_default());
+        if end < text.len() { Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_that_is_put_together_is_bounded_and_uses_its_memory_again() {
+        let long = "é".repeat(2000);
+        let error = Error::new(Status::INTERNAL, format_args!("1{long}2"));
+        assert_eq!(error.message.len(), MAX_MADE);
+        assert!(long.starts_with(&error.message[1..]));
+        let place = error.message.as_ptr();
+        drop(error);
+        let error = Error::new(Status::INTERNAL, format_args!("{} of {}", 1, 2));
+        assert_eq!((&*error.message, error.message.as_ptr()), ("1 of 2", place));
+        // Two at once have memory of their own.
+        let other = Error::new(Status::INTERNAL, format_args!("about {error}"));
+        assert_eq!(&*other.message, "about internal: 1 of 2");
+        // Long memory is not kept.
+        drop(Error::new(Status::INTERNAL, "x".repeat(100_000)));
+        assert!(SPARE.take().capacity() <= 2 * MAX_MADE);
+    }
 
     #[test]
     fn numbers_are_their_positions() {

@@ -784,7 +784,9 @@ PHC_API phc_status phc_opt_in(struct phc_client *client);
 
 /**
  * Begins an event. NULL texts count as empty, which the capture will refuse. Pass it to
- * phc_capture_event or free it with phc_event_free. Returns NULL only after an internal error.
+ * phc_capture_event or free it with phc_event_free. Returns NULL only without memory for the
+ * texts, or after an internal error. Every function that adds to an event returns
+ * PHC_OUT_OF_RESOURCES when there is no memory for it, and then changes nothing.
  */
 PHC_API PHC_WARN_UNUSED struct phc_event *phc_event_new(const char *distinct_id, const char *event);
 

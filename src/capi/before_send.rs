@@ -10,6 +10,7 @@ use super::rules;
 use super::status::{phc_status, status_of};
 use super::text::sized;
 use crate::client::{BeforeSend, BeforeSendFunction};
+use crate::memory::{NoMemory, copied};
 
 /// An event that is about to be taken. It lives until the callback returns.
 pub struct phc_outgoing {
@@ -46,7 +47,8 @@ pub unsafe extern "C" fn phc_set_before_send_callback(
             let user_data = UserData::new(user_data, free_user_data);
             Box::new(move |json| {
                 let user_data = &user_data;
-                let mut event = phc_outgoing { json: [json, b"\0"].concat(), replacement: None };
+                let Ok(json) = with_nul(json) else { return BeforeSend::NoMemory };
+                let mut event = phc_outgoing { json, replacement: None };
                 // SAFETY: the host vouches that its callback may be called with its user data
                 // from any thread that captures, and that it does not unwind. The event
                 // outlives the call.
@@ -59,6 +61,12 @@ pub unsafe extern "C" fn phc_set_before_send_callback(
         // SAFETY: the caller passes NULL or a live client.
         status_of(unsafe { share(client, "client") }.map(|client| client.set_before_send(function)))
     })
+}
+
+fn with_nul(json: &[u8]) -> Result<Vec<u8>, NoMemory> {
+    let mut copy = copied(json, 1)?;
+    copy.push(0);
+    Ok(copy)
 }
 
 /// Returns the event as one JSON object, as it would be sent, with a NUL after it; its length
@@ -90,7 +98,8 @@ pub unsafe extern "C" fn phc_outgoing_replace(
         // `len` bytes.
         let (event, json) = unsafe { (borrow_mut(event, "event"), sized(json, len, "json")) };
         let replace = || {
-            event?.replacement = Some(json?.to_vec());
+            let (event, json) = (event?, json?);
+            event.replacement = Some(copied(json, 0)?);
             Ok(())
         };
         status_of(replace())

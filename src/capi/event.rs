@@ -6,7 +6,7 @@ use super::guard::guard;
 use super::handle::{Boxed, borrow_mut, take};
 use super::rules;
 use super::status::{phc_status, status_of};
-use super::text::{length, required, sized};
+use super::text::{length, required, set_last_error, sized};
 use crate::event::EventBuilder;
 use crate::status::Error;
 
@@ -25,7 +25,9 @@ pub struct phc_event {
 impl Boxed for phc_event {}
 
 /// Begins an event. NULL texts count as empty, which the capture will refuse. Pass it to
-/// phc_capture_event or free it with phc_event_free. Returns NULL only after an internal error.
+/// phc_capture_event or free it with phc_event_free. Returns NULL only without memory for the
+/// texts, or after an internal error. Every function that adds to an event returns
+/// PHC_OUT_OF_RESOURCES when there is no memory for it, and then changes nothing.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_event_new(distinct_id: *const c_char, event: *const c_char) -> *mut phc_event {
@@ -46,8 +48,13 @@ pub unsafe extern "C" fn phc_event_new_n(
         // SAFETY: the caller passes NULL or texts of these lengths.
         let (distinct_id, event) =
             unsafe { (sized(distinct_id, distinct_id_len, "distinct_id"), sized(event, event_len, "event")) };
-        let builder = EventBuilder::take(distinct_id.unwrap_or_default(), event.unwrap_or_default());
-        phc_event { builder }.into_raw()
+        match EventBuilder::take(distinct_id.unwrap_or_default(), event.unwrap_or_default()) {
+            Ok(builder) => phc_event { builder }.into_raw(),
+            Err(error) => {
+                set_last_error(&error.message);
+                std::ptr::null_mut()
+            }
+        }
     })
 }
 

@@ -4,7 +4,7 @@
 
 use super::text::set_last_error;
 use crate::client::Inside;
-use crate::status::Status;
+use crate::status::{Message, Status};
 
 /// The rule of one function.
 #[derive(Debug)]
@@ -44,9 +44,9 @@ impl Rule {
         };
         (!allowed).then(|| {
             let name = self.name;
-            set_last_error(&format!(
-                "{name} cannot be called from inside {place}; call it from another thread"
-            ));
+            let text =
+                format_args!("{name} cannot be called from inside {place}; call it from another thread");
+            set_last_error(&Message::from(text));
             Status::REENTRANT
         })
     }

@@ -43,7 +43,7 @@ fn before_nul(text: &str) -> &str {
 /// The error about an argument with this name.
 #[cold]
 pub(super) fn bad_argument(name: &str, what_it_is: &str) -> Error {
-    Error::new(Status::INVALID_ARGUMENT, format!("{name} is {what_it_is}"))
+    Error::new(Status::INVALID_ARGUMENT, format_args!("{name} is {what_it_is}"))
 }
 
 /// A NUL-terminated argument; `None` if it is NULL.

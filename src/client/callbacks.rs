@@ -28,6 +28,8 @@ pub(crate) enum BeforeSend {
     Discard,
     /// This JSON object is taken in its place.
     Replace(Vec<u8>),
+    /// It could not be called, for there was no memory for the event.
+    NoMemory,
 }
 
 /// The code of the host that a thread is inside.

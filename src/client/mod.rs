@@ -27,6 +27,7 @@ use crate::config::{Config, LogLevel};
 use crate::delivery::{Refusal, Report, Signal, Stats, Wait, Wake, has_passed};
 use crate::event::{EncodedEvent, Encoder, EventInput, SuperProperties};
 use crate::failpoint;
+use crate::memory::NoMemory;
 use crate::runtime::{DeferredCancellation, PerProcess, exit, fork_epoch, watch_forks};
 use crate::status::{Error, Status};
 use crate::transport::Transport;
@@ -134,14 +135,21 @@ impl Client {
         let json = match decision {
             BeforeSend::Keep => return Ok(()),
             BeforeSend::Discard => return Err(Status::BEFORE_SEND.into()),
+            BeforeSend::NoMemory => return Err(NoMemory.into()),
             BeforeSend::Replace(json) => json,
         };
         let none = SuperProperties::default();
         let replacement = encoder
             .encode(&EventInput::Json(&json), &none, self.config.max_event_bytes)
             .map_err(|error| {
-                let text = format!("before_send returned an event that is refused: {}", error.message);
-                Error::new(Status::BEFORE_SEND, text)
+                if error.status == Status::OUT_OF_RESOURCES {
+                    return error;
+                }
+                let text = &error.message;
+                Error::new(
+                    Status::BEFORE_SEND,
+                    format_args!("before_send returned an event that is refused: {text}"),
+                )
             })?;
         *event = EncodedEvent { repaired: event.repaired || replacement.repaired, ..replacement };
         Ok(())
@@ -152,7 +160,7 @@ impl Client {
         let process = self.process();
         let delivery = &process.delivery;
         if self.config.test_mode {
-            return Ok(delivery.update(|state| (state.enqueue_test_event(wire, event), Wake::NONE))?);
+            return delivery.update(|state| (state.enqueue_test_event(wire, event), Wake::NONE));
         }
         process.start(&self.config, &self.slots)?;
         let mut deadline = None;
@@ -161,6 +169,7 @@ impl Client {
             match result {
                 Ok(()) => Wait::Done(Ok(()), wake),
                 Err(Refusal::Status(status)) => Wait::Done(Err(status.into()), wake),
+                Err(Refusal::NoMemory) => Wait::Done(Err(NoMemory.into()), wake),
                 Err(Refusal::Block) => {
                     let limit = self.config.block_timeout;
                     let until = *deadline.get_or_insert_with(|| Instant::now() + limit);

@@ -9,6 +9,7 @@ use super::queue::{OpenBatch, Span};
 use super::report::Report;
 use crate::event::timestamp::Timestamp;
 use crate::failpoint;
+use crate::memory::{NoMemory, copied};
 use crate::protocol::AttemptDecision;
 use crate::protocol::envelope::{FRONT, back, front};
 use crate::transport::AttemptRequest;
@@ -18,7 +19,7 @@ pub(crate) type BatchId = u64;
 
 /// The events of one attempt, with the body that contains them. A batch gets a new
 /// payload when some of its events have ended.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Payload {
     uuids: Vec<Uuid>,
     spans: Vec<Span>,
@@ -82,11 +83,13 @@ pub(super) struct Batch {
     response_unknown: bool,
     /// The events that are still pending.
     payload: Arc<Payload>,
+    /// Whether the body is that of exactly these events.
+    is_packed: bool,
 }
 
 impl Batch {
-    /// A batch of the events of `open`, whose memory becomes the body unless events
-    /// were evicted from its front.
+    /// A batch of the events of `open`, whose memory becomes the body. If events were
+    /// evicted from its front, the others are copied out of it.
     pub(super) fn new(
         open: OpenBatch,
         request_id: Uuid,
@@ -104,9 +107,14 @@ impl Batch {
         } else {
             uuids.drain(..evicted);
             spans.drain(..evicted);
-            pack(&body, &uuids, &spans, created_at, historical_migration)
+            Payload { uuids, spans, body: Bytes::from(body) }
         };
-        Self::of(payload, request_id, created_at, historical_migration)
+        let mut batch = Self::of(payload, request_id, created_at, historical_migration);
+        if evicted > 0 {
+            batch.is_packed = false;
+            batch.pack_if_possible();
+        }
+        batch
     }
 
     fn of(payload: Payload, request_id: Uuid, created_at: Timestamp, historical_migration: bool) -> Self {
@@ -121,6 +129,7 @@ impl Batch {
             in_flight: false,
             response_unknown: false,
             payload: Arc::new(payload),
+            is_packed: true,
         }
     }
 
@@ -134,13 +143,14 @@ impl Batch {
         self.response_unknown || self.in_flight
     }
 
-    /// Begins the next attempt.
-    pub(super) fn begin_attempt(&mut self, now: Timestamp) -> OpenAttempt {
+    /// Begins the next attempt. Without memory for its body it is not begun.
+    pub(super) fn begin_attempt(&mut self, now: Timestamp) -> Result<OpenAttempt, NoMemory> {
+        self.pack()?;
         self.attempt += 1;
         self.used += 1;
         self.sent_before_ms = std::mem::replace(&mut self.sent_at_ms, now.unix_ms());
         self.in_flight = true;
-        OpenAttempt {
+        Ok(OpenAttempt {
             request: AttemptRequest {
                 request_id: self.request_id,
                 attempt: self.attempt,
@@ -149,7 +159,7 @@ impl Batch {
             },
             payload: Arc::clone(&self.payload),
             used: self.used,
-        }
+        })
     }
 
     /// Records the decision on the attempt in flight.
@@ -190,17 +200,65 @@ impl Batch {
 
     /// Keeps only the events for which `keep` is true, for the next attempt of the same
     /// request: the same bytes in a smaller body.
-    pub(super) fn retain(&mut self, keep: &[bool]) {
-        if keep.iter().all(|keep| *keep) {
+    pub(super) fn retain(&mut self, keep: impl Iterator<Item = bool> + Clone) {
+        if keep.clone().all(|keep| keep) {
             return;
         }
-        fn kept<T: Copy>(items: &[T], keep: &[bool]) -> Vec<T> {
-            items.iter().zip(keep).filter(|(_, keep)| **keep).map(|(item, _)| *item).collect()
+        let payload = Arc::make_mut(&mut self.payload);
+        let (mut of_uuids, mut of_spans) = (keep.clone(), keep);
+        payload.uuids.retain(|_| of_uuids.next().unwrap_or(true));
+        payload.spans.retain(|_| of_spans.next().unwrap_or(true));
+        self.is_packed = false;
+        self.pack_if_possible();
+    }
+
+    /// Packs it now or, without memory for that, at its next attempt.
+    fn pack_if_possible(&mut self) {
+        let _ = self.pack();
+    }
+
+    /// Makes the body that of the events that are left: in memory of its own size, or
+    /// in its own place when there is none and nothing else uses it.
+    fn pack(&mut self) -> Result<(), NoMemory> {
+        if self.is_packed {
+            return Ok(());
         }
-        let uuids = kept(&self.payload.uuids, keep);
-        let spans = kept(&self.payload.spans, keep);
-        let payload = pack(&self.payload.body, &uuids, &spans, self.created_at, self.historical_migration);
-        self.payload = Arc::new(payload);
+        let payload = Arc::make_mut(&mut self.payload);
+        let (front, back) = (front(self.created_at), back(self.historical_migration));
+        if let Ok(packed) = packed(&payload.body, &payload.uuids, &payload.spans, &front, back) {
+            *payload = packed;
+            self.is_packed = true;
+            return Ok(());
+        }
+        match std::mem::take(&mut payload.body).try_into_mut() {
+            Ok(mut body) => {
+                if let Some(space) = body.get_mut(..FRONT) {
+                    space.copy_from_slice(&front);
+                }
+                let mut end = FRONT;
+                for (position, span) in payload.spans.iter_mut().enumerate() {
+                    if position > 0
+                        && let Some(comma) = body.get_mut(end)
+                    {
+                        *comma = b',';
+                        end += 1;
+                    }
+                    let bytes = span.bytes();
+                    body.copy_within(span.start as usize..span.end as usize, end);
+                    (span.start, span.end) = (offset(end), offset(end + bytes));
+                    end += bytes;
+                }
+                body.truncate(end);
+                body.extend_from_slice(back);
+                payload.body = body.freeze();
+                self.is_packed = true;
+                Ok(())
+            }
+            Err(body) => {
+                payload.body = body;
+                Err(NoMemory)
+            }
+        }
     }
 
     /// Splits the batch into two new ones of half the events each.
@@ -209,17 +267,17 @@ impl Batch {
         let middle = uuids.len().div_ceil(2);
         let (first_uuids, second_uuids) = uuids.split_at_checked(middle).unwrap_or_default();
         let (first_spans, second_spans) = spans.split_at_checked(middle).unwrap_or_default();
-        let half = |request_id, uuids: &[Uuid], spans: &[Span]| Batch {
-            response_unknown: self.response_unknown,
-            ..Self::of(
-                pack(body, uuids, spans, created_at, self.historical_migration),
-                request_id,
-                created_at,
-                self.historical_migration,
-            )
+        let half = |request_id, uuids: &[Uuid], spans: &[Span]| {
+            // Both refer to the whole body until they have been packed.
+            let payload = Payload { uuids: uuids.to_vec(), spans: spans.to_vec(), body: body.clone() };
+            let batch = Self::of(payload, request_id, created_at, self.historical_migration);
+            Batch { response_unknown: self.response_unknown, is_packed: false, ..batch }
         };
         let [first, second] = request_ids;
-        [half(first, first_uuids, first_spans), half(second, second_uuids, second_spans)]
+        let mut halves = [half(first, first_uuids, first_spans), half(second, second_uuids, second_spans)];
+        drop(self);
+        halves.iter_mut().for_each(Batch::pack_if_possible);
+        halves
     }
 
     /// The memory of a finished batch, if nothing else uses it.
@@ -230,29 +288,34 @@ impl Batch {
 }
 
 /// Copies these events into a body of their own.
-fn pack(
+fn packed(
     from: &[u8],
     uuids: &[Uuid],
     spans: &[Span],
-    created_at: Timestamp,
-    historical_migration: bool,
-) -> Payload {
-    let back = back(historical_migration);
+    front: &[u8],
+    back: &[u8],
+) -> Result<Payload, NoMemory> {
     let bytes: usize = spans.iter().map(|span| span.bytes() + 1).sum();
-    let mut body = Vec::with_capacity(FRONT + bytes + back.len());
-    body.extend_from_slice(&front(created_at));
-    let mut moved = Vec::with_capacity(spans.len());
+    let mut body = Vec::new();
+    body.try_reserve_exact(front.len() + bytes + back.len())?;
+    body.extend_from_slice(front);
+    let mut moved = Vec::new();
+    moved.try_reserve_exact(spans.len())?;
     for span in spans {
         if !moved.is_empty() {
             body.push(b',');
         }
         let start = body.len();
         body.extend_from_slice(from.get(span.start as usize..span.end as usize).unwrap_or_default());
-        let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         moved.push(Span { start: offset(start), end: offset(body.len()), seq: span.seq });
     }
     body.extend_from_slice(back);
-    Payload { uuids: uuids.to_vec(), spans: moved, body: Bytes::from(body) }
+    Ok(Payload { uuids: copied(uuids, 0)?, spans: moved, body: Bytes::from(body) })
+}
+
+/// The settings bound bodies far below 4 GiB.
+fn offset(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -268,7 +331,7 @@ mod tests {
         let mut queue = Queue::new(limits);
         for seq in 1..=5_u64 {
             let wire = format!("\"event {seq}\"");
-            queue.push(wire.as_bytes(), Uuid::from_u128(seq.into()), false, seq, || Duration::ZERO);
+            queue.push(wire.as_bytes(), Uuid::from_u128(seq.into()), false, seq, || Duration::ZERO).unwrap();
         }
         for _ in 0..evicted {
             queue.evict();
@@ -294,8 +357,8 @@ mod tests {
         let at = Timestamp::from_unix_ms(0).unwrap();
         let mut batch = Batch::new(open_batch(0), Uuid::nil(), at, false);
         assert_eq!(events(&batch).len(), 5);
-        batch.retain(&[true; 5]);
-        batch.retain(&[true, false, true, false, true]);
+        batch.retain([true; 5].into_iter());
+        batch.retain([true, false, true, false, true].into_iter());
         assert_eq!(events(&batch), ["event 1", "event 3", "event 5"]);
         let [first, second] = batch.split([Uuid::nil(), Uuid::max()], at);
         assert_eq!(events(&first), ["event 1", "event 3"]);
@@ -308,12 +371,12 @@ mod tests {
     fn the_memory_of_a_batch_is_reused_once_nothing_else_holds_it() {
         let at = Timestamp::from_unix_ms(0).unwrap();
         let mut batch = Batch::new(open_batch(0), Uuid::nil(), at, false);
-        let attempt = batch.begin_attempt(at);
+        let attempt = batch.begin_attempt(at).unwrap();
         let body = attempt.request.body.as_ptr();
         drop(attempt);
         assert_eq!(batch.into_memory().unwrap().body.as_ptr(), body);
         let mut batch = Batch::new(open_batch(0), Uuid::nil(), at, false);
-        let _attempt = batch.begin_attempt(at);
+        let _attempt = batch.begin_attempt(at).unwrap();
         assert!(batch.into_memory().is_none());
     }
 }

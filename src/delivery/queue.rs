@@ -5,6 +5,10 @@
 //! opened. So taking a batch copies nothing, and a backlog makes batches as large as
 //! they may be. The bounds over everything that is pending are kept by
 //! [`super::state`], which also knows what is in flight.
+//!
+//! All memory that a batch needs is reserved when its events are enqueued, the end of the
+//! envelope included. So it is the capture that fails when there is none, and an event
+//! that was taken needs none to be sent.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,7 +16,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::failpoint;
-use crate::protocol::envelope::FRONT;
+use crate::memory::{NoMemory, copied, reserve};
+use crate::protocol::envelope::{FRONT, back};
 
 /// Where one event is in its body, and its place in the order of captures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +119,7 @@ pub(super) struct Queue {
 const MAX_FREE: usize = 8;
 /// Space that is reserved after the events for the end of the envelope, in bytes.
 const ENVELOPE_BACK: usize = 32;
+const _: () = assert!(back(true).len() <= ENVELOPE_BACK && back(false).len() <= ENVELOPE_BACK);
 
 impl Queue {
     /// An empty queue.
@@ -123,13 +129,14 @@ impl Queue {
             open: OpenBatch::default(),
             full: VecDeque::new(),
             flush_through: 0,
-            free_list: Vec::new(),
+            free_list: Vec::with_capacity(MAX_FREE),
         }
     }
 
     /// Appends an event. `caller_uuid` says that the uuid was given by the caller, so
     /// that it may be in the open batch already: then the event goes into the next
-    /// one, because a uuid twice in a batch fails the whole batch.
+    /// one, because a uuid twice in a batch fails the whole batch. Without memory for it
+    /// the waiting events are as before.
     pub(super) fn push(
         &mut self,
         wire: &[u8],
@@ -137,63 +144,84 @@ impl Queue {
         caller_uuid: bool,
         seq: u64,
         now: impl FnOnce() -> Duration,
-    ) {
+    ) -> Result<(), NoMemory> {
         failpoint::pass("queue");
         if !self.open.spans.is_empty()
             && (self.open.spans.len() >= self.limits.max_events
                 || self.open.body.len() + 1 + wire.len() > self.limits.max_body
                 || (caller_uuid && self.open.uuids.contains(&uuid)))
         {
-            self.finish_open();
+            self.finish_open()?;
         }
         if self.open.spans.is_empty() {
             if self.open.body.capacity() == 0 {
                 // The memory that was freed last is the most likely to be in a cache.
                 self.open = self.free_list.pop().unwrap_or_default();
             }
+            self.reserve(FRONT + wire.len())?;
             self.open.opened_at = now();
             self.open.body.resize(FRONT, 0);
         } else {
+            self.reserve(1 + wire.len())?;
             self.open.body.push(b',');
         }
-        self.reserve(wire.len());
         let start = self.open.body.len();
         self.open.body.extend_from_slice(wire);
         // The settings bound bodies far below 4 GiB.
         let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         self.open.spans.push(Span { start: offset(start), end: offset(start + wire.len()), seq });
         self.open.uuids.push(uuid);
+        Ok(())
     }
 
-    /// Makes room for `more` bytes: doubles, but not beyond what a batch may need.
-    fn reserve(&mut self, more: usize) {
-        let body = &mut self.open.body;
+    /// Reserves memory for one more event of so many bytes and for the end of the
+    /// envelope: twice as much as before, but not beyond what a batch may need.
+    #[inline]
+    fn reserve(&mut self, more: usize) -> Result<(), NoMemory> {
+        let OpenBatch { body, uuids, spans, .. } = &self.open;
+        let more = more + ENVELOPE_BACK;
+        let is_enough = body.capacity() - body.len() >= more
+            && uuids.len() < uuids.capacity()
+            && spans.len() < spans.capacity();
+        if is_enough { Ok(()) } else { self.grow(more) }
+    }
+
+    #[inline(never)]
+    fn grow(&mut self, more: usize) -> Result<(), NoMemory> {
+        let OpenBatch { body, uuids, spans, .. } = &mut self.open;
         if body.capacity() - body.len() < more {
             let doubled = (body.capacity() * 2).max(16 * 1024).min(self.limits.max_body + ENVELOPE_BACK);
-            body.reserve_exact(doubled.saturating_sub(body.len()).max(more + ENVELOPE_BACK));
+            body.try_reserve_exact(doubled.saturating_sub(body.len()).max(more))?;
         }
+        reserve(uuids, 1)?;
+        reserve(spans, 1)
     }
 
     /// Moves the open batch to the full ones.
-    fn finish_open(&mut self) {
+    fn finish_open(&mut self) -> Result<(), NoMemory> {
+        self.full.try_reserve(1)?;
         let finished = std::mem::take(&mut self.open);
         if !finished.is_empty() {
             let finished = self.shrunk(finished);
             self.full.push_back(finished);
         }
+        Ok(())
     }
 
     /// Gives a batch that uses little of its memory memory of its own size. It may wait
     /// for long: a batch of one event in back-off, or a hundred thousand events of one
-    /// uuid, each of which ends the batch before it.
+    /// uuid, each of which ends the batch before it. Without memory for that it keeps what
+    /// it has.
     fn shrunk(&mut self, batch: OpenBatch) -> OpenBatch {
         let need = batch.body.len() + ENVELOPE_BACK;
         if batch.body.capacity() <= 4 * need {
             return batch;
         }
-        let mut body = Vec::with_capacity(need);
-        body.extend_from_slice(&batch.body);
-        let (uuids, spans) = (batch.uuids.clone(), batch.spans.clone());
+        let (Ok(body), Ok(uuids), Ok(spans)) =
+            (copied(&batch.body, ENVELOPE_BACK), copied(&batch.uuids, 0), copied(&batch.spans, 0))
+        else {
+            return batch;
+        };
         let own = OpenBatch { body, uuids, spans, evicted: batch.evicted, opened_at: batch.opened_at };
         self.recycle(batch);
         own
@@ -266,7 +294,7 @@ impl Queue {
 
     /// Returns free memory to the system.
     pub(super) fn shrink(&mut self) {
-        self.free_list = Vec::new();
+        self.free_list.clear();
     }
 
     /// The number of waiting events.
@@ -293,7 +321,8 @@ mod tests {
     };
 
     fn push(queue: &mut Queue, seq: u64, bytes: usize) {
-        queue.push(&vec![b'x'; bytes], Uuid::from_u128(seq.into()), false, seq, || Duration::from_secs(1));
+        let uuid = Uuid::from_u128(seq.into());
+        queue.push(&vec![b'x'; bytes], uuid, false, seq, || Duration::from_secs(1)).unwrap();
     }
 
     fn sizes(queue: &mut Queue) -> Vec<usize> {
@@ -336,7 +365,7 @@ mod tests {
     fn one_uuid_never_twice_in_a_batch() {
         let mut queue = Queue::new(LIMITS);
         for seq in 1..=3 {
-            queue.push(b"x", Uuid::nil(), true, seq, || Duration::ZERO);
+            queue.push(b"x", Uuid::nil(), true, seq, || Duration::ZERO).unwrap();
         }
         assert_eq!(sizes(&mut queue), [1, 1, 1]);
     }
@@ -346,7 +375,7 @@ mod tests {
         let mut queue =
             Queue::new(BatchLimits { max_body: 1 << 20, flush_at: 1000, max_events: 1000, ..LIMITS });
         for seq in 1..=100 {
-            queue.push(&[b'x'; 200], Uuid::nil(), true, seq, || Duration::ZERO);
+            queue.push(&[b'x'; 200], Uuid::nil(), true, seq, || Duration::ZERO).unwrap();
         }
         let held: usize = std::iter::from_fn(|| queue.take_batch()).map(|batch| batch.body.capacity()).sum();
         assert!(held < 100 * 400, "{held}");
@@ -354,6 +383,18 @@ mod tests {
         (1..=1000).for_each(|seq| push(&mut queue, seq, 200));
         let place = queue.open.body.as_ptr();
         assert_eq!(queue.take_batch().unwrap().body.as_ptr(), place);
+    }
+
+    #[test]
+    fn an_enqueued_event_needs_no_more_memory_to_be_sent() {
+        let mut queue = Queue::new(BatchLimits { max_events: 50, max_body: 4000, ..LIMITS });
+        for (seq, bytes) in (1..).zip((1..2000).chain([3959, 3960, 4000, 16_000, 16_352, 16_384])) {
+            push(&mut queue, seq, bytes);
+            assert!(queue.open.body.capacity() - queue.open.body.len() >= ENVELOPE_BACK, "{bytes}");
+        }
+        while let Some(batch) = queue.take_batch() {
+            assert!(batch.body.capacity() - batch.body.len() >= ENVELOPE_BACK);
+        }
     }
 
     #[test]

@@ -152,6 +152,13 @@ impl Scheduler {
         self.shortage.met(now, &self.backoff, 0);
     }
 
+    /// The attempt of a step could not be begun, for this machine is short of something:
+    /// its batch waits.
+    pub(crate) fn attempt_met_shortage(&mut self, now: Duration, batch: BatchId) {
+        self.step_met_shortage(now);
+        self.in_back_off.push((now, batch));
+    }
+
     /// Whether this machine is short of something, as far as is known.
     pub(crate) fn is_short(&self) -> bool {
         self.shortage.is_on()

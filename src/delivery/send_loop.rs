@@ -19,6 +19,7 @@ use crate::config::{Codec, Config, LogLevel};
 use crate::event::timestamp::Timestamp;
 use crate::event::uuid::UuidSource;
 use crate::failpoint;
+use crate::memory::NoMemory;
 use crate::protocol::{Attempt, AttemptDecision, AttemptResult, Disposition, RetryPolicy, decide};
 use crate::status::Error;
 use crate::transport::Transport;
@@ -143,7 +144,14 @@ impl SendLoop {
 
     fn start_attempt(&mut self, batch: BatchId) {
         let begun = self.delivery.update(|state| (state.begin_attempt(batch, Timestamp::now()), Wake::NONE));
-        let Some(open) = begun else { return self.scheduler.step_cancelled() };
+        let open = match begun {
+            Ok(Some(open)) => open,
+            Ok(None) => return self.scheduler.step_cancelled(),
+            Err(NoMemory) => {
+                self.scheduler.attempt_met_shortage(self.delivery.now(), batch);
+                return self.shortage_met("the process has no memory left for a request");
+            }
+        };
         let (request, transport) = (open.request, Arc::clone(&self.transport));
         let (request_id, attempt) = (request.request_id, request.attempt);
         let task = self.attempts.spawn(async move {
@@ -200,7 +208,7 @@ impl SendLoop {
                 match (id(), id()) {
                     (Ok(first), Ok(second)) => Some(([first, second], now)),
                     (Err(error), _) | (_, Err(error)) => {
-                        no_ids = Some(error.message.into_owned());
+                        no_ids = Some(error.message.to_string());
                         None
                     }
                 }

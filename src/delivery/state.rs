@@ -27,14 +27,17 @@ use crate::config::{Config, LogLevel, Overflow, Reports};
 use crate::event::EncodedEvent;
 use crate::event::timestamp::Timestamp;
 use crate::failpoint;
+use crate::memory::{NoMemory, reserve};
 use crate::protocol::{AttemptDecision, Disposition, Verdict, envelope};
-use crate::status::Status;
+use crate::status::{Error, Status};
 
 /// Why an event was not enqueued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// It is refused with this status.
     Status(Status),
+    /// There is no memory for it.
+    NoMemory,
     /// The queue is full and the setting `overflow` is `block`.
     Block,
 }
@@ -123,7 +126,10 @@ impl DeliveryState {
         }
         let was_empty = self.queue.is_empty();
         // What could fail comes first, so that what is counted is there.
-        self.queue.push(wire, event.uuid, event.caller_uuid, self.stats.captured + 1, now);
+        let seq = self.stats.captured + 1;
+        if self.queue.push(wire, event.uuid, event.caller_uuid, seq, now).is_err() {
+            return (Err(Refusal::NoMemory), wake);
+        }
         self.count_captured(event);
         self.stats.pending_events += 1;
         self.stats.pending_bytes += cost;
@@ -138,12 +144,12 @@ impl DeliveryState {
     }
 
     /// Takes an encoded event in test mode, in which it counts as delivered at once.
-    pub(crate) fn enqueue_test_event(&mut self, wire: &[u8], event: &EncodedEvent) -> Result<(), Status> {
+    pub(crate) fn enqueue_test_event(&mut self, wire: &[u8], event: &EncodedEvent) -> Result<(), Error> {
         if let Some(status) = self.shut {
-            return Err(status);
+            return Err(status.into());
         }
-        if !self.test_events.push(wire, self.max_events, self.max_bytes) {
-            return Err(Status::QUEUE_FULL);
+        if !self.test_events.push(wire, self.max_events, self.max_bytes)? {
+            return Err(Status::QUEUE_FULL.into());
         }
         self.count_captured(event);
         self.stats.delivered += 1;
@@ -229,13 +235,18 @@ impl DeliveryState {
     }
 
     /// Begins the next attempt of a batch; `None` if the batch has been settled in the
-    /// meantime.
-    pub(crate) fn begin_attempt(&mut self, id: BatchId, now: Timestamp) -> Option<OpenAttempt> {
-        let attempt = self.batches.get_mut(&id)?.begin_attempt(now);
+    /// meantime. Without memory for it the batch waits as before.
+    pub(crate) fn begin_attempt(
+        &mut self,
+        id: BatchId,
+        now: Timestamp,
+    ) -> Result<Option<OpenAttempt>, NoMemory> {
+        let Some(batch) = self.batches.get_mut(&id) else { return Ok(None) };
+        let attempt = batch.begin_attempt(now)?;
         self.stats.requests += 1;
         self.stats.retries += u64::from(attempt.request.attempt > 1);
         self.stats.body_bytes += attempt.request.body.len() as u64;
-        Some(attempt)
+        Ok(Some(attempt))
     }
 
     /// Applies the decision on an attempt, whose body had `sent_bytes` as sent, and takes
@@ -266,7 +277,8 @@ impl DeliveryState {
             let loss = match disposition {
                 Disposition::Retry => {
                     report.pending += 1;
-                    if self.reports_setting == Reports::All {
+                    if self.reports_setting == Reports::All && reserve(&mut report.pending_events, 1).is_ok()
+                    {
                         report.pending_events.push(*uuid);
                     }
                     continue;
@@ -302,7 +314,7 @@ impl DeliveryState {
             }
             batch.refund_attempt();
         }
-        batch.retain(&decision.retries().collect::<Vec<_>>());
+        batch.retain(decision.retries());
         self.batches.insert(id, batch);
         (vec![id], wake)
     }
@@ -361,12 +373,13 @@ impl DeliveryState {
         verdict: Option<Box<Verdict>>,
     ) {
         if self.wanted.includes(loss, verdict.as_deref()) {
-            report.events.push(EventReport { uuid, loss, maybe_delivered, verdict });
+            add_or_count(report, EventReport { uuid, loss, maybe_delivered, verdict });
         }
     }
 
     fn push_report(&mut self, report: Report) -> Wake {
-        if report.events.is_empty() && !(self.wanted.retries && report.pending > 0) {
+        let is_empty = report.events.is_empty() && report.missed_events == 0;
+        if is_empty && !(self.wanted.retries && report.pending > 0) {
             return Wake::NONE;
         }
         self.reports.push(report);
@@ -537,6 +550,16 @@ impl DeliveryState {
     }
 }
 
+/// Adds an event to a report; without memory for it, only its number.
+#[inline(never)]
+fn add_or_count(report: &mut Report, event: EventReport) {
+    if reserve(&mut report.events, 1).is_ok() {
+        report.events.push(event);
+    } else {
+        report.missed_events += 1;
+    }
+}
+
 #[cfg(test)]
 impl DeliveryState {
     /// The oldest report, for the callbacks or for `phc_poll`.
@@ -569,7 +592,7 @@ mod tests {
             let now = Timestamp::from_unix_ms(0).unwrap();
             let batch = state.take_batch(Uuid::from_u128(9), now).unwrap();
             for _ in 0..attempts {
-                assert!(state.begin_attempt(batch, now).is_some());
+                assert!(state.begin_attempt(batch, now).unwrap().is_some());
             }
             assert!(state.fail_all_pending(LossReason::Closed).reports);
             let report = state.pop_any_report().unwrap();
@@ -592,12 +615,12 @@ mod tests {
         let none = || None;
         // Unsent, sent, unsent, sent: two attempts.
         for (ms, mut decision, attempt) in [(1, unsent(), 1), (2, retried(), 1), (3, unsent(), 2)] {
-            let begun = state.begin_attempt(batch, at(ms)).unwrap();
+            let begun = state.begin_attempt(batch, at(ms)).unwrap().unwrap();
             assert_eq!((begun.request.attempt, begun.used), (attempt, attempt));
             assert_eq!(state.complete_attempt(batch, &mut decision, 5, none).0, [batch]);
             assert_eq!(state.stats().retries, 0);
         }
-        assert_eq!(state.begin_attempt(batch, at(4)).unwrap().used, 2);
+        assert_eq!(state.begin_attempt(batch, at(4)).unwrap().unwrap().used, 2);
         assert_eq!((state.stats().requests, state.stats().retries, state.stats().sent_bytes), (2, 1, 5));
         assert_eq!(state.complete_attempt(batch, &mut unsent(), 5, none).0, [batch]);
         state.set_shortage("no descriptors");

@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use crate::memory::{NoMemory, copied};
+
 /// Events in the order of their captures.
 #[derive(Debug, Default)]
 pub(super) struct TestQueue {
@@ -12,14 +14,15 @@ pub(super) struct TestQueue {
 
 impl TestQueue {
     /// Keeps an event unless that would exceed a bound. Returns whether it was kept.
-    pub(super) fn push(&mut self, wire: &[u8], max_events: u64, max_bytes: u64) -> bool {
+    pub(super) fn push(&mut self, wire: &[u8], max_events: u64, max_bytes: u64) -> Result<bool, NoMemory> {
         let bytes = self.bytes + wire.len() as u64;
         let fits = bytes <= max_bytes && (self.events.len() as u64) < max_events;
         if fits {
-            self.events.push_back(wire.to_vec());
+            self.events.try_reserve(1)?;
+            self.events.push_back(copied(wire, 0)?);
             self.bytes = bytes;
         }
-        fits
+        Ok(fits)
     }
 
     /// The oldest event.
@@ -40,13 +43,13 @@ mod tests {
     #[test]
     fn keeps_to_its_bounds() {
         let mut queue = TestQueue::default();
-        assert!(queue.push(b"one", 2, 6));
-        assert!(!queue.push(b"four", 2, 6));
-        assert!(queue.push(b"two", 2, 6));
-        assert!(!queue.push(b"", 2, 6));
+        assert_eq!(queue.push(b"one", 2, 6), Ok(true));
+        assert_eq!(queue.push(b"four", 2, 6), Ok(false));
+        assert_eq!(queue.push(b"two", 2, 6), Ok(true));
+        assert_eq!(queue.push(b"", 2, 6), Ok(false));
         assert_eq!(queue.peek(), Some(b"one".as_slice()));
         queue.remove_oldest();
-        assert!(queue.push(b"six", 2, 6));
+        assert_eq!(queue.push(b"six", 2, 6), Ok(true));
         assert_eq!(queue.peek(), Some(b"two".as_slice()));
     }
 }

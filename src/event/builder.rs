@@ -11,8 +11,10 @@ use super::super_properties::SuperProperties;
 use super::timestamp::{Timestamp, parse_timestamp};
 use super::uuid::GivenUuid;
 use crate::json::{
-    MAX_DEPTH, Sound, read_checked, repair, write_double, write_integer, write_repaired, write_unsigned,
+    MAX_DEPTH, Sound, escaped_length, is_plain, read_checked, repair, write_double, write_integer,
+    write_repaired, write_unsigned,
 };
+use crate::memory::{NoMemory, keep_at_most, reserve};
 use crate::status::{Error, Status};
 
 /// How many levels of nesting keep their memory.
@@ -23,7 +25,8 @@ const KEPT_LEVELS: usize = 8;
 /// The properties are one JSON object. [`begin_object`](Self::begin_object) and
 /// [`begin_array`](Self::begin_array) open a container in it, to which the following values belong until
 /// [`end`](Self::end). A value needs a key inside an object and has no key inside an array; setting a key
-/// of an object again replaces its value. A setter that fails changes nothing.
+/// of an object again replaces its value. A setter that fails changes nothing; each fails with
+/// [`Status::OUT_OF_RESOURCES`] when there is no memory.
 #[derive(Debug, Default)]
 pub struct EventBuilder {
     /// The distinct id and the event's name as they stand between quotes, then the properties without what
@@ -60,29 +63,59 @@ thread_local! {
 
 impl EventBuilder {
     /// An event without properties. The names are checked when it is captured.
-    pub fn take(distinct_id: &[u8], event: &[u8]) -> Box<Self> {
+    pub fn take(distinct_id: &[u8], event: &[u8]) -> Result<Box<Self>, Error> {
+        let bytes = distinct_id.len() + event.len();
+        Self::take_with(bytes, |text| write_repaired(text, distinct_id), event)
+    }
+
+    /// The same for the member of a group that has no distinct id of its own.
+    pub(super) fn take_for_group(
+        group_type: &[u8],
+        group_key: &[u8],
+        event: &[u8],
+    ) -> Result<Box<Self>, Error> {
+        let parts = [b"$", group_type, b"_", group_key];
+        let bytes = parts.iter().map(|part| part.len()).sum::<usize>() + event.len();
+        Self::take_with(
+            bytes,
+            |text| parts.iter().fold(false, |any, part| any | write_repaired(text, part)),
+            event,
+        )
+    }
+
+    /// `bytes` is the length of the names.
+    #[inline]
+    fn take_with(
+        bytes: usize,
+        write_distinct_id: impl FnOnce(&mut Vec<u8>) -> bool,
+        event: &[u8],
+    ) -> Result<Box<Self>, Error> {
         let mut builder = KEPT.try_with(Cell::take).ok().flatten().unwrap_or_default();
         let EventBuilder { text, distinct_id_end, name_end, properties, repaired, .. } = &mut *builder;
-        *repaired |= write_repaired(text, distinct_id);
+        // An escape has six bytes.
+        if reserve(text, 6 * bytes).is_err() {
+            builder.keep();
+            return Err(NoMemory.into());
+        }
+        *repaired |= write_distinct_id(text);
         *distinct_id_end = text.len();
         *repaired |= write_repaired(text, event);
         *name_end = text.len();
         properties.begin(text);
-        builder
+        Ok(builder)
     }
 
     /// Keeps the builder's memory for this thread's next event.
     pub fn keep(mut self: Box<Self>) {
         for text in [&mut self.text, &mut self.groups_text] {
-            text.clear();
-            text.shrink_to(KEPT_BYTES);
+            keep_at_most(text, KEPT_BYTES);
         }
-        self.properties.shrink_to(KEPT_BYTES);
-        self.groups.shrink_to(KEPT_BYTES);
+        self.properties.keep_at_most(KEPT_BYTES);
+        self.groups.keep_at_most(KEPT_BYTES);
         self.depth = 0;
         self.containers.truncate(KEPT_LEVELS);
         for container in &mut self.containers {
-            container.members.shrink_to(KEPT_BYTES);
+            container.members.keep_at_most(KEPT_BYTES);
         }
         self.uuid = GivenUuid::None;
         self.timestamp = None;
@@ -93,40 +126,54 @@ impl EventBuilder {
 
     /// Sets a text; invalid UTF-8 in it is repaired.
     pub fn set_text(&mut self, key: Option<&[u8]>, value: &[u8]) -> Result<(), Error> {
+        if is_plain(value) {
+            return self.set(key, value.len() + QUOTES, |out| {
+                out.push(b'"');
+                out.extend_from_slice(value);
+                out.push(b'"');
+            });
+        }
+        self.set_uncommon_text(key, value)
+    }
+
+    #[inline(never)]
+    fn set_uncommon_text(&mut self, key: Option<&[u8]>, value: &[u8]) -> Result<(), Error> {
         let mut was_repaired = false;
-        self.set(key, |out| was_repaired = write_quoted(out, value))?;
+        self.set(key, escaped_length(value) + QUOTES, |out| was_repaired = write_quoted(out, value))?;
         self.repaired |= was_repaired;
         Ok(())
     }
 
     /// Sets a whole number.
     pub fn set_integer(&mut self, key: Option<&[u8]>, value: i64) -> Result<(), Error> {
-        self.set(key, |out| write_integer(out, value))
+        self.set(key, NUMBER, |out| write_integer(out, value))
     }
 
     /// Sets a whole number that is not negative.
     pub fn set_unsigned(&mut self, key: Option<&[u8]>, value: u64) -> Result<(), Error> {
-        self.set(key, |out| write_unsigned(out, value))
+        self.set(key, NUMBER, |out| write_unsigned(out, value))
     }
 
     /// Sets a number, written with as few digits as read back to the same double. JSON has no NaN and no
     /// infinities: they are refused with [`Status::INVALID_PROPERTY`].
     pub fn set_number(&mut self, key: Option<&[u8]>, value: f64) -> Result<(), Error> {
         if !value.is_finite() {
-            let message = format!("the {} is {value}; JSON has no such number", Target(key));
-            return Err(Error::new(Status::INVALID_PROPERTY, message));
+            let target = Target(key);
+            let text = format_args!("the {target} is {value}; JSON has no such number");
+            return Err(Error::new(Status::INVALID_PROPERTY, text));
         }
-        self.set(key, |out| write_double(out, value))
+        self.set(key, NUMBER, |out| write_double(out, value))
     }
 
     /// Sets a bool.
+    #[inline]
     pub fn set_bool(&mut self, key: Option<&[u8]>, value: bool) -> Result<(), Error> {
-        self.set(key, |out| out.extend_from_slice(if value { b"true" } else { b"false" }))
+        self.set(key, NUMBER, |out| out.extend_from_slice(if value { b"true" } else { b"false" }))
     }
 
     /// Sets `null`.
     pub fn set_null(&mut self, key: Option<&[u8]>) -> Result<(), Error> {
-        self.set(key, |out| out.extend_from_slice(b"null"))
+        self.set(key, NUMBER, |out| out.extend_from_slice(b"null"))
     }
 
     /// Sets a value given as JSON text, which is refused as in a capture of JSON text.
@@ -140,7 +187,8 @@ impl EventBuilder {
 
     /// Sets a value given as text that was read before.
     pub(super) fn set_sound(&mut self, key: Option<&[u8]>, sound: &Sound<'_>) -> Result<(), Error> {
-        self.set(key, |out| out.extend_from_slice(sound.text.trim_ascii()))?;
+        let json = sound.text.trim_ascii();
+        self.set(key, json.len(), |out| out.extend_from_slice(json))?;
         self.repaired |= sound.repaired;
         Ok(())
     }
@@ -159,6 +207,7 @@ impl EventBuilder {
     /// Ends the object or array that was begun last. When none is open it fails with
     /// [`Status::INVALID_ARGUMENT`].
     pub fn end(&mut self) -> Result<(), Error> {
+        reserve(&mut self.text, BRACKETS)?;
         let EventBuilder { text, containers, depth, .. } = self;
         let innermost = depth.checked_sub(1).and_then(|innermost| containers.get_mut(innermost));
         let Some(container) = innermost else {
@@ -184,23 +233,29 @@ impl EventBuilder {
         let text = &mut self.groups_text;
         // The bracket that closes the object.
         text.pop();
-        self.repaired |= self.groups.begin_member(text, group_type);
-        self.repaired |= write_quoted(text, group_key);
-        self.groups.end(text);
-        Ok(())
+        let bytes = escaped_length(group_key) + QUOTES + BRACKETS;
+        let begun = self.groups.begin_member(text, group_type, bytes);
+        if let Ok(type_repaired) = begun {
+            self.repaired |= type_repaired | write_quoted(text, group_key);
+        }
+        // There is memory for the bracket, as before.
+        if begun.is_ok() || !text.is_empty() {
+            self.groups.end(text);
+        }
+        Ok(begun.map(drop)?)
     }
 
     /// Gives the event its uuid, in any spelling. What is not a uuid is replaced at the capture.
     pub fn set_uuid(&mut self, uuid: &[u8]) {
-        self.uuid = GivenUuid::parse(&repair(uuid));
+        self.uuid = std::str::from_utf8(uuid).map_or(GivenUuid::Invalid, GivenUuid::parse);
     }
 
     /// Sets when the event happened, in milliseconds since the Unix epoch. Years other than 0000 to 9999 are
     /// refused with [`Status::INVALID_TIMESTAMP`].
     pub fn set_timestamp_ms(&mut self, unix_ms: i64) -> Result<(), Error> {
         let timestamp = Timestamp::from_unix_ms(unix_ms).ok_or_else(|| {
-            let message = format!("{unix_ms} ms since 1970 is not in a year of four digits");
-            Error::new(Status::INVALID_TIMESTAMP, message)
+            let text = format_args!("{unix_ms} ms since 1970 is not in a year of four digits");
+            Error::new(Status::INVALID_TIMESTAMP, text)
         })?;
         self.timestamp = Some(timestamp);
         Ok(())
@@ -208,7 +263,7 @@ impl EventBuilder {
 
     /// Sets when the event happened, as RFC 3339 text with an offset.
     pub fn set_timestamp(&mut self, text: &[u8]) -> Result<(), Error> {
-        self.timestamp = Some(parse_timestamp(&repair(text))?);
+        self.timestamp = Some(parse_timestamp(&repair(beginning(text)))?);
         Ok(())
     }
 
@@ -230,20 +285,20 @@ impl EventBuilder {
             Some(run) => ranges.fill_with_run(run, super_properties),
             None => ranges.fill(&self.text, members.iter(&self.text), super_properties),
         }
-        Ok(ranges.of(&self.text))
+        Ok(ranges.of(&self.text)?)
     }
 
     #[cold]
     fn still_open(&self) -> Error {
-        let message = match self.depth {
-            1 => {
-                "an object or array of the event is still open: call end() once before the capture".to_owned()
-            }
-            open => format!(
-                "{open} objects or arrays of the event are still open: call end() {open} times before the capture"
-            ),
-        };
-        Error::new(Status::INVALID_EVENT, message)
+        let open = self.depth;
+        if open == 1 {
+            let text = "an object or array of the event is still open: call end() once before the capture";
+            return Error::new(Status::INVALID_EVENT, text);
+        }
+        let text = format_args!(
+            "{open} objects or arrays of the event are still open: call end() {open} times before the capture"
+        );
+        Error::new(Status::INVALID_EVENT, text)
     }
 
     /// The distinct id as it stands between quotes.
@@ -275,25 +330,30 @@ impl EventBuilder {
     }
 
     #[inline]
-    fn set(&mut self, key: Option<&[u8]>, value: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
-        self.begin_value(key)?;
+    fn set(
+        &mut self,
+        key: Option<&[u8]>,
+        value_bytes: usize,
+        value: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), Error> {
+        self.begin_value(key, value_bytes)?;
         value(&mut self.text);
         Ok(())
     }
 
-    /// Writes what stands before a value of the innermost container.
+    /// Writes what stands before a value of the innermost container, and reserves memory for the value.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "measured: a call of it costs a twentieth of a built event")]
-    fn begin_value(&mut self, key: Option<&[u8]>) -> Result<(), Error> {
+    fn begin_value(&mut self, key: Option<&[u8]>, value_bytes: usize) -> Result<(), Error> {
         if let (0, Some(key)) = (self.depth, key.filter(|key| !key.is_empty())) {
-            self.repaired |= self.properties.begin_member(&mut self.text, key);
+            self.repaired |= self.properties.begin_member(&mut self.text, key, value_bytes)?;
             return Ok(());
         }
-        self.begin_uncommon_value(key)
+        self.begin_uncommon_value(key, value_bytes)
     }
 
     #[inline(never)]
-    fn begin_uncommon_value(&mut self, key: Option<&[u8]>) -> Result<(), Error> {
+    fn begin_uncommon_value(&mut self, key: Option<&[u8]>, value_bytes: usize) -> Result<(), Error> {
         let innermost = self.depth.checked_sub(1).and_then(|innermost| self.containers.get_mut(innermost));
         let members = match innermost {
             Some(array) if array.is_array => {
@@ -301,6 +361,7 @@ impl EventBuilder {
                     let message = "the innermost open container is an array, whose values have no keys: pass no key, or end() the array first";
                     return Err(Error::new(Status::INVALID_ARGUMENT, message));
                 }
+                reserve(&mut self.text, 1 + value_bytes)?;
                 self.text.push(if array.is_empty { b'[' } else { b',' });
                 array.is_empty = false;
                 return Ok(());
@@ -315,7 +376,7 @@ impl EventBuilder {
             }
             Some(b"") => Err(Error::new(Status::INVALID_PROPERTY, "a property needs a key")),
             Some(key) => {
-                self.repaired |= members.begin_member(&mut self.text, key);
+                self.repaired |= members.begin_member(&mut self.text, key, value_bytes)?;
                 Ok(())
             }
         }
@@ -324,10 +385,12 @@ impl EventBuilder {
     fn begin_container(&mut self, key: Option<&[u8]>, is_array: bool) -> Result<(), Error> {
         // The properties are a container too.
         if self.depth + 1 >= MAX_DEPTH as usize {
-            let message = format!("the {} is nested deeper than {MAX_DEPTH} containers", Target(key));
-            return Err(Error::new(Status::INVALID_PROPERTY, message));
+            let target = Target(key);
+            let text = format_args!("the {target} is nested deeper than {MAX_DEPTH} containers");
+            return Err(Error::new(Status::INVALID_PROPERTY, text));
         }
-        self.begin_value(key)?;
+        reserve(&mut self.containers, 1)?;
+        self.begin_value(key, BRACKETS)?;
         if self.containers.len() == self.depth {
             self.containers.push(Container::default());
         }
@@ -339,6 +402,18 @@ impl EventBuilder {
         self.depth += 1;
         Ok(())
     }
+}
+
+/// The longest bool, null or number that is written, in bytes.
+const NUMBER: usize = 32;
+/// Those around a text, in bytes.
+const QUOTES: usize = 2;
+/// Those of an empty container, in bytes.
+const BRACKETS: usize = 2;
+
+/// As much of a text as an error shows.
+fn beginning(text: &[u8]) -> &[u8] {
+    text.get(..500).unwrap_or(text)
 }
 
 /// Appends a JSON string; returns whether it had to be repaired.
@@ -356,7 +431,7 @@ struct Target<'a>(Option<&'a [u8]>);
 impl fmt::Display for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(key) => write!(f, "property {:?}", repair(key)),
+            Some(key) => write!(f, "property {:?}", repair(beginning(key))),
             None => f.write_str("array element"),
         }
     }
@@ -368,7 +443,7 @@ mod tests {
 
     #[test]
     fn a_builder_that_is_used_again_has_nothing_of_the_event_before() {
-        let mut event = EventBuilder::take(b"u\xffser", b"name");
+        let mut event = EventBuilder::take(b"u\xffser", b"name").unwrap();
         event.set_text(Some(b"$lib\xff"), b"x").unwrap();
         event.set_group(b"company", b"acme").unwrap();
         event.set_uuid(b"not a uuid");
@@ -380,8 +455,8 @@ mod tests {
             event.set_integer(Some(b"level"), i64::try_from(level).unwrap()).unwrap();
         }
         event.keep();
-        let mut event = EventBuilder::take(b"", b"");
-        assert!(event.text.capacity() > 0 && event.text.capacity() <= KEPT_BYTES);
+        let mut event = EventBuilder::take(b"", b"").unwrap();
+        assert!(event.text.capacity() <= KEPT_BYTES);
         assert_eq!(event.containers.len(), KEPT_LEVELS);
         event.containers.clear();
         assert_eq!(format!("{event:?}"), format!("{:?}", EventBuilder::default()));

@@ -12,13 +12,14 @@ use super::joined::Joined;
 use super::merge::write_merged;
 use super::name::{Name, check_names};
 use super::properties::PropertyRanges;
-use super::rules::{Destination, LIFTED, Lifted, MERGED, refused_json};
+use super::rules::{Destination, LIFTED, Lifted, MAX_NAME, MERGED, refused_json};
 use super::special_events::{create_alias, group_identify, identify};
 use super::super_properties::SuperProperties;
 use super::timestamp::{LENGTH, Timestamp};
 use super::uuid::{GivenUuid, UuidSource, write_uuid};
 use crate::failpoint;
 use crate::json::{Sound, read_checked, write_escaped};
+use crate::memory::{keep_at_most, reserve};
 use crate::status::{Error, Status};
 
 /// What is known of an event once it is encoded.
@@ -60,9 +61,8 @@ impl Encoder {
 
     /// Keeps the encoder for this thread's next event.
     pub fn keep(mut self: Box<Encoder>) {
-        self.writer.wire.clear();
-        self.writer.wire.shrink_to(KEPT_BYTES);
-        self.ranges.shrink_to(KEPT_BYTES);
+        keep_at_most(&mut self.writer.wire, KEPT_BYTES);
+        self.ranges.keep_at_most(KEPT_BYTES);
         // Fails on a thread that is ending, which has no next event.
         let _ = KEPT.try_with(|slot| slot.set(Some(self)));
     }
@@ -150,7 +150,7 @@ impl Encoder {
             repaired: name.is_repaired() || distinct_id.is_repaired() || sound.repaired,
             name,
             distinct_id,
-            found: self.ranges.of(&sound.text),
+            found: self.ranges.of(&sound.text)?,
             outside: None,
             uuid: GivenUuid::None,
             timestamp: None,
@@ -225,6 +225,9 @@ impl Writer {
             GivenUuid::Valid(uuid) => uuid,
             GivenUuid::None | GivenUuid::Invalid => self.uuids.uuid_v7(now.unix_ms())?,
         };
+        self.wire.clear();
+        // Once for all that follows.
+        reserve(&mut self.wire, longest(event, super_properties))?;
         self.begin(uuid, event.timestamp.unwrap_or(now));
         let wire = &mut self.wire;
         write_name(wire, &event.name);
@@ -239,6 +242,8 @@ impl Writer {
         let has_special =
             event.found.has_special() || event.outside.is_some() || super_properties.has_special;
         if has_special {
+            let outside = event.outside.map_or(0, TopLevel::bytes);
+            members.reserve(longest(event, super_properties) + outside)?;
             for i in 0..MERGED.len() {
                 let outer = event.outside.and_then(|outside| *outside.merged.get(i)?);
                 let inner = event.found.merged(i);
@@ -274,7 +279,6 @@ impl Writer {
             self.front_ms = at.unix_ms();
             self.front[FRONT_TIMESTAMP..FRONT_TIMESTAMP + LENGTH].copy_from_slice(&at.format());
         }
-        self.wire.clear();
         self.wire.extend_from_slice(&self.front);
         // The uuid is written in its place: what is written in pieces and then read as a whole makes the
         // processor wait.
@@ -284,11 +288,22 @@ impl Writer {
     }
 }
 
+/// How many bytes an event has at most, without what was given outside of the properties. Everything in it
+/// is written once: the front, the names, parts of the text that it was read from, and what the client adds;
+/// and the keys that the contract names.
+#[inline]
+fn longest(event: &Event<'_>, super_properties: &SuperProperties) -> usize {
+    const KEYS: usize = 512;
+    // An escape has six bytes.
+    const NAMES: usize = 2 * 6 * MAX_NAME;
+    FRONT.len() + NAMES + KEYS + event.found.text_bytes() + super_properties.bytes
+}
+
 /// The error for an event that is over its bound.
 #[cold]
 fn too_large(bytes: usize, bound: usize) -> Error {
-    let message = format!("the event is {bytes} bytes long; max_event_bytes is {bound}");
-    Error::new(Status::EVENT_TOO_LARGE, message)
+    let text = format_args!("the event is {bytes} bytes long; max_event_bytes is {bound}");
+    Error::new(Status::EVENT_TOO_LARGE, text)
 }
 
 /// Writes what stands between the quotes.

@@ -11,7 +11,8 @@ use super::rules::{
 use super::super_properties::SuperProperties;
 use super::timestamp::{Timestamp, parse_timestamp};
 use super::uuid::GivenUuid;
-use crate::json::{Cursor, Key, Sound, read_checked, unescape};
+use crate::json::{Cursor, Key, NO_MEMORY, Sound, read_checked, unescape};
+use crate::memory::NoMemory;
 use crate::status::{Error, Status};
 use crate::suggest::did_you_mean;
 
@@ -91,6 +92,15 @@ pub(super) struct TopLevel<'t> {
 }
 
 impl<'t> TopLevel<'t> {
+    /// How many bytes it is at most.
+    pub(super) fn bytes(&self) -> usize {
+        let lifted = self.lifted.iter().map(|value| match value {
+            Some(Lifted::Text(text)) => text.len(),
+            _ => 0,
+        });
+        lifted.chain(self.merged.iter().flatten().map(|object| object.len())).sum()
+    }
+
     /// Only groups, as one JSON object.
     pub(super) fn groups(object: &'t [u8]) -> Self {
         let mut outside = TopLevel::default();
@@ -113,7 +123,7 @@ impl<'t> JsonEvent<'t> {
         Ok(Event {
             name: self.name(Field::Event, Status::INVALID_EVENT)?,
             distinct_id: self.name(Field::DistinctId, Status::INVALID_DISTINCT_ID)?,
-            found: ranges.of(self.text),
+            found: ranges.of(self.text)?,
             outside: None,
             // A value that is not a string is not a uuid either, and is replaced like one.
             uuid: match self.value(Field::Uuid).map(between_quotes) {
@@ -159,8 +169,11 @@ impl<'t> JsonEvent<'t> {
     fn object(&self, field: Field) -> Result<Option<&'t [u8]>, Error> {
         match self.value(field) {
             Some(value) if !value.starts_with(b"{") => {
-                let message = format!("event: `{}` must be a JSON object", field.name());
-                Err(Error::new(Status::INVALID_PROPERTY, message))
+                let name = field.name();
+                Err(Error::new(
+                    Status::INVALID_PROPERTY,
+                    format_args!("event: `{name}` must be a JSON object"),
+                ))
             }
             value => Ok(value),
         }
@@ -190,16 +203,15 @@ impl<'t> JsonEvent<'t> {
         if let Some(digits) = value.filter(|_| is_id).and_then(whole_number) {
             return Ok(Name::Json(digits));
         }
-        let name = field.name();
         let problem = match value {
-            None => format!("event: the key `{name}` is missing or null"),
-            Some([b'-' | b'0'..=b'9', ..]) if is_id => format!(
-                "event: `{name}` is a number with a fraction or an exponent, or beyond 64 bits: pass it as a string"
-            ),
-            Some(_) if is_id => format!("event: `{name}` must be a string or a whole number"),
-            Some(_) => format!("event: `{name}` must be a string"),
+            None => "is missing or null",
+            Some([b'-' | b'0'..=b'9', ..]) if is_id => {
+                "is a number with a fraction or an exponent, or beyond 64 bits: pass it as a string"
+            }
+            Some(_) if is_id => "must be a string or a whole number",
+            Some(_) => "must be a string",
         };
-        Err(Error::new(status, problem))
+        Err(Error::new(status, format_args!("event: `{}` {problem}", field.name())))
     }
 }
 
@@ -314,7 +326,12 @@ impl Fields {
             *self = Fields::default();
             self.read(cursor, ranges, super_properties)
         });
-        let sound = read.map_err(|error| Error::new(Status::INVALID_JSON, format!("event: {error}")))?;
+        let sound = read.map_err(|error| {
+            if error.what == NO_MEMORY {
+                return NoMemory.into();
+            }
+            Error::new(Status::INVALID_JSON, format_args!("event: {error}"))
+        })?;
         if let Some(key) = &self.unknown {
             let key = unescape(sound.text.get(key.clone()).unwrap_or_default());
             return Err(unknown_key("event", &key, FIELDS.iter().copied()));
@@ -406,7 +423,7 @@ fn timestamp_of(value: &[u8]) -> Result<Timestamp, Error> {
 
 fn unknown_key<'k>(place: &str, key: &str, known: impl Iterator<Item = &'k str>) -> Error {
     let hint = did_you_mean(key, known);
-    Error::new(Status::INVALID_JSON, format!("{place}: the key {key:?} is unknown{hint}"))
+    Error::new(Status::INVALID_JSON, format_args!("{place}: the key {key:?} is unknown{hint}"))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The members of a JSON object, or the elements of a list, with commas between them.
 
+use crate::memory::{NoMemory, reserve};
+
 /// Writes members or elements.
 pub(super) struct Joined<'a> {
     out: &'a mut Vec<u8>,
@@ -13,6 +15,11 @@ impl<'a> Joined<'a> {
 
     pub(super) fn after_the_first(out: &'a mut Vec<u8>) -> Self {
         Joined { out, first: false }
+    }
+
+    /// Makes space for so many bytes.
+    pub(super) fn reserve(&mut self, bytes: usize) -> Result<(), NoMemory> {
+        reserve(self.out, bytes)
     }
 
     /// Where the next one is to be written.

@@ -15,7 +15,8 @@
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
-use crate::json::{Key, Member, write_repaired};
+use crate::json::{Key, Member, is_plain, write_repaired};
+use crate::memory::{NoMemory, keep_at_most, reserve};
 
 /// From so many members on, keys are looked up in a table. It is as many as there are bits of fingerprints.
 const INDEXED_FROM: usize = 64;
@@ -74,30 +75,77 @@ impl Members {
     }
 
     /// Writes the key of a new member, whose value the caller writes behind it, and marks the one before that
-    /// has the same key as replaced. Returns whether the key had to be repaired.
-    #[inline]
-    pub(super) fn begin_member(&mut self, text: &mut Vec<u8>, key: &[u8]) -> bool {
+    /// has the same key as replaced. Returns whether the key had to be repaired. The text has memory for
+    /// `value_bytes` more bytes afterwards; when there is none, nothing changes.
+    #[inline(never)]
+    pub(super) fn begin_member(
+        &mut self,
+        text: &mut Vec<u8>,
+        key: &[u8],
+        value_bytes: usize,
+    ) -> Result<bool, NoMemory> {
         if self.replaced > 0 {
             self.leave_out_many_replaced(text);
         }
+        let more = longest_key(key) + value_bytes;
+        if text.capacity() - text.len() < more || self.list.len() == self.list.capacity() {
+            return self.grow_and_write_key(text, key, more);
+        }
+        Ok(self.write_key(text, key))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow_and_write_key(&mut self, text: &mut Vec<u8>, key: &[u8], more: usize) -> Result<bool, NoMemory> {
+        reserve(text, more)?;
+        reserve(&mut self.list, 1)?;
+        Ok(self.write_key(text, key))
+    }
+
+    /// Writes the key of a new member, for which there is memory.
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "measured: checks of the memory again are a fiftieth of a built event"
+    )]
+    fn write_key(&mut self, text: &mut Vec<u8>, key: &[u8]) -> bool {
         text.extend_from_slice(if self.list.is_empty() { b"{\"" } else { b",\"" });
         let start = text.len();
+        if !is_plain(key) {
+            return self.write_uncommon_key(text, start, key);
+        }
+        text.extend_from_slice(key);
+        text.extend_from_slice(b"\":");
+        self.enter(text, start, key);
+        false
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn write_uncommon_key(&mut self, text: &mut Vec<u8>, start: usize, key: &[u8]) -> bool {
         let was_repaired = write_repaired(text, key);
         let end = text.len();
         text.extend_from_slice(b"\":");
-        let key = text.get(start..end).unwrap_or_default();
+        self.enter(text, start, text.get(start..end).unwrap_or_default());
+        was_repaired
+    }
+
+    /// Enters the member whose key was written from `start` on.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "as above")]
+    fn enter(&mut self, text: &[u8], start: usize, key: &[u8]) {
         self.has_sentinels |= key.first() == Some(&b'$');
         let (key_length, fingerprint) = (key.len(), fingerprint(key));
         let bit = 1 << (fingerprint >> 58);
         if self.seen & bit != 0 || self.list.len() >= INDEXED_FROM {
-            self.replace_same(text, start..end, fingerprint);
+            self.replace_same(text, start..start + key_length, fingerprint);
         }
         self.seen |= bit;
         self.list.push(Written { fingerprint, key: start, key_length });
-        was_repaired
     }
 
-    /// Ends the object: only members that were not replaced are left in its text, and it is closed.
+    /// Ends the object: only members that were not replaced are left in its text, and it is closed. The text
+    /// needs memory for two bytes.
     pub(super) fn end(&mut self, text: &mut Vec<u8>) {
         if self.replaced > 0 {
             self.leave_out_replaced(text);
@@ -109,11 +157,11 @@ impl Members {
     #[inline(never)]
     fn replace_same(&mut self, text: &[u8], new: Range<usize>, fingerprint: u64) {
         let key = text.get(new.clone()).unwrap_or_default();
-        let same = if self.list.len() < INDEXED_FROM {
-            let is_same = |member: &Written| member.fingerprint == fingerprint && member.key(text) == key;
-            self.list.iter().position(is_same)
+        let is_same = |member: &Written| member.fingerprint == fingerprint && member.key(text) == key;
+        let same = if self.list.len() >= INDEXED_FROM && self.index.grow(&self.list, text).is_ok() {
+            self.index.enter(&self.list, text, key, self.list.len())
         } else {
-            self.index.replace(&self.list, text, key)
+            self.list.iter().position(is_same)
         };
         let Some(same) = same else { return };
         let end = self.list.get(same + 1).map_or(new.start - 2, Written::start);
@@ -191,12 +239,19 @@ impl Members {
         self.has_sentinels = false;
     }
 
-    /// Forgets all members, and gives memory beyond so many bytes back to the system.
-    pub(super) fn shrink_to(&mut self, bytes: usize) {
+    /// Forgets all members, and gives memory of more than so many bytes back to the system.
+    pub(super) fn keep_at_most(&mut self, bytes: usize) {
+        keep_at_most(&mut self.list, bytes);
+        keep_at_most(&mut self.index.slots, bytes);
         self.clear();
-        self.list.shrink_to(bytes / size_of::<Written>());
-        self.index.slots.shrink_to(bytes / size_of::<usize>());
     }
+}
+
+/// How many bytes a key has at most, with what stands before and behind it.
+#[inline]
+fn longest_key(key: &[u8]) -> usize {
+    // An escape has six bytes. A multiplication by eight is a shift.
+    8 * key.len() + b",\"\":".len()
 }
 
 /// A number that two different keys seldom share: of the first and the last eight bytes.
@@ -230,20 +285,24 @@ impl Index {
         self.slots.clear();
     }
 
-    /// Enters the member with this key that is about to be appended to the list; returns the position of
-    /// the member whose place it takes.
+    /// Makes space for one more than all members in the list, and enters those that are not in the table.
+    /// Without memory for that the table is empty.
     #[inline(never)]
-    fn replace(&mut self, list: &[Written], text: &[u8], key: &[u8]) -> Option<usize> {
+    fn grow(&mut self, list: &[Written], text: &[u8]) -> Result<(), NoMemory> {
         if self.slots.len() < 2 * (list.len() + 1) {
+            let slots = (4 * (list.len() + 1)).next_power_of_two();
             self.slots.clear();
-            self.slots.resize((4 * (list.len() + 1)).next_power_of_two(), 0);
+            self.slots.try_reserve_exact(slots)?;
+            self.slots.resize(slots, 0);
             for (position, member) in list.iter().enumerate().filter(|(_, member)| !member.is_replaced()) {
                 self.enter(list, text, member.key(text), position);
             }
         }
-        self.enter(list, text, key, list.len())
+        Ok(())
     }
 
+    /// Enters a member of the list, or the one that is about to be appended to it; returns the position of
+    /// the member whose place it takes.
     fn enter(&mut self, list: &[Written], text: &[u8], key: &[u8], position: usize) -> Option<usize> {
         let seed = self.seed.get_or_insert_default();
         let mask = self.slots.len() - 1;
@@ -265,7 +324,7 @@ mod tests {
     use super::*;
 
     fn set(members: &mut Members, text: &mut Vec<u8>, key: &str, value: &str) {
-        members.begin_member(text, key.as_bytes());
+        members.begin_member(text, key.as_bytes(), value.len()).unwrap();
         text.extend_from_slice(value.as_bytes());
     }
 

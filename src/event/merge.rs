@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::joined::Joined;
 use super::rules::{GROUPS, MERGED, UNSET, is_mergeable};
 use crate::json::{Cursor, unescape};
+use crate::memory::{NoMemory, reserve};
 use crate::status::{Error, Status};
 
 /// Writes what stands inside the properties at this position of [`MERGED`], merged with what was given
@@ -26,10 +27,10 @@ pub(super) fn write_merged(
         }
         (Some(b"null") | None, Some(outer)) => out.member(key, outer),
         (Some(inner), Some(outer)) if is_object(inner) && is_object(outer) => {
-            out.member(key, &merge(inner, outer));
+            out.member(key, &merge(inner, outer)?);
         }
         (Some(inner), Some(outer)) if position == UNSET && is_mergeable(UNSET, inner) => {
-            out.member(key, &join_names(inner, outer));
+            out.member(key, &join_names(inner, outer)?);
         }
         (Some(_), Some(_)) => return Err(mistyped(position)),
         (Some(inner), None) => out.member(key, inner),
@@ -49,32 +50,37 @@ fn is_object(value: &[u8]) -> bool {
 fn mistyped(position: usize) -> Error {
     let key = MERGED.get(position).copied().unwrap_or_default();
     let expected = if position == UNSET { "a JSON list of names" } else { "a JSON object" };
-    Error::new(Status::INVALID_PROPERTY, format!("properties: {key} must be {expected}"))
+    Error::new(Status::INVALID_PROPERTY, format_args!("properties: {key} must be {expected}"))
 }
 
 /// The members of both objects in one object; on a collision of keys the inner value wins. Both texts are
 /// sound.
-fn merge(inner: &[u8], outer: &[u8]) -> Vec<u8> {
-    let mut merged = vec![b'{'];
-    join(&mut Joined::new(&mut merged), &members(inner), &members(outer));
-    merged.push(b'}');
-    merged
+fn merge(inner: &[u8], outer: &[u8]) -> Result<Vec<u8>, NoMemory> {
+    join([b'{', b'}'], (inner, &members(inner)?), (outer, &members(outer)?))
 }
 
 /// The names of both in one list, once each. The names of an object are its keys, as the server reads
 /// `$unset`.
-fn join_names(inner: &[u8], outer: &[u8]) -> Vec<u8> {
-    let mut list = vec![b'['];
-    join(&mut Joined::new(&mut list), &names(inner), &names(outer));
-    list.push(b']');
-    list
+fn join_names(inner: &[u8], outer: &[u8]) -> Result<Vec<u8>, NoMemory> {
+    join([b'[', b']'], (inner, &names(inner)?), (outer, &names(outer)?))
 }
 
-/// Writes the texts of both that have different keys, the outer ones first.
-fn join(out: &mut Joined<'_>, inner: &[Keyed<'_>], outer: &[Keyed<'_>]) {
+/// Writes the texts of both that have different keys, the outer ones first, between two brackets. Each side is
+/// its whole text, and its parts.
+fn join(
+    [open, close]: [u8; 2],
+    (inner_text, inner): (&[u8], &[Keyed<'_>]),
+    (outer_text, outer): (&[u8], &[Keyed<'_>]),
+) -> Result<Vec<u8>, NoMemory> {
+    let mut joined = Vec::new();
+    joined.try_reserve_exact(inner_text.len() + outer_text.len())?;
     // Sorted: a capture must not take seconds because both have many members.
-    let mut inner_keys: Vec<&str> = inner.iter().filter_map(|(key, _)| key.as_deref()).collect();
+    let mut inner_keys: Vec<&str> = Vec::new();
+    inner_keys.try_reserve_exact(inner.len())?;
+    inner_keys.extend(inner.iter().filter_map(|(key, _)| key.as_deref()));
     inner_keys.sort_unstable();
+    joined.push(open);
+    let mut out = Joined::new(&mut joined);
     for (key, text) in outer {
         if key.as_deref().is_none_or(|key| inner_keys.binary_search(&key).is_err()) {
             out.next().extend_from_slice(text);
@@ -83,33 +89,43 @@ fn join(out: &mut Joined<'_>, inner: &[Keyed<'_>], outer: &[Keyed<'_>]) {
     for (_, text) in inner {
         out.next().extend_from_slice(text);
     }
+    joined.push(close);
+    Ok(joined)
 }
 
 /// An unescaped key, unless it is not text, and the text that is joined by it.
 type Keyed<'t> = (Option<Cow<'t, str>>, &'t [u8]);
 
 /// The members of an object.
-fn members(object: &[u8]) -> Vec<Keyed<'_>> {
+fn members(object: &[u8]) -> Result<Vec<Keyed<'_>>, NoMemory> {
     let mut members = Vec::new();
     let text = |range: Range<usize>| object.get(range).unwrap_or_default();
+    let mut reserved = Ok(());
     let _ = Cursor::new(object).members(0, 0, |member| {
-        let key = unescape(text(member.key.inside.clone()));
-        members.push((Some(key), text(member.key.inside.start - 1..member.value.end)));
+        reserved = reserved.and_then(|()| reserve(&mut members, 1));
+        if reserved.is_ok() {
+            let key = unescape(text(member.key.inside.clone()));
+            members.push((Some(key), text(member.key.inside.start - 1..member.value.end)));
+        }
     });
-    members
+    reserved.map(|()| members)
 }
 
 /// The keys of an object, or the elements of a list.
-fn names(value: &[u8]) -> Vec<Keyed<'_>> {
+fn names(value: &[u8]) -> Result<Vec<Keyed<'_>>, NoMemory> {
     let text = |range: Range<usize>| value.get(range).unwrap_or_default();
     let mut names = Vec::new();
     let mut cursor = Cursor::new(value);
     if is_object(value) {
+        let mut reserved = Ok(());
         let _ = cursor.members(0, 0, |member| {
-            let inside = member.key.inside;
-            names.push((Some(unescape(text(inside.clone()))), text(inside.start - 1..inside.end + 1)));
+            reserved = reserved.and_then(|()| reserve(&mut names, 1));
+            if reserved.is_ok() {
+                let inside = member.key.inside;
+                names.push((Some(unescape(text(inside.clone()))), text(inside.start - 1..inside.end + 1)));
+            }
         });
-        return names;
+        return reserved.map(|()| names);
     }
     let (mut byte, mut at) = (b',', 0);
     while byte == b',' {
@@ -120,10 +136,11 @@ fn names(value: &[u8]) -> Vec<Keyed<'_>> {
         let Some(end) = cursor.value(start, 1) else { break };
         let element = text(start..end);
         let inside = element.strip_prefix(b"\"").and_then(|element| element.strip_suffix(b"\""));
+        reserve(&mut names, 1)?;
         names.push((inside.map(unescape), element));
         (byte, at) = cursor.token(end);
     }
-    names
+    Ok(names)
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ impl<'t> Name<'t> {
         if was_empty || !self.is_empty() {
             return Ok(());
         }
-        let message = format!(
+        let message = format_args!(
             "the distinct_id is nothing but white space, which the server removes; it takes 1 to {MAX_NAME} bytes"
         );
         Err(Error::new(Status::INVALID_DISTINCT_ID, message))
@@ -82,12 +82,13 @@ fn check_uncommon_name(name: &Name<'_>, status: Status, what: &str) -> Result<()
         Name::Text(text) => text.len(),
         Name::Json(raw) => unescape(raw).len(),
     };
-    let message = match bytes {
+    Err(match bytes {
         1..=MAX_NAME => return Ok(()),
-        0 => format!("the {what} is empty; the server takes 1 to {MAX_NAME} bytes"),
-        _ => format!("the {what} has {bytes} bytes; the server takes 1 to {MAX_NAME}"),
-    };
-    Err(Error::new(status, message))
+        0 => Error::new(status, format_args!("the {what} is empty; the server takes 1 to {MAX_NAME} bytes")),
+        _ => {
+            Error::new(status, format_args!("the {what} has {bytes} bytes; the server takes 1 to {MAX_NAME}"))
+        }
+    })
 }
 
 /// Whether neither end of the text between the quotes of a JSON string can be white space, or an escape

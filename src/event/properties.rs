@@ -9,6 +9,7 @@ use std::ops::Range;
 use super::rules::{LIFTED, Lifted, PerLifted, PerMerged, Place, coerce, place_of};
 use super::super_properties::SuperProperties;
 use crate::json::{Cursor, Member, unescape};
+use crate::memory::{NoMemory, keep_at_most, reserve};
 
 /// What one properties object holds, as ranges of the text that it was read from. [`Found`] puts the two
 /// together. It is filled again for every event, so that its memory serves for many.
@@ -24,6 +25,8 @@ pub(super) struct PropertyRanges {
     has_special: bool,
     /// By position among the client's super properties that stay: whether the caller has the key.
     overridden: Vec<bool>,
+    /// Whether there was no memory for one of the lists.
+    no_memory: bool,
 }
 
 /// What was found in the properties of one event.
@@ -60,6 +63,11 @@ impl<'t> Found<'t> {
         &self.ranges.overridden
     }
 
+    /// The length of the text in which it was found.
+    pub(super) fn text_bytes(&self) -> usize {
+        self.text.len()
+    }
+
     fn slice(&self, range: &Range<usize>) -> &'t [u8] {
         self.text.get(range.clone()).unwrap_or_default()
     }
@@ -67,8 +75,9 @@ impl<'t> Found<'t> {
 
 impl PropertyRanges {
     /// What was found, given the text that was read.
-    pub(super) fn of<'t>(&'t self, text: &'t [u8]) -> Found<'t> {
-        Found { ranges: self, text }
+    #[inline]
+    pub(super) fn of<'t>(&'t self, text: &'t [u8]) -> Result<Found<'t>, NoMemory> {
+        if self.no_memory { Err(NoMemory) } else { Ok(Found { ranges: self, text }) }
     }
 
     /// Notes the properties of an event that has none.
@@ -78,8 +87,19 @@ impl PropertyRanges {
             self.lifted = PerLifted::default();
             self.merged = PerMerged::default();
         }
+        self.no_memory = false;
         self.overridden.clear();
-        self.overridden.resize(super_properties.members.len(), false);
+        if super_properties.has_members() {
+            self.reset_overridden(super_properties.members.len());
+        }
+    }
+
+    #[inline(never)]
+    fn reset_overridden(&mut self, members: usize) {
+        self.no_memory = self.overridden.try_reserve(members).is_err();
+        if !self.no_memory {
+            self.overridden.resize(members, false);
+        }
     }
 
     /// Reads the properties object that begins at this place of the cursor's text; returns where it ends.
@@ -119,13 +139,25 @@ impl PropertyRanges {
     #[inline]
     pub(super) fn fill_with_run(&mut self, run: Range<usize>, super_properties: &SuperProperties) {
         self.clear(super_properties);
-        self.runs.push(run);
+        if self.runs.len() < self.runs.capacity() {
+            self.runs.push(run);
+        } else {
+            self.push_run(run);
+        }
     }
 
-    /// Gives memory beyond so many bytes back to the system.
-    pub(super) fn shrink_to(&mut self, bytes: usize) {
-        self.runs.clear();
-        self.runs.shrink_to(bytes / size_of::<Range<usize>>());
+    #[inline(never)]
+    fn push_run(&mut self, run: Range<usize>) {
+        if reserve(&mut self.runs, 1).is_ok() {
+            self.runs.push(run);
+        } else {
+            self.no_memory = true;
+        }
+    }
+
+    /// Gives memory of more than so many bytes back to the system.
+    pub(super) fn keep_at_most(&mut self, bytes: usize) {
+        keep_at_most(&mut self.runs, bytes);
     }
 
     /// Sorts a member that may be special; returns where it belongs.
@@ -205,7 +237,7 @@ impl<'a> Sorter<'a> {
 
     fn end_run(&mut self) {
         if !self.run.is_empty() {
-            self.ranges.runs.push(std::mem::take(&mut self.run));
+            self.ranges.push_run(std::mem::take(&mut self.run));
         }
     }
 }
@@ -226,7 +258,7 @@ mod tests {
         let text =
             r#"{"a":1, "b":2,"$lib":"x","$session_id":"s","c":3,"$\u006cib_version":1,"$set":{"k":1}}"#;
         let ranges = read(text);
-        let found = ranges.of(text.as_bytes());
+        let found = ranges.of(text.as_bytes()).unwrap();
         let runs: Vec<_> = found.runs().collect();
         assert_eq!(runs, [br#""a":1, "b":2"#.as_slice(), br#""c":3"#]);
         assert_eq!(found.lifted(4), Some(Lifted::Text(br#""s""#.as_slice())));
@@ -238,7 +270,7 @@ mod tests {
     fn the_last_duplicate_decides_and_every_copy_goes() {
         let text = r#"{"$ignore_sent_at":true,"x":1,"$ignore_sent_at":"no"}"#;
         let ranges = read(text);
-        let found = ranges.of(text.as_bytes());
+        let found = ranges.of(text.as_bytes()).unwrap();
         assert_eq!(found.lifted(1), Some(Lifted::Mistyped));
         assert_eq!(found.runs().count(), 1);
     }

@@ -3,7 +3,8 @@
 
 use std::fmt::Display;
 
-use crate::json::{NOT_AN_OBJECT, SyntaxError, as_double, unescape};
+use crate::json::{NO_MEMORY, NOT_AN_OBJECT, SyntaxError, as_double, unescape};
+use crate::memory::NoMemory;
 use crate::status::{Error, Status};
 
 /// The server's bound for event names and distinct ids, in bytes.
@@ -154,8 +155,12 @@ pub(super) fn coerce(kind: Kind, value: &[u8]) -> Lifted<&[u8]> {
 /// the property that it stands for, not of the text.
 #[cold]
 pub(super) fn refused_json(what: impl Display, error: &SyntaxError) -> Error {
-    let status = if error.what == NOT_AN_OBJECT { Status::INVALID_PROPERTY } else { Status::INVALID_JSON };
-    Error::new(status, format!("{what}: {error}"))
+    let status = match error.what {
+        NO_MEMORY => return NoMemory.into(),
+        NOT_AN_OBJECT => Status::INVALID_PROPERTY,
+        _ => Status::INVALID_JSON,
+    };
+    Error::new(status, format_args!("{what}: {error}"))
 }
 
 #[cfg(test)]

@@ -15,13 +15,14 @@ pub(super) fn identify(
     set: Option<&[u8]>,
     set_once: Option<&[u8]>,
 ) -> Result<Box<EventBuilder>, Error> {
-    let mut built = EventBuilder::take(distinct_id, b"$identify");
-    for (key, object) in [("$set", set.or(Some(b"{}"))), ("$set_once", set_once)] {
-        if let Some(object) = object.filter(|text| !is_null(text)) {
-            built.set_sound(Some(key.as_bytes()), &read_object(key, object)?)?;
+    filled(EventBuilder::take(distinct_id, b"$identify")?, |built| {
+        for (key, object) in [("$set", set.or(Some(b"{}"))), ("$set_once", set_once)] {
+            if let Some(object) = object.filter(|text| !is_null(text)) {
+                built.set_sound(Some(key.as_bytes()), &read_object(key, object)?)?;
+            }
         }
-    }
-    Ok(built)
+        Ok(())
+    })
 }
 
 /// `$create_alias`: `distinct_id`, which is the canonical id, and `alias` are the same person from now on.
@@ -36,9 +37,7 @@ pub(super) fn create_alias(distinct_id: &[u8], alias: &[u8]) -> Result<Box<Event
         let message = "the alias is nothing but white space, which the server removes from every id";
         return Err(Error::new(Status::INVALID_ARGUMENT, message));
     }
-    let mut built = EventBuilder::take(distinct_id, b"$create_alias");
-    built.set_text(Some(b"alias"), alias)?;
-    Ok(built)
+    filled(EventBuilder::take(distinct_id, b"$create_alias")?, |built| built.set_text(Some(b"alias"), alias))
 }
 
 /// `$groupidentify`: properties of a group in `$group_set`. The distinct id is `$<type>_<key>` when none is
@@ -55,12 +54,29 @@ pub(super) fn group_identify(
     }
     let set = set.filter(|text| !is_null(text)).unwrap_or(b"{}");
     let set = read_object("group properties", set)?;
-    let own_id = [b"$", group_type, b"_", group_key].concat();
-    let mut built = EventBuilder::take(distinct_id.unwrap_or(&own_id), b"$groupidentify");
-    built.set_text(Some(b"$group_type"), group_type)?;
-    built.set_text(Some(b"$group_key"), group_key)?;
-    built.set_sound(Some(b"$group_set"), &set)?;
-    Ok(built)
+    let built = match distinct_id {
+        Some(distinct_id) => EventBuilder::take(distinct_id, b"$groupidentify")?,
+        None => EventBuilder::take_for_group(group_type, group_key, b"$groupidentify")?,
+    };
+    filled(built, |built| {
+        built.set_text(Some(b"$group_type"), group_type)?;
+        built.set_text(Some(b"$group_key"), group_key)?;
+        built.set_sound(Some(b"$group_set"), &set)
+    })
+}
+
+/// The event with its properties. One that is refused leaves its memory to the thread's next event.
+fn filled(
+    mut built: Box<EventBuilder>,
+    fill: impl FnOnce(&mut EventBuilder) -> Result<(), Error>,
+) -> Result<Box<EventBuilder>, Error> {
+    match fill(&mut built) {
+        Ok(()) => Ok(built),
+        Err(error) => {
+            built.keep();
+            Err(error)
+        }
+    }
 }
 
 /// Reads a JSON object that becomes the value of a property.

@@ -18,6 +18,8 @@ pub struct SuperProperties {
     merged: PerMerged<Option<Vec<u8>>>,
     /// Whether anything is lifted or merged.
     pub(super) has_special: bool,
+    /// How many bytes all values, and the keys of those that stay, have with what separates them.
+    pub(super) bytes: usize,
 }
 
 /// A property that is added as it is.
@@ -44,7 +46,7 @@ impl SuperProperties {
             && !is_mergeable(i, value)
         {
             let list = if i == UNSET { "list of names, or " } else { "" };
-            let message = format!("the super property {key} must be a JSON {list}object");
+            let message = format_args!("the super property {key} must be a JSON {list}object");
             return Err(Error::new(Status::INVALID_PROPERTY, message));
         }
         self.unregister(key);
@@ -68,7 +70,7 @@ impl SuperProperties {
                 }
             }
         }
-        self.note_special();
+        self.note_sums();
         Ok(())
     }
 
@@ -87,11 +89,18 @@ impl SuperProperties {
             }
             Place::Stays | Place::Stripped => self.members.retain(|member| member.key != key),
         }
-        self.note_special();
+        self.note_sums();
     }
 
-    fn note_special(&mut self) {
+    fn note_sums(&mut self) {
         self.has_special = self.lifted.iter().any(Option::is_some) || self.merged.iter().any(Option::is_some);
+        let lifted = self.lifted.iter().map(|value| match value {
+            Some(Lifted::Text(text)) => text.len(),
+            _ => 0,
+        });
+        let merged = self.merged.iter().flatten().map(Vec::len);
+        let members = self.members.iter().map(|member| member.text.len() + 1);
+        self.bytes = lifted.chain(merged).chain(members).sum();
     }
 
     /// Whether anything is added that stays in `properties`.

@@ -92,7 +92,7 @@ impl Timestamp {
 /// The instant that a text names, or an error that says what is expected.
 pub(super) fn parse_timestamp(text: &str) -> Result<Timestamp, Error> {
     Timestamp::parse(text).ok_or_else(|| {
-        let message = format!(
+        let message = format_args!(
             "the timestamp {text:?} is not RFC 3339 with an offset (2026-01-31T12:00:00Z) in a year of four digits"
         );
         Error::new(Status::INVALID_TIMESTAMP, message)

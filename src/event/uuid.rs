@@ -47,7 +47,10 @@ impl UuidSource {
     #[inline(never)]
     fn fill(&mut self) -> Result<(), Error> {
         let failed = |why: &dyn std::fmt::Display| {
-            Error::new(Status::OUT_OF_RESOURCES, format!("the system has no randomness for a uuid: {why}"))
+            Error::new(
+                Status::OUT_OF_RESOURCES,
+                format_args!("the system has no randomness for a uuid: {why}"),
+            )
         };
         let mut key = [0; 32];
         {

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::cursor::{Cursor, SyntaxError};
-use super::text::{repair, repair_surrogates};
+use super::cursor::{Cursor, NO_MEMORY, SyntaxError};
+use super::text::{repair_surrogates, try_repair};
 
 /// Text that a strict reader of JSON accepts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,17 +30,22 @@ pub(crate) fn read_checked(
     }
     if std::str::from_utf8(text).is_ok() {
         return match end {
-            Some(()) if cursor.saw_lone_surrogate() => Ok(repaired(text.to_vec())),
+            Some(()) if cursor.saw_lone_surrogate() => Ok(repaired(copied(text)?)),
             Some(()) => Ok(Sound { text: Cow::Borrowed(text), repaired: false }),
             None => Err(cursor.error()),
         };
     }
-    let utf8 = repair(text).into_owned().into_bytes();
+    let utf8 = copied(text)?;
     let mut cursor = Cursor::new(&utf8);
     match read(&mut cursor).and_then(|at| cursor.end(at)) {
         Some(()) => Ok(repaired(utf8)),
         None => Err(cursor.error()),
     }
+}
+
+/// The text as UTF-8, in memory of its own.
+fn copied(text: &[u8]) -> Result<Vec<u8>, SyntaxError> {
+    try_repair(text).map_err(|_| SyntaxError { at: 0, what: NO_MEMORY })
 }
 
 /// A lone surrogate escape and that of U+FFFD are equally long, so nothing has to be read again.

@@ -64,6 +64,8 @@ pub(crate) const MAX_DEPTH: u32 = 100;
 
 /// What is wrong with a value that is not an object where an object is expected.
 pub(crate) const NOT_AN_OBJECT: &str = "an object is expected here";
+/// What is wrong with a text that must be repaired while there is no memory for that.
+pub(crate) const NO_MEMORY: &str = "there is no memory for the text";
 const NO_VALUE: &str = "a JSON value is expected here";
 const VALUE_MISSING: &str = "the text ends where a value is expected";
 const NO_MEMBER_END: &str = "a comma or `}` is expected here";

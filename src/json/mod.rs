@@ -14,6 +14,6 @@ pub(crate) mod tests;
 
 pub(crate) use bytes::is_plain;
 pub(crate) use checked::{Sound, read_checked};
-pub(crate) use cursor::{Cursor, Key, MAX_DEPTH, Member, NOT_AN_OBJECT, SyntaxError};
+pub(crate) use cursor::{Cursor, Key, MAX_DEPTH, Member, NO_MEMORY, NOT_AN_OBJECT, SyntaxError};
 pub(crate) use number::{as_double, write_double, write_integer, write_unsigned};
-pub(crate) use text::{repair, unescape, write_escaped, write_repaired, write_string};
+pub(crate) use text::{escaped_length, repair, unescape, write_escaped, write_repaired, write_string};

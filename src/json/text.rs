@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::bytes::{is_plain, run_length};
+use crate::memory::NoMemory;
 
 /// The text as UTF-8, each invalid sequence replaced by U+FFFD.
 pub(crate) fn repair(bytes: &[u8]) -> Cow<'_, str> {
@@ -11,6 +12,36 @@ pub(crate) fn repair(bytes: &[u8]) -> Cow<'_, str> {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => String::from_utf8_lossy(bytes),
     }
+}
+
+/// U+FFFD, which stands for an invalid sequence.
+const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
+
+/// The same in memory of its own.
+pub(super) fn try_repair(bytes: &[u8]) -> Result<Vec<u8>, NoMemory> {
+    let replacement = |invalid: &[u8]| if invalid.is_empty() { b"" } else { REPLACEMENT };
+    let length = bytes.utf8_chunks().map(|chunk| chunk.valid().len() + replacement(chunk.invalid()).len());
+    let mut out = Vec::new();
+    out.try_reserve_exact(length.sum())?;
+    for chunk in bytes.utf8_chunks() {
+        out.extend_from_slice(chunk.valid().as_bytes());
+        out.extend_from_slice(replacement(chunk.invalid()));
+    }
+    Ok(out)
+}
+
+/// How many bytes [`write_repaired`] appends, or somewhat more.
+#[cold]
+pub(crate) fn escaped_length(bytes: &[u8]) -> usize {
+    let of_text = |text: &str| -> usize {
+        let of_byte = |byte: &u8| match byte {
+            b'"' | b'\\' => 2,
+            0..0x20 => 6,
+            _ => 1,
+        };
+        text.as_bytes().iter().map(of_byte).sum()
+    };
+    bytes.utf8_chunks().map(|chunk| of_text(chunk.valid()) + REPLACEMENT.len()).sum()
 }
 
 /// Appends `text` as a JSON string, quotes included.
@@ -189,6 +220,7 @@ mod tests {
                     assert_eq!(write_repaired(&mut out, &text), byte >= 0x80);
                     write_escaped(&mut expected, &String::from_utf8_lossy(&text));
                     assert_eq!(out, expected, "{byte:#x} at {at} of {length}");
+                    assert!((out.len()..=6 * length + 6).contains(&escaped_length(&text)));
                 }
             }
         }
@@ -200,7 +232,12 @@ mod tests {
 
     #[test]
     fn repairs_each_invalid_sequence() {
-        assert_eq!(repair(b"a\xffb\xc3"), "a\u{fffd}b\u{fffd}");
+        let table: [&[u8]; 6] =
+            [b"", b"sound", b"a\xffb\xc3", b"\xff\xfe", b"\xf0\x9f\x8e.\xe2\x82", "é\u{1F600}".as_bytes()];
+        assert_eq!(repair(table[2]), "a\u{fffd}b\u{fffd}");
+        for text in table {
+            assert_eq!(try_repair(text).unwrap(), repair(text).as_bytes(), "{}", text.escape_ascii());
+        }
     }
 
     #[test]

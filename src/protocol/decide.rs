@@ -213,7 +213,7 @@ pub fn decide(result: &AttemptResult, attempt: &Attempt<'_>, policy: &RetryPolic
 
 impl AttemptDecision {
     /// Whether this event is sent again, by its position in the batch.
-    pub(crate) fn retries(&self) -> impl Iterator<Item = bool> {
+    pub(crate) fn retries(&self) -> impl Iterator<Item = bool> + Clone {
         self.dispositions.iter().map(|disposition| *disposition == Disposition::Retry)
     }
 

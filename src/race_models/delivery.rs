@@ -79,7 +79,8 @@ impl World {
 
     fn respond(&self, send_loop: &mut SendLoop, batch: BatchId) -> u64 {
         let delivery = &self.client.process().delivery;
-        let attempt = delivery.update(|state| (state.begin_attempt(batch, Timestamp::now()), Wake::NONE));
+        let attempt =
+            delivery.update(|state| (state.begin_attempt(batch, Timestamp::now()), Wake::NONE)).unwrap();
         // `None` if a close was faster.
         let Some(attempt) = attempt else { return 0 };
         let uuids = attempt.payload.uuids();

@@ -53,8 +53,9 @@ impl Compressor {
         Compressor { level, gzip: None, deflate: None, zstd: None }
     }
 
-    /// Returns the compressed body; `None` if the codec is [`Codec::None`] or fails, or soon
-    /// after `is_cancelled` is true. Only brotli looks at that: nothing else takes long enough.
+    /// Returns the compressed body; `None` if the codec is [`Codec::None`] or fails, as it
+    /// does when there is no memory for the body, or soon after `is_cancelled` is true. Only
+    /// brotli looks at that: nothing else takes long enough.
     pub(super) fn compress(
         &mut self,
         codec: Codec,
@@ -75,7 +76,10 @@ impl Compressor {
                     let level = i32::try_from(self.level.clamp(1, ZSTD_MAX_LEVEL)).unwrap_or(1);
                     self.zstd = zstd::bulk::Compressor::new(level).ok();
                 }
-                self.zstd.as_mut()?.compress(body).ok()
+                let mut out = Vec::new();
+                out.try_reserve_exact(zstd::zstd_safe::compress_bound(body.len())).ok()?;
+                self.zstd.as_mut()?.compress_to_buffer(body, &mut out).ok()?;
+                Some(out)
             }
             Codec::Br => brotli_compressed(self.level.min(11), body, is_cancelled),
         }
@@ -84,13 +88,14 @@ impl Compressor {
 
 fn deflated(compress: &mut Compress, body: &[u8]) -> Option<Vec<u8>> {
     compress.reset();
-    let mut out = Vec::with_capacity(body.len() / 4 + 128);
+    let mut out = Vec::new();
+    out.try_reserve(body.len() / 4 + 128).ok()?;
     loop {
         let consumed = usize::try_from(compress.total_in()).ok()?;
         let rest = body.get(consumed..)?;
         match compress.compress_vec(rest, &mut out, FlushCompress::Finish).ok()? {
             Status::StreamEnd => return Some(out),
-            Status::Ok | Status::BufError => out.reserve(out.capacity().max(128)),
+            Status::Ok | Status::BufError => out.try_reserve(out.capacity().max(128)).ok()?,
         }
     }
 }

@@ -272,7 +272,8 @@ mod tests {
             idle.elapsed()
         });
         let limits = Limits { idle: Duration::from_millis(300), ..Limits::of(&Config::new("key")) };
-        let builder = Client::builder().use_preconfigured_tls(super::super::tls::unused().unwrap()).no_proxy();
+        let builder =
+            Client::builder().use_preconfigured_tls(super::super::tls::unused().unwrap()).no_proxy();
         let client = limits.apply(builder).build().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {

@@ -14,7 +14,7 @@ use crate::sink::Sink;
 /// Programs that a run without names leaves out: they have a task of their own.
 const OTHER_TASKS: &[&str] = &["panics", "sanitizer_checks", "soak", "idle"];
 /// These measure memory and time, which is worth it for what ships only.
-const MEASURING: &[&str] = &["allocations", "network", "deadlines", "memory"];
+const MEASURING: &[&str] = &["allocations", "network", "deadlines", "memory", "memory_shortage"];
 /// What every program is linked with.
 const SHARED_SOURCES: &[&str] = &["harness", "hostile", "name_server"];
 const SYSTEM: &[&str] = &["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"];

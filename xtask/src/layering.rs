@@ -22,6 +22,7 @@ const fn module(name: &'static str, about: &'static str) -> Module {
 pub(crate) const LAYERS: &[&[Module]] = &[
     &[
         module("status", "statuses and errors, as every layer returns them"),
+        module("memory", "memory that may be missing"),
         module("failpoint", "panics on demand, in a build for tests"),
         module("sync", "locks and atomics, or loom's in their place"),
         module("suggest", "the nearest known word to an unknown one"),
@@ -68,7 +69,7 @@ const INVARIANTS: &[Invariant] = &[
     },
     // `config` accepts a URL or a header if reqwest's own types do.
     Invariant {
-        inside: &["status", "suggest", "json", "event", "protocol", "delivery", "client", "capi"],
+        inside: &["status", "memory", "suggest", "json", "event", "protocol", "delivery", "client", "capi"],
         forbidden: &["reqwest", "rustls"],
         because: "HTTP and TLS are transport's alone",
     },

@@ -103,7 +103,7 @@ impl World {
                 Step::Sleep { until, .. } => return until,
             };
             match batch.and_then(|batch| {
-                Some((batch, self.state.begin_attempt(batch, Timestamp::from_unix_ms(0).unwrap())?))
+                Some((batch, self.state.begin_attempt(batch, Timestamp::from_unix_ms(0).unwrap()).unwrap()?))
             }) {
                 Some((batch, attempt)) => self.send(batch, attempt),
                 None => self.scheduler.step_cancelled(),

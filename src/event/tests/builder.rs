@@ -162,7 +162,7 @@ fn is_as_given_as_text(event: &EventBuilder, properties: &Node, super_properties
 }
 
 fn new_event() -> Box<EventBuilder> {
-    let mut event = EventBuilder::take(b"user", b"event");
+    let mut event = EventBuilder::take(b"user", b"event").unwrap();
     event.set_uuid(UUID.as_bytes());
     event.set_timestamp_ms(0).unwrap();
     event
@@ -232,7 +232,7 @@ fn setting_many_keys_again_and_again_takes_linear_time() {
 
 #[test]
 fn writes_each_type() {
-    let mut event = EventBuilder::take(b"user", b"name");
+    let mut event = EventBuilder::take(b"user", b"name").unwrap();
     event.set_text(Some(b"t"), b"x\"\xff").unwrap();
     event.set_integer(Some(b"i"), i64::MIN).unwrap();
     event.set_unsigned(Some(b"u"), u64::MAX).unwrap();
@@ -259,7 +259,7 @@ fn writes_each_type() {
 
 #[test]
 fn keeps_one_member_a_key_with_the_last_value() {
-    let mut event = EventBuilder::take(b"user", b"name");
+    let mut event = EventBuilder::take(b"user", b"name").unwrap();
     for (key, value) in [("a", 1), ("bb", 2), ("a", 3), ("c", 4), ("bb", 5), ("c", 66)] {
         event.set_integer(Some(key.as_bytes()), value).unwrap();
         let wire = encode(&EventInput::Built(&event), &SuperProperties::default()).unwrap();
@@ -317,7 +317,7 @@ fn a_built_event_has_each_key_once_with_its_last_value() {
 
 #[test]
 fn a_setter_that_fails_says_what_to_do_and_changes_nothing() {
-    let mut event = EventBuilder::take(b"user", b"name");
+    let mut event = EventBuilder::take(b"user", b"name").unwrap();
     let check = |outcome: Result<(), Error>, status: Status, text: &str| {
         let error = outcome.unwrap_err();
         assert_eq!(error.status, status, "{error}");
@@ -385,7 +385,7 @@ fn nesting_is_bounded_as_in_json_text() {
 
 #[test]
 fn groups_stand_beside_the_properties() {
-    let mut event = EventBuilder::take(b"user", b"name");
+    let mut event = EventBuilder::take(b"user", b"name").unwrap();
     for (group_type, key) in [(b"company", b"acme"), (b"project", b"\"p\xff "), (b"company", b"c\"2 ")] {
         event.set_group(group_type, key).unwrap();
     }

@@ -254,7 +254,7 @@ fn the_uuid_is_the_callers_only_where_it_is_sent() {
         assert_eq!(capture_json(json.as_bytes()).unwrap().0.caller_uuid, from_caller, "{uuid}");
     }
     assert!(!capture("{}").unwrap().0.caller_uuid);
-    let mut event = EventBuilder::take(b"u", b"e");
+    let mut event = EventBuilder::take(b"u", b"e").unwrap();
     event.set_uuid(b" 0190A5B4-7C3D-7ABC-8DEF-0123456789AB ");
     let (encoded, wire, _) = plain(&EventInput::Built(&event)).unwrap();
     assert!(encoded.caller_uuid);
