@@ -425,7 +425,7 @@ mod tests {
         };
         assert_eq!(page_differs(&page(&rows)), None);
         let mut other = rows.clone();
-        other.swap(4, 5);
+        other.swap(5, 6);
         assert!(page_differs(&page(&other)).unwrap().contains("names `src/event` where `src/json` stands"));
         assert!(page_differs(&page(&rows[..12])).unwrap().contains("names nothing more where `src/capi`"));
         assert!(page_differs("# A\n").is_some());
