@@ -191,21 +191,16 @@ pub fn decide(result: &AttemptResult, attempt: &Attempt<'_>, policy: &RetryPolic
         }
         AttemptResult::NoResponse { message, maybe_sent } => {
             decision.host = HostSign::Fails;
-            decision.response_unknown = *maybe_sent;
-            decision.error.clone_from(message);
-            decision.retry_or_lose(attempt, retry_wait(None), Failure::Transport);
+            decision.no_response(message, *maybe_sent, attempt, retry_wait(None));
         }
         AttemptResult::StaleConnection { message } => {
             decision.host = HostSign::None;
-            decision.response_unknown = true;
-            decision.error.clone_from(message);
-            decision.retry_or_lose(attempt, retry_wait(None).map(|_| Duration::ZERO), Failure::Transport);
+            decision.no_response(message, true, attempt, retry_wait(None).map(|_| Duration::ZERO));
         }
         AttemptResult::LocalShortage { message } => {
             decision.host = HostSign::None;
             decision.unsent = true;
-            decision.error.clone_from(message);
-            decision.retry_all(attempt, Duration::ZERO);
+            decision.no_response(message, false, attempt, Some(Duration::ZERO));
         }
     }
     decision
@@ -227,6 +222,21 @@ impl AttemptDecision {
             Some(wait) => self.retry_all(attempt, wait),
             None => self.dispositions = vec![Disposition::Lost(failure); attempt.uuids.len()],
         }
+    }
+
+    /// Out of line, so that what is decided for each event of a response stays in one place.
+    #[cold]
+    #[inline(never)]
+    fn no_response(
+        &mut self,
+        message: &str,
+        maybe_sent: bool,
+        attempt: &Attempt<'_>,
+        wait: Option<Duration>,
+    ) {
+        self.response_unknown = maybe_sent;
+        message.clone_into(&mut self.error);
+        self.retry_or_lose(attempt, wait, Failure::Transport);
     }
 
     fn read_verdicts(&mut self, body: &[u8], attempt: &Attempt<'_>, wait: Option<Duration>) {
