@@ -95,14 +95,14 @@ fn check_uncommon_name(name: &Name<'_>, status: Status, what: &str) -> Result<()
 /// that stands for it.
 #[inline]
 fn has_visible_ends(raw: &[u8]) -> bool {
-    let is_visible = |byte: &u8| matches!(byte, b'!'..=b'~');
-    // Escapes have two or six bytes.
-    let is_backslash = |at: Option<usize>| at.and_then(|at| raw.get(at)) == Some(&b'\\');
-    raw.last().is_some_and(is_visible)
-        && raw.first().is_some_and(is_visible)
-        && !is_backslash(Some(0))
-        && !is_backslash(raw.len().checked_sub(2))
-        && !is_backslash(raw.len().checked_sub(6))
+    let is_visible = |byte: u8| matches!(byte, b'!'..=b'~');
+    match (raw.first(), raw.last_chunk()) {
+        // Escapes have two or six bytes.
+        (Some(first), Some([sixth_last, _, _, _, second_last, last])) => {
+            is_visible(*last) && is_visible(*first) && ![first, sixth_last, second_last].contains(&&b'\\')
+        }
+        _ => !raw.is_empty() && raw.iter().all(|byte| is_visible(*byte) && *byte != b'\\'),
+    }
 }
 
 /// Removes the white space, escaped or not, around the text between the quotes of a JSON string.
