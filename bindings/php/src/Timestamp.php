@@ -13,6 +13,9 @@ final class Timestamp
 {
     private const SECONDS = 'Y-m-d\TH:i:s';
 
+    /** RFC 3339, which libphc reads itself: it refuses a day and an hour that do not exist. */
+    private const RFC3339 = '/^\s*\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)\s*$/D';
+
     /** The largest number of seconds that is read; it is beyond the year 9999. */
     private const MAX_SECONDS = 1e12;
 
@@ -64,6 +67,9 @@ final class Timestamp
         }
         if (is_numeric($value)) {
             return self::seconds((float) $value);
+        }
+        if (preg_match(self::RFC3339, $value)) {
+            return $value;
         }
         try {
             return self::utc(new \DateTimeImmutable($value));

@@ -20,7 +20,7 @@ final class TimestampTest extends TestCase
         'Y-m-d\TH:i:s.v\Z', 'Ymd\THisO', 'Ymd\THis\Z', 'YmdHis O', '@U', '@U.u', 'D M d Y H:i:s \G\M\TO',
         'D M d H:i:s T Y', 'Y-m-d H:i:s O T', 'Y-m-d H:i:s e', 'Y-m-d\TH:i:s e', 'o-\WW-N\TH:i:sP', 'd.m.Y H:i:s P',
         'm/d/Y h:i A T', 'd-M-Y H:i:s O', 'Y-m-d', 'Y-m-d H:i:s', 'Y-m-d\TH:i:s', 'Y-m-d\TH:i', 'd F Y', 'D, d M y',
-        'Y-m-d\T24:00:00P', 'Y-m-d\TH:i:60P', 'Y-02-30\TH:i:sP',
+        'Y-m-d\TH:i:60P', 'Y-02-30 H:i', 'Y-m-d\T24:00',
     ];
 
     /** Zones, some with an offset of minutes or seconds at one of the times. */
@@ -146,7 +146,8 @@ final class TimestampTest extends TestCase
     public static function wrong(): array
     {
         return [
-            'words' => ['the day after'], 'no zone' => ['2024-06-01 12:00 Europe/Nowhere'],
+            'words' => ['the day after'], 'day 30' => ['2024-02-30T00:00:00Z'],
+            'hour 24' => ['2024-01-01 24:00:00+00:00'], 'no zone' => ['2024-06-01 12:00 Europe/Nowhere'],
             'bytes' => ["2024-06-01\xff"], 'a far year' => ['@999999999999'], 'before the year 0' => ['-0044-03-15'],
             'not a number' => [NAN], 'infinite' => [INF], 'large' => [1e300], 'milliseconds' => [1_700_000_000_000],
             'many digits' => ['99999999999999999999'], 'true' => [true], 'false' => [false], 'a list' => [[1]],

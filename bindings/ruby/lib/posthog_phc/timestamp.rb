@@ -9,9 +9,8 @@ module PostHogPhc
   # @api private
   module Timestamp
     MILLISECONDS = "%Y-%m-%dT%H:%M:%S.%L"
-    # What libphc reads itself, as Ruby does.
-    RFC3339 = /\A\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?
-               (?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)\z/x.freeze
+    # What libphc reads itself: it refuses a day and an hour that do not exist.
+    RFC3339 = /\A\s*\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)\s*\z/.freeze
 
     DIGITS = /\A\s*-?\d+(?:\.\d+)?\s*\z/.freeze
 
