@@ -1,6 +1,9 @@
 package posthog
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Message is what Enqueue takes: Capture, Identify, Alias, GroupIdentify,
 // EventJSON, or a pointer to one of them.
@@ -122,12 +125,17 @@ func (m Identify) write(e *encoder) error {
 }
 
 func (m Alias) write(e *encoder) error {
-	// libphc accepts a $create_alias without an alias, as an event of that name.
-	if err := required("posthog.Alias", "Alias", m.Alias); err != nil {
+	// libphc accepts a $create_alias without an alias, as an event of that name. The alias
+	// is the distinct id of other events, around which there is never white space.
+	alias := strings.TrimSpace(m.Alias)
+	if err := required("posthog.Alias", "Alias", alias); err != nil {
+		if m.Alias != "" {
+			return &Error{Status: StatusInvalidArgument, Message: "Alias is nothing but white space"}
+		}
 		return err
 	}
 	e.begin("$create_alias", m.DistinctId, m.Uuid, m.Timestamp)
-	return firstOf(e.member("properties", Properties{"alias": m.Alias}), e.end())
+	return firstOf(e.member("properties", Properties{"alias": alias}), e.end())
 }
 
 func (m GroupIdentify) write(e *encoder) error {

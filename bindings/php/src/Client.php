@@ -192,7 +192,9 @@ class Client
             $this->callbacks->refused('invalid_argument', "an alias must be text or an integer, not $type");
             return false;
         }
-        return $this->submit(Message::alias($message));
+        $event = Message::alias($message);
+        self::requireMember($event['properties'], 'alias', 'alias() requires an alias, not only white space');
+        return $this->submit($event);
     }
 
     /**

@@ -106,6 +106,11 @@ final class Message
     {
         $properties = (array) ($message['properties'] ?? []);
         $alias = $message['alias'] ?? null;
+        if (is_string($alias)) {
+            // It is the distinct id of other events, around which there is never white space.
+            $around = '/^[\s\p{Z}\x{85}]+|[\s\p{Z}\x{85}]+$/uD';
+            $alias = preg_replace($around, '', $alias) ?? $alias;
+        }
         $message['properties'] = ['alias' => is_int($alias) ? (string) $alias : $alias] + $properties;
         unset($message['alias']);
         return ['event' => '$create_alias'] + $message;

@@ -20,6 +20,7 @@ module PostHogPhc
     # The keywords of most captures. The others are looked for only if there are more than these.
     COMMON = %i[distinct_id event properties].freeze
     FEATURE_FLAGS = %i[send_feature_flags flags].freeze
+    SPACE_AROUND = /\A[[:space:]]+|[[:space:]]+\z/.freeze
     UUID = /\A\h{8}-(\h{4}-){3}\h{12}\z/.freeze
 
     class << self
@@ -37,14 +38,16 @@ module PostHogPhc
         given = arguments(:identify, given)
         properties = { "$set" => hash(given[:properties], "properties") }
         properties["$set_once"] = hash(given[:set_once], "set_once") if given[:set_once]
-        event = { event: "$identify", distinct_id: distinct_id(given), properties: properties }
+        id = stripped(distinct_id(given), "distinct_id", :invalid_distinct_id)
+        event = { event: "$identify", distinct_id: id, properties: properties }
         add_time_and_uuid(event, given)
       end
 
       # @return [Hash]
       def alias(given)
         given = arguments(:alias, given)
-        properties = { "alias" => text(given[:alias], "alias", :invalid_argument) }
+        id = text(given[:alias], "alias", :invalid_argument)
+        properties = { "alias" => stripped(id, "alias", :invalid_argument) }
         event = { event: "$create_alias", distinct_id: distinct_id(given), properties: properties }
         add_time_and_uuid(event, given)
       end
@@ -105,6 +108,16 @@ module PostHogPhc
         return text if text.is_a?(String)
 
         raise InvalidCall.new("#{what} must be a String, an Integer or a Symbol, not #{value.class}", status)
+      end
+
+      # The id without the white space around it, which the server removes too.
+      def stripped(id, what, status)
+        return id unless id.encoding.ascii_compatible? && id.valid_encoding?
+
+        id = id.gsub(SPACE_AROUND, "")
+        raise InvalidCall.new("#{what} must be more than white space", status) if id.empty?
+
+        id
       end
 
       def distinct_id(given)
