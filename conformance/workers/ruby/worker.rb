@@ -29,6 +29,8 @@ class Worker
   # An argument that Ruby cannot express, or a call that the gem does not have.
   class Unsupported < StandardError; end
 
+  RFC3339 = /\A\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)\z/i.freeze
+
   NO_CLIENT = { status: :invalid_argument, message: "there is no client; call init first" }.freeze
   WITHOUT_CLIENT = %w[hello init reset].freeze
   # Defaults of the gem that differ from libphc's, which the cases expect.
@@ -88,7 +90,18 @@ class Worker
   # -- captures --
 
   def do_capture(with)
+    raise Unsupported, "text that Time.parse reads is a timestamp" if only_ruby_reads?(with["timestamp"])
+
     { uuid: @client.capture!(with) }
+  end
+
+  # Whether a timestamp is text that is not RFC 3339, but a time for Ruby.
+  def only_ruby_reads?(timestamp)
+    return false if !timestamp.is_a?(String) || timestamp.match?(RFC3339)
+
+    !Time.parse(timestamp).nil?
+  rescue ArgumentError
+    false
   end
 
   def do_capture_text(with)
