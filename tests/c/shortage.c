@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@
 #include <unistd.h>
 
 /* The error of each function, 0 for none, and how often it was returned. */
-static struct { int socket, connect, getrandom, pthread_create, times; } fails;
+static struct { int socket, connect, getrandom, pthread_create, open, times; } fails;
 
 static int is_ours(void) {
     char name[16] = "";
@@ -47,6 +48,17 @@ int socket(int domain, int type, int protocol) {
 int connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t size) {
     if (is_ours() && failing(&fails.connect)) return -1;
     return (int)syscall(SYS_connect, fd, address.__sockaddr__, size);
+}
+
+/* Of certificates; the library's threads open other files, too. */
+int open64(const char *path, int flags, ...) {
+    va_list arguments;
+    va_start(arguments, flags);
+    int mode = flags & O_CREAT ? va_arg(arguments, int) : 0;
+    va_end(arguments);
+    int is_certificates = strstr(path, "/ssl/") || strstr(path, "/pki/");
+    if (is_certificates && is_ours() && failing(&fails.open)) return -1;
+    return (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_LARGEFILE, mode);
 }
 
 ssize_t getrandom(void *bytes, size_t size, unsigned flags) {
@@ -231,6 +243,28 @@ static void what_a_shortage_costs_in_the_end_is_reported_with_its_name(void) {
     CHECK_EQ(summary("requests"), 0);
 }
 
+static void certificates_that_cannot_be_read_for_a_shortage_are_not_replaced_by_others(void) {
+    said said;
+    phc_client *client = listened_to(
+        make_client("host", "https://127.0.0.1:1", "retry_initial_ms", "20", "retry_max_ms", "50", NULL),
+        &said);
+    set(&fails.times, 0);
+    set(&fails.open, EMFILE);
+    capture(client, "one");
+    CHECK_EQ(phc_flush(client, 50, NULL, 0), PHC_TIMEOUT);
+    CHECK(reaches(&fails.times, 3) >= 3);
+    CHECK_EQ(stats_of(client).lost, 0);
+    CHECK_EQ(phc_client_close(client, 20), PHC_LOST_EVENTS);
+    set(&fails.open, 0);
+    char *reports = reports_of(client);
+    CHECK_EQ(count(reports, "\"outcome\":\"closed\""), 1);
+    CHECK_EQ(count(reports, "(EMFILE)"), 1);
+    free(reports);
+    finish_silently(client, &said);
+    CHECK_EQ(count(said.lines, "(EMFILE)"), count(said.lines, "\n"));
+    CHECK_EQ(count(said.lines, "certificates are checked against"), 0);
+}
+
 /* Leaves the process so many descriptors more than it has open. */
 static struct rlimit leave_descriptors(int more) {
     struct rlimit before, few;
@@ -342,6 +376,7 @@ int main(int argc, char **argv) {
         TEST(a_thread_that_begins_without_randomness_waits_for_it),
         TEST(without_randomness_it_waits_instead_of_trying_again_at_once),
         TEST(what_a_shortage_costs_in_the_end_is_reported_with_its_name),
+        TEST(certificates_that_cannot_be_read_for_a_shortage_are_not_replaced_by_others),
         TEST(a_client_that_meets_the_limit_of_descriptors_goes_on_afterwards),
         TEST(many_clients_share_few_descriptors),
         TEST(without_threads_a_body_is_compressed_all_the_same),

@@ -122,18 +122,18 @@ impl fmt::Display for Authority {
 impl Error for LookupError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.reason {
-            Reason::Unreachable(_, error)
-            | Reason::File(_, error)
-            | Reason::Local(_, error)
-            | Reason::System(error) => Some(error),
+            Reason::File(_, error) | Reason::Local(_, error) | Reason::System(error) => Some(error),
+            // That a server cannot be reached is not a shortage, whatever number the system gives
+            // it: without IPv6, EADDRNOTAVAIL.
             _ => None,
         }
     }
 }
 
-/// Whether the machine has no descriptor, buffer or memory left.
+/// Whether the machine has no descriptor, buffer, memory or local port left.
 pub(super) fn is_shortage(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+    const NUMBERS: [i32; 5] = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EAGAIN];
+    error.raw_os_error().is_some_and(|number| NUMBERS.contains(&number))
 }
 
 /// A name server as people write it.
@@ -158,6 +158,9 @@ mod tests {
             assert_eq!(cause.and_then(io::Error::raw_os_error), Some(libc::EMFILE), "{error}");
             assert!(error.to_string().starts_with("look-up of host.test: "), "{error}");
         }
+        let no_ipv6 = io::Error::from_raw_os_error(libc::EADDRNOTAVAIL);
+        let error = LookupError::new("host.test", Reason::Unreachable(([10, 0, 0, 1], 53).into(), no_ipv6));
+        assert!(error.source().is_none() && error.to_string().contains("cannot be reached"), "{error}");
     }
 
     #[test]

@@ -8,7 +8,6 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -178,18 +177,13 @@ async fn receive(socket: &UdpSocket, datagram: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-/// Never one of the three standard descriptors, which a host may have closed and may
-/// still write to.
+/// A socket of the server's kind, connected to it.
 fn udp_socket(server: SocketAddr) -> io::Result<UdpSocket> {
     let any: SocketAddr = match server {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
-    let mut socket = std::net::UdpSocket::bind(any)?;
-    if socket.as_raw_fd() <= 2 {
-        // A copy has a higher number.
-        socket = socket.try_clone()?;
-    }
+    let socket = std::net::UdpSocket::bind(any)?;
     socket.set_nonblocking(true)?;
     socket.connect(server)?;
     UdpSocket::from_std(socket)

@@ -30,7 +30,7 @@ pub(super) struct Tls {
 /// Reads the certificates that the settings name.
 pub(super) fn config(config: &Config) -> Result<Tls, String> {
     let roots =
-        if config.ca_file.is_empty() { roots::of_platform() } else { roots::of_setting(&config.ca_file)? };
+        if config.ca_file.is_empty() { roots::of_platform() } else { roots::of_setting(&config.ca_file) }?;
     let client = with_roots(roots.store, config)?;
     Ok(Tls { client, source: roots.source, warnings: roots.warnings })
 }

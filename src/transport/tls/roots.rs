@@ -13,6 +13,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::pem::{Place, Section};
 use super::{der, files, pem};
+use crate::transport::shortage;
 
 /// The files in which platforms keep their roots, in the order in which they are tried.
 const PLATFORM_FILES: [&str; 7] = [
@@ -141,12 +142,16 @@ pub(super) fn of_setting(ca_file: &str) -> Result<Roots, String> {
 
 /// Returns the certificates of the first file of the platform that has any, else the
 /// bundled ones.
-pub(super) fn of_platform() -> Roots {
+///
+/// Fails if this machine is short of what it takes to read a file that is there: other
+/// certificates must not take their place because of that.
+pub(super) fn of_platform() -> Result<Roots, String> {
     let mut warnings = Vec::new();
     for file in PLATFORM_FILES {
         let content = match files::read(Path::new(file)) {
             Ok(content) => content,
             Err(error) if is_absent(&error) => continue,
+            Err(error) if shortage::of_error(&error).is_some() => return Err(format!("{file}: {error}")),
             Err(error) => {
                 warnings.push(format!("{file}: {error}"));
                 continue;
@@ -155,7 +160,7 @@ pub(super) fn of_platform() -> Roots {
         let found = Found::in_file(&content);
         warnings.extend(found.left_out(file));
         match found.store {
-            Some(store) => return Roots { store, source: file.to_owned(), warnings },
+            Some(store) => return Ok(Roots { store, source: file.to_owned(), warnings }),
             None => warnings.extend(found.hint.map(|hint| format!("{file}: {hint}"))),
         }
     }
@@ -164,7 +169,7 @@ pub(super) fn of_platform() -> Roots {
         warnings
             .push("no certificates of the platform could be read; set ca_file, or mend its file".to_owned());
     }
-    Roots { store, source: "the bundled Mozilla roots".to_owned(), warnings }
+    Ok(Roots { store, source: "the bundled Mozilla roots".to_owned(), warnings })
 }
 
 fn is_absent(error: &io::Error) -> bool {
