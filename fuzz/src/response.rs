@@ -49,10 +49,14 @@ pub fn run(data: &[u8]) {
     let result = if *result < NO_RESPONSE {
         let location = matches!(status, 301 | 302).then(|| String::from_utf8_lossy(body).into_owned());
         AttemptResult::Response { status, retry_after, location, body: body.to_vec() }
-    } else if result % 2 == 0 {
-        AttemptResult::Oversized { status }
     } else {
-        AttemptResult::NoResponse { message: "refused".to_owned(), maybe_sent: attempt.can_change_codec }
+        let message = "refused".to_owned();
+        match result - NO_RESPONSE {
+            0 => AttemptResult::Oversized { status },
+            1 => AttemptResult::NoResponse { message, maybe_sent: attempt.can_change_codec },
+            2 => AttemptResult::StaleConnection { message },
+            _ => AttemptResult::LocalShortage { message },
+        }
     };
     let decision = decide(&result, &attempt, &policy);
     check_decision(&decision, &attempt, &policy);
@@ -79,6 +83,18 @@ pub fn run(data: &[u8]) {
             assert_eq!((decision.status, decision.host), (0, HostSign::Fails));
             assert_eq!(decision.response_unknown, maybe_sent);
         }
+        AttemptResult::StaleConnection { .. } => {
+            let lost = Disposition::Lost(Failure::Transport);
+            let retried = attempt.used <= policy.max_retries;
+            assert!(are_all(&decision, if retried { Disposition::Retry } else { lost }));
+            assert_eq!((decision.status, decision.host), (0, HostSign::None));
+            assert!(decision.response_unknown && !decision.unsent);
+        }
+        AttemptResult::LocalShortage { .. } => {
+            assert!(are_all(&decision, Disposition::Retry));
+            assert_eq!((decision.status, decision.host), (0, HostSign::None));
+            assert!(decision.unsent && !decision.response_unknown);
+        }
     }
 }
 
@@ -97,6 +113,9 @@ fn check_decision(decision: &AttemptDecision, attempt: &Attempt<'_>, policy: &Re
         assert!(*status == 413 && all_are_retried && events > 1 && wait.is_zero() && !refund);
     } else if *refund {
         assert!(*status == 415 && all_are_retried && attempt.can_change_codec && wait.is_zero());
+    } else if decision.status == 0 && decision.host == HostSign::None {
+        // Nothing was sent, or the next attempt goes on a new connection at once.
+        assert!(wait.is_zero());
     } else if dispositions.contains(&Disposition::Retry) {
         assert!(attempt.used <= policy.max_retries);
         let asked = decision.retry_after.unwrap_or_default().min(policy.backoff.retry_after_max);
