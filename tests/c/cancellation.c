@@ -175,8 +175,9 @@ static void a_full_client(void) {
 }
 static void an_evicting_client(void) {
     script("{\"then\":{\"never\":true}}");
-    client = make_client("flush_at", "1", "queue_max_events", "10", "overflow", "drop_oldest",
-                         "shutdown_timeout_ms", "0", NULL);
+    /* What is in flight is not evicted: one event at most. */
+    client = make_client("flush_at", "1", "max_batch_events", "1", "max_in_flight", "1", "queue_max_events",
+                         "10", "overflow", "drop_oldest", "shutdown_timeout_ms", "0", NULL);
     phc_poll_fd(client);
 }
 static void an_asking_client(void) {
