@@ -23,7 +23,12 @@ enum When {
 }
 
 /// What a status probably means, and what to do about it. The first row that fits counts.
-const HINTS: [(RangeInclusive<u16>, When, &str); 10] = [
+const HINTS: [(RangeInclusive<u16>, When, &str); 11] = [
+    (
+        401..=401,
+        When::Page,
+        "probably a proxy refuses the name and password in the setting proxy, or a login stands before the server: the project key was not looked at",
+    ),
     (
         401..=401,
         When::Always,
@@ -198,7 +203,7 @@ mod tests {
     fn each_status_says_what_is_probably_wrong_and_what_the_server_said() {
         let table = [
             (401, r#"{"error":"no key"}"#, "no key", "personal key"),
-            (401, PAGE, "\"Log in\"", "api_key"),
+            (401, PAGE, "\"Log in\"", "the setting proxy"),
             (402, "", "", "billing limit"),
             (404, "not found", "not found", "June 2026"),
             (404, r#"{"detail":"Endpoint not found."}"#, "Endpoint not found.", "path prefix"),
