@@ -114,6 +114,7 @@ typedef struct phc_stats {
     uint64_t sent_bytes;
     uint64_t lost_by_reason[PHC_LOSS_SLOTS];
     uint64_t refused_by_status[PHC_STATUS_SLOTS];
+    uint64_t delivered_with_remark;
 } phc_stats;
 enum {
     PHC_OK = 0,
