@@ -69,7 +69,7 @@ static struct {
     } child[CHILDREN];
 } * all;
 
-static void begin(void) {
+static void share_memory(void) {
     all = mmap(NULL, sizeof *all, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(all != MAP_FAILED);
 }
@@ -147,7 +147,7 @@ static int child_only_frees(phc_client *client, const way *made) {
 }
 
 static void every_kind_of_child_is_recognised(void) {
-    begin();
+    share_memory();
     phc_client *client = make_client(NULL, NULL);
     check_children(child_captures, client); /* before the first capture */
     CHECK_EQ(capture_some(client, "parent", 5), 0);
@@ -184,7 +184,7 @@ static int child_forks_later(phc_client *client, const way *made) {
 }
 
 static void children_of_children_are_recognised(void) {
-    begin();
+    share_memory();
     phc_client *client = make_client(NULL, NULL);
     CHECK_EQ(capture_some(client, "parent", 5), 0);
     CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
@@ -215,7 +215,7 @@ static int ends_as_the_child(phc_client *client, phc_status status) {
 }
 
 static void a_child_made_inside_before_send_is_recognised(void) {
-    begin();
+    share_memory();
     phc_client *client = make_client(NULL, NULL);
     CHECK_EQ(phc_set_before_send_callback(client, fork_once, NULL, NULL), PHC_OK);
     CHECK_EQ(capture_some(client, "before", 5), 0);
@@ -274,7 +274,7 @@ static void *wait_in_a_poll(void *client) {
 }
 
 static void calls_that_other_threads_were_in_do_not_matter(void) {
-    begin();
+    share_memory();
     script("{\"steps\":[{\"wait_for_script\":true}]}");
     phc_client *client = make_client("flush_at", "1", NULL);
     CHECK_EQ(phc_set_before_send_callback(client, stand_still, NULL, NULL), PHC_OK);
@@ -328,7 +328,7 @@ static int child_races(phc_client *client, const way *made) {
 }
 
 static void threads_of_a_child_that_race_agree(void) {
-    begin();
+    share_memory();
     phc_client *client = make_client(NULL, NULL);
     CHECK_EQ(capture_some(client, "parent", 1), 0);
     CHECK_EQ(phc_flush(client, 10000, NULL, 0), PHC_OK);
@@ -426,7 +426,7 @@ static int without_both_there_is_no_client(phc_client *none, const way *made) {
 }
 
 static void a_system_that_hides_forks_gets_no_client(void) {
-    begin();
+    share_memory();
     int status = in_child(&ways[0], without_wiping_there_are_handlers, NULL);
     CHECK_EQ(status, 0);
     status = in_child(&ways[0], without_handlers_there_is_wiping, NULL);
@@ -455,7 +455,7 @@ static int without_exit_handlers_there_is_no_client(phc_client *none, const way 
 }
 
 static void an_exit_handler_that_is_refused_is_reported(void) {
-    begin();
+    share_memory();
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) {
