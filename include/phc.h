@@ -194,9 +194,9 @@ typedef struct phc_flush_result {
 /**
  * Called with each report of failures, on a thread of the client's own: events that were lost;
  * with the setting reports = warnings also stored events on which the server made a remark: a
- * warning, details of an ok, or a result that libphc does not know; with reports = all also attempts after which events are
- * sent again. The report is valid until the callback returns. docs/callbacks.md lists the
- * functions that it may call; the others return PHC_REENTRANT.
+ * warning, details of an ok, or a result that libphc does not know; with reports = all also
+ * attempts after which events are sent again. The report is valid until the callback returns.
+ * docs/callbacks.md lists the functions that it may call; the others return PHC_REENTRANT.
  */
 typedef void (*phc_error_callback)(const struct phc_report *report, void *user_data);
 
@@ -332,9 +332,9 @@ typedef struct phc_stats {
     uint64_t refused_by_status[PHC_STATUS_SLOTS];
     /**
      * Delivered events about which the server said more than a plain "ok". Those with a
-     * warning are among them; the others have an "ok" with details, or a result that is
-     * not known. The most common details are person_processing_disabled: the distinct_id looks like a
-     * placeholder ("anonymous", "null", ...), and the event belongs to no person.
+     * warning are among them; the others have an "ok" with details, or a result that is not
+     * known. The most common details are person_processing_disabled: the distinct_id looks
+     * like a placeholder ("anonymous", "null", ...), and the event belongs to no person.
      */
     uint64_t delivered_with_remark;
 } phc_stats;
@@ -682,8 +682,8 @@ phc_status phc_set_log_callback(struct phc_client *client,
 /**
  * Captures an event with properties given as one JSON object (NULL for none). As in every
  * capture, white space around the distinct_id is not sent. Never waits, unless the setting
- * overflow is block. With any other status than PHC_OK the event was not
- * taken, and phc_last_error says why.
+ * overflow is block. With any other status than PHC_OK the event was not taken, and
+ * phc_last_error says why.
  */
 PHC_API
 phc_status phc_capture(struct phc_client *client,

@@ -14,9 +14,9 @@ use crate::runtime::fork_epoch;
 
 /// Called with each report of failures, on a thread of the client's own: events that were lost;
 /// with the setting reports = warnings also stored events on which the server made a remark: a
-/// warning, details of an ok, or a result that libphc does not know; with reports = all also attempts after which events are
-/// sent again. The report is valid until the callback returns. docs/callbacks.md lists the
-/// functions that it may call; the others return PHC_REENTRANT.
+/// warning, details of an ok, or a result that libphc does not know; with reports = all also
+/// attempts after which events are sent again. The report is valid until the callback returns.
+/// docs/callbacks.md lists the functions that it may call; the others return PHC_REENTRANT.
 pub type phc_error_callback = Option<unsafe extern "C" fn(report: *const phc_report, user_data: *mut c_void)>;
 
 /// Called with each report of delivered events, on the thread of phc_error_callback and under

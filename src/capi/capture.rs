@@ -53,8 +53,8 @@ unsafe fn parts<'a>(
 
 /// Captures an event with properties given as one JSON object (NULL for none). As in every
 /// capture, white space around the distinct_id is not sent. Never waits, unless the setting
-/// overflow is block. With any other status than PHC_OK the event was not
-/// taken, and phc_last_error says why.
+/// overflow is block. With any other status than PHC_OK the event was not taken, and
+/// phc_last_error says why.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_capture(
     client: *mut phc_client,

@@ -55,9 +55,9 @@ pub struct phc_stats {
     /// Captures that did not take an event, by status: refused_by_status[PHC_QUEUE_FULL].
     pub refused_by_status: [u64; PHC_STATUS_SLOTS],
     /// Delivered events about which the server said more than a plain "ok". Those with a
-    /// warning are among them; the others have an "ok" with details, or a result that is
-    /// not known. The most common details are person_processing_disabled: the distinct_id looks like a
-    /// placeholder ("anonymous", "null", ...), and the event belongs to no person.
+    /// warning are among them; the others have an "ok" with details, or a result that is not
+    /// known. The most common details are person_processing_disabled: the distinct_id looks
+    /// like a placeholder ("anonymous", "null", ...), and the event belongs to no person.
     pub delivered_with_remark: u64,
 }
 

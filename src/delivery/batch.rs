@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::queue::{OpenBatch, Span};
+use super::queue::{OpenBatch, Span, offset};
 use super::report::Report;
 use crate::event::timestamp::Timestamp;
 use crate::failpoint;
@@ -311,11 +311,6 @@ fn packed(
     }
     body.extend_from_slice(back);
     Ok(Payload { uuids: copied(uuids, 0)?, spans: moved, body: Bytes::from(body) })
-}
-
-/// The settings bound bodies far below 4 GiB.
-fn offset(at: usize) -> u32 {
-    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

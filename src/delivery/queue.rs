@@ -42,6 +42,11 @@ impl Span {
     }
 }
 
+/// A place in a body, as a [`Span`] holds it: the settings bound bodies far below 4 GiB.
+pub(super) fn offset(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
 /// Bookkeeping bytes that are counted with every event.
 const OVERHEAD: u64 = 48;
 
@@ -167,8 +172,6 @@ impl Queue {
         }
         let start = self.open.body.len();
         self.open.body.extend_from_slice(wire);
-        // The settings bound bodies far below 4 GiB.
-        let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         self.open.spans.push(Span { start: offset(start), end: offset(start + wire.len()), seq });
         self.open.uuids.push(uuid);
         Ok(())

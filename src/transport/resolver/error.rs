@@ -7,6 +7,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::transport::shortage;
+
 /// A look-up that found no address.
 #[derive(Debug)]
 pub(super) struct LookupError {
@@ -130,10 +132,10 @@ impl Error for LookupError {
     }
 }
 
-/// Whether the machine has no descriptor, buffer, memory or local port left.
+/// Whether this machine is short of something. EADDRNOTAVAIL is not such a case here: it is
+/// what the system says of a server of a kind of address that the machine does not have.
 pub(super) fn is_shortage(error: &io::Error) -> bool {
-    const NUMBERS: [i32; 5] = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EAGAIN];
-    error.raw_os_error().is_some_and(|number| NUMBERS.contains(&number))
+    error.raw_os_error() != Some(libc::EADDRNOTAVAIL) && shortage::of_error(error).is_some()
 }
 
 /// A name server as people write it.
