@@ -71,9 +71,18 @@ impl UuidSource {
     /// A new version 7 uuid for this instant, in milliseconds since the Unix epoch. Fails with
     /// [`Status::OUT_OF_RESOURCES`] when the system has no randomness.
     pub(crate) fn uuid_v7(&mut self, unix_ms: i64) -> Result<Uuid, Error> {
-        let ms = u64::try_from(unix_ms).unwrap_or(0);
-        Ok(uuid::Builder::from_unix_timestamp_millis(ms, &self.next()?).into_uuid())
+        Ok(version_7(u64::try_from(unix_ms).unwrap_or(0), self.next()?))
     }
+}
+
+/// 48 bits of the instant, the version, 12 random bits, the variant and 62 random bits (RFC 9562, section 5.7).
+/// Two words at once: the crate's builder goes byte by byte, which is a hundredth of a capture.
+#[inline]
+fn version_7(unix_ms: u64, random: [u8; RANDOM]) -> Uuid {
+    let [first, second, rest @ ..] = random;
+    let high = unix_ms << 16 | 0x7000 | u64::from(u16::from_be_bytes([first, second]) & 0x0FFF);
+    let low = 1 << 63 | u64::from_be_bytes(rest) & (u64::MAX >> 2);
+    Uuid::from_u64_pair(high, low)
 }
 
 /// Writes the uuid's canonical text. Each event needs it at its capture and again when the response is
@@ -161,6 +170,18 @@ impl GivenUuid {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Random;
+
+    #[test]
+    fn version_7_is_what_the_crate_makes_of_the_same_bits() {
+        for seed in 0..10_000 {
+            let mut random = Random::new(seed);
+            let ms = random.next() >> 16;
+            let bytes: [u8; RANDOM] = std::array::from_fn(|_| random.next().to_le_bytes()[7]);
+            let expected = uuid::Builder::from_unix_timestamp_millis(ms, &bytes).into_uuid();
+            assert_eq!(version_7(ms, bytes), expected);
+        }
+    }
 
     #[test]
     fn uuids_are_version_7_of_their_instant_and_distinct() {
