@@ -26,16 +26,7 @@ impl<'t> Name<'t> {
     }
 
     /// Removes the white space around a distinct id, as the server does. Fails if there is nothing else.
-    #[inline]
     fn trim(&mut self) -> Result<(), Error> {
-        match self {
-            Name::Json(raw) if has_visible_ends(raw) => Ok(()),
-            _ => self.trim_uncommon(),
-        }
-    }
-
-    #[inline(never)]
-    fn trim_uncommon(&mut self) -> Result<(), Error> {
         let was_empty = self.is_empty();
         match self {
             Name::Text(Cow::Borrowed(text)) => *text = text.trim(),
@@ -62,22 +53,24 @@ impl<'t> Name<'t> {
 /// Refuses names and ids that the server would not take, and removes the white space around the id.
 #[inline]
 pub(super) fn check_names(name: &Name<'_>, distinct_id: &mut Name<'_>) -> Result<(), Error> {
+    // Unescaped they are not longer, and not empty either.
+    let has_length = |raw: &[u8]| (1..=MAX_NAME).contains(&raw.len());
+    match (name, &*distinct_id) {
+        (Name::Json(name), Name::Json(id)) if has_length(name) && has_length(id) && has_visible_ends(id) => {
+            Ok(())
+        }
+        _ => check_uncommon_names(name, distinct_id),
+    }
+}
+
+#[inline(never)]
+fn check_uncommon_names(name: &Name<'_>, distinct_id: &mut Name<'_>) -> Result<(), Error> {
     check_name(name, Status::INVALID_EVENT, "event name")?;
     distinct_id.trim()?;
     check_name(distinct_id, Status::INVALID_DISTINCT_ID, "distinct_id")
 }
 
-#[inline]
 fn check_name(name: &Name<'_>, status: Status, what: &str) -> Result<(), Error> {
-    match name {
-        // Unescaped it is not longer, and not empty either.
-        Name::Json(raw) if (1..=MAX_NAME).contains(&raw.len()) => Ok(()),
-        _ => check_uncommon_name(name, status, what),
-    }
-}
-
-#[inline(never)]
-fn check_uncommon_name(name: &Name<'_>, status: Status, what: &str) -> Result<(), Error> {
     let bytes = match name {
         Name::Text(text) => text.len(),
         Name::Json(raw) => unescape(raw).len(),

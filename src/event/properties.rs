@@ -139,15 +139,21 @@ impl PropertyRanges {
     #[inline]
     pub(super) fn fill_with_run(&mut self, run: Range<usize>, super_properties: &SuperProperties) {
         self.clear(super_properties);
+        self.push_run(run);
+    }
+
+    #[inline]
+    fn push_run(&mut self, run: Range<usize>) {
         if self.runs.len() < self.runs.capacity() {
             self.runs.push(run);
         } else {
-            self.push_run(run);
+            self.grow_and_push_run(run);
         }
     }
 
+    #[cold]
     #[inline(never)]
-    fn push_run(&mut self, run: Range<usize>) {
+    fn grow_and_push_run(&mut self, run: Range<usize>) {
         if reserve(&mut self.runs, 1).is_ok() {
             self.runs.push(run);
         } else {

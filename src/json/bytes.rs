@@ -95,9 +95,15 @@ pub(crate) fn is_plain(text: &[u8]) -> bool {
     }
     if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
         let both = u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last));
-        return not_plain_in_word(both) == 0;
+        return are_plain(both);
     }
     text.iter().all(|byte| byte.is_ascii() && !is_special(*byte))
+}
+
+/// Whether all eight bytes of a word are plain.
+#[inline]
+pub(crate) fn are_plain(word: u64) -> bool {
+    not_plain_in_word(word) == 0
 }
 
 /// Zero exactly when all eight bytes are plain. Which bits are set otherwise has no meaning, because a

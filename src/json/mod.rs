@@ -12,7 +12,7 @@ mod text;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(crate) use bytes::is_plain;
+pub(crate) use bytes::{are_plain, is_plain};
 pub(crate) use checked::{Sound, read_checked};
 pub(crate) use cursor::{Cursor, Key, MAX_DEPTH, Member, NO_MEMORY, NOT_AN_OBJECT, SyntaxError};
 pub(crate) use number::{as_double, write_double, write_integer, write_unsigned};
