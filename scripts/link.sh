@@ -11,6 +11,7 @@
 #   LDFLAGS  its additional flags. If neither CC nor LDFLAGS is set, they select the Rust toolchain's lld, if
 #            it has one: rustc links with it too, and its file is up to 10 kB smaller than GNU ld's
 #   STRIP    by default strip
+#   DEBUG    a folder for the debug symbols, by build id (split-debug.sh), with OBJCOPY, by default objcopy
 set -euo pipefail
 here=$(dirname "$0")
 in=$1 out=$2 soname=$3 map=${4:-$here/../abi/libphc.map}
@@ -26,7 +27,12 @@ read -ra system < <(sed -n 's/^Libs.private: //p' "$here/../phc.pc.in")
 read -ra compiler <<<"${CC:-cc} ${LDFLAGS-}"
 # nodelete: the threads and the fork handler outlive a dlclose. defs: nothing is left for the host to resolve.
 "${compiler[@]}" -shared -Wl,-soname,"$soname" -Wl,--version-script="$map" -Wl,-z,nodelete -Wl,-z,defs \
-    -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--gc-sections -Wl,-O1 -Wl,--as-needed \
+    -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--build-id=sha1 -Wl,--hash-style=gnu \
+    -Wl,--gc-sections -Wl,--as-needed \
     "${roots[@]}" "$in" "${system[@]}" -o "$work/libphc.so"
-${STRIP:-strip} --strip-all --remove-section=.comment "$work/libphc.so"
+if [ -n "${DEBUG-}" ]; then
+    "$here/split-debug.sh" "$work/libphc.so" "$DEBUG"
+else
+    ${STRIP:-strip} --strip-all --remove-section=.comment "$work/libphc.so"
+fi
 mv "$work/libphc.so" "$out"

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# unwinder.sh TARGET: prints the path of the static libunwind that zig links into shared libraries for TARGET, for
+# localise.sh. zig compiles it, and says where it is if it is asked to link verbosely.
+#
+# It fails if toolchain.sh was not run, or if zig names none.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. scripts/dist/targets.sh
+zig=target/tools/zig/ziglang/zig
+[ -x "$zig" ] || { echo "zig is missing; run scripts/dist/toolchain.sh $1" >&2; exit 1; }
+export ZIG_GLOBAL_CACHE_DIR=$PWD/target/tools/cache/zig ZIG_LOCAL_CACHE_DIR=$PWD/target/tools/cache/zig
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+echo 'void f(void); void f(void) {}' >"$work/f.c"
+"$zig" cc -target "$(dist_build "$1" zig)" -O2 -shared -fPIC "$work/f.c" -lunwind -o "$work/f.so" -v >"$work/log" 2>&1
+# The path is relative if it is below the current folder.
+path=$(grep -o '[^ "]*libunwind\.a' "$work/log" | sort -u | head -1)
+[ -f "$path" ] || { cat "$work/log" >&2; echo "zig names no libunwind.a for $1" >&2; exit 1; }
+realpath "$path"
