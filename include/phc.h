@@ -45,7 +45,7 @@
 
 #if defined(_WIN32) && defined(PHC_DLL)
 #define PHC_API __declspec(dllimport)
-#elif defined(__GNUC__)
+#elif defined(__GNUC__) && !defined(_WIN32)
 #define PHC_API __attribute__((visibility("default")))
 #else
 #define PHC_API
@@ -1012,8 +1012,9 @@ PHC_API PHC_WARN_UNUSED struct phc_report *phc_poll(struct phc_client *client, u
  * Returns a file descriptor that is readable while reports wait: for poll(2), epoll or an event
  * loop, which then calls phc_poll without a timeout until it returns NULL. Nothing is to be read
  * from it. It belongs to the client and is valid until the free; a forked child must ask again.
- * Returns -1 if none could be created; phc_last_error says why. It is wide enough for the
- * handle of a socket on any platform.
+ * Returns -1 if none could be created; phc_last_error says why.
+ *
+ * On Windows it is a SOCKET, for WSAPoll, select or WSAEventSelect: `(SOCKET)phc_poll_fd(client)`.
  */
 PHC_API ptrdiff_t phc_poll_fd(struct phc_client *client);
 

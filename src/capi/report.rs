@@ -156,8 +156,9 @@ pub unsafe extern "C" fn phc_poll(client: *mut phc_client, timeout_ms: u32) -> *
 /// Returns a file descriptor that is readable while reports wait: for poll(2), epoll or an event
 /// loop, which then calls phc_poll without a timeout until it returns NULL. Nothing is to be read
 /// from it. It belongs to the client and is valid until the free; a forked child must ask again.
-/// Returns -1 if none could be created; phc_last_error says why. It is wide enough for the
-/// handle of a socket on any platform.
+/// Returns -1 if none could be created; phc_last_error says why.
+///
+/// On Windows it is a SOCKET, for WSAPoll, select or WSAEventSelect: `(SOCKET)phc_poll_fd(client)`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_poll_fd(client: *mut phc_client) -> isize {
     guard(&rules::phc_poll_fd, || {

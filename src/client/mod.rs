@@ -28,7 +28,7 @@ use crate::delivery::{Refusal, Report, Signal, Stats, Wait, Wake, has_passed};
 use crate::event::{EncodedEvent, Encoder, EventInput, SuperProperties};
 use crate::failpoint;
 use crate::memory::NoMemory;
-use crate::runtime::{DeferredCancellation, PerProcess, exit, fork_epoch, watch_forks};
+use crate::runtime::{self, DeferredCancellation, PerProcess, ReadinessFd, exit, fork_epoch};
 use crate::status::{Error, Status};
 use crate::transport::Transport;
 
@@ -56,7 +56,7 @@ impl Client {
         config.check()?;
         // What is wrong with the settings is reported now, not at the first capture.
         Transport::new(&config)?;
-        watch_forks()?;
+        runtime::prepare()?;
         if config.exit_flush > Duration::ZERO {
             exit::register()?;
         }
@@ -291,7 +291,7 @@ impl Client {
     /// to the client, and is another one in a forked child.
     pub(crate) fn poll_descriptor(&self) -> Result<isize, Error> {
         let readiness = self.process().delivery.readiness();
-        readiness.map(|fd| fd.descriptor() as isize).map_err(|error| {
+        readiness.map(ReadinessFd::descriptor).map_err(|error| {
             Error::new(Status::OUT_OF_RESOURCES, format!("no descriptor could be created: {error}"))
         })
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use super::Client;
 use crate::config::Config;
-use crate::runtime::{PerProcess, watch_forks};
+use crate::runtime::{self, PerProcess};
 use crate::status::{Error, Status};
 use crate::sync::recover;
 
@@ -21,7 +21,7 @@ fn clients() -> MutexGuard<'static, Clients> {
 /// Returns the client of this name: a new one if there is none or if it was closed, the
 /// existing one if its settings are the same.
 pub(crate) fn open(name: &str, config: &Config) -> Result<Arc<Client>, Error> {
-    watch_forks()?;
+    runtime::prepare()?;
     let found = existing(&clients(), name);
     if let Some(client) = found.filter(|client| !client.is_closed()) {
         return shared(client, name, config);

@@ -46,6 +46,9 @@ The certificate of the server, and of an `https` proxy, is checked against the f
    `/etc/pki/tls/cacert.pem`, `/etc/ssl/cert.pem`, `/usr/local/share/certs/ca-root-nss.crt`;
 3. Mozilla's set, as it was when libphc was built.
 
+On Windows the user's certificate store and Mozilla's set take the place of 2 and 3; [platforms.md](platforms.md#windows) has the
+details.
+
 The log says at the first request which one it is. No environment variable is read (`SSL_CERT_FILE`, `SSL_CERT_DIR`);
 the Go package passes `SSL_CERT_FILE` on as `ca_file`. What a library accepts as a file of certificates differs, so:
 

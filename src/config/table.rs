@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::choice::Choice;
 use super::{Config, host, syntax};
 use crate::protocol::statuses::RETRYABLE;
+use crate::runtime::{DEFAULT_RESOLVER, NO_BUILTIN_RESOLVER};
 use crate::suggest::did_you_mean;
 
 /// One setting.
@@ -74,6 +75,9 @@ impl Setting {
                 })?;
                 if cfg!(not(feature = "brotli")) && word == "br" {
                     return Err("this libphc was built without brotli".to_owned());
+                }
+                if let Some(reason) = NO_BUILTIN_RESOLVER.filter(|_| word == "builtin") {
+                    return Err(reason.to_owned());
                 }
                 field.select(position);
             }
@@ -245,7 +249,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "exit_flush_ms",
         default: "0",
-        doc: "How long the end of the process (`exit` or a return from `main`) waits for pending events; 0 does not wait. It has no effect for `_exit`, `quick_exit` and fatal signals.",
+        doc: "How long the end of the process (`exit` or a return from `main`) waits for pending events; 0 does not wait. It has no effect for `_exit`, `quick_exit` and fatal signals. On Windows, which ends the threads of a process before a DLL can act, a client with it is not made (`PHC_INVALID_SETTING`): close the client before the end.",
         slot: |c| Slot::Millis(&mut c.exit_flush, 0..=60_000),
     },
     Setting {
@@ -298,8 +302,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "resolver",
-        default: "builtin",
-        doc: "What looks up the names of the host and the proxy. `builtin` reads `/etc/hosts` and `/etc/resolv.conf` and sends DNS queries itself; `system` calls libc's `getaddrinfo` on threads, for names that only another source of `/etc/nsswitch.conf` knows. [names.md](names.md) compares them.",
+        default: DEFAULT_RESOLVER,
+        doc: "What looks up the names of the host and the proxy. `builtin` reads `/etc/hosts` and `/etc/resolv.conf` and sends DNS queries itself; `system` calls libc's `getaddrinfo` on threads, for names that only another source of `/etc/nsswitch.conf` knows. [names.md](names.md) compares them. On Windows, which has no such files, the default is `system`, and `builtin` is refused.",
         slot: |c| Slot::Choice(&mut c.resolver),
     },
     Setting {

@@ -5,15 +5,14 @@
 //! forked child inherits it, and in the child it does nothing until the child captures
 //! events of its own. It does not run for `_exit`, `quick_exit` or
 //! a fatal signal.
-#![allow(unsafe_code)]
 
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use super::PerProcess;
-use crate::status::{Error, Status};
+use super::{PerProcess, system};
+use crate::status::Error;
 use crate::sync::recover;
 
 /// What the exit handler flushes.
@@ -44,13 +43,7 @@ pub(crate) fn register() -> Result<(), Error> {
     if REGISTERED.load(Ordering::Acquire) {
         return Ok(());
     }
-    // SAFETY: the handler does not unwind, and the library is never unloaded (nodelete),
-    // so its code is there when it is called.
-    if unsafe { libc::atexit(at_exit) } != 0 {
-        let text = "exit_flush_ms: the exit handler could not be registered, because there is no memory for it; \
-                    set exit_flush_ms to 0 and close the client before the process ends, or try again later";
-        return Err(Error::new(Status::OUT_OF_RESOURCES, text));
-    }
+    system::at_exit(at_exit)?;
     REGISTERED.store(true, Ordering::Release);
     Ok(())
 }

@@ -16,7 +16,9 @@
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::status::{Error, Status};
+#[cfg(not(all(test, feature = "race-models")))]
+use super::system;
+use crate::status::Error;
 use crate::sync::{AtomicPtr, AtomicU64};
 
 /// The fork epoch of this process; zero until it is drawn. It fills a page of its own,
@@ -85,45 +87,21 @@ pub(crate) fn watch_forks() -> Result<(), Error> {
     if WATCHING.load(Ordering::Acquire) {
         return Ok(());
     }
-    // Not both: in a child whose own handlers capture, ours could run after them.
-    if !wipe_on_fork() {
-        // SAFETY: the handler is async-signal-safe: it writes to an atomic.
-        let failed = unsafe { libc::pthread_atfork(None, None, Some(after_fork_in_child)) };
-        if failed != 0 {
-            let reason = std::io::Error::from_raw_os_error(failed);
-            let text = format!(
-                "a fork could not be recognised, and parent and child would send events under the same uuids: the \
-                 kernel refuses MADV_WIPEONFORK, and pthread_atfork failed: {reason}"
-            );
-            return Err(Error::new(Status::OUT_OF_RESOURCES, text));
-        }
-    }
+    empty_in_children()?;
     WATCHING.store(true, Ordering::Release);
     Ok(())
 }
 
-/// Asks the kernel to empty the page of the epoch in every child; false if it refuses.
+/// Makes every child find the page of the epoch empty.
 #[cfg(not(all(test, feature = "race-models")))]
-fn wipe_on_fork() -> bool {
-    /// No advice has this number.
-    const NO_ADVICE: libc::c_int = -1;
-    let page = ptr::from_ref(&PAGE).cast_mut().cast();
-    let advise = |advice| {
-        // SAFETY: the page is this module's own, and nothing else is in it. Its content
-        // changes in a child only, and every content is a valid epoch.
-        unsafe { libc::madvise(page, size_of::<EpochPage>(), advice) == 0 }
-    };
-    // SAFETY: it only reads a value.
-    let page_bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    let fills_pages =
-        usize::try_from(page_bytes).is_ok_and(|bytes| size_of::<EpochPage>().is_multiple_of(bytes));
-    // Some emulators report success for every advice and follow none.
-    fills_pages && !advise(NO_ADVICE) && advise(libc::MADV_WIPEONFORK)
+fn empty_in_children() -> Result<(), Error> {
+    system::empty_in_children(&PAGE, after_fork_in_child)
 }
 
+/// The race models call the handler themselves.
 #[cfg(all(test, feature = "race-models"))]
-fn wipe_on_fork() -> bool {
-    true
+fn empty_in_children() -> Result<(), Error> {
+    Ok(())
 }
 
 struct Node<T> {

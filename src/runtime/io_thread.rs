@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::Notify;
 
 use super::PerProcess;
-use super::{cancellation::DeferredCancellation, scheduling, signals, standard_descriptors};
+use super::system::{self, DeferredCancellation};
 use crate::failpoint;
 use crate::status::{Error, Status};
 use crate::sync::recover;
@@ -90,13 +90,13 @@ fn start() -> Result<Running, Error> {
     let failed = |error: std::io::Error| {
         Error::new(Status::OUT_OF_RESOURCES, format!("the I/O thread could not be started: {error}"))
     };
-    standard_descriptors::occupy().map_err(failed)?;
+    system::occupy_standard_descriptors().map_err(failed)?;
     let runtime = Builder::new_current_thread()
         .enable_io()
         .enable_time()
         // The host may have closed some in the meantime, and what it woke up for may open
         // a connection.
-        .on_thread_unpark(|| drop(standard_descriptors::occupy()))
+        .on_thread_unpark(|| drop(system::occupy_standard_descriptors()))
         .build()
         .map_err(failed)?;
     let handle = runtime.handle().clone();
@@ -120,8 +120,8 @@ pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io
     let builder = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
     let body = move || {
         let _deferred = DeferredCancellation::begin();
-        scheduling::become_ordinary();
+        system::become_ordinary();
         body();
     };
-    signals::with_signals_blocked(|| builder.spawn(body))
+    system::with_signals_blocked(|| builder.spawn(body))
 }

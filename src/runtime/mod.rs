@@ -2,20 +2,72 @@
 //! masks, scheduling, thread cancellation, the descriptors 0 to 2, the exit handler, the
 //! readiness descriptor. It knows nothing of clients.
 //!
-//! `unsafe` is confined to [`fork`], [`exit`], [`signals`], [`scheduling`],
-//! [`cancellation`] and [`standard_descriptors`], one call of the system each.
+//! What each system does in its own way is in `unix/` and `windows/`, which have the same
+//! items; nothing else in the library asks which system it is. `unsafe` is confined to
+//! these two, one call of the system each, and to [`fork`].
 
-mod cancellation;
 pub(crate) mod exit;
 pub(crate) mod fork;
 mod io_thread;
 mod randomness;
 mod readiness;
-mod scheduling;
-mod signals;
-mod standard_descriptors;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
 
-pub(crate) use cancellation::DeferredCancellation;
-pub(crate) use fork::{PerProcess, fork_epoch, watch_forks};
+#[cfg(unix)]
+use unix as system;
+#[cfg(windows)]
+use windows as system;
+
+pub(crate) use fork::{PerProcess, fork_epoch};
 pub(crate) use io_thread::{IoThreadGuard, spawn};
 pub(crate) use readiness::ReadinessFd;
+pub(crate) use system::{
+    CERTIFICATE_FILES, DEFAULT_RESOLVER, DeferredCancellation, NO_BUILTIN_RESOLVER, SHORTAGES,
+    certificate_store, state_of_file,
+};
+
+use crate::status::Error;
+
+/// What must be so before there is a client: the library stays loaded, and every fork is
+/// recognised.
+pub(crate) fn prepare() -> Result<(), Error> {
+    system::stay_loaded()?;
+    fork::watch_forks()
+}
+
+/// An error of the system that is a shortage on this machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shortage {
+    /// Its number, as `std::io::Error` has it.
+    pub(crate) number: i32,
+    /// Its name in the manual of the system.
+    pub(crate) name: &'static str,
+    /// What it means, for people.
+    pub(crate) meaning: &'static str,
+    /// Whether connections that are closed help.
+    pub(crate) of_descriptors: bool,
+}
+
+impl Shortage {
+    const fn new(number: i32, name: &'static str, meaning: &'static str) -> Self {
+        Shortage { number, name, meaning, of_descriptors: false }
+    }
+
+    const fn of_descriptors(number: i32, name: &'static str, meaning: &'static str) -> Self {
+        Shortage { number, name, meaning, of_descriptors: true }
+    }
+}
+
+/// What a system's store of certificates holds, each certificate in DER form.
+#[derive(Debug, Default)]
+pub(crate) struct CertificateStore {
+    /// What it is called, for the log.
+    pub(crate) name: &'static str,
+    /// The authorities that are trusted.
+    pub(crate) trusted: Vec<Vec<u8>>,
+    /// Those that must not be trusted, whoever else names them.
+    pub(crate) distrusted: Vec<Vec<u8>>,
+}

@@ -1,20 +1,18 @@
-//! A file descriptor that is readable while reports wait, for hosts with an event
+//! A file descriptor, or on Windows a SOCKET, that is readable while reports wait, for hosts with an event
 //! loop.
 
-use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::net::UnixStream;
+use std::io::Write;
 use std::sync::Mutex;
 
-use super::standard_descriptors;
+use super::system::{self, Socket};
 use crate::sync::recover;
 
 /// A pair of connected sockets with at most one byte in transit.
 #[derive(Debug)]
 pub(crate) struct ReadinessFd {
     /// The host polls this one.
-    read_end: UnixStream,
-    write_end: UnixStream,
+    read_end: Socket,
+    write_end: Socket,
     /// Lock order: taken while the state of a client is locked; takes no other lock.
     ready: Mutex<bool>,
 }
@@ -22,16 +20,16 @@ pub(crate) struct ReadinessFd {
 impl ReadinessFd {
     /// A descriptor that is not readable yet.
     pub(crate) fn new() -> std::io::Result<Self> {
-        standard_descriptors::occupy()?;
-        let (read_end, write_end) = UnixStream::pair()?;
+        system::occupy_standard_descriptors()?;
+        let (read_end, write_end) = system::socket_pair()?;
         read_end.set_nonblocking(true)?;
         write_end.set_nonblocking(true)?;
         Ok(ReadinessFd { read_end, write_end, ready: Mutex::new(false) })
     }
 
     /// The descriptor to poll. It stays the library's.
-    pub(crate) fn descriptor(&self) -> RawFd {
-        self.read_end.as_raw_fd()
+    pub(crate) fn descriptor(&self) -> isize {
+        system::number_of(&self.read_end)
     }
 
     /// Makes the descriptor readable, or not.
@@ -41,7 +39,7 @@ impl ReadinessFd {
             *ready = (&self.write_end).write(&[1]).is_ok_and(|written| written == 1);
         } else if !wanted && *ready {
             // If the host has read the byte itself, there is nothing left to read.
-            let _ = (&self.read_end).read(&mut [0; 8]);
+            system::receive(&self.read_end);
             *ready = false;
         }
     }
@@ -49,6 +47,8 @@ impl ReadinessFd {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     #[test]

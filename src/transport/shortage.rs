@@ -4,6 +4,8 @@
 use std::error::Error;
 use std::io;
 
+use crate::runtime::SHORTAGES;
+
 /// What this machine lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Shortage {
@@ -13,20 +15,6 @@ pub(super) struct Shortage {
     pub(super) of_descriptors: bool,
 }
 
-/// The system's errors that are a shortage when a connection is made: number, name, meaning.
-const ERRORS: [(i32, &str, &str); 7] = [
-    (libc::EMFILE, "EMFILE", "the process has no descriptors left; raise its limit (ulimit -n)"),
-    (libc::ENFILE, "ENFILE", "the machine has no descriptors left; raise fs.file-max"),
-    (libc::ENOMEM, "ENOMEM", "the machine has no memory left for connections"),
-    (libc::ENOBUFS, "ENOBUFS", "the machine has no buffers left for connections"),
-    (
-        libc::EADDRNOTAVAIL,
-        "EADDRNOTAVAIL",
-        "the machine has no local port or address left for connections to the host",
-    ),
-    (libc::EAGAIN, "EAGAIN", "the machine has no thread or route entry left for connections"),
-    (libc::ENOSPC, "ENOSPC", "no more descriptors can be watched; raise fs.epoll.max_user_watches"),
-];
 /// How an error of the system ends as a text.
 const NUMBER: &str = "(os error ";
 
@@ -62,9 +50,9 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<Shortage> {
 }
 
 fn of_number(number: i32) -> Option<Shortage> {
-    let (_, name, meaning) = ERRORS.iter().find(|(known, _, _)| *known == number)?;
-    let of_descriptors = matches!(number, libc::EMFILE | libc::ENFILE);
-    Some(Shortage { message: format!("{meaning} ({name})"), of_descriptors })
+    let known = SHORTAGES.iter().find(|known| known.number == number)?;
+    let message = format!("{} ({})", known.meaning, known.name);
+    Some(Shortage { message, of_descriptors: known.of_descriptors })
 }
 
 #[cfg(test)]
@@ -89,15 +77,15 @@ mod tests {
 
     #[test]
     fn each_shortage_is_found_however_deep_it_is() {
-        for (number, name, _) in ERRORS {
-            let system = || io::Error::from_raw_os_error(number);
+        for known in SHORTAGES {
+            let system = || io::Error::from_raw_os_error(known.number);
             let wrapped = io::Error::other(io::Error::other(system()));
             let layers = Layer(Box::new(Layer(Box::new(wrapped))));
             let text = format!("ca_file \"x\": {}", system());
             for found in [of_error(&system()), of_error(&layers), of_text(&text)] {
                 let found = found.unwrap();
-                assert!(found.message.ends_with(&format!("({name})")), "{found:?}");
-                assert_eq!(found.of_descriptors, matches!(name, "EMFILE" | "ENFILE"));
+                assert!(found.message.ends_with(&format!("({})", known.name)), "{found:?}");
+                assert_eq!(found.of_descriptors, matches!(known.name, "EMFILE" | "ENFILE"));
             }
         }
         let random = io::Error::other(rustls::Error::FailedToGetRandomBytes);

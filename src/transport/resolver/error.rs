@@ -135,7 +135,7 @@ impl Error for LookupError {
 /// Whether this machine is short of something. EADDRNOTAVAIL is not such a case here: it is
 /// what the system says of a server of a kind of address that the machine does not have.
 pub(super) fn is_shortage(error: &io::Error) -> bool {
-    error.raw_os_error() != Some(libc::EADDRNOTAVAIL) && shortage::of_error(error).is_some()
+    error.kind() != io::ErrorKind::AddrNotAvailable && shortage::of_error(error).is_some()
 }
 
 /// A name server as people write it.

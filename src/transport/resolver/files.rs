@@ -2,35 +2,21 @@
 
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
+
+use crate::runtime::state_of_file;
 
 /// A file that was changed less than this before it was read may change again within
 /// the resolution of its times.
 const SETTLED: Duration = Duration::from_secs(2);
 
 /// Which file a path stood for, and in which state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp([i64; 6], u64);
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        let times = [
-            metadata.mtime(),
-            metadata.mtime_nsec(),
-            metadata.ctime(),
-            metadata.ctime_nsec(),
-            metadata.dev().cast_signed(),
-            metadata.ino().cast_signed(),
-        ];
-        Stamp(times, metadata.size())
-    }
-}
+type State = [i64; 7];
 
 /// What was made of a file, with the state of the file then.
 #[derive(Debug)]
 pub(super) struct Watched<T> {
-    made: Option<(T, Option<Stamp>)>,
+    made: Option<(T, Option<State>)>,
     settled: bool,
 }
 
@@ -59,7 +45,7 @@ impl<T> Watched<T> {
     }
 
     fn is_current(&self, path: &str) -> io::Result<bool> {
-        let now = existing(std::fs::metadata(path))?.as_ref().map(Stamp::of);
+        let now = existing(std::fs::metadata(path))?.as_ref().map(state_of_file);
         Ok(self.settled && self.made.as_ref().is_some_and(|(_, then)| *then == now))
     }
 
@@ -67,11 +53,11 @@ impl<T> Watched<T> {
         &mut self,
         path: &str,
         read: impl FnOnce(Option<File>) -> io::Result<T>,
-    ) -> io::Result<(T, Option<Stamp>)> {
+    ) -> io::Result<(T, Option<State>)> {
         let file = existing(File::open(path))?;
         let metadata = file.as_ref().map(File::metadata).transpose()?;
         self.settled = metadata.as_ref().is_none_or(has_settled);
-        Ok((read(file)?, metadata.as_ref().map(Stamp::of)))
+        Ok((read(file)?, metadata.as_ref().map(state_of_file)))
     }
 }
 

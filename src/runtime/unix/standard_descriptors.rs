@@ -15,7 +15,7 @@ use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 const STANDARD: std::ops::RangeInclusive<RawFd> = 0..=2;
 
 /// Occupies those that are free.
-pub(super) fn occupy() -> std::io::Result<()> {
+pub(crate) fn occupy() -> std::io::Result<()> {
     // Other threads open and close descriptors meanwhile, so it may take more than one try
     // for each; and a filter of system calls may hide that they are open.
     for _ in 0..8 {

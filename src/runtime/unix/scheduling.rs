@@ -16,7 +16,7 @@ const THIS_THREAD: libc::pid_t = 0;
 
 /// Gives the calling thread the scheduling of the process's main thread. What the system
 /// does not allow stays as it is: a lower niceness may need a privilege.
-pub(super) fn become_ordinary() {
+pub(crate) fn become_ordinary() {
     // SAFETY: it only reads a number.
     let main = unsafe { libc::getpid() };
     take_policy(main);
