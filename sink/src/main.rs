@@ -108,14 +108,26 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         if let Some(file) = &arguments.port_file {
             write_port(file, address.port())?;
         }
-        let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-            .map_err(|error| error.to_string())?;
         tokio::select! {
             served = Arc::clone(&sink).serve(listener, tls) => served.map_err(|error| error.to_string()),
-            _ = terminated.recv() => Ok(()),
+            ended = terminated() => ended.map_err(|error| error.to_string()),
             _ = tokio::signal::ctrl_c() => Ok(()),
         }
     })
+}
+
+/// Waits until the process is asked to end.
+#[cfg(unix)]
+async fn terminated() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    signal(SignalKind::terminate())?.recv().await;
+    Ok(())
+}
+
+/// Windows asks a process on a console only, as Ctrl-C does.
+#[cfg(windows)]
+async fn terminated() -> std::io::Result<()> {
+    std::future::pending().await
 }
 
 fn read(file: &Path) -> Result<String, String> {

@@ -130,7 +130,13 @@ char *json_text(slice string, size_t *len) {
     return text;
 }
 
-char *json_copy(slice value) { return value.at == NULL ? NULL : strndup(value.at, value.len); }
+char *json_copy(slice value) {
+    if (value.at == NULL) return NULL;
+    char *copy = malloc(value.len + 1);
+    memcpy(copy, value.at, value.len);
+    copy[value.len] = '\0';
+    return copy;
+}
 
 void json_print(const char *text) {
     putchar('"');

@@ -257,10 +257,21 @@ static void run(slice line) {
     free(form);
 }
 
+/* Reads the next line into memory that grows with it; 0 at the end. ISO C has no getline. */
+static int read_line(char **line, size_t *size) {
+    size_t len = 0;
+    do {
+        if (*size - len < 2) *line = realloc(*line, *size = *size * 2 + 4096);
+        if (fgets(*line + len, (int)(*size - len), stdin) == NULL) break;
+        len += strlen(*line + len);
+    } while ((*line)[len - 1] != '\n');
+    return len > 0;
+}
+
 int main(void) {
     char *line = NULL;
     size_t size = 0;
-    while (getline(&line, &size, stdin) > 0) {
+    while (read_line(&line, &size)) {
         run((slice){line, strlen(line)});
         fflush(stdout);
     }
