@@ -30,7 +30,8 @@ pub(crate) const NO_BUILTIN_RESOLVER: Option<&str> = Some(
 pub(crate) const CERTIFICATE_FILES: &[&str] = &[];
 
 /// The system's errors that are a shortage when a connection is made. Those from 10000 on are
-/// of Windows Sockets.
+/// of Windows Sockets. WSAEADDRNOTAVAIL is not among them: here it says that the address of the
+/// host cannot be one.
 pub(crate) const SHORTAGES: &[Shortage] = &[
     Shortage::of_descriptors(10024, "WSAEMFILE", "the process has no sockets left"),
     Shortage::of_descriptors(4, "ERROR_TOO_MANY_OPEN_FILES", "the process has no handles left"),
@@ -39,11 +40,7 @@ pub(crate) const SHORTAGES: &[Shortage] = &[
     Shortage::new(1450, "ERROR_NO_SYSTEM_RESOURCES", "the machine has no kernel memory left for connections"),
     Shortage::new(1455, "ERROR_COMMITMENT_LIMIT", "the machine has no memory left; enlarge its paging file"),
     Shortage::new(10055, "WSAENOBUFS", "the machine has no buffers or local ports left for connections"),
-    Shortage::new(
-        10049,
-        "WSAEADDRNOTAVAIL",
-        "the machine has no local port or address left for connections to the host",
-    ),
+    Shortage::new(10048, "WSAEADDRINUSE", "the machine has no local port left for connections to the host"),
 ];
 
 /// Nothing cancels a thread here.
