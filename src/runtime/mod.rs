@@ -68,6 +68,6 @@ pub(crate) struct CertificateStore {
     pub(crate) name: &'static str,
     /// The authorities that are trusted.
     pub(crate) trusted: Vec<Vec<u8>>,
-    /// Those that must not be trusted, whoever else names them.
+    /// Those that must not be trusted, also where another source has them.
     pub(crate) distrusted: Vec<Vec<u8>>,
 }

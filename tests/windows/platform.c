@@ -69,7 +69,7 @@ static int is_readable(SOCKET socket, int timeout_ms) {
 static void a_socket_is_readable_while_reports_wait(void) {
     WSADATA data;
     WSAStartup(MAKEWORD(2, 2), &data);
-    phc_config *config = config_of("http://127.0.0.1:9"); /* nobody listens there */
+    phc_config *config = config_of("http://127.0.0.1:9"); /* a port without a listener */
     phc_client *client = phc_client_new(config, NULL);
     SOCKET socket = (SOCKET)phc_poll_fd(client);
     CHECK(socket != INVALID_SOCKET, "%s", phc_last_error());
@@ -109,7 +109,8 @@ static void certificates_are_those_of_windows(void) {
     phc_flush(client, 20000, NULL, 0);
     phc_client_free(client); /* ends the callback */
     phc_config_free(config);
-    CHECK(strstr(logged, "the certificate store of Windows and the bundled Mozilla roots") != NULL, "%s", logged);
+    CHECK(strstr(logged, "the certificate store of Windows and the bundled Mozilla roots") != NULL, "%s",
+          logged);
 }
 
 int main(int argc, char **argv) {

@@ -37,7 +37,7 @@ pub(crate) const CERTIFICATE_FILES: &[&str] = &[
     "/usr/local/share/certs/ca-root-nss.crt",
 ];
 
-/// The certificates of authorities in a store that is no file: there is none.
+/// The certificates of authorities in a store other than a file: these systems have none.
 pub(crate) fn certificate_store() -> Option<std::io::Result<super::CertificateStore>> {
     None
 }

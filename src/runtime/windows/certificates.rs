@@ -11,7 +11,7 @@ use crate::runtime::CertificateStore;
 /// The purpose of a certificate of a TLS server.
 const SERVER: &str = "1.3.6.1.5.5.7.3.1";
 
-/// The certificates of authorities in a store that is no file.
+/// The certificates of authorities in a store other than a file.
 pub(crate) fn certificate_store() -> Option<io::Result<CertificateStore>> {
     Some(read())
 }
