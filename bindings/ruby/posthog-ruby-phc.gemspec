@@ -1,27 +1,44 @@
 # frozen_string_literal: true
 
+# `gem build` makes the gem for every platform, which loads the system's libphc. With PHC_GEM_PLATFORM, such as
+# x86_64-linux-gnu, it makes the gem of that platform, which also has the files in lib/posthog_phc/bundled.
+# scripts/dist/pack/gem.sh makes all of them.
 require_relative "lib/posthog_phc/version"
 
-bundled = "lib/posthog_phc/bundled/libphc.so"
-
 Gem::Specification.new do |spec|
+  repository = "https://github.com/PostHog/libphc"
+  here = "#{repository}/blob/v#{PostHogPhc::VERSION}"
+
   spec.name = "posthog-ruby-phc"
   spec.version = PostHogPhc::VERSION
   spec.authors = ["The libphc authors"]
   spec.summary = "PostHog events for Ruby, delivered by libphc"
   spec.description = "Captures events with the API of posthog-ruby and delivers them with libphc, over " \
                      "Capture v1. Works in Puma clusters, in Resque's forked children and in short scripts."
+  spec.homepage = repository
   spec.license = "MIT"
   spec.required_ruby_version = ">= 3.1"
 
-  spec.files = Dir.glob("lib/**/*.rb", base: __dir__) + %w[.yardopts LICENSE README.md examples/quickstart.rb]
-  # With a copy of libphc in this place, the gem is for one platform. Without it, the gem is for
-  # every platform and loads the system's libphc.
-  if File.exist?(File.join(__dir__, bundled))
-    spec.files << bundled
-    spec.platform = Gem::Platform.local
+  files = Dir.glob("lib/**/*.rb", base: __dir__) + %w[.yardopts LICENSE README.md examples/quickstart.rb]
+  platform = ENV.fetch("PHC_GEM_PLATFORM", "")
+  unless platform.empty?
+    bundled = Dir.glob("lib/posthog_phc/bundled/*/*", base: __dir__)
+    unless bundled.include?("lib/posthog_phc/bundled/#{platform}/libphc.so")
+      raise "PHC_GEM_PLATFORM is #{platform}, and there is no lib/posthog_phc/bundled/#{platform}/libphc.so"
+    end
+
+    files += bundled
+    # An Array: of a String, RubyGems before 3.3.22, and Debian's under Ruby 3.1, drop the C library.
+    spec.platform = Gem::Platform.new(platform.split("-"))
   end
+  spec.files = files.sort
   spec.require_paths = ["lib"]
   spec.add_dependency "ffi", "~> 1.15"
-  spec.metadata = { "rubygems_mfa_required" => "true" }
+  spec.metadata = {
+    "bug_tracker_uri" => "#{repository}/issues",
+    "changelog_uri" => "#{here}/CHANGELOG.md",
+    "documentation_uri" => "#{here}/bindings/ruby/README.md",
+    "rubygems_mfa_required" => "true",
+    "source_code_uri" => "#{repository}/tree/v#{PostHogPhc::VERSION}/bindings/ruby"
+  }
 end

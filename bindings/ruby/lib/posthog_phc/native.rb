@@ -76,7 +76,7 @@ module PostHogPhc
       def load(path = nil)
         return if @file && path.nil?
 
-        @loading.synchronize { @file ? check_same(path) : open(Library.candidates(path)) }
+        @loading.synchronize { @file ? check_same(path) : open(path) }
       end
 
       # @return [String] what was wrong with the last call that failed on this thread
@@ -110,16 +110,16 @@ module PostHogPhc
                             "give every client the same library:"
       end
 
-      def open(candidates)
+      def open(path)
         tried = {}
-        file = candidates.find do |candidate|
+        file = Library.candidates(path).find do |candidate|
           ffi_lib candidate
           true
         rescue LoadError => e
           tried[candidate] = e.message.lines.first.to_s.strip
           false
         end
-        raise LibraryError, Library.missing(tried) unless file
+        raise LibraryError, Library.missing(tried, path) unless file
 
         attach(file)
         @file = file
