@@ -17,6 +17,12 @@ final class Library
     /** The machines whose library may be in the package. */
     private const MACHINES = ['x86_64', 'aarch64', 'arm64'];
 
+    /** The machines in the header of an ELF file, by the two bytes of e_machine. */
+    private const ELF_MACHINES = ["\x3e\x00" => 'x86_64', "\xb7\x00" => 'aarch64'];
+
+    /** How to install libphc itself. */
+    private const GUIDE = 'https://github.com/PostHog/libphc/blob/main/docs/install.md';
+
     /** @var array<string, self|Unavailable> by the path that was asked for */
     private static array $loaded = [];
 
@@ -97,16 +103,49 @@ final class Library
         return $files === [] ? ['libphc.so.0'] : $files;
     }
 
-    /**
-     * The folder of lib/ for this machine, such as linux-x86_64; all of them if the host has disabled the
-     * function that names the machine: only one that fits can be loaded.
-     *
-     * @return list<string>
-     */
+    /** @return list<string> the folders of lib/ whose library may fit this process: what is not known is tried */
     private static function platforms(): array
     {
         $machines = Host::has('php_uname') ? [php_uname('m')] : self::MACHINES;
-        return array_map(static fn (string $machine) => strtolower(PHP_OS_FAMILY) . "-$machine", $machines);
+        return self::folders(strtolower(PHP_OS_FAMILY), $machines, self::isMusl());
+    }
+
+    /**
+     * The folders of lib/, such as linux-x86_64 for glibc and linux-x86_64-musl.
+     *
+     * @param list<string> $machines
+     * @param bool|null $isMusl null if it is not known
+     * @return list<string>
+     */
+    private static function folders(string $system, array $machines, ?bool $isMusl): array
+    {
+        $libcs = match ($system === 'linux' ? $isMusl : false) {
+            false => [''],
+            true => ['-musl'],
+            null => ['', '-musl'],
+        };
+        $folders = [];
+        foreach ($libcs as $libc) {
+            foreach ($machines as $machine) {
+                $folders[] = "$system-$machine$libc";
+            }
+        }
+        return $folders;
+    }
+
+    /**
+     * Whether this process runs with musl; null if it is not known. The process itself is asked, in 0.3 µs: a host
+     * may refuse access to /proc, and a system may have both C libraries.
+     */
+    private static function isMusl(): ?bool
+    {
+        try {
+            \FFI::cdef('void gnu_get_libc_version(void);');
+            return false;
+        } catch (\Throwable $error) {
+            // FFI may be refused: then that is the problem that is told.
+            return str_contains($error->getMessage(), 'resolving C function') ? true : null;
+        }
     }
 
     private static function explain(string $file, string $error): string
@@ -120,9 +159,40 @@ final class Library
                 => 'the class FFI is disabled here; take it out of disable_classes in php.ini',
             str_contains($error, 'Failed resolving') => "$file is not a libphc that this package ("
                 . PostHog::VERSION . ") can use: $error",
-            default => "libphc was not found: $error. Name its file by the option 'library' or by "
-                . 'PHC_LIBRARY, put it into ' . dirname(__DIR__) . '/lib/' . self::platforms()[0]
-                . ', or install it',
+            default => "libphc was not found: $error" . self::hint($file, $error) . ". Name its file by the option "
+                . "'library' or by PHC_LIBRARY, put it into " . dirname(__DIR__) . '/lib/' . self::platforms()[0]
+                . ', or install it (' . self::GUIDE . ')',
         };
+    }
+
+    /** What the linker's message does not say. */
+    private static function hint(string $file, string $error): string
+    {
+        if (str_contains($error, 'GLIBC_')) {
+            return ' (it needs a newer glibc; that of a release needs 2.17)';
+        }
+        if (!str_contains($file, '/')) {
+            return '';
+        }
+        if (!@is_file($file)) {
+            return ' (there is no such file, or open_basedir hides it)';
+        }
+        $here = self::platforms();
+        $for = self::builtFor($file);
+        return $for === null || in_array($for, $here, true)
+            // PHP before 8.3 does not tell what the linker said.
+            ? ' (the file is there; ldd shows what it lacks)'
+            : " (it was built for $for, and this PHP for $here[0])";
+    }
+
+    /** The platform of a shared library for Linux; null if it is not known. */
+    private static function builtFor(string $file): ?string
+    {
+        $bytes = Host::has('file_get_contents') ? @file_get_contents($file) : '';
+        $machine = self::ELF_MACHINES[substr((string) $bytes, 18, 2)] ?? null;
+        if ($machine === null || substr($bytes, 0, 4) !== "\x7fELF") {
+            return null;
+        }
+        return "linux-$machine" . (str_contains($bytes, "libc.so.6\0") ? '' : '-musl');
     }
 }

@@ -210,27 +210,63 @@ final class HostTest extends TestCase
         ];
     }
 
-    /** The package's own copy of libphc is found among those for other machines. */
+    /** The package's own copy of libphc is found among those for other machines and for musl. */
     public function testTheLibraryOfThePackage(): void
     {
-        $package = tempnam(sys_get_temp_dir(), 'phc') . '.d';
-        $machine = php_uname('m');
-        $folders = ['linux-x86_64', 'linux-aarch64', 'linux-arm64'];
-        array_map(static fn (string $folder) => mkdir("$package/lib/$folder", 0777, true), $folders);
-        foreach ($folders as $folder) {
-            file_put_contents("$package/lib/$folder/libphc.so", 'for another machine');
+        $package = self::package(['linux-' . php_uname('m') => getenv('PHC_LIBRARY')]);
+        // Without php_uname each machine is tried.
+        foreach (['', 'php_uname', 'file_get_contents,php_uname'] as $functions) {
+            $script = self::inPackage($package, ['-d', "disable_functions=$functions"]);
+            self::assertSame('true', $script->output, $script->errors);
         }
-        copy(getenv('PHC_LIBRARY'), "$package/lib/linux-$machine/libphc.so");
+        $allowed = implode(':', [sys_get_temp_dir(), dirname(__DIR__)]);
+        $script = self::inPackage($package, ['-d', "open_basedir=$allowed"]);
+        self::assertSame('true', $script->output, $script->errors);
+        exec('rm -r ' . escapeshellarg($package));
+    }
+
+    /** What the package has for this machine is broken: the reason is that, not what is on the system. */
+    public function testALibraryOfThePackageThatCannotBeLoaded(): void
+    {
+        $package = self::package([]);
+        $script = self::inPackage($package, []);
+        self::assertStringStartsWith('false', $script->output);
+        $file = '/lib/linux-' . php_uname('m') . "/libphc.so'";
+        self::assertMatchesRegularExpression("~Failed loading '.*$file.* \\(the file is there~", $script->output);
+        exec('rm -r ' . escapeshellarg($package));
+    }
+
+    /**
+     * A package with a folder for each platform: with these libraries, or with text in their place.
+     *
+     * @param array<string, string> $libraries
+     */
+    private static function package(array $libraries): string
+    {
+        $package = sys_get_temp_dir() . '/phc' . bin2hex(random_bytes(8));
+        $folders = ['linux-x86_64', 'linux-aarch64', 'linux-arm64', 'linux-x86_64-musl', 'linux-aarch64-musl'];
+        foreach ($folders as $folder) {
+            mkdir("$package/lib/$folder", 0777, true);
+            isset($libraries[$folder])
+                ? copy($libraries[$folder], "$package/lib/$folder/libphc.so")
+                : file_put_contents("$package/lib/$folder/libphc.so", 'for another');
+        }
         exec('cp -r ' . escapeshellarg(dirname(__DIR__) . '/src') . ' ' . escapeshellarg($package));
+        return $package;
+    }
+
+    /**
+     * Captures an event with the classes of that package; the output is whether it was captured, and the problem.
+     *
+     * @param list<string> $options
+     */
+    private static function inPackage(string $package, array $options): Script
+    {
         $code = "spl_autoload_register(function (\$class) {"
             . "require '$package/src/' . substr(\$class, 8) . '.php'; }, true, true);"
             . "PostHog\\PostHog::init('k', ['settings' => ['test_mode' => true]]);"
             . "echo var_export(PostHog\\PostHog::capture(['event' => 'e']), true);"
             . "echo PostHog\\PostHog::getClient()->problem();";
-        foreach (['', 'php_uname'] as $function) {
-            $script = Script::run($code, ['-d', "disable_functions=$function"], ['PHC_LIBRARY' => '']);
-            self::assertSame('true', $script->output, $script->errors);
-        }
-        exec('rm -r ' . escapeshellarg($package) . ' ' . escapeshellarg(substr($package, 0, -2)));
+        return Script::run($code, $options, ['PHC_LIBRARY' => '']);
     }
 }

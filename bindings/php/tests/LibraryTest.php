@@ -6,6 +6,7 @@ namespace PostHog\Tests;
 
 use PHPUnit\Framework\TestCase;
 use PostHog\Declarations;
+use PostHog\Library;
 
 /** Where libphc is looked for, and what happens if it cannot be used. */
 final class LibraryTest extends TestCase
@@ -59,8 +60,70 @@ final class LibraryTest extends TestCase
 
     public function testAFileThatDoesNotExist(): void
     {
-        $problem = "libphc was not found: Failed loading '/nowhere/libphc.so'";
-        self::assertUnavailable(self::capture('/nowhere/libphc.so'), $problem);
+        $script = self::capture('/nowhere/libphc.so');
+        self::assertUnavailable($script, "libphc was not found: Failed loading '/nowhere/libphc.so'");
+        self::assertStringContainsString(' (there is no such file, or open_basedir hides it). ', $script->output);
+    }
+
+    /** @dataProvider machines */
+    public function testALibraryForAnotherMachine(int $machine, string $needed, string $builtFor): void
+    {
+        $library = tempnam(sys_get_temp_dir(), 'phc');
+        $header = "\x7fELF\2\1\1" . str_repeat("\0", 9) . pack('vv', 3, $machine);
+        file_put_contents($library, str_pad($header, 64, "\0") . $needed);
+        $here = 'linux-' . php_uname('m');
+        $hint = $builtFor === $here
+            ? ' (the file is there; ldd shows what it lacks)'
+            : " (it was built for $builtFor, and this PHP for $here). Name";
+        self::assertUnavailable(self::capture($library), $hint);
+        unlink($library);
+    }
+
+    /** @return list<array{int, string, string}> */
+    public static function machines(): array
+    {
+        return [
+            [183, "libc.so.6\0", 'linux-aarch64'],
+            [183, "libc.so\0", 'linux-aarch64-musl'],
+            [62, "libc.so.6\0", 'linux-x86_64'],
+            [62, "libc.so\0", 'linux-x86_64-musl'],
+        ];
+    }
+
+    /**
+     * Which of the libraries in the package may fit.
+     *
+     * @dataProvider folders
+     * @param list<string> $machines
+     * @param list<string> $folders
+     */
+    public function testTheLibrariesThatMayFit(string $os, array $machines, ?bool $isMusl, array $folders): void
+    {
+        $choice = new \ReflectionMethod(Library::class, 'folders');
+        self::assertSame($folders, $choice->invoke(null, $os, $machines, $isMusl));
+    }
+
+    /** @return iterable<string, array{string, list<string>, bool|null, list<string>}> */
+    public static function folders(): iterable
+    {
+        yield 'glibc' => ['linux', ['x86_64'], false, ['linux-x86_64']];
+        yield 'musl' => ['linux', ['aarch64'], true, ['linux-aarch64-musl']];
+        yield 'one of the two' => ['linux', ['x86_64'], null, ['linux-x86_64', 'linux-x86_64-musl']];
+        $all = ['linux-x86_64', 'linux-aarch64', 'linux-x86_64-musl', 'linux-aarch64-musl'];
+        yield 'nothing is known' => ['linux', ['x86_64', 'aarch64'], null, $all];
+        yield 'not Linux' => ['darwin', ['arm64'], true, ['darwin-arm64']];
+    }
+
+    /** This PHP is asked which C library it runs with: what its own binary needs is the answer. */
+    public function testTheCLibraryOfThisProcess(): void
+    {
+        $asked = (new \ReflectionMethod(Library::class, 'isMusl'))->invoke(null);
+        self::assertSame(!str_contains(file_get_contents('/proc/self/maps'), 'libc.so.6'), $asked);
+        $refused = Script::run(
+            'var_dump((new ReflectionMethod(PostHog\Library::class, "isMusl"))->invoke(null));',
+            ['-d', 'ffi.enable=false'],
+        );
+        self::assertSame("NULL\n", $refused->output, $refused->errors);
     }
 
     public function testAnotherBinaryInterface(): void
