@@ -173,6 +173,10 @@ pub(crate) fn generated(_: &[String]) -> Outcome<()> {
     for what in GENERATED {
         checks.check(what, process::run(generator().args([what, "--check"])));
     }
+    checks.check(
+        "PHP declarations",
+        process::run(&mut command(["php", "scripts/php-declarations.php", "--check"])),
+    );
     checks.finish("generated files")
 }
 

@@ -1,5 +1,6 @@
 //! The PHP package: its files, the package as it is installed, its README, and its tests.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::arguments::Arguments;
@@ -10,6 +11,8 @@ use crate::process::{
 use crate::sink::Sink;
 
 const PACKAGE: &str = "bindings/php";
+/// The targets of a release that have a library for PHP.
+const LINUX: &str = "x86_64-linux-gnu aarch64-linux-gnu x86_64-linux-musl aarch64-linux-musl";
 
 /// `php [NAME…]`: tests whose names match, or everything.
 pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
@@ -83,31 +86,57 @@ fn archive(work: &TempFolder) -> Outcome<()> {
     ensure(!has("tests/"), || "the package's archive has tests".to_owned())
 }
 
-/// The package in somebody's project, and the quickstart of its README there.
+/// The package of a release in somebody's project, without any other libphc, and the quickstart of its README there.
 fn installed(work: &TempFolder, sink: &Sink) -> Outcome<()> {
+    let release = work.join("release");
+    let packed = pack(work, &release, LINUX)?;
+    let again = work.join("again");
+    pack(work, &again, LINUX)?;
+    let zip = format!("posthog-php-phc-{}.zip", process::version()?);
+    ensure(std::fs::read(release.join(&zip))? == std::fs::read(again.join(&zip))?, || {
+        "two packages of the same files differ".to_owned()
+    })?;
+    ensure(!packed.contains("left out"), || format!("all targets are there, and it said: {packed}"))?;
+    let fewer = pack(work, &work.join("fewer"), "x86_64-linux-gnu x86_64-windows")?;
+    ensure(
+        fewer.contains("left out") && fewer.contains(": linux-aarch64 linux-x86_64-musl linux-aarch64-musl"),
+        || format!("three targets are left out, and it said: {fewer}"),
+    )?;
+
     let project = work.join("project");
     std::fs::create_dir(&project)?;
-    let repository = format!(
-        r#"{{"type": "path", "url": "{}", "options": {{"symlink": false, "versions": {{"libphc/posthog-php-phc": "{}"}}}}}}"#,
-        at(PACKAGE).display(),
-        process::version()?
-    );
+    let repository = format!(r#"{{"type": "artifact", "url": "{}"}}"#, release.join("composer").display());
     write(
         project.join("composer.json"),
-        format!(
-            r#"{{"repositories": [{{"packagist.org": false}}, {repository}], "require": {{"libphc/posthog-php-phc": "*"}}}}"#
-        ),
+        format!(r#"{{"repositories": [{{"packagist.org": false}}, {repository}]}}"#),
     )?;
-    let mut install = command(["composer", "install", "--no-interaction", "-q", "-d"]);
-    composer_at(install.arg(&project), work);
-    quietly(&mut install)?;
+    let mut require = command(words("composer require --no-interaction -q libphc/posthog-php-phc -d"));
+    composer_at(require.arg(&project), work);
+    quietly(&mut require)?;
     let readme = read(format!("{PACKAGE}/README.md"))?;
     let quickstart = readme.split("```php quickstart\n").nth(1).and_then(|rest| rest.split("```").next());
     write(project.join("quickstart.php"), quickstart.ok_or("the README has no quickstart")?)?;
     let mut program = php("php quickstart.php", work, sink);
+    program.env_remove("PHC_LIBRARY").env_remove("LD_LIBRARY_PATH");
     program.env("POSTHOG_API_KEY", "phc_readme").env("POSTHOG_HOST", format!("{}/quickstart", sink.url()));
     process::run(&mut limited(60, program.current_dir(&project)))?;
     let reached = sink.get("/quickstart/_wait?accepted=3&timeout_ms=10000")?;
     ensure(reached.contains("\"ok\":true"), || "the quickstart's events did not arrive".to_owned())?;
     sink.no_violations("/quickstart")
+}
+
+/// Packs a release into a folder; what it said. Every target has the library that was built here: one is loaded.
+fn pack(work: &TempFolder, out: &Path, targets: &str) -> Outcome<String> {
+    let (dist, version) = (work.join("dist"), process::version()?);
+    for target in targets.split(' ') {
+        let (lib, doc) = (dist.join(target).join("lib"), dist.join(target).join("share/doc/libphc"));
+        std::fs::create_dir_all(&lib)?;
+        std::fs::create_dir_all(&doc)?;
+        std::fs::copy(ship().join("libphc.so"), lib.join(format!("libphc.so.{version}")))?;
+        write(doc.join("THIRD-PARTY.txt"), target)?;
+    }
+    std::fs::create_dir_all(out)?;
+    let mut script = command(["scripts/dist/pack/composer.sh"]);
+    script.env("PHC_VERSION", version).env("PHC_TARGETS", targets).env("PHC_DIST", dist).env("PHC_OUT", out);
+    stdout(&mut script)
 }

@@ -66,7 +66,7 @@ pub(crate) const STEPS: &[Step] = &[
     step("check", "layering", "xtask layering", 300, "no module imports a higher one"),
     step("check", "vocabulary", "xtask vocabulary", 300, "one word for one thing"),
     step("check", "scripts", "xtask scripts", 600, "shellcheck, ruby -wc and php -l"),
-    step("check", "generated", "xtask generated", 1200, "headers, settings page and licences are up to date"),
+    step("check", "generated", "xtask generated", 1200, "headers, settings page, licences and PHP declarations are up to date"),
     step("check", "contract", "cargo run --locked -q -p phc-conformance -- index --check", 1200, "every rule of the contract has a case"),
     step("check", "mutations-apply", "xtask mutations check", 300, "every mutation applies to the sources"),
     step("check", "guarantees", "xtask guarantees", 300, "every promise has its test"),
