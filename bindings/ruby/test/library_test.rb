@@ -16,6 +16,7 @@ class LibraryTest < PhcTest
   RUBY
   FILE = ENV.fetch("PHC_LIBRARY")
   LIB = File.expand_path("../lib", __dir__)
+  HERE = PostHogPhc::Library.platform
 
   # What a process prints that makes a client.
   def output(env, lib: LIB)
@@ -36,14 +37,75 @@ class LibraryTest < PhcTest
     assert_equal FILE, output({ "PHC_LIBRARY" => FILE })
   end
 
-  def test_then_the_copy_in_the_gem
+  # The gem with copies of libphc for these platforms.
+  def with_copies(files)
     Dir.mktmpdir do |folder|
       FileUtils.cp_r(LIB, folder)
-      bundled = "#{folder}/lib/posthog_phc/bundled/libphc.so"
-      FileUtils.mkdir_p(File.dirname(bundled))
-      FileUtils.cp(FILE, bundled)
-      assert_equal bundled, output({}, lib: "#{folder}/lib")
+      bundled = "#{folder}/lib/posthog_phc/bundled"
+      files.each do |platform, text|
+        FileUtils.mkdir_p("#{bundled}/#{platform}")
+        text ? File.write("#{bundled}/#{platform}/libphc.so", text) : FileUtils.cp(FILE, "#{bundled}/#{platform}/libphc.so")
+      end
+      yield "#{folder}/lib", bundled
     end
+  end
+
+  def test_then_the_copy_in_the_gem_for_this_platform
+    with_copies({ HERE => nil, "another-linux-gnu" => "text" }) do |lib, bundled|
+      assert_equal "#{bundled}/#{HERE}/libphc.so", output({}, lib: lib)
+    end
+  end
+
+  def test_a_gem_for_another_platform
+    with_copies({ "riscv64-linux-gnu" => "text" }) do |lib, _|
+      text = output({ "LD_LIBRARY_PATH" => "/nowhere" }, lib: lib)
+      assert_match(/^This gem brings libphc for riscv64-linux-gnu, and this Ruby is for #{HERE}.$/, text)
+      assert_match(/gem install posthog-ruby-phc --platform #{HERE}$/, text)
+      # It has the system's, though.
+      assert_equal "libphc.so.0", output({ "LD_LIBRARY_PATH" => File.dirname(FILE) }, lib: lib)
+    end
+  end
+
+  def test_a_copy_that_cannot_be_loaded
+    with_copies({ HERE => "text" }) do |lib, bundled|
+      text = output({ "LD_LIBRARY_PATH" => "/nowhere" }, lib: lib)
+      assert_match(%r{^  #{bundled}/#{HERE}/libphc.so: .*file too short$}, text)
+      refute_match(/gem install/, text)
+    end
+  end
+
+  def test_a_platform_without_a_gem
+    lines = PostHogPhc::Library.advice([], "riscv64-linux-gnu")
+    assert_match(/\AThis is the gem for every platform.*\nInstall libphc itself: https:/, lines.join("\n"))
+  end
+
+  def test_the_platform_of_a_ruby
+    { %w[x86_64 linux-gnu] => "x86_64-linux-gnu", %w[x86_64 linux] => "x86_64-linux-gnu",
+      %w[aarch64 linux-musl] => "aarch64-linux-musl", %w[arm64 darwin23] => "arm64-darwin23" }
+      .each do |(cpu, os), platform|
+        config = { "host_cpu" => cpu, "host_os" => os }
+        assert_equal platform, PostHogPhc::Library.platform(config)
+      end
+  end
+
+  # The linker says that there is no such file, or something similar.
+  def test_a_library_for_another_platform
+    { [183, "libc.so.6"] => "aarch64-linux-gnu", [183, "libc.so"] => "aarch64-linux-musl",
+      [62, "libc.so"] => "x86_64-linux-musl", [62, "libc.so.6"] => "x86_64-linux-gnu" }
+      .each do |(machine, needed), platform|
+        Dir.mktmpdir do |folder|
+          header = ["\x7fELF", 2, 1, 1, "", 3, machine].pack("a4C3a9S<S<")
+          File.binwrite("#{folder}/libphc.so", header.ljust(64, "\0") + needed + "\0")
+          text = output({ "LIBRARY_OPTION" => "#{folder}/libphc.so" })
+          hint = "it was built for #{platform}, and this Ruby for #{HERE}"
+          assert_equal platform != HERE, text.include?(hint), text
+        end
+      end
+  end
+
+  def test_a_glibc_that_is_too_old
+    hint = PostHogPhc::Library.hint("libphc.so", "version `GLIBC_2.34' not found")
+    assert_match(/needs a newer glibc/, hint)
   end
 
   def test_then_the_one_of_the_system
