@@ -94,7 +94,7 @@ final class Library
     {
         $files = [];
         foreach (self::platforms() as $platform) {
-            $file = __DIR__ . "/../lib/$platform/libphc.so";
+            $file = dirname(__DIR__) . "/lib/$platform/libphc.so";
             // A warning, for instance of open_basedir, could become an exception.
             if (@is_file($file)) {
                 $files[] = $file;
@@ -143,7 +143,7 @@ final class Library
             \FFI::cdef('void gnu_get_libc_version(void);');
             return false;
         } catch (\Throwable $error) {
-            // FFI may be refused: then that is the problem that is told.
+            // FFI may be refused: then that is the problem that is reported.
             return str_contains($error->getMessage(), 'resolving C function') ? true : null;
         }
     }
@@ -179,10 +179,13 @@ final class Library
         }
         $here = self::platforms();
         $for = self::builtFor($file);
-        return $for === null || in_array($for, $here, true)
-            // PHP before 8.3 does not tell what the linker said.
-            ? ' (the file is there; ldd shows what it lacks)'
-            : " (it was built for $for, and this PHP for $here[0])";
+        return match (true) {
+            $for !== null && !in_array($for, $here, true)
+                => " (it was built for $for, and this PHP for $here[0])",
+            // PHP before 8.3 does not pass on what the linker said.
+            !str_contains($error, "' (") => ' (the file is there; ldd shows what it lacks)',
+            default => '',
+        };
     }
 
     /** The platform of a shared library for Linux; null if it is not known. */

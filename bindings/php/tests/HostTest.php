@@ -232,7 +232,7 @@ final class HostTest extends TestCase
         $script = self::inPackage($package, []);
         self::assertStringStartsWith('false', $script->output);
         $file = '/lib/linux-' . php_uname('m') . "/libphc.so'";
-        self::assertMatchesRegularExpression("~Failed loading '.*$file.* \\(the file is there~", $script->output);
+        self::assertMatchesRegularExpression("~Failed loading '.*$file.*(too short|file is there)~", $script->output);
         exec('rm -r ' . escapeshellarg($package));
     }
 

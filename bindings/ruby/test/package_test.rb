@@ -14,8 +14,8 @@ class PackageTest < PhcTest
   FILE = ENV.fetch("PHC_LIBRARY")
   HERE = PostHogPhc::Library.platform
   OTHER_LIBC = HERE.end_with?("gnu") ? HERE.sub(/gnu$/, "musl") : HERE.sub(/musl$/, "gnu")
-  # RubyGems from this version on tells the C libraries apart. Debian's does not under Ruby 3.1.
-  TELLS_APART = Gem::Platform.new("x86_64-linux-gnu").version == "gnu"
+  # Whether this RubyGems knows C libraries: from 3.3.22 on, and Debian's not under Ruby 3.1.
+  KNOWS_LIBC = Gem::Platform.new("x86_64-linux-gnu").version == "gnu"
 
   def sh(env, *command, chdir: ROOT)
     out, status = Open3.capture2e(env, *command, chdir: chdir)
@@ -111,7 +111,7 @@ class PackageTest < PhcTest
   def test_gem_install_from_a_registry
     Dir.mktmpdir do |folder|
       gem = install_from_registry(folder)
-      fits = TELLS_APART ? [HERE] : [HERE, OTHER_LIBC, HERE[/.*linux/]]
+      fits = KNOWS_LIBC ? [HERE] : [HERE, OTHER_LIBC, HERE[/.*linux/]]
       assert_equal 1, gem.size
       assert_includes fits.map { |platform| gem_name(platform) }, gem.first
       brought = "#{folder}/home/gems/#{gem.first}/lib/posthog_phc/bundled/#{HERE}"

@@ -5,23 +5,24 @@ require "rubygems/package"
 require "socket"
 
 # A folder of gems, served over HTTP as rubygems.org serves them (the compact index), for
-# `gem install --source`. A file:// source would not do: RubyGems before 3.3.22 finds no gem for
-# a platform in one.
+# `gem install --source` and Bundler. A file:// source would not do: RubyGems before 3.3.22 finds
+# no gem for a platform in one.
 class Registry
   def initialize(folder)
-    @files = {}
+    # What a client asks for to see whether this is a compact index.
+    @files = { "/" => "", "/info/" => "", "/versions" => "created_at: 2024-01-01T00:00:00Z\n---\n" }
     Dir.glob("#{folder}/*.gem").group_by { |file| Gem::Package.new(file).spec.name }.each do |name, files|
       files.each do |file|
         @files["/gems/#{File.basename(file)}"] = File.binread(file)
         @files["/quick/Marshal.4.8/#{File.basename(file)}spec.rz"] =
           Zlib.deflate(Marshal.dump(Gem::Package.new(file).spec))
       end
-      @files["/info/#{name}"] = "---\n#{files.sort.map { |file| line(file) }.join}"
+      lines = files.sort.map { |file| line(file) }
+      info = @files["/info/#{name}"] = "---\n#{lines.join}"
+      @files["/versions"] += "#{name} #{lines.map { |line| line[/\S+/] }.join(",")} #{Digest::MD5.hexdigest(info)}\n"
     end
-    # What a client asks for to see whether this is a compact index.
-    @files.merge!("/" => "", "/info/" => "", "/versions" => "created_at: 2024-01-01T00:00:00Z\n---\n")
     @server = TCPServer.new("127.0.0.1", 0)
-    @thread = Thread.new { loop { answer(@server.accept) } }
+    @thread = Thread.new { loop { respond(@server.accept) } }
   end
 
   def url
@@ -42,7 +43,7 @@ class Registry
     "#{version} #{needs}|checksum:#{Digest::SHA256.file(file).hexdigest},ruby:#{spec.required_ruby_version}\n"
   end
 
-  def answer(connection)
+  def respond(connection)
     method, path = connection.gets.to_s.split
     nil until connection.gets.to_s.strip.empty?
     body = @files[path]

@@ -3,7 +3,7 @@
 #
 # One gem for every platform, which brings no library, and one for each target. The gem of a target also brings the
 # library for the other C library of the same processor, if that is among the targets: RubyGems before 3.3.22
-# (Debian 12 has 3.3.15) cannot tell -linux-gnu from -linux-musl and takes either. The gem chooses by itself.
+# (Debian 12 has 3.3.15) sees no difference between -linux-gnu and -linux-musl and takes either. The gem chooses.
 #
 # Fails if a library or its licences are missing, if a gem gets another name than it must have, or on a warning of
 # `gem build`.

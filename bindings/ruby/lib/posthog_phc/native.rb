@@ -116,7 +116,7 @@ module PostHogPhc
           ffi_lib candidate
           true
         rescue LoadError => e
-          tried[candidate] = e.message.lines.first.to_s.strip
+          tried[candidate] = e.message.lines.first.to_s.strip.chomp(".")
           false
         end
         raise LibraryError, Library.missing(tried, path) unless file
