@@ -14,7 +14,7 @@ cd "$(dirname "$0")/../../.."
 : "${PHC_VERSION:?run by scripts/dist/dist.sh}" "${PHC_TARGETS:?}" "${PHC_OUT:?}"
 dist=${PHC_DIST:-target/dist}
 command -v python3 >/dev/null || { echo "composer.sh: python3 makes the zip; install it" >&2; exit 1; }
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 export SOURCE_DATE_EPOCH
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -15,7 +15,7 @@ cd "$(dirname "$0")/../../.."
 dist=${PHC_DIST:-target/dist}
 command -v gem >/dev/null || { echo "gem.sh: there is no gem command; install Ruby (on Debian: apt install ruby)" >&2; exit 1; }
 # The times in a gem. RubyGems reads it.
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 export SOURCE_DATE_EPOCH
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
