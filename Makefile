@@ -1,9 +1,11 @@
 # `make help` lists what there is. Two commands do everything on a fresh Debian
 # machine: `make demo` and `make test`.
 
-PREFIX  ?= /usr/local
-DESTDIR ?=
-CARGO   ?= cargo
+PREFIX     ?= /usr/local
+LIBDIR     ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DESTDIR    ?=
+CARGO      ?= cargo
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 MAJOR   := $(firstword $(subst ., ,$(VERSION)))
@@ -123,32 +125,18 @@ docs: tools ## docs/settings.md, docs/third-party, conformance/INDEX.md
 go: build ## archive and header for the Go package, into bindings/go
 	@scripts/go-archive.sh
 
-# What stands in the package files. The system libraries are those of phc.pc.in.
-SYSTEM_LIBS = $(subst $(SPACE),;,$(strip $(shell sed -n 's/^Libs.private: //p' phc.pc.in)))
-SPACE       = $(subst ,, )
-FILL = sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@MAJOR@|$(MAJOR)|; s|@SYSTEM_LIBS@|$(SYSTEM_LIBS)|; \
-  s|@POINTER_BYTES@|8|'
-
 ##@ Install
+# The names of GNU: make install PREFIX=/usr LIBDIR=/usr/lib/x86_64-linux-gnu DESTDIR=package. SHIP is the folder of
+# the built libraries; RELOCATABLE=0 writes PREFIX, LIBDIR and INCLUDEDIR into phc.pc.
+RELOCATABLE ?= 1
+INSTALL = PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DESTDIR='$(DESTDIR)' SHIP='$(SHIP)' \
+  RELOCATABLE='$(RELOCATABLE)' VERSION='$(VERSION)' MAJOR='$(MAJOR)' scripts/install.sh
 .PHONY: install uninstall stage
-install: ## into PREFIX, below DESTDIR
-	@[ -f $(SHIP)/libphc.so ] || $(MAKE) --no-print-directory build
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,lib/pkgconfig lib/cmake/phc include/phc)
-	install -m 755 $(SHIP)/libphc.so $(DESTDIR)$(PREFIX)/lib/libphc.so.$(VERSION)
-	ln -sf libphc.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libphc.so.$(MAJOR)
-	ln -sf libphc.so.$(MAJOR) $(DESTDIR)$(PREFIX)/lib/libphc.so
-	install -m 644 $(SHIP)/libphc.a $(DESTDIR)$(PREFIX)/lib/libphc.a
-	install -m 644 include/phc.h include/phc_binding.h include/phc.cdef.h include/phc.hpp $(DESTDIR)$(PREFIX)/include
-	install -m 644 include/phc/*.hpp $(DESTDIR)$(PREFIX)/include/phc
-	$(FILL) phc.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/phc.pc
-	for file in phcConfig.cmake phcConfigVersion.cmake; do \
-	  $(FILL) cmake/$$file.in > $(DESTDIR)$(PREFIX)/lib/cmake/phc/$$file || exit 1; done
-
+install: ## into PREFIX, LIBDIR and INCLUDEDIR, below DESTDIR
+	@[ -f $(SHIP)/libphc.a ] || $(MAKE) --no-print-directory build
+	@$(INSTALL) install
 uninstall: ## removes what install put there
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,lib/libphc.so.$(VERSION) lib/libphc.so.$(MAJOR) lib/libphc.so \
-	  lib/libphc.a lib/pkgconfig/phc.pc $(wildcard include/*.h include/*.hpp include/phc/*.hpp))
-	rm -rf $(DESTDIR)$(PREFIX)/lib/cmake/phc
-	-@rmdir $(DESTDIR)$(PREFIX)/include/phc
+	@$(INSTALL) uninstall
 
 stage: # an installation that examples and tests are built against
-	@$(MAKE) -s install PREFIX=/usr DESTDIR=$(STAGE)
+	@$(MAKE) -s install PREFIX=/usr LIBDIR=/usr/lib INCLUDEDIR=/usr/include DESTDIR=$(STAGE) >/dev/null
