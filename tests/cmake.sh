@@ -40,7 +40,7 @@ refused() { # refused PART COMMAND…: it fails, and says this
 }
 
 # An installation that is moved to another place.
-make -s install DESTDIR="$work/stage" PREFIX=/usr/local
+make -s install DESTDIR="$work/stage" PREFIX=/usr/local >/dev/null
 mv "$work/stage/usr/local" "$work/moved"
 here=-DCMAKE_PREFIX_PATH=$work/moved
 check "find_package builds" project find_package "$work/found" "$here"
@@ -49,8 +49,18 @@ check "find_package takes a range" project find_package "$work/range" "$here" "-
 check "find_package refuses a newer version" refused 'version: 0\.1' project find_package "$work/newer" "$here" -DWANTED=0.99
 check "find_package refuses another major version" refused 'version: 0\.1' project find_package "$work/major" "$here" -DWANTED=1.0
 mv "$work/moved/lib/libphc.a" "$work/libphc.a"
-check "find_package names what is missing" refused 'has no .*libphc\.a' project find_package "$work/missing" "$here"
+check "find_package names what is missing" refused 'moved/lib/libphc\.a' project find_package "$work/missing" "$here"
+check "find_package takes an installation without the archive" project find_package "$work/shared" "$here" \
+    -DCOMPONENTS=shared
 mv "$work/libphc.a" "$work/moved/lib/libphc.a"
+mkdir "$work/away"
+mv "$work/moved/lib"/libphc.so* "$work/away"
+check "find_package takes an installation without the shared library" project find_package "$work/static" "$here" \
+    -DCOMPONENTS=static
+rm -r "$work/missing"
+check "find_package names a shared library that is missing" refused 'moved/lib/libphc\.so' \
+    project find_package "$work/missing" "$here"
+mv "$work/away"/libphc.so* "$work/moved/lib"
 
 check "add_subdirectory of a built one builds" project add_subdirectory "$work/added" "-DPHC_PREBUILT=$root/target/ship"
 check "add_subdirectory of a built one runs" programs "$work/added"
@@ -59,11 +69,9 @@ check "add_subdirectory says what is missing" refused 'there is no /nowhere/libp
 check "add_subdirectory builds by cargo" project add_subdirectory "$work/cargo" "-DPHC_CARGO_TARGET_DIR=$root/target"
 check "add_subdirectory by cargo runs" programs "$work/cargo"
 
-# pkg-config knows a moved installation by its prefix.
 export PKG_CONFIG_PATH=$work/moved/lib/pkgconfig
 cp -r "$consumers" "$work/consumers"
-check "pkg-config builds" make -C "$work/consumers/pkg_config" \
-    PKG_CONFIG="pkg-config --define-variable=prefix=$work/moved"
+check "pkg-config builds" make -C "$work/consumers/pkg_config"
 check "pkg-config runs" env LD_LIBRARY_PATH="$work/moved/lib" \
     bash -c "$(declare -f programs); programs '$work/consumers/pkg_config'"
 
