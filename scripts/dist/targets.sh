@@ -15,7 +15,7 @@ x86_64-windows      x86_64-pc-windows-gnullvm   -      -                   windo
 x86_64-macos        x86_64-apple-darwin         -      -                   -                 -                    unproved
 aarch64-macos       aarch64-apple-darwin        -      -                   -                 -                    unproved
 '
-# What `make dist` makes if nobody names targets.
+# What `make dist` makes when no targets are named.
 # shellcheck disable=SC2034 # dist.sh reads it
 dist_default='x86_64-linux-gnu aarch64-linux-gnu x86_64-linux-musl aarch64-linux-musl x86_64-windows'
 
