@@ -30,7 +30,7 @@ refused() { # refused PART COMMAND…: it fails, and says this
 }
 
 PHC_VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
-export PHC_VERSION PHC_TARGETS=$target PHC_OUT=$work/dist PHC_RELEASE_URL=file://$work/dist
+export PHC_VERSION PHC_TARGETS=$target PHC_OUT=$work/dist PHC_RELEASE_URL=file://$work/dist PHC_XZ_LEVEL=1
 for kind in tarball deb recipes; do
     echo "== $kind"
     "scripts/dist/pack/$kind.sh"

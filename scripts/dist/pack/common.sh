@@ -21,6 +21,11 @@ if [ -z "${SOURCE_DATE_EPOCH-}" ]; then
     }
 fi
 export SOURCE_DATE_EPOCH LC_ALL=C TZ=UTC
+
+# How hard xz tries, 1 to 9; tests take 1. A release takes 9: the static and the shared library have much in common, and
+# are farther apart in a tarball than smaller levels look back.
+# shellcheck disable=SC2034 # tarball.sh and deb.sh use it
+xz_level=${PHC_XZ_LEVEL:-9}
 umask 022
 
 # built TARGET: the folder with what build.sh made.

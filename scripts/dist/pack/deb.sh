@@ -89,7 +89,7 @@ finish() { # finish PACKAGE DEPENDS [BUILD_IDS]: packs $work/PACKAGE
     control "$1" "$2" "${3-}" >"$work/$1/DEBIAN/control"
     chmod -R u=rwX,go=rX "$work/$1"
     # xz, because dpkg of Debian 11 cannot read zstd, which Ubuntu's dpkg-deb writes.
-    dpkg-deb --root-owner-group -Zxz -z9 --threads-max=1 --build "$work/$1" "$out" >/dev/null
+    dpkg-deb --root-owner-group -Zxz "-z$xz_level" --threads-max=1 --build "$work/$1" "$out" >/dev/null
     packed "$out"
 }
 

@@ -16,7 +16,7 @@ trap 'rm -rf "$work"' EXIT
 tar_xz() {
     tar -C "$work" --format=gnu --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner \
         --mode='u=rwX,go=rX' -cf "$work/tar" "$1"
-    xz -9e -T1 --check=crc64 -c "$work/tar" >"$2"
+    xz "-$xz_level" -T1 --check=crc64 -c "$work/tar" >"$2"
     rm "$work/tar"
     packed "$2"
 }
