@@ -30,7 +30,8 @@ refused() { # refused PART COMMAND…: it fails, and says this
 }
 
 PHC_VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
-export PHC_VERSION PHC_TARGETS=$target PHC_OUT=$work/dist PHC_RELEASE_URL=file://$work/dist PHC_XZ_LEVEL=1
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || echo 1700000000)
+export SOURCE_DATE_EPOCH PHC_VERSION PHC_TARGETS=$target PHC_OUT=$work/dist PHC_RELEASE_URL=file://$work/dist PHC_XZ_LEVEL=1
 for kind in tarball deb recipes; do
     echo "== $kind"
     "scripts/dist/pack/$kind.sh"

@@ -39,6 +39,8 @@ class LibphcConan(ConanFile):
         if self._platform() not in platforms:
             raise ConanInvalidConfiguration(
                 f"this release of libphc has no library for {self._platform()}; it has {', '.join(platforms)}")
+        if self._platform() in self.conan_data["unproved"]:
+            self.output.warning(f"libphc was built and linked for {self._platform()}, and never run there")
 
     def build(self):
         get(self, **self.conan_data["sources"][self.version][self._platform()], strip_root=True)

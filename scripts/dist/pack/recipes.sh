@@ -37,6 +37,9 @@ rm -rf "$PHC_OUT/conan" "$PHC_OUT/vcpkg" "$PHC_OUT/homebrew"
         echo "      url: $PHC_RELEASE_URL/$(tarball_name "$target")"
         echo "      sha256: $(hash_of sha256 "$target")"
     done
+    unproved=()
+    for target in $PHC_TARGETS; do [ "$(dist_name "$target" proof)" = proved ] || unproved+=("$target"); done
+    echo "unproved: [$(IFS=,; echo "${unproved[*]}")]"
     echo "system_libs:"
     for target in $PHC_TARGETS; do
         libs=$(sed -n 's/^Libs.private: *-l//p' "$(built "$target")/lib/pkgconfig/phc.pc")
