@@ -1,4 +1,4 @@
-//go:build cgo && (phc_dynamic || (linux && amd64))
+//go:build cgo && (phc_dynamic || (linux && !android && (amd64 || arm64)))
 
 #include "bridge.h"
 

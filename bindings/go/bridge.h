@@ -2,6 +2,14 @@
 #ifndef POSTHOG_BRIDGE_H
 #define POSTHOG_BRIDGE_H
 
+/* In the archive for musl every function has another name, so that both archives can be linked
+ * and the C compiler decides which of them is used: only it knows its libc. */
+#ifdef PHC_ARCHIVES
+#include <features.h>
+#ifndef __GLIBC__
+#include "phc_musl.h"
+#endif
+#endif
 #include "phc_binding.h"
 
 /* phc_capture_json that also copies phc_last_error into error (size bytes). Both happen in one

@@ -17,6 +17,7 @@ const C_LEFT_OUT: &[&str] = &[
     "include/phc_binding.h",
     "bindings/go/phc.h",
     "bindings/go/phc_binding.h",
+    "bindings/go/phc_musl.h",
 ];
 
 /// That of Debian 12.

@@ -49,6 +49,8 @@ pub(crate) fn headers(check: bool) -> Outcome<()> {
         keep(&root().join(folder).join("phc.h"), &header, check)?;
         keep(&root().join(folder).join("phc_binding.h"), &binding, check)?;
     }
+    let symbols = std::fs::read_to_string(root().join("abi/symbols.txt"))?;
+    keep(&root().join("bindings/go/phc_musl.h"), &musl_names(&symbols), check)?;
     keep(&root().join("include/phc.cdef.h"), &without_preprocessor(config)?, check)?;
     keep(&root().join("tests/c/call_rules.h"), &call_rules(), check)?;
     keep(&root().join("docs/callbacks.md"), &callbacks_page(), check)
@@ -83,6 +85,18 @@ fn without_preprocessor(config: cbindgen::Config) -> Outcome<String> {
         ["PHC_API ", "PHC_RETURNS_NONNULL"].iter().fold(both, |text, attribute| text.replace(attribute, ""));
     let both = both.replace("UINT32_MAX", "4294967295");
     preprocessed(&with_enums(&both))
+}
+
+/// The names of the functions in the archive for musl of the Go package, which links it beside the one for glibc.
+fn musl_names(symbols: &str) -> String {
+    let mut text = String::from(
+        "/* Generated from abi/symbols.txt by `make headers`.\n \
+         * What scripts/go-archive.sh calls the functions in the archive for musl. */\n",
+    );
+    for name in symbols.lines() {
+        text += &format!("#define {name} musl_{name}\n");
+    }
+    text
 }
 
 /// The version of the package as macros.

@@ -1,3 +1,3 @@
-// Package linux_amd64 is the folder of libphc.a for Linux with glibc on x86-64.
-// It has no code. It is a package so that `go mod vendor` copies the folder.
+// Package linux_amd64 is the folder of the archives for Linux on x86-64: libphc_glibc.a and
+// libphc_musl.a. It has no code. It is a package so that `go mod vendor` copies the folder.
 package linux_amd64
