@@ -1,5 +1,5 @@
-//! The Go package: one test, or its tests in every way in which it can be built, its README, and the module of
-//! somebody who uses it.
+//! The Go package: one test, or its tests in every way in which it can be built. The module of somebody who uses it
+//! is tests/go-package.sh.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -10,11 +10,12 @@ use crate::checks::ensure;
 use crate::process::{
     self, Outcome, TempFolder, at, built, command, limited, quietly, read, said, stdout, words, write,
 };
-use crate::sink::{self, Sink};
+use crate::sink::Sink;
 
 const PACKAGE: &str = "bindings/go";
 /// Every module, for go vet and go mod tidy.
-pub(crate) const MODULES: &[&str] = &[PACKAGE, "benches/go", "benches/go/enqueue", "conformance/workers/go"];
+pub(crate) const MODULES: &[&str] =
+    &[PACKAGE, "benches/go", "benches/go/enqueue", "conformance/workers/go", "scripts/dist/gomodule"];
 /// An installation for the builds that link the shared library. Its place is the same every time, and named in a
 /// variable that go heeds: what pkg-config says it asks once, and then links from where an earlier run had its
 /// installation.
@@ -61,7 +62,7 @@ pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
         all_pass(name, &test)?;
     }
     all_pass("shared library", &dynamic(tests("-tags phc_dynamic", &sink), &prefix))?;
-    consumer(&prefix, &sink)?;
+    other_interface(&prefix, &sink)?;
     println!("-- the benchmark runs");
     process::run(&mut go("benches/go/enqueue", "run . -rounds 1 -events 500"))?;
     println!("Go: passed");
@@ -96,13 +97,13 @@ fn form() -> Outcome<()> {
     MODULES.iter().try_for_each(|module| process::run(&mut go(module, "mod tidy -diff")))
 }
 
-/// go vet in every module, and the package in each way of building it.
+/// go vet in every module, and the package in each way of building it; also where no archive was built.
 pub(crate) fn vet() -> Outcome<()> {
     for module in MODULES {
         // A network fails now and then.
         let mut tries = (0..3).map(|_| process::run(&mut go(module, "mod download")));
         tries.find(Result::is_ok).ok_or_else(|| format!("go mod download failed in {module}"))??;
-        process::run(&mut go(module, "vet ./..."))?;
+        process::run(&mut go(module, "vet -tags phc_vet ./..."))?;
     }
     process::run(go(PACKAGE, "vet ./...").env("CGO_ENABLED", "0"))?;
     let mut elsewhere = go(PACKAGE, "vet ./...");
@@ -126,9 +127,9 @@ fn all_pass(name: &str, tests: &Command) -> Outcome<()> {
     ensure(passed > 0, || format!("{text}\nno test ran"))
 }
 
-/// The README's quickstart in a module of its own, linked in three ways; and a library of another binary interface.
-fn consumer(prefix: &Path, sink: &Sink) -> Outcome<()> {
-    println!("-- the README's quickstart, in a module of its own");
+/// A libphc of another binary interface than the one that a program was built with.
+fn other_interface(prefix: &Path, sink: &Sink) -> Outcome<()> {
+    println!("-- a library of another binary interface");
     let work = TempFolder::new()?;
     let readme = read(format!("{PACKAGE}/README.md"))?;
     let quickstart = readme.split("```go\n").nth(1).and_then(|rest| rest.split("```").next());
@@ -142,35 +143,14 @@ fn consumer(prefix: &Path, sink: &Sink) -> Outcome<()> {
             at(PACKAGE).display()
         ),
     )?;
-    let here = |arguments: &str| {
-        let mut go = go("", arguments);
-        go.current_dir(work.path());
-        go
-    };
-    process::run(&mut here("build -o static ."))?;
-    process::run(&mut dynamic(here("build -tags phc_dynamic -o dynamic ."), prefix))?;
-    process::run(&mut here("mod vendor"))?;
-    process::run(&mut here("build -mod=vendor -o vendored ."))?;
-    let program = |name: &str, host: &str| {
-        let mut program = dynamic(command([work.join(name)]), prefix);
-        program.env("POSTHOG_API_KEY", "phc_readme").env("POSTHOG_HOST", host);
-        program
-    };
-    for name in ["static", "dynamic", "vendored"] {
-        let host = format!("{}/readme/{name}", sink.url());
-        process::run(&mut program(name, &host))?;
-        let accepted = sink::get(&format!("{host}/_accepted"))?;
-        ensure(accepted.lines().count() == 1, || format!("no event of the {name} quickstart arrived"))?;
-        sink.no_violations(&format!("/readme/{name}"))?;
-    }
-    let needs = stdout(command(["ldd"]).arg(work.join("static")))?;
-    ensure(!needs.contains("libphc"), || "the static build needs libphc.so".to_owned())?;
-
-    println!("-- a library of another binary interface");
+    let mut build = dynamic(go("", "build -tags phc_dynamic -o program ."), prefix);
+    process::run(build.current_dir(work.path()))?;
     write(work.join("other.c"), "unsigned phc_abi_version(void) { return 99; }\n")?;
     let other = work.join("other.so");
     process::run(command(["cc", "-shared", "-fPIC"]).arg(work.join("other.c")).arg("-o").arg(&other))?;
-    let (taken, text) = said(program("dynamic", &sink.url()).env("LD_PRELOAD", other))?;
+    let mut program = dynamic(command([work.join("program")]), prefix);
+    program.env("POSTHOG_API_KEY", "phc_readme").env("POSTHOG_HOST", sink.url());
+    let (taken, text) = said(program.env("LD_PRELOAD", other))?;
     ensure(!taken, || "it was taken".to_owned())?;
     ensure(
         crate::sanitize::reports(&text, &["binary interface 99; this package (", ") needs interface 1"]),
@@ -180,11 +160,11 @@ fn consumer(prefix: &Path, sink: &Sink) -> Outcome<()> {
 
 /// The Go files that gofmt would change.
 pub(crate) fn unformed() -> Outcome<Vec<String>> {
-    let mut gofmt = command(["gofmt", "-l", "bindings/go", "conformance/workers/go", "benches"]);
+    let mut gofmt = command(["gofmt", "-l", "bindings/go", "conformance/workers/go", "benches", "scripts"]);
     Ok(stdout(&mut gofmt)?.lines().map(str::to_owned).collect())
 }
 
 /// Rewrites them.
 pub(crate) fn reform() -> Outcome<()> {
-    process::run(&mut command(["gofmt", "-w", "bindings/go", "conformance/workers/go", "benches"]))
+    process::run(&mut command(["gofmt", "-w", "bindings/go", "conformance/workers/go", "benches", "scripts"]))
 }

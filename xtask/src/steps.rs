@@ -100,6 +100,7 @@ pub(crate) const STEPS: &[Step] = &[
     built("cpp", "cpp-projects", "tests/cmake.sh", 1200, "find_package, add_subdirectory, pkg-config"),
     built("cpp", "cpp-guide", "tests/cpp-guide.sh target/release/phc-sink", 600, "what docs/cpp.md shows compiles and runs"),
     built("go", "go-tests", "xtask go", 1200, "the package in every way in which it can be built"),
+    built("go", "go-package", "tests/go-package.sh", 1200, "the module as somebody who uses it gets it, and its release tag"),
     built("ruby", "ruby-tests", "xtask ruby", 1200, "the gem"),
     built("ruby", "ruby-hosts", "xtask ruby-hosts", 1200, "the gem in Puma and in Resque's forks"),
     built("php", "php-tests", "xtask php", 1200, "the package"),
