@@ -114,13 +114,18 @@ func (e *encoder) object(object map[string]interface{}, depth int) error {
 	return nil
 }
 
-func (e *encoder) list(values []interface{}, depth int) error {
+// list writes an array, whose items write writes one by one.
+func list[T any](e *encoder, values []T, write func(*encoder, T) error) error {
+	if values == nil {
+		e.json = append(e.json, "null"...)
+		return nil
+	}
 	e.json = append(e.json, '[')
 	for i, value := range values {
 		if i > 0 {
 			e.json = append(e.json, ',')
 		}
-		if err := e.value(value, depth); err != nil {
+		if err := write(e, value); err != nil {
 			return within("["+strconv.Itoa(i)+"]", err)
 		}
 	}
@@ -172,7 +177,7 @@ func (e *encoder) value(value interface{}, depth int) error {
 		}
 		return e.timeValue(*value)
 	case []time.Time:
-		return e.times(value)
+		return list(e, value, (*encoder).timeValue)
 	case Properties:
 		return e.nested(value, depth+1)
 	case Groups:
@@ -180,13 +185,9 @@ func (e *encoder) value(value interface{}, depth int) error {
 	case map[string]interface{}:
 		return e.nested(value, depth+1)
 	case []interface{}:
-		if value == nil {
-			e.json = append(e.json, "null"...)
-			return nil
-		}
-		return e.list(value, depth+1)
+		return list(e, value, func(e *encoder, item interface{}) error { return e.value(item, depth+1) })
 	case []string:
-		return e.texts(value)
+		return list(e, value, func(e *encoder, text string) error { e.text(text); return nil })
 	case json.RawMessage:
 		if value == nil {
 			e.json = append(e.json, "null"...)
@@ -211,22 +212,6 @@ func (e *encoder) nested(object map[string]interface{}, depth int) error {
 	return e.object(object, depth)
 }
 
-func (e *encoder) texts(values []string) error {
-	if values == nil {
-		e.json = append(e.json, "null"...)
-		return nil
-	}
-	e.json = append(e.json, '[')
-	for i, value := range values {
-		if i > 0 {
-			e.json = append(e.json, ',')
-		}
-		e.text(value)
-	}
-	e.json = append(e.json, ']')
-	return nil
-}
-
 func (e *encoder) float(value float64, bits int) error {
 	if math.IsNaN(value) || math.IsInf(value, 0) {
 		return errors.New("JSON cannot express " + strconv.FormatFloat(value, 'g', -1, 64))
@@ -238,24 +223,6 @@ func (e *encoder) float(value float64, bits int) error {
 		format = 'e'
 	}
 	e.json = strconv.AppendFloat(e.json, value, format, -1, bits)
-	return nil
-}
-
-func (e *encoder) times(values []time.Time) error {
-	if values == nil {
-		e.json = append(e.json, "null"...)
-		return nil
-	}
-	e.json = append(e.json, '[')
-	for i, value := range values {
-		if i > 0 {
-			e.json = append(e.json, ',')
-		}
-		if err := e.timeValue(value); err != nil {
-			return within("["+strconv.Itoa(i)+"]", err)
-		}
-	}
-	e.json = append(e.json, ']')
 	return nil
 }
 
