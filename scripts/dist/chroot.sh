@@ -69,7 +69,7 @@ allowed() {
     if is_foreign "$1"; then
         unshare --user --map-root-user --mount mount -t binfmt_misc none /mnt 2>/dev/null ||
             not_run "a system of another processor ($1) takes Linux 6.7, whose user namespaces can have an emulator"
-        [ -x "${PHC_QEMU:=$PWD/target/tools/qemu}/qemu-aarch64" ] ||
+        [ -x "${PHC_QEMU:=$PWD/target/tools/qemu/usr/bin}/qemu-aarch64" ] ||
             not_run "there is no qemu-aarch64 in $PHC_QEMU; scripts/dist/toolchain.sh aarch64-linux-gnu installs it"
         export PHC_QEMU
     fi
@@ -85,6 +85,10 @@ furnish() { # furnish ROOT SYSTEM
         mount --bind "/dev/$device" "$root/dev/$device"
     done
     mount -t tmpfs shm "$root/dev/shm"
+    mkdir -p "$root/dev/pts"
+    mount -t devpts -o newinstance,ptmxmode=0666 pts "$root/dev/pts"
+    rm -f "$root/dev/ptmx"
+    ln -s pts/ptmx "$root/dev/ptmx"
     ln -sfn /proc/self/fd "$root/dev/fd"
     cat /etc/resolv.conf >"$root/etc/resolv.conf"
     cat /etc/hosts >"$root/etc/hosts"
@@ -139,7 +143,9 @@ bootstrap() {
     # --foreign leaves out what runs programs of the new system.
     debootstrap --variant=minbase --foreign --arch="$processor" "$suite" "$new" "$mirror" >"$chroots/.lock/$system.log" 2>&1 ||
         { tail -5 "$chroots/.lock/$system.log" >&2; return 1; }
-    (namespaced "$system" in-base "$system" "$new" /debootstrap/debootstrap --second-stage) \
+    # In a user namespace no device can be made; debootstrap accepts that in a container, if the files are there.
+    [ -e "$new/dev/console" ] || : >"$new/dev/console"
+    (namespaced "$system" in-base "$system" "$new" env container=lxc /debootstrap/debootstrap --second-stage) \
         >"$chroots/.lock/$system.log" 2>&1 || { tail -5 "$chroots/.lock/$system.log" >&2; return 1; }
     local part=$suite-security
     [ "$suite" != buster ] || part=$suite/updates

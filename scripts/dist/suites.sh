@@ -1,0 +1,23 @@
+# shellcheck shell=bash
+# Sourced by test.sh: what is tried in which system.
+# shellcheck disable=SC2034 # test.sh uses them
+
+# A suite is a clean system of scripts/dist/chroot.sh, the target whose packages are tried there, and its tests.
+#
+# suite    system        target             tests
+dist_suites='
+bookworm   bookworm      x86_64-linux-gnu   deb cpp rpath ldconfig static cmake fetchcontent go gem composer conformance
+bullseye   bullseye      x86_64-linux-gnu   deb cpp rpath ldconfig static cmake fetchcontent go gem composer conformance c-shared c-archive
+trixie     trixie        x86_64-linux-gnu   deb cpp rpath ldconfig static cmake fetchcontent go gem composer conformance
+arm64      trixie-arm64  aarch64-linux-gnu  deb cpp static gem composer conformance
+musl       trixie        x86_64-linux-musl  musl musl-static go-musl conformance
+wine       trixie        x86_64-windows     wine conformance
+'
+
+# Where a package is not for a system, its package manager must refuse it with these words: the reason in the table.
+#
+# suite    test      what the package manager says
+dist_refusals='
+bullseye   gem       requires Ruby version >= [0-9.]*
+bullseye   composer  requires php >=[0-9.]* -> your php version ([0-9.]*[^)]*) does not satisfy that requirement
+'

@@ -1,0 +1,33 @@
+# shellcheck shell=bash
+# The black-box tests in C (tests/c), compiled in this system and linked with the installed package: all programs but
+# those that need a library of their own. PHC_TEST is c-shared or c-archive. The archive leaves out what measures memory
+# and time, as `make test` does.
+# shellcheck source=scripts/dist/suites/installed.sh
+. /phc/suites/installed.sh
+other_tasks='panics sanitizer_checks soak idle'
+link=$SHARED
+if [ "$PHC_TEST" = c-archive ]; then
+    link=$ARCHIVE
+    other_tasks="$other_tasks allocations network deadlines memory memory_shortage"
+fi
+# Tests look at processes and names of the system.
+get procps iproute2
+cp -R /phc/tests tests
+passed=0 failed=0
+for file in tests/c/*.c; do
+    name=$(basename "$file" .c)
+    if ! grep -q 'RUN_TESTS(' "$file" || [[ " $other_tasks " == *" $name "* ]]; then continue; fi
+    # shellcheck disable=SC2086 # words
+    $CC -std=c11 -D_GNU_SOURCE -O1 -g $CFLAGS "$file" tests/c/harness.c tests/c/hostile.c tests/c/name_server.c $link \
+        -lpthread -o "./$name"
+    status=0
+    PHC_SINK=$PHC_SINK timeout 300 "./$name" >said 2>&1 || status=$?
+    grep -v '^ok' said || true
+    passed=$((passed + $(grep -c '^ok' said || true)))
+    if [ $status -ne 0 ]; then
+        failed=$((failed + 1))
+        echo "FAILED $name ended with $status"
+    fi
+done
+echo "REMARK: $passed tests passed, $failed programs failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 100 ]

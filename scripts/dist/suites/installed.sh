@@ -1,0 +1,36 @@
+# shellcheck shell=bash disable=SC2034
+# Sourced by the scripts beside it, in a clean system: installs libphc for PHC_TARGET from RELEASE, as its users do, and
+# says how a program in C is compiled with it: CC, CFLAGS, SHARED and ARCHIVE (what links it), and what RUN starts it.
+cd "$(mktemp -d)" || exit
+get() { apt-get install -y --no-install-recommends curl ca-certificates "$@" >/dev/null; }
+unpack() { # unpack: sets HERE, the folder of the tarball
+    curl -fsSLO "$RELEASE/libphc-$VERSION-$PHC_TARGET.tar.xz"
+    tar -xf "libphc-$VERSION-$PHC_TARGET.tar.xz"
+    HERE=$PWD/libphc-$VERSION-$PHC_TARGET
+}
+RUN='' SYSTEM_LIBS='-lpthread -lm -ldl'
+case $PHC_TARGET in
+*-linux-gnu)
+    get gcc libc6-dev pkg-config
+    CC=cc ARCH=$(dpkg --print-architecture)
+    curl -fsSLO "$RELEASE/libphc0_$VERSION-1_$ARCH.deb" -O "$RELEASE/libphc-dev_$VERSION-1_$ARCH.deb"
+    apt-get install -y "./libphc0_$VERSION-1_$ARCH.deb" "./libphc-dev_$VERSION-1_$ARCH.deb" >/dev/null
+    CFLAGS=$(pkg-config --cflags phc) SHARED=$(pkg-config --libs phc)
+    ARCHIVE="$(pkg-config --variable=libdir phc)/libphc.a $SYSTEM_LIBS"
+    ;;
+*-linux-musl)
+    get musl-tools xz-utils
+    unpack
+    CC=musl-gcc CFLAGS=-I$HERE/include SHARED="-L$HERE/lib -lphc -Wl,-rpath,$HERE/lib" ARCHIVE="-static $HERE/lib/libphc.a"
+    ;;
+*-windows)
+    # The compiler that builds for the C library of Windows itself, which libphc needs.
+    get gcc-mingw-w64-ucrt64 wine64 xz-utils
+    unpack
+    CC=x86_64-w64-mingw32ucrt-gcc CFLAGS="-I$HERE/include -DPHC_DLL" SHARED="$HERE/lib/libphc.dll.a"
+    ARCHIVE=- RUN=$(command -v wine64 || command -v wine || echo /usr/lib/wine/wine64)
+    export WINEDEBUG=-all WINEPATH=$HERE/bin
+    ;;
+*) echo "installed.sh knows no target $PHC_TARGET" >&2; exit 1 ;;
+esac
+echo "CC=$CC CFLAGS=$CFLAGS SHARED=$SHARED ARCHIVE=$ARCHIVE"
