@@ -114,6 +114,16 @@ bench-go: build ## what an Enqueue costs, here and in posthog-go
 	@scripts/go-archive.sh
 	cd benches/go/enqueue && go run .
 
+##@ Packages
+# What these are: scripts/dist/targets.sh and suites.sh
+TARGETS =
+SUITES  =
+.PHONY: dist dist-test
+dist: tools ## every package of a release, in dist/VERSION: TARGETS=x86_64-linux-gnu
+	@scripts/dist/dist.sh $(TARGETS)
+dist-test: ## each package in a clean system: SUITES="bookworm trixie" TESTS="deb go"
+	@TESTS="$(TESTS)" scripts/dist/test.sh $(SUITES)
+
 ##@ Docs
 .PHONY: headers docs go
 headers: tools ## include/*.h, docs/callbacks.md, from src/capi

@@ -193,17 +193,30 @@ in_copy() {
     local system=$1 memory=$chroots/.run
     shift
     mount -t tmpfs -o size=80% copy "$memory"
-    mkdir "$memory/upper" "$memory/work" "$memory/root"
-    mount -t overlay copy -o "lowerdir=$chroots/$system,upperdir=$memory/upper,workdir=$memory/work" "$memory/root" \
-        2>/dev/null || cp -a "$chroots/$system/." "$memory/root/"
+    mkdir "$memory/root"
+    layer "$chroots/$system" "$memory/root" || cp -a "$chroots/$system/." "$memory/root/"
     furnish "$memory/root" "$system"
-    mount --bind "$chroots/.cache/$system" "$memory/root/var/cache/apt/archives"
+    # Two copies at once must not meet in apt's cache, so each has a layer of its own there as well.
+    local cache=$chroots/.cache/$system debs=$memory/root/var/cache/apt/archives status=0
+    layer "$cache" "$debs" || cp -a "$cache/." "$debs/"
     for bind in "${binds[@]}"; do
         mkdir -p "$memory/root${bind#*:}"
         mount --bind "${bind%%:*}" "$memory/root${bind#*:}"
         mount -o remount,bind,ro "$memory/root${bind#*:}"
     done
-    in_root "$memory/root" "$@"
+    in_root "$memory/root" "$@" || status=$?
+    find "$debs" -maxdepth 1 -name '*.deb' | while read -r deb; do
+        [ -e "$cache/${deb##*/}" ] || { cp "$deb" "$cache/$$.new" && mv "$cache/$$.new" "$cache/${deb##*/}"; }
+    done
+    return $status
+}
+
+# layer FROM TO: what is written to TO does not reach FROM. Below $memory; an error where the kernel refuses it.
+layer() {
+    local own
+    own=$(mktemp -d -p "$memory")
+    mkdir "$own/upper" "$own/work"
+    mount -t overlay layer -o "lowerdir=$1,upperdir=$own/upper,workdir=$own/work" "$2" 2>/dev/null
 }
 
 action=${1:-}

@@ -9,7 +9,7 @@
 #
 # It prints a table, and leaves it in target/dist-test with a log for each test and results.tsv:
 #   suite, target, test, result (passed, FAILED, not offered, NOT RUN), seconds, commands of the page, remark
-# It exits with 77, with lines that begin with NOT RUN, if no test could run, and with 1 if one failed.
+# JOBS=2 tests run at once; TESTS="deb go" runs these only. It exits with 77, with lines that begin with NOT RUN, if no test could run, and with 1 if one failed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/common.sh
@@ -22,6 +22,8 @@ page=docs/install.md
 out=$PWD/target/dist-test
 SINK=$PWD/target/release/phc-sink
 runner=$PWD/target/release/phc-conformance
+
+jobs=${JOBS:-2}
 
 known=$(awk 'NF { print $1 }' <<<"$dist_suites")
 read -ra suites <<<"${*:-$(tr '\n' ' ' <<<"$known")}"
@@ -152,12 +154,13 @@ try() { # try SUITE SYSTEM TARGET TEST
     elif [ $status -eq 0 ] && [ -z "$refusal" ]; then
         record "$suite" "$target" "$test" passed "$seconds" "$commands" "$remark"
     else
-        [ $status -ne 0 ] || remark="it is installed, although it should be refused: $refusal"
+        [ $status -ne 0 ] || [ -z "$refusal" ] || remark="it is installed, although it should be refused: $refusal"
         record "$suite" "$target" "$test" FAILED "$seconds" "$commands" "${remark:-it ended with $status}; $log"
         tail -25 "$log" | cut -c1-200 | sed 's/^/    /'
     fi
 }
 
+tries=()
 for wanted in "${suites[@]}"; do
     while read -r suite system target tests; do
         [ "$suite" = "$wanted" ] || continue
@@ -174,10 +177,14 @@ for wanted in "${suites[@]}"; do
         fi
         for test in $tests; do
             [ -z "${TESTS:-}" ] || [[ " $TESTS " == *" $test "* ]] || continue
-            try "$suite" "$system" "$target" "$test"
+            # The sink and the server of the packages are jobs, too.
+            while [ "$(jobs -rp | wc -l)" -ge $((jobs + 2)) ]; do wait -n || true; done
+            try "$suite" "$system" "$target" "$test" &
+            tries+=($!)
         done
     done <<<"$dist_suites"
 done
+[ ${#tries[@]} -eq 0 ] || wait "${tries[@]}"
 stop_sink
 
 # The table, for people.

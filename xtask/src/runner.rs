@@ -15,6 +15,10 @@ const LOGS: &str = "target/test-logs";
 /// Lines of a failed step's log that are repeated at the end, and are in JUnit.
 const TAIL: usize = 40;
 
+/// How a step ends that this machine does not allow, such as one that needs root. It has said why in a line that begins
+/// with `NOT RUN`.
+const NOT_RUN: i32 = 77;
+
 /// What the command line of `xtask test` says.
 #[derive(Default)]
 struct Options {
@@ -80,6 +84,8 @@ struct Ended {
     seconds: f64,
     /// Why it failed.
     failure: Option<String>,
+    /// Whether this machine did not allow it.
+    is_not_run: bool,
     log: PathBuf,
 }
 
@@ -109,9 +115,20 @@ fn run(steps: &[&'static Step], options: &Options) -> Outcome<()> {
     for one in &failed {
         println!("FAILED: {}", one.step.name);
     }
-    println!("{} passed, {} failed", ended.len() - failed.len(), failed.len());
+    let not_run = ended
+        .iter()
+        .filter(|one| one.is_not_run)
+        .inspect(|one| println!("NOT RUN: {}", one.step.name))
+        .count();
+    println!("{}", totals(ended.len(), failed.len(), not_run));
     // The line above is the last one, so there is no message.
     if failed.is_empty() { Ok(()) } else { Err(Box::new(crate::Silent)) }
+}
+
+/// The last line.
+fn totals(all: usize, failed: usize, not_run: usize) -> String {
+    let skipped = if not_run > 0 { format!(", {not_run} skipped") } else { String::new() };
+    format!("{} passed, {failed} failed{skipped}", all - failed - not_run)
 }
 
 /// Each step with its seconds, in one line.
@@ -145,17 +162,19 @@ fn run_step(step: &'static Step, log: PathBuf) -> Outcome<Ended> {
         let _ = writeln!(file, "{line}");
     })?;
     let seconds = begun.elapsed().as_secs_f64();
+    let is_not_run = status.code() == Some(NOT_RUN);
     let failure = match status.code() {
-        Some(0) => None,
+        Some(0 | NOT_RUN) => None,
         Some(TIMED_OUT) => Some(format!("its time limit of {} s was over", step.limit)),
         Some(code) => Some(format!("it ended with {code}")),
         None => Some(status.to_string()),
     };
     match &failure {
+        None if is_not_run => println!("== {}: NOT RUN on this machine, after {seconds:.0} s", step.name),
         None => println!("== {}: passed in {seconds:.0} s", step.name),
         Some(why) => println!("== {}: FAILED in {seconds:.0} s: {why}: {}", step.name, shown(&inner)),
     }
-    Ok(Ended { step, seconds, failure, log })
+    Ok(Ended { step, seconds, failure, is_not_run, log })
 }
 
 fn tail(log: &Path) -> String {
@@ -168,18 +187,22 @@ fn tail(log: &Path) -> String {
 /// The form that continuous integration reads.
 fn junit(ended: &[Ended]) -> String {
     let failed = ended.iter().filter(|one| one.failure.is_some()).count();
+    let not_run = ended.iter().filter(|one| one.is_not_run).count();
     let total: f64 = ended.iter().map(|one| one.seconds).sum();
     let mut text = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n<testsuite name=\"libphc\" tests=\"{}\" failures=\"{failed}\" time=\"{total:.1}\">\n",
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n<testsuite name=\"libphc\" tests=\"{}\" failures=\"{failed}\" skipped=\"{not_run}\" time=\"{total:.1}\">\n",
         ended.len()
     );
-    for Ended { step, seconds, failure, log } in ended {
+    for Ended { step, seconds, failure, is_not_run, log } in ended {
         let _ = write!(
             text,
             "<testcase classname=\"{}\" name=\"{}\" time=\"{seconds:.1}\"",
             step.group, step.name
         );
         let _ = match failure {
+            None if *is_not_run => {
+                writeln!(text, "><skipped message=\"{}\"/></testcase>", escaped(&tail(log)))
+            }
             None => writeln!(text, "/>"),
             Some(why) => writeln!(
                 text,
@@ -216,6 +239,10 @@ mod tests {
     fn names(wanted: &[&str]) -> Vec<&'static str> {
         let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
         choose(STEPS, &wanted).unwrap().iter().map(|step| step.name).collect()
+    }
+
+    const fn a_step(runs: &'static str) -> Step {
+        Step { name: "a-step", group: "check", runs, limit: 60, needs_build: false, about: "" }
     }
 
     #[test]
@@ -259,6 +286,21 @@ mod tests {
     fn a_step_over_its_time_ends_with_its_whole_group() {
         let mut program = process::limited(1, &command(["sh", "-c", "sleep 600"]));
         assert_eq!(lines(&mut program, |_| {}).unwrap().code(), Some(TIMED_OUT));
+    }
+
+    #[test]
+    fn a_step_that_is_not_allowed_is_no_failure_and_not_passed() {
+        assert_eq!(totals(3, 1, 0), "2 passed, 1 failed");
+        assert_eq!(totals(3, 1, 1), "1 passed, 1 failed, 1 skipped");
+        // Words are not quoted; the shell takes this apart.
+        static REFUSED: Step = a_step("sh -c exit${IFS}77");
+        static FAILED: Step = a_step("sh -c exit${IFS}1");
+        let log = process::TempFolder::new().unwrap();
+        let refused = run_step(&REFUSED, log.join("refused")).unwrap();
+        assert!(refused.is_not_run && refused.failure.is_none());
+        assert!(junit(&[refused]).contains("skipped=\"1\""));
+        let failed = run_step(&FAILED, log.join("failed")).unwrap();
+        assert!(!failed.is_not_run && failed.failure.is_some());
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
     ("go", "the Go binding"),
     ("ruby", "the Ruby binding"),
     ("php", "the PHP binding"),
-    ("package", "installation and the demo"),
+    ("package", "installation, the demo, and the packages of a release"),
     ("long", "what `make test-long` runs, by hand: no part of `make test`"),
 ];
 
@@ -107,6 +107,10 @@ pub(crate) const STEPS: &[Step] = &[
     built("php", "php-hosts", "xtask php-hosts", 1200, "the package in PHP-FPM behind nginx"),
     built("package", "install", "tests/install.sh", 600, "make install, the README's link line, make uninstall"),
     built("package", "demo", "make --no-print-directory demo", 600, "the C example against the sink"),
+    step("package", "dist", "make --no-print-directory dist TARGETS=x86_64-linux-gnu", 1800, "every package of one platform"),
+    built("package", "dist-test", "make --no-print-directory dist-test SUITES=bookworm", 1800, "each of them in a clean Debian 12"),
+    built(BY_HAND, "dist-all", "make --no-print-directory dist", 7200, "every package of every platform"),
+    built(BY_HAND, "dist-test-all", "make --no-print-directory dist-test", 7200, "each of them in every clean system"),
     built(BY_HAND, "idle", "xtask c idle", 300, "an idle client gives its descriptors back"),
     built(BY_HAND, "soak-long", "xtask soak 600", 1200, "ten minutes of a random life"),
     built(BY_HAND, "names-long", "env PHC_NAMES_FORKS=1000 make --no-print-directory test-c NAME=children_that_are_forked_during_look_ups", 1200, "a thousand children that are forked during look-ups"),
