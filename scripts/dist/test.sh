@@ -126,6 +126,8 @@ try() { # try SUITE SYSTEM TARGET TEST
     esac
     mkdir "$folder"
     cp -R "$work/files" "$folder"
+    # Go takes all sources of a folder.
+    case $test in go*) find "$folder/files" -type f ! -name '*.go' -delete ;; esac
     script_of "$suite" "$target" "$test" "$file" >"$folder/commands"
     binds=(--bind "$folder:/phc")
     if [ -n "$file" ]; then
@@ -156,7 +158,7 @@ try() { # try SUITE SYSTEM TARGET TEST
     else
         [ $status -ne 0 ] || [ -z "$refusal" ] || remark="it is installed, although it should be refused: $refusal"
         record "$suite" "$target" "$test" FAILED "$seconds" "$commands" "${remark:-it ended with $status}; $log"
-        tail -25 "$log" | cut -c1-200 | sed 's/^/    /'
+        tail -12 "$log" | cut -c1-200 | sed 's/^/    /'
     fi
 }
 
