@@ -118,11 +118,12 @@ bench-go: build ## what an Enqueue costs, here and in posthog-go
 # What these are: scripts/dist/targets.sh and suites.sh
 TARGETS =
 SUITES  =
+TESTS   =
 .PHONY: dist dist-test
 dist: tools ## every package of a release, in dist/VERSION: TARGETS=x86_64-linux-gnu
 	@scripts/dist/dist.sh $(TARGETS)
 dist-test: ## each package in a clean system: SUITES="bookworm trixie" TESTS="deb go"
-	@TESTS="$(TESTS)" scripts/dist/test.sh $(SUITES)
+	@TESTS="$(TESTS)" scripts/dist/test.sh $(SUITES) || [ $$? -eq 77 ]
 
 ##@ Docs
 .PHONY: headers docs go

@@ -19,5 +19,5 @@ wine       trixie        x86_64-windows     wine conformance
 # suite    test      what the package manager says
 dist_refusals='
 bullseye   gem       requires Ruby version >= [0-9.]*
-bullseye   composer  requires php >=[0-9.]* -> your php version ([0-9.]*[^)]*) does not satisfy that requirement
+bullseye   composer  has a PHP requirement incompatible with your PHP version
 '

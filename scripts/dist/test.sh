@@ -97,7 +97,7 @@ script_of() { # script_of SUITE TARGET TEST [FILE]
         bookworm | bullseye) echo 'export PATH=$PATH:/usr/local/go/bin GOTOOLCHAIN=local' ;;
         *) echo 'apt-get install -y --no-install-recommends golang-go >/dev/null' ;;
         esac ;;
-    composer) echo 'export COMPOSER_ALLOW_SUPERUSER=1 COMPOSER_HOME=/root/composer; mkdir -p /root/composer
+    composer) echo 'export COLUMNS=300 COMPOSER_ALLOW_SUPERUSER=1 COMPOSER_HOME=/root/composer; mkdir -p /root/composer
         echo "{\"repositories\": {\"packagist.org\": false}}" >/root/composer/config.json' ;;
     esac
     [ -n "$file" ] || echo 'set -x'
@@ -174,7 +174,7 @@ for wanted in "${suites[@]}"; do
             cat "$out/$suite.log"
             result=FAILED
             [ $status -ne 77 ] || result="NOT RUN"
-            record "$suite" "$target" all "$result" 0 - "$(grep -m1 '^NOT RUN' "$out/$suite.log" || echo "no system")"
+            record "$suite" "$target" all "$result" 0 - "$(sed -n 's/^NOT RUN: //p' "$out/$suite.log")"
             continue
         fi
         for test in $tests; do

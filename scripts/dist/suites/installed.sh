@@ -3,10 +3,10 @@
 # says how a program in C is compiled with it: CC, CFLAGS, SHARED and ARCHIVE (what links it), and what RUN starts it.
 cd "$(mktemp -d)" || exit
 get() { apt-get install -y --no-install-recommends curl ca-certificates "$@" >/dev/null; }
-unpack() { # unpack: sets HERE, the folder of the tarball
-    curl -fsSLO "$RELEASE/libphc-$VERSION-$PHC_TARGET.tar.xz"
-    tar -xf "libphc-$VERSION-$PHC_TARGET.tar.xz"
+unpack() { # unpack ENDING COMMAND…: sets HERE, the folder of the tarball or zip file
     HERE=$PWD/libphc-$VERSION-$PHC_TARGET
+    curl -fsSLO "$RELEASE/${HERE##*/}.$1"
+    "${@:2}" "${HERE##*/}.$1"
 }
 RUN='' SYSTEM_LIBS='-lpthread -lm -ldl'
 case $PHC_TARGET in
@@ -20,15 +20,15 @@ case $PHC_TARGET in
     ;;
 *-linux-musl)
     get musl-tools xz-utils
-    unpack
+    unpack tar.xz tar -xf
     CC=musl-gcc CFLAGS=-I$HERE/include SHARED="-L$HERE/lib -lphc -Wl,-rpath,$HERE/lib" ARCHIVE="-static $HERE/lib/libphc.a"
     ;;
 *-windows)
     # The compiler that builds for the C library of Windows itself, which libphc needs.
-    get gcc-mingw-w64-ucrt64 wine64 xz-utils
-    unpack
+    get gcc-mingw-w64-ucrt64 wine wine64 unzip
+    unpack zip unzip -q
     CC=x86_64-w64-mingw32ucrt-gcc CFLAGS="-I$HERE/include -DPHC_DLL" SHARED="$HERE/lib/libphc.dll.a"
-    ARCHIVE=- RUN=$(command -v wine64 || command -v wine || echo /usr/lib/wine/wine64)
+    ARCHIVE=- RUN=wine
     export WINEDEBUG=-all WINEPATH=$HERE/bin
     ;;
 *) echo "installed.sh knows no target $PHC_TARGET" >&2; exit 1 ;;
