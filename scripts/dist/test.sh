@@ -140,7 +140,7 @@ try() { # try SUITE SYSTEM TARGET TEST
     case $test in go*) binds+=(--bind "$(go env GOROOT):/usr/local/go") ;; esac
     refusal=$(awk -v suite="$suite" -v test="$test" \
         '$1 == suite && $2 == test { sub(/^ *[^ ]+ +[^ ]+ +/, ""); print }' <<<"$dist_refusals")
-    timeout 900 scripts/dist/chroot.sh run "${binds[@]}" "$system" bash /phc/commands >"$log" 2>&1 || status=$?
+    timeout 1800 scripts/dist/chroot.sh run "${binds[@]}" "$system" bash /phc/commands >"$log" 2>&1 || status=$?
     if [ -n "$file" ]; then
         remark=$(sed -n 's/^REMARK: //p' "$log")
     elif [ $status -eq 0 ]; then
