@@ -22,17 +22,19 @@ XTASK := $(CARGO) run -q --locked -p xtask --
 help: ## this list
 	@sed -n 's/^##@ \(.*\)/\n\1/p; s/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
-# Installs what is missing, for every target that builds something.
-.PHONY: tools
+# Installs what is missing, for every target that builds something; building the library itself takes less.
+.PHONY: tools tools-build
 tools:
 	@scripts/tools.sh
+tools-build:
+	@scripts/tools.sh build
 
 ##@ Build
 .PHONY: build sink demo clean
-build: tools ## the library that ships, in target/ship
+build: tools-build ## the library that ships, in target/ship
 	$(CARGO) rustc --locked --release -p libphc --crate-type staticlib
 	@scripts/ship.sh $(BUILD) $(SHIP) $(MAJOR)
-sink: tools ## the test server, target/release/phc-sink, and the conformance runner
+sink: tools-build ## the test server, target/release/phc-sink, and the conformance runner
 	$(CARGO) build --locked --release -p phc-sink -p phc-conformance
 demo: build sink ## the C example against the sink, or against HOST=… API_KEY=…
 	@$(MAKE) --no-print-directory stage

@@ -1,37 +1,52 @@
-//! The licences of everything that is linked into the library: a table, and the
-//! texts that a distributor passes on.
+//! The licences of everything that is linked into the library: a table, and the texts that a distributor passes on.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 
-use crate::{Outcome, root};
+use crate::Outcome;
+use crate::linked::{self, PLATFORMS, Package};
 
-/// One crate that is linked in.
-struct Package {
-    name: String,
-    version: String,
-    licence: String,
-    folder: String,
-}
+/// Crates whose archive has no text, and the crate of the same repository that has it.
+const TEXT_OF: &[(&str, &str)] = &[("alloc-stdlib", "alloc-no-stdlib")];
+
+/// Texts that lie deeper in a crate, of code that it took over from elsewhere.
+const DEEPER: &[(&str, &[&str])] =
+    &[("ring", &["src/polyfill/once_cell/LICENSE-MIT", "third_party/fiat/LICENSE"])];
 
 /// The table and the texts.
 pub(crate) fn pages() -> Outcome<(String, String)> {
-    let packages = linked()?;
+    let (packages, _) = linked::packages(&PLATFORMS)?;
     let mut table = String::from(
-        "# Third-party licences\n\n<!-- Made from Cargo.lock by `make docs`. -->\n\n\
+        "# Third-party licences\n\n<!-- Made from Cargo.lock and toolchain/ by `make docs`. -->\n\n\
          What is linked into the library, with all features. `LICENCES.txt` holds the texts, for those who\n\
-         distribute it.\n\n| crate | version | licence |\n|---|---|---|\n",
+         distribute it; packages have it as `THIRD-PARTY.txt`.\n\n\
+         ## Crates\n\n| crate | version | licence | only for |\n|---|---|---|---|\n",
     );
     // Many share a text to the letter.
     let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for package in &packages {
-        let Package { name, version, licence, folder } = package;
-        writeln!(table, "| {name} | {version} | {licence} |")?;
-        for text in texts_in(Path::new(folder))? {
+    for package in packages.values() {
+        let Package { name, version, licence, .. } = package;
+        writeln!(table, "| {name} | {version} | {licence} | {} |", only_for(package))?;
+        let source =
+            TEXT_OF.iter().find(|(crate_name, _)| crate_name == name).map_or(name.as_str(), |(_, of)| of);
+        let source = packages
+            .values()
+            .find(|other| other.name == source && (source != name || other.version == *version))
+            .ok_or_else(|| format!("{source}, whose text {name} shares, is not linked in"))?;
+        for text in texts_of(source)? {
             texts.entry(text).or_default().push(format!("{name} {version}"));
         }
+    }
+    table += "\n## Parts of the toolchain\n\nTheir texts, and where they are from, are in `toolchain/`. \
+              `BUILDINFO` of a release has the exact versions.\n\n\
+              | part | version | licence | linked |\n|---|---|---|---|\n";
+    for part in linked::parts()? {
+        writeln!(table, "| {} | {} | {} | {} |", part.name, part.version, part.licence, part.linked)?;
+        texts
+            .entry(part.text)
+            .or_default()
+            .push(format!("{} {}, linked {}", part.name, part.version, part.linked));
     }
     let mut pages = String::from("Licence texts of what is linked into libphc.\n");
     let mut all: Vec<_> = texts.into_iter().map(|(text, names)| (names.join(", "), text)).collect();
@@ -42,53 +57,48 @@ pub(crate) fn pages() -> Outcome<(String, String)> {
     Ok((table, pages))
 }
 
-/// Name, version, licence and folder of each crate, as cargo lists them.
-fn linked() -> Outcome<Vec<Package>> {
-    let tree = Command::new(env!("CARGO"))
-        .args(["tree", "--locked", "-p", "libphc", "-e", "normal,no-proc-macro", "--prefix", "none"])
-        .args(["--target", "x86_64-unknown-linux-gnu", "-f", "{p}\t{l}"])
-        .current_dir(root())
-        .output()?;
-    if !tree.status.success() {
-        return Err(String::from_utf8_lossy(&tree.stderr).into());
-    }
-    let home = std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| home + "/.cargo"))?;
-    let sources = std::fs::read_dir(Path::new(&home).join("registry/src"))?;
-    let sources: Vec<_> = sources.filter_map(Result::ok).map(|entry| entry.path()).collect();
-    let mut packages: Vec<Package> = Vec::new();
-    for line in String::from_utf8(tree.stdout)?.lines() {
-        let Some((package, licence)) = line.split_once('\t') else { continue };
-        let mut words = package.split_whitespace();
-        let (Some(name), Some(version)) = (words.next(), words.next()) else { continue };
-        let version = version.trim_start_matches('v');
-        if name == "libphc" || packages.iter().any(|known| known.name == name && known.version == version) {
-            continue;
-        }
-        let folder =
-            sources.iter().map(|source| source.join(format!("{name}-{version}"))).find(|path| path.is_dir());
-        packages.push(Package {
-            name: name.to_owned(),
-            version: version.to_owned(),
-            licence: licence.trim_end_matches(" (*)").to_owned(),
-            folder: folder.ok_or_else(|| format!("{name} {version} is not unpacked"))?.display().to_string(),
-        });
-    }
-    packages.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
-    Ok(packages)
+/// The system whose library alone has this crate.
+fn only_for(package: &Package) -> &'static str {
+    let all = |system: &str| package.platforms.iter().all(|platform| platform.contains(system));
+    [("windows", "Windows"), ("apple", "macOS"), ("linux", "Linux")]
+        .into_iter()
+        .find_map(|(system, name)| all(system).then_some(name))
+        .unwrap_or_default()
 }
 
-/// The licence texts of a crate: MIT where it is offered, else all.
-fn texts_in(folder: &Path) -> Outcome<Vec<String>> {
-    let mut files: Vec<_> =
-        std::fs::read_dir(folder)?.filter_map(Result::ok).map(|entry| entry.path()).collect();
-    files.sort();
+/// The licence texts of a crate: MIT where it suffices, else all.
+fn texts_of(package: &Package) -> Outcome<Vec<String>> {
     let is_licence = |path: &Path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_uppercase();
-        path.is_file() && ["LICENSE", "LICENCE", "COPYING"].iter().any(|start| name.starts_with(start))
+        path.is_file()
+            && ["LICENSE", "LICENCE", "COPYING", "NOTICE"].iter().any(|start| name.starts_with(start))
     };
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(&package.folder)?.filter_map(Result::ok).map(|entry| entry.path()).collect();
     files.retain(|path| is_licence(path));
-    if let Some(mit) = files.iter().find(|path| path.to_string_lossy().to_uppercase().ends_with("MIT")) {
-        return Ok(vec![std::fs::read_to_string(mit)?]);
+    files.sort();
+    let is_mit = |path: &&PathBuf| path.to_string_lossy().to_uppercase().ends_with("MIT");
+    if !package.licence.contains(" AND ")
+        && let Some(mit) = files.iter().find(is_mit).cloned()
+    {
+        files = vec![mit];
     }
-    Ok(files.iter().map(std::fs::read_to_string).collect::<Result<_, _>>()?)
+    if files.is_empty() {
+        return Err(format!(
+            "{} {} brings no licence text: name the crate that has it in TEXT_OF of {}",
+            package.name,
+            package.version,
+            file!()
+        )
+        .into());
+    }
+    for (_, deeper) in DEEPER.iter().filter(|(name, _)| *name == package.name) {
+        files.extend(deeper.iter().map(|file| package.folder.join(file)));
+    }
+    files
+        .iter()
+        .map(|file| {
+            std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()).into())
+        })
+        .collect()
 }

@@ -1,8 +1,10 @@
-//! `phc-generate headers|settings|licences [--check]`: writes generated
-//! files that are committed, or compares them with what the sources say now.
+//! `phc-generate headers|settings|licences [--check]`: writes generated files that are committed, or compares them
+//! with what the sources say now. `phc-generate sbom …` prints the bill of materials of a release.
 
 mod headers;
 mod licences;
+mod linked;
+mod sbom;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -22,7 +24,8 @@ fn main() -> ExitCode {
             keep(&root().join("docs/third-party/README.md"), &table, check)?;
             keep(&root().join("docs/third-party/LICENCES.txt"), &texts, check)
         }),
-        _ => Err("usage: phc-generate headers|settings|licences [--check]".into()),
+        "sbom" => sbom::page(args.get(1..).unwrap_or_default()).map(|bill| print!("{bill}")),
+        _ => Err("usage: phc-generate headers|settings|licences [--check], or sbom …".into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
