@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# version.sh VERSION    writes the version of every package, and what is made from it: `make version VERSION=0.2.0`
+# version.sh --check    fails unless all of them have the version of Cargo.toml
+#
+# It commits nothing. It fails, with the lines, where the old number remains in a file that no table below names: that
+# file belongs into one of them.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+# Where a version is written by hand: the file, and a pattern of the lines that have it.
+written='
+Cargo.toml                                  ^version =
+bindings/go/config.go                       Version = "
+bindings/php/src/PostHog.php                VERSION =
+bindings/php/tests/                         posthog-php-phc/|this package \(
+bindings/ruby/lib/posthog_phc/version.rb    VERSION =
+.github/ISSUE_TEMPLATE/bug.yml              placeholder:
+docs/install.md                             .
+'
+# Where a number of a release may stay what it was: history, examples, and what cargo or make writes.
+stays='
+CHANGELOG.md
+Cargo.lock
+*/Cargo.lock
+docs/abi.md
+docs/settings.md
+src/capi/status.rs
+include/*.h
+bindings/go/*.h
+'
+# The workspaces whose lock files name the packages of this one.
+workspaces='Cargo.toml fuzz/Cargo.toml'
+
+# numbers PATTERN: lines of `written` files with a version that are of its kind, as file:number.
+numbers() {
+    local file lines
+    while read -r file lines; do
+        [ -n "$file" ] || continue
+        git grep -hE "$lines" -- "$file" | grep -oE '(^|[^0-9.])[0-9]+\.[0-9]+\.[0-9]+([^0-9.]|$)' |
+            grep -oE '[0-9.]+[0-9]' | sed "s|^|$file |" || true
+    done <<<"$written"
+}
+
+current=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+if [ "${1:-}" = --check ]; then
+    # docs/install.md has versions of others too.
+    other=$(numbers | grep -v '^docs/install.md ' | awk -v version="$current" '$2 != version' | sort -u)
+    header=$(sed -n 's/^#define PHC_VERSION "\(.*\)"/\1/p' include/phc.h)
+    [ "$header" = "$current" ] || other+=$'\n'"include/phc.h $header"
+    [ -z "$other" ] || { echo "version: Cargo.toml has $current, but:" >&2; echo "$other" >&2; exit 1; }
+    echo "version: $current in every package"
+    exit
+fi
+
+new=${1:-}
+[[ $new =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]] || { echo "usage: version.sh X.Y.Z, or version.sh --check" >&2; exit 2; }
+old=${current//./\\.}
+while read -r file lines; do
+    [ -n "$file" ] || continue
+    git grep -lE "$lines" -- "$file" | while read -r path; do
+        sed -Ei "\\#$lines#s#(^|[^0-9.])$old([^0-9.]|\$|\\.[^0-9]|\\.\$)#\\1$new\\2#g" "$path"
+    done
+done <<<"$written"
+for workspace in $workspaces; do
+    [ ! -f "${workspace%.toml}.lock" ] || cargo update --quiet --offline --workspace --manifest-path "$workspace"
+done
+make --no-print-directory headers docs
+
+if [ "$new" != "$current" ]; then
+    read -ra left_out <<<"$(awk 'NF { print ":!" $1 }' <<<"$stays" | tr '\n' ' ')"
+    if git grep -nE "(^|[^0-9.])$old([^0-9.]|\$)" -- . "${left_out[@]}" >&2; then
+        echo "version: the lines above have the old number. Name their files in one of the tables of $0." >&2
+        exit 1
+    fi
+fi
+scripts/dist/version.sh --check
