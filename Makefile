@@ -153,3 +153,13 @@ uninstall: ## removes what install put there
 
 stage: # an installation that examples and tests are built against
 	@$(MAKE) -s install PREFIX=/usr LIBDIR=/usr/lib INCLUDEDIR=/usr/include DESTDIR=$(STAGE) >/dev/null
+
+##@ Release
+# A dry run without TAG=1. docs/releasing.md has the order, and what a human decides.
+KEY =
+TAG =
+.PHONY: version release
+version: tools ## the version of every package: VERSION=0.2.0
+	@scripts/dist/version.sh "$(if $(filter command line,$(origin VERSION)),$(VERSION))"
+release: tools sink ## packages, tests, signature, rehearsal: VERSION=0.2.0 KEY=~/libphc.key; TAG=1 for the tags
+	@scripts/dist/release.sh $(if $(TAG),--tag) "$(VERSION)" "$(KEY)"

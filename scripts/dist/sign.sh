@@ -16,7 +16,7 @@ verify() {
     cd "$folder"
     [ -f SHA256SUMS ] || refuse "$folder has no SHA256SUMS; run make dist"
     [ -f SHA256SUMS.minisig ] || refuse "$folder is not signed: there is no SHA256SUMS.minisig"
-    minisign -Vqm SHA256SUMS -p "$public" || refuse "SHA256SUMS.minisig is no signature of SHA256SUMS by $public"
+    minisign -Vqm SHA256SUMS -p "$public" || refuse "$public did not sign this SHA256SUMS"
     sha256sum --check --quiet --strict SHA256SUMS || refuse "files in $folder differ from SHA256SUMS"
     local unlisted
     unlisted=$(find . -type f ! -name SHA256SUMS ! -name SHA256SUMS.minisig -printf '%P\n' | LC_ALL=C sort |
