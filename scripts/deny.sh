@@ -31,7 +31,7 @@ elif [ ! -x "$deny" ]; then
     install_deny
 fi
 checks=(licenses bans sources)
-# An exception that only the other workspace needs is no news.
+# One of the two workspaces may need no exception for a crate.
 options=(--allow unmatched-skip --allow unnecessary-skip)
 if [ "${1:-}" = advisories ]; then checks=(advisories) options=(); fi
 "$deny" --locked --workspace --all-features check "${options[@]}" "${checks[@]}"

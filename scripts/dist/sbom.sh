@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # sbom.sh FILE TARGET…: writes the bill of materials of a release (CycloneDX 1.5, JSON) for these targets.
+# sbom.sh --check FILE: checks one that is there.
 #
-# target/dist/TARGET.buildinfo says by which compiler each was built. The file is checked against the published schema,
+# target/dist/TARGET.buildinfo says by which compiler each was built (PHC_DIST names another folder). The file is checked against the published schema,
 # which the package cyclonedx-python-lib of PyPI has, by Debian's python3-jsonschema; it fails if either is not to be
 # had, since a file that no tool can read is worth nothing.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/common.sh
 . scripts/dist/targets.sh
-[ $# -ge 2 ] || { echo "usage: sbom.sh FILE TARGET…" >&2; exit 2; }
+[ $# -ge 2 ] || { echo "usage: sbom.sh FILE TARGET…, or sbom.sh --check FILE" >&2; exit 2; }
 file=$1
 shift
 schemas=target/tools/cyclonedx
@@ -62,9 +63,14 @@ print("%s: %d components, valid by the schema of CycloneDX 1.5" % (pathlib.Path(
 PYTHON
 }
 
+if [ "$file" = --check ]; then
+    install_schemas
+    check "$1"
+    exit
+fi
 built=()
 for target in "$@"; do
-    info=target/dist/$target.buildinfo
+    info=${PHC_DIST:-target/dist}/$target.buildinfo
     [ -f "$info" ] || { echo "sbom: $info is missing; run scripts/dist/build.sh $target" >&2; exit 1; }
     rustc=$(sed -n 's/^rustc: rustc \([^ ]*\).*/\1/p' "$info")
     [ -n "$rustc" ] || { echo "sbom: $info does not say which rustc built it" >&2; exit 1; }

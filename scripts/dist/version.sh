@@ -31,7 +31,7 @@ bindings/go/*.h
 # The workspaces whose lock files name the packages of this one.
 workspaces='Cargo.toml fuzz/Cargo.toml'
 
-# numbers PATTERN: lines of `written` files with a version that are of its kind, as file:number.
+# numbers: the versions on the lines of the first table, as "FILE VERSION".
 numbers() {
     local file lines
     while read -r file lines; do
@@ -56,8 +56,9 @@ new=${1:-}
 [[ $new =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]] || { echo "usage: version.sh X.Y.Z, or version.sh --check" >&2; exit 2; }
 old=${current//./\\.}
 while read -r file lines; do
-    [ -n "$file" ] || continue
-    git grep -lE "$lines" -- "$file" | while read -r path; do
+    # A file that moved is found below, by the old number in it.
+    [ -e "${file:-/none}" ] || continue
+    { git grep -lE "$lines" -- "$file" || true; } | while read -r path; do
         sed -Ei "\\#$lines#s#(^|[^0-9.])$old([^0-9.]|\$|\\.[^0-9]|\\.\$)#\\1$new\\2#g" "$path"
     done
 done <<<"$written"

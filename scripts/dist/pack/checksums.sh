@@ -5,7 +5,7 @@
 #   libphc-VERSION.cdx.json   the bill of materials (sbom.sh)
 #   THIRD-PARTY.txt           the licences of what is linked in: docs/third-party/LICENCES.txt
 #   BUILDINFO                 commit, compilers and hashes, target by target, to build it again and compare
-#   SHA256SUMS                all other files, sorted; `make release` signs it, and scripts/dist/verify.sh checks it
+#   SHA256SUMS                all other files, sorted; `make release` signs it, and `sign.sh verify` checks both
 #
 # Fails if a target was not built, or a package is empty.
 set -euo pipefail
@@ -26,7 +26,7 @@ commit=$(git rev-parse HEAD)
     echo "commit: $commit"
     for target in "${targets[@]}"; do
         printf '\n[%s]\n' "$target"
-        cat "target/dist/$target.buildinfo"
+        cat "${PHC_DIST:-target/dist}/$target.buildinfo"
     done
 } >"$PHC_OUT/BUILDINFO"
 
