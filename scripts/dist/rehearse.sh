@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# rehearse.sh FOLDER: takes the packages in FOLDER (dist/VERSION) as their users would, from registries in local folders.
+# rehearse.sh FOLDER [REGISTRY…]: takes the packages in FOLDER (dist/VERSION) as their users would, from registries in local folders.
 #
 #   go         a module proxy (GOPROXY=file:…); a program is built and run
 #   gem        a gem source with its index; the gem of this machine's platform is chosen, and loaded
@@ -52,7 +52,15 @@ GO
 
 from_gem() {
     mkdir -p "$work/source/gems" "$work/gems"
-    cp "$folder"/*.gem "$work/source/gems"
+    if printf '3.3.22\n%s\n' "$(gem --version)" | sort --version-sort --check=quiet; then
+        cp "$folder"/*.gem "$work/source/gems"
+    else
+        # Older ones know no C library in a platform, and expect the name without it (Debian 12 has 3.3.15).
+        local platform
+        platform=$(uname -m)-linux
+        cp "$folder/posthog-ruby-phc-$version.gem" "$work/source/gems"
+        cp "$folder/posthog-ruby-phc-$version-$platform-gnu.gem" "$work/source/gems/posthog-ruby-phc-$version-$platform.gem"
+    fi
     gem generate_index --quiet --directory "$work/source" >/dev/null
     # ffi is Debian's.
     gem install posthog-ruby-phc --version "$version" --clear-sources --source "file://$work/source" \
@@ -85,6 +93,9 @@ from_apt() {
     (cd "$state" && apt-get "${apt[@]}" download libphc0 libphc-dev >/dev/null)
 }
 
-for registry in go gem composer apt; do
+shift
+registries=(go gem composer apt)
+[ $# -eq 0 ] || registries=("$@")
+for registry in "${registries[@]}"; do
     ("from_$registry")
 done
