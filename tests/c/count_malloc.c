@@ -6,14 +6,11 @@
 #define _GNU_SOURCE
 #endif
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-void *__libc_malloc(size_t);
-void *__libc_calloc(size_t, size_t);
-void *__libc_realloc(void *, size_t);
-void *__libc_memalign(size_t, size_t);
-void __libc_free(void *);
+#include "real_malloc.h"
 
 volatile long allocations_of_main, blocks_of_main;
 static void *counted(void *block, int more) {
@@ -21,10 +18,10 @@ static void *counted(void *block, int more) {
     return block;
 }
 
-void *malloc(size_t size) { return counted(__libc_malloc(size), 1); }
-void *calloc(size_t number, size_t size) { return counted(__libc_calloc(number, size), 1); }
-void *realloc(void *old, size_t size) { return counted(__libc_realloc(old, size), old == NULL); }
-void *memalign(size_t alignment, size_t size) { return counted(__libc_memalign(alignment, size), 1); }
+void *malloc(size_t size) { return counted(REAL(malloc)(size), 1); }
+void *calloc(size_t number, size_t size) { return counted(REAL(calloc)(number, size), 1); }
+void *realloc(void *old, size_t size) { return counted(REAL(realloc)(old, size), old == NULL); }
+void *memalign(size_t alignment, size_t size) { return counted(REAL(memalign)(alignment, size), 1); }
 void *aligned_alloc(size_t alignment, size_t size) { return memalign(alignment, size); }
 int posix_memalign(void **out, size_t alignment, size_t size) {
     *out = memalign(alignment, size);
@@ -32,5 +29,5 @@ int posix_memalign(void **out, size_t alignment, size_t size) {
 }
 void free(void *block) {
     if (block != NULL && syscall(SYS_gettid) == getpid()) blocks_of_main--;
-    __libc_free(block);
+    REAL(free)(block);
 }

@@ -224,7 +224,9 @@ long resident_now(void) { return status_line("VmRSS:"); }
 long resident_peak(void) { return status_line("VmHWM:"); }
 
 void resident_reset(void) {
-    malloc_trim(0);
+#ifdef __GLIBC__
+    malloc_trim(0); /* other allocators give back by themselves */
+#endif
     FILE *file = fopen("/proc/self/clear_refs", "w");
     if (file == NULL) return;
     fputs("5", file); /* resets the peak */

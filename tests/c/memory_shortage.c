@@ -21,10 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-void *__libc_malloc(size_t);
-void *__libc_calloc(size_t, size_t);
-void *__libc_realloc(void *, size_t);
-void *__libc_memalign(size_t, size_t);
+#include "real_malloc.h"
 
 /* What fails: allocations of at least so many bytes, by the main thread or by the others, after so
  * many that do not fail, and then at most so many. */
@@ -45,13 +42,13 @@ static int refused(size_t size) {
     return 1;
 }
 
-void *malloc(size_t size) { return refused(size) ? NULL : __libc_malloc(size); }
+void *malloc(size_t size) { return refused(size) ? NULL : REAL(malloc)(size); }
 void *calloc(size_t number, size_t size) {
-    return refused(number * size) ? NULL : __libc_calloc(number, size);
+    return refused(number * size) ? NULL : REAL(calloc)(number, size);
 }
-void *realloc(void *old, size_t size) { return refused(size) ? NULL : __libc_realloc(old, size); }
+void *realloc(void *old, size_t size) { return refused(size) ? NULL : REAL(realloc)(old, size); }
 void *memalign(size_t alignment, size_t size) {
-    return refused(size) ? NULL : __libc_memalign(alignment, size);
+    return refused(size) ? NULL : REAL(memalign)(alignment, size);
 }
 void *aligned_alloc(size_t alignment, size_t size) { return memalign(alignment, size); }
 int posix_memalign(void **out, size_t alignment, size_t size) {

@@ -45,10 +45,19 @@ int socket(int domain, int type, int protocol) {
     return (int)syscall(SYS_socket, domain, type, protocol);
 }
 
-int connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t size) {
+#ifdef __GLIBC__
+int connect(int fd, __CONST_SOCKADDR_ARG any, socklen_t size) {
+    const struct sockaddr *address = any.__sockaddr__;
+#else
+int connect(int fd, const struct sockaddr *address, socklen_t size) {
+#endif
     if (is_ours() && failing(&fails.connect)) return -1;
-    return (int)syscall(SYS_connect, fd, address.__sockaddr__, size);
+    return (int)syscall(SYS_connect, fd, address, size);
 }
+
+#ifndef __GLIBC__
+#define open64 open /* musl has one name for both */
+#endif
 
 /* Of certificates; the library's threads open other files, too. */
 int open64(const char *path, int flags, ...) {

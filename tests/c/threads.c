@@ -20,6 +20,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid /* older glibc */
+#endif
+
 #define THREADS 8
 #define EACH 5000
 
@@ -481,7 +485,7 @@ static void never_respond(void) { script("{\"then\":{\"never\":true}}"); }
 
 static void *work_in_a_storm(void *unused) {
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN};
-    event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+    event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
     timer_t timer;
     CHECK_EQ(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
     struct itimerspec often = {{0, 100000}, {0, 100000}};
