@@ -340,6 +340,7 @@ static void threads_of_a_child_that_race_agree(void) {
 /* What a system may refuse. */
 static int refuse_fork_handlers, refuse_exit_handlers;
 
+#ifdef __GLIBC__
 int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *library);
 int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *library) {
     int (*real)(void (*)(void), void (*)(void), void (*)(void), void *) =
@@ -354,6 +355,18 @@ int __cxa_atexit(void (*function)(void *), void *argument, void *library) {
         (int (*)(void (*)(void *), void *, void *))dlsym(RTLD_NEXT, "__cxa_atexit");
     return refuse_exit_handlers ? -1 : real(function, argument, library);
 }
+#else /* musl calls no other function that could be replaced */
+int pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {
+    int (*real)(void (*)(void), void (*)(void), void (*)(void)) =
+        (int (*)(void (*)(void), void (*)(void), void (*)(void)))dlsym(RTLD_NEXT, "pthread_atfork");
+    return refuse_fork_handlers ? ENOMEM : real(prepare, parent, child);
+}
+
+int atexit(void (*function)(void)) {
+    int (*real)(void (*)(void)) = (int (*)(void (*)(void)))dlsym(RTLD_NEXT, "atexit");
+    return refuse_exit_handlers ? -1 : real(function);
+}
+#endif
 
 /* From now on madvise(MADV_WIPEONFORK) fails, as it does on a kernel that does not know it. */
 static void refuse_wiping(void) {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::arguments::Arguments;
+use crate::c_target::Target;
 use crate::checks::{Checks, ensure};
 use crate::process::{
     self, Outcome, at, built, built_sink, cargo, command, files, lines, make, read, root, ship, stdout,
@@ -64,6 +65,8 @@ pub(crate) struct Run<'a> {
     pub link: Link,
     /// The library instead of that of `link`.
     pub library: Option<PathBuf>,
+    /// Another platform than this machine's.
+    pub target: Option<&'static Target>,
     /// A command to run each program under, such as valgrind.
     pub wrap: Vec<String>,
     /// Variables of the programs.
@@ -77,18 +80,27 @@ pub(crate) struct Run<'a> {
 impl Run<'_> {
     pub(crate) fn of(link: Link, names: &[&str]) -> Self {
         let names = names.iter().map(|name| (*name).to_owned()).collect();
-        Self { link, library: None, wrap: Vec::new(), variables: Vec::new(), limit: 300, names }
+        Self { link, library: None, target: None, wrap: Vec::new(), variables: Vec::new(), limit: 300, names }
     }
 }
 
-/// `c [--link LINK] [--library FILE] [--wrap COMMAND] [NAME…]`
+/// `c [--target TARGET] [--link LINK] [--library FILE] [--wrap COMMAND] [NAME…]`
 pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
     let mut given = Arguments::new(arguments);
     let link = given.option("--link")?.map_or(Ok(Link::Shared), |name| Link::named(&name))?;
     let wrap = given.option("--wrap")?.map(|text| process::words(&text)).unwrap_or_default();
     let library = given.option("--library")?.map(PathBuf::from);
-    let mut run = Run { wrap, ..Run::of(link, &[]) };
+    let target = given.option("--target")?.map(|name| Target::named(&name)).transpose()?;
+    let mut run = Run { target, wrap, ..Run::of(link, &[]) };
     run.names = given.names();
+    if let Some(target) = target {
+        run.library = Some(library.map_or_else(|| target.library(link), Ok)?);
+        if !Target::is_inside() {
+            return Target::enter("c", arguments);
+        }
+        run.wrap.extend(process::words(target.runner));
+        return run_programs(&run)?.finish(&format!("C, {}, {}", target.name, link.name()));
+    }
     match link {
         Link::Shared | Link::Archive => built()?,
         _ => built_sink()?,
@@ -138,7 +150,11 @@ pub(crate) fn instrumented(tree: &Path, link: Link, target: &Path) -> Outcome<Pa
 
 /// Builds and runs what is chosen.
 pub(crate) fn run_programs(run: &Run<'_>) -> Outcome<Checks> {
-    let chosen = choose(&programs()?, run.link, &run.names)?;
+    let programs = programs()?;
+    let mut chosen = choose(&programs, run.link, &run.names)?;
+    if let Some(target) = run.target {
+        chosen = target.leave_out(run.link, chosen, &programs)?;
+    }
     let sink = Sink::start(&[])?;
     let mut checks = Checks::default();
     for (program, tests) in chosen {
@@ -251,6 +267,8 @@ pub(crate) fn named(programs: &[(String, Vec<String>)], name: &str) -> Outcome<C
 fn build(run: &Run<'_>, program: &str) -> Outcome<PathBuf> {
     // Instrumented objects are not those of the others.
     let flavour = if run.link.is_instrumented() { run.link.name() } else { "plain" };
+    let folder = run.target.map_or_else(|| at("target/c"), Target::folder);
+    let compiler = run.target.map_or("cc", |target| target.compiler);
     let instrument = match run.link {
         Link::Address | Link::Thread => {
             vec![format!("-fsanitize={}", run.link.name()), "-fno-omit-frame-pointer".to_owned()]
@@ -259,10 +277,10 @@ fn build(run: &Run<'_>, program: &str) -> Outcome<PathBuf> {
     };
     let objects = std::iter::once(&program)
         .chain(SHARED_SOURCES)
-        .map(|source| object(source, flavour, &instrument))
+        .map(|source| object(source, compiler, &folder.join(flavour), &instrument))
         .collect::<Outcome<Vec<_>>>()?;
-    let output = at("target/c").join(run.link.name()).join(program);
-    let mut link = command(["cc"]);
+    let output = folder.join(run.link.name()).join(program);
+    let mut link = command(process::words(compiler));
     link.args(&objects);
     let library = library(run, &mut link)?;
     link.arg("-lpthread").arg("-o").arg(&output);
@@ -272,16 +290,16 @@ fn build(run: &Run<'_>, program: &str) -> Outcome<PathBuf> {
 
 /// The object of one source, for programs of C++ as well.
 pub(crate) fn harness_object() -> Outcome<PathBuf> {
-    object("harness", "plain", &[])
+    object("harness", "cc", &at("target/c/plain"), &[])
 }
 
-fn object(source: &str, flavour: &str, instrument: &[String]) -> Outcome<PathBuf> {
+fn object(source: &str, compiler: &str, folder: &Path, instrument: &[String]) -> Outcome<PathBuf> {
     let source = at("tests/c").join(format!("{source}.c"));
-    let output = at("target/c").join(flavour).join(process::stem(&source)).with_extension("o");
+    let output = folder.join(process::stem(&source)).with_extension("o");
     let mut inputs = files("tests/c", ".h")?;
     inputs.extend(files("include", ".h")?);
     inputs.push(source.clone());
-    let mut compile = command(["cc"]);
+    let mut compile = command(process::words(compiler));
     compile.args(process::words(STRICT)).args(instrument).arg("-c").arg(&source).arg("-o").arg(&output);
     make(&output, &inputs, &mut compile)?;
     Ok(output)
@@ -317,7 +335,11 @@ fn library(run: &Run<'_>, link: &mut Command) -> Outcome<PathBuf> {
             link.args(shared_library(file.parent().unwrap_or(root())));
         }
         Link::Archive | Link::Debug => {
-            link.arg(&file).args(SYSTEM);
+            link.arg(&file);
+            match run.target {
+                Some(target) => link.args(process::words(target.archive)),
+                None => link.args(SYSTEM),
+            };
         }
         Link::Address | Link::Thread => sanitized(run.link, &file, link)?,
     }

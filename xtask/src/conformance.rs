@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::arguments::Arguments;
-use crate::c::shared_library;
+use crate::c::{Link, shared_library};
+use crate::c_target::Target;
 use crate::checks::ensure;
 use crate::go;
-use crate::process::{self, Outcome, at, built, command, files, make, ship, words};
+use crate::process::{self, Outcome, at, built, command, files, make, root, ship, words};
 
 const RUNNER: &str = "target/release/phc-conformance";
 const STRICT: &str = "-O1 -g -Wall -Wextra -Werror -Iinclude";
@@ -15,17 +16,24 @@ const STRICT: &str = "-O1 -g -Wall -Wextra -Werror -Iinclude";
 type MakeWorker = fn(&Path) -> Outcome<String>;
 const WORKERS: &[(&str, MakeWorker)] = &[("c", c), ("cpp", cpp), ("go", go), ("ruby", ruby), ("php", php)];
 
-/// `conformance [--sdk SDK] [PART-OF-A-NAME] [-- OPTION…]`: all cases, or those whose name has the part; options are
-/// those of `phc-conformance run`.
+/// `conformance [--sdk SDK | --target TARGET] [PART-OF-A-NAME] [-- OPTION…]`: all cases, or those whose name has the
+/// part; options are those of `phc-conformance run`. On another platform it is the worker in C that runs.
 pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
     let place = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
     let (before, behind) = arguments.split_at(place);
     let mut given = Arguments::new(before);
     let sdk = given.option("--sdk")?.unwrap_or_else(|| "all".to_owned());
-    built()?;
+    let workers = match given.option("--target")?.map(|name| Target::named(&name)).transpose()? {
+        Some(_) if !Target::is_inside() => return Target::enter("conformance", arguments),
+        Some(target) => vec![("c", c_on(target)?)],
+        None => {
+            built()?;
+            workers(&sdk, &ship())?
+        }
+    };
     let mut run = command([at(RUNNER)]);
     run.arg("run");
-    for (name, worker) in workers(&sdk, &ship())? {
+    for (name, worker) in workers {
         run.arg("--worker").arg(format!("{name}={worker}"));
     }
     for part in given.names() {
@@ -75,10 +83,22 @@ fn headers() -> Outcome<Vec<PathBuf>> {
 }
 
 fn c(ship: &Path) -> Outcome<String> {
-    let (output, sources) = (output(ship, "c"), files("conformance/workers/c", ".c")?);
-    let mut compile = command(["cc", "-std=c11", "-D_GNU_SOURCE"]);
-    compile.args(words(STRICT)).args(&sources).args(shared_library(ship)).arg("-o").arg(&output);
-    make(&output, &[headers()?, sources, vec![ship.join("libphc.so")]].concat(), &mut compile)?;
+    compiled("cc", ship, &output(ship, "c"))
+}
+
+fn c_on(target: &Target) -> Outcome<String> {
+    let library = target.library(Link::Shared)?;
+    let folder = library.parent().unwrap_or(root());
+    let program = compiled(target.compiler, folder, &target.folder().join("worker"))?;
+    Ok(format!("{} {program}", target.runner))
+}
+
+fn compiled(compiler: &str, folder: &Path, output: &Path) -> Outcome<String> {
+    let sources = files("conformance/workers/c", ".c")?;
+    let mut compile = command(words(compiler));
+    compile.args(["-std=c11", "-D_GNU_SOURCE"]).args(words(STRICT));
+    compile.args(&sources).args(shared_library(folder)).arg("-o").arg(output);
+    make(output, &[headers()?, sources, vec![folder.join("libphc.so")]].concat(), &mut compile)?;
     Ok(output.display().to_string())
 }
 

@@ -7,6 +7,7 @@ mod arguments;
 mod authority;
 mod c;
 mod c_special;
+mod c_target;
 mod ca_files;
 mod checks;
 mod client_certificates;
@@ -44,12 +45,16 @@ type Task = (&'static str, &'static str, fn(&[String]) -> Outcome<()>);
 const TASKS: &[Task] = &[
     ("test", "[--list] [--junit FILE] [--fail-fast] [STEP-OR-GROUP…]", runner::test),
     ("rust", "[NAME…]", unit::task),
-    ("c", "[--link shared|archive|debug|address|thread] [--library FILE] [--wrap COMMAND] [NAME…]", c::task),
+    (
+        "c",
+        "[--target TARGET] [--link shared|archive|debug|address|thread] [--library FILE] [--wrap COMMAND] [NAME…]",
+        c::task,
+    ),
     ("cpp", "[--valgrind] [NAME…]", cpp::task),
     ("go", "[NAME…]", go::task),
     ("ruby", "[NAME…]", ruby::task),
     ("php", "[NAME…]", php::task),
-    ("conformance", "[--sdk SDK] [PART-OF-A-NAME] [-- OPTION…]", conformance::task),
+    ("conformance", "[--sdk SDK | --target TARGET] [PART-OF-A-NAME] [-- OPTION…]", conformance::task),
     ("adapter", "SDK PORT", conformance::adapter),
     ("adapter-test", "SDK", adapter_test::task),
     ("sanitize", "[races|memory|address|thread]…", sanitize::task),
