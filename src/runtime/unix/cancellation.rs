@@ -13,8 +13,8 @@ unsafe extern "C" {
     fn pthread_setcancelstate(state: libc::c_int, before: *mut libc::c_int) -> libc::c_int;
 }
 
-/// The same number in glibc and musl.
-const PTHREAD_CANCEL_DISABLE: libc::c_int = 1;
+/// The same number in glibc and musl; Apple has the two states the other way round.
+const PTHREAD_CANCEL_DISABLE: libc::c_int = if cfg!(target_vendor = "apple") { 0 } else { 1 };
 
 /// While it lives, the calling thread is not cancelled. It may be nested.
 #[derive(Debug)]

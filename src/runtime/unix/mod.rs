@@ -2,6 +2,7 @@
 
 mod cancellation;
 mod children;
+#[cfg(target_os = "linux")]
 mod scheduling;
 mod signals;
 mod standard_descriptors;
@@ -16,9 +17,15 @@ use crate::status::Error;
 
 pub(crate) use cancellation::DeferredCancellation;
 pub(super) use children::{at_exit, empty_in_children};
+#[cfg(target_os = "linux")]
 pub(super) use scheduling::become_ordinary;
 pub(super) use signals::with_signals_blocked;
 pub(super) use standard_descriptors::occupy as occupy_standard_descriptors;
+
+/// Gives the calling thread ordinary scheduling. On macOS it has that already, as far as it matters:
+/// niceness belongs to the process, and threads are not bound to CPUs.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn become_ordinary() {}
 
 /// The default of the setting `resolver`.
 pub(crate) const DEFAULT_RESOLVER: &str = "builtin";
