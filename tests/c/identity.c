@@ -349,6 +349,11 @@ int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)
     return refuse_fork_handlers ? ENOMEM : real(prepare, parent, child, library);
 }
 
+/* A library that is linked for an older glibc calls this one. */
+int pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {
+    return __register_atfork(prepare, parent, child, NULL);
+}
+
 int __cxa_atexit(void (*function)(void *), void *argument, void *library);
 int __cxa_atexit(void (*function)(void *), void *argument, void *library) {
     int (*real)(void (*)(void *), void *, void *) =
