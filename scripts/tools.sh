@@ -67,6 +67,7 @@ valgrind valgrind
 tinyproxy tinyproxy-bin
 unshare util-linux
 php php-cli
+- php-zip
 phpunit phpunit
 composer composer
 /usr/sbin/php-fpm* php-fpm
@@ -77,6 +78,10 @@ yard yard
 - ruby-ffi
 - ruby-rack
 - ruby-minitest
+lintian lintian
+xz xz-utils
+python3 python3
+setpriv util-linux
 minisign minisign
 yamllint yamllint
 - python3-jsonschema

@@ -74,7 +74,7 @@ def paragraph(files, texts, authors):
 
 def main():
     own = open(sys.argv[1], encoding="utf-8").read()
-    sections = re.split(r"^={20,}\n", open(sys.argv[2], encoding="utf-8").read(), flags=re.M)[1:]
+    sections = re.split(r"^={80}\n", open(sys.argv[2], encoding="utf-8").read(), flags=re.M)[1:]
     if not sections:
         sys.exit(f"{sys.argv[2]} has no section between lines of =; `make docs` writes it")
     covered = {}
