@@ -18,8 +18,8 @@ if [ -z "$name" ]; then
     aarch64) name=linux_arm64 ;;
     *) echo "there is no Go package with an archive for $(uname -m); build with -tags phc_dynamic" >&2; exit 1 ;;
     esac
-    # Only the C compiler knows its libc.
-    echo '#include <features.h>' | ${CC:-cc} -E -dM -x c - | grep -qw __GLIBC__ || name+=_musl
+    # Only the C compiler knows its libc. grep reads to the end, or cc would fail as it writes on.
+    echo '#include <features.h>' | ${CC:-cc} -E -dM -x c - | grep -w __GLIBC__ >/dev/null || name+=_musl
 fi
 [ -f "$ship/libphc.a" ] || { echo "there is no $ship/libphc.a; run make build" >&2; exit 1; }
 work=$(mktemp -d)
