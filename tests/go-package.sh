@@ -225,8 +225,6 @@ has() { [ -f "$package/lib/$1" ]; }
 if [ ! -x "$zig" ]; then
     not_tried "cross builds, because there is no zig"
 else
-    check "linux/386, with cgo: builds" cross other x86-linux-musl 386
-    check "linux/386, with cgo: NewWithConfig says what to do" run_fails 'not for linux/386' "$work/fresh/other"
     while read -r archive name triple arch arguments; do
         read -ra options <<<"$arguments"
         if ! has "$archive"; then not_tried "$triple, because the module has no $archive"; continue; fi
