@@ -8,16 +8,16 @@
 # target            Rust's name                 deb    gem                 Go                PHP                  proof
 dist_table='
 x86_64-linux-gnu    x86_64-unknown-linux-gnu    amd64  x86_64-linux-gnu    linux_amd64       linux-x86_64         proved
-aarch64-linux-gnu   aarch64-unknown-linux-gnu   arm64  aarch64-linux-gnu   linux_arm64       linux-aarch64        proved
-x86_64-linux-musl   x86_64-unknown-linux-musl   -      x86_64-linux-musl   linux_amd64_musl  linux-x86_64-musl    proved
-aarch64-linux-musl  aarch64-unknown-linux-musl  -      aarch64-linux-musl  linux_arm64_musl  linux-aarch64-musl   proved
-x86_64-windows      x86_64-pc-windows-gnullvm   -      -                   windows_amd64     -                    proved
+aarch64-linux-gnu   aarch64-unknown-linux-gnu   arm64  aarch64-linux-gnu   linux_arm64       linux-aarch64        unproved
+x86_64-linux-musl   x86_64-unknown-linux-musl   -      x86_64-linux-musl   linux_amd64_musl  linux-x86_64-musl    unproved
+aarch64-linux-musl  aarch64-unknown-linux-musl  -      aarch64-linux-musl  linux_arm64_musl  linux-aarch64-musl   unproved
+x86_64-windows      x86_64-pc-windows-gnullvm   -      -                   -                 -                    unproved
 x86_64-macos        x86_64-apple-darwin         -      -                   -                 -                    unproved
 aarch64-macos       aarch64-apple-darwin        -      -                   -                 -                    unproved
 '
-# What `make dist` makes when no targets are named.
+# What `make dist` makes when no targets are named: those that are proved.
 # shellcheck disable=SC2034 # dist.sh reads it
-dist_default='x86_64-linux-gnu aarch64-linux-gnu x86_64-linux-musl aarch64-linux-musl x86_64-windows'
+dist_default=$(awk '$NF == "proved" { printf "%s ", $1 }' <<<"$dist_table")
 
 # dist_name TARGET rust|deb|gem|go|php|proof: the name of TARGET in that column.
 dist_name() {
