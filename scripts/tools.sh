@@ -62,6 +62,7 @@ clang-format clang-format
 shellcheck shellcheck
 abidw abigail-tools
 openssl openssl
+file file
 strace strace
 valgrind valgrind
 tinyproxy tinyproxy-bin

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# go-package.sh [PROXY INSTALLED]: the Go module as a stranger gets it: an empty folder, `go get`, `go build`, an event that
+# go-package.sh [dist]: the Go module as a stranger gets it: an empty folder, `go get`, `go build`, an event that
 # arrives; and what a build says that finds no libphc.
 #
-# PROXY is dist/VERSION/go of `make dist`, and INSTALLED an installation for this machine, such as target/dist/TARGET.
-# Without them a module for this machine and an installation are made from target/ship. SINK names the test server.
+# With `dist` it is the module that `make dist` made. Without it a module and an installation for this machine are made
+# from target/ship. SINK names the test server.
 #
-# Cross builds need zig (scripts/dist/toolchain.sh, or ZIG), and programs for arm64 that run need qemu-aarch64
-# (the same, or QEMU) and, if they are for glibc, QEMU_LD_PREFIX, a folder with lib/ of arm64. What cannot be tried is
-# named.
+# Cross builds need the module of `make dist`, whose archives have their own unwinder, and zig (scripts/dist/toolchain.sh,
+# or ZIG). Programs for arm64 that run need qemu-aarch64 (the same, or QEMU) and, if they are for glibc, QEMU_LD_PREFIX,
+# a folder with lib/ of arm64. What cannot be tried is named.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/common.sh
@@ -39,7 +39,10 @@ says() { # says WORDS COMMAND…: it fails, and says this
 
 # -- a module, a stranger, a sink --
 
-if [ $# -gt 0 ]; then proxy=$(realpath "$1") installed=$(realpath "$2"); else
+if [ "${1:-}" = dist ]; then
+    proxy=$(realpath "dist/${version#v}/go") installed=$(realpath "target/dist/$(uname -m)-linux-gnu")
+else
+    zig='' # its compiler has no unwinder for the archive of `make build`
     proxy=$work/dist/go target=$(uname -m)-linux-gnu installed=$work/installed
     make -s install PREFIX="$installed"
     install -D -m 644 target/ship/libphc.a "$work/built/$target/lib/libphc.a"
@@ -223,7 +226,7 @@ emulated() { # emulated SPACE PROGRAM: its event arrives under qemu
 not_tried() { echo "not tried: $*"; }
 has() { [ -f "$package/lib/$1" ]; }
 if [ ! -x "$zig" ]; then
-    not_tried "cross builds, because there is no zig"
+    not_tried "cross builds, which take zig and the module of make dist"
 else
     while read -r archive name triple arch arguments; do
         read -ra options <<<"$arguments"
