@@ -87,6 +87,8 @@ enter() {
         set -euo pipefail
         root=$1 folder=$2
         shift 2
+        # A root that is a mount of its own, as programs expect that remount it.
+        mount --rbind "$root" "$root"
         while [ "$1" != -- ]; do
             mkdir -p "$root$1"
             mount --bind "$1" "$root$1"

@@ -187,7 +187,8 @@ static void floods(hostile *server, int fd, int number) {
     const flood *it = hostile_data(server);
     if (!hostile_read(server, fd, NULL, 0) || !hostile_say(fd, it->first)) return;
     size_t len = strlen(it->again), filled = 0;
-    char block[65536];
+    /* Not on the stack: a thread of musl has 128 KiB of it. */
+    static _Thread_local char block[65536];
     while (filled + len <= sizeof block) {
         memcpy(block + filled, it->again, len);
         filled += len;

@@ -337,6 +337,12 @@ static void nothing_that_the_process_has_once_is_changed(void) {
     CHECK_EQ(memcmp(&before, &after, sizeof before), 0);
 }
 
+/* As system calls: musl's functions of these names do nothing. */
+#define sched_getscheduler(thread) ((int)syscall(SYS_sched_getscheduler, thread))
+#define sched_getparam(thread, parameters) syscall(SYS_sched_getparam, thread, parameters)
+#define sched_setscheduler(thread, policy, parameters)                                                       \
+    syscall(SYS_sched_setscheduler, thread, policy, parameters)
+
 /* How a thread is scheduled. */
 typedef struct {
     int policy, priority, niceness;

@@ -26,14 +26,14 @@ const TARGETS: &[Target] = &[
         // The headers of the kernel are found behind musl's own.
         compiler: "musl-gcc -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu",
         runner: "",
-        archive: "-static",
+        archive: "-static -Wl,--eh-frame-hdr",
     },
     Target {
         name: "aarch64-linux-musl",
         compiler: "aarch64-linux-gnu-gcc -specs=/usr/lib/aarch64-linux-musl/musl-gcc.specs \
                    -idirafter /usr/include -idirafter /usr/include/aarch64-linux-gnu",
         runner: "qemu-aarch64",
-        archive: "-static",
+        archive: "-static -Wl,--eh-frame-hdr",
     },
     Target {
         name: "aarch64-linux-gnu",
