@@ -250,7 +250,7 @@ linux_arm64/libphc_musl.a arm64_musl aarch64-linux-musl arm64
 TABLE
 fi
 if command -v musl-gcc >/dev/null && has linux_amd64/libphc_musl.a; then
-    by_musl_gcc() { fresh env CC=musl-gcc go build -ldflags '-linkmode external -extldflags -static' -o musl_gcc .; }
+    by_musl_gcc() { fresh env CC=musl-gcc go build -ldflags '-linkmode external -extldflags "-static -Wl,--eh-frame-hdr"' -o musl_gcc .; }
     check "musl-gcc builds" by_musl_gcc
     check "musl-gcc: is static" static "$work/fresh/musl_gcc"
     check "musl-gcc: its event arrives" arrives musl_gcc "$work/fresh/musl_gcc"
