@@ -120,7 +120,7 @@ impl Target {
         self.name == platform
             || (platform == "emulator" && !self.runner.is_empty())
             || (platform == "musl" && self.name.ends_with("-musl"))
-            || (platform == "static" && link == Link::Archive && self.archive == "-static")
+            || (platform == "static" && link == Link::Archive && self.archive.starts_with("-static"))
     }
 
     /// Where programs for it are made.
