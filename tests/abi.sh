@@ -6,18 +6,7 @@ ship=$1 SINK=$2
 . scripts/common.sh
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-passed=0 failed=0
-check() { # check WHAT COMMAND…
-    local what=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-        echo "ok $what"
-    else
-        failed=$((failed + 1))
-        echo "FAILED $what"
-    fi
-}
+. tests/checks.sh
 
 node=$(sed -n 's/^\(LIBPHC_[0-9]*\) {$/\1/p' abi/libphc.map)
 exported() {

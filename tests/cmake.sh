@@ -6,16 +6,7 @@ cd "$(dirname "$0")/.."
 root=$PWD consumers=$PWD/tests/cpp/consumers
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-passed=0 failed=0
-check() { # check WHAT COMMAND…
-    local what=$1
-    shift
-    if "$@" >"$work/out" 2>&1; then passed=$((passed + 1)); echo "ok $what"; else
-        failed=$((failed + 1))
-        cat "$work/out"
-        echo "FAILED $what"
-    fi
-}
+. tests/checks.sh
 
 project() { # project NAME BUILD OPTION…: configures and builds it
     local name=$1 build=$2
@@ -43,36 +34,36 @@ refused() { # refused PART COMMAND…: it fails, and says this
 make -s install DESTDIR="$work/stage" PREFIX=/usr/local >/dev/null
 mv "$work/stage/usr/local" "$work/moved"
 here=-DCMAKE_PREFIX_PATH=$work/moved
-check "find_package builds" project find_package "$work/found" "$here"
-check "find_package runs" programs "$work/found"
-check "find_package takes a range" project find_package "$work/range" "$here" "-DWANTED=0.0.9...<1"
-check "find_package refuses a newer version" refused 'version: 0\.1' project find_package "$work/newer" "$here" -DWANTED=0.99
-check "find_package refuses another major version" refused 'version: 0\.1' project find_package "$work/major" "$here" -DWANTED=1.0
+check_quietly "find_package builds" project find_package "$work/found" "$here"
+check_quietly "find_package runs" programs "$work/found"
+check_quietly "find_package takes a range" project find_package "$work/range" "$here" "-DWANTED=0.0.9...<1"
+check_quietly "find_package refuses a newer version" refused 'version: 0\.1' project find_package "$work/newer" "$here" -DWANTED=0.99
+check_quietly "find_package refuses another major version" refused 'version: 0\.1' project find_package "$work/major" "$here" -DWANTED=1.0
 mv "$work/moved/lib/libphc.a" "$work/libphc.a"
-check "find_package names what is missing" refused 'moved/lib/libphc\.a' project find_package "$work/missing" "$here"
-check "find_package takes an installation without the archive" project find_package "$work/shared" "$here" \
+check_quietly "find_package names what is missing" refused 'moved/lib/libphc\.a' project find_package "$work/missing" "$here"
+check_quietly "find_package takes an installation without the archive" project find_package "$work/shared" "$here" \
     -DCOMPONENTS=shared
 mv "$work/libphc.a" "$work/moved/lib/libphc.a"
 mkdir "$work/away"
 mv "$work/moved/lib"/libphc.so* "$work/away"
-check "find_package takes an installation without the shared library" project find_package "$work/static" "$here" \
+check_quietly "find_package takes an installation without the shared library" project find_package "$work/static" "$here" \
     -DCOMPONENTS=static
 rm -r "$work/missing"
-check "find_package names a shared library that is missing" refused 'moved/lib/libphc\.so' \
+check_quietly "find_package names a shared library that is missing" refused 'moved/lib/libphc\.so' \
     project find_package "$work/missing" "$here"
 mv "$work/away"/libphc.so* "$work/moved/lib"
 
-check "add_subdirectory of a built one builds" project add_subdirectory "$work/added" "-DPHC_PREBUILT=$root/target/ship"
-check "add_subdirectory of a built one runs" programs "$work/added"
-check "add_subdirectory says what is missing" refused 'there is no /nowhere/libphc' \
+check_quietly "add_subdirectory of a built one builds" project add_subdirectory "$work/added" "-DPHC_PREBUILT=$root/target/ship"
+check_quietly "add_subdirectory of a built one runs" programs "$work/added"
+check_quietly "add_subdirectory says what is missing" refused 'there is no /nowhere/libphc' \
     project add_subdirectory "$work/nowhere" -DPHC_PREBUILT=/nowhere
-check "add_subdirectory builds by cargo" project add_subdirectory "$work/cargo" "-DPHC_CARGO_TARGET_DIR=$root/target"
-check "add_subdirectory by cargo runs" programs "$work/cargo"
+check_quietly "add_subdirectory builds by cargo" project add_subdirectory "$work/cargo" "-DPHC_CARGO_TARGET_DIR=$root/target"
+check_quietly "add_subdirectory by cargo runs" programs "$work/cargo"
 
 export PKG_CONFIG_PATH=$work/moved/lib/pkgconfig
 cp -r "$consumers" "$work/consumers"
-check "pkg-config builds" make -C "$work/consumers/pkg_config"
-check "pkg-config runs" env LD_LIBRARY_PATH="$work/moved/lib" \
+check_quietly "pkg-config builds" make -C "$work/consumers/pkg_config"
+check_quietly "pkg-config runs" env LD_LIBRARY_PATH="$work/moved/lib" \
     bash -c "$(declare -f programs); programs '$work/consumers/pkg_config'"
 
 echo "C++ consumers: $passed passed, $failed failed"

@@ -14,18 +14,7 @@ rust=$(dist_name "$target" rust)
 shared=$(echo "$folder"/lib/libphc.so.*.*.*) archive=$folder/lib/libphc.a sink=$folder/bin/phc-sink
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-passed=0 failed=0
-check() { # check WHAT COMMAND…
-    local what=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-        echo "ok $what"
-    else
-        failed=$((failed + 1))
-        echo "FAILED $what"
-    fi
-}
+. tests/checks.sh
 
 # Everything is read once, by readelf, which reads the files of any processor. Columns of symbols: number, value, size,
 # type, binding, visibility, section, name.

@@ -20,16 +20,7 @@ zig=${ZIG:-target/tools/zig/ziglang/zig} qemu=${QEMU:-target/tools/qemu/usr/bin/
 [ ! -x "$zig" ] || zig=$(realpath "$zig")
 [ ! -x "$qemu" ] || qemu=$(realpath "$qemu")
 export ZIG_GLOBAL_CACHE_DIR=${ZIG_GLOBAL_CACHE_DIR:-$root/target/tools/cache/zig} ZIG_LOCAL_CACHE_DIR=$work/zig
-passed=0 failed=0
-check() { # check WHAT COMMAND…
-    local what=$1
-    shift
-    if "$@" >"$work/out" 2>&1; then passed=$((passed + 1)); echo "ok $what"; else
-        failed=$((failed + 1))
-        cat "$work/out"
-        echo "FAILED $what"
-    fi
-}
+. tests/checks.sh
 says() { # says WORDS COMMAND…: it fails, and says this
     local words=$1
     shift
@@ -72,13 +63,13 @@ arrives() { # arrives SPACE COMMAND…: one event of a program
 fresh() { (cd "$work/fresh" && "$@"); }
 
 get() { stranger "$work/fresh" && fresh go get "$module@$version"; }
-check "go get" get
-check "go build" fresh go build -o program .
-check "its event arrives" arrives build "$work/fresh/program"
+check_quietly "go get" get
+check_quietly "go build" fresh go build -o program .
+check_quietly "its event arrives" arrives build "$work/fresh/program"
 needs_no_library() { ldd "$1" >"$work/needs" && ! grep -F libphc "$work/needs"; }
-check "it needs no libphc at run time" needs_no_library "$work/fresh/program"
-check "the tag musl, which other packages have, changes nothing" fresh go build -tags musl -o tagged .
-check "go mod verify" fresh go mod verify
+check_quietly "it needs no libphc at run time" needs_no_library "$work/fresh/program"
+check_quietly "the tag musl, which other packages have, changes nothing" fresh go build -tags musl -o tagged .
+check_quietly "go mod verify" fresh go mod verify
 package=$(cd "$work/fresh" && go list -m -f '{{.Dir}}' "$module")
 licences() {
     local archive libc
@@ -88,13 +79,13 @@ licences() {
         grep -q ring "${archive%/*}/THIRD-PARTY-${libc%.a}.txt" || return 1
     done
 }
-check "every archive has its licences" licences
+check_quietly "every archive has its licences" licences
 
 vendored() { cp -r "$work/fresh" "$work/vendored" && (cd "$work/vendored" && go mod vendor); }
-check "go mod vendor" vendored
+check_quietly "go mod vendor" vendored
 in_vendored() { (cd "$work/vendored" && env GOPROXY=off GOMODCACHE="$work/nothing" "$@"); }
-check "what was vendored builds alone" in_vendored go build -mod=vendor -o vendored .
-check "its event arrives, vendored" arrives vendored "$work/vendored/vendored"
+check_quietly "what was vendored builds alone" in_vendored go build -mod=vendor -o vendored .
+check_quietly "its event arrives, vendored" arrives vendored "$work/vendored/vendored"
 
 renamed() { # the archive for musl has the names of phc_musl.h, and no other
     scripts/go-archive.sh "$installed/lib" "linux_$(go env GOARCH)_musl" "$work/renamed"
@@ -102,7 +93,7 @@ renamed() { # the archive for musl has the names of phc_musl.h, and no other
     sed -n 's/^#define //p' "$package/phc_musl.h" | awk '{ print $2 }' | sort | diff "$work/names" - &&
         [ "$(wc -l <"$work/names")" -eq "$(wc -l <abi/symbols.txt)" ]
 }
-check "in an archive for musl every function has its other name" renamed
+check_quietly "in an archive for musl every function has its other name" renamed
 
 # -- against an installed libphc --
 
@@ -111,12 +102,12 @@ dynamic() {
     fresh env PKG_CONFIG_PATH="$installed/lib/pkgconfig" CGO_LDFLAGS="-O2 -g -Wl,-rpath,$installed/lib" \
         go build -tags phc_dynamic -o dynamic .
 }
-check "go build -tags phc_dynamic" dynamic
-check "its event arrives, dynamic" arrives dynamic "$work/fresh/dynamic"
+check_quietly "go build -tags phc_dynamic" dynamic
+check_quietly "its event arrives, dynamic" arrives dynamic "$work/fresh/dynamic"
 needs_library() { ldd "$1" | grep -F "$installed/lib/libphc.so.0"; }
-check "it needs the installed libphc" needs_library "$work/fresh/dynamic"
+check_quietly "it needs the installed libphc" needs_library "$work/fresh/dynamic"
 without_pkg_config() { fresh env PKG_CONFIG_PATH="$work/nothing" PKG_CONFIG_LIBDIR="$work/nothing" go build -tags phc_dynamic .; }
-check "without an installed libphc, pkg-config says so" says "Package phc was not found" without_pkg_config
+check_quietly "without an installed libphc, pkg-config says so" says "Package phc was not found" without_pkg_config
 
 # -- words where nothing fits --
 
@@ -127,7 +118,7 @@ bare() { fresh go build -modfile="$work/bare.mod" -o bare .; }
 cp "$work/fresh/go.mod" "$work/bare.mod"
 (cd "$work/fresh" && go mod edit -replace "$module=$work/bare" "$work/bare.mod")
 only_words() { says "go get $module@latest" bare && ! grep -iE 'undefined|cannot find|collect2' "$work/said"; }
-check "no archive: the build says what to do, and the linker nothing" only_words
+check_quietly "no archive: the build says what to do, and the linker nothing" only_words
 
 # Every libc with every set of archives. A folder with an empty features.h stands for the headers of musl.
 mkdir -p "$work/musl" "$work/bare/lib/tried"
@@ -142,9 +133,9 @@ compile() { # compile LIBC ARCHIVES
 while read -r libc archives words; do
     what="archives ${archives//,/ }, compiler for $libc"
     if [ "$words" = builds ]; then
-        check "$what: compiles" compile "$libc" "${archives//,/ }"
+        check_quietly "$what: compiles" compile "$libc" "${archives//,/ }"
     else
-        check "$what: $words" says "$words" compile "$libc" "${archives//,/ }"
+        check_quietly "$what: $words" says "$words" compile "$libc" "${archives//,/ }"
     fi
 done <<'TABLE'
 glibc none no libphc for this processor
@@ -160,17 +151,17 @@ TABLE
 run_fails() { # run_fails WORDS PROGRAM
     says "$1" env POSTHOG_API_KEY=k "$2"
 }
-check "cgo off: it builds" fresh env CGO_ENABLED=0 go build -o no_cgo .
-check "cgo off: NewWithConfig says what to do" run_fails 'build with CGO_ENABLED=1' "$work/fresh/no_cgo"
+check_quietly "cgo off: it builds" fresh env CGO_ENABLED=0 go build -o no_cgo .
+check_quietly "cgo off: NewWithConfig says what to do" run_fails 'build with CGO_ENABLED=1' "$work/fresh/no_cgo"
 # Which files a build of another platform has.
 selected() { # selected OS ARCH FILE
     fresh env CGO_ENABLED=1 GOOS="$1" GOARCH="$2" go list -f '{{.GoFiles}} {{.CgoFiles}}' "$module" | grep -wF "$3"
 }
 for platform in darwin/arm64 windows/amd64 linux/386 linux/riscv64 android/arm64; do
-    check "$platform has no archive" selected "${platform%/*}" "${platform#*/}" no_archive.go
+    check_quietly "$platform has no archive" selected "${platform%/*}" "${platform#*/}" no_archive.go
 done
-check "linux/amd64 has one" selected linux amd64 link_linux_amd64.go
-check "linux/arm64 has one" selected linux arm64 link_linux_arm64.go
+check_quietly "linux/amd64 has one" selected linux amd64 link_linux_amd64.go
+check_quietly "linux/arm64 has one" selected linux arm64 link_linux_arm64.go
 
 # -- the tags of a release, in a clone of this repository with a remote of its own --
 
@@ -183,24 +174,24 @@ git init -q --bare "$work/remote"
 tags() { PHC_OUT=$(dirname "$proxy") "$work/project/scripts/dist/tags.sh" "$@"; }
 no_tags() { [ -z "$(git -C "$1" for-each-ref refs/tags)" ]; }
 dry_run() { tags --dry-run release go && no_tags "$work/project"; }
-check "tags, dry run: go gets from the tag what dist serves, and no tag is left" dry_run
+check_quietly "tags, dry run: go gets from the tag what dist serves, and no tag is left" dry_run
 local_tags() { tags release && no_tags "$work/remote" && git -C "$work/project" tag -d "$version"; }
-check "tags: nothing is pushed without --push" local_tags
-check "tags: --push" tags --push "$work/remote" release go
-check "tags: again, the same" tags go
+check_quietly "tags: nothing is pushed without --push" local_tags
+check_quietly "tags: --push" tags --push "$work/remote" release go
+check_quietly "tags: again, the same" tags go
 pushed() { diff <(git -C "$work/remote" for-each-ref --format='%(refname)') - <<<"refs/tags/bindings/go/$version
 refs/tags/$version"; }
-check "tags: only tags are pushed" pushed
+check_quietly "tags: only tags are pushed" pushed
 light() { ! git -C "$work/remote" ls-tree -r --name-only "$version" | grep 'lib/linux_.*\.a$'; }
-check "tags: the commit of the release has no archive" light
+check_quietly "tags: the commit of the release has no archive" light
 other_sources() { # the module in dist is not the one of this commit
     echo '// more' >>"$work/project/bindings/go/doc.go"
     git -C "$work/project" commit -qam more
     git -C "$work/project" tag -d "bindings/go/$version"
     tags go
 }
-check "tags: other sources than those of dist are refused" says "run make dist again" other_sources
-check "tags: one on another commit is kept" says "$version is there already, on another commit" tags release
+check_quietly "tags: other sources than those of dist are refused" says "run make dist again" other_sources
+check_quietly "tags: one on another commit is kept" says "$version is there already, on another commit" tags release
 from_tag() {
     stranger "$work/tagged"
     cd "$work/tagged"
@@ -209,8 +200,8 @@ from_tag() {
     go get "$module@$version" && go build -o program . && diff go.sum ../fresh/go.sum
 }
 in_subshell() { ("$@"); }
-check "go get from the pushed tag, go build, the same go.sum" in_subshell from_tag
-check "its event arrives, from the tag" arrives tag "$work/tagged/program"
+check_quietly "go get from the pushed tag, go build, the same go.sum" in_subshell from_tag
+check_quietly "its event arrives, from the tag" arrives tag "$work/tagged/program"
 
 # -- cross builds --
 
@@ -231,14 +222,14 @@ else
     while read -r archive name triple arch arguments; do
         read -ra options <<<"$arguments"
         if ! has "$archive"; then not_tried "$triple, because the module has no $archive"; continue; fi
-        check "$triple, by zig: builds $arguments" cross "$name" "$triple" "$arch" "${options[@]}"
-        case $triple in *-musl) check "$triple: is static" static "$work/fresh/$name" ;; esac
+        check_quietly "$triple, by zig: builds $arguments" cross "$name" "$triple" "$arch" "${options[@]}"
+        case $triple in *-musl) check_quietly "$triple: is static" static "$work/fresh/$name" ;; esac
         case $triple in
-        "$(uname -m)"-*) check "$triple: its event arrives" arrives "$name" "$work/fresh/$name" ;;
+        "$(uname -m)"-*) check_quietly "$triple: its event arrives" arrives "$name" "$work/fresh/$name" ;;
         *)
             if [ ! -x "$qemu" ]; then not_tried "running $triple, because there is no qemu-aarch64"
             elif [[ $triple != *-musl && -z ${QEMU_LD_PREFIX:-} ]]; then not_tried "running $triple without QEMU_LD_PREFIX"
-            else check "$triple: its event arrives" emulated "$name" "$work/fresh/$name"; fi
+            else check_quietly "$triple: its event arrives" emulated "$name" "$work/fresh/$name"; fi
             ;;
         esac
     done <<'TABLE'
@@ -251,9 +242,9 @@ TABLE
 fi
 if command -v musl-gcc >/dev/null && has linux_amd64/libphc_musl.a; then
     by_musl_gcc() { fresh env CC=musl-gcc go build -ldflags '-linkmode external -extldflags "-static -Wl,--eh-frame-hdr"' -o musl_gcc .; }
-    check "musl-gcc builds" by_musl_gcc
-    check "musl-gcc: is static" static "$work/fresh/musl_gcc"
-    check "musl-gcc: its event arrives" arrives musl_gcc "$work/fresh/musl_gcc"
+    check_quietly "musl-gcc builds" by_musl_gcc
+    check_quietly "musl-gcc: is static" static "$work/fresh/musl_gcc"
+    check_quietly "musl-gcc: its event arrives" arrives musl_gcc "$work/fresh/musl_gcc"
 else
     not_tried "musl-gcc, which needs musl-tools and the archive for musl"
 fi

@@ -11,16 +11,8 @@ cd "$(dirname "$0")/.."
 target=${1:-x86_64-linux-gnu} root=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-passed=0 failed=0 left_out=0
-check() { # check WHAT COMMAND…
-    local what=$1
-    shift
-    if "$@" >"$work/said" 2>&1; then passed=$((passed + 1)); echo "ok $what"; else
-        failed=$((failed + 1))
-        tail -30 "$work/said"
-        echo "FAILED $what"
-    fi
-}
+. tests/checks.sh
+left_out=0
 not_tried() { left_out=$((left_out + 1)); echo "NOT TRIED $*"; }
 refused() { # refused PART COMMAND…: it fails, and says this
     local part=$1
@@ -47,14 +39,14 @@ same_bytes() (
     cd "$work/again"
     for file in *.tar.xz *.deb apt/dists/stable/Release; do cmp "$file" "$work/dist/$file" || return 1; done
 )
-check "tarball, deb: packed again, they have the same bytes" same_bytes
+check_quietly "tarball, deb: packed again, they have the same bytes" same_bytes
 
 unpack() {
     mkdir "$work/unpacked" && tar -xJf "$work/dist/$name.tar.xz" -C "$work/unpacked" &&
         mv "$work/unpacked/$name" "$work/moved" && # and moved
         ! grep -rl "$root" "$work/moved" # that names no folder of this machine
 }
-check "tarball: unpacks, and names no folder of this tree" unpack
+check_quietly "tarball: unpacks, and names no folder of this tree" unpack
 if ! [ -x "$work/moved/bin/phc-sink" ]; then echo "packages for C: without the tarball nothing else can be tried"; exit 1; fi
 
 # Everything from the package: the example, the library, and the sink to which it delivers.
@@ -78,19 +70,19 @@ by_pkg_config() { # by_pkg_config FOLDER LIBS: builds and runs the C example wit
     esac
     cc "$build/quickstart.c" "${flags[@]}" "${libs[@]}" -o "$build/quickstart" && delivers "$build"
 }
-check "tarball: by pkg-config, shared" by_pkg_config "$work/moved/lib" shared
-check "tarball: by pkg-config, static" by_pkg_config "$work/moved/lib" static
+check_quietly "tarball: by pkg-config, shared" by_pkg_config "$work/moved/lib" shared
+check_quietly "tarball: by pkg-config, static" by_pkg_config "$work/moved/lib" static
 unwinder() { # the archives of a release have their own
     ! nm -u "$1" | grep _Unwind_ && ! grep gcc_s "$2/pkgconfig/phc.pc" "$2/cmake/phc/phcConfig.cmake"
 }
-check "tarball: the archive needs no unwinder of gcc" unwinder "$work/moved/lib/libphc.a" "$work/moved/lib"
+check_quietly "tarball: the archive needs no unwinder of gcc" unwinder "$work/moved/lib/libphc.a" "$work/moved/lib"
 
 find_package() {
     rm -rf "$work/found"
     cmake -S tests/cpp/consumers/find_package -B "$work/found" "$@" && cmake --build "$work/found"
 }
-check "tarball: by find_package" find_package "-DCMAKE_PREFIX_PATH=$work/moved"
-check "tarball: by find_package, runs" eval "'$work/found/with_phc' && '$work/found/with_phc_static'"
+check_quietly "tarball: by find_package" find_package "-DCMAKE_PREFIX_PATH=$work/moved"
+check_quietly "tarball: by find_package, runs" eval "'$work/found/with_phc' && '$work/found/with_phc_static'"
 
 # The project of docs/cpp.md, with the URL and the hash of this tarball.
 fetch_content() { # fetch_content HASH
@@ -104,10 +96,10 @@ fetch_content() { # fetch_content HASH
     cmake -S "$work/fetched" -B "$work/fetched/build" && cmake --build "$work/fetched/build" &&
         cp "$work/fetched/build/game" "$work/fetched/quickstart"
 }
-check "tarball: by FetchContent with its hash, as in docs/cpp.md" \
+check_quietly "tarball: by FetchContent with its hash, as in docs/cpp.md" \
     fetch_content "$(sha256sum "$work/dist/$name.tar.xz" | cut -d' ' -f1)"
-check "tarball: by FetchContent, delivers" delivers "$work/fetched"
-check "tarball: FetchContent refuses another hash" refused 'does not match expected value' \
+check_quietly "tarball: by FetchContent, delivers" delivers "$work/fetched"
+check_quietly "tarball: FetchContent refuses another hash" refused 'does not match expected value' \
     fetch_content "$(printf '0%.0s' {1..64})"
 
 # Debian packages.
@@ -120,23 +112,23 @@ if ! command -v dpkg-deb >/dev/null || [ "$arch" = - ]; then not_tried "deb: the
         for deb in "$work"/dist/*.deb; do dpkg-deb -c "$deb" | awk '$1 !~ /^d/ { print $6 }'; done | sort | uniq -d >"$work/twice"
         [ ! -s "$work/twice" ] || { cat "$work/twice"; return 1; }
     }
-    check "deb: they unpack, and have no file in common" debs
-    check "deb: phc.pc names the system's folders" grep -qx 'prefix=/usr' "$work/root/usr/lib/$target/pkgconfig/phc.pc"
-    check "deb: by find_package" find_package "-Dphc_DIR=$work/root/usr/lib/$target/cmake/phc"
-    check "deb: by find_package, runs" eval "'$work/found/with_phc' && '$work/found/with_phc_static'"
+    check_quietly "deb: they unpack, and have no file in common" debs
+    check_quietly "deb: phc.pc names the system's folders" grep -qx 'prefix=/usr' "$work/root/usr/lib/$target/pkgconfig/phc.pc"
+    check_quietly "deb: by find_package" find_package "-Dphc_DIR=$work/root/usr/lib/$target/cmake/phc"
+    check_quietly "deb: by find_package, runs" eval "'$work/found/with_phc' && '$work/found/with_phc_static'"
     needs() { # of a libphc0: glibc only, of the version that its symbols have
         local newest
         newest=$(objdump -T "$work/root/usr/lib/$target/libphc.so.$PHC_VERSION" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -1)
         [ "$(dpkg-deb -f "$work"/dist/libphc0_*.deb Depends)" = "libc6 (>= ${newest#GLIBC_})" ]
     }
-    check "deb: libphc0 depends on glibc alone" needs
+    check_quietly "deb: libphc0 depends on glibc alone" needs
     symbols() {
         dpkg-deb --ctrl-tarfile "$work"/dist/libphc0_*.deb | tar -xO ./symbols | sed -n 's/^ \(phc_[a-z0-9_]*\)@.*/\1/p' |
             diff - abi/symbols.txt
     }
-    check "deb: the symbols file has the exported functions" symbols
+    check_quietly "deb: the symbols file has the exported functions" symbols
     if command -v lintian >/dev/null; then
-        check "deb: lintian" lintian --fail-on error,warning --allow-root --no-tag-display-limit "$work"/dist/*.deb
+        check_quietly "deb: lintian" lintian --fail-on error,warning --allow-root --no-tag-display-limit "$work"/dist/*.deb
     else
         not_tried "deb: lintian is missing (apt install lintian)"
     fi
@@ -147,9 +139,9 @@ if ! command -v dpkg-deb >/dev/null || [ "$arch" = - ]; then not_tried "deb: the
             apt-get -o Dir::Etc::sourcelist="$work/apt/sources.list" -o Dir::Etc::sourceparts=- -o APT::Sandbox::User=root \
                 -o Dir::State::lists="$work/apt/lists" -o Dir::Cache="$work/apt/cache" -o Debug::NoLocking=1 "$@"
         }
-        check "deb: apt reads the repository" eval "apt_here update && ! grep -i 'warning\|error\|W:' '$work/said'"
-        simulated() { apt_here -s -y install libphc-dev phc-tools && grep -q 'Inst libphc0 ' "$work/said"; }
-        check "deb: apt would install libphc-dev, with libphc0" simulated
+        check_quietly "deb: apt reads the repository" eval "apt_here update && ! grep -i 'warning\|error\|W:' '$work/out'"
+        simulated() { apt_here -s -y install libphc-dev phc-tools && grep -q 'Inst libphc0 ' "$work/out"; }
+        check_quietly "deb: apt would install libphc-dev, with libphc0" simulated
     else
         not_tried "deb: apt on $arch is not here"
     fi
@@ -166,15 +158,15 @@ if [ -z "$conan" ] && [ "${CONAN-}" = install ]; then
 fi
 if [ -n "$conan" ]; then
     export CONAN_HOME=$work/conan
-    check "conan: makes a profile" "$conan" profile detect
+    check_quietly "conan: makes a profile" "$conan" profile detect
     create() { # create SHARED
         rm -rf "$work/recipe"
         cp -r "$work/dist/conan" "$work/recipe"
         "$conan" create "$work/recipe" -o "libphc/*:shared=$1"
     }
-    check "conan: create, shared" create True
-    check "conan: create, static" create False
-    check "conan: says for which platforms there is no library" refused 'has no library for mips-linux-gnu; it has' \
+    check_quietly "conan: create, shared" create True
+    check_quietly "conan: create, static" create False
+    check_quietly "conan: says for which platforms there is no library" refused 'has no library for mips-linux-gnu; it has' \
         "$conan" create "$work/recipe" -s arch=mips --test-folder=
 else
     not_tried "conan: it is missing (CONAN=install puts it into target/tools)"
@@ -188,8 +180,8 @@ port = json.load(open(sys.argv[1]))
 assert port["name"] == "libphc" and port["version"] == sys.argv[2] and port["license"] == "MIT", port
 PYTHON
 }
-check "vcpkg: the manifest" manifest
-check "vcpkg: the port has the hash" grep -q "$(sha512sum "$work/dist/$name.tar.xz" | cut -d' ' -f1)" \
+check_quietly "vcpkg: the manifest" manifest
+check_quietly "vcpkg: the port has the hash" grep -q "$(sha512sum "$work/dist/$name.tar.xz" | cut -d' ' -f1)" \
     "$work/dist/vcpkg/libphc/portfile.cmake"
 port() { # port TRIPLET COMPONENT: what `vcpkg install` runs, and a project that uses it
     local triplet=$1 here=$work/vcpkg
@@ -206,15 +198,15 @@ port() { # port TRIPLET COMPONENT: what `vcpkg install` runs, and a project that
             "-DCOMPONENTS=$2" && cmake --build "$here/$triplet" && "$here/$triplet/with_phc${3-}"
 }
 if [ -n "${VCPKG_ROOT-}" ] && [ "$target" = x86_64-linux-gnu ]; then
-    check "vcpkg: the port, static" port x64-linux static _static
-    check "vcpkg: the port, dynamic" port x64-linux-dynamic shared
+    check_quietly "vcpkg: the port, static" port x64-linux static _static
+    check_quietly "vcpkg: the port, dynamic" port x64-linux-dynamic shared
 else
     not_tried "vcpkg: the port (VCPKG_ROOT names no checkout of vcpkg)"
 fi
 
 # Homebrew: the formula is Ruby, and each hash is that of the tarball beside it.
 if [ ! -f "$work/dist/homebrew/phc.rb" ]; then not_tried "homebrew: there is no formula for $target"; else
-    if command -v ruby >/dev/null; then check "homebrew: the formula is Ruby" ruby -c "$work/dist/homebrew/phc.rb"
+    if command -v ruby >/dev/null; then check_quietly "homebrew: the formula is Ruby" ruby -c "$work/dist/homebrew/phc.rb"
     else not_tried "homebrew: ruby is missing"; fi
     formula() {
         local url hash
@@ -222,12 +214,12 @@ if [ ! -f "$work/dist/homebrew/phc.rb" ]; then not_tried "homebrew: there is no 
             [ "$(sha256sum "${url#file://}" | cut -d' ' -f1)" = "$hash" ] || return 1
         done < <(sed -n 's/^ *url "\(.*\)"/\1/p; s/^ *sha256 "\(.*\)"/\1/p' "$work/dist/homebrew/phc.rb" | paste -d' ' - -)
     }
-    check "homebrew: its hashes are those of the tarballs" formula
-    if command -v brew >/dev/null; then check "homebrew: style" brew style "$work/dist/homebrew/phc.rb"
+    check_quietly "homebrew: its hashes are those of the tarballs" formula
+    if command -v brew >/dev/null; then check_quietly "homebrew: style" brew style "$work/dist/homebrew/phc.rb"
     else not_tried "homebrew: brew is missing"; fi
 fi
 summary() { curl -fsS "http://127.0.0.1:$SINK_PORT/_summary" | tee "$work/summary" && grep -q '"violations":{}' "$work/summary"; }
-check "the sink of the tarball saw no rule broken" summary
+check_quietly "the sink of the tarball saw no rule broken" summary
 stop_sink
 echo "packages for C: $passed passed, $failed failed, $left_out not tried"
 [ "$failed" -eq 0 ]
