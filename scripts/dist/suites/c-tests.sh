@@ -21,7 +21,7 @@ for file in tests/c/*.c; do
     if ! grep -q 'RUN_TESTS(' "$file" || [[ " $other_tasks " == *" $name "* ]]; then continue; fi
     # shellcheck disable=SC2086 # words
     $CC -std=c11 -D_GNU_SOURCE -O1 -g $CFLAGS "$file" tests/c/harness.c tests/c/hostile.c tests/c/name_server.c $link \
-        -lpthread -o "./$name"
+        -lpthread -ldl -lrt -o "./$name"
     status=0
     PHC_SINK=$PHC_SINK timeout 300 "./$name" >said 2>&1 || status=$?
     cat said
