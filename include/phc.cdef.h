@@ -20,6 +20,7 @@ enum {
 typedef struct phc_client phc_client;
 typedef struct phc_config phc_config;
 typedef struct phc_event phc_event;
+typedef struct phc_exception phc_exception;
 typedef struct phc_outgoing phc_outgoing;
 typedef struct phc_report phc_report;
 typedef int32_t phc_status;
@@ -237,6 +238,28 @@ phc_status phc_event_set_group_n(struct phc_event *event,
 phc_status phc_event_set_uuid(struct phc_event *event, const char *uuid);
 phc_status phc_event_set_timestamp_ms(struct phc_event *event, int64_t unix_ms);
 phc_status phc_event_set_timestamp(struct phc_event *event, const char *rfc3339);
+struct phc_exception *phc_exception_new(const char *type, const char *message);
+void phc_exception_free(struct phc_exception *exception);
+phc_status phc_exception_set(struct phc_exception *exception, const char *name, const char *value);
+phc_status phc_exception_add_cause(struct phc_exception *exception,
+                                   const char *type,
+                                   const char *message,
+                                   const char *relation);
+phc_status phc_exception_add_frame(struct phc_exception *exception,
+                                   const char *function,
+                                   const char *file,
+                                   uint32_t line,
+                                   int in_app);
+phc_status phc_exception_add_frame_json(struct phc_exception *exception,
+                                        const char *json,
+                                        size_t len);
+phc_status phc_exception_add_address(struct phc_exception *exception, const void *address);
+phc_status phc_exception_add_stack(struct phc_exception *exception, unsigned int skip);
+phc_status phc_capture_exception(struct phc_client *client,
+                                 const char *distinct_id,
+                                 struct phc_exception *exception,
+                                 const char *properties_json,
+                                 char *uuid_out);
 phc_status phc_set_before_send_callback(struct phc_client *client,
                                         phc_before_send_callback callback,
                                         void *user_data,

@@ -129,6 +129,16 @@ typedef struct phc_config phc_config;
 typedef struct phc_event phc_event;
 
 /**
+ * An exception that is being described: a type, a message, the stack, and what caused it. It
+ * belongs to one thread at a time. It holds 50 causes, 64 frames for each, 16 KiB for a text and
+ * 512 KiB in all; what is more is cut off or left out, and the functions return PHC_OK. Every
+ * function that adds to an exception returns PHC_OUT_OF_RESOURCES when there is no memory for it,
+ * and then changes nothing. libphc installs no handlers of signals or of uncaught exceptions: the
+ * application decides what it captures.
+ */
+typedef struct phc_exception phc_exception;
+
+/**
  * An event that is about to be taken. It lives until the callback returns.
  */
 typedef struct phc_outgoing phc_outgoing;
@@ -973,6 +983,105 @@ PHC_API phc_status phc_event_set_timestamp_ms(struct phc_event *event, int64_t u
  * Sets when the event happened, as RFC 3339 text with an offset.
  */
 PHC_API phc_status phc_event_set_timestamp(struct phc_event *event, const char *rfc3339);
+
+/**
+ * Begins an exception with its type, such as "std::bad_alloc", and its message. NULL texts count
+ * as empty; one without a type is called "Error". Pass it to phc_capture_exception or free it
+ * with phc_exception_free. Returns NULL only without memory, or after an internal error.
+ */
+PHC_API
+PHC_WARN_UNUSED
+struct phc_exception *phc_exception_new(const char *type,
+                                        const char *message);
+
+/**
+ * Frees an exception that was not captured. NULL does nothing.
+ */
+PHC_API void phc_exception_free(struct phc_exception *exception);
+
+/**
+ * Sets a fact about an exception. Of the whole exception:
+ * - "level": "fatal", "error" (the default), "warning", "log", "info" or "debug";
+ * - "handled": "true" (the default), or "false" for one that nothing has caught;
+ * - "fingerprint": exceptions with the same one become one issue, whatever their stacks are;
+ * - "source": what caught it, such as "cpp.terminate_handler";
+ * - "release_id": the release of the application.
+ *
+ * Of the exception itself or, after phc_exception_add_cause, of the latest cause:
+ * - "module": the module or namespace of the type;
+ * - "thread_id": a whole number;
+ * - "mechanism": how it was caught, in place of "generic" ("chained" for a cause);
+ * - "synthetic": "true" if the type and the message were made up for an error that has none.
+ *
+ * Returns PHC_INVALID_ARGUMENT for other names and values.
+ */
+PHC_API
+phc_status phc_exception_set(struct phc_exception *exception,
+                             const char *name,
+                             const char *value);
+
+/**
+ * Adds what caused the exception, or the cause that was added last. Frames that are added from
+ * now on are its. relation says how it belongs to what it caused: "cause" (the default, NULL),
+ * "context", "unwrap", "member", "suppressed" or "inner".
+ */
+PHC_API
+phc_status phc_exception_add_cause(struct phc_exception *exception,
+                                   const char *type,
+                                   const char *message,
+                                   const char *relation);
+
+/**
+ * Adds the next frame of the stack, the innermost first, where the source is known. file may be
+ * NULL; its ending names the language. A line of 0 is not known. in_app is 0 for code that is not
+ * the application's own, such as that of libraries.
+ */
+PHC_API
+phc_status phc_exception_add_frame(struct phc_exception *exception,
+                                   const char *function,
+                                   const char *file,
+                                   uint32_t line,
+                                   int in_app);
+
+/**
+ * Adds the next frame of the stack, the innermost first, as a JSON object of len bytes with at
+ * least the member platform, such as {"platform":"ruby","function":"save","filename":"app.rb",
+ * "lineno":7,"in_app":true}. It is for bindings of other languages, and is sent as it is.
+ */
+PHC_API
+phc_status phc_exception_add_frame_json(struct phc_exception *exception,
+                                        const char *json,
+                                        size_t len);
+
+/**
+ * Adds the next frame of the stack, the innermost first, as a return address, such as backtrace(3)
+ * returns. The event gets the build id of the program or library that has the address
+ * ($debug_images): where its debug symbols were uploaded, PostHog shows functions, files and
+ * lines. The linker writes a build id if it is told to (-Wl,--build-id).
+ */
+PHC_API phc_status phc_exception_add_address(struct phc_exception *exception, const void *address);
+
+/**
+ * Adds the stack of the calling thread, from the caller of this function outwards, without the
+ * first skip frames. It costs some 10 to 100 microseconds, and is not safe in a handler of
+ * signals. Programs need unwind tables for it, which compilers of C++ write, and those of C with
+ * -fasynchronous-unwind-tables (gcc's default on x86-64 and arm64).
+ */
+PHC_API phc_status phc_exception_add_stack(struct phc_exception *exception, unsigned int skip);
+
+/**
+ * Captures an exception as the event $exception and frees it, whatever the status is: the
+ * exception must not be used again. If distinct_id is NULL or empty, the event belongs to no
+ * person: it is sent under a random id, with $process_person_profile false. properties_json is a
+ * JSON object or NULL; members that the server makes itself, such as $exception_types, are left
+ * out. uuid_out (PHC_UUID_SIZE bytes; NULL is accepted) gets the event's uuid.
+ */
+PHC_API
+phc_status phc_capture_exception(struct phc_client *client,
+                                 const char *distinct_id,
+                                 struct phc_exception *exception,
+                                 const char *properties_json,
+                                 char *uuid_out);
 
 /**
  * Sets the callback that sees each event before it is taken, in place of the one before, like

@@ -11,6 +11,7 @@
 //! - [`transport`]: one attempt over the network.
 //! - [`config`]: every setting once, in one table.
 //! - [`protocol`]: Capture v1 as rules, without I/O, clock or threads.
+//! - [`exception`]: what a program says of an error becomes an event.
 //! - [`runtime`]: the I/O thread; fork, signals and exit.
 //! - [`event`]: what a capture call was given becomes the bytes of the wire.
 //! - [`json`]: JSON text.
@@ -24,6 +25,7 @@ mod client;
 mod config;
 mod delivery;
 mod event;
+mod exception;
 mod failpoint;
 #[cfg(feature = "internals")]
 #[doc(hidden)]

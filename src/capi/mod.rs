@@ -17,6 +17,7 @@ pub mod capture;
 pub mod client;
 pub mod config;
 pub mod event;
+pub mod exception;
 #[cfg(feature = "failpoints")]
 pub mod failpoint;
 pub mod flush;

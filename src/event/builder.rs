@@ -5,13 +5,13 @@ use std::fmt;
 
 use super::KEPT_BYTES;
 use super::members::Members;
-use super::properties::{Found, PropertyRanges};
+use super::properties::{Found, PropertyRanges, is_null};
 use super::rules::refused_json;
 use super::super_properties::SuperProperties;
 use super::timestamp::{Timestamp, parse_timestamp};
 use super::uuid::GivenUuid;
 use crate::json::{
-    MAX_DEPTH, Sound, escaped_length, is_plain, read_checked, repair, write_double, write_integer,
+    MAX_DEPTH, Sound, escaped_length, is_plain, read_checked, repair, unescape, write_double, write_integer,
     write_repaired, write_unsigned,
 };
 use crate::memory::{NoMemory, keep_at_most, reserve};
@@ -183,6 +183,36 @@ impl EventBuilder {
         let sound = read_checked(json, |cursor| cursor.value(0, outer))
             .map_err(|error| refused_json(Target(key), &error))?;
         self.set_sound(key, &sound)
+    }
+
+    /// Sets each member of a JSON object, but for those whose keys are in `except`. The text is refused as in
+    /// a capture; then nothing is set.
+    pub(crate) fn set_members(&mut self, json: &[u8], except: &[&str]) -> Result<(), Error> {
+        if is_null(json) {
+            return Ok(());
+        }
+        let mut found = Vec::new();
+        let mut no_memory = false;
+        let sound = read_checked(json, |cursor| {
+            found.clear();
+            cursor.members(0, 0, |member| match reserve(&mut found, 1) {
+                Ok(()) => found.push((member.key.inside, member.value)),
+                Err(NoMemory) => no_memory = true,
+            })
+        })
+        .map_err(|error| refused_json("properties", &error))?;
+        if no_memory {
+            return Err(NoMemory.into());
+        }
+        let slice = |range| sound.text.get(range).unwrap_or_default();
+        for (key, value) in found {
+            let (key, value) = (unescape(slice(key)), slice(value));
+            if !except.contains(&&*key) {
+                self.set(Some(key.as_bytes()), value.len(), |out| out.extend_from_slice(value))?;
+            }
+        }
+        self.repaired |= sound.repaired;
+        Ok(())
     }
 
     /// Sets a value given as text that was read before.

@@ -7,11 +7,11 @@ use uuid::Uuid;
 
 use super::KEPT_BYTES;
 use super::builder::EventBuilder;
-use super::input::{Event, EventInput, Fields, TopLevel, is_null};
+use super::input::{Event, EventInput, Fields, TopLevel};
 use super::joined::Joined;
 use super::merge::write_merged;
 use super::name::{Name, check_names};
-use super::properties::PropertyRanges;
+use super::properties::{PropertyRanges, is_null};
 use super::rules::{Destination, LIFTED, Lifted, MAX_NAME, MERGED, refused_json};
 use super::special_events::{create_alias, group_identify, identify};
 use super::super_properties::SuperProperties;

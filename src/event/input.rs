@@ -403,12 +403,6 @@ fn put<T>(slots: &mut [T], position: usize, value: T) {
     }
 }
 
-/// Whether the JSON text is `null`, perhaps with white space around it.
-#[inline]
-pub(super) fn is_null(json: &[u8]) -> bool {
-    json.first() != Some(&b'{') && json.trim_ascii() == b"null"
-}
-
 fn between_quotes(value: &[u8]) -> Option<&[u8]> {
     value.strip_prefix(b"\"")?.strip_suffix(b"\"")
 }

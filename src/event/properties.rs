@@ -248,6 +248,12 @@ impl<'a> Sorter<'a> {
     }
 }
 
+/// Whether the JSON text is `null`, perhaps with white space around it.
+#[inline]
+pub(super) fn is_null(json: &[u8]) -> bool {
+    json.first() != Some(&b'{') && json.trim_ascii() == b"null"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,8 +2,8 @@
 //! like any other built event.
 
 use super::builder::EventBuilder;
-use super::input::is_null;
 use super::name::trim_bytes;
+use super::properties::is_null;
 use super::rules::refused_json;
 use crate::json::{Sound, read_checked};
 use crate::status::{Error, Status};

@@ -4,13 +4,14 @@
 //!
 //! What each system does in its own way is in `unix/` and `windows/`, which have the same
 //! items; nothing else in the library asks which system it is. `unsafe` is confined to
-//! these two, one call of the system each, and to [`fork`].
+//! these two, one call of the system each, and to [`fork`] and `stack`.
 
 pub(crate) mod exit;
 pub(crate) mod fork;
 mod io_thread;
 mod randomness;
 mod readiness;
+mod stack;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
@@ -24,9 +25,10 @@ use windows as system;
 pub(crate) use fork::{PerProcess, fork_epoch};
 pub(crate) use io_thread::{IoThreadGuard, spawn};
 pub(crate) use readiness::ReadinessFd;
+pub(crate) use stack::walk_stack;
 pub(crate) use system::{
     CERTIFICATE_FILES, DEFAULT_RESOLVER, DeferredCancellation, NO_BUILTIN_RESOLVER, SHORTAGES,
-    certificate_store, state_of_file,
+    certificate_store, loaded_image, state_of_file, with_symbol,
 };
 
 use crate::status::Error;
@@ -70,4 +72,30 @@ pub(crate) struct CertificateStore {
     pub(crate) trusted: Vec<Vec<u8>>,
     /// Those that must not be trusted, also where another source has them.
     pub(crate) distrusted: Vec<Vec<u8>>,
+}
+
+/// A file of machine code in the memory of the process: the program, or a library.
+#[derive(Debug)]
+pub(crate) struct LoadedImage {
+    /// The address of its first byte.
+    pub(crate) start: usize,
+    /// How many bytes of addresses it has.
+    pub(crate) size: usize,
+    /// The address that the linker gave to its first byte.
+    pub(crate) linked_at: usize,
+    /// Where it was loaded from; empty if that is not known.
+    pub(crate) path: Vec<u8>,
+    /// What tells it from every other build; empty if the linker wrote none.
+    pub(crate) build_id: Vec<u8>,
+}
+
+impl LoadedImage {
+    pub(crate) fn contains(&self, address: usize) -> bool {
+        address.checked_sub(self.start).is_some_and(|offset| offset < self.size)
+    }
+
+    /// Whether it came with the system and not with the application.
+    pub(crate) fn is_of_system(&self) -> bool {
+        system::SYSTEM_FOLDERS.iter().any(|folder| self.path.starts_with(folder.as_bytes()))
+    }
 }

@@ -105,6 +105,39 @@ CALLER(phc_event_free) {
     return of_value(!text_is_refusal());
 }
 
+#define EXCEPTION_CALLER(name, ...)                                                                          \
+    CALLER(name) {                                                                                           \
+        (void)at;                                                                                            \
+        phc_exception *exception = phc_exception_new("Error", "message");                                    \
+        outcome result = of_status(name(exception, __VA_ARGS__));                                            \
+        phc_exception_free(exception);                                                                       \
+        return result;                                                                                       \
+    }
+EXCEPTION_CALLER(phc_exception_set, "level", "fatal")
+EXCEPTION_CALLER(phc_exception_add_cause, "Error", "cause", NULL)
+EXCEPTION_CALLER(phc_exception_add_frame, "main", "main.c", 1, 1)
+EXCEPTION_CALLER(phc_exception_add_frame_json, "{\"platform\":\"go\"}", 17)
+EXCEPTION_CALLER(phc_exception_add_address, phc_version())
+EXCEPTION_CALLER(phc_exception_add_stack, 0)
+
+CALLER(phc_exception_new) {
+    (void)at;
+    phc_exception *exception = phc_exception_new("Error", "message");
+    outcome result = of_value(exception != NULL);
+    phc_exception_free(exception);
+    return result;
+}
+
+CALLER(phc_exception_free) {
+    (void)at;
+    phc_exception_free(phc_exception_new("Error", "message"));
+    return of_value(!text_is_refusal());
+}
+
+CALLER(phc_capture_exception) {
+    return of_status(phc_capture_exception(at->other, "user", phc_exception_new("Error", "message"), NULL, NULL));
+}
+
 CALLER(phc_version) { return (void)at, of_value(phc_version()[0] != '\0'); }
 CALLER(phc_version_number) { return (void)at, of_value(phc_version_number() > 0); }
 CALLER(phc_abi_version) { return (void)at, of_value(phc_abi_version() > 0); }

@@ -93,6 +93,20 @@ static void null_everywhere(void) {
     REFUSES_NULL(phc_event_set_uuid(event, NULL));
     REFUSES_NULL(phc_event_set_timestamp(event, NULL));
     REFUSES_NULL(phc_event_set_timestamp_ms(NULL, 0));
+
+    phc_exception *exception = phc_exception_new(NULL, NULL);
+    REFUSES_NULL(phc_exception_set(NULL, "level", "error"));
+    REFUSES_NULL(phc_exception_set(exception, NULL, "error"));
+    REFUSES_NULL(phc_exception_set(exception, "level", NULL));
+    REFUSES_NULL(phc_exception_add_cause(NULL, "t", "m", NULL));
+    REFUSES_NULL(phc_exception_add_frame(NULL, "f", "f.c", 1, 1));
+    REFUSES_NULL(phc_exception_add_frame_json(NULL, "{}", 2));
+    REFUSES_NULL(phc_exception_add_frame_json(exception, NULL, 2));
+    REFUSES_NULL(phc_exception_add_address(NULL, uuid));
+    REFUSES_NULL(phc_exception_add_stack(NULL, 0));
+    REFUSES_NULL(phc_capture_exception(NULL, "d", exception, NULL, uuid));
+    REFUSES_NULL(phc_capture_exception(client, "d", NULL, NULL, uuid));
+    phc_exception_free(NULL);
     REFUSES_NULL(phc_outgoing_replace(NULL, "{}", 2));
     CHECK_STR(phc_outgoing_json(NULL, NULL), "");
 
@@ -129,9 +143,9 @@ static void null_everywhere(void) {
     /* Of the captures of a client each is counted. */
     phc_stats stats = stats_of(client);
     CHECK_EQ(stats.captured, 0);
-    CHECK_EQ(stats.refused_by_status[PHC_INVALID_ARGUMENT], 10);
+    CHECK_EQ(stats.refused_by_status[PHC_INVALID_ARGUMENT], 11);
     CHECK_EQ(stats.refused_by_status[PHC_INVALID_EVENT], 1);
-    CHECK_EQ(stats.refused, 11);
+    CHECK_EQ(stats.refused, 12);
     finish(client);
 }
 
@@ -357,6 +371,13 @@ static void arguments_are_copied(void) {
     LENT(phc_event_set_uuid(event, lend("0190a5b4-7c3d-7abc-8def-0123456789ab")));
     LENT(phc_event_set_timestamp(event, lend("2026-01-31T12:00:00Z")));
     LENT(phc_capture_event(client, event, NULL));
+    phc_exception *exception = phc_exception_new(lend("a type"), lend("a message"));
+    take_back();
+    LENT(phc_exception_add_frame(exception, lend("a function"), lend("a file.c"), 1, 1));
+    LENT(phc_exception_add_frame_json(exception, lend("{\"platform\":\"lent\"}"), 19));
+    LENT(phc_exception_set(exception, lend("fingerprint"), lend("a fingerprint")));
+    LENT(phc_exception_add_cause(exception, lend("its type"), lend("its message"), lend("inner")));
+    LENT(phc_capture_exception(client, lend("user 7"), exception, lend("{\"n\":7}"), NULL));
     LENT(phc_identify(client, lend("user 4"), lend("{\"a\":4}"), lend("{\"b\":4}"), NULL));
     LENT(phc_alias(client, lend("user 5"), lend("an alias"), NULL));
     LENT(phc_group_identify(client, lend("team"), lend("blue"), lend("{\"c\":6}"), lend("user 6"), NULL));
@@ -375,6 +396,13 @@ static void arguments_are_copied(void) {
         "\"$groups\":{\"company\":\"acme\"}",
         "\"0190a5b4-7c3d-7abc-8def-0123456789ab\"",
         "\"2026-01-31T12:00:00.000Z\"",
+        "\"user 7\"",
+        "\"n\":7",
+        "\"$exception_fingerprint\":\"a fingerprint\"",
+        "\"type\":\"a type\",\"value\":\"a message\"",
+        "{\"platform\":\"lent\"},{\"platform\":\"custom\",\"lang\":\"c\",\"function\":\"a function\",\"filename\":\"a file.c\"",
+        "\"type\":\"its type\",\"value\":\"its message\"",
+        "\"source\":\"inner\"",
         "\"user 4\"",
         "\"$set\":{\"a\":4}",
         "\"$set_once\":{\"b\":4}",

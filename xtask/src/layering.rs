@@ -30,6 +30,7 @@ pub(crate) const LAYERS: &[&[Module]] = &[
     &[module("runtime", "threads, forks, signals, cancellation, descriptors, exit; knows no clients")],
     &[module("json", "JSON text: one reader, numbers, escapes, UTF-8 repair")],
     &[module("event", "what a capture was given becomes wire bytes")],
+    &[module("exception", "what a program says of an error becomes an event")],
     &[module("protocol", "Capture v1 as rules: no I/O, no clock, no threads")],
     &[module("config", "every setting once")],
     &[module("transport", "one HTTP attempt: TLS, proxy, compression")],

@@ -3,9 +3,12 @@
 mod cancellation;
 mod children;
 #[cfg(target_os = "linux")]
+mod images;
+#[cfg(target_os = "linux")]
 mod scheduling;
 mod signals;
 mod standard_descriptors;
+mod symbols;
 
 use std::fs::Metadata;
 use std::io::Read;
@@ -18,14 +21,27 @@ use crate::status::Error;
 pub(crate) use cancellation::DeferredCancellation;
 pub(super) use children::{at_exit, empty_in_children};
 #[cfg(target_os = "linux")]
+pub(crate) use images::loaded_image;
+#[cfg(target_os = "linux")]
 pub(super) use scheduling::become_ordinary;
 pub(super) use signals::with_signals_blocked;
 pub(super) use standard_descriptors::occupy as occupy_standard_descriptors;
+pub(crate) use symbols::with_symbol;
 
 /// Gives the calling thread ordinary scheduling. On macOS it has that already, as far as it matters:
 /// niceness belongs to the process, and threads are not bound to CPUs.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn become_ordinary() {}
+
+/// The file of machine code that has this address. macOS has another interface for it, which is not used yet: native
+/// frames have their addresses and names there.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn loaded_image(_: usize) -> Option<super::LoadedImage> {
+    None
+}
+
+/// Where libraries of the system are. The one that the kernel provides has no folder.
+pub(super) const SYSTEM_FOLDERS: &[&str] = &["/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/", "linux-vdso"];
 
 /// The default of the setting `resolver`.
 pub(crate) const DEFAULT_RESOLVER: &str = "builtin";

@@ -19,6 +19,20 @@ pub(crate) use certificates::certificate_store;
 pub(super) use module::stay_loaded;
 pub(super) use sockets::{Socket, number_of, receive, socket_pair};
 
+/// The file of machine code that has this address, and the name of a function: Windows has other interfaces for
+/// them, which are not used yet. Native frames have their addresses only.
+pub(crate) fn loaded_image(_: usize) -> Option<super::LoadedImage> {
+    None
+}
+
+/// See [`loaded_image`].
+pub(crate) fn with_symbol<T>(_: usize, _: impl FnOnce(&[u8], usize) -> T) -> Option<T> {
+    None
+}
+
+/// Where libraries of the system are.
+pub(super) const SYSTEM_FOLDERS: &[&str] = &["C:\\Windows\\"];
+
 /// The default of the setting `resolver`.
 pub(crate) const DEFAULT_RESOLVER: &str = "system";
 /// Why this system cannot have `resolver` = `builtin`, if it cannot.

@@ -9,7 +9,7 @@ use phc::internals::CALL_RULES;
 use crate::{Outcome, keep, root};
 
 /// The files of `src/capi/` behind each header, in the order of the header.
-const PHC: [&str; 10] = [
+const PHC: [&str; 11] = [
     "status",
     "config",
     "client",
@@ -17,6 +17,7 @@ const PHC: [&str; 10] = [
     "callbacks",
     "capture",
     "event",
+    "exception",
     "before_send",
     "report",
     "stats",

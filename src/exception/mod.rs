@@ -1,0 +1,351 @@
+//! Exceptions: what a program says of an error becomes a `$exception` event of error tracking.
+//!
+//! An [`Exception`] is a chain of entries, the exception itself first and then its causes, each with the
+//! frames of a stack (`frame`). [`Exception::event`] writes the properties that the server reads; `image`
+//! makes the ids by which it finds the debug symbols of native code. The shape is that of PostHog's
+//! specification "exception event metadata".
+
+mod frame;
+mod image;
+
+use uuid::Uuid;
+
+use crate::event::EventBuilder;
+use crate::json::read_checked;
+use crate::memory::{NoMemory, copied, reserve};
+use crate::runtime::{self, LoadedImage};
+use crate::status::{Error, Status};
+use crate::suggest::did_you_mean;
+use frame::{Frame, Native};
+
+/// Entries of one chain. Further causes are left out: a chain with a circle in it would go on for ever.
+const MAX_ENTRIES: usize = 50;
+/// Frames of one entry. Those further out are left out.
+const MAX_FRAMES: usize = 64;
+/// Bytes of one text, such as a message. It is cut there, at a character.
+const MAX_TEXT: usize = 16 * 1024;
+/// Bytes of all texts and frames. What comes later is left out, so that the event is not too large to be sent.
+const MAX_BYTES: usize = 512 * 1024;
+
+/// What an entry is called that has no type, which the server requires.
+const UNTYPED: &[u8] = b"Error";
+
+const LEVELS: [&str; 6] = ["fatal", "error", "warning", "log", "info", "debug"];
+
+/// Properties that the server makes itself. They are not sent.
+const MADE_BY_THE_SERVER: &[&str] = &[
+    "$exception_types",
+    "$exception_values",
+    "$exception_sources",
+    "$exception_functions",
+    "$exception_issue_id",
+    "$exception_fingerprint_record",
+    "$exception_release",
+    "$exception_handled",
+    "$cymbal_errors",
+];
+
+/// An exception that is being described. Each function that adds to it fails with
+/// [`Status::OUT_OF_RESOURCES`] when there is no memory, and then changes nothing.
+#[derive(Debug)]
+pub struct Exception {
+    /// Never empty: the exception itself, then its causes.
+    entries: Vec<Entry>,
+    /// The files of machine code that frames belong to.
+    images: Vec<LoadedImage>,
+    level: &'static str,
+    handled: bool,
+    /// Texts of the event itself, in the order of [`EVENT_TEXTS`]; empty where not set.
+    texts: [Vec<u8>; EVENT_TEXTS.len()],
+    /// Of all texts and frames.
+    bytes: usize,
+}
+
+/// What [`Exception::set`] sets of the event, and the property that it becomes.
+const EVENT_TEXTS: [(&str, &str); 3] = [
+    ("fingerprint", "$exception_fingerprint"),
+    ("source", "$exception_source"),
+    ("release_id", "$release_id"),
+];
+
+/// The other names that [`Exception::set`] knows.
+const OTHER_NAMES: [&str; 6] = ["level", "handled", "synthetic", "mechanism", "module", "thread_id"];
+
+#[derive(Debug, Default)]
+struct Entry {
+    kind: Vec<u8>,
+    value: Vec<u8>,
+    module: Vec<u8>,
+    thread_id: Option<u64>,
+    /// How the exception was caught; empty is `generic`, or `chained` for a cause.
+    mechanism: Vec<u8>,
+    /// How a cause belongs to the entry before it.
+    source: Vec<u8>,
+    synthetic: bool,
+    /// Innermost first, as stacks are walked.
+    frames: Vec<Frame>,
+}
+
+impl Exception {
+    /// An exception with a type, such as the name of its class, and a message.
+    pub fn new(kind: &[u8], value: &[u8]) -> Result<Self, Error> {
+        let mut exception = Exception {
+            entries: Vec::new(),
+            images: Vec::new(),
+            level: "error",
+            handled: true,
+            texts: Default::default(),
+            bytes: 0,
+        };
+        exception.add_cause(kind, value, b"")?;
+        Ok(exception)
+    }
+
+    /// Adds what caused the entry before. What is set or added from now on belongs to it.
+    pub fn add_cause(&mut self, kind: &[u8], value: &[u8], source: &[u8]) -> Result<(), Error> {
+        if self.entries.len() >= MAX_ENTRIES {
+            return Ok(());
+        }
+        reserve(&mut self.entries, 1)?;
+        let kind = if kind.trim_ascii().is_empty() { UNTYPED } else { kind };
+        let entry =
+            Entry { kind: self.text(kind)?, value: self.text(value)?, source: self.text(source)?, ..Entry::default() };
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    /// Sets a fact about the event ([`EVENT_TEXTS`], `level`, `handled`) or about the latest entry (`synthetic`,
+    /// `mechanism`, `module`, `thread_id`). A name or a value that is not known fails with
+    /// [`Status::INVALID_ARGUMENT`].
+    pub fn set(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
+        if let Some(slot) = EVENT_TEXTS.iter().position(|(known, _)| *known == name) {
+            let text = self.text(value)?;
+            if let Some(slot) = self.texts.get_mut(slot) {
+                *slot = text;
+            }
+            return Ok(());
+        }
+        match name {
+            "level" => self.level = one_of(name, value, &LEVELS)?,
+            "handled" => self.handled = one_of(name, value, &["false", "true"])? == "true",
+            "synthetic" => self.latest(|entry| &mut entry.synthetic, one_of(name, value, &["false", "true"])? == "true"),
+            "mechanism" => {
+                let text = self.text(value)?;
+                self.latest(|entry| &mut entry.mechanism, text);
+            }
+            "module" => {
+                let text = self.text(value)?;
+                self.latest(|entry| &mut entry.module, text);
+            }
+            "thread_id" => {
+                let number = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+                let Some(number) = number else { return Err(bad_value(name, value, "a whole number")) };
+                self.latest(|entry| &mut entry.thread_id, Some(number));
+            }
+            _ => {
+                let known = EVENT_TEXTS.iter().map(|(known, _)| *known).chain(OTHER_NAMES);
+                let hint = did_you_mean(name, known);
+                let text = format_args!("an exception has no {name:?}{hint}");
+                return Err(Error::new(Status::INVALID_ARGUMENT, text));
+            }
+        }
+        Ok(())
+    }
+
+    fn latest<T>(&mut self, field: impl FnOnce(&mut Entry) -> &mut T, value: T) {
+        if let Some(entry) = self.entries.last_mut() {
+            *field(entry) = value;
+        }
+    }
+
+    /// Adds the next frame further out, of a language that reads its stack itself. `file` names the language.
+    pub fn add_frame(&mut self, function: &[u8], file: &[u8], line: u32, in_app: bool) -> Result<(), Error> {
+        let frame = Frame::Source { function: self.text(function)?, file: self.text(file)?, line, in_app };
+        Ok(self.push(frame)?)
+    }
+
+    /// Adds the next frame further out as JSON: an object with at least `platform`.
+    pub fn add_frame_json(&mut self, json: &[u8]) -> Result<(), Error> {
+        let mut has_platform = false;
+        let sound = read_checked(json, |cursor| {
+            let text = cursor.text();
+            has_platform = false;
+            // It becomes an element of an array, in an entry, in an array, in the properties, each a container.
+            cursor.members(0, 5, |member| has_platform |= text.get(member.key.inside) == Some(b"platform"))
+        })
+        .map_err(|error| Error::new(Status::INVALID_JSON, format_args!("frame: {error}")))?;
+        if !has_platform {
+            let text = "frame: `platform` is missing, by which the server knows how to read a frame";
+            return Err(Error::new(Status::INVALID_JSON, text));
+        }
+        Ok(self.push(Frame::Json(copied(&sound.text, 0)?))?)
+    }
+
+    /// Adds the next frame further out as the address of an instruction in this process.
+    pub fn add_address(&mut self, address: usize) -> Result<(), Error> {
+        if self.has_room() {
+            self.learn_image(address)?;
+            let image = image_of(&self.images, address);
+            let frame = Native::new(address, image)?;
+            self.push(Frame::Native(frame))?;
+        }
+        Ok(())
+    }
+
+    /// Adds the stack of the calling thread, from the function whose frame has `above` in it outwards without
+    /// that, and without `skip` further frames.
+    pub fn add_stack(&mut self, above: usize, skip: usize) -> Result<(), Error> {
+        let mut addresses = [0; MAX_FRAMES];
+        let count = runtime::walk_stack(above, skip, &mut addresses);
+        addresses.iter().take(count).try_for_each(|address| self.add_address(*address))
+    }
+
+    /// The event. Without a distinct id it belongs to nobody: it gets a random one and makes no person.
+    pub fn event(&self, distinct_id: Option<&[u8]>, properties: Option<&[u8]>) -> Result<Box<EventBuilder>, Error> {
+        let mut random = Uuid::encode_buffer();
+        let known = distinct_id.filter(|id| !id.trim_ascii().is_empty());
+        let id = match known {
+            Some(id) => id,
+            None => random_uuid()?.hyphenated().encode_lower(&mut random).as_bytes(),
+        };
+        let mut event = EventBuilder::take(id, b"$exception")?;
+        match self.fill(&mut event, known.is_none(), properties) {
+            Ok(()) => Ok(event),
+            Err(error) => {
+                event.keep();
+                Err(error)
+            }
+        }
+    }
+
+    /// What the program gave comes first, so that it cannot replace what is known here.
+    fn fill(&self, event: &mut EventBuilder, personless: bool, properties: Option<&[u8]>) -> Result<(), Error> {
+        if personless {
+            event.set_bool(Some(b"$process_person_profile"), false)?;
+        }
+        if let Some(properties) = properties {
+            event.set_members(properties, MADE_BY_THE_SERVER)?;
+        }
+        for ((_, property), text) in EVENT_TEXTS.iter().zip(&self.texts) {
+            if !text.is_empty() {
+                event.set_text(Some(property.as_bytes()), text)?;
+            }
+        }
+        event.set_text(Some(b"$exception_level"), self.level.as_bytes())?;
+        event.begin_array(Some(b"$exception_list"))?;
+        for (id, entry) in self.entries.iter().enumerate() {
+            event.begin_object(None)?;
+            self.write_entry(event, id, entry)?;
+            event.end()?;
+        }
+        event.end()?;
+        image::write_all(event, &self.images)
+    }
+
+    fn write_entry(&self, event: &mut EventBuilder, id: usize, entry: &Entry) -> Result<(), Error> {
+        event.set_text(Some(b"type"), &entry.kind)?;
+        event.set_text(Some(b"value"), &entry.value)?;
+        if !entry.module.is_empty() {
+            event.set_text(Some(b"module"), &entry.module)?;
+        }
+        if let Some(thread_id) = entry.thread_id {
+            event.set_unsigned(Some(b"thread_id"), thread_id)?;
+        }
+        event.begin_object(Some(b"mechanism"))?;
+        let default: &[u8] = if id == 0 { b"generic" } else { b"chained" };
+        event.set_text(Some(b"type"), if entry.mechanism.is_empty() { default } else { &entry.mechanism })?;
+        event.set_bool(Some(b"handled"), self.handled)?;
+        if entry.synthetic {
+            event.set_bool(Some(b"synthetic"), true)?;
+        }
+        if self.entries.len() > 1 {
+            event.set_unsigned(Some(b"exception_id"), id as u64)?;
+        }
+        if let Some(parent) = id.checked_sub(1) {
+            let source: &[u8] = if entry.source.is_empty() { b"cause" } else { &entry.source };
+            event.set_text(Some(b"source"), source)?;
+            event.set_unsigned(Some(b"parent_id"), parent as u64)?;
+        }
+        event.end()?;
+        if entry.frames.is_empty() {
+            return Ok(());
+        }
+        event.begin_object(Some(b"stacktrace"))?;
+        event.set_text(Some(b"type"), b"raw")?;
+        event.begin_array(Some(b"frames"))?;
+        // The server wants the outermost frame first.
+        for frame in entry.frames.iter().rev() {
+            frame.write(event)?;
+        }
+        event.end()?;
+        event.end()
+    }
+
+    /// A copy of a text, as much of it as there is room for.
+    fn text(&mut self, text: &[u8]) -> Result<Vec<u8>, NoMemory> {
+        let room = MAX_BYTES.saturating_sub(self.bytes).min(MAX_TEXT);
+        let end = if text.len() <= room { text.len() } else { start_of_character(text, room) };
+        let copy = copied(text.get(..end).unwrap_or_default(), 0)?;
+        self.bytes += copy.len();
+        Ok(copy)
+    }
+
+    fn has_room(&self) -> bool {
+        self.bytes < MAX_BYTES && self.entries.last().is_some_and(|entry| entry.frames.len() < MAX_FRAMES)
+    }
+
+    fn push(&mut self, frame: Frame) -> Result<(), NoMemory> {
+        let bytes = self.bytes + frame.bytes();
+        if self.has_room()
+            && bytes <= MAX_BYTES
+            && let Some(entry) = self.entries.last_mut()
+        {
+            reserve(&mut entry.frames, 1)?;
+            entry.frames.push(frame);
+            self.bytes = bytes;
+        }
+        Ok(())
+    }
+
+    fn learn_image(&mut self, address: usize) -> Result<(), NoMemory> {
+        if image_of(&self.images, address).is_none() {
+            reserve(&mut self.images, 1)?;
+            self.images.extend(runtime::loaded_image(address));
+        }
+        Ok(())
+    }
+}
+
+fn image_of(images: &[LoadedImage], address: usize) -> Option<&LoadedImage> {
+    images.iter().find(|image| image.contains(address))
+}
+
+/// Where the character begins that has the byte at `at`.
+fn start_of_character(text: &[u8], at: usize) -> usize {
+    let continues = |at: &usize| text.get(*at).is_some_and(|byte| byte & 0xC0 == 0x80);
+    // A character has four bytes at most; what is longer is not UTF-8.
+    (at.saturating_sub(3)..=at).rev().find(|at| !continues(at)).unwrap_or(at)
+}
+
+fn one_of(name: &str, value: &[u8], known: &[&'static str]) -> Result<&'static str, Error> {
+    let found = known.iter().find(|known| known.as_bytes() == value);
+    found.copied().ok_or_else(|| bad_value(name, value, &known.join(", ")))
+}
+
+#[cold]
+fn bad_value(name: &str, value: &[u8], expected: &str) -> Error {
+    let shown = String::from_utf8_lossy(value.get(..100).unwrap_or(value));
+    let text = format_args!("{name} = {shown:?}: expected {expected}");
+    Error::new(Status::INVALID_ARGUMENT, text)
+}
+
+fn random_uuid() -> Result<Uuid, Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Error::new(Status::OUT_OF_RESOURCES, format_args!("the system has no randomness for a distinct_id: {error}"))
+    })?;
+    Ok(uuid::Builder::from_random_bytes(bytes).into_uuid())
+}
+
+#[cfg(test)]
+mod tests;

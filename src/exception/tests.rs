@@ -1,0 +1,200 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::event::{Encoder, EventInput, SuperProperties};
+
+fn sent(exception: &Exception, distinct_id: Option<&[u8]>, properties: Option<&[u8]>) -> Value {
+    let event = exception.event(distinct_id, properties).unwrap();
+    let mut encoder = Encoder::take(crate::runtime::fork_epoch());
+    encoder.encode(&EventInput::Built(&event), &SuperProperties::default(), 900 * 1024).unwrap();
+    let sent = serde_json::from_slice(encoder.wire()).unwrap();
+    encoder.keep();
+    event.keep();
+    sent
+}
+
+fn properties(exception: &Exception) -> Value {
+    sent(exception, Some(b"user"), None)["properties"].take()
+}
+
+#[test]
+fn an_exception_without_frames_is_one_entry() {
+    let exception = Exception::new(b"IOError", b"disk \"full\"").unwrap();
+    let expected = json!({
+        "$exception_level": "error",
+        "$exception_list": [{"type": "IOError", "value": "disk \"full\"", "mechanism": {"type": "generic", "handled": true}}],
+    });
+    assert_eq!(properties(&exception), expected);
+    let event = sent(&exception, Some(b"user"), None);
+    assert_eq!((&event["event"], &event["distinct_id"]), (&json!("$exception"), &json!("user")));
+}
+
+#[test]
+fn causes_follow_with_their_parents() {
+    let mut exception = Exception::new(b"A", b"a").unwrap();
+    exception.add_cause(b"B", b"", b"").unwrap();
+    exception.add_frame(b"f", b"b.cpp", 3, true).unwrap();
+    exception.add_cause(b" ", b"c", b"suppressed").unwrap();
+    let list = properties(&exception)["$exception_list"].take();
+    let expected = json!([
+        {"type": "A", "value": "a", "mechanism": {"type": "generic", "handled": true, "exception_id": 0}},
+        {"type": "B", "value": "",
+         "mechanism": {"type": "chained", "handled": true, "source": "cause", "exception_id": 1, "parent_id": 0},
+         "stacktrace": {"type": "raw", "frames": [
+            {"platform": "custom", "lang": "cpp", "function": "f", "filename": "b.cpp", "lineno": 3, "in_app": true, "resolved": true}]}},
+        {"type": "Error", "value": "c",
+         "mechanism": {"type": "chained", "handled": true, "source": "suppressed", "exception_id": 2, "parent_id": 1}},
+    ]);
+    assert_eq!(list, expected);
+}
+
+#[test]
+fn every_fact_has_its_place() {
+    let mut exception = Exception::new(b"A", b"a").unwrap();
+    let facts = [
+        ("level", "fatal"),
+        ("handled", "false"),
+        ("fingerprint", "mine"),
+        ("source", "cpp.terminate_handler"),
+        ("release_id", "r1"),
+        ("module", "std"),
+        ("thread_id", "7"),
+        ("mechanism", "terminate"),
+        ("synthetic", "true"),
+    ];
+    for (name, value) in facts {
+        exception.set(name, value.as_bytes()).unwrap();
+    }
+    let expected = json!({
+        "$exception_fingerprint": "mine",
+        "$exception_source": "cpp.terminate_handler",
+        "$release_id": "r1",
+        "$exception_level": "fatal",
+        "$exception_list": [{"type": "A", "value": "a", "module": "std", "thread_id": 7,
+            "mechanism": {"type": "terminate", "handled": false, "synthetic": true}}],
+    });
+    assert_eq!(properties(&exception), expected);
+}
+
+#[test]
+fn what_is_not_known_is_refused_with_what_is() {
+    let mut exception = Exception::new(b"A", b"a").unwrap();
+    for (name, value, expected) in [
+        ("level", "bad", "level = \"bad\": expected fatal, error, warning, log, info, debug"),
+        ("handled", "yes", "handled = \"yes\": expected false, true"),
+        ("thread_id", "-1", "thread_id = \"-1\": expected a whole number"),
+        ("levle", "error", "an exception has no \"levle\" (did you mean \"level\"?)"),
+    ] {
+        let error = exception.set(name, value.as_bytes()).unwrap_err();
+        assert_eq!((error.status, &*error.message), (Status::INVALID_ARGUMENT, expected));
+    }
+    for (json, expected) in [
+        ("[]", "frame: at byte 0: an object is expected here"),
+        (r#"{"function":"f"}"#, "frame: `platform` is missing, by which the server knows how to read a frame"),
+    ] {
+        let error = exception.add_frame_json(json.as_bytes()).unwrap_err();
+        assert_eq!(error.status, Status::INVALID_JSON);
+        assert_eq!(&*error.message, expected);
+    }
+    assert_eq!(properties(&exception)["$exception_list"][0].get("stacktrace"), None);
+}
+
+#[test]
+fn frames_are_sent_outermost_first_and_as_they_were_given() {
+    let mut exception = Exception::new(b"A", b"a").unwrap();
+    exception.add_frame(b"inner", b"", 0, false).unwrap();
+    exception.add_frame_json(br#" {"platform":"ruby","function":"outer","nested":{"k":[1]}} "#).unwrap();
+    let frames = properties(&exception)["$exception_list"][0]["stacktrace"]["frames"].take();
+    let expected = json!([
+        {"platform": "ruby", "function": "outer", "nested": {"k": [1]}},
+        {"platform": "custom", "lang": "c", "function": "inner", "in_app": false, "resolved": true},
+    ]);
+    assert_eq!(frames, expected);
+}
+
+#[test]
+fn without_an_id_it_belongs_to_no_person() {
+    let exception = Exception::new(b"A", b"a").unwrap();
+    let [first, second] = [None, Some(b" \t".as_slice())].map(|id| sent(&exception, id, None));
+    assert_ne!(first["distinct_id"], second["distinct_id"]);
+    for event in [first, second] {
+        assert!(Uuid::parse_str(event["distinct_id"].as_str().unwrap()).is_ok());
+        assert_eq!(event["options"], json!({"process_person_profile": false}));
+    }
+    // The program may say that it wants a person.
+    let wanted = sent(&exception, None, Some(br#"{"$process_person_profile":true}"#));
+    assert_eq!(wanted["options"], json!({"process_person_profile": true}));
+}
+
+#[test]
+fn properties_cannot_replace_what_is_known_and_nothing_of_the_servers_is_sent() {
+    let mut exception = Exception::new(b"A", b"a").unwrap();
+    exception.set("level", b"info").unwrap();
+    let given = json!({
+        "$exception_list": [], "$exception_level": "fatal", "$exception_fingerprint": "given", "plan": "pro",
+        "$exception_types": ["x"], "$exception_issue_id": 1, "$cymbal_errors": [],
+    });
+    let sent = sent(&exception, Some(b"user"), Some(given.to_string().as_bytes()));
+    let expected = json!({
+        "plan": "pro", "$exception_fingerprint": "given", "$exception_level": "info",
+        "$exception_list": [{"type": "A", "value": "a", "mechanism": {"type": "generic", "handled": true}}],
+    });
+    assert_eq!(sent["properties"], expected);
+    let error = exception.event(None, Some(b"[]")).unwrap_err();
+    assert_eq!(error.status, Status::INVALID_PROPERTY);
+    let null = exception.event(Some(b"user"), Some(b" null ")).unwrap();
+    null.keep();
+}
+
+#[test]
+fn everything_is_bounded() {
+    let text = "\u{e9}".repeat(MAX_TEXT);
+    let mut exception = Exception::new(b"A", text.as_bytes()).unwrap();
+    for i in 0..2 * MAX_FRAMES {
+        exception.add_frame(format!("f{i}").as_bytes(), b"a.c", 1, true).unwrap();
+    }
+    for _ in 0..2 * MAX_ENTRIES {
+        exception.add_cause(b"A", text.as_bytes(), b"").unwrap();
+        exception.add_frame(text.as_bytes(), b"a.c", 1, true).unwrap();
+        exception.add_frame_json(&serde_json::to_vec(&json!({"platform": "go", "text": text})).unwrap()).unwrap();
+    }
+    assert!(exception.bytes <= MAX_BYTES, "{}", exception.bytes);
+    let list = properties(&exception)["$exception_list"].take();
+    let list = list.as_array().unwrap();
+    assert_eq!(list.len(), MAX_ENTRIES);
+    let frames = list[0]["stacktrace"]["frames"].as_array().unwrap();
+    // Those that are further out were left out.
+    assert_eq!((frames.len(), &frames[0]["function"]), (MAX_FRAMES, &json!(format!("f{}", MAX_FRAMES - 1))));
+    let value = list[0]["value"].as_str().unwrap();
+    assert!(text.starts_with(value) && value.len() == MAX_TEXT, "{} bytes", value.len());
+}
+
+#[test]
+fn a_text_is_cut_at_a_character() {
+    for (text, at, expected) in [("a\u{e9}", 2, 1), ("a\u{e9}", 1, 1), ("\u{1F600}", 3, 0), ("abc", 2, 2)] {
+        assert_eq!(start_of_character(text.as_bytes(), at), expected, "{text} at {at}");
+    }
+    assert_eq!(start_of_character(&[0x80; 9], 8), 8);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_native_stack_has_its_images() {
+    let here = 0_u8;
+    let mut exception = Exception::new(b"A", b"a").unwrap();
+    exception.add_stack((&raw const here).addr(), 0).unwrap();
+    let own = a_native_stack_has_its_images as *const () as usize;
+    exception.add_address(own + 1).unwrap();
+    exception.add_address(1).unwrap();
+    let properties = properties(&exception);
+    let frames = properties["$exception_list"][0]["stacktrace"]["frames"].as_array().unwrap();
+    assert_eq!(frames[0], json!({"platform": "native", "instruction_addr": "0x1"}));
+    assert_eq!(frames[1]["instruction_addr"], json!(format!("{:#x}", own + 1)));
+    assert_eq!(frames[1]["in_app"], json!(true));
+    let images = properties["$debug_images"].as_array().unwrap();
+    let own = images.iter().find(|image| image["image_addr"] == frames[1]["image_addr"]).unwrap();
+    let path = std::env::current_exe().unwrap();
+    assert_eq!(own["code_file"], json!(path));
+    assert_eq!((&own["type"], own["code_id"].as_str().unwrap().len()), (&json!("elf"), 40));
+    assert!(own["image_size"].as_u64().unwrap() > 10_000);
+}
