@@ -27,6 +27,7 @@
 
 #include "phc/client.hpp"
 #include "phc/event.hpp"
+#include "phc/exception.hpp"
 #include "phc/json.hpp"
 #include "phc/report.hpp"
 #include "phc/settings.hpp"

@@ -6,6 +6,7 @@
 #define phc_binding_next_test_event musl_phc_binding_next_test_event
 #define phc_capture musl_phc_capture
 #define phc_capture_event musl_phc_capture_event
+#define phc_capture_exception musl_phc_capture_exception
 #define phc_capture_get_uuid musl_phc_capture_get_uuid
 #define phc_capture_json musl_phc_capture_json
 #define phc_client_close musl_phc_client_close
@@ -43,6 +44,14 @@
 #define phc_event_set_uint musl_phc_event_set_uint
 #define phc_event_set_uint_n musl_phc_event_set_uint_n
 #define phc_event_set_uuid musl_phc_event_set_uuid
+#define phc_exception_add_address musl_phc_exception_add_address
+#define phc_exception_add_cause musl_phc_exception_add_cause
+#define phc_exception_add_frame musl_phc_exception_add_frame
+#define phc_exception_add_frame_json musl_phc_exception_add_frame_json
+#define phc_exception_add_stack musl_phc_exception_add_stack
+#define phc_exception_free musl_phc_exception_free
+#define phc_exception_new musl_phc_exception_new
+#define phc_exception_set musl_phc_exception_set
 #define phc_flush musl_phc_flush
 #define phc_flush_begin musl_phc_flush_begin
 #define phc_flush_end musl_phc_flush_end

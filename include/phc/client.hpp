@@ -4,6 +4,7 @@
 
 #include "../phc_binding.h"
 #include "event.hpp"
+#include "exception.hpp"
 #include "report.hpp"
 #include "settings.hpp"
 #include "stats.hpp"
@@ -162,6 +163,22 @@ public:
     receipt group_identify(std::string_view type, std::string_view key, raw_json set,
                            std::optional<std::string_view> distinct_id = std::nullopt) {
         return do_group_identify(type, key, std::string(set.text()), distinct_id);
+    }
+
+    // Captures $exception, for error tracking: capture_exception(error, "user-1") with a std::exception, or with
+    // one that was described step by step, which is used up. Without a distinct_id, or with an empty one, it
+    // belongs to no person.
+    receipt capture_exception(exception &described, std::string_view distinct_id = {},
+                              const properties &with = {}) {
+        const std::optional<detail::c_text> id(distinct_id), values(with.json());
+        return captured("capture_exception", all_whole(id, values), [&](char *uuid) {
+            return phc_capture_exception(handle_.get(), or_null(id), described.handle_.release(),
+                                         or_null(values), uuid);
+        });
+    }
+    receipt capture_exception(exception &&described, std::string_view distinct_id = {},
+                              const properties &with = {}) {
+        return capture_exception(described, distinct_id, with);
     }
 
     // Adds a property to every event from now on (a super property), in place of an earlier one with that

@@ -131,7 +131,8 @@ pub unsafe extern "C" fn phc_exception_add_frame(
     guard(&rules::phc_exception_add_frame, || {
         // SAFETY: the caller passes NULL or an exception that only this thread uses, and NULL or NUL-terminated texts.
         unsafe {
-            let (function, file) = (optional(function).unwrap_or_default(), optional(file).unwrap_or_default());
+            let (function, file) =
+                (optional(function).unwrap_or_default(), optional(file).unwrap_or_default());
             change(exception, |exception| exception.add_frame(function, file, line, in_app != 0))
         }
     })
@@ -155,7 +156,7 @@ pub unsafe extern "C" fn phc_exception_add_frame_json(
 /// Adds the next frame of the stack, the innermost first, as a return address, such as backtrace(3)
 /// returns. The event gets the build id of the program or library that has the address
 /// ($debug_images): where its debug symbols were uploaded, PostHog shows functions, files and
-/// lines. The linker writes a build id if it is told to (-Wl,--build-id).
+/// lines. The linker writes a build id with -Wl,--build-id.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_exception_add_address(
     exception: *mut phc_exception,

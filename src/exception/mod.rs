@@ -48,7 +48,7 @@ const MADE_BY_THE_SERVER: &[&str] = &[
 /// An exception that is being described. Each function that adds to it fails with
 /// [`Status::OUT_OF_RESOURCES`] when there is no memory, and then changes nothing.
 #[derive(Debug)]
-pub struct Exception {
+pub(crate) struct Exception {
     /// Never empty: the exception itself, then its causes.
     entries: Vec<Entry>,
     /// The files of machine code that frames belong to.
@@ -88,7 +88,7 @@ struct Entry {
 
 impl Exception {
     /// An exception with a type, such as the name of its class, and a message.
-    pub fn new(kind: &[u8], value: &[u8]) -> Result<Self, Error> {
+    pub(crate) fn new(kind: &[u8], value: &[u8]) -> Result<Self, Error> {
         let mut exception = Exception {
             entries: Vec::new(),
             images: Vec::new(),
@@ -102,14 +102,18 @@ impl Exception {
     }
 
     /// Adds what caused the entry before. What is set or added from now on belongs to it.
-    pub fn add_cause(&mut self, kind: &[u8], value: &[u8], source: &[u8]) -> Result<(), Error> {
+    pub(crate) fn add_cause(&mut self, kind: &[u8], value: &[u8], source: &[u8]) -> Result<(), Error> {
         if self.entries.len() >= MAX_ENTRIES {
             return Ok(());
         }
         reserve(&mut self.entries, 1)?;
         let kind = if kind.trim_ascii().is_empty() { UNTYPED } else { kind };
-        let entry =
-            Entry { kind: self.text(kind)?, value: self.text(value)?, source: self.text(source)?, ..Entry::default() };
+        let entry = Entry {
+            kind: self.text(kind)?,
+            value: self.text(value)?,
+            source: self.text(source)?,
+            ..Entry::default()
+        };
         self.entries.push(entry);
         Ok(())
     }
@@ -117,7 +121,7 @@ impl Exception {
     /// Sets a fact about the event ([`EVENT_TEXTS`], `level`, `handled`) or about the latest entry (`synthetic`,
     /// `mechanism`, `module`, `thread_id`). A name or a value that is not known fails with
     /// [`Status::INVALID_ARGUMENT`].
-    pub fn set(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
+    pub(crate) fn set(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
         if let Some(slot) = EVENT_TEXTS.iter().position(|(known, _)| *known == name) {
             let text = self.text(value)?;
             if let Some(slot) = self.texts.get_mut(slot) {
@@ -128,7 +132,10 @@ impl Exception {
         match name {
             "level" => self.level = one_of(name, value, &LEVELS)?,
             "handled" => self.handled = one_of(name, value, &["false", "true"])? == "true",
-            "synthetic" => self.latest(|entry| &mut entry.synthetic, one_of(name, value, &["false", "true"])? == "true"),
+            "synthetic" => {
+                let synthetic = one_of(name, value, &["false", "true"])? == "true";
+                self.latest(|entry| &mut entry.synthetic, synthetic);
+            }
             "mechanism" => {
                 let text = self.text(value)?;
                 self.latest(|entry| &mut entry.mechanism, text);
@@ -159,13 +166,19 @@ impl Exception {
     }
 
     /// Adds the next frame further out, of a language that reads its stack itself. `file` names the language.
-    pub fn add_frame(&mut self, function: &[u8], file: &[u8], line: u32, in_app: bool) -> Result<(), Error> {
+    pub(crate) fn add_frame(
+        &mut self,
+        function: &[u8],
+        file: &[u8],
+        line: u32,
+        in_app: bool,
+    ) -> Result<(), Error> {
         let frame = Frame::Source { function: self.text(function)?, file: self.text(file)?, line, in_app };
         Ok(self.push(frame)?)
     }
 
     /// Adds the next frame further out as JSON: an object with at least `platform`.
-    pub fn add_frame_json(&mut self, json: &[u8]) -> Result<(), Error> {
+    pub(crate) fn add_frame_json(&mut self, json: &[u8]) -> Result<(), Error> {
         let mut has_platform = false;
         let sound = read_checked(json, |cursor| {
             let text = cursor.text();
@@ -182,7 +195,7 @@ impl Exception {
     }
 
     /// Adds the next frame further out as the address of an instruction in this process.
-    pub fn add_address(&mut self, address: usize) -> Result<(), Error> {
+    pub(crate) fn add_address(&mut self, address: usize) -> Result<(), Error> {
         if self.has_room() {
             self.learn_image(address)?;
             let image = image_of(&self.images, address);
@@ -194,14 +207,18 @@ impl Exception {
 
     /// Adds the stack of the calling thread, from the function whose frame has `above` in it outwards without
     /// that, and without `skip` further frames.
-    pub fn add_stack(&mut self, above: usize, skip: usize) -> Result<(), Error> {
+    pub(crate) fn add_stack(&mut self, above: usize, skip: usize) -> Result<(), Error> {
         let mut addresses = [0; MAX_FRAMES];
         let count = runtime::walk_stack(above, skip, &mut addresses);
         addresses.iter().take(count).try_for_each(|address| self.add_address(*address))
     }
 
-    /// The event. Without a distinct id it belongs to nobody: it gets a random one and makes no person.
-    pub fn event(&self, distinct_id: Option<&[u8]>, properties: Option<&[u8]>) -> Result<Box<EventBuilder>, Error> {
+    /// The event. Without a distinct id it gets a random one, and makes no person.
+    pub(crate) fn event(
+        &self,
+        distinct_id: Option<&[u8]>,
+        properties: Option<&[u8]>,
+    ) -> Result<Box<EventBuilder>, Error> {
         let mut random = Uuid::encode_buffer();
         let known = distinct_id.filter(|id| !id.trim_ascii().is_empty());
         let id = match known {
@@ -219,7 +236,12 @@ impl Exception {
     }
 
     /// What the program gave comes first, so that it cannot replace what is known here.
-    fn fill(&self, event: &mut EventBuilder, personless: bool, properties: Option<&[u8]>) -> Result<(), Error> {
+    fn fill(
+        &self,
+        event: &mut EventBuilder,
+        personless: bool,
+        properties: Option<&[u8]>,
+    ) -> Result<(), Error> {
         if personless {
             event.set_bool(Some(b"$process_person_profile"), false)?;
         }
@@ -281,10 +303,10 @@ impl Exception {
         event.end()
     }
 
-    /// A copy of a text, as much of it as there is room for.
+    /// A copy of as much of a text as still fits.
     fn text(&mut self, text: &[u8]) -> Result<Vec<u8>, NoMemory> {
-        let room = MAX_BYTES.saturating_sub(self.bytes).min(MAX_TEXT);
-        let end = if text.len() <= room { text.len() } else { start_of_character(text, room) };
+        let limit = MAX_BYTES.saturating_sub(self.bytes).min(MAX_TEXT);
+        let end = if text.len() <= limit { text.len() } else { start_of_character(text, limit) };
         let copy = copied(text.get(..end).unwrap_or_default(), 0)?;
         self.bytes += copy.len();
         Ok(copy)
@@ -342,7 +364,10 @@ fn bad_value(name: &str, value: &[u8], expected: &str) -> Error {
 fn random_uuid() -> Result<Uuid, Error> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| {
-        Error::new(Status::OUT_OF_RESOURCES, format_args!("the system has no randomness for a distinct_id: {error}"))
+        Error::new(
+            Status::OUT_OF_RESOURCES,
+            format_args!("the system has no randomness for a distinct_id: {error}"),
+        )
     })?;
     Ok(uuid::Builder::from_random_bytes(bytes).into_uuid())
 }

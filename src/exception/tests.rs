@@ -90,7 +90,10 @@ fn what_is_not_known_is_refused_with_what_is() {
     }
     for (json, expected) in [
         ("[]", "frame: at byte 0: an object is expected here"),
-        (r#"{"function":"f"}"#, "frame: `platform` is missing, by which the server knows how to read a frame"),
+        (
+            r#"{"function":"f"}"#,
+            "frame: `platform` is missing, by which the server knows how to read a frame",
+        ),
     ] {
         let error = exception.add_frame_json(json.as_bytes()).unwrap_err();
         assert_eq!(error.status, Status::INVALID_JSON);
@@ -156,7 +159,9 @@ fn everything_is_bounded() {
     for _ in 0..2 * MAX_ENTRIES {
         exception.add_cause(b"A", text.as_bytes(), b"").unwrap();
         exception.add_frame(text.as_bytes(), b"a.c", 1, true).unwrap();
-        exception.add_frame_json(&serde_json::to_vec(&json!({"platform": "go", "text": text})).unwrap()).unwrap();
+        exception
+            .add_frame_json(&serde_json::to_vec(&json!({"platform": "go", "text": text})).unwrap())
+            .unwrap();
     }
     assert!(exception.bytes <= MAX_BYTES, "{}", exception.bytes);
     let list = properties(&exception)["$exception_list"].take();

@@ -85,7 +85,7 @@ pub(crate) struct LoadedImage {
     pub(crate) linked_at: usize,
     /// Where it was loaded from; empty if that is not known.
     pub(crate) path: Vec<u8>,
-    /// What tells it from every other build; empty if the linker wrote none.
+    /// The linker's id of this build; empty if the linker wrote none.
     pub(crate) build_id: Vec<u8>,
 }
 

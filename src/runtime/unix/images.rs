@@ -25,7 +25,8 @@ pub(crate) fn loaded_image(address: usize) -> Option<LoadedImage> {
     let mut found = search.found?;
     if found.path.is_empty() {
         // The program itself.
-        found.path = std::fs::read_link("/proc/self/exe").map_or_else(|_| Vec::new(), |path| path.into_os_string().into_vec());
+        found.path = std::fs::read_link("/proc/self/exe")
+            .map_or_else(|_| Vec::new(), |path| path.into_os_string().into_vec());
     }
     Some(found)
 }
@@ -50,17 +51,19 @@ unsafe extern "C" fn look_at(
         return 0;
     }
     let linked_at = loaded().map(|header| usize_of(header.p_vaddr)).min().unwrap_or_default();
-    let end = loaded().map(|header| usize_of(header.p_vaddr) + usize_of(header.p_memsz)).max().unwrap_or_default();
-    // SAFETY: the name is NULL or ends in NUL.
-    let path = if info.dlpi_name.is_null() { b"" } else { unsafe { CStr::from_ptr(info.dlpi_name) }.to_bytes() };
-    let notes = headers.iter().filter(|header| header.p_type == libc::PT_NOTE);
-    let build_id = notes
-        .filter_map(|header| {
-            let notes = base.wrapping_add(usize_of(header.p_vaddr)) as *const u8;
-            // SAFETY: the segment is loaded, readable and never written to.
-            build_id_in(unsafe { slice::from_raw_parts(notes, usize_of(header.p_memsz)) })
-        })
-        .next();
+    let end =
+        loaded().map(|header| usize_of(header.p_vaddr) + usize_of(header.p_memsz)).max().unwrap_or_default();
+    let path = if info.dlpi_name.is_null() {
+        b""
+    } else {
+        // SAFETY: the name ends in NUL, and stays while the file is loaded.
+        unsafe { CStr::from_ptr(info.dlpi_name) }.to_bytes()
+    };
+    let build_id = headers.iter().filter(|header| header.p_type == libc::PT_NOTE).find_map(|header| {
+        let notes = base.wrapping_add(usize_of(header.p_vaddr)) as *const u8;
+        // SAFETY: the segment is loaded, readable and never written to.
+        build_id_in(unsafe { slice::from_raw_parts(notes, usize_of(header.p_memsz)) })
+    });
     if let (Ok(path), Ok(build_id)) = (copied(path, 0), copied(build_id.unwrap_or_default(), 0)) {
         let start = base.wrapping_add(linked_at);
         search.found = Some(LoadedImage { start, size: end - linked_at, linked_at, path, build_id });

@@ -28,7 +28,8 @@ mod tests {
     #[test]
     fn an_exported_function_has_a_name() {
         let getenv = libc::getenv as *const () as usize;
-        let found = with_symbol(getenv + 1, |name, start| (String::from_utf8_lossy(name).into_owned(), start));
+        let found =
+            with_symbol(getenv + 1, |name, start| (String::from_utf8_lossy(name).into_owned(), start));
         let (name, start) = found.unwrap();
         assert!(name.ends_with("getenv") && start == getenv, "{name} {start:#x} {getenv:#x}");
         assert!(with_symbol(1, |_, _| ()).is_none());
