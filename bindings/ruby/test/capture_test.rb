@@ -8,7 +8,7 @@ class CaptureTest < PhcTest
   def captured(call, **attrs)
     posthog = recording_client
     assert posthog.public_send(call, **attrs)
-    posthog.dequeue_last_message.slice(:event, :distinct_id, :properties)
+    posthog.next_test_event.slice(:event, :distinct_id, :properties)
   end
 
   def test_arrives
@@ -51,25 +51,41 @@ class CaptureTest < PhcTest
                  captured(:capture, distinct_id: 42, event: :signed_up))
   end
 
-  # In every helper; what is neither text, a whole number nor a symbol is refused.
-  def test_an_id_may_be_a_whole_number
+  # In every helper.
+  def test_an_id_may_be_of_any_class
     helpers = { capture: { event: "e" }, identify: {}, alias: { alias: 2 },
                 group_identify: { group_type: "t", group_key: 7 } }
+    object = Class.new { define_method(:to_s) { "5f0c" } }.new
+    ids = [42, 0, -7, 2**63 - 1, 2**63, 2**64, "007", :sym, 1.5, 1e20, Rational(1, 2), true, ["u"], { a: 1 }, object]
     helpers.each do |helper, attrs|
-      [42, 0, -7, 2**64, "007", :sym].each do |id|
-        assert_equal id.to_s, captured(helper, distinct_id: id, **attrs)[:distinct_id], helper
-      end
-      [1.5, 1e20, Rational(1, 2), true, false, ["u"], { a: 1 }, Object.new].each do |id|
-        error = assert_raises(ArgumentError) { recording_client.public_send(helper, distinct_id: id, **attrs) }
-        assert_equal "distinct_id must be a String, an Integer or a Symbol, not #{id.class}", error.message
-      end
+      ids.each { |id| assert_equal id.to_s, captured(helper, distinct_id: id, **attrs)[:distinct_id], helper }
+      broken = Class.new { define_method(:to_s) { raise "no" } }.new
+      error = assert_raises(ArgumentError) { recording_client.public_send(helper, distinct_id: broken, **attrs) }
+      assert_equal "distinct_id has no text: its to_s raised RuntimeError", error.message
     end
-    assert_equal({ "alias" => "2" }, captured(:alias, distinct_id: 1, alias: 2)[:properties])
-    error = assert_raises(ArgumentError) { recording_client.alias(distinct_id: 1, alias: 1.5) }
-    assert_match(/alias must be a String, an Integer or a Symbol, not Float/, error.message)
+    assert_equal({ "alias" => "2.5" }, captured(:alias, distinct_id: 1, alias: 2.5)[:properties])
+    assert_equal "[1]", captured(:capture, distinct_id: 1, event: [1])[:event]
     posthog = recording_client(before_send: ->(event) { event.merge(distinct_id: 43) })
     assert posthog.capture(distinct_id: 1, event: "e")
-    assert_equal "43", posthog.dequeue_last_message[:distinct_id]
+    assert_equal "43", posthog.next_test_event[:distinct_id]
+  end
+
+  # As in posthog-ruby: a current_user that is nil does not fail the request.
+  def test_an_event_without_a_distinct_id_has_no_person
+    [{}, { distinct_id: nil }, { distinct_id: "" }].each do |attrs|
+      [{ properties: {} }, {}, { properties: { a: 1 }.freeze }].each do |with|
+        posthog = recording_client
+        assert posthog.capture(event: "e", **attrs, **with)
+        event = posthog.next_test_event
+        assert_match(/\A\h{8}-\h{4}-4\h{3}-/, event[:distinct_id])
+        assert_equal({ "process_person_profile" => false }, event[:options])
+      end
+    end
+    [:$process_person_profile, "$process_person_profile"].each do |key|
+      posthog = recording_client
+      assert posthog.capture(event: "e", properties: { key => true })
+      assert_equal({ "process_person_profile" => true }, posthog.next_test_event[:options])
+    end
   end
 
   def test_the_hashes_of_the_caller_do_not_change
@@ -83,22 +99,36 @@ class CaptureTest < PhcTest
     posthog = recording_client
     posthog.capture(distinct_id: "u", event: "e", message_id: UUID)
     posthog.capture(distinct_id: "u", event: "e", message_id: "job-7")
-    assert_equal UUID, posthog.dequeue_last_message[:uuid]
+    assert_equal UUID, posthog.next_test_event[:uuid]
     assert_equal 0, posthog.stats[:uuids_replaced]
+  end
+
+  def test_a_uuid_that_is_not_one
+    posthog = recording_client(logger: log)
+    posthog.capture(distinct_id: "u", event: "e", uuid: "abc", message_id: UUID)
+    assert_equal UUID, posthog.next_test_event[:uuid]
+    assert_match(/WARN.*uuid is not a uuid, and another one is used: "abc"$/, logged)
+    [7, "", "\xff", [], UUID[0, 35]].each do |bad|
+      @log = @logger = nil
+      posthog = recording_client(logger: log)
+      assert posthog.capture(distinct_id: "u", event: "e", uuid: bad)
+      assert_match(/\A\h{8}-\h{4}-7/, posthog.next_test_event[:uuid])
+      assert_equal [1, 1], [logged.lines.size, posthog.stats[:uuids_replaced]]
+    end
+    spellings = [UUID.upcase, UUID.delete("-"), "{#{UUID}}", "urn:uuid:#{UUID}", " #{UUID} "]
+    spellings.each { |uuid| assert posthog.capture(distinct_id: "u", event: "e", uuid: uuid) }
+    spellings.each { assert_equal UUID, posthog.next_test_event[:uuid] }
+    assert_equal 1, logged.lines.size
   end
 
   def test_a_wrong_call_raises
     posthog = recording_client
     {
-      [:capture, { event: "e" }] => /distinct_id must be given/,
-      [:capture, { event: "e", distinct_id: "" }] => /distinct_id must be given/,
       [:capture, { distinct_id: "u" }] => /event must be given/,
-      [:capture, { distinct_id: "u", event: ["e"] }] => /event must be a String/,
+      [:capture, { distinct_id: "u", event: "" }] => /event must be given/,
       [:capture, { distinct_id: "u", event: "e", properties: [1] }] => /properties must be a Hash/,
       [:capture, { distinct_id: "u", event: "e", groups: "acme" }] => /groups must be a Hash/,
       [:capture, { distinct_id: "u", event: "e", timestamp: 17 }] => /timestamp must be a Time/,
-      [:capture, { distinct_id: "u", event: "e", propertes: {} }] => /did you mean properties/,
-      [:capture, { distinct_id: "u", event: "e", send_feature_flags: true }] => /has no feature flags/,
       [:identify, { properties: {} }] => /distinct_id/,
       [:alias, { distinct_id: "u" }] => /alias must be given/,
       [:group_identify, { group_type: "t" }] => /group_key/
@@ -108,6 +138,21 @@ class CaptureTest < PhcTest
     assert_raises(ArgumentError) { posthog.capture("e") }
     assert posthog.capture(distinct_id: "u", event: "e", send_feature_flags: false)
     [-1, "1", Float::NAN].each { |bad| assert_raises(ArgumentError) { posthog.flush(timeout: bad) } }
+  end
+
+  # As in posthog-ruby, where they are left out without a line.
+  def test_a_keyword_that_does_not_exist_is_left_out
+    posthog = recording_client(logger: log)
+    3.times do
+      assert posthog.capture(distinct_id: "u", event: "e", propertes: {}, 7 => 8)
+      assert posthog.capture(distinct_id: "u", event: "e", send_feature_flags: true)
+      assert posthog.identify(distinct_id: "u", "$set": { a: 1 })
+    end
+    assert_equal 4, logged.lines.size
+    assert_match(/capture does not know the keyword propertes, which is left out; did you mean properties\?/, logged)
+    assert_match(/identify does not know the keyword \$set, which is left out; /, logged)
+    assert_match(/capture sends the event without send_feature_flags: .* has no feature flags/, logged)
+    assert_equal 9, posthog.queued_messages
   end
 
   # A refusal is logged once a second.
@@ -156,7 +201,7 @@ class CaptureTest < PhcTest
     refute posthog.capture(distinct_id: "u", event: "e")
     posthog.opt_in
     assert posthog.capture(distinct_id: "u", event: "e")
-    assert_equal({ "since" => "2024-01-01" }, posthog.dequeue_last_message[:properties])
+    assert_equal({ "since" => "2024-01-01" }, posthog.next_test_event[:properties])
     assert_equal({ opted_out: 1 }, posthog.stats[:refused])
     assert_empty logged
   end
@@ -167,11 +212,39 @@ class CaptureTest < PhcTest
     3.times { |n| assert posthog.capture(distinct_id: "u", event: "e#{n}") }
     assert_equal threads, Thread.list.size
     assert_equal 3, posthog.queued_messages
-    assert_equal "e0", posthog.dequeue_last_message[:event]
+    assert_equal "e0", posthog.next_test_event[:event]
     posthog.clear
-    assert_nil posthog.dequeue_last_message
+    assert_nil posthog.next_test_event
+    assert posthog.capture(distinct_id: "u", event: "e")
     assert posthog.flush
+    assert_nil posthog.dequeue_last_message
+    assert posthog.capture(distinct_id: "u", event: "e")
+    assert posthog.shutdown
+    assert_nil posthog.dequeue_last_message
     assert_empty sink.events
+  end
+
+  # Applications' own tests look at these.
+  def test_test_mode_returns_what_posthog_ruby_returns
+    posthog = recording_client
+    at = Time.utc(2024, 1, 2)
+    posthog.capture(distinct_id: 7, event: :bought, properties: { plan: { a: [1] }, at: at }, uuid: UUID, timestamp: at)
+    library = { "$lib" => "posthog-ruby-phc", "$lib_version" => PostHog::VERSION }
+    iso = "2024-01-02T00:00:00.000Z"
+    assert_equal({ timestamp: iso, distinct_id: 7, properties: { plan: { a: [1] }, at: iso }.merge(library),
+                   "uuid" => UUID, type: "capture", event: "bought" }, posthog.dequeue_last_message)
+    posthog.identify(distinct_id: 7, properties: { plan: 1 })
+    posthog.group_identify(group_type: :company, group_key: 9, properties: { a: 1 })
+    assert_equal({ plan: 1 }, posthog.dequeue_last_message[:$set])
+    message = posthog.dequeue_last_message
+    refute message.key?(:type)
+    assert_equal ["company", "9", { a: 1 }], message[:properties].values_at(:$group_type, :$group_key, :$group_set)
+    assert posthog.capture_json('{"event":"json","distinct_id":"u","properties":{"a":1}}')
+    message = posthog.dequeue_last_message
+    assert_equal ["json", { "a" => 1 }], message.values_at(:event, :properties)
+    assert_match(/\A\h{8}-/, message["uuid"])
+    2.times { |n| posthog.capture(distinct_id: n, event: "e", uuid: UUID) }
+    assert_equal [0, 1, nil], Array.new(3) { posthog.dequeue_last_message&.fetch(:distinct_id) }
   end
 
   def test_sync_mode
@@ -187,6 +260,23 @@ class CaptureTest < PhcTest
     slowest = Array.new(200) { seconds { assert posthog.capture(distinct_id: "u", event: "e") } }.sort[-5]
     assert_operator slowest, :<, 0.05
     refute posthog.shutdown(timeout: 0.1)
+  end
+
+  # The class that an application writes may take the logger from this module, as in posthog-ruby.
+  def test_names_of_posthog_ruby
+    assert_equal PostHog::Logging.logger, PostHog::Client.logger
+    including = Class.new { include PostHog::Logging }
+    assert_equal [PostHog::Logging.logger] * 2, [including.logger, including.new.logger]
+    PostHog::Client.reset_instance_tracking!
+    assert_equal [true, false], [recording_client.enabled?, recording_client.feature_flags_loaded?]
+  end
+
+  def test_a_lost_event_names_host_and_port
+    posthog = PostHog::Client.new(api_key: "k", host: "http://127.0.0.1:9", logger: log, max_retries: 0)
+    posthog.capture(distinct_id: "u", event: "e")
+    refute posthog.shutdown
+    assert_match(/1 event lost .*: 127.0.0.1:9: .*[Cc]onnection refused/, logged)
+    refute posthog.shutdown, "again"
   end
 
   def test_unsupported_methods_raise

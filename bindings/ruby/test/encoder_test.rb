@@ -196,7 +196,7 @@ class EncoderTest < PhcTest
 
   # The wire bytes of the oldest event.
   def wire(posthog)
-    PostHogPhc::Native.text(:phc_binding_next_test_event, posthog.instance_variable_get(:@pointer))
+    posthog.instance_variable_get(:@handle).next_test_event
   end
 
   # The oldest event, in which no key is there twice.
@@ -207,7 +207,7 @@ class EncoderTest < PhcTest
   # The properties that are sent, without those of the client.
   def properties(posthog, properties)
     assert posthog.capture(distinct_id: "u", event: "e", properties: properties)
-    posthog.dequeue_last_message[:properties]
+    posthog.next_test_event[:properties]
   end
 
   def assert_costs_only_the_value(value)
@@ -225,7 +225,7 @@ class EncoderTest < PhcTest
   def test_bad_bytes_are_counted_by_libphc
     posthog = recording_client
     assert posthog.capture(distinct_id: "u\xFF", event: "e\xFE", properties: { "k\xFF" => "v\xFF", n: 1 })
-    event = posthog.dequeue_last_message
+    event = posthog.next_test_event
     assert_equal ["u�", "e�", { "k�" => "v�", "n" => 1 }], event.values_at(:distinct_id, :event, :properties)
     assert_equal 1, posthog.stats[:repaired]
   end
@@ -238,7 +238,7 @@ class EncoderTest < PhcTest
     posthog = recording_client
     assert posthog.capture(distinct_id: "u", event: "e", properties: { l: list, h: hash })
     assert_equal({ "l" => [1, nil, nil], "h" => { "a" => 1, "self" => nil } },
-                 posthog.dequeue_last_message[:properties])
+                 posthog.next_test_event[:properties])
   end
 
   def test_a_value_that_is_nested_too_deep_does_not_cost_the_event
@@ -247,7 +247,7 @@ class EncoderTest < PhcTest
       value = depth.times.inject(1) { |inner, _| [inner] }
       captured = posthog.capture(distinct_id: "u", event: "e", properties: { deep: value, plain: 1 })
       assert captured, "depth #{depth}"
-      assert_equal 1, posthog.dequeue_last_message[:properties]["plain"]
+      assert_equal 1, posthog.next_test_event[:properties]["plain"]
     end
   end
 
@@ -255,6 +255,6 @@ class EncoderTest < PhcTest
     posthog = recording_client
     numbers = { "a" => 0.1, "b" => 1e-7, "c" => 1.7976931348623157e308, "d" => -0.0 }
     posthog.capture(distinct_id: "u", event: "e", properties: numbers)
-    assert_equal numbers, posthog.dequeue_last_message[:properties]
+    assert_equal numbers, posthog.next_test_event[:properties]
   end
 end

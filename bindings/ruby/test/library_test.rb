@@ -7,9 +7,9 @@ require "tmpdir"
 class LibraryTest < PhcTest
   MAKE_CLIENT = <<~'RUBY'
     begin
-      PostHog::Client.new(api_key: "k", library: ENV["LIBRARY_OPTION"])
+      PostHog::Client.new(api_key: "k", library: ENV["LIBRARY_OPTION"], strict: true)
       puts PostHogPhc::Native.file
-    rescue LoadError, StandardError => e
+    rescue => e
       puts "#{e.class}: #{e.message}"
       puts e.status if e.respond_to?(:status)
     end
@@ -119,6 +119,27 @@ class LibraryTest < PhcTest
     assert_match(/^  libphc.so.0: /, text)
   end
 
+  # An application without libphc works, and says once why nothing is captured.
+  def test_without_a_library_the_client_is_disabled
+    code = <<~'RUBY'
+      2.times do
+        posthog = PostHog::Client.new(api_key: "k", before_send: ->(event) { event }, test_mode: true)
+        p posthog.enabled?, posthog.capture(distinct_id: "u", event: "e"), posthog.flush
+        posthog.register(a: 1)
+        begin posthog.capture!({}) rescue p $!.class, $!.status end
+        p posthog.shutdown, posthog.stats[:captured]
+      end
+    RUBY
+    out, into = IO.pipe
+    env = { "PHC_LIBRARY" => nil, "LD_LIBRARY_PATH" => "/nowhere" }
+    reap(Process.spawn(env, RbConfig.ruby, "-I#{LIB}", "-rposthog_phc", "-e", code, out: into))
+    into.close
+    lines = out.read.lines(chomp: true)
+    results = %w[false false true PostHogPhc::NotCaptured :disabled true 0]
+    assert_equal results * 2, lines.grep(/\A(true|false|PostHogPhc::.*|:\w+|\d+)\z/)
+    assert_equal 2, lines.grep(/the client is disabled and captures nothing: libphc was not found/).size
+  end
+
   def test_only_the_file_that_is_named_is_tried
     text = output({ "LIBRARY_OPTION" => "/no/such/file", "LD_LIBRARY_PATH" => File.dirname(FILE) })
     assert_match(%r{LibraryError.*\n  /no/such/file: }, text)
@@ -136,7 +157,7 @@ class LibraryTest < PhcTest
 
   def test_a_second_library
     PostHog::Client.new(api_key: "k", library: FILE, logger: false)
-    error = assert_raises(PostHog::LibraryError) { PostHog::Client.new(api_key: "k", library: "/another") }
+    error = assert_raises(PostHog::LibraryError) { PostHog::Client.new(api_key: "k", library: "/another", strict: true) }
     assert_match(/already loaded/, error.message)
   end
 

@@ -100,11 +100,11 @@ class TimestampTest < PhcTest
     @posthog.identify(distinct_id: "u", properties: {}, timestamp: time)
     @posthog.alias(distinct_id: "u", alias: "v", timestamp: time)
     @posthog.group_identify(group_type: "t", group_key: "k", timestamp: time)
-    3.times { assert_equal wire(time), @posthog.dequeue_last_message[:timestamp] }
+    3.times { assert_equal wire(time), @posthog.next_test_event[:timestamp] }
     [time, time.to_datetime, Zoned.new(time), time.to_s.sub(/\+.*/, "+00:19:32")].each do |given|
       posthog = recording_client(before_send: ->(event) { event.merge(timestamp: given) })
       assert posthog.capture(distinct_id: "u", event: "e")
-      assert_equal wire(time), posthog.dequeue_last_message[:timestamp]
+      assert_equal wire(time), posthog.next_test_event[:timestamp]
     end
   end
 
@@ -116,11 +116,11 @@ class TimestampTest < PhcTest
 
   def timestamp(given)
     assert @posthog.capture(distinct_id: "u", event: "e", timestamp: given), given.inspect
-    @posthog.dequeue_last_message[:timestamp]
+    @posthog.next_test_event[:timestamp]
   end
 
   def timestamp_in_properties(*values)
     @posthog.capture(distinct_id: "u", event: "e", properties: { values: values })
-    @posthog.dequeue_last_message[:properties]["values"]
+    @posthog.next_test_event[:properties]["values"]
   end
 end

@@ -34,7 +34,24 @@ class Worker
   NO_CLIENT = { status: :invalid_argument, message: "there is no client; call init first" }.freeze
   WITHOUT_CLIENT = %w[hello init reset].freeze
   # Defaults of the gem that differ from libphc's, which the cases expect.
-  DEFAULTS = { is_server: false, exit_flush_ms: 0, logger: false }.freeze
+  DEFAULTS = { is_server: false, exit_flush_ms: 0, logger: false, strict: true }.freeze
+  # What the gem, as posthog-ruby, does not refuse, and why.
+  NOT_REFUSED = {
+    "a keyword that does not exist is left out" => ->(with) { !(with.keys - KEYWORDS).empty? },
+    "an event without a distinct_id belongs to no person" => ->(with) { [nil, ""].include?(with["distinct_id"]) },
+    "text that Time.parse reads is a timestamp" => ->(with) { only_ruby_reads?(with["timestamp"]) }
+  }.freeze
+  KEYWORDS = %w[event distinct_id properties timestamp uuid groups options session_id window_id $set $set_once
+                $unset].freeze
+
+  # Whether a timestamp is text that is not RFC 3339, but a time for Ruby.
+  def self.only_ruby_reads?(timestamp)
+    return false if !timestamp.is_a?(String) || timestamp.match?(RFC3339)
+
+    !Time.parse(timestamp).nil?
+  rescue ArgumentError
+    false
+  end
 
   def run
     $stdin.each_line do |line|
@@ -90,18 +107,10 @@ class Worker
   # -- captures --
 
   def do_capture(with)
-    raise Unsupported, "text that Time.parse reads is a timestamp" if only_ruby_reads?(with["timestamp"])
+    reason, = NOT_REFUSED.find { |_, matches| matches.call(with) }
+    raise Unsupported, reason if reason
 
     { uuid: @client.capture!(with) }
-  end
-
-  # Whether a timestamp is text that is not RFC 3339, but a time for Ruby.
-  def only_ruby_reads?(timestamp)
-    return false if !timestamp.is_a?(String) || timestamp.match?(RFC3339)
-
-    !Time.parse(timestamp).nil?
-  rescue ArgumentError
-    false
   end
 
   def do_capture_text(with)

@@ -20,9 +20,19 @@ module PostHogPhc
     # Statuses of captures that are not logged: before_send has a line of its own, and the
     # other two are the caller's choice.
     NOT_LOGGED = %i[before_send opted_out disabled].freeze
-    # Of further kinds of values that are lost there is no log line.
-    MAX_LOST_VALUES = 100
-    private_constant :NOT_LOGGED, :MAX_LOST_VALUES
+    private_constant :NOT_LOGGED
+
+    class << self
+      # @return [#debug, #info, #warn, #error] of clients that are not given one
+      def logger
+        Logging.logger
+      end
+
+      # Has no effect: several clients may share a project key, and no warning counts them.
+      #
+      # @return [void]
+      def reset_instance_tracking!; end
+    end
 
     # @return [#debug, #info, #warn, #error]
     attr_reader :logger
@@ -42,38 +52,47 @@ module PostHogPhc
     #   discards the event
     # @option options [#error, false] :logger is used instead of {Logging.logger}; false logs nothing
     # @option options [String] :library the file of libphc
+    # @option options [Boolean] :strict raises where the client would be disabled: {LibraryError},
+    #   {Unavailable}, and {InvalidCall} for a key or a host that is not accepted
     # @option options [Integer] :max_queue_size the setting queue_max_events
     # @option options [Integer] :batch_size the settings flush_at and max_batch_events
     # @option options [Numeric] :flush_interval_seconds the setting flush_interval_ms
     # @option options [Boolean] :test_mode sends nothing; {#dequeue_last_message} returns the events
     # @option options [Boolean] :sync_mode a capture returns when its event is delivered
-    # @option options [Boolean] :enable_compression false is the same as <tt>compression: "none"</tt>
+    # @option options [Boolean] :compress_request false is the same as <tt>compression: "none"</tt>
+    # @option options [Boolean] :silence_disabled_client_error does not log that there is no project key
     # @option options [Hash] :headers additional headers of every request
     # @option options [Hash] :settings further settings of libphc, by name
-    # @raise [ArgumentError] if an option or its value is not accepted
-    # @raise [Unavailable] if the system refuses what a client needs
-    # @raise [LibraryError] if libphc cannot be loaded
+    # @raise [ArgumentError] if an option does not exist, or a setting of libphc is not accepted
     def initialize(options = {})
       options = Options.new(options)
-      Native.load(options[:library])
       @logger = logger_from(options[:logger])
-      @handle = Handle.new(options, @logger)
-      @pointer = @handle.pointer
+      @notes = Notes.new(@logger)
+      @event = Event.new(@notes)
+      @lost_value = @notes.method(:once)
+      @handle = handle(options)
+      @disabled = options.without_key? || @handle.is_a?(DisabledHandle)
       @before_send = options[:before_send] && BeforeSend.new(options[:before_send], @logger)
+      @test_queue = TestQueue.new(@handle) if options.test_mode?
+      # What before_send and test mode show is put together for each event.
+      @shows_messages = !(@before_send || @test_queue).nil?
+      @is_server = options.server?
       @sync_mode = options[:sync_mode] && !options.test_mode?
       @not_captured = 0
-      @lost_values = Set.new
-      @lost_value = method(:log_lost_value)
-      ObjectSpace.define_finalizer(self, Handle.finaliser(@handle.address))
       log_options(options)
     end
 
+    # @return [Boolean] whether events are captured; false without a project key or without libphc
+    def enabled?
+      !@disabled
+    end
+
     # Captures an event. Never waits for the network, and never raises because of the data:
-    # an event that cannot be sent returns false and is logged.
+    # an event that cannot be sent returns false and is logged. Without a project key it only returns false.
     #
-    # @param attrs [Hash]
-    # @option attrs [String, Integer, Symbol] :distinct_id the user
-    # @option attrs [String] :event the name of the event
+    # @param attrs [Hash] keywords that do not exist are left out, with a line in the log
+    # @option attrs [String, #to_s] :distinct_id the user; without one the event belongs to no person
+    # @option attrs [String, #to_s] :event the name of the event
     # @option attrs [Hash] :properties
     # @option attrs [Hash] :groups group types and the group of each
     # @option attrs [Time, DateTime, Date, String, #to_time] :timestamp the time of the event, if it is not
@@ -82,7 +101,9 @@ module PostHogPhc
     # @return [Boolean] whether the event was captured
     # @raise [ArgumentError] if the call is wrong
     def capture(attrs = {})
-      deliver(Event.capture(attrs))
+      return false if @disabled
+
+      captured?(submit(:capture, @event.capture(attrs)))
     end
 
     # Captures an event and returns its uuid.
@@ -92,16 +113,16 @@ module PostHogPhc
     # @raise [NotCaptured]
     # @raise [ArgumentError]
     def capture!(attrs = {})
-      deliver!(Event.capture(attrs))
+      uuid_of { |uuid| submit(:capture, @event.capture(attrs), uuid) }
     end
 
     # Captures a whole event that is JSON already, without changing it. It does not pass through
-    # before_send.
+    # before_send; in a client with one, it has $is_server only if the text has.
     #
     # @param json [String] an object with event, distinct_id, properties …
     # @return [Boolean] whether the event was captured
     def capture_json(json)
-      captured?(@handle.capture(json))
+      !@disabled && captured?(@handle.capture(json))
     end
 
     # Captures a whole event that is JSON already, and returns its uuid.
@@ -123,7 +144,9 @@ module PostHogPhc
     # @return [Boolean] whether the event was captured
     # @raise [ArgumentError]
     def identify(attrs = {})
-      deliver(Event.identify(attrs))
+      return false if @disabled
+
+      captured?(submit(:identify, @event.identify(attrs)))
     end
 
     # Declares that another id is the same person.
@@ -134,7 +157,9 @@ module PostHogPhc
     # @return [Boolean] whether the event was captured
     # @raise [ArgumentError]
     def alias(attrs = {})
-      deliver(Event.alias(attrs))
+      return false if @disabled
+
+      captured?(submit(:alias, @event.alias(attrs)))
     end
 
     # Sets properties of a group.
@@ -147,7 +172,9 @@ module PostHogPhc
     # @return [Boolean] whether the event was captured
     # @raise [ArgumentError]
     def group_identify(attrs = {})
-      deliver(Event.group_identify(attrs))
+      return false if @disabled
+
+      captured?(submit(:group_identify, @event.group_identify(attrs)))
     end
 
     # Adds properties to every event from now on (super properties). A property of the event
@@ -157,7 +184,7 @@ module PostHogPhc
     # @return [void]
     def register(properties)
       properties.each do |key, value|
-        check(Native.phc_register(@pointer, key.to_s, Encoder.encode(value, @lost_value)))
+        @handle.register(key.to_s, Encoder.encode(value, @lost_value))
       end
     end
 
@@ -166,21 +193,21 @@ module PostHogPhc
     # @param key [String, Symbol]
     # @return [void]
     def unregister(key)
-      check(Native.phc_unregister(@pointer, key.to_s))
+      @handle.unregister(key.to_s)
     end
 
     # Makes captures refuse events from now on. What was captured before is still sent.
     #
     # @return [void]
     def opt_out
-      check(Native.phc_opt_out(@pointer))
+      @handle.opt_out
     end
 
     # Makes captures take events again.
     #
     # @return [void]
     def opt_in
-      check(Native.phc_opt_in(@pointer))
+      @handle.opt_in
     end
 
     # Waits until every event that was captured before this call is delivered or lost.
@@ -188,6 +215,8 @@ module PostHogPhc
     # flushes that wait at once, libphc forgets the oldest, which then returns false.
     #
     # @param timeout [Numeric, nil] seconds; nil waits without a limit
+    # With test_mode it removes all events.
+    #
     # @return [Boolean] whether all of them were delivered
     def flush(timeout: TIMEOUT)
       flush_result(timeout: timeout).ok?
@@ -198,17 +227,22 @@ module PostHogPhc
     # @param timeout [Numeric, nil] seconds; nil waits without a limit
     # @return [FlushResult]
     def flush_result(timeout: TIMEOUT)
+      clear if @test_queue
       @handle.flush(time_limit(timeout))
     end
 
     # Takes no more events, flushes, and counts what is left at the end of the time as lost.
-    # A second call does nothing.
+    # A second call does nothing, and returns the same. With test_mode it removes all events.
     #
     # @param timeout [Numeric, nil] seconds; nil waits without a limit
     # @return [Boolean] whether every event that this process captured with the client was
     #   delivered
     def shutdown(timeout: TIMEOUT)
-      @handle.close(time_limit(timeout))
+      clear if @test_queue
+      all = @handle.close(time_limit(timeout))
+      # A second close has nothing to wait for. One that was interrupted does not count.
+      @shutdown = all if @shutdown.nil?
+      @shutdown
     end
 
     # Calls the callbacks with the reports that wait. Returns when no callback runs any more,
@@ -221,27 +255,35 @@ module PostHogPhc
 
     # @return [Hash{Symbol => Object}] counters; captured = delivered + all of lost + pending_events
     def stats
-      JSON.parse(Native.text(:phc_stats_json, @pointer), symbolize_names: true)
+      @handle.stats
     end
 
-    # With test_mode: removes the oldest event and returns it, as it would have been sent.
+    # With test_mode: removes the oldest event and returns it as posthog-ruby does: with :timestamp,
+    # :distinct_id, :properties, "uuid", :type and :event, and the keys of the properties as they were given.
+    #
+    # @return [Hash, nil] nil if there is no event
+    def dequeue_last_message
+      @test_queue&.next_message
+    end
+
+    # With test_mode: removes the oldest event and returns it as it would be sent.
     #
     # @return [Hash, nil] with symbols as keys, and text as keys of the properties; nil if there is
     #   no event
-    def dequeue_last_message
-      test_events.shift
+    def next_test_event
+      @test_queue&.next_event
     end
 
     # @return [Integer] with test_mode: the number of events
     def queued_messages
-      test_events.size
+      @test_queue ? @test_queue.size : 0
     end
 
     # With test_mode: removes all events.
     #
     # @return [void]
     def clear
-      test_events.clear
+      @test_queue&.clear
     end
 
     # @return [String] does not show the project key
@@ -259,31 +301,50 @@ module PostHogPhc
       end
     end
 
+    # What a deployment gives (the library, the key, the host) does not keep an application from starting.
+    def handle(options)
+      Native.load(options[:library])
+      handle = Handle.new(options, @logger)
+      ObjectSpace.define_finalizer(self, Handle.finaliser(handle.address))
+      handle
+    rescue LibraryError, Unavailable, InvalidCall => e
+      is_mistake = e.is_a?(InvalidCall) && NativeClient.accepts?(options[:api_key], options.settings["host"])
+      raise if is_mistake || options[:strict]
+
+      @logger.error("the client is disabled and captures nothing: #{e.message}")
+      DisabledHandle.new
+    end
+
     def log_options(options)
-      @logger.error("api_key is empty: nothing will be captured") if options[:api_key].to_s.strip.empty?
-      return if options.ignored.empty?
-
-      @logger.warn("posthog-ruby-phc has no feature flags; ignored: #{options.ignored.join(", ")}")
-    end
-
-    def deliver(event)
-      captured?(submit(event))
-    end
-
-    def deliver!(event)
-      uuid_of { |uuid| submit(event, uuid) }
-    end
-
-    def submit(event, uuid_out = nil)
-      if @before_send
-        event = @before_send.call(event)
-        return discarded unless event
+      if options.without_key? && !options[:silence_disabled_client_error]
+        @logger.error("api_key is empty: nothing will be captured")
       end
+      options.notes.each { |note| @logger.warn(note) }
+    end
+
+    def submit(call, event, uuid_out = nil)
+      return submit_shown(call, event, uuid_out) if @shows_messages
+
       @handle.capture(Encoder.encode(event, @lost_value), uuid_out)
     end
 
+    # An event that before_send or a test sees.
+    def submit_shown(call, event, uuid_out)
+      message = Message.new(call, event, @is_server)
+      if @before_send
+        message.shown = @before_send.call(message.shown)
+        return discarded unless message.shown
+
+        event = message.event(@notes)
+      end
+      uuid_out ||= FFI::MemoryPointer.new(:char, Native::UUID_SIZE)
+      status = @handle.capture(Encoder.encode(event, @lost_value), uuid_out)
+      @test_queue&.add(message.shown, uuid_out.read_string) if status == Native::OK
+      status
+    end
+
     def discarded
-      Native.phc_binding_count_discarded(@pointer)
+      @handle.count_discarded
       Native::BEFORE_SEND
     end
 
@@ -295,6 +356,8 @@ module PostHogPhc
     end
 
     def uuid_of
+      raise NotCaptured.new("the client is disabled", :disabled) if @disabled
+
       uuid = FFI::MemoryPointer.new(:char, Native::UUID_SIZE)
       status = yield uuid
       raise NotCaptured.new(capture_error(status), Native.name_of(status)) unless status == Native::OK
@@ -315,13 +378,6 @@ module PostHogPhc
       @not_captured = 0
     end
 
-    # One line for each kind: what is wrong with a class is wrong in every event.
-    def log_lost_value(problem)
-      return if @lost_values.size >= MAX_LOST_VALUES || !@lost_values.add?(problem)
-
-      @logger.warn(problem)
-    end
-
     # The gem itself refuses an event that before_send discarded or that comes during a
     # shutdown; phc_last_error is then about an earlier call.
     def capture_error(status)
@@ -330,24 +386,10 @@ module PostHogPhc
       message.empty? ? Native.phc_status_message(status) : message
     end
 
-    def check(status)
-      return if status == Native::OK
-
-      raise InvalidCall.new(Native.last_error, Native.name_of(status))
-    end
-
     def time_limit(timeout)
       return if timeout.nil?
 
       Options.milliseconds(:timeout, timeout) && timeout
-    end
-
-    def test_events
-      @test_events ||= []
-      until (json = Native.text(:phc_binding_next_test_event, @pointer)).empty?
-        @test_events << JSON.parse(json, max_nesting: false).transform_keys(&:to_sym)
-      end
-      @test_events
     end
   end
 end

@@ -14,8 +14,8 @@ module PostHogPhc
     end
   end
 
-  # The call itself is wrong: no event name, properties that are not a Hash, an unknown
-  # option. Delivery never raises; this does.
+  # The call itself is wrong: no event name, properties that are not a Hash, an unknown option. Delivery
+  # never raises; this does.
   class InvalidCall < ArgumentError
     include WithStatus
   end
@@ -28,12 +28,13 @@ module PostHogPhc
     include WithStatus
   end
 
-  # {Client#initialize} raises it when the system refuses what a client needs
-  # (+:out_of_resources+), and after an internal error in libphc (+:internal+).
+  # The system refuses what a client needs (+:out_of_resources+), or there was an internal error in libphc
+  # (+:internal+). {Client#initialize} raises it with <tt>strict: true</tt>.
   class Unavailable < StandardError
     include WithStatus
   end
 
-  # libphc is not found, or cannot be used by this version of the gem.
-  class LibraryError < LoadError; end
+  # libphc is not found, or cannot be used by this version of the gem. {Client#initialize} raises it with
+  # <tt>strict: true</tt>.
+  class LibraryError < StandardError; end
 end

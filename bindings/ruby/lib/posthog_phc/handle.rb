@@ -60,15 +60,15 @@ module PostHogPhc
     attr_reader :exit_limit
 
     # @param options [Options]
-    # @param logger [#debug, #error]
+    # @param logger [#debug, #warn, #error]
     # @raise [InvalidCall] if a setting is not accepted
     # @raise [Unavailable]
     def initialize(options, logger)
-      @pointer = make(options)
+      @pointer = make_in_environment(options, logger)
       @exit_limit = options.exit_limit
       @may_block = options.may_block?
       @waiting = Waiting.new
-      @callback_thread = CallbackThread.new(@pointer, options, logger) if reports_wanted?(options)
+      @callback_thread = CallbackThread.new(@pointer, options, @destination, logger) if reports_wanted?(options)
       @closing = false
       Handle.add(self)
     end
@@ -148,6 +148,43 @@ module PostHogPhc
       @closing = false
     end
 
+    # @return [Hash{Symbol => Object}]
+    def stats
+      JSON.parse(Native.text(:phc_stats_json, @pointer), symbolize_names: true)
+    end
+
+    # @return [String] with test_mode: the JSON text of the oldest event, which is removed; empty without one
+    def next_test_event
+      Native.text(:phc_binding_next_test_event, @pointer)
+    end
+
+    # Counts an event that before_send discarded.
+    #
+    # @return [void]
+    def count_discarded
+      Native.phc_binding_count_discarded(@pointer)
+    end
+
+    # @return [void]
+    def register(key, json)
+      check(Native.phc_register(@pointer, key, json))
+    end
+
+    # @return [void]
+    def unregister(key)
+      check(Native.phc_unregister(@pointer, key))
+    end
+
+    # @return [void]
+    def opt_out
+      check(Native.phc_opt_out(@pointer))
+    end
+
+    # @return [void]
+    def opt_in
+      check(Native.phc_opt_in(@pointer))
+    end
+
     # Counts what is pending as lost.
     #
     # @return [Integer] a status
@@ -200,33 +237,28 @@ module PostHogPhc
       end
     end
 
-    def make(options)
-      config = Native.phc_config_new(options[:api_key]&.to_s)
-      options.settings.each do |key, value|
-        status = Native.phc_config_set(config, setting_text(key), setting_text(value))
-        raise error(status) unless status == Native::OK
-      end
-      make_client(config)
-    ensure
-      Native.phc_config_free(config) if config
+    # What the environment says must not keep an application from starting.
+    def make_in_environment(options, logger)
+      key, given = options[:api_key], core_settings(options)
+      found = Environment.settings(given)
+      @destination = Environment.destination(given.merge(found))
+      NativeClient.make(key, given.merge(found))
+    rescue InvalidCall => e
+      raise if found.nil? || found.empty?
+
+      pointer = NativeClient.make(key, given)
+      @destination = Environment.destination(given)
+      logger.warn("the proxy and the certificates of the environment are not used: #{e.message}")
+      pointer
     end
 
-    def make_client(config)
-      status = FFI::MemoryPointer.new(:int32)
-      pointer = Native.phc_client_new(config, status)
-      pointer.null? ? raise(error(status.read_int32)) : pointer
+    # before_send may remove $is_server, so it is added before.
+    def core_settings(options)
+      options[:before_send] ? options.settings.merge("is_server" => "false") : options.settings
     end
 
-    # A mistake in the call is an ArgumentError, any other reason is not.
-    def error(status)
-      invalid = [Native::INVALID_SETTING, Native::INVALID_ARGUMENT].include?(status)
-      (invalid ? InvalidCall : Unavailable).new(Native.last_error, Native.name_of(status))
-    end
-
-    def setting_text(text)
-      return text unless text.include?("\0")
-
-      raise InvalidCall.new("a setting must not contain NUL: #{text.inspect}", :invalid_setting)
+    def check(status)
+      raise InvalidCall.new(Native.last_error, Native.name_of(status)) unless status == Native::OK
     end
 
     # Without a callback, reports are only logged. Nothing is lost in test mode.

@@ -55,11 +55,25 @@ module PostHogPhc
         @logger ||= PrefixedLogger.new(base, "[posthog-ruby-phc]")
       end
 
+      # As in posthog-ruby, a class that includes this module has a method +logger+ itself.
+      def included(base)
+        super
+        base.extend(ClassMethods)
+      end
+
       private
 
       def base
         rails = defined?(::Rails) && ::Rails.respond_to?(:logger) && ::Rails.logger
         rails || ::Logger.new($stdout, progname: "PostHog", level: ::Logger::WARN)
+      end
+    end
+
+    # What a class gets that includes {Logging}.
+    module ClassMethods
+      # @return [#debug, #info, #warn, #error]
+      def logger
+        Logging.logger
       end
     end
 

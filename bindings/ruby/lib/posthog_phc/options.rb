@@ -1,35 +1,22 @@
 # frozen_string_literal: true
 
+require "posthog_phc/official_options"
+
 module PostHogPhc
   # Divides the options of Client.new into settings of libphc and options of this gem.
   #
   # @api private
   class Options
-    # Options of posthog-ruby that are settings under another name.
-    RENAMED = {
-      max_queue_size: ->(value) { { "queue_max_events" => value } },
-      batch_size: ->(value) { { "flush_at" => value, "max_batch_events" => value } },
-      flush_interval_seconds: lambda { |value|
-        { "flush_interval_ms" => milliseconds(:flush_interval_seconds, value) }
-      },
-      enable_compression: ->(value) { value ? {} : { "compression" => "none" } },
+    # Options of this gem, and their defaults.
+    OWN = { api_key: nil, on_error: nil, on_success: nil, on_report: nil, before_send: nil, logger: nil,
+            library: nil, sync_mode: false, strict: false, silence_disabled_client_error: false }.freeze
+    # Callbacks that posthog-ruby does not have.
+    CALLBACKS = %i[on_success on_report].freeze
+    # Options that are a Hash of settings.
+    GROUPS = {
       headers: ->(value) { value.to_h { |name, text| ["header.#{name}", text] } },
       settings: ->(value) { value }
     }.freeze
-    # Options of posthog-ruby that have no effect here.
-    WITHOUT_EFFECT = %i[disable_singleton_warning].freeze
-    # Options that only its feature flags need. They are ignored, with a line in the log.
-    FEATURE_FLAGS = %i[personal_api_key secret_key feature_flags_polling_interval
-                       feature_flag_request_timeout_seconds feature_flag_request_max_retries
-                       flag_definition_cache_provider].freeze
-    # Options that must not be ignored, and why.
-    REFUSED = {
-      skip_ssl_verification: "certificates are always checked; name your own authority with ca_file:"
-    }.freeze
-    # Options of this gem, and their defaults.
-    OWN = { api_key: nil, on_error: nil, on_success: nil, on_report: nil, before_send: nil, logger: nil,
-            library: nil, sync_mode: false }.freeze
-    CALLBACKS = %i[on_error on_success on_report before_send].freeze
 
     # Defaults that differ from libphc's. Without an exit flush, Resque's children and short
     # scripts would lose events.
@@ -51,17 +38,18 @@ module PostHogPhc
     attr_reader :settings
     # @return [String] the setting +reports+ as the caller gives it
     attr_reader :reports
-    # @return [Array<Symbol>] options that are ignored
-    attr_reader :ignored
+    # @return [Array<String>] what the log says about options that are not used as they are given
+    attr_reader :notes
 
     # @param given [Hash]
     def initialize(given)
       raise InvalidCall, "the options must be a Hash, not #{given.class}" unless given.is_a?(Hash)
 
       @own = OWN.dup
-      @ignored = []
+      @official = OfficialOptions.new
       @settings = DEFAULTS.transform_values { |value| text(value) }
       given.each { |name, value| read(name.to_sym, value) }
+      @notes = @official.notes
       check_callbacks
       choose_reports
     end
@@ -69,6 +57,11 @@ module PostHogPhc
     # @return [Object] an option of this gem
     def [](name)
       @own.fetch(name)
+    end
+
+    # @return [Boolean] whether there is no project key
+    def without_key?
+      self[:api_key].to_s.strip.empty?
     end
 
     # @return [Float] for how many seconds the end of a process may wait
@@ -83,26 +76,35 @@ module PostHogPhc
 
     # @return [Boolean]
     def test_mode?
-      %w[true 1].include?(@settings["test_mode"])
+      true?("test_mode")
+    end
+
+    # @return [Boolean]
+    def server?
+      true?("is_server")
     end
 
     private
 
-    def read(name, value)
-      raise NotSupported, "#{name}: #{REFUSED[name]}" if REFUSED[name] && value
-      return if REFUSED[name] || WITHOUT_EFFECT.include?(name) || (value.nil? && !OWN.key?(name))
-      return @ignored << name if FEATURE_FLAGS.include?(name)
-      return @own[name] = value if OWN.key?(name)
+    def true?(setting)
+      %w[true 1].include?(@settings[setting].to_s.strip)
+    end
 
-      renamed = RENAMED[name]
-      add(renamed ? Options.class_exec(value, &renamed) : { name.to_s => value })
+    def read(name, value)
+      return @own[name] = value if OWN.key?(name)
+      return add(GROUPS[name].call(hash(name, value))) if GROUPS.key?(name) && !value.nil?
+      return add(@official.settings(name, value)) if OfficialOptions.known?(name)
+
+      add(name.to_s => value) unless value.nil?
+    end
+
+    def hash(name, value)
+      return value if value.is_a?(Hash)
+
+      raise InvalidCall, "#{name} must be a Hash, not #{value.class}"
     end
 
     def add(settings)
-      unless settings.is_a?(Hash)
-        raise InvalidCall, "settings and headers must be a Hash, not #{settings.class}"
-      end
-
       settings.each { |key, value| @settings[key.to_s] = text(value) }
     end
 

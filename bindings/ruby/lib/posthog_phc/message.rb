@@ -1,0 +1,126 @@
+# frozen_string_literal: true
+
+require "securerandom"
+
+module PostHogPhc
+  # Events as posthog-ruby shows them to before_send and returns them in test mode, and the way back.
+  #
+  # A message has :timestamp, :distinct_id, :properties, "uuid", :type, :event and, for identify, :$set. Keys
+  # of properties are the caller's own, so that code which looks for one finds it.
+  #
+  # @api private
+  class Message
+    # What libphc adds by its headers. An event cannot be without them.
+    LIBRARY = { "$lib" => "posthog-ruby-phc", "$lib_version" => VERSION }.freeze
+    # The member :type. That of group_identify has none.
+    TYPES = { capture: "capture", identify: "identify", alias: "alias" }.freeze
+    # Members of a message that libphc takes.
+    MEMBERS = (%i[event distinct_id properties timestamp uuid] + Event::MEMBERS).to_h { |key| [key, true] }.freeze
+
+    # A uuid of version 7, as libphc makes them.
+    #
+    # @return [String]
+    def self.uuid_v7
+      hex = SecureRandom.hex(10)
+      ms = Process.clock_gettime(Process::CLOCK_REALTIME, :millisecond)
+      format("%08x-%04x-7%s-%x%s-%s", ms >> 16, ms & 0xffff, hex[0, 3], 8 | (hex[3].hex & 3), hex[4, 3], hex[7, 12])
+    end
+
+    # @return [Hash] what before_send gets, and dequeue_last_message returns
+    attr_accessor :shown
+
+    # @param call [Symbol] the method that was called
+    # @param event [Hash] of {Event}
+    # @param is_server [Boolean] whether the event has $is_server
+    def initialize(call, event, is_server)
+      @repeated = repeated(call, event)
+      properties = iso_dates(event[:properties]).update(@repeated)
+      add_groups(properties, event[:groups])
+      properties.update(LIBRARY)
+      properties["$is_server"] = true if is_server && !property?(properties, "$is_server")
+      @shown = { timestamp: event[:timestamp] || Timestamp.read(Time.now), distinct_id: event[:distinct_id],
+                 properties: properties, "uuid" => uuid(event[:uuid]), type: TYPES[call],
+                 event: event[:event] }.compact
+      add_members(event)
+    end
+
+    # The event that libphc takes, from what before_send returned. It may have converted the message to JSON
+    # and back, which turns symbols into text. Members that libphc does not know are left out.
+    #
+    # @param notes [Notes]
+    # @return [Hash]
+    def event(notes)
+      event = {}
+      shown.each do |name, value|
+        key = name.is_a?(String) ? name.to_sym : name
+        next event[key] = value if MEMBERS.key?(key)
+
+        notes.once("before_send added the member #{name}, which is left out: add properties to :properties") \
+          unless key == :type
+      end
+      finish(event)
+    end
+
+    private
+
+    # What posthog-ruby has twice. It is shown twice and sent once.
+    def repeated(call, event)
+      case call
+      when :identify then iso_dates(event[:$set])
+      when :alias then { distinct_id: event[:distinct_id] }
+      else {}
+      end
+    end
+
+    def add_groups(properties, groups)
+      return unless groups
+
+      inside = [properties.delete(:$groups), properties["$groups"]].grep(Hash)
+      properties["$groups"] = inside.reduce({}.update(groups), :update)
+    end
+
+    def add_members(event)
+      (Event::MEMBERS - [:groups]).each do |key|
+        value = event[key]
+        @shown[key] = value.is_a?(Hash) ? iso_dates(value) : value unless value.nil?
+      end
+    end
+
+    # As posthog-ruby does, at the first level, in a Hash of our own.
+    def iso_dates(hash)
+      hash.each_with_object({}) { |(key, value), copy| copy[key] = iso_date(value) }
+    end
+
+    def iso_date(value)
+      case value
+      when Time, DateTime then Timestamp.format(value)
+      when Date then value.strftime("%F")
+      else value
+      end
+    end
+
+    def property?(properties, name)
+      properties.key?(name) || properties.key?(name.to_sym)
+    end
+
+    def uuid(given)
+      Event.uuid?(given) ? given : self.class.uuid_v7
+    end
+
+    def finish(event)
+      id = event[:distinct_id]
+      event[:distinct_id] = id.to_s unless id.nil? || id.is_a?(String) || id.is_a?(Integer)
+      event[:event] = event[:event].to_s unless event[:event].nil?
+      event[:timestamp] = Timestamp.read(event[:timestamp]) if event[:timestamp]
+      event[:properties] = without_repeated(event[:properties]) if event[:properties].is_a?(Hash)
+      event
+    end
+
+    def without_repeated(properties)
+      return properties if @repeated.empty?
+
+      repeated = @repeated.transform_keys(&:to_s)
+      properties.reject { |key, value| repeated.key?(key.to_s) && repeated[key.to_s] == value }
+    end
+  end
+end
