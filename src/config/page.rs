@@ -49,8 +49,7 @@ The certificate of the server, and of an `https` proxy, is checked against the f
 On Windows the user's certificate store and Mozilla's set take the place of 2 and 3; [platforms.md](platforms.md#windows) has the
 details.
 
-The log says at the first request which one it is. No environment variable is read (`SSL_CERT_FILE`, `SSL_CERT_DIR`);
-the Go package passes `SSL_CERT_FILE` on as `ca_file`. What a library accepts as a file of certificates differs, so:
+The log says at the first request which one it is. What a library accepts as a file of certificates differs, so:
 
 - A file is read as OpenSSL, and so curl, reads it: sections `CERTIFICATE`, `X509 CERTIFICATE` and `TRUSTED
   CERTIFICATE` (with its trust settings) count, keys, CRLs and other sections do not, nor does text between the
@@ -66,4 +65,16 @@ in PEM form and without a passphrase (`openssl pkey -in key.pem -out plain.pem` 
 certificate is also shown through a proxy, inside the tunnel; an `https` proxy that requires one itself gets the same.
 A key that does not belong to the certificate, and files that cannot be read, are errors when the client is made. The files
 are read again at the first request of each process, so they must stay readable.
+
+## The environment
+
+libphc reads no environment variable. The packages for Go, Ruby and PHP read those that programs in their language expect,
+when a client is made, and pass them on as settings. A setting that the program gives has precedence.
+
+| variable | setting |
+|---|---|
+| `http_proxy`, `https_proxy`, `no_proxy`, also in capitals | `proxy` |
+| `SSL_CERT_FILE`, if the file exists | `ca_file` |
+
+Each package chooses as the HTTP client of its language does; its README has the details. No package reads `SSL_CERT_DIR`.
 ";

@@ -297,7 +297,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "proxy",
         default: "",
-        doc: "The URL of an HTTP proxy (`http://user:password@host:port`); empty means no proxy. The environment is never read.",
+        doc: "The URL of an HTTP proxy (`http://user:password@host:port`); empty means no proxy. libphc reads no environment variable; some packages pass one on, see [below](#the-environment).",
         slot: |c| Slot::Text(&mut c.proxy, syntax::proxy),
     },
     Setting {
