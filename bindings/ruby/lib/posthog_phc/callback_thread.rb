@@ -16,15 +16,13 @@ module PostHogPhc
 
     # @param pointer [FFI::Pointer] the client
     # @param options [Options]
-    # @param destination [String] where requests go
     # @param logger [#debug, #error]
-    def initialize(pointer, options, destination, logger)
+    def initialize(pointer, options, logger)
       @pointer = pointer
       @on_error = options[:on_error]
       @on_success = options[:on_success]
       @on_report = options[:on_report]
       @reports = options.reports
-      @destination = destination
       @logger = logger
       @starting = Mutex.new
       @calling = Mutex.new
@@ -118,8 +116,7 @@ module PostHogPhc
       return if report.null?
 
       begin
-        json = Native.phc_report_json(report).read_string.force_encoding(Encoding::UTF_8)
-        Report.new(JSON.parse(json), @destination)
+        Report.new(JSON.parse(Native.phc_report_json(report).read_string.force_encoding(Encoding::UTF_8)))
       ensure
         Native.phc_report_free(report)
       end

@@ -29,28 +29,14 @@ module PostHogPhc
       found.compact
     end
 
-    # Where requests go, as an error should name it: host and port, and those of the proxy.
-    #
-    # @param settings [Hash{String => String}]
-    # @return [String]
-    def destination(settings)
-      proxy = settings["proxy"].to_s.strip
-      through = proxy.empty? ? "" : " through the proxy #{host_and_port(url(proxy, "http"))}"
-      "#{host_and_port(url(settings["host"]))}#{through}"
-    end
-
     # @return [URI, nil] nil if it is not an address; libphc says what is wrong with it
-    def url(host, scheme = "https")
+    def url(host)
       host = host.to_s.strip
       host = DEFAULT_HOST if host.empty?
-      url = URI.parse(host.include?("://") ? host : "#{scheme}://#{host}")
+      url = URI.parse(host.include?("://") ? host : "https://#{host}")
       url if url.is_a?(URI::HTTP) && url.hostname
     rescue URI::Error
       nil
-    end
-
-    def host_and_port(url)
-      url ? "#{url.host}:#{url.port}" : "its host"
     end
 
     # As Net::HTTP chooses it, but without a DNS query.

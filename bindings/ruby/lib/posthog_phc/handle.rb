@@ -68,7 +68,7 @@ module PostHogPhc
       @exit_limit = options.exit_limit
       @may_block = options.may_block?
       @waiting = Waiting.new
-      @callback_thread = CallbackThread.new(@pointer, options, @destination, logger) if reports_wanted?(options)
+      @callback_thread = CallbackThread.new(@pointer, options, logger) if reports_wanted?(options)
       @closing = false
       Handle.add(self)
     end
@@ -241,13 +241,11 @@ module PostHogPhc
     def make_in_environment(options, logger)
       key, given = options[:api_key], core_settings(options)
       found = Environment.settings(given)
-      @destination = Environment.destination(given.merge(found))
       NativeClient.make(key, given.merge(found))
     rescue InvalidCall => e
       raise if found.nil? || found.empty?
 
       pointer = NativeClient.make(key, given)
-      @destination = Environment.destination(given)
       logger.warn("the proxy and the certificates of the environment are not used: #{e.message}")
       pointer
     end

@@ -58,7 +58,9 @@ module PostHogPhc
       rule = NUMBERS[name]
       number = (Float(value) * rule.factor).ceil
       used = number.clamp(rule.range)
-      note(name, value, "#{rule.settings.first}: #{used} is used") if used != number
+      # A wait of 0 s is the shortest one.
+      is_noted = used != number && !(number.zero? && rule.factor > 1)
+      note(name, value, "#{rule.settings.first}: #{used} is used") if is_noted
       rule.settings.to_h { |setting| [setting, used] }
     rescue ArgumentError, TypeError, FloatDomainError
       note(name, value, "the default is used")

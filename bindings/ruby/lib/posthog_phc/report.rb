@@ -59,10 +59,8 @@ module PostHogPhc
     attr_reader :events
 
     # @param report [Hash{String => Object}] in the form of phc_report_json
-    # @param destination [String, nil] where the request went, for the message of one without a response
-    def initialize(report, destination = nil)
+    def initialize(report)
       @to_h = report
-      @destination = destination
       @events = report.fetch("events", []).map do |event|
         EventReport.new(uuid: event["uuid"], outcome: event["outcome"].to_sym,
                         maybe_delivered: event.fetch("maybe_delivered", false),
@@ -146,7 +144,7 @@ module PostHogPhc
 
     # @return [String] what happened, on one line
     def message
-      details = [located_error, *(lost + warnings).filter_map(&:details).uniq.first(3)].reject(&:empty?).join("; ")
+      details = [error, *(lost + warnings).filter_map(&:details).uniq.first(3)].reject(&:empty?).join("; ")
       details.empty? ? summary : "#{summary}: #{details}"
     end
 
@@ -160,13 +158,7 @@ module PostHogPhc
       events = @to_h.fetch("events", []).zip(@events).filter_map { |hash, event| hash if yield event }
       part = @to_h.merge(changes, "events" => events)
       part.delete("pending_events") unless reports == "all"
-      Report.new(part, @destination)
-    end
-
-    # The network's own errors do not say where.
-    def located_error
-      is_located = @destination.nil? || !http_status.zero? || attempt.zero? || error.include?(@destination)
-      is_located || error.empty? ? error : "#{@destination}: #{error}"
+      Report.new(part)
     end
 
     def summary
