@@ -17,6 +17,7 @@ class BeforeSendTest < PhcTest
     assert_equal({ before_send: 1 }, stats[:refused])
   end
 
+  UUID = "01932c5e-8a1b-7c3d-9e4f-a1b2c3d4e5f6"
   LIBRARY = { "$lib" => "posthog-ruby-phc", "$lib_version" => PostHog::VERSION }.freeze
 
   def test_it_gets_the_event_as_in_posthog_ruby
@@ -100,6 +101,13 @@ class BeforeSendTest < PhcTest
     assert captured
     assert_equal ["renamed", { "seen" => [1] }, "2024-01-01T00:00:00.000Z", "1.5"],
                  event.values_at(:event, :properties, :timestamp, :distinct_id)
+  end
+
+  def test_what_it_returns_may_be_frozen
+    returned = { event: "e", distinct_id: "u", properties: {}.freeze, "uuid" => UUID }.freeze
+    posthog = recording_client(before_send: ->(_) { returned })
+    assert posthog.capture(distinct_id: "u", event: "e")
+    assert_same returned, posthog.dequeue_last_message
   end
 
   def test_it_may_return_text_as_keys

@@ -243,6 +243,8 @@ class CaptureTest < PhcTest
     message = posthog.dequeue_last_message
     assert_equal ["json", { "a" => 1 }], message.values_at(:event, :properties)
     assert_match(/\A\h{8}-/, message["uuid"])
+    uuid = posthog.capture!(distinct_id: "u", event: "e")
+    assert_equal uuid, posthog.dequeue_last_message["uuid"]
     2.times { |n| posthog.capture(distinct_id: n, event: "e", uuid: UUID) }
     assert_equal [0, 1, nil], Array.new(3) { posthog.dequeue_last_message&.fetch(:distinct_id) }
   end

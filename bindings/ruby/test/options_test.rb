@@ -32,6 +32,7 @@ class OptionsTest < PhcTest
     assert_equal "5", settings(max_queue_size: 5)["queue_max_events"]
     assert_equal %w[7 7], settings(batch_size: 7).values_at("flush_at", "max_batch_events")
     assert_equal "1500", settings(flush_interval_seconds: 1.5)["flush_interval_ms"]
+    assert_equal [false, true], [settings(host: false).key?("host"), settings(host: "x").key?("host")]
     assert_equal "4", settings(max_retries: 4)["max_retries"]
     assert_equal "none", settings(compress_request: false)["compression"]
     refute settings(compress_request: true).key?("compression")

@@ -18,7 +18,7 @@ module PostHogPhc
     # @param uuid [String] with which it was captured
     # @return [void]
     def add(shown, uuid)
-      shown["uuid"] = uuid if shown.key?("uuid")
+      shown["uuid"] = uuid if shown.key?("uuid") && !shown.frozen?
       @messages[uuid] << shown
     end
 

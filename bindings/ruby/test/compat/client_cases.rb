@@ -15,6 +15,24 @@ module Compat
     ->(event) { event.tap(&change) }
   end
 
+  # Options and values of them with which posthog-ruby starts.
+  OPTIONS = {
+    compress_request: [true, false], disable_singleton_warning: [true], feature_flags_async_load: [true],
+    feature_flag_request_max_retries: [2], feature_flag_request_timeout_seconds: [1], batch_size: [1, 50],
+    feature_flags_polling_interval: [60], flag_definition_cache_provider: [nil], flush_interval_seconds: [0, 0.01],
+    is_server: [true, false, nil], max_queue_size: [5], max_retries: [0, 2], host: [nil, ""],
+    silence_disabled_client_error: [true], test_mode: [1, false], sync_mode: [false], on_error: [nil],
+    before_send: [nil]
+  }.freeze
+  PASSED_OVER = { differs: "It is passed over, and the log says so.", ours: { "logs" => { "WARN" => 1 } } }.freeze
+
+  # A capture with one option. Nothing is sent to the default host.
+  def self.option(name, value)
+    with = { name: "#{name}: #{value.inspect}", options: { name => value }, calls: [capture] }
+    with[:mode] = :test if name == :host || (name == :test_mode && value)
+    name.start_with?("feature_flag") ? with.merge(PASSED_OVER) : with
+  end
+
   CLIENT_AREAS = {
     "before_send" => [
       { name: "it sees a capture", options: { before_send: SAME },
@@ -68,20 +86,7 @@ module Compat
       { name: "it cannot be called", options: { before_send: 3 }, calls: [capture] }
     ],
     "options" => [
-      *{ compress_request: [true, false], disable_singleton_warning: [true], feature_flags_async_load: [true],
-         feature_flag_request_max_retries: [2], feature_flag_request_timeout_seconds: [1], batch_size: [1, 50],
-         feature_flags_polling_interval: [60], flag_definition_cache_provider: [nil], flush_interval_seconds: [0, 0.01],
-         is_server: [true, false, nil], max_queue_size: [5, "7"].first(1), max_retries: [0, 2], host: [nil, ""],
-         silence_disabled_client_error: [true], test_mode: [1, false], sync_mode: [false], on_error: [nil],
-         before_send: [nil] }.flat_map do |name, values|
-        values.map do |value|
-          offline = name == :host || (name == :test_mode && value) ? { mode: :test } : {}
-          passed_over = name.start_with?("feature_flag")
-          why = { differs: "It is passed over, and the log says so.", ours: { "logs" => { "WARN" => 1 } } }
-          { name: "#{name}: #{value.inspect}", options: { name => value }, calls: [capture] }
-            .merge(offline, passed_over ? why : {})
-        end
-      end,
+      *OPTIONS.flat_map { |name, values| values.map { |value| option(name, value) } },
       { name: "options as text", options: { "max_retries" => 1, "is_server" => false }, calls: [capture] },
       { name: "skip_ssl_verification: true", options: { skip_ssl_verification: true }, calls: [capture],
         differs: "Certificates are always checked, and the log says so. Name an authority of your own by ca_file:.",

@@ -23,7 +23,8 @@ module Compat
       How [posthog-ruby-phc](../bindings/ruby/README.md) behaves beside posthog-ruby #{from["version"]}, in
       #{CASES.size} cases of its delivery API: #{CASES.size - differing.size} are the same, and #{differing.size} differ on purpose. The behaviour of
       posthog-ruby was recorded from runs of it (commit #{from["commit"][0, 7]}, Ruby #{from["ruby"]}); `make test-ruby` runs the same cases
-      with this gem. [moving-over.md](moving-over.md#ruby) says what to change in a program.
+      with this gem. [moving-over.md](moving-over.md#ruby) says what to change in a program, and
+      [record.rb](../bindings/ruby/test/compat/record.rb) records anew, from a checkout of posthog-ruby.
 
       A case compares what the calls return or raise, what before_send sees, the events that the server gets, what
       `on_error` gets, and how many warnings and errors are logged, not their words. The two send by different
