@@ -337,9 +337,9 @@ module PostHogPhc
 
         event = message.event(@notes)
       end
-      uuid_out ||= FFI::MemoryPointer.new(:char, Native::UUID_SIZE)
+      uuid_out ||= FFI::MemoryPointer.new(:char, Native::UUID_SIZE) if @test_queue
       status = @handle.capture(Encoder.encode(event, @lost_value), uuid_out)
-      @test_queue&.add(message.shown, uuid_out.read_string) if status == Native::OK
+      @test_queue.add(message.shown, uuid_out.read_string) if @test_queue && status == Native::OK
       status
     end
 

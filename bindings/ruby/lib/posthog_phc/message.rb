@@ -1,7 +1,5 @@
 # frozen_string_literal: true
 
-require "securerandom"
-
 module PostHogPhc
   # Events as posthog-ruby shows them to before_send and returns them in test mode, and the way back.
   #
@@ -14,6 +12,10 @@ module PostHogPhc
     LIBRARY = { "$lib" => "posthog-ruby-phc", "$lib_version" => VERSION }.freeze
     # The member :type. That of group_identify has none.
     TYPES = { capture: "capture", identify: "identify", alias: "alias" }.freeze
+    # Members of a capture that stay outside the properties.
+    OUTSIDE = (Event::MEMBERS - [:groups]).freeze
+    # How many members an event has at least: event, distinct_id and properties.
+    BARE = 3
     # Members of a message that libphc takes.
     MEMBERS = (%i[event distinct_id properties timestamp uuid] + Event::MEMBERS).to_h { |key| [key, true] }.freeze
 
@@ -21,9 +23,11 @@ module PostHogPhc
     #
     # @return [String]
     def self.uuid_v7
-      hex = SecureRandom.hex(10)
       ms = Process.clock_gettime(Process::CLOCK_REALTIME, :millisecond)
-      format("%08x-%04x-7%s-%x%s-%s", ms >> 16, ms & 0xffff, hex[0, 3], 8 | (hex[3].hex & 3), hex[4, 3], hex[7, 12])
+      bytes = [ms >> 16, ms & 0xffff].pack("NS>") << Random.urandom(10)
+      bytes.setbyte(6, 0x70 | (bytes.getbyte(6) & 0x0f))
+      bytes.setbyte(8, 0x80 | (bytes.getbyte(8) & 0x3f))
+      bytes.unpack("H8H4H4H4H12").join("-")
     end
 
     # @return [Hash] what before_send gets, and dequeue_last_message returns
@@ -34,14 +38,11 @@ module PostHogPhc
     # @param is_server [Boolean] whether the event has $is_server
     def initialize(call, event, is_server)
       @repeated = repeated(call, event)
-      properties = iso_dates(event[:properties]).update(@repeated)
-      add_groups(properties, event[:groups])
-      properties.update(LIBRARY)
-      properties["$is_server"] = true if is_server && !property?(properties, "$is_server")
       @shown = { timestamp: event[:timestamp] || Timestamp.read(Time.now), distinct_id: event[:distinct_id],
-                 properties: properties, "uuid" => uuid(event[:uuid]), type: TYPES[call],
-                 event: event[:event] }.compact
-      add_members(event)
+                 properties: properties(event, is_server), "uuid" => uuid(event[:uuid]) }
+      type = TYPES[call] and @shown[:type] = type
+      @shown[:event] = event[:event]
+      add_members(event) if event.size > BARE
     end
 
     # The event that libphc takes, from what before_send returned. It may have converted the message to JSON
@@ -52,6 +53,8 @@ module PostHogPhc
     def event(notes)
       event = {}
       shown.each do |name, value|
+        next event[name] = value if MEMBERS.key?(name)
+
         key = name.is_a?(String) ? name.to_sym : name
         next event[key] = value if MEMBERS.key?(key)
 
@@ -68,19 +71,25 @@ module PostHogPhc
       case call
       when :identify then iso_dates(event[:$set])
       when :alias then { distinct_id: event[:distinct_id] }
-      else {}
       end
     end
 
-    def add_groups(properties, groups)
-      return unless groups
+    def properties(event, is_server)
+      properties = iso_dates(event[:properties])
+      properties.update(@repeated) if @repeated
+      add_groups(properties, event[:groups]) if event[:groups]
+      properties.update(LIBRARY)
+      properties["$is_server"] = true if is_server && !properties.key?("$is_server") && !properties.key?(:$is_server)
+      properties
+    end
 
+    def add_groups(properties, groups)
       inside = [properties.delete(:$groups), properties["$groups"]].grep(Hash)
       properties["$groups"] = inside.reduce({}.update(groups), :update)
     end
 
     def add_members(event)
-      (Event::MEMBERS - [:groups]).each do |key|
+      OUTSIDE.each do |key|
         value = event[key]
         @shown[key] = value.is_a?(Hash) ? iso_dates(value) : value unless value.nil?
       end
@@ -88,19 +97,14 @@ module PostHogPhc
 
     # As posthog-ruby does, at the first level, in a Hash of our own.
     def iso_dates(hash)
-      hash.each_with_object({}) { |(key, value), copy| copy[key] = iso_date(value) }
+      copy = {}.update(hash)
+      # A BasicObject has no is_a?.
+      hash.each { |key, value| copy[key] = iso_date(value) if Time === value || Date === value }
+      copy
     end
 
     def iso_date(value)
-      case value
-      when Time, DateTime then Timestamp.format(value)
-      when Date then value.strftime("%F")
-      else value
-      end
-    end
-
-    def property?(properties, name)
-      properties.key?(name) || properties.key?(name.to_sym)
+      value.is_a?(Time) || value.is_a?(DateTime) ? Timestamp.format(value) : value.strftime("%F")
     end
 
     def uuid(given)
@@ -109,18 +113,23 @@ module PostHogPhc
 
     def finish(event)
       id = event[:distinct_id]
-      event[:distinct_id] = id.to_s unless id.nil? || id.is_a?(String) || id.is_a?(Integer)
+      event[:distinct_id] = id.to_s unless id.is_a?(String) || id.is_a?(Integer) || id.nil?
       event[:event] = event[:event].to_s unless event[:event].nil?
       event[:timestamp] = Timestamp.read(event[:timestamp]) if event[:timestamp]
-      event[:properties] = without_repeated(event[:properties]) if event[:properties].is_a?(Hash)
+      event[:properties] = without_repeated(event[:properties]) if @repeated && event[:properties].is_a?(Hash)
       event
     end
 
     def without_repeated(properties)
-      return properties if @repeated.empty?
-
       repeated = @repeated.transform_keys(&:to_s)
-      properties.reject { |key, value| repeated.key?(key.to_s) && repeated[key.to_s] == value }
+      properties.reject { |key, value| repeated.key?(key.to_s) && same?(repeated[key.to_s], value) }
+    end
+
+    # The == of a value may do anything.
+    def same?(value, other)
+      value.equal?(other) || value == other
+    rescue StandardError
+      false
     end
   end
 end
