@@ -24,7 +24,7 @@ const TYPES = ['phc_client', 'phc_config', 'phc_report', 'phc_status'];
 // The constants that the package needs, without the prefix.
 const CONSTANTS = [
     'ABI_VERSION', 'NO_LIMIT', 'UUID_SIZE',
-    'OK', 'INVALID_ARGUMENT', 'INVALID_SETTING', 'CLOSED', 'TIMEOUT', 'CONFLICT',
+    'OK', 'INVALID_ARGUMENT', 'INVALID_SETTING', 'CLOSED', 'TIMEOUT',
 ];
 
 /** The name that a declaration declares; empty for an enum. */

@@ -7,10 +7,13 @@ declare(strict_types=1);
 try {
     spl_autoload_register(static function (string $class): void {
         $file = [
+            'PostHog\AtExit' => 'AtExit',
+            'PostHog\BeforeSend' => 'BeforeSend',
             'PostHog\Callbacks' => 'Callbacks',
             'PostHog\Client' => 'Client',
             'PostHog\Context' => 'Context',
             'PostHog\Declarations' => 'Declarations',
+            'PostHog\Environment' => 'Environment',
             'PostHog\Handle' => 'Handle',
             'PostHog\Host' => 'Host',
             'PostHog\Json' => 'Json',
@@ -21,6 +24,7 @@ try {
             'PostHog\PostHog' => 'PostHog',
             'PostHog\Timestamp' => 'Timestamp',
             'PostHog\Unavailable' => 'Unavailable',
+            'PostHog\Uuid' => 'Uuid',
         ][$class] ?? null;
         if ($file !== null) {
             require __DIR__ . "/src/$file.php";

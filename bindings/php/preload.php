@@ -10,10 +10,10 @@
 
 declare(strict_types=1);
 
-// Without logged.php: see Unavailable.
+// Without logged/: see Host::logOnce.
 foreach ([
-    'Host', 'Declarations', 'Unavailable', 'NotSupported', 'Library', 'Handle', 'Json', 'Options',
-    'Timestamp', 'Context', 'Message', 'Callbacks', 'Client', 'PostHog',
+    'Host', 'Declarations', 'Unavailable', 'NotSupported', 'Library', 'Handle', 'Json', 'Environment', 'Options',
+    'Timestamp', 'Uuid', 'Context', 'Message', 'Callbacks', 'BeforeSend', 'AtExit', 'Client', 'PostHog',
 ] as $class) {
     require_once __DIR__ . "/src/$class.php";
 }

@@ -11,9 +11,9 @@ namespace PostHog;
  * never opens a connection. Clients with the same key and options share one native client of the
  * process, in every request of a worker. It sends on a thread of its own.
  *
- * A mistake in the code (an option, a missing distinctId) throws. A mistake in the data, and
- * everything about delivery, does not: the method returns false, and the error handler or the
- * error log has the reason.
+ * A mistake in the code (an unknown option, a missing distinctId) throws. A mistake in the data or in the
+ * configuration of a server, and everything about delivery, does not: the method returns false, and the error
+ * handler or the error log has the reason.
  *
  * The methods in NotSupported::METHODS throw NotSupported.
  */
@@ -28,6 +28,7 @@ class Client
     private readonly Options $options;
     private readonly Callbacks $callbacks;
     private readonly Context $context;
+    private ?BeforeSend $beforeSend = null;
     private ?Handle $handle = null;
     private ?string $problem = null;
     private ?string $lastUuid = null;
@@ -36,12 +37,13 @@ class Client
     private array $registered = [];
 
     /**
-     * @param string|null $apiKey your project key; with an empty one nothing is captured
+     * @param string|false|null $apiKey your project key; with an empty one nothing is captured
      * @param array{
-     *     host?: string,
+     *     host?: string|false|null,
      *     ssl?: bool,
-     *     timeout?: int,
+     *     timeout?: int|float,
      *     batch_size?: int,
+     *     flush_interval_seconds?: int|float,
      *     max_queue_size?: int,
      *     maximum_backoff_duration?: int,
      *     compress_request?: bool|string,
@@ -53,47 +55,73 @@ class Client
      *     on_success?: callable(array<string, mixed>): void,
      *     before_send?: callable(array<string, mixed>): ?array<string, mixed>,
      *     library?: string,
-     *     settings?: array<string, scalar|list<scalar>>
+     *     settings?: array<string, scalar|list<scalar>|null>
      * } $options those of posthog-php; `settings` are those of libphc, see docs/settings.md
      * @param mixed $httpClient must be null; for tests use the setting test_mode
      * @param string|null $personalAPIKey not used: it belongs to feature flags
      * @param bool $loadFeatureFlags not used
-     * @throws \InvalidArgumentException for an option or a setting that is not accepted
-     * @throws NotSupported for an option of posthog-php that this package does not have
+     * @param string|null $secretKey not used
+     * @throws \InvalidArgumentException for an unknown option, or one of `settings` that is not accepted
+     * @throws NotSupported for an HTTP client
      */
     public function __construct(
-        ?string $apiKey = null,
+        string|false|null $apiKey = null,
         array $options = [],
         mixed $httpClient = null,
         ?string $personalAPIKey = null,
         bool $loadFeatureFlags = true,
+        ?string $secretKey = null,
     ) {
         if ($httpClient !== null) {
             throw new NotSupported('An HTTP client is not supported; for tests use the setting test_mode');
         }
         $missing = Host::missing();
-        $this->options = new Options($missing === null ? $options : []);
+        $this->options = new Options($missing === null ? $options : null);
         $this->callbacks = new Callbacks($this->options);
         $this->context = new Context();
-        $apiKey = $missing === null ? trim($apiKey ?? '') : '';
         if ($missing !== null) {
             $this->cannot(new Unavailable("the host has disabled the function $missing of PHP; take it out "
                 . 'of disable_functions in php.ini'));
+            return;
+        }
+        $this->registered = $this->options->isServer ? ['$is_server' => true] : [];
+        if ($this->options->remarks !== []) {
+            Host::logOnce(' ' . implode('; ', $this->options->remarks), 'options');
+        }
+        if ($this->options->beforeSend !== null) {
+            $this->beforeSend = new BeforeSend($this->options->beforeSend, $this->callbacks);
+        }
+        $apiKey = trim((string) $apiKey);
+        if ($this->options->noop) {
+            $this->problem = $this->options->problem;
         } elseif ($apiKey === '') {
-            $this->problem = 'apiKey is empty after trimming whitespace; check your project API key';
-            Host::log("[Client] $this->problem");
-        } elseif ($this->options->noop) {
-            $this->problem = 'the consumer is noop';
+            $this->cannot(new Unavailable('apiKey is empty after trimming whitespace; check your project API key'));
+        } elseif ($this->options->problem !== null) {
+            $this->cannot(new Unavailable($this->options->problem));
         } else {
             $this->open($apiKey);
         }
+    }
+
+    /**
+     * The client before PostHog::init(), which captures nothing.
+     *
+     * @internal
+     */
+    public static function beforeInit(): self
+    {
+        $client = new self(null, ['consumer' => 'noop']);
+        $client->problem = 'PostHog::init() was not called';
+        Host::logOnce(" events are not captured: $client->problem", 'init');
+        return $client;
     }
 
     private function open(string $apiKey): void
     {
         try {
             $library = Library::load($this->options->library);
-            $this->handle = Handle::open($library, $apiKey, $this->options->settings);
+            $this->handle = Handle::open($library, $apiKey, $this->options);
+            AtExit::watch($this->handle, $this->callbacks, $this->options);
         } catch (Unavailable $error) {
             $this->cannot($error);
         }
@@ -143,20 +171,20 @@ class Client
             return false;
         }
         if (($message['event'] ?? null) === '$groupidentify') {
-            return $this->submit($message);
+            return $this->submit($message, $this->registered);
         }
         $context = $this->context->current();
-        $properties = $context['properties'] ?? [];
+        $added = $context['properties'] ?? [];
         if (isset($context['sessionId'])) {
-            $properties['$session_id'] ??= $context['sessionId'];
+            $added['$session_id'] ??= $context['sessionId'];
         }
-        if (!Message::hasId($message)) {
+        if (Message::idOf($message) === null) {
             $id = $context['distinctId'] ?? null;
             unset($message['distinct_id']);
-            $message['distinctId'] = $id ?? self::randomId();
-            $properties += $id === null ? ['$process_person_profile' => false] : [];
+            $message['distinctId'] = $id ?? Uuid::v4();
+            $added += $id === null ? ['$process_person_profile' => false] : [];
         }
-        return $this->submit(Message::with($message, $properties));
+        return $this->submit($message, $added === [] ? $this->registered : $added + $this->registered);
     }
 
     /**
@@ -171,7 +199,7 @@ class Client
      */
     public function identify(array $message): bool
     {
-        return $this->submit(Message::identify($message));
+        return $this->handle !== null && $this->submit(Message::identify($message), $this->registered);
     }
 
     /**
@@ -187,14 +215,15 @@ class Client
         if ($this->handle === null) {
             return false;
         }
-        if (is_float($message['alias']) || is_bool($message['alias']) || is_array($message['alias'])) {
+        $alias = Message::id($message['alias']);
+        if ($alias === null) {
             $type = get_debug_type($message['alias']);
-            $this->callbacks->refused('invalid_argument', "an alias must be text or an integer, not $type");
+            $this->callbacks->refused('invalid_argument', "an alias must be text or a number, not $type");
             return false;
         }
-        $event = Message::alias($message);
-        self::requireMember($event['properties'], 'alias', 'alias() requires an alias, not only white space');
-        return $this->submit($event);
+        $alias = Message::trimmed($alias);
+        self::requireMember(['alias' => $alias], 'alias', 'alias() requires an alias, not only white space');
+        return $this->submit(Message::alias($message, $alias), $this->registered);
     }
 
     /**
@@ -213,11 +242,21 @@ class Client
     {
         self::requireMember($message, 'groupType', 'groupIdentify() expects a groupType');
         self::requireMember($message, 'groupKey', 'groupIdentify() expects a groupKey');
-        return $this->submit(Message::groupIdentify($message));
+        if ($this->handle === null) {
+            return false;
+        }
+        foreach (['groupType', 'groupKey'] as $member) {
+            if (Message::id($message[$member]) === null) {
+                $type = get_debug_type($message[$member]);
+                $this->callbacks->refused('invalid_argument', "a $member must be text or a number, not $type");
+                return false;
+            }
+        }
+        return $this->submit(Message::groupIdentify($message), $this->registered);
     }
 
     /**
-     * Captures a prepared event and adds nothing to it.
+     * Captures a prepared event and adds nothing to it. As for capture(), one without an id creates no person.
      *
      * @param array<string, mixed>|string $message as for capture; or the text of one JSON object, which is
      *     not changed: for numbers that PHP cannot hold, and for events that are JSON already
@@ -228,14 +267,21 @@ class Client
         if ($this->handle === null) {
             return false;
         }
-        if (is_string($message) && $this->options->beforeSend !== null) {
-            // The callback gets every event.
-            $message = json_decode($message, true) ?? $message;
-        }
         if (is_string($message)) {
-            return $this->send($this->handle, $message);
+            // before_send gets every event.
+            $read = $this->beforeSend === null ? null : json_decode($message, true);
+            if (!is_array($read)) {
+                return $this->send($this->handle, $message);
+            }
+            return $this->submit($read, []);
         }
-        return $this->submit($message, []);
+        $added = [];
+        if (Message::idOf($message) === null) {
+            unset($message['distinct_id']);
+            $message['distinctId'] = Uuid::v4();
+            $added = ['$process_person_profile' => false];
+        }
+        return $this->submit($message, $added);
     }
 
     /**
@@ -297,7 +343,7 @@ class Client
     public function shutdown(?int $timeoutMs = null): bool
     {
         if ($this->handle === null) {
-            return true;
+            return false;
         }
         try {
             return $this->handle->close(max(0, $timeoutMs ?? self::FLUSH_MS)) === Declarations::OK;
@@ -373,48 +419,32 @@ class Client
 
     /**
      * @param array<int|string, mixed> $message
-     * @param array<string, mixed>|null $registered super properties, instead of those of this object
+     * @param array<string, mixed> $added properties that the message does not have itself
      */
-    private function submit(array $message, ?array $registered = null): bool
+    private function submit(array $message, array $added): bool
     {
         if ($this->handle === null) {
             return false;
         }
-        [$event, $unknown] = Message::event($message);
-        if ($unknown !== []) {
-            $names = implode("', '", $unknown);
-            $this->callbacks->refused('unknown_member', "an event is sent without unknown members: '$names'");
-        }
+        [$event, $remarks] = Message::event($message);
         if (!empty($message['send_feature_flags'] ?? $message['sendFeatureFlags'] ?? null)) {
-            $this->callbacks->refused('not_supported', 'an event is sent without feature flags');
+            $remarks[] = ['not_supported', 'an event is sent without feature flags'];
         }
-        $event = Message::with($event, $registered ?? $this->registered);
-        if ($this->options->beforeSend !== null) {
-            $event = $this->applyBeforeSend($this->handle, $this->options->beforeSend, $event);
-            if ($event === null) {
+        $event = Message::with($event, $added);
+        if ($this->beforeSend !== null) {
+            $returned = $this->beforeSend->apply($event);
+            if ($returned === null) {
+                $this->handle->countDiscarded();
                 return false;
             }
+            $event = $returned[0];
+            $remarks = [...$remarks, ...$returned[1]];
         }
-        return $this->send($this->handle, Message::encode($event));
-    }
-
-    /**
-     * @param array<string, mixed> $event
-     * @return array<string, mixed>|null the event to send; null if it is discarded
-     */
-    private function applyBeforeSend(Handle $handle, \Closure $beforeSend, array $event): ?array
-    {
-        try {
-            $event = $beforeSend($event);
-        } catch (\Throwable $error) {
-            $event = null;
-            $this->callbacks->refused('before_send', 'before_send failed: ' . $error->getMessage());
+        $json = Message::encode($event, $remarks);
+        foreach ($remarks as [$status, $text]) {
+            $this->callbacks->refused($status, $text);
         }
-        if (!is_array($event)) {
-            $handle->countDiscarded();
-            return null;
-        }
-        return $event;
+        return $this->send($this->handle, $json);
     }
 
     private function send(Handle $handle, string $json): bool
@@ -434,13 +464,5 @@ class Client
         if (($message[$member] ?? '') === '') {
             throw new \InvalidArgumentException("PostHog::$error");
         }
-    }
-
-    private static function randomId(): string
-    {
-        $bytes = random_bytes(16);
-        $bytes[6] = chr(ord($bytes[6]) & 0x0f | 0x40);
-        $bytes[8] = chr(ord($bytes[8]) & 0x3f | 0x80);
-        return vsprintf('%s%s-%s-%s-%s-%s%s%s', str_split(bin2hex($bytes), 4));
     }
 }

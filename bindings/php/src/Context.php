@@ -13,7 +13,9 @@ namespace PostHog;
 final class Context
 {
     private const NONE = ['distinctId' => null, 'sessionId' => null, 'properties' => []];
-    private const MAX_HEADER = 1000;
+
+    /** The longest id in bytes. With a longer one the server drops the event. */
+    private const MAX_HEADER = 200;
 
     /** @var \WeakMap<object, array<string, mixed>|null> by fiber; outside of fibers the key is $this */
     private \WeakMap $current;
@@ -74,22 +76,24 @@ final class Context
      */
     private static function join(array $around, array $data): array
     {
-        $text = static fn (mixed $value): ?string
-            => (is_string($value) || is_int($value)) && $value !== '' ? (string) $value : null;
-        $session = $text($data['sessionId'] ?? $data['session_id'] ?? null);
+        $session = Message::id($data['sessionId'] ?? $data['session_id'] ?? null);
         $properties = $session === null ? [] : ['$session_id' => $session];
-        $id = $text($data['distinctId'] ?? $data['distinct_id'] ?? null);
+        $given = $data['properties'] ?? [];
         return [
-            'distinctId' => $id ?? $around['distinctId'],
+            'distinctId' => Message::idOf($data) ?? $around['distinctId'],
             'sessionId' => $session ?? $around['sessionId'],
-            'properties' => (array) ($data['properties'] ?? []) + $properties + $around['properties'],
+            'properties' => (is_array($given) ? $given : []) + $properties + $around['properties'],
         ];
     }
 
-    /** A client can send any bytes in a header. */
+    /**
+     * A client can send any bytes in a header. Each value that cannot be an id is as if it were not there: one that is
+     * cut off would be the id of somebody else.
+     */
     private static function clean(mixed $value): ?string
     {
-        $text = is_string($value) ? trim((string) preg_replace('/[\x00-\x1F\x7F]/', '', $value)) : '';
-        return $text === '' ? null : substr($text, 0, self::MAX_HEADER);
+        $text = is_string($value) ? trim((string) preg_replace('/[\x00-\x1F\x7F]/', '', trim($value))) : '';
+        $isId = $text !== '' && strlen($text) <= self::MAX_HEADER && preg_match('//u', $text) === 1;
+        return $isId ? $text : null;
     }
 }

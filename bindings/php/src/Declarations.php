@@ -20,7 +20,6 @@ final class Declarations
     public const INVALID_SETTING = 2;
     public const CLOSED = 4;
     public const TIMEOUT = 6;
-    public const CONFLICT = 9;
 
     /** What a request needs. */
     public const REQUEST = <<<'C'

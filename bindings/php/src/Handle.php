@@ -38,15 +38,15 @@ final class Handle
      * Returns the client of this process with these settings; the first request that asks for it
      * makes it. In test mode every call makes one.
      *
-     * @param array<string, string> $settings
-     * @throws \InvalidArgumentException for a setting that libphc does not accept
-     * @throws Unavailable if the system refuses what a client needs
+     * @throws \InvalidArgumentException for a setting of the caller's own that libphc does not accept
+     * @throws Unavailable for any other reason: the key, the host, the environment, or what the system refuses
      */
-    public static function open(Library $library, string $apiKey, array $settings): self
+    public static function open(Library $library, string $apiKey, Options $options): self
     {
+        $settings = $options->settings;
         $test = in_array($settings['test_mode'] ?? '', ['true', '1'], true);
         $name = $test ? null : self::name([$apiKey, $settings, $library->path]);
-        return self::$open[$name ?? ''] ?? self::make($library, $apiKey, $settings, $name);
+        return self::$open[$name ?? ''] ?? self::make($library, $apiKey, $options, $name);
     }
 
     /**
@@ -60,16 +60,15 @@ final class Handle
         return Host::has('md5') ? md5($text) : $text;
     }
 
-    /** @param array<string, string> $settings */
-    private static function make(Library $library, string $apiKey, array $settings, ?string $name): self
+    private static function make(Library $library, string $apiKey, Options $options, ?string $name): self
     {
         $ffi = $library->ffi;
         $config = $ffi->phc_config_new($apiKey);
         try {
-            foreach ($settings as $key => $value) {
+            foreach ($options->settings as $key => $value) {
                 $status = $ffi->phc_config_set($config, (string) $key, $value);
                 if ($status !== Declarations::OK) {
-                    throw self::error($status, $ffi->phc_last_error());
+                    throw self::error($status, $ffi->phc_last_error(), isset($options->own[$key]));
                 }
             }
             $status = $ffi->new('phc_status');
@@ -77,7 +76,13 @@ final class Handle
                 ? $ffi->phc_client_new($config, \FFI::addr($status))
                 : $ffi->phc_client_open($name, $config, \FFI::addr($status));
             if ($client === null) {
-                throw self::error($status->cdata, $ffi->phc_last_error());
+                $message = $ffi->phc_last_error();
+                // It names the settings that it is about.
+                $isOwn = false;
+                foreach ($options->own as $key => $_) {
+                    $isOwn = $isOwn || str_contains($message, (string) $key);
+                }
+                throw self::error($status->cdata, $message, $isOwn);
             }
         } finally {
             $ffi->phc_config_free($config);
@@ -89,14 +94,13 @@ final class Handle
         return $handle;
     }
 
-    /** What the caller got wrong is an InvalidArgumentException; any other reason is not. */
-    private static function error(int $status, string $message): \Exception
+    /** A mistake in the code is an InvalidArgumentException. No other reason may stop a site. */
+    private static function error(int $status, string $message, bool $isOwn): \Exception
     {
-        return match ($status) {
-            Declarations::INVALID_ARGUMENT, Declarations::INVALID_SETTING, Declarations::CONFLICT
-                => new \InvalidArgumentException($message),
-            default => new Unavailable("libphc cannot make a client: $message"),
-        };
+        $isMistake = $isOwn && in_array($status, [Declarations::INVALID_ARGUMENT, Declarations::INVALID_SETTING], true);
+        return $isMistake
+            ? new \InvalidArgumentException($message)
+            : new Unavailable("libphc cannot make a client: $message");
     }
 
     public function __destruct()
@@ -208,6 +212,12 @@ final class Handle
             unset(self::$open[$this->name]);
         }
         return $status;
+    }
+
+    /** Whether events are neither delivered nor lost yet. False after a close. */
+    public function hasPending(): bool
+    {
+        return (json_decode($this->stats(), true)['pending_events'] ?? 0) > 0;
     }
 
     /** The counters, as JSON. */

@@ -21,8 +21,8 @@ final class Host
         'filter_var', 'floor', 'get_debug_type', 'get_object_vars', 'gmdate', 'implode', 'in_array',
         'is_array', 'is_bool', 'is_callable', 'is_file', 'is_finite', 'is_float', 'is_int', 'is_numeric',
         'is_object', 'is_scalar', 'is_string', 'json_decode', 'json_encode', 'max', 'min', 'ord',
-        'preg_match', 'preg_replace', 'random_bytes', 'reset', 'round', 'spl_object_id', 'sprintf',
-        'str_contains', 'str_split', 'strlen', 'strtolower', 'strtr', 'substr', 'trim', 'vsprintf',
+        'preg_match', 'preg_replace', 'preg_split', 'random_bytes', 'reset', 'round', 'spl_object_id', 'sprintf',
+        'str_contains', 'str_ends_with', 'str_split', 'strlen', 'strtolower', 'strtr', 'substr', 'trim', 'vsprintf',
     ];
 
     /** The name of the first missing function; false before it was looked for. */
@@ -72,13 +72,29 @@ final class Host
         }
     }
 
-    /** Writes a line into the error log, unless this request has written it. */
-    public static function logOnce(string $line): void
+    /**
+     * Writes a line into the error log, unless this request has written it.
+     *
+     * PHP forgets all variables at the end of a request, but all workers of a server share the opcode cache. So
+     * where lines have a kind, a file of that name in logged/ is in the cache if one was written before: then it
+     * is written once in the life of the server. Without the cache it is written once in each request.
+     */
+    public static function logOnce(string $line, ?string $kind = null): void
     {
-        if (!isset(self::$logged[$line])) {
-            self::$logged[$line] = true;
-            self::log($line);
+        $marker = __DIR__ . "/logged/$kind.php";
+        if (isset(self::$logged[$line]) || ($kind !== null && self::isCached($marker))) {
+            return;
         }
+        self::$logged[$line] = true;
+        if ($kind !== null) {
+            require $marker;
+        }
+        self::log($line);
+    }
+
+    private static function isCached(string $file): bool
+    {
+        return self::has('opcache_is_script_cached') && @opcache_is_script_cached($file);
     }
 
     /** A variable of the environment; null if there is none or it is empty. */

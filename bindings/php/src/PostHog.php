@@ -11,6 +11,7 @@ namespace PostHog;
  */
 class PostHog
 {
+    public const LIBRARY = 'posthog-php-phc';
     public const VERSION = '0.1.0';
     public const ENV_API_KEY = 'POSTHOG_API_KEY';
     public const ENV_HOST = 'POSTHOG_HOST';
@@ -21,24 +22,42 @@ class PostHog
      * Makes the default client. Call it in each request: in a later request of the same worker it
      * finds the client again, with the events that are still pending.
      *
-     * @param string|null $apiKey your project key; null means POSTHOG_API_KEY of the environment
-     * @param array<string, mixed>|null $options see Client; without `host` it is POSTHOG_HOST
+     * @param string|false|null $apiKey your project key; an empty one means POSTHOG_API_KEY of the environment
+     * @param array<string, mixed>|null $options see Client; without a `host` it is POSTHOG_HOST
      * @param Client|null $client an existing client; the other arguments are then not used
      * @param string|null $personalAPIKey not used: it belongs to feature flags
-     * @throws \InvalidArgumentException for an option or a setting that is not accepted
+     * @param string|null $secretKey not used
+     * @throws \InvalidArgumentException for an unknown option, or one of `settings` that is not accepted
      */
     public static function init(
-        ?string $apiKey = null,
+        string|false|null $apiKey = null,
         ?array $options = [],
         ?Client $client = null,
         ?string $personalAPIKey = null,
+        ?string $secretKey = null,
     ): void {
         if ($client === null) {
             $options ??= [];
-            $apiKey ??= Host::environment(self::ENV_API_KEY);
-            $options['host'] ??= Host::environment(self::ENV_HOST);
+            if (Host::missing() === null) {
+                $apiKey = Options::isBlank($apiKey) ? Host::environment(self::ENV_API_KEY) : $apiKey;
+                $options['host'] = self::host($options);
+            }
         }
         self::$client = $client ?? new Client($apiKey, $options);
+    }
+
+    /**
+     * The host of the options, else that of the environment. As in posthog-php, the option `ssl` has precedence over
+     * its scheme.
+     *
+     * @param array<string, mixed> $options
+     */
+    private static function host(array $options): mixed
+    {
+        $host = Options::isBlank($options['host'] ?? null)
+            ? Host::environment(self::ENV_HOST)
+            : $options['host'];
+        return isset($options['ssl']) && is_string($host) ? preg_replace('~^\s*https?://~i', '', $host) : $host;
     }
 
     /**
@@ -152,11 +171,10 @@ class PostHog
         return Context::fromHeaders($headers);
     }
 
-    /** @throws \LogicException before init */
+    /** The default client; before init one that captures nothing, which is logged once. */
     public static function getClient(): Client
     {
-        return self::$client
-            ?? throw new \LogicException('PostHog::init() must be called before any other capturing method.');
+        return self::$client ??= Client::beforeInit();
     }
 
     /**

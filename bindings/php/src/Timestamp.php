@@ -13,25 +13,49 @@ final class Timestamp
 {
     private const SECONDS = 'Y-m-d\TH:i:s';
 
-    /** RFC 3339, which libphc reads itself: it refuses a day and an hour that do not exist. */
-    private const RFC3339 = '/^\s*\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)\s*$/D';
+    /** RFC 3339 that every reader reads alike: libphc reads it. What other text means, PHP's own parser says. */
+    private const RFC3339 = '/^(?!0000|9999)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])[Tt ]'
+        . '(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/D';
 
-    /** The largest number of seconds that is read; it is beyond the year 9999. */
-    private const MAX_SECONDS = 1e12;
+    /** The first and the last second of the years that there are on the wire. */
+    private const FIRST = -62_167_219_200;
+    private const LAST = 253_402_300_799;
+
+    /** A status and a text for any other timestamp. */
+    public const REMARK = [
+        'invalid_timestamp',
+        'an event is sent with the current time: its timestamp is neither a date of the years 0 to 9999 nor seconds '
+            . 'since 1970 (divide milliseconds by 1000)',
+    ];
 
     /**
-     * Returns RFC 3339 text in UTC for a number of seconds, a date object, or any text that PHP reads as a
-     * date; null for an empty text. Anything else is returned as it is, and libphc refuses it.
+     * Makes RFC 3339 text of the timestamp of an event: of a number of seconds, a date object, or any text that PHP
+     * reads as a date. Takes any other one out, so that it becomes the time of the capture.
+     *
+     * @param array<string, mixed> $event
+     * @return bool whether it could be read; an empty one is like none
      */
-    public static function read(mixed $value): mixed
+    public static function set(array &$event): bool
+    {
+        $value = $event['timestamp'];
+        $text = self::read($value);
+        if ($text === null) {
+            unset($event['timestamp']);
+            return $value === '';
+        }
+        $event['timestamp'] = $text;
+        return true;
+    }
+
+    /** RFC 3339 text in UTC; null for what cannot be read. */
+    public static function read(mixed $value): ?string
     {
         return match (true) {
-            $value === '' => null,
-            is_int($value) => gmdate(self::SECONDS . '\Z', $value),
+            is_int($value) => self::seconds($value),
             is_float($value) => self::seconds($value),
             is_string($value) => self::text($value),
             $value instanceof \DateTimeInterface => self::object($value),
-            default => $value,
+            default => null,
         };
     }
 
@@ -48,10 +72,13 @@ final class Timestamp
         return gmdate(self::SECONDS, $date->getTimestamp()) . $date->format('.v\Z');
     }
 
-    private static function seconds(float $value): string
+    private static function seconds(int|float $value): ?string
     {
-        if (!is_finite($value) || $value > self::MAX_SECONDS || $value < -self::MAX_SECONDS) {
-            return (string) $value;
+        if ($value < self::FIRST || $value > self::LAST + 0.9999 || !is_finite($value)) {
+            return null;
+        }
+        if (is_int($value)) {
+            return gmdate(self::SECONDS . '\Z', $value);
         }
         // Microseconds first: 0.29 is a little less than 0.29.
         $milliseconds = (int) floor(round($value * 1e6) / 1000);
@@ -60,31 +87,33 @@ final class Timestamp
     }
 
     /** Digits are seconds, as in posthog-php; other text is what DateTimeImmutable reads in it. */
-    private static function text(string $value): string
+    private static function text(string $value): ?string
     {
-        if (preg_match('/^-?\d+$/', $value)) {
-            return gmdate(self::SECONDS . '\Z', (int) $value);
+        $value = trim($value);
+        if (preg_match(self::RFC3339, $value)) {
+            return $value;
+        }
+        if (preg_match('/^[+-]?\d{1,15}$/D', $value)) {
+            return self::seconds((int) $value);
         }
         if (is_numeric($value)) {
             return self::seconds((float) $value);
         }
-        if (preg_match(self::RFC3339, $value)) {
-            return $value;
-        }
         try {
-            return self::utc(new \DateTimeImmutable($value));
+            return $value === '' ? null : self::object(new \DateTimeImmutable($value));
         } catch (\Throwable) {
-            return $value;
+            return null;
         }
     }
 
     /** An object of a subclass may be incomplete, or throw. */
-    private static function object(\DateTimeInterface $value): string
+    private static function object(\DateTimeInterface $value): ?string
     {
         try {
-            return self::utc($value);
+            $seconds = $value->getTimestamp();
+            return $seconds < self::FIRST || $seconds > self::LAST ? null : self::utc($value);
         } catch (\Throwable) {
-            return 'an incomplete ' . $value::class;
+            return null;
         }
     }
 }

@@ -7,8 +7,8 @@ namespace PostHog\Tests;
 use PHPUnit\Framework\TestCase;
 use PostHog\Client;
 use PostHog\Declarations;
-use PostHog\NotSupported;
 use PostHog\Options;
+use PostHog\PostHog;
 
 final class OptionsTest extends TestCase
 {
@@ -32,10 +32,22 @@ final class OptionsTest extends TestCase
             [['batch_size' => 20], 'flush_at', '20'],
             [['max_queue_size' => 1000], 'queue_max_events', '1000'],
             [['maximum_backoff_duration' => 5000], 'retry_max_ms', '5000'],
+            [['maximum_backoff_duration' => 0], 'retry_max_ms', '200'],
+            [['timeout' => 2500.4], 'request_timeout_ms', '2500'],
+            [['timeout' => 1.5], 'request_timeout_ms', '1000'],
+            [['timeout' => 1.5, 'consumer' => 'socket'], 'request_timeout_ms', '1500'],
+            [['consumer' => 'socket', 'timeout' => '5'], 'request_timeout_ms', '5000'],
+            [['batch_size' => '20'], 'flush_at', '20'],
+            [['batch_size' => 1_000_000], 'flush_at', '100000'],
+            [['flush_interval_seconds' => 0.25], 'flush_interval_ms', '250'],
+            [['flush_interval_seconds' => 0], 'flush_interval_ms', '1'],
+            [['flush_interval_seconds' => 86400], 'flush_interval_ms', '3600000'],
+            [['host' => " https://eu.i.posthog.com\n"], 'host', 'https://eu.i.posthog.com'],
+            [['ssl' => false], 'host', 'http://us.i.posthog.com'],
+            [['ssl' => 0, 'host' => 'localhost'], 'host', 'http://localhost'],
+            [['settings' => ['proxy' => '']], 'proxy', ''],
             [['compress_request' => 'true'], 'compression', 'gzip'],
             [['compress_request' => false], 'compression', 'none'],
-            [['is_server' => false], 'is_server', 'false'],
-            [[], 'is_server', 'true'],
             [[], 'exit_flush_ms', '3000'],
             [[], 'sdk_name', 'posthog-php-phc'],
             [['settings' => ['exit_flush_ms' => 0]], 'exit_flush_ms', '0'],
@@ -44,6 +56,126 @@ final class OptionsTest extends TestCase
             [['settings' => ['reports' => 'warnings']], 'reports', 'warnings'],
             [['settings' => ['client_cert_file' => '/c.pem']], 'client_cert_file', '/c.pem'],
         ];
+    }
+
+    /**
+     * What getenv() returns without the variable is not a value.
+     *
+     * @dataProvider blanks
+     */
+    public function testABlankTextIsNotGiven(mixed $blank): void
+    {
+        $options = new Options(['host' => $blank, 'consumer' => $blank, 'library' => $blank]);
+        self::assertSame((new Options([]))->settings, $options->settings);
+        self::assertSame([null, null], [$options->library, $options->problem]);
+        self::assertSame([], $options->remarks);
+    }
+
+    /** @return list<array{mixed}> */
+    public static function blanks(): array
+    {
+        return [[null], [false], [''], ["  \n"]];
+    }
+
+    public function testASettingOfTextThatIsFalseIsNotGiven(): void
+    {
+        $settings = ['host' => false, 'proxy' => false, 'ca_file' => false, 'flush_at' => null];
+        self::assertSame((new Options([]))->settings, (new Options(['settings' => $settings]))->settings);
+    }
+
+    public function testIsServer(): void
+    {
+        $is = static fn (array $options): array => [
+            (new Options($options))->isServer, (new Options($options))->settings['is_server'] ?? null,
+        ];
+        self::assertSame([true, null], $is([]));
+        self::assertSame([true, null], $is(['is_server' => true]));
+        // As in posthog-php, only true is true.
+        foreach ([false, 0, 1, 'true'] as $value) {
+            self::assertSame([false, null], $is(['is_server' => $value]));
+        }
+        self::assertSame([false, 'true'], $is(['settings' => ['is_server' => true]]));
+    }
+
+    /**
+     * An option of posthog-php never throws. What is passed over is in the log, once.
+     *
+     * @dataProvider passedOver
+     * @param array<string, mixed> $options
+     */
+    public function testAValueOfPosthogPhpThatCannotBeUsedIsPassedOver(array $options, string $remark): void
+    {
+        $read = new Options($options);
+        self::assertSame((new Options([]))->settings, $read->settings);
+        self::assertCount(1, $read->remarks);
+        self::assertStringContainsString($remark, $read->remarks[0]);
+    }
+
+    /** @return list<array{array<string, mixed>, string}> */
+    public static function passedOver(): array
+    {
+        $flags = "no effect: there are no feature flags";
+        return [
+            [['batch_size' => 0], "'batch_size' is passed over: 0 is not"], [['batch_size' => -1], '-1'],
+            [['batch_size' => 'many'], '"many" is not a usable number'], [['timeout' => 0], "'timeout'"],
+            [['timeout' => new \stdClass()], 'stdClass is not'], [['timeout' => NAN], "'timeout'"],
+            [['max_queue_size' => 0], "'max_queue_size'"],
+            [['flush_interval_seconds' => -1], "'flush_interval_seconds'"],
+            [['flush_interval_seconds' => INF], "'flush_interval_seconds'"],
+            [['maximum_backoff_duration' => [1]], "'maximum_backoff_duration'"],
+            [['host' => ['eu.i.posthog.com']], "'host' is passed over"], [['host' => true], "'host'"],
+            [['before_send' => 'no such function'], "'before_send' is passed over: it is not callable"],
+            [['error_handler' => 'no such function'], "'error_handler' is passed over"],
+            [['feature_flag_request_timeout_ms' => 3000], $flags],
+            [['feature_flag_request_max_retries' => 2], $flags],
+            [['flag_definition_cache_provider' => new \stdClass()], $flags],
+            [['verify_batch_events_request' => false], 'a page never waits'],
+            [['filename' => '/tmp/x'], 'no consumer writes a file'],
+            [['error_tracking' => ['enabled' => true]], 'exceptions are not captured'],
+        ];
+    }
+
+    public function testWhatIsPassedOverIsLoggedOnce(): void
+    {
+        $script = Script::run(
+            "for (\$i = 0; \$i < 3; \$i++) { PostHog\\PostHog::init('k', ['batch_size' => 0, 'before_send' => 'none', "
+            . "'error_tracking' => ['enabled' => true], 'settings' => ['test_mode' => true]]);"
+            . "echo var_export(PostHog\\PostHog::capture(['event' => 'e']), true), ' '; }",
+        );
+        self::assertSame('true true true ', $script->output, $script->errors);
+        self::assertSame(1, substr_count($script->errors, '[PostHog]'), $script->errors);
+        foreach (['batch_size', 'before_send', 'error_tracking'] as $name) {
+            self::assertStringContainsString("the option '$name'", $script->errors);
+        }
+    }
+
+    /** A server's configuration can be wrong in many ways. None of them stops the site. */
+    public function testWhatLibphcRefusesOfTheConfigurationStopsNoSite(): void
+    {
+        foreach ([
+            ['k', ['host' => 'not a host'], 'host = "not a host"'], ["a\nb", [], 'the project key is not valid'],
+            ['k', ['consumer' => 'file'], "the consumer 'file' is not supported"], [' ', [], 'apiKey is empty'],
+            [false, [], 'apiKey is empty'],
+        ] as [$key, $options, $reason]) {
+            $script = Script::run('define("GIVEN", ' . var_export([$key, $options], true) . ');' . <<<'PHP'
+                for ($i = 0; $i < 2; $i++) {
+                    $client = new PostHog\Client(...GIVEN);
+                    echo var_export([$client->capture(['event' => 'e']), $client->flush(), $client->shutdown()], true);
+                }
+                PHP);
+            self::assertSame(6, substr_count($script->output, 'false'), $script->output . $script->errors);
+            self::assertSame(1, substr_count($script->errors, $reason), $script->errors);
+        }
+    }
+
+    public function testTheArgumentsOfPosthogPhp(): void
+    {
+        $options = ['settings' => ['test_mode' => true]];
+        $client = new Client('phc_key', $options, secretKey: 'phs_x', loadFeatureFlags: false);
+        self::assertNull($client->problem());
+        PostHog::init('phc_key', $options, secretKey: 'phs_x', personalAPIKey: 'phx_x');
+        self::assertTrue(PostHog::capture(['event' => 'e']));
+        self::assertIsString(PostHog::LIBRARY);
     }
 
     /** libphc reports deliveries only with "all". Callbacks filters by the caller's word. */
@@ -67,6 +199,7 @@ final class OptionsTest extends TestCase
     public function testAnOptionWithoutEffectIsAccepted(array $options): void
     {
         self::assertEquals((new Options([]))->settings, (new Options($options))->settings);
+        self::assertSame([], (new Options($options))->remarks);
     }
 
     /** @return list<list<array<string, mixed>>> */
@@ -74,8 +207,7 @@ final class OptionsTest extends TestCase
     {
         return [
             [['consumer' => 'lib_curl']], [['consumer' => 'socket']], [['consumer' => 'fork_curl']],
-            [['verify_batch_events_request' => false]], [['feature_flag_request_timeout_ms' => 3000]],
-            [['error_tracking' => ['enabled' => false]]], [['host' => null]],
+            [['error_tracking' => ['enabled' => false]]], [['host' => null]], [['error_tracking' => []]],
         ];
     }
 
@@ -98,15 +230,12 @@ final class OptionsTest extends TestCase
         return [
             [['flsh_at' => 1], $wrong, "There is no option 'flsh_at'"],
             [['consumer' => 'carrier_pigeon'], $wrong, 'lib_curl'],
-            [['consumer' => 'file'], NotSupported::class, 'sent, not written'],
-            [['filename' => '/tmp/x'], NotSupported::class, 'filename'],
-            [['error_tracking' => ['enabled' => true]], NotSupported::class, 'error_tracking'],
-            [['before_send' => 'no such function'], $wrong, 'callable'],
-            [['timeout' => new \stdClass()], $wrong, 'timeout'],
+            [['on_error' => 'no such function'], $wrong, 'callable'],
+            [['settings' => ['ca_file' => '/nowhere']], $wrong, 'ca_file'],
+            [['settings' => ['host' => 'not a host']], $wrong, 'host'],
             [['settings' => ['flsh_at' => 1]], $wrong, 'flush_at'],
             [['settings' => ['flush_at' => 'many']], $wrong, 'flush_at'],
             [['settings' => 'flush_at=1'], $wrong, 'settings'],
-            [['batch_size' => 0], $wrong, 'flush_at'],
             [['settings' => ['compression_level' => 9]], $wrong, 'compression_level'],
         ];
     }

@@ -20,7 +20,7 @@ final class TimestampTest extends TestCase
         'Y-m-d\TH:i:s.v\Z', 'Ymd\THisO', 'Ymd\THis\Z', 'YmdHis O', '@U', '@U.u', 'D M d Y H:i:s \G\M\TO',
         'D M d H:i:s T Y', 'Y-m-d H:i:s O T', 'Y-m-d H:i:s e', 'Y-m-d\TH:i:s e', 'o-\WW-N\TH:i:sP', 'd.m.Y H:i:s P',
         'm/d/Y h:i A T', 'd-M-Y H:i:s O', 'Y-m-d', 'Y-m-d H:i:s', 'Y-m-d\TH:i:s', 'Y-m-d\TH:i', 'd F Y', 'D, d M y',
-        'Y-m-d\TH:i:60P', 'Y-02-30 H:i', 'Y-m-d\T24:00',
+        'Y-m-d\TH:i:60P', 'Y-02-30 H:i', 'Y-m-d\T24:00', 'Y-02-30\TH:i:sP', 'Y-m-d\T24:00:00P',
     ];
 
     /** Zones, some with an offset of minutes or seconds at one of the times. */
@@ -135,10 +135,17 @@ final class TimestampTest extends TestCase
         }
     }
 
-    /** @dataProvider wrong */
-    public function testAnythingElseIsRefused(mixed $timestamp): void
+    /**
+     * The event is sent, and its timestamp is reported.
+     *
+     * @dataProvider wrong
+     */
+    public function testAnythingElseIsTheCurrentTime(mixed $timestamp): void
     {
-        self::assertNull($this->wire($timestamp));
+        $before = self::inUtc(new \DateTimeImmutable());
+        $wire = $this->wire($timestamp);
+        self::assertGreaterThanOrEqual($before, $wire);
+        self::assertLessThanOrEqual(self::inUtc(new \DateTimeImmutable()), $wire);
         self::assertSame(['invalid_timestamp'], $this->refused);
     }
 
@@ -146,8 +153,9 @@ final class TimestampTest extends TestCase
     public static function wrong(): array
     {
         return [
-            'words' => ['the day after'], 'day 30' => ['2024-02-30T00:00:00Z'],
-            'hour 24' => ['2024-01-01 24:00:00+00:00'], 'no zone' => ['2024-06-01 12:00 Europe/Nowhere'],
+            'words' => ['the day after'], 'month 13' => ['2024-13-01T00:00:00Z'], 'hour 25' => ['2024-01-01T25:00:00Z'],
+            'year 10000 in UTC' => ['9999-12-31T23:59:59-00:01'], 'year -1 in UTC' => ['0000-01-01T00:00:00+00:01'],
+            'white space' => ['  '], 'no zone' => ['2024-06-01 12:00 Europe/Nowhere'],
             'bytes' => ["2024-06-01\xff"], 'a far year' => ['@999999999999'], 'before the year 0' => ['-0044-03-15'],
             'not a number' => [NAN], 'infinite' => [INF], 'large' => [1e300], 'milliseconds' => [1_700_000_000_000],
             'many digits' => ['99999999999999999999'], 'true' => [true], 'false' => [false], 'a list' => [[1]],

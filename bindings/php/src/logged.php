@@ -1,3 +1,0 @@
-<?php
-
-// Empty. Unavailable checks whether the opcode cache has this file.

@@ -1,0 +1,3 @@
+<?php
+
+// Empty. Host::logOnce checks whether the opcode cache has this file.
