@@ -43,13 +43,45 @@ final class Json
     /** @param array<int|string, mixed> $value */
     public static function encode(array $value): string
     {
-        $plain = (new self())->members($value, 0);
         try {
-            $precision = ini_get('serialize_precision');
+            $isShortest = ini_get('serialize_precision') === '-1';
         } catch (\Error) {
-            $precision = null;
+            $isShortest = false;
         }
-        return $precision === '-1' ? self::text($plain) : self::exactly($plain);
+        // Most events have nothing that json_encode cannot write. To look is cheaper than to make a copy.
+        if ($isShortest && self::scalars($value, 0, 0) <= self::MAX_VALUES) {
+            $text = json_encode($value, self::FLAGS);
+            if ($text !== false) {
+                return $text;
+            }
+        }
+        $plain = (new self())->members($value, 0);
+        return $isShortest ? self::text($plain) : self::exactly($plain);
+    }
+
+    /**
+     * The number of values in arrays of arrays and scalars, which json_encode writes as members() would leave them, or
+     * fails for; more than MAX_VALUES if there is anything else.
+     *
+     * @param array<int|string, mixed> $values
+     */
+    private static function scalars(array $values, int $depth, int $seen): int
+    {
+        $seen += count($values);
+        if ($depth > self::MAX_DEPTH || $seen > self::MAX_VALUES) {
+            return PHP_INT_MAX;
+        }
+        foreach ($values as $value) {
+            if (is_array($value)) {
+                $seen = self::scalars($value, $depth + 1, $seen);
+                if ($seen > self::MAX_VALUES) {
+                    return $seen;
+                }
+            } elseif (!is_scalar($value) && $value !== null) {
+                return PHP_INT_MAX;
+            }
+        }
+        return $seen;
     }
 
     /** With the shortest text of each float, whatever php.ini says. */

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace PostHog;
 
 // Named here, PHP makes instructions of them, not calls.
+use function array_is_list;
 use function is_array;
 use function is_float;
 use function is_int;
@@ -125,14 +126,14 @@ final class Message
             unset($event['uuid']);
             $remarks[] = ['invalid_uuid', 'an event is sent with a new uuid: its own is not one'];
         }
-        foreach (self::OBJECTS as $name => $_) {
-            if (isset($event[$name]) && is_array($event[$name]) && array_is_list($event[$name])) {
-                $event[$name] = (object) $event[$name];
+        foreach ($event as $name => $value) {
+            if (is_array($value) && isset(self::OBJECTS[$name]) && array_is_list($value)) {
+                $event[$name] = (object) $value;
             }
         }
         if (isset($event['properties']) && is_array($event['properties'])) {
             foreach (self::OBJECT_PROPERTIES as $name) {
-                if (($event['properties'][$name] ?? null) === []) {
+                if (isset($event['properties'][$name]) && $event['properties'][$name] === []) {
                     $event['properties'][$name] = new \stdClass();
                 }
             }

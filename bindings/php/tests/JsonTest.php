@@ -161,6 +161,48 @@ final class JsonTest extends TestCase
         }
     }
 
+    /** What json_encode writes at once is what it writes of the copy without anything odd. */
+    public function testBothWaysWriteTheSame(): void
+    {
+        $members = new \ReflectionMethod(Json::class, 'members');
+        $text = new \ReflectionMethod(Json::class, 'text');
+        mt_srand(1);
+        for ($i = 0; $i < 3000; $i++) {
+            $value = self::random(0);
+            $copy = $members->invoke(new Json(), $value, 0);
+            self::assertSame($text->invoke(null, $copy), Json::encode($value));
+        }
+        foreach (range(90, 110) as $depth) {
+            $value = 1;
+            for ($i = 0; $i < $depth; $i++) {
+                $value = [$value];
+            }
+            self::assertSame($text->invoke(null, $members->invoke(new Json(), $value, 0)), Json::encode($value));
+        }
+    }
+
+    /** @return array<int|string, mixed> */
+    private static function random(int $depth): array
+    {
+        $values = [];
+        for ($i = mt_rand(0, 5); $i > 0; $i--) {
+            $value = match (mt_rand(0, $depth < 5 ? 13 : 9)) {
+                0 => mt_rand() / 7, 1 => PHP_INT_MAX - mt_rand(), 2 => (bool) mt_rand(0, 1), 3 => null,
+                4 => "/\u{e9}\u{2028}\"", 5 => (float) mt_rand(0, 9), 6 => [], 7 => (string) mt_rand(), 8 => '',
+                9 => -0.0,
+                10 => mt_rand(0, 20) === 0 ? NAN : 'n', 11 => mt_rand(0, 20) === 0 ? "\xff" : 'b',
+                12 => mt_rand(0, 9) === 0 ? new \DateTimeImmutable('2024-01-01') : 'd',
+                default => self::random($depth + 1),
+            };
+            if (mt_rand(0, 1)) {
+                $values["k$i"] = $value;
+            } else {
+                $values[] = $value;
+            }
+        }
+        return $values;
+    }
+
     public function testDepthAndSizeAreBounded(): void
     {
         $deep = 1;
