@@ -19,6 +19,9 @@ final class BeforeSend
         '$lib_consumer' => 'libphc',
     ];
 
+    /** Events that have no uuid yet when a callback of posthog-php sees them. */
+    private const WITHOUT_UUID = ['$identify', '$create_alias'];
+
     public function __construct(private readonly \Closure $callback, private readonly Callbacks $callbacks)
     {
     }
@@ -74,7 +77,9 @@ final class BeforeSend
         if (!isset($event['timestamp'])) {
             $event['timestamp'] = Timestamp::write(new \DateTimeImmutable('now', new \DateTimeZone('UTC')));
         }
-        $event['uuid'] ??= Uuid::v7();
+        if (!in_array($event['event'] ?? null, self::WITHOUT_UUID, true)) {
+            $event['uuid'] ??= Uuid::v7();
+        }
         $event['groups'] ??= [];
         $event['properties'] = $properties;
         return $event;

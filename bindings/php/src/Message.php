@@ -173,9 +173,11 @@ final class Message
      */
     public static function identify(array $message): array
     {
-        // array_merge would renumber keys such as '2024'.
-        $message['$set'] = self::members($message['properties'] ?? []) + self::members($message['$set'] ?? []);
-        unset($message['properties']);
+        if (isset($message['properties'])) {
+            // array_merge would renumber keys such as '2024'.
+            $message['$set'] = self::members($message['properties']) + self::members($message['$set'] ?? []);
+            unset($message['properties']);
+        }
         return ['event' => '$identify'] + $message;
     }
 

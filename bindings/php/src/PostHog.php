@@ -110,6 +110,7 @@ class PostHog
     public static function alias(array $message): bool
     {
         $client = self::getClient();
+        self::assert(($message['alias'] ?? '') !== '', 'PostHog::alias() requires an alias');
         self::validate($message, 'alias');
         return $client->alias($message);
     }

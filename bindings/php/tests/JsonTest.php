@@ -161,7 +161,7 @@ final class JsonTest extends TestCase
         }
     }
 
-    /** What json_encode writes at once is what it writes of the copy without anything odd. */
+    /** What json_encode writes at once is what it writes of the copy, in which everything else is plain. */
     public function testBothWaysWriteTheSame(): void
     {
         $members = new \ReflectionMethod(Json::class, 'members');
