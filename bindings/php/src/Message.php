@@ -122,9 +122,8 @@ final class Message
         if (isset($event['timestamp']) && !Timestamp::set($event)) {
             $remarks[] = Timestamp::REMARK;
         }
-        if (isset($event['uuid']) && !self::isUuid($event['uuid'])) {
+        if (isset($event['uuid']) && self::isEverybodys($event['uuid'])) {
             unset($event['uuid']);
-            $remarks[] = ['invalid_uuid', 'an event is sent with a new uuid: its own is not one'];
         }
         foreach ($event as $name => $value) {
             if (is_array($value) && isset(self::OBJECTS[$name]) && array_is_list($value)) {
@@ -141,10 +140,13 @@ final class Message
         return Json::encode($event);
     }
 
-    /** The nil and the largest UUID are those of many events, of which the server would keep one. */
-    private static function isUuid(mixed $value): bool
+    /**
+     * Whether it is the nil or the largest UUID. They are those of many events, of which the server would keep one.
+     * What is not a UUID libphc replaces itself.
+     */
+    private static function isEverybodys(mixed $value): bool
     {
-        return is_string($value) && trim($value, '0-{} ') !== '' && trim($value, 'fF-{} ') !== '';
+        return is_string($value) && $value !== '' && (trim($value, '0-{} ') === '' || trim($value, 'fF-{} ') === '');
     }
 
     /** The text of an id or a name: text, a number, or an object that is text. Null for anything else. */
@@ -173,11 +175,9 @@ final class Message
      */
     public static function identify(array $message): array
     {
-        if (isset($message['properties'])) {
-            // array_merge would renumber keys such as '2024'.
-            $message['$set'] = self::members($message['properties']) + self::members($message['$set'] ?? []);
-            unset($message['properties']);
-        }
+        // array_merge would renumber keys such as '2024'.
+        $message['$set'] = self::members($message['properties'] ?? []) + self::members($message['$set'] ?? []);
+        unset($message['properties']);
         return ['event' => '$identify'] + $message;
     }
 

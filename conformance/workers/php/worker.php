@@ -106,7 +106,11 @@ final class Worker
             // It gets every delivery, whatever the setting says.
             'on_success' => ($settings['reports'] ?? '') === 'all' ? $this->addDeliveries(...) : null,
         ]);
-        return ['status' => 'ok'];
+        $problem = (string) $this->client->problem();
+        // Such a client captures nothing: the configuration of a server never stops a site.
+        return str_contains($problem, 'cannot make a client')
+            ? ['status' => 'invalid_setting', 'message' => $problem]
+            : ['status' => 'ok'];
     }
 
     /** The deliveries of a report whose failures on_error got just before are added to it. */
@@ -143,15 +147,36 @@ final class Worker
         if (($event['distinct_id'] ?? '') === '') {
             throw new Unsupported('as in posthog-php, an event without a distinct_id gets a random one');
         }
-        $timestamp = $event['timestamp'] ?? null;
-        $rfc3339 = '/^\d{4}-\d\d-\d\d[T ].*(Z|[+-]\d.*)$/i';
-        if (is_scalar($timestamp) && !preg_match($rfc3339, (string) $timestamp)) {
-            throw new Unsupported('as in posthog-php, any text and number that may be a date is one');
+        if (!self::isInstant($event['timestamp'] ?? null)) {
+            throw new Unsupported('as in posthog-php, what may be a date is one, and anything else means now');
+        }
+        if (!is_object($event['properties'] ?? (object) [])) {
+            throw new Unsupported('as in posthog-php, properties that are not an object do not cost the event');
+        }
+        if (preg_match('/^(0+|f+)$/i', strtr(is_string($uuid = $event['uuid'] ?? '') ? $uuid : '', ['-' => '']))) {
+            throw new Unsupported('as in posthog-php, the nil and the largest uuid are replaced');
         }
         if (array_diff_key($event, array_flip(self::MEMBERS)) !== []) {
             throw new Unsupported('an unknown member is reported and does not cost the event');
         }
         return $this->captured($this->client->capture($event));
+    }
+
+    /** Whether there is no timestamp, or one that PHP reads as it is: of February 30 it makes the first of March. */
+    private static function isInstant(mixed $timestamp): bool
+    {
+        $rfc3339 = '/^\d{4}-\d\d-\d\d[T ].*(Z|[+-]\d\d:\d\d)$/i';
+        if ($timestamp === null || !is_string($timestamp) || !preg_match($rfc3339, $timestamp)) {
+            return $timestamp === null;
+        }
+        try {
+            $date = new DateTimeImmutable($timestamp);
+        } catch (Exception) {
+            return false;
+        }
+        $year = $date->setTimezone(new DateTimeZone('UTC'))->format('Y');
+        $read = $date->format('Y-m-d H:i:s');
+        return preg_match('/^\d{4}$/', $year) && $read === strtr(substr($timestamp, 0, 19), 'Tt', '  ');
     }
 
     private function text(string $json): array
@@ -164,6 +189,9 @@ final class Worker
 
     private function identify(object $with): array
     {
+        if (!is_object($with->set ?? (object) [])) {
+            throw new Unsupported('as in posthog-php, properties that are not an object do not cost the event');
+        }
         return $this->captured($this->client->identify([
             'distinctId' => $with->distinct_id ?? null,
             'properties' => isset($with->set) ? (array) $with->set : null,

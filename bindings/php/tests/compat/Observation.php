@@ -132,12 +132,16 @@ final class Observation
         $properties = (array) ($event['properties'] ?? []);
         foreach (self::PROPERTIES as $member => $name) {
             $member = is_int($member) ? $name : $member;
-            if (isset($event[$member]) && !isset($properties[$name])) {
+            // An empty $set says nothing.
+            if (!empty($event[$member]) && !isset($properties[$name])) {
                 $properties[$name] = $event[$member];
             }
         }
         foreach ($event['options'] ?? [] as $name => $value) {
             $properties["\$$name"] = $value;
+        }
+        if (($properties['$set'] ?? null) === []) {
+            unset($properties['$set']);
         }
         $properties = array_diff_key($properties, array_flip(self::LIBRARY));
         $id = $event['distinct_id'] ?? null;
