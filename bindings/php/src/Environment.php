@@ -55,11 +55,13 @@ final class Environment
 
     private static function proxy(string $host): ?string
     {
-        [$scheme, $name] = self::parts($host, 'https');
         // Not HTTP_PROXY: for a web server that is a header of the request.
-        $names = $scheme === 'http' ? ['http_proxy'] : ['https_proxy', 'HTTPS_PROXY'];
-        $proxy = self::first([...$names, 'all_proxy', 'ALL_PROXY']);
-        if ($proxy === null || self::isExcluded($name)) {
+        $proxy = self::variable('http_proxy');
+        if (strtolower(substr($host, 0, 7)) !== 'http://') {
+            $proxy = self::variable('https_proxy') ?? self::variable('HTTPS_PROXY');
+        }
+        $proxy ??= self::variable('all_proxy') ?? self::variable('ALL_PROXY');
+        if ($proxy === null || self::isExcluded(self::parts($host, 'https')[1])) {
             return null;
         }
         $proxy = trim($proxy);
@@ -75,7 +77,7 @@ final class Environment
     /** Whether no_proxy has the name of a host, a domain that it is in, or a network that it is in. */
     private static function isExcluded(string $name): bool
     {
-        $list = trim(self::first(['no_proxy', 'NO_PROXY']) ?? '');
+        $list = trim(self::variable('no_proxy') ?? self::variable('NO_PROXY') ?? '');
         if ($list === '*') {
             return true;
         }
@@ -142,22 +144,14 @@ final class Environment
         return null;
     }
 
-    /** @param list<string> $names */
-    private static function first(array $names): ?string
-    {
-        foreach ($names as $name) {
-            $value = self::variable($name);
-            if ($value !== null) {
-                return $value;
-            }
-        }
-        return null;
-    }
-
     /** A variable of the process, and never one that a web server makes of a request. */
     private static function variable(string $name): ?string
     {
-        $value = Host::has('getenv') ? getenv($name, true) : $_ENV[$name] ?? '';
+        try {
+            $value = getenv($name, true);
+        } catch (\Error) {
+            $value = $_ENV[$name] ?? '';
+        }
         return is_string($value) && $value !== '' ? $value : null;
     }
 }

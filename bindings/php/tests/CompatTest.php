@@ -2,14 +2,16 @@
 
 declare(strict_types=1);
 
-namespace PostHog\Tests\Compat;
+namespace PostHog\Tests;
 
 use PHPUnit\Framework\TestCase;
+use PostHog\Tests\Compat\Observation;
+use PostHog\Tests\Compat\Table;
 
-require_once __DIR__ . '/values.php';
-require_once __DIR__ . '/Sdk.php';
-require_once __DIR__ . '/Observation.php';
-require_once __DIR__ . '/Table.php';
+require_once __DIR__ . '/compat/values.php';
+require_once __DIR__ . '/compat/Sdk.php';
+require_once __DIR__ . '/compat/Observation.php';
+require_once __DIR__ . '/compat/Table.php';
 
 /**
  * This package does what posthog-php does, as recorded from it by record.php. Where it differs on purpose, cases.php
@@ -22,7 +24,7 @@ final class CompatTest extends TestCase
 
     public static function setUpBeforeClass(): void
     {
-        exec(escapeshellarg(PHP_BINARY) . ' ' . escapeshellarg(__DIR__ . '/observe.php'), $lines, $status);
+        exec(escapeshellarg(PHP_BINARY) . ' ' . escapeshellarg(__DIR__ . '/compat/observe.php'), $lines, $status);
         self::assertSame(0, $status, implode("\n", $lines));
         self::$observed = json_decode(implode("\n", $lines), true);
     }
@@ -92,7 +94,7 @@ final class CompatTest extends TestCase
 
     public function testTheTableOfTheDocumentation(): void
     {
-        $page = file_get_contents(dirname(__DIR__, 4) . '/docs/compatibility-php.md');
+        $page = file_get_contents(dirname(__DIR__, 3) . '/docs/compatibility-php.md');
         self::assertSame(Table::page(), $page, 'run php bindings/php/tests/compat/table.php');
     }
 }
