@@ -68,7 +68,7 @@ final class Json
     private static function scalars(array $values, int $depth, int $seen): int
     {
         $seen += count($values);
-        if ($depth > self::MAX_DEPTH || $seen > self::MAX_VALUES) {
+        if ($depth > self::MAX_DEPTH) {
             return PHP_INT_MAX;
         }
         foreach ($values as $value) {

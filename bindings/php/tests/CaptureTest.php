@@ -444,11 +444,12 @@ final class CaptureTest extends TestCase
             ], true);
             echo PostHog::withContext(['distinctId' => 'u'], fn () => ' called ');
             echo var_export(PostHog::getContext(), true), PostHog::getClient()->problem();
+            echo PostHog::getClient() === PostHog::getClient() ? ' same' : ' another';
             PostHog::init('k', ['settings' => ['test_mode' => true]]);
             echo PostHog::capture($message) ? ' captured' : '';
             PHP);
         self::assertSame(7, substr_count($script->output, 'false'), $script->output . $script->errors);
-        self::assertStringEndsWith(' called NULLPostHog::init() was not called captured', $script->output);
+        self::assertStringEndsWith(' called NULLPostHog::init() was not called same captured', $script->output);
         self::assertSame(1, substr_count($script->errors, 'PostHog::init() was not called'), $script->errors);
         self::assertSame(1, substr_count($script->errors, '[PostHog]'), $script->errors);
     }

@@ -112,6 +112,15 @@ final class ExitTest extends TestCase
         self::assertCount(3, $sink->uuids());
     }
 
+    /** The reports are read when every function that the script registers has run. */
+    public function testALossOfWhatIsCapturedAtTheEnd(): void
+    {
+        $sink = new Sink('{"then":{"status":401}}');
+        $late = 'register_shutdown_function(function () {' . self::CAPTURE . '});';
+        $script = Script::run(self::init(['host' => $sink->host]) . $late);
+        self::assertSame(1, substr_count($script->errors, '1 event lost (rejected): HTTP 401'), $script->errors);
+    }
+
     /** Two clients wait for the same time, and the process does not wait once more. */
     public function testTheTimeIsThatOfTheSetting(): void
     {

@@ -210,6 +210,12 @@ final class JsonTest extends TestCase
             $deep = [$deep];
         }
         self::assertStringContainsString('[null]', Json::encode(['v' => $deep]));
+        $twice = ['a' => 1];
+        for ($i = 0; $i < 40; $i++) {
+            $twice = [$twice, $twice];
+        }
+        self::assertLessThan(10_000_000, strlen(Json::encode($twice)));
+        self::assertSame(200_001, substr_count(Json::encode(range(0, 200_000)), ',') + 1);
         $loop = ['a' => 1];
         $loop['self'] = &$loop;
         $loop['again'] = &$loop;

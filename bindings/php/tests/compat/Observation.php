@@ -170,10 +170,11 @@ final class Observation
             : $date->setTimezone(new \DateTimeZone('UTC'))->format('Y-m-d\TH:i:s.v\Z');
     }
 
-    /** A uuid of a case begins with the same digits; any other is new. */
+    /** What is not a uuid is as it is; a uuid of a case begins with the same digits; any other is new. */
     private static function uuid(?string $uuid): string
     {
-        return str_starts_with(strtolower($uuid ?? ''), '0190a5d0-') ? $uuid : 'new';
+        $isOfCase = $uuid !== null && (!preg_match(self::UUID, $uuid) || stripos($uuid, '0190a5d0-') === 0);
+        return $isOfCase ? $uuid : 'new';
     }
 
     /** What is returned, without what differs each time. */

@@ -103,6 +103,7 @@ return [
             'ours' => ['events' => $sent(['$groups' => ['b' => '2', 'a' => '1']])],
             'why' => 'both are sent; there those of the properties are lost',
         ],
+        'groups that are a list' => ['call' => $with(['groups' => ['acme']])],
         'groups that are not an array' => [
             'call' => $with(['groups' => 'acme']),
             'ours' => ['events' => $sent([])],
