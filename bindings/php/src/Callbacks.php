@@ -121,8 +121,9 @@ final class Callbacks
         }
         foreach ($lost as $reason => $events) {
             $details = $report['error'] ?: $events[0]['details'] ?? '';
-            if (empty($report['status']) && $details !== '') {
-                $details .= ' (to ' . $this->options->target() . ')';
+            $target = $this->options->target();
+            if (empty($report['status']) && $details !== '' && !str_contains($details, $target)) {
+                $details .= " (to $target)";
             }
             $count = count($events) === 1 ? '1 event' : count($events) . ' events';
             $losses[] = $message = "$count lost ($reason)" . ($details === '' ? '' : ": $details");

@@ -472,6 +472,21 @@ final class CaptureTest extends TestCase
         self::assertSame('true', $script->output, $script->errors);
     }
 
+    /** The lines of the README, with strict types and without the variables. */
+    public function testTheQuickstartWithoutTheEnvironment(): void
+    {
+        $code = "PostHog\\PostHog::init(getenv('POSTHOG_API_KEY'), ['host' => getenv('POSTHOG_HOST'), 'settings' => "
+            . "['exit_flush_ms' => 0, 'proxy' => 'http://127.0.0.1:1', 'max_retries' => 0]]);"
+            . "echo var_export(PostHog\\PostHog::capture(['event' => 'e']), true); PostHog\\PostHog::flush();";
+        $unset = ['POSTHOG_HOST' => '', 'POSTHOG_API_KEY' => ''];
+        $script = Script::run("putenv('POSTHOG_HOST'); putenv('POSTHOG_API_KEY');" . $code, [], $unset);
+        self::assertSame('false', $script->output, $script->errors);
+        self::assertSame(1, substr_count($script->errors, 'apiKey is empty'), $script->errors);
+        $script = Script::run("putenv('POSTHOG_HOST'); putenv('POSTHOG_API_KEY=k');" . $code, [], $unset);
+        self::assertSame('true', $script->output, $script->errors);
+        self::assertStringContainsString('(to us.i.posthog.com:443 by the proxy 127.0.0.1:1)', $script->errors);
+    }
+
     public function testADisabledClientCapturesNothing(): void
     {
         $script = Script::run(
