@@ -541,8 +541,10 @@ PHC_API PHC_WARN_UNUSED struct phc_config *phc_config_new(const char *api_key);
 
 /**
  * Sets one setting, given as text: phc_config_set(config, "flush_at", "250").
- * docs/settings.md lists all keys. On PHC_INVALID_SETTING nothing has changed, and
- * phc_last_error names the key, the value and what would be accepted.
+ * docs/settings.md lists all keys. On PHC_INVALID_SETTING the value has not changed, and
+ * phc_last_error names the key, the value and what would be accepted. A refusal needs no check
+ * here: phc_client_new fails with it, unless an accepted value for the same key follows.
+ * phc_config_get returns NULL for a key that this libphc does not have.
  */
 PHC_API phc_status phc_config_set(struct phc_config *config, const char *key, const char *value);
 
@@ -572,9 +574,9 @@ PHC_API phc_status phc_setting_at(size_t index, struct phc_setting *out, size_t 
 
 /**
  * Makes a client with these settings, which are copied. Starts no thread and opens no
- * connection: that happens at the first capture. Returns NULL if a setting is not accepted
- * (PHC_INVALID_SETTING) or config is NULL; the reason is then in status, which may be NULL,
- * and in phc_last_error. Free it with phc_client_free.
+ * connection: that happens at the first capture. Returns NULL if a setting is not accepted or
+ * a phc_config_set was refused (PHC_INVALID_SETTING), or if config is NULL; the reason is then
+ * in status, which may be NULL, and in phc_last_error. Free it with phc_client_free.
  */
 PHC_API
 PHC_WARN_UNUSED

@@ -32,9 +32,9 @@ impl Counted for phc_client {
 }
 
 /// Makes a client with these settings, which are copied. Starts no thread and opens no
-/// connection: that happens at the first capture. Returns NULL if a setting is not accepted
-/// (PHC_INVALID_SETTING) or config is NULL; the reason is then in status, which may be NULL,
-/// and in phc_last_error. Free it with phc_client_free.
+/// connection: that happens at the first capture. Returns NULL if a setting is not accepted or
+/// a phc_config_set was refused (PHC_INVALID_SETTING), or if config is NULL; the reason is then
+/// in status, which may be NULL, and in phc_last_error. Free it with phc_client_free.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_client_new(
@@ -46,7 +46,7 @@ pub unsafe extern "C" fn phc_client_new(
     guard_or(&rules::phc_client_new, failed, || {
         // SAFETY: the caller passes NULL or a live config.
         let config = unsafe { borrow(config, "config") };
-        let client = config.and_then(|config| Client::new(config.config.clone())).map(Arc::new);
+        let client = config.and_then(|config| Client::new(config.accepted()?.clone())).map(Arc::new);
         // SAFETY: the caller passes NULL or a place for a status.
         unsafe { constructed(client.map_err(|error| keep_text(&error)), status) }
     })
@@ -71,7 +71,7 @@ pub unsafe extern "C" fn phc_client_open(
         // SAFETY: the caller passes NULL or NUL-terminated text, and NULL or a live config.
         let (name, config) = unsafe { (required(name, "name"), borrow(config, "config")) };
         let open = || {
-            let config = &config?.config;
+            let config = config?.accepted()?;
             config.check()?;
             registry::open(utf8(name?, "name")?, config)
         };

@@ -14,11 +14,36 @@ use crate::status::{Error, Status};
 /// Settings of a client to be. It belongs to one thread at a time, and can be freed as soon
 /// as the client is made.
 pub struct phc_config {
-    pub(super) config: Config,
+    config: Config,
+    /// What was refused, by key. A host that ignores a refusal of its `host` must not send
+    /// its events to the default one.
+    refused: Vec<(String, Error)>,
     value: CString,
 }
 
 impl Boxed for phc_config {}
+
+impl phc_config {
+    /// The settings, or the first refusal that still stands.
+    pub(super) fn accepted(&self) -> Result<&Config, Error> {
+        match self.refused.first() {
+            Some((_, error)) => Err(error.clone()),
+            None => Ok(&self.config),
+        }
+    }
+
+    fn set(&mut self, key: Result<&str, Error>, value: Result<&str, Error>) -> Result<(), Error> {
+        let name = key.clone().unwrap_or_default();
+        let result = key.and_then(|key| self.config.set(key, value?));
+        // The names of headers, and only those, have no case; another key in another case is an
+        // unknown one, for which the right one stands in.
+        self.refused.retain(|(refused, _)| !refused.eq_ignore_ascii_case(name));
+        if let Err(error) = &result {
+            self.refused.push((name.to_owned(), error.clone()));
+        }
+        result
+    }
+}
 
 /// Makes settings with all defaults for this project key (phc_…), which is trimmed. With an
 /// empty key or NULL the client is disabled: its captures return PHC_DISABLED. Free it with
@@ -30,13 +55,15 @@ pub unsafe extern "C" fn phc_config_new(api_key: *const c_char) -> *mut phc_conf
         // SAFETY: the caller passes NULL or NUL-terminated text.
         let api_key = unsafe { optional(api_key) }.unwrap_or_default();
         let config = Config::new(&String::from_utf8_lossy(api_key));
-        phc_config { config, value: CString::default() }.into_raw()
+        phc_config { config, refused: Vec::new(), value: CString::default() }.into_raw()
     })
 }
 
 /// Sets one setting, given as text: phc_config_set(config, "flush_at", "250").
-/// docs/settings.md lists all keys. On PHC_INVALID_SETTING nothing has changed, and
-/// phc_last_error names the key, the value and what would be accepted.
+/// docs/settings.md lists all keys. On PHC_INVALID_SETTING the value has not changed, and
+/// phc_last_error names the key, the value and what would be accepted. A refusal needs no check
+/// here: phc_client_new fails with it, unless an accepted value for the same key follows.
+/// phc_config_get returns NULL for a key that this libphc does not have.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_config_set(
     config: *mut phc_config,
@@ -48,8 +75,8 @@ pub unsafe extern "C" fn phc_config_set(
         // NULL or NUL-terminated texts.
         let (config, key, value) =
             unsafe { (borrow_mut(config, "config"), required(key, "key"), required(value, "value")) };
-        let set = || config?.config.set(utf8(key?, "key")?, utf8(value?, "value")?);
-        status_of(set())
+        let utf8 = |text: Result<_, _>, name| text.and_then(|text| utf8(text, name));
+        status_of(config.and_then(|config| config.set(utf8(key, "key"), utf8(value, "value"))))
     })
 }
 

@@ -4,7 +4,8 @@ use super::client::{phc_client, timeout};
 use super::guard::guard;
 use super::handle::{Plain, fill, share, write};
 use super::rules;
-use super::status::{phc_status, status_of, status_of_outcome};
+use super::status::{phc_status, status_of};
+use crate::client::Client;
 use crate::delivery::FlushResult;
 use crate::status::Error;
 
@@ -30,17 +31,20 @@ unsafe impl Plain for phc_flush_result {}
 ///
 /// # Safety
 /// `out` is NULL or valid for writes of `size` bytes.
-unsafe fn flushed(result: Result<FlushResult, Error>, out: *mut phc_flush_result, size: usize) -> phc_status {
-    match result {
-        Err(error) => status_of(Err(error)),
-        Ok(result) => {
-            let FlushResult { settled, delivered, lost, pending } = result;
-            let filled = phc_flush_result { settled, delivered, lost, pending };
-            // SAFETY: the caller passes NULL or a struct of `size` bytes.
-            unsafe { fill(out, &filled, size) };
-            status_of_outcome(result.status())
-        }
-    }
+unsafe fn flushed(
+    client: Result<&Client, Error>,
+    wait: impl FnOnce(&Client) -> Result<FlushResult, Error>,
+    out: *mut phc_flush_result,
+    size: usize,
+) -> phc_status {
+    status_of(client.and_then(|client| {
+        let result = wait(client)?;
+        let FlushResult { settled, delivered, lost, pending } = result;
+        let filled = phc_flush_result { settled, delivered, lost, pending };
+        // SAFETY: the caller passes NULL or a struct of `size` bytes.
+        unsafe { fill(out, &filled, size) };
+        client.outcome(result)
+    }))
 }
 
 /// Sends what waits, and waits until every event captured before this call is delivered or
@@ -59,9 +63,9 @@ pub unsafe extern "C" fn phc_flush(
     guard(&rules::phc_flush, || {
         // SAFETY: the caller passes NULL or a live client.
         let client = unsafe { share(client, "client") };
-        let flush = client.and_then(|client| client.flush(timeout(timeout_ms)));
+        let flush = |client: &Client| client.flush(timeout(timeout_ms));
         // SAFETY: the caller passes NULL or a struct of `size` bytes.
-        unsafe { flushed(flush, result, size) }
+        unsafe { flushed(client, flush, result, size) }
     })
 }
 
@@ -98,9 +102,9 @@ pub unsafe extern "C" fn phc_flush_wait(
     guard(&rules::phc_flush_wait, || {
         // SAFETY: the caller passes NULL or a live client.
         let client = unsafe { share(client, "client") };
-        let wait = client.and_then(|client| client.wait_flush(flush, timeout(timeout_ms)));
+        let wait = |client: &Client| client.wait_flush(flush, timeout(timeout_ms));
         // SAFETY: the caller passes NULL or a struct of `size` bytes.
-        unsafe { flushed(wait, result, size) }
+        unsafe { flushed(client, wait, result, size) }
     })
 }
 

@@ -75,14 +75,6 @@ pub(super) fn status_of(result: Result<(), Error>) -> phc_status {
     }
 }
 
-/// The status of a call that succeeded, but not with PHC_OK.
-pub(super) fn status_of_outcome(status: Status) -> phc_status {
-    if status != Status::OK {
-        set_last_error(status.meaning());
-    }
-    status.number()
-}
-
 /// Returns the version of the library, such as "0.1.0". Compare it with PHC_VERSION, the
 /// version of the header. Static text. Safe from any thread.
 ///

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Client;
-use crate::delivery::{FlushId, FlushResult, LossReason, Wake};
+use crate::delivery::{DeliveryState, FlushId, FlushResult, LossReason, Wake};
 use crate::status::{Error, Status};
 
 impl FlushResult {
@@ -38,6 +38,22 @@ impl Client {
         let result = delivery.wait_flush(flush, deadline);
         delivery.update(|state| (state.end_flush(flush), Wake::NONE));
         result.unwrap_or_default()
+    }
+
+    /// The error of a flush with this result; for losses, also what went wrong with the
+    /// last of them.
+    pub(crate) fn outcome(&self, result: FlushResult) -> Result<(), Error> {
+        match result.status() {
+            Status::OK => Ok(()),
+            Status::LOST_EVENTS => {
+                let cause =
+                    self.process.get().map(|process| process.delivery.read(DeliveryState::cause_of_losses));
+                let FlushResult { lost, settled, .. } = result;
+                let text = format!("events lost: {lost} of {settled}{}", cause.unwrap_or_default());
+                Err(Error::new(Status::LOST_EVENTS, text))
+            }
+            other => Err(other.into()),
+        }
     }
 
     /// Begins a flush that is waited for separately. Does not wait itself.
@@ -86,14 +102,17 @@ impl Client {
         if timeout != Some(Duration::ZERO) {
             self.flush_pending(timeout);
         }
-        let lost = process.delivery.update(|state| {
+        let (lost, cause) = process.delivery.update(|state| {
             let wake = state.fail_all_pending(LossReason::Closed);
             // Pollers learn that there will be no more reports.
             let end = Wake { sender: true, settled: true, reports: true };
-            (state.stats().lost_total() > 0, wake | end)
+            ((state.stats().lost_total(), state.cause_of_losses()), wake | end)
         });
         process.wait_sender_stopped(close_by);
-        if lost { Err(Status::LOST_EVENTS.into()) } else { Ok(()) }
+        if lost == 0 {
+            return Ok(());
+        }
+        Err(Error::new(Status::LOST_EVENTS, format!("events lost: {lost}{cause}")))
     }
 
     fn check_open(&self) -> Result<(), Error> {

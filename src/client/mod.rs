@@ -259,7 +259,7 @@ impl Client {
     /// without a project key logs that at once, on this thread.
     pub(crate) fn set_log_callback(&self, function: Option<LogFunction>) -> Result<(), Error> {
         if let Some(function) = function.as_ref().filter(|_| self.config.is_disabled()) {
-            let line = "there is no project key: captures return PHC_DISABLED and nothing is sent";
+            let line = "there is no project key: no event is taken and nothing is sent";
             run_inside(Inside::Callback, || function(LogLevel::Warning, line));
         }
         let replaced = self.slots.log.replace(function);

@@ -105,9 +105,14 @@ impl LogQueue {
             }
         }
         self.logged = stats.lost;
-        let cause = if self.last_error.is_empty() { String::new() } else { format!("; {}", self.last_error) };
-        (total > 0)
-            .then(|| (LogLevel::Error, format!("events lost: {total} ({}){cause}", reasons.join(", "))))
+        let line = || format!("events lost: {total} ({}){}", reasons.join(", "), self.cause());
+        (total > 0).then(|| (LogLevel::Error, line()))
+    }
+
+    /// What went wrong with the last batch that lost events, as the end of a sentence; empty
+    /// if that is not known.
+    pub(super) fn cause(&self) -> String {
+        if self.last_error.is_empty() { String::new() } else { format!("; {}", self.last_error) }
     }
 
     /// Marks all losses as logged: the error callback reports them.
@@ -136,6 +141,7 @@ mod tests {
             (LogLevel::Error, "events lost: 1001 (1000 dropped, 1 closed); HTTP 401")
         );
         assert_eq!(queue.losses(&stats), None);
+        assert_eq!(queue.cause(), "; HTTP 401");
     }
 
     #[test]

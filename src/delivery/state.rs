@@ -316,6 +316,12 @@ impl DeliveryState {
         self.log.has_losses(&self.stats)
     }
 
+    /// What went wrong with the last batch that lost events, as the end of a sentence; empty
+    /// if that is not known.
+    pub(crate) fn cause_of_losses(&self) -> String {
+        self.log.cause()
+    }
+
     /// One line for all losses since the last one.
     pub(crate) fn pop_losses_line(&mut self) -> Option<(LogLevel, String)> {
         self.log.losses(&self.stats)

@@ -1,6 +1,7 @@
 //! The server's verdict on one event.
 
 use std::borrow::Cow;
+use std::fmt;
 
 /// What the server said about one event. A plain `ok`, without details, and an event
 /// that the response does not mention have no `Verdict`: both mean that the event is
@@ -13,6 +14,17 @@ pub struct Verdict {
     pub code: Cow<'static, str>,
     /// The server's explanation.
     pub details: Option<String>,
+}
+
+/// For people: `the server's verdict is "drop" (invalid_options)`.
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the server's verdict is {:?}", self.code)?;
+        self.details
+            .iter()
+            .filter(|details| !details.is_empty())
+            .try_for_each(|details| write!(f, " ({details})"))
+    }
 }
 
 /// The codes that Capture v1 defines.

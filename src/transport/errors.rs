@@ -7,6 +7,8 @@
 
 use std::error::Error;
 
+use reqwest::Url;
+
 use super::tls;
 
 /// Part of the technical text, and what it means. The first row that matches counts.
@@ -52,23 +54,35 @@ const PROXY_HINTS: [(&str, &str); 6] = [
 ];
 
 /// Returns what an error means, followed by its technical text.
-///
-/// `proxy` is the setting, which may be empty; its password is not repeated.
-pub(super) fn user_message(error: &(dyn Error + 'static), proxy: &str) -> String {
+pub(super) fn user_message(error: &(dyn Error + 'static), proxied: bool) -> String {
     let chain = whole_chain(error);
     let find = |table: &[(&str, &'static str)]| {
         table.iter().find(|(part, _)| chain.contains(part)).map(|(_, hint)| *hint)
     };
     let technical = without_noise(chain.clone());
-    let proxied = !proxy.is_empty();
     let hint = tls::meaning(error)
         .or_else(|| proxied.then(|| find(&PROXY_HINTS)).flatten())
         .or_else(|| find(&HINTS));
-    let text = match hint {
+    match hint {
         Some(hint) => format!("{hint} ({technical})"),
         None => technical,
+    }
+}
+
+/// Returns where attempts go, as the errors name it: the host with its port, and the proxy before it.
+///
+/// `proxy` is the setting, which may be empty; its password is not repeated.
+pub(super) fn destination(url: &Url, proxy: &str) -> String {
+    let host = url.host_str().unwrap_or_default();
+    let address = match url.port_or_known_default() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
     };
-    if proxied { format!("through the proxy {}: {text}", without_password(proxy)) } else { text }
+    if proxy.is_empty() {
+        address
+    } else {
+        format!("{address} through the proxy {}", without_password(proxy))
+    }
 }
 
 /// What the layers say about themselves rather than about the error.
@@ -122,20 +136,30 @@ mod tests {
     #[test]
     fn a_message_says_what_to_do_and_keeps_the_technical_text() {
         let cause = "error sending request: client error (Connect): invalid HTTP version parsed";
-        let text = user_message(&*error(cause), "");
+        let text = user_message(&*error(cause), false);
         assert!(text.starts_with("not HTTP: ") && text.contains("use https://"), "{text}");
         assert!(text.ends_with("(invalid HTTP version parsed)"), "{text}");
-        assert_eq!(user_message(&*error("something new"), ""), "something new");
+        assert_eq!(user_message(&*error("something new"), false), "something new");
     }
 
     #[test]
-    fn a_proxy_is_named_without_its_password() {
-        let text = user_message(&*error("tcp connect error: refused"), "http://me:se@cret@10.0.0.1:3128");
-        assert_eq!(
-            text,
-            "through the proxy http://10.0.0.1:3128: the proxy cannot be reached (tcp connect error: refused)"
-        );
-        let text = user_message(&*error("dns error: no such host"), "");
+    fn with_a_proxy_it_is_the_proxy_that_cannot_be_reached() {
+        let text = user_message(&*error("tcp connect error: refused"), true);
+        assert_eq!(text, "the proxy cannot be reached (tcp connect error: refused)");
+        let text = user_message(&*error("dns error: no such host"), false);
         assert_eq!(text, "the name of the host was not found (dns error: no such host)");
+    }
+
+    #[test]
+    fn a_destination_has_the_port_and_the_proxy_without_its_password() {
+        for (url, proxy, expected) in [
+            ("https://eu.i.posthog.com/i/v1/analytics/events", "", "eu.i.posthog.com:443"),
+            ("http://x/prefix", "", "x:80"),
+            ("http://[::1]:8000", "", "[::1]:8000"),
+            ("https://x", "http://me:se@cret@10.0.0.1:3128", "x:443 through the proxy http://10.0.0.1:3128"),
+            ("https://x", "proxy:3128", "x:443 through the proxy proxy:3128"),
+        ] {
+            assert_eq!(destination(&Url::parse(url).unwrap(), proxy), expected);
+        }
     }
 }

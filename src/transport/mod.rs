@@ -27,7 +27,7 @@ use crate::sync::recover;
 use compress::{Compressor, takes_long};
 use compression_thread::CompressionThread;
 use connections::{Connections, Limits, Progress};
-use errors::{error_chain, user_message};
+use errors::{destination, error_chain, user_message};
 use resolver::Resolver;
 use shortage::Shortage;
 use tls::Tls;
@@ -53,6 +53,8 @@ pub(crate) struct AttemptRequest {
 /// Its locks are taken on that thread only and are never held across an await.
 pub(crate) struct Transport {
     url: Url,
+    /// Where that is, for errors.
+    destination: String,
     headers: HeaderMap,
     config: Config,
     resolver: Resolver,
@@ -94,6 +96,7 @@ impl Transport {
         })?;
         let notices = config.warnings().into_iter().map(|line| (LogLevel::Warning, line)).collect();
         Ok(Transport {
+            destination: destination(&url, &config.proxy),
             url,
             headers,
             config: config.clone(),
@@ -152,6 +155,7 @@ impl Transport {
                 (Failure { message, maybe_sent: true }, progress.uses_kept_connection())
             }
         };
+        let message = format!("{}: {message}", self.destination);
         if !progress.is_responding() {
             // The other idle connections have probably died with this one.
             self.connections.drop_idle(number);
@@ -197,7 +201,7 @@ impl Transport {
             }
             Err(error) => match shortage::of_error(&error).filter(|_| error.is_connect()) {
                 Some(shortage) => Ok(unsent(shortage)),
-                None => Err(Failure::of_request(error, &self.config.proxy)),
+                None => Err(Failure::of_request(error, !self.config.proxy.is_empty())),
             },
         }
     }
@@ -249,9 +253,9 @@ struct Failure {
 }
 
 impl Failure {
-    fn of_request(error: reqwest::Error, proxy: &str) -> Self {
+    fn of_request(error: reqwest::Error, proxied: bool) -> Self {
         let maybe_sent = !error.is_connect() && !error.is_builder() && !tls::handshake_was_refused(&error);
-        Failure { message: user_message(&error.without_url(), proxy), maybe_sent }
+        Failure { message: user_message(&error.without_url(), proxied), maybe_sent }
     }
 }
 

@@ -169,6 +169,8 @@ static void settings_are_checked(void) {
     CHECK_HAS(phc_last_error(), "did you mean \"flush_at\"");
     CHECK_EQ(phc_config_set(config, "flush_at", "-1"), PHC_INVALID_SETTING);
     CHECK_HAS(phc_last_error(), "1 to 100000");
+    phc_config_free(config);
+    config = phc_config_new("key");
     CHECK_EQ(phc_config_set(config, "ca_file", "/no/such/file"), PHC_OK);
     phc_status status = PHC_OK;
     CHECK(phc_client_new(config, &status) == NULL);
@@ -181,6 +183,40 @@ static void settings_are_checked(void) {
     config = phc_config_new("bad\nkey");
     CHECK(phc_client_new(config, NULL) == NULL);
     CHECK_HAS(phc_last_error(), "project key");
+    phc_config_free(config);
+}
+
+/* Both ways to make a client fail with this text. */
+static void check_no_client(const phc_config *config, phc_status expected, const char *part) {
+    phc_status status = PHC_OK;
+    CHECK(phc_client_new(config, &status) == NULL);
+    CHECK_EQ(status, expected);
+    CHECK_HAS(phc_last_error(), part);
+    status = PHC_OK;
+    CHECK(phc_client_open("refused", config, &status) == NULL);
+    CHECK_EQ(status, expected);
+    CHECK_HAS(phc_last_error(), part);
+}
+
+/* A host that does not look at the status of phc_config_set sends nothing to the default host. */
+static void a_refused_setting_leaves_no_client(void) {
+    phc_config *config = phc_config_new("phc_test");
+    CHECK_EQ(phc_config_set(config, "host", "not a host"), PHC_INVALID_SETTING);
+    check_no_client(config, PHC_INVALID_SETTING, "not a host");
+    /* Of several the first is reported; each is taken back by an accepted value. */
+    CHECK_EQ(phc_config_set(config, "flush_at", NULL), PHC_INVALID_ARGUMENT);
+    check_no_client(config, PHC_INVALID_SETTING, "not a host");
+    CHECK_EQ(phc_config_set(config, "host", "http://127.0.0.1:9"), PHC_OK);
+    check_no_client(config, PHC_INVALID_ARGUMENT, "value is NULL");
+    CHECK_EQ(phc_config_set(config, "flush_at", "5"), PHC_OK);
+    CHECK_EQ(phc_config_set(config, "header.X-Test", "a\nb"), PHC_INVALID_SETTING);
+    check_no_client(config, PHC_INVALID_SETTING, "header.X-Test");
+    CHECK_EQ(phc_config_set(config, "header.x-test", "a"), PHC_OK);
+    phc_client *client = phc_client_new(config, NULL);
+    CHECK(client != NULL);
+    phc_client_free(client);
+    CHECK_EQ(phc_config_set(config, "hots", "http://127.0.0.1:9"), PHC_INVALID_SETTING);
+    check_no_client(config, PHC_INVALID_SETTING, "did you mean \"host\"");
     phc_config_free(config);
 }
 
@@ -350,6 +386,7 @@ int main(int argc, char **argv) {
         TEST(every_setting_is_described_read_and_set),
         TEST(a_setting_that_is_not_known_cannot_be_read),
         TEST(settings_are_checked),
+        TEST(a_refused_setting_leaves_no_client),
         TEST(a_typing_error_is_refused_when_it_is_set),
         TEST(a_project_key_that_cannot_be_one_is_refused),
         TEST(each_loss_is_counted_by_its_reason),

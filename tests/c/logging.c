@@ -180,6 +180,28 @@ static void each_kind_of_remark_is_logged_once(void) {
     }
 }
 
+static void a_flush_and_a_close_name_the_last_reason(void) {
+    const struct {
+        const char *script, *reason;
+    } table[] = {
+        {"{\"then\":{\"status\":401}}", "; HTTP 401: "},
+        {"{\"then\":{\"verdicts\":[{\"result\":\"drop\",\"details\":\"invalid_options\"}]}}",
+         "; the server's verdict is \"drop\" (invalid_options)"},
+    };
+    for (size_t row = 0; row < sizeof table / sizeof table[0]; row++) {
+        script(table[row].script);
+        phc_client *client = make_client(NULL, NULL);
+        capture(client, "event");
+        CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_LOST_EVENTS);
+        CHECK_HAS(phc_last_error(), "events lost: 1 of 1; ");
+        CHECK_HAS(phc_last_error(), table[row].reason);
+        CHECK_EQ(phc_client_close(client, 20000), PHC_LOST_EVENTS);
+        CHECK_HAS(phc_last_error(), "events lost: 1; ");
+        CHECK_HAS(phc_last_error(), table[row].reason);
+        finish(client);
+    }
+}
+
 static void the_level_decides_what_is_logged(void) {
     /* A line at each of the levels error, warning and debug. */
     const struct {
@@ -196,8 +218,10 @@ static void the_level_decides_what_is_logged(void) {
         capture(client, "a");
         capture(client, "b");
         CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_LOST_EVENTS);
+        CHECK_STR(phc_last_error(), "events lost: 1 of 2; the server's verdict is \"drop\"");
         finish(client);
-        CHECK_EQ(count(log.all, "events lost: 1 (1 dropped)"), table[row].losses);
+        CHECK_EQ(count(log.all, "events lost: 1 (1 dropped); the server's verdict is \"drop\""),
+                 table[row].losses);
         CHECK_EQ(count(log.all, "careful"), table[row].warnings);
         for (int attempt = 1; attempt <= 3; attempt++) {
             char part[32];
@@ -235,6 +259,7 @@ int main(int argc, char **argv) {
         TEST(a_change_of_codec_is_logged),
         TEST(a_key_that_is_not_a_projects_is_logged_once),
         TEST(each_kind_of_remark_is_logged_once),
+        TEST(a_flush_and_a_close_name_the_last_reason),
         TEST(the_level_decides_what_is_logged),
         TEST(the_debug_lines_say_what_became_of_an_attempt),
     };

@@ -25,6 +25,8 @@ static void null_everywhere(void) {
     REFUSES_NULL(phc_config_set(NULL, "flush_at", "1"));
     REFUSES_NULL(phc_config_set(config, NULL, "1"));
     REFUSES_NULL(phc_config_set(config, "flush_at", NULL));
+    phc_config_free(config); /* nothing can be made of it now */
+    config = phc_config_new(NULL);
     phc_status status = PHC_OK;
     CHECK(phc_client_new(NULL, &status) == NULL);
     REFUSES_NULL(status);

@@ -54,6 +54,7 @@ static void a_server_that_never_accepts_is_given_up_in_time(void) {
     char *reports = one_event(client, PHC_LOST_EVENTS, &took);
     CHECK(took >= 590 && took < 9000);
     CHECK_HAS(reports, "no connection within connect_timeout_ms");
+    CHECK_HAS(reports, host + strlen("http://"));
     CHECK_EQ(count(reports, "maybe_delivered\":true"), 0); /* it was never sent */
     free(reports);
     finish(client);

@@ -14,6 +14,7 @@ use crate::delivery::wake::Wake;
 use crate::event::timestamp::Timestamp;
 use crate::failpoint;
 use crate::memory::{NoMemory, reserve};
+use crate::protocol::response::one_line;
 use crate::protocol::{AttemptDecision, Disposition};
 
 impl DeliveryState {
@@ -82,7 +83,7 @@ impl DeliveryState {
         batch.end_attempt(decision);
         let mut report = Report { status: decision.status, ..batch.report() };
         let mut verdicts = std::mem::take(&mut decision.verdicts).into_iter();
-        let mut any_lost = false;
+        let (mut any_lost, mut lost_by_verdict) = (false, None);
         for ((disposition, uuid), span) in
             decision.dispositions.iter().zip(batch.payload().uuids()).zip(batch.payload().spans())
         {
@@ -106,11 +107,15 @@ impl DeliveryState {
                 self.log.add_remark(verdict);
             }
             any_lost |= loss.is_some();
+            if loss.is_some() && lost_by_verdict.is_none() {
+                lost_by_verdict = verdict.as_deref().map(|verdict| one_line(&verdict.to_string()));
+            }
             self.settle(span, loss, maybe_delivered);
             self.report_event(&mut report, *uuid, loss, maybe_delivered, verdict);
         }
         if any_lost {
-            self.log.set_last_error(&decision.error);
+            let verdict = lost_by_verdict.filter(|_| decision.error.is_empty());
+            self.log.set_last_error(verdict.as_ref().unwrap_or(&decision.error));
         }
         let pending = report.pending > 0;
         report.error = std::mem::take(&mut decision.error);
