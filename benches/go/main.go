@@ -71,7 +71,7 @@ func client(settings map[string]string) posthog.Client {
 	return client
 }
 
-func flush(client posthog.Client) { must(client.Flush(context.Background())) }
+func flush(client posthog.Client) { must(client.FlushWithContext(context.Background())) }
 
 // times fills all with the nanoseconds of one Enqueue each.
 func times(client posthog.Client, all []int64) {

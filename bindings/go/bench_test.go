@@ -23,8 +23,11 @@ var benchEvent = Capture{
 func BenchmarkEnqueue(b *testing.B) {
 	client, err := NewWithConfig("k", Config{
 		Endpoint: "http://127.0.0.1:9",
-		Settings: map[string]string{"overflow": "drop_oldest", "max_retries": "0"},
-		Logger:   quiet{},
+		Settings: map[string]string{
+			"queue_max_events": "10000000", "queue_max_bytes": "4294967296", "flush_at": "100000",
+			"flush_interval_ms": "3600000", "max_batch_events": "100000", "max_batch_bytes": "16777216",
+		},
+		Logger: quiet{},
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -42,7 +45,7 @@ func BenchmarkEncode(b *testing.B) {
 	e := &encoder{}
 	b.ReportAllocs()
 	for b.Loop() {
-		e.json, e.members = e.json[:0], e.members[:0]
+		e.json = e.json[:0]
 		if err := benchEvent.write(e); err != nil {
 			b.Fatal(err)
 		}

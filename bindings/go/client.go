@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,8 +16,8 @@ import (
 type EnqueueClient interface {
 	// Enqueue captures an event. It never waits for the network. It returns nil if
 	// the event was taken, which will then be delivered or reported as lost, and if
-	// BeforeSend discarded it, which is counted. Otherwise it returns an *Error and
-	// the event was not taken.
+	// BeforeSend discarded it, which is logged and counted. Otherwise it returns a
+	// FieldError or an *Error and the event was not taken.
 	Enqueue(Message) error
 }
 
@@ -28,21 +31,24 @@ type Client interface {
 	// EnqueueWithUUID does the same as Enqueue and returns the event's uuid, which
 	// reports contain. It is empty if the event was not taken.
 	EnqueueWithUUID(Message) (string, error)
-	// Flush sends what waits, and waits until every event that was enqueued before
-	// is delivered or lost, back-off and Retry-After included. It returns nil if
-	// they are all delivered and ErrLostEvents if this flush saw some of them lost.
-	// If ctx ends first, errors.Is matches the error with ErrTimeout and with the
-	// context's error; nothing is abandoned.
-	Flush(ctx context.Context) error
-	// FlushWithResult does the same as Flush and returns how many events it saw
-	// delivered and lost.
+	// Flush does the same as FlushWithContext, for at most DefaultFlushTimeout.
+	Flush() error
+	// FlushWithContext sends what waits, and waits until every event that was enqueued
+	// before is delivered or lost, back-off and Retry-After included. It returns nil if
+	// they are all delivered and ErrLostEvents, with the last reason, if this flush saw
+	// some of them lost. If ctx ends first, errors.Is matches the error with ErrTimeout
+	// and with the context's error; nothing is abandoned.
+	FlushWithContext(ctx context.Context) error
+	// FlushWithResult does the same as FlushWithContext and returns how many events it
+	// saw delivered and lost.
 	FlushWithResult(ctx context.Context) (FlushResult, error)
 	// CloseWithContext takes no more events and flushes. When ctx ends it cancels
 	// what is in flight and counts what is left as lost for the reason "closed".
 	// Then it frees the client's thread and memory. It returns nil if every event of
-	// this client was delivered, and ErrLostEvents if any was lost; errors.Is
-	// matches that with the context's error too if ctx ended first. If the client is
-	// already closed it returns nil; a Close that is under way is waited for.
+	// this client was delivered, and ErrLostEvents, with the last reason, if any was
+	// lost; errors.Is matches that with the context's error too if ctx ended first. If
+	// the client is already closed it returns ErrClosed; a Close that is under way is
+	// waited for. Of a client without a project key it returns ErrSDKDisabled.
 	CloseWithContext(ctx context.Context) error
 
 	// Register adds a property to every event from now on (a super property). A
@@ -80,8 +86,11 @@ type FlushResult struct {
 
 type client struct {
 	noFlags
-	beforeSend      BeforeSendFunc
+	// beforeSend is nil without a BeforeSend.
+	beforeSend      *beforeSend
 	shutdownTimeout time.Duration
+	// disabled is true without a project key.
+	disabled bool
 	// hasCallback is true if there is a Callback, which gets the reports.
 	hasCallback bool
 	// failure says why this client has no library; nil if it has one.
@@ -144,21 +153,25 @@ func NewWithConfig(apiKey string, config Config) (Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	library, err := open(apiKey, settings, callbacks{logger: config.logger(), callback: config.Callback})
-	if err != nil {
-		return nil, err
-	}
 	c := &client{
-		beforeSend:      config.BeforeSend,
 		shutdownTimeout: config.shutdownTimeout(),
+		disabled:        strings.TrimSpace(apiKey) == "",
 		hasCallback:     config.Callback != nil,
-		library:         library,
 		closed:          make(chan struct{}),
 		flushes:         make(chan struct{}, maxFlushes),
 	}
-	for key, value := range config.DefaultEventProperties {
-		if err := c.Register(key, value); err != nil {
-			library.free()
+	if config.BeforeSend != nil {
+		c.beforeSend = newBeforeSend(&config, settings)
+		settings = c.beforeSend.nativeSettings(settings)
+	}
+	c.library, err = open(apiKey, settings, callbacks{logger: config.logger(), callback: config.Callback})
+	if err != nil {
+		return nil, err
+	}
+	defaults := with(systemProperties(), maps.Clone(orEmpty(config.DefaultEventProperties)))
+	for _, key := range slices.Sorted(maps.Keys(defaults)) {
+		if err := c.Register(key, defaults[key]); err != nil {
+			c.library.free()
 			return nil, ConfigError{Reason: err.Error(), Field: "DefaultEventProperties", Value: key}
 		}
 	}
@@ -177,37 +190,37 @@ func (c *client) EnqueueWithUUID(message Message) (string, error) {
 }
 
 func (c *client) enqueue(message Message, wantUUID bool) (string, error) {
-	if c.closing.Load() {
-		return "", c.refuse(c.closedError())
+	switch {
+	case c.disabled:
+		return "", c.refuse(StatusDisabled, ErrSDKDisabled)
+	case c.closing.Load():
+		return "", c.refuse(StatusClosed, c.closedError())
 	}
 	message = dereference(message)
 	if message == nil {
-		return "", c.refuse(&Error{Status: StatusInvalidArgument, Message: "the message is nil"})
+		return "", c.refuse(StatusInvalidArgument, &Error{Status: StatusInvalidArgument, Message: "the message is nil"})
+	}
+	if err := message.Validate(); err != nil {
+		return "", c.refuse(err.(FieldError).status(), err)
 	}
 	if c.beforeSend != nil {
-		changed, err := callBeforeSend(c.beforeSend, message)
-		if changed == nil {
+		if message = c.beforeSend.run(message); message == nil {
 			c.withLibrary(native.countDiscarded)
-			if err != nil {
-				return "", &Error{Status: StatusBeforeSend, Message: err.Error(), cause: err}
-			}
 			return "", nil
 		}
-		message = changed
 	}
 	e := encoders.Get().(*encoder)
 	defer e.release()
 	if err := message.write(e); err != nil {
-		return "", c.refuse(refusal(err))
+		refusal := refusal(err)
+		return "", c.refuse(refusal.Status, refusal)
 	}
 	err, open := c.capture(e)
 	switch {
 	case !open:
-		return "", c.refuse(c.closedError())
+		return "", c.refuse(StatusClosed, c.closedError())
 	case err != nil:
-		// The error that posthog-go would return, as the cause.
-		err.cause = message.Validate()
-		return "", err
+		return "", err.public()
 	case wantUUID:
 		return string(e.uuid[:36]), nil
 	}
@@ -223,18 +236,22 @@ func (c *client) capture(e *encoder) (err *Error, open bool) {
 	return c.library.capture(e), true
 }
 
-// refuse counts an event that libphc has not seen, as libphc would.
-func (c *client) refuse(err error) error {
-	if err, ok := err.(*Error); ok {
-		c.refused[err.Status].Add(1)
+// refuse counts an event that libphc has not seen, as libphc would. A client without a
+// library has no statuses.
+func (c *client) refuse(status Status, err error) error {
+	if c.failure == nil {
+		c.refused[status].Add(1)
 	}
 	return err
 }
 
 // closedError returns the error of every method of a client without a library.
 func (c *client) closedError() error {
-	if c.failure != nil {
+	switch {
+	case c.failure != nil:
 		return c.failure
+	case c.disabled:
+		return ErrSDKDisabled
 	}
 	return ErrClosed
 }
@@ -258,10 +275,7 @@ func (c *client) call(call func(native) *Error) error {
 	if !c.withLibrary(func(library native) { err = call(library) }) {
 		return c.closedError()
 	}
-	if err != nil {
-		return err
-	}
-	return nil
+	return err.public()
 }
 
 func (c *client) Register(key string, value interface{}) error {
@@ -273,12 +287,21 @@ func (c *client) Register(key string, value interface{}) error {
 	if err := e.value(value, 1); err != nil {
 		return refusal(within(key, err))
 	}
-	return c.call(func(library native) *Error { return library.register(key, string(e.json)) })
+	err := c.call(func(library native) *Error { return library.register(key, string(e.json)) })
+	if c.beforeSend == nil || err != nil {
+		return err
+	}
+	// libphc has checked it. From here on BeforeSend sees it, and libphc does not add it.
+	c.beforeSend.register(key, value)
+	return c.call(func(library native) *Error { return library.unregister(key) })
 }
 
 func (c *client) Unregister(key string) error {
 	if err := checkKey(key); err != nil {
 		return err
+	}
+	if c.beforeSend != nil {
+		c.beforeSend.unregister(key)
 	}
 	return c.call(func(library native) *Error { return library.unregister(key) })
 }
@@ -301,6 +324,9 @@ func (c *client) OptIn() error {
 
 func (c *client) Stats() Stats {
 	stats := c.libraryStats()
+	if c.beforeSend != nil {
+		stats.UuidsReplaced += c.beforeSend.uuids.replaced.Load()
+	}
 	for status := range c.refused {
 		if count := c.refused[status].Load(); count > 0 {
 			stats.Refused += count

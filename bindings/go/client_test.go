@@ -50,7 +50,7 @@ func TestEveryTypeOfMessageArrives(t *testing.T) {
 	for _, message := range messages {
 		must(t, client.Enqueue(message))
 	}
-	must(t, client.Flush(background))
+	must(t, client.FlushWithContext(background))
 
 	events := n.events()
 	if len(events) != len(messages) {
@@ -112,8 +112,8 @@ func TestARefusedEventCostsNoOther(t *testing.T) {
 	}{
 		{Capture{Event: "e", DistinctId: "u", Properties: Properties{"x": math.NaN()}}, ErrInvalidProperty, &property, `"x"`},
 		{Capture{Event: "e", DistinctId: "u", Properties: Properties{"f": func() {}}}, ErrInvalidProperty, &property, `"f"`},
-		{Capture{DistinctId: "u"}, &Error{Status: StatusInvalidEvent}, &field, "event"},
-		{Capture{Event: "e"}, &Error{Status: StatusInvalidDistinctID}, &field, "distinct_id"},
+		{Capture{DistinctId: "u"}, &Error{Status: StatusInvalidEvent}, &field, "Event"},
+		{Capture{Event: "e"}, &Error{Status: StatusInvalidDistinctID}, &field, "DistinctId"},
 		{Capture{Event: name, DistinctId: "u"}, &Error{Status: StatusInvalidEvent}, nil, "200"},
 		{Alias{DistinctId: "u"}, &Error{Status: StatusInvalidArgument}, &field, "Alias"},
 		{GroupIdentify{Key: "k"}, &Error{Status: StatusInvalidArgument}, &field, "Type"},
@@ -133,7 +133,7 @@ func TestARefusedEventCostsNoOther(t *testing.T) {
 		}
 	}
 	must(t, client.Enqueue(Capture{Event: "after", DistinctId: "u"}))
-	must(t, client.Flush(background))
+	must(t, client.FlushWithContext(background))
 	if events := n.events(); len(events) != 2 || events["before"].UUID == "" || events["after"].UUID == "" {
 		t.Errorf("%v", events)
 	}
@@ -147,75 +147,67 @@ func TestARefusedEventCostsNoOther(t *testing.T) {
 	}
 }
 
-func TestBeforeSendChangesAndDiscards(t *testing.T) {
-	n := newNamespace(t)
-	client := n.client(Config{BeforeSend: func(message Message) Message {
-		capture, ok := message.(Capture)
-		if !ok {
-			return message
-		}
-		switch capture.Event {
-		case "discarded":
-			return nil
-		case "panics":
-			panic("boom")
-		case "other":
-			return Identify{DistinctId: "u"}
-		case "pointer":
-			capture.Properties.Set("pointer", true)
-			return &capture
-		}
-		capture.Properties.Set("seen", true)
-		capture.Properties["nested"].(map[string]interface{})["list"].([]interface{})[0] = "changed"
-		return capture
-	}})
-	original := Properties{
-		"nested": map[string]interface{}{"list": []interface{}{"original"}},
-		"empty":  []interface{}{}, "texts": []string{},
-	}
-	must(t, client.Enqueue(Capture{Event: "changed", DistinctId: "u", Properties: original}))
-	must(t, client.Enqueue(&Capture{Event: "pointer", DistinctId: "u", Properties: Properties{}}))
-	must(t, client.Enqueue(Identify{DistinctId: "u"}))
-	uuid, err := client.EnqueueWithUUID(Capture{Event: "discarded", DistinctId: "u"})
-	if err != nil || uuid != "" {
-		t.Errorf("a discarded event: %q %v", uuid, err)
-	}
-	for _, name := range []string{"panics", "other"} {
-		err := client.Enqueue(Capture{Event: name, DistinctId: "u"})
-		if !errors.Is(err, &Error{Status: StatusBeforeSend}) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	must(t, client.Flush(background))
-	events := n.events()
-	if len(events) != 3 || events["changed"].property("seen") != "true" || events["pointer"].property("pointer") != "true" {
-		t.Errorf("%v", events)
-	}
-	for name, want := range map[string]string{"nested": `{"list":["changed"]}`, "empty": "[]", "texts": "[]"} {
-		if got := events["changed"].property(name); got != want {
-			t.Errorf("%s is %s, not %s", name, got, want)
-		}
-	}
-	if _, seen := original["seen"]; seen || fmt.Sprint(original["nested"]) != "map[list:[original]]" {
-		t.Errorf("the caller's own properties were changed: %v", original)
-	}
-	if stats := checkStats(t, client); stats.RefusedByStatus[StatusBeforeSend] != 3 || stats.Refused != 3 || stats.Captured != 3 {
-		t.Errorf("%+v", stats)
-	}
-}
-
 func TestWithoutAKeyNothingIsSent(t *testing.T) {
 	lines := &safeBuilder{}
 	client, err := NewWithConfig(" ", Config{Logger: StdLogger(log.New(lines, "", 0))})
 	must(t, err)
-	if err := client.Enqueue(Capture{Event: "e", DistinctId: "u"}); !errors.Is(err, ErrSDKDisabled) {
-		t.Errorf("%v", err)
-	}
 	if !strings.Contains(lines.String(), "WARN: there is no project key") {
 		t.Errorf("%s", lines.String())
 	}
-	must(t, client.Flush(background))
-	must(t, client.Close())
+	for range 2 {
+		for name, err := range map[string]error{
+			"Enqueue": client.Enqueue(Capture{Event: "e", DistinctId: "u"}), "an invalid one": client.Enqueue(Capture{}),
+			"Flush": client.Flush(), "Close": client.Close(),
+		} {
+			if err != ErrSDKDisabled {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	if stats := client.Stats(); stats.RefusedByStatus[StatusDisabled] != 4 || stats.Refused != 4 {
+		t.Errorf("%+v", stats)
+	}
+}
+
+// The errors that have no text of their own are the variables themselves, as programs for
+// posthog-go compare them.
+func TestErrorsCanBeComparedWithoutErrorsIs(t *testing.T) {
+	n := newNamespace(t)
+	n.script(`{"then": {"never": true}}`)
+	event := Capture{Event: "e", DistinctId: "u"}
+	full := n.client(Config{MaxQueueSize: 1, Settings: map[string]string{"max_event_bytes": "2000"}})
+	must(t, full.Enqueue(event))
+	closed, err := NewWithConfig("k", Config{TestMode: true})
+	must(t, err)
+	must(t, closed.Close())
+	optedOut, err := NewWithConfig("k", Config{TestMode: true})
+	must(t, err)
+	defer optedOut.Close()
+	must(t, optedOut.OptOut())
+	big := Capture{Event: "e", DistinctId: "u", Properties: Properties{"x": strings.Repeat("x", 3000)}}
+	for _, c := range []struct{ got, want error }{
+		{full.Enqueue(event), ErrQueueFull},
+		{full.Enqueue(big), ErrMessageTooBig},
+		{closed.Enqueue(event), ErrClosed},
+		{closed.Flush(), ErrClosed},
+		{closed.Close(), ErrClosed},
+		{closed.OptOut(), ErrClosed},
+		{optedOut.Enqueue(event), ErrOptedOut},
+	} {
+		if c.got != c.want {
+			t.Errorf("%v is not %v", c.got, c.want)
+		}
+	}
+	// A missing field is a FieldError, without a detour.
+	missing := full.Enqueue(Capture{Event: "e"})
+	if field, ok := missing.(FieldError); !ok || field != (FieldError{"posthog.Capture", "DistinctId", ""}) {
+		t.Errorf("%#v", missing)
+	}
+	for _, err := range []error{closed.Close(), full.Enqueue(event), full.Enqueue(big), missing} {
+		if text := err.Error(); strings.Contains(text, "phc_") || strings.Contains(text, "PHC_") {
+			t.Errorf("a name of C: %s", text)
+		}
+	}
 }
 
 func TestASettingThatIsNotAcceptedIsNamed(t *testing.T) {
@@ -304,7 +296,7 @@ func TestTestModeReturnsWhatWouldBeSent(t *testing.T) {
 	if threads := phcThreads(t); threads != 0 {
 		t.Errorf("there are %d threads", threads)
 	}
-	must(t, client.Flush(background))
+	must(t, client.FlushWithContext(background))
 	must(t, client.Close())
 }
 

@@ -26,6 +26,16 @@ const (
 	DefaultMaxQueueSize = 100_000
 	// DefaultShutdownTimeout is how long Close waits for pending events.
 	DefaultShutdownTimeout = 2 * time.Second
+	// DefaultFlushTimeout is how long Flush waits.
+	DefaultFlushTimeout = 30 * time.Second
+	// DefaultMaxAttempts is the number of attempts if Config.MaxRetries is nil.
+	DefaultMaxAttempts = 4
+	// DefaultBatchUploadTimeout is the time after which an attempt has failed.
+	DefaultBatchUploadTimeout = 10 * time.Second
+	// DefaultBatchSubmitTimeout and DefaultMaxEnqueuedRequests are those of posthog-go,
+	// for programs that name them; here they have no effect.
+	DefaultBatchSubmitTimeout  = 100 * time.Millisecond
+	DefaultMaxEnqueuedRequests = 1000
 )
 
 // CompressionMode is the codec of request bodies.
@@ -43,19 +53,41 @@ const (
 
 var codecs = [...]string{"zstd", "none", "gzip", "zstd", "deflate", "br"}
 
-// CaptureMode is the protocol.
+// String returns the name of the codec.
+func (m CompressionMode) String() string {
+	switch {
+	case m == CompressionBrotli:
+		return "brotli"
+	case int(m) < len(codecs):
+		return codecs[m]
+	}
+	return fmt.Sprintf("CompressionMode(%d)", uint8(m))
+}
+
+// CaptureMode is the protocol. libphc has one, Capture v1, and both constants mean it:
+// they exist for programs that set the field for posthog-go.
 type CaptureMode uint8
 
 const (
-	// CaptureModeAnalyticsV1 is Capture v1, the only protocol of libphc.
-	CaptureModeAnalyticsV1 CaptureMode = iota
-	// CaptureModeLegacy is not accepted by NewWithConfig.
-	CaptureModeLegacy
+	// CaptureModeLegacy is accepted and means Capture v1.
+	CaptureModeLegacy CaptureMode = iota
+	// CaptureModeAnalyticsV1 is Capture v1.
+	CaptureModeAnalyticsV1
 )
 
 // BeforeSendFunc gets each message on the goroutine of its Enqueue. It returns the
-// message to take in its place, of the same type, or nil to discard it. The message is
-// a copy that it may change. It must not call Enqueue of the same client.
+// message to take in its place, of the same type, or nil to discard it.
+//
+// The message is a copy that it may change. The copy has everything that will be sent:
+// the uuid, the timestamp, the properties of Config.DefaultEventProperties and Register,
+// $is_server, $geoip_disable, $os and $go_version. They are in the Properties of a
+// Capture, in the EventProperties of an Identify, Alias or GroupIdentify, and in the text
+// of an EventJSON. What BeforeSend removes is not sent. Properties, EventProperties,
+// Groups and Options are never nil.
+//
+// If it returns nil, another type or a message without a required field, or if it panics,
+// the message is discarded: that is logged and counted, and Enqueue returns nil. It must
+// not call Enqueue of the same client.
 type BeforeSendFunc func(Message) Message
 
 // Config configures a client. The zero value of a field is its default. The fields have
@@ -88,8 +120,12 @@ type Config struct {
 	ShutdownTimeout time.Duration
 	// Compression is the codec of request bodies.
 	Compression CompressionMode
-	// CaptureMode exists for programs that set it for posthog-go.
-	CaptureMode CaptureMode
+	// CaptureMode, BatchSubmitTimeout and MaxEnqueuedRequests exist for programs that set
+	// them for posthog-go. They have no effect: there is one protocol, and batches do not
+	// wait in a queue of their own.
+	CaptureMode         CaptureMode
+	BatchSubmitTimeout  time.Duration
+	MaxEnqueuedRequests int
 	// DisableGeoIP adds $geoip_disable to every event. nil means true: the address
 	// that the server sees is that of this machine, not of the person.
 	DisableGeoIP *bool
@@ -133,6 +169,30 @@ type Config struct {
 	Settings map[string]string
 }
 
+// GetDisableGeoIP returns whether $geoip_disable is added to every event.
+func (c Config) GetDisableGeoIP() bool { return c.DisableGeoIP == nil || *c.DisableGeoIP }
+
+// GetIsServer returns whether $is_server is added to every event.
+func (c Config) GetIsServer() bool { return c.IsServer == nil || *c.IsServer }
+
+// Validate returns the ConfigError that NewWithConfig would return for a field or setting
+// that is not accepted; nil if there is none. It reads no file and makes no client. Like
+// posthog-go's it removes white space around the Endpoint.
+func (c *Config) Validate() error {
+	c.Endpoint = strings.TrimSpace(c.Endpoint)
+	settings, err := c.settings()
+	if err != nil {
+		return err
+	}
+	for key, value := range c.DefaultEventProperties {
+		e := &encoder{}
+		if err := e.value(value, 1); err != nil {
+			return ConfigError{Reason: within(key, err).Error(), Field: "DefaultEventProperties", Value: key}
+		}
+	}
+	return check(settings)
+}
+
 // setting is one setting of libphc, and the field that it comes from.
 type setting struct {
 	key, value string
@@ -147,8 +207,8 @@ func (s setting) refused(reason string) ConfigError {
 // settings returns the settings for libphc. Of several with the same key the last one
 // counts.
 func (c *Config) settings() ([]setting, error) {
-	if c.CaptureMode != CaptureModeAnalyticsV1 {
-		return nil, ConfigError{Reason: "libphc has only Capture v1; leave the field out", Field: "CaptureMode", Value: c.CaptureMode}
+	if c.CaptureMode > CaptureModeAnalyticsV1 {
+		return nil, ConfigError{Reason: "there is no such mode; leave the field out", Field: "CaptureMode", Value: c.CaptureMode}
 	}
 	if int(c.Compression) >= len(codecs) {
 		return nil, ConfigError{
@@ -203,8 +263,8 @@ func (c *Config) settings() ([]setting, error) {
 		field, key string
 		value      bool
 	}{
-		{"DisableGeoIP", "disable_geoip", c.DisableGeoIP == nil || *c.DisableGeoIP},
-		{"IsServer", "is_server", c.IsServer == nil || *c.IsServer},
+		{"DisableGeoIP", "disable_geoip", c.GetDisableGeoIP()},
+		{"IsServer", "is_server", c.GetIsServer()},
 		{"HistoricalMigration", "historical_migration", c.HistoricalMigration},
 		{"TestMode", "test_mode", c.TestMode},
 	} {
@@ -232,6 +292,16 @@ func (c *Config) settings() ([]setting, error) {
 		}
 	}
 	return all, nil
+}
+
+// lastValue returns the value that counts of a setting; empty if it is not set.
+func lastValue(settings []setting, key string) (value string) {
+	for _, setting := range settings {
+		if setting.key == key {
+			value = setting.value
+		}
+	}
+	return value
 }
 
 // hasNUL reports whether a text would end early in C.

@@ -123,7 +123,7 @@ func TestAFieldThatIsNotAcceptedIsNamed(t *testing.T) {
 		config Config
 		field  string
 	}{
-		{Config{CaptureMode: CaptureModeLegacy}, "CaptureMode"},
+		{Config{CaptureMode: 2}, "CaptureMode"},
 		{Config{Compression: 99}, "Compression"},
 	} {
 		var wrong ConfigError

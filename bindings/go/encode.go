@@ -2,9 +2,11 @@ package posthog
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -25,31 +27,39 @@ const maxDepth = 128
 // pooled object.
 type encoder struct {
 	json []byte
-	// members are those of the maps that are being written, the innermost last.
+	// members are those of the maps that are being written, the innermost last. They are
+	// positions in json: a value here would be one more pointer for the garbage collector
+	// to follow.
 	members []member
+	// unordered is a copy of the members that are put into order.
+	unordered []byte
+	// keysFirst makes the members be written in the order of their keys, so that of several
+	// values that cannot be written it is always the same one that is named.
+	keysFirst bool
 
 	uuid      [37]byte   // PHC_UUID_SIZE
 	lastError [1024]byte // phc_last_error has at most 1023 bytes
 }
 
 type member struct {
-	key   string
-	value interface{}
+	// prefix has the first bytes of the key, in the order of texts.
+	prefix     uint64
+	start, end int
 }
 
 var encoders = sync.Pool{New: func() any { return &encoder{json: make([]byte, 0, 1024)} }}
 
-// keptBytes is the largest buffer that is kept in the pool.
-const keptBytes = 64 << 10
+// keptBytes and keptMembers are the largest buffers that are kept in the pool.
+const keptBytes, keptMembers = 64 << 10, 1 << 10
 
 func (e *encoder) release() {
-	if cap(e.json) > keptBytes {
-		e.json = nil
+	if cap(e.json)+cap(e.unordered) > keptBytes {
+		e.json, e.unordered = nil, nil
 	}
-	e.json = e.json[:0]
-	// The pool must not keep the caller's values alive.
-	clear(e.members[:cap(e.members)])
-	e.members = e.members[:0]
+	if cap(e.members) > keptMembers {
+		e.members = nil
+	}
+	e.json, e.members, e.keysFirst = e.json[:0], e.members[:0], false
 	encoders.Put(e)
 }
 
@@ -83,35 +93,120 @@ func (e *encoder) member(name string, object map[string]interface{}) error {
 	e.json = append(e.json, ',', '"')
 	e.json = append(e.json, name...)
 	e.json = append(e.json, '"', ':')
-	return e.object(object, 1)
+	start := len(e.json)
+	err := e.object(object, 1)
+	if err != nil && !e.keysFirst {
+		e.json, e.keysFirst = e.json[:start], true
+		err = cmp.Or(e.object(object, 1), err)
+	}
+	return err
 }
 
 // object writes the members in the order of their keys: events with the same keys then
 // have the same text but for the values, which compresses better than the random order
-// of a map.
+// of a map. They are written as they come, and then put into order.
 func (e *encoder) object(object map[string]interface{}, depth int) error {
+	if e.keysFirst {
+		return e.objectByKeys(object, depth)
+	}
 	first := len(e.members)
-	for key, value := range object {
-		e.members = append(e.members, member{key, value})
-	}
-	last := len(e.members)
-	slices.SortFunc(e.members[first:last], func(a, b member) int { return strings.Compare(a.key, b.key) })
 	e.json = append(e.json, '{')
-	for i := first; i < last; i++ {
-		if i > first {
-			e.json = append(e.json, ',')
-		}
-		// Copied, because a nested object may reallocate e.members.
-		m := e.members[i]
-		e.text(m.key)
-		e.json = append(e.json, ':')
-		if err := e.value(m.value, depth); err != nil {
-			return within(m.key, err)
+	start := len(e.json)
+	for key, value := range object {
+		if err := e.pair(key, value, depth); err != nil {
+			e.members = e.members[:first]
+			return err
 		}
 	}
-	e.json = append(e.json, '}')
+	e.order(e.members[first:], start)
 	e.members = e.members[:first]
+	e.endObject(start)
 	return nil
+}
+
+func (e *encoder) objectByKeys(object map[string]interface{}, depth int) error {
+	e.json = append(e.json, '{')
+	start := len(e.json)
+	for _, key := range slices.Sorted(maps.Keys(object)) {
+		if err := e.pair(key, object[key], depth); err != nil {
+			return err
+		}
+	}
+	e.endObject(start)
+	return nil
+}
+
+// pair writes a member and the comma after it.
+func (e *encoder) pair(key string, value interface{}, depth int) error {
+	start := len(e.json)
+	e.text(key)
+	e.json = append(e.json, ':')
+	if err := e.value(value, depth); err != nil {
+		return within(key, err)
+	}
+	e.json = append(e.json, ',')
+	e.members = append(e.members, member{prefix(key), start, len(e.json)})
+	return nil
+}
+
+// endObject replaces the last comma.
+func (e *encoder) endObject(start int) {
+	if last := len(e.json) - 1; last >= start {
+		e.json[last] = '}'
+	} else {
+		e.json = append(e.json, '}')
+	}
+}
+
+// order puts members, which are the end of the text, into the order of their keys.
+func (e *encoder) order(members []member, start int) {
+	if slices.IsSortedFunc(members, e.compare) {
+		return
+	}
+	if len(members) > 16 {
+		slices.SortFunc(members, e.compare)
+	} else {
+		for i := 1; i < len(members); i++ {
+			for j := i; j > 0 && e.compare(members[j], members[j-1]) < 0; j-- {
+				members[j], members[j-1] = members[j-1], members[j]
+			}
+		}
+	}
+	e.unordered = append(e.unordered[:0], e.json[start:]...)
+	out := e.json[:start]
+	for _, m := range members {
+		out = append(out, e.unordered[m.start-start:m.end-start]...)
+	}
+}
+
+// compare compares the keys of two members. Where their first bytes are the same, their
+// texts decide, which are different before they end.
+func (e *encoder) compare(a, b member) int {
+	if a.prefix != b.prefix {
+		return cmp.Compare(a.prefix, b.prefix)
+	}
+	return bytes.Compare(e.json[a.start:a.end], e.json[b.start:b.end])
+}
+
+// prefix returns the first eight bytes of a key as a number; those that it does not have
+// are zero.
+func prefix(key string) uint64 {
+	if len(key) >= 8 {
+		return eight(key, 0) // in the order of texts
+	}
+	var first uint64
+	for i := range len(key) {
+		first |= uint64(key[i]) << (56 - 8*i)
+	}
+	return first
+}
+
+// eight returns eight bytes of a text, the first one as the highest. The compiler makes one
+// load of it.
+func eight(text string, i int) uint64 {
+	t := text[i : i+8]
+	return uint64(t[7]) | uint64(t[6])<<8 | uint64(t[5])<<16 | uint64(t[4])<<24 |
+		uint64(t[3])<<32 | uint64(t[2])<<40 | uint64(t[1])<<48 | uint64(t[0])<<56
 }
 
 // list writes an array, whose items write writes one by one.
@@ -223,6 +318,11 @@ func (e *encoder) float(value float64, bits int) error {
 		format = 'e'
 	}
 	e.json = strconv.AppendFloat(e.json, value, format, -1, bits)
+	// And its exponents: 1e-9, not 1e-09.
+	if end := len(e.json); format == 'e' && e.json[end-2] == '0' && e.json[end-3] == '-' {
+		e.json[end-2] = e.json[end-1]
+		e.json = e.json[:end-1]
+	}
 	return nil
 }
 
@@ -272,6 +372,39 @@ func (e *encoder) other(value interface{}) (err error) {
 // text writes a JSON string. Bytes that are not UTF-8 are left to libphc, which replaces
 // and counts them.
 func (e *encoder) text(text string) {
+	if !isPlain(text) {
+		e.escaped(text)
+		return
+	}
+	start := len(e.json)
+	json := slices.Grow(e.json, len(text)+2)[:start+len(text)+2]
+	json[start] = '"'
+	copy(json[start+1:], text)
+	json[len(json)-1] = '"'
+	e.json = json
+}
+
+// isPlain reports whether no byte of a text has to be escaped.
+func isPlain(text string) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(text); i += 8 {
+		// The high bit of each byte that is below a space, a quotation mark or a backslash.
+		w := eight(text, i)
+		quote, backslash := w^ones*'"', w^ones*'\\'
+		if ((w-ones*' ')&^w|(quote-ones)&^quote|(backslash-ones)&^backslash)&high != 0 {
+			return false
+		}
+	}
+	for ; i < len(text); i++ {
+		if c := text[i]; c < ' ' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+func (e *encoder) escaped(text string) {
 	const hex = "0123456789abcdef"
 	e.json = append(e.json, '"')
 	start := 0

@@ -3,8 +3,11 @@ package posthog
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"math"
+	"math/rand/v2"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +42,7 @@ func TestEveryTypeOfValueIsWritten(t *testing.T) {
 		{int64(math.MinInt64), `-9223372036854775808`},
 		{uint(1), `1`}, {uint8(8), `8`}, {uint16(16), `16`}, {uint32(32), `32`},
 		{uint64(math.MaxUint64), `18446744073709551615`},
-		{0.5, `0.5`}, {1e6, `1000000`}, {1e21, `1e+21`}, {1e-7, `1e-07`}, {0.0, `0`},
+		{0.5, `0.5`}, {1e6, `1000000`}, {1e21, `1e+21`}, {1e-7, `1e-7`}, {0.0, `0`},
 		{float32(0.1), `0.1`},
 		{math.MaxFloat64, `1.7976931348623157e+308`},
 		{instant, `"2026-11-24T15:04:05.123456789+01:00"`},
@@ -197,15 +200,106 @@ func TestMessagesAreValidated(t *testing.T) {
 }
 
 func TestAPooledEncoderKeepsNothing(t *testing.T) {
-	e := &encoder{}
-	_ = Capture{Properties: Properties{"key": strings.Repeat("x", 2*keptBytes), "nan": math.NaN()}}.write(e)
-	e.release()
-	if len(e.json) != 0 || cap(e.json) > keptBytes || len(e.members) != 0 {
-		t.Errorf("%d of %d bytes, %d members", len(e.json), cap(e.json), len(e.members))
+	many := Properties{"key": strings.Repeat("x", 2*keptBytes), "nan": math.NaN()}
+	for i := range 2 * keptMembers {
+		many["key "+strconv.Itoa(i)] = i
 	}
-	for _, m := range e.members[:cap(e.members)] {
-		if m != (member{}) {
-			t.Errorf("%v is held", m)
+	e := &encoder{}
+	_ = Capture{Properties: many}.write(e)
+	delete(many, "nan")
+	_ = Capture{Properties: many}.write(e)
+	e.release()
+	if len(e.json) != 0 || cap(e.json)+cap(e.unordered) > keptBytes || cap(e.members) > keptMembers || e.keysFirst {
+		t.Errorf("%d of %d and %d bytes, %d members", len(e.json), cap(e.json), cap(e.unordered), cap(e.members))
+	}
+}
+
+// randomObject has keys that share their beginnings, and every kind of character.
+func randomObject(random *rand.Rand, depth int) map[string]interface{} {
+	letters := []string{"a", "b", "\"", "\\", "\n", "\x00", " ", "!", "é", "\u2028", "<", "&", "~", "𝄞", "\x7f"}
+	text := func() string {
+		var text strings.Builder
+		for range random.IntN(20) {
+			text.WriteString(letters[min(random.IntN(60), len(letters)-1)])
+		}
+		return text.String()
+	}
+	object := map[string]interface{}{}
+	for range random.IntN(25) {
+		key := text()
+		if random.IntN(3) == 0 {
+			key = "$a_long_beginning_" + key
+		}
+		var value interface{}
+		switch random.IntN(9) {
+		case 0:
+			value = text()
+		case 1:
+			value = random.Int64() - random.Int64()
+		case 2:
+			value = random.NormFloat64() * math.Pow(10, float64(random.IntN(60)-30))
+		case 3:
+			value = random.IntN(2) == 0
+		case 4:
+			value = []interface{}{text(), random.Uint64(), nil}
+		case 5:
+			value = map[string]int{text(): 1, text(): 2}
+		case 6:
+			value = []string{text(), text()}
+		default:
+			if depth > 0 {
+				value = randomObject(random, depth-1)
+			}
+		}
+		object[key] = value
+	}
+	return object
+}
+
+// Whatever an object has in it, it is what encoding/json makes of it, and its text is always
+// the same.
+func TestObjectsAreThoseOfEncodingJSON(t *testing.T) {
+	for seed := range uint64(500) {
+		object := randomObject(rand.New(rand.NewPCG(seed, 1)), 3)
+		e := &encoder{}
+		if err := e.object(object, 1); err != nil {
+			t.Fatal(err)
+		}
+		text := string(e.json)
+		var got interface{}
+		decoder := json.NewDecoder(strings.NewReader(text))
+		decoder.UseNumber()
+		if err := decoder.Decode(&got); err != nil {
+			t.Fatalf("seed %d: %v: %s", seed, err, text)
+		}
+		again, err := json.Marshal(got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := json.Marshal(object)
+		if err != nil || string(again) != string(want) {
+			t.Fatalf("seed %d: %s is not %s (%v)", seed, again, want, err)
+		}
+		for range 3 {
+			// A copy has its members in another order in memory.
+			other := &encoder{}
+			if err := other.object(maps.Clone(object), 1); err != nil || string(other.json) != text {
+				t.Fatalf("seed %d: %s is not %s", seed, other.json, text)
+			}
+		}
+		once(t, json.NewDecoder(strings.NewReader(text)))
+	}
+}
+
+func TestTheFirstOfSeveralBadValuesIsNamed(t *testing.T) {
+	for range 50 {
+		e := &encoder{}
+		err := Capture{Properties: Properties{
+			"d": math.NaN(), "b": map[string]interface{}{"z": func() {}, "y": make(chan int), "x": 1}, "c": math.Inf(1), "a": 1,
+		}}.write(e)
+		var property *PropertyError
+		if !errors.As(err, &property) || property.Key != "b.y" {
+			t.Fatalf("%v", err)
 		}
 	}
 }

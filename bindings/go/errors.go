@@ -37,9 +37,9 @@ const (
 // Stats.
 func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Error is the error of every method of a Client that fails. errors.Is matches it
-// with the Err… of its status; errors.As finds a FieldError or a *PropertyError in
-// it.
+// Error is the error of a method of a Client that fails. errors.Is matches it with the
+// Err… of its status; errors.As finds a *PropertyError in it, and finds an *Error in a
+// FieldError.
 type Error struct {
 	Status Status
 	// Message says what was wrong: it names the field, the key or the byte.
@@ -51,8 +51,7 @@ type Error struct {
 // Error returns the message.
 func (e *Error) Error() string { return "posthog: " + e.Message }
 
-// Unwrap returns the FieldError, *PropertyError or context error that caused it, or
-// nil.
+// Unwrap returns the *PropertyError or context error that caused it, or nil.
 func (e *Error) Unwrap() error { return e.cause }
 
 // Is reports whether target is an *Error of the same status.
@@ -61,7 +60,9 @@ func (e *Error) Is(target error) bool {
 	return ok && other.Status == e.Status
 }
 
-// Errors to compare with by errors.Is.
+// Errors to compare with by errors.Is. Those that are returned as they are, without a
+// text of their own, can be compared with == too: ErrClosed, ErrQueueFull,
+// ErrSDKDisabled, ErrMessageTooBig, ErrOptedOut and ErrReentrant.
 var (
 	// ErrClosed means that the client was closed.
 	ErrClosed error = &Error{Status: StatusClosed, Message: "the client was closed; create a new one"}
@@ -74,7 +75,10 @@ var (
 	ErrSDKDisabled error = &Error{Status: StatusDisabled, Message: "there is no project key and nothing is sent; set the key"}
 	// ErrMessageTooBig means that the event is larger than the setting
 	// max_event_bytes.
-	ErrMessageTooBig error = &Error{Status: StatusEventTooLarge, Message: "the event is larger than the setting max_event_bytes"}
+	ErrMessageTooBig error = &Error{
+		Status:  StatusEventTooLarge,
+		Message: "the event is larger than the setting max_event_bytes, which is 900 KiB unless it is set",
+	}
 	// ErrInvalidProperty means that a property has a value that JSON cannot
 	// express.
 	ErrInvalidProperty error = &Error{Status: StatusInvalidProperty, Message: "a property has a value that cannot be sent"}
@@ -82,7 +86,7 @@ var (
 	ErrOptedOut error = &Error{Status: StatusOptedOut, Message: "the client is opted out; OptIn ends that"}
 	// ErrLostEvents means that events were lost: for a Flush, events that it waited
 	// for; for a Close, any event of the client.
-	ErrLostEvents error = &Error{Status: StatusLostEvents, Message: "events were lost; " + whereLossesAre}
+	ErrLostEvents error = &Error{Status: StatusLostEvents, Message: "events were lost"}
 	// ErrTimeout means that the context ended first. A Flush abandons nothing.
 	ErrTimeout error = &Error{Status: StatusTimeout, Message: "events are still pending; they will be sent"}
 	// ErrReentrant means that Flush or Close was called from inside a Callback or a
@@ -98,9 +102,34 @@ var (
 	// ErrNoLibrary means that this package was built without libphc, or with one that
 	// it cannot use. The error says why.
 	ErrNoLibrary = errors.New("posthog: there is no usable libphc")
+
+	// ErrTooManyRequests and ErrNoDistinctID exist for programs that compare with them.
+	// They are never returned: ErrQueueFull is, and a FieldError.
+	ErrTooManyRequests = errors.New("posthog: too many requests are under way")
+	ErrNoDistinctID    = errors.New("posthog: there is no distinct id")
 )
 
-const whereLossesAre = "Callback.Failure or NextReport says which and why"
+// sentinels are the errors that are returned in place of what libphc says about the same
+// status, so that they can be compared with ==.
+var sentinels = map[Status]error{
+	StatusClosed:        ErrClosed,
+	StatusQueueFull:     ErrQueueFull,
+	StatusDisabled:      ErrSDKDisabled,
+	StatusEventTooLarge: ErrMessageTooBig,
+	StatusOptedOut:      ErrOptedOut,
+	StatusReentrant:     ErrReentrant,
+}
+
+// public returns the error that a method returns for an error of libphc; nil for none.
+func (e *Error) public() error {
+	if e == nil {
+		return nil
+	}
+	if sentinel, ok := sentinels[e.Status]; ok {
+		return sentinel
+	}
+	return e
+}
 
 // ConfigError says which field of Config or which setting is not accepted.
 type ConfigError struct {
@@ -118,7 +147,8 @@ func (e ConfigError) Error() string {
 	return fmt.Sprintf("posthog: Config.%s = %#v: %s", e.Field, e.Value, e.Reason)
 }
 
-// FieldError says which required field of a message is empty.
+// FieldError says which required field of a message is empty. Enqueue returns it as it is;
+// errors.Is and errors.As take it for an *Error, too.
 type FieldError struct {
 	Type  string
 	Name  string
@@ -127,6 +157,31 @@ type FieldError struct {
 
 // Error names the field.
 func (e FieldError) Error() string { return fmt.Sprintf("%s.%s must not be empty", e.Type, e.Name) }
+
+// Is reports whether target is an *Error of the status of an event without this field.
+func (e FieldError) Is(target error) bool {
+	other, ok := target.(*Error)
+	return ok && other.Status == e.status()
+}
+
+// As sets target to an *Error with the same text.
+func (e FieldError) As(target interface{}) bool {
+	other, ok := target.(**Error)
+	if ok {
+		*other = &Error{Status: e.status(), Message: e.Error()}
+	}
+	return ok
+}
+
+func (e FieldError) status() Status {
+	switch e.Name {
+	case "Event":
+		return StatusInvalidEvent
+	case "DistinctId":
+		return StatusInvalidDistinctID
+	}
+	return StatusInvalidArgument
+}
 
 // PropertyError says which property has a value that cannot be sent.
 type PropertyError struct {
@@ -143,6 +198,9 @@ func (e *PropertyError) Unwrap() error { return e.Err }
 
 // refusal makes an Error of what was found wrong before libphc was called.
 func refusal(err error) *Error {
+	if err, ok := err.(*Error); ok {
+		return err
+	}
 	status := StatusInvalidArgument
 	if _, ok := err.(*PropertyError); ok {
 		status = StatusInvalidProperty

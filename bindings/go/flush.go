@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 )
 
@@ -28,7 +29,13 @@ func nextSlice(ctx context.Context) (ms uint32, ended bool) {
 	return uint32(max(milliseconds(left), 0)), false
 }
 
-func (c *client) Flush(ctx context.Context) error {
+func (c *client) Flush() error {
+	ctx, cancel := context.WithTimeout(context.Background(), DefaultFlushTimeout)
+	defer cancel()
+	return c.FlushWithContext(ctx)
+}
+
+func (c *client) FlushWithContext(ctx context.Context) error {
 	_, err := c.FlushWithResult(ctx)
 	return err
 }
@@ -36,6 +43,9 @@ func (c *client) Flush(ctx context.Context) error {
 func (c *client) FlushWithResult(ctx context.Context) (FlushResult, error) {
 	if c.closing.Load() {
 		return FlushResult{}, c.closedError()
+	}
+	if c.disabled {
+		return FlushResult{}, ErrSDKDisabled
 	}
 	if c.insideCallback() {
 		return FlushResult{}, ErrReentrant
@@ -81,11 +91,8 @@ func (c *client) waitFlush(ctx context.Context, flush uint64) (result FlushResul
 		switch {
 		case status == nil:
 			return result, nil
-		case status.Status == StatusLostEvents:
-			status.Message = fmt.Sprintf("events lost: %d of %d; %s", result.Lost, result.Settled, whereLossesAre)
-			return result, status
 		case status.Status != StatusTimeout:
-			return result, status
+			return result, status.public()
 		case ended:
 			c.withLibrary(func(library native) { library.endFlush(flush) })
 			return result, timeoutError(ctx, result.Pending)
@@ -112,17 +119,21 @@ func (c *client) CloseWithContext(ctx context.Context) error {
 		return ErrReentrant
 	}
 	if c.closing.CompareAndSwap(false, true) {
-		return c.close(ctx)
+		err := c.close(ctx)
+		if c.disabled {
+			return ErrSDKDisabled
+		}
+		return err
 	}
 	select {
 	case <-c.closed:
-		return c.failure
+		return c.closedError()
 	case <-ctx.Done():
 	}
 	// Both may be ready, and select takes either.
 	select {
 	case <-c.closed:
-		return c.failure
+		return c.closedError()
 	default:
 		return &Error{Status: StatusTimeout, Message: "another Close is still under way", cause: ctx.Err()}
 	}
@@ -136,15 +147,19 @@ func (c *client) close(ctx context.Context) error {
 	stats := c.libraryStats()
 	switch {
 	case stats.Lost > 0:
-		lost := &Error{Status: StatusLostEvents, Message: stats.lossText() + "; " + whereLossesAre}
+		lost := &Error{Status: StatusLostEvents, Message: stats.lossText()}
+		if err != nil {
+			// libphc has written "events lost: 1; the reason of the last one".
+			if _, reason, found := strings.Cut(err.Message, "; "); found {
+				lost.Message += "; " + reason
+			}
+		}
 		if stats.LostByReason[LossClosed] > 0 {
 			lost.cause = ctx.Err()
 		}
 		return lost
-	case err != nil:
-		return err
 	}
-	return nil
+	return err.public()
 }
 
 // waitCaptures waits until no capture is under way; no new one begins. A capture waits

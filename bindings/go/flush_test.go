@@ -38,9 +38,9 @@ func TestAFlushFailsOnlyForItsOwnEvents(t *testing.T) {
 	must(t, client.Enqueue(Capture{Event: "lost", DistinctId: "u"}))
 	ended, cancel := context.WithCancel(background)
 	cancel()
-	_ = client.Flush(ended)
+	_ = client.FlushWithContext(ended)
 	eventually(t, "the event is lost", func() bool { return client.Stats().Lost == 2 })
-	must(t, client.Flush(background))
+	must(t, client.FlushWithContext(background))
 }
 
 // Each of many flushes that wait for the same event learns that it was lost.
@@ -52,7 +52,7 @@ func TestEveryFlushLearnsOfItsLoss(t *testing.T) {
 	const flushes = 10
 	errs := make(chan error, flushes)
 	for range flushes {
-		go func() { errs <- client.Flush(background) }()
+		go func() { errs <- client.FlushWithContext(background) }()
 	}
 	eventually(t, "all flushes wait", func() bool { return strings.Count(goroutines(), "(*client).waitFlush(") >= flushes })
 	n.script(`{"then": {"status": 400}}`)
@@ -72,7 +72,7 @@ func TestAnyNumberOfFlushesCanWait(t *testing.T) {
 	const flushes = 300
 	errs := make(chan error, flushes)
 	for range flushes {
-		go func() { errs <- client.Flush(background) }()
+		go func() { errs <- client.FlushWithContext(background) }()
 	}
 	eventually(t, "all flushes wait", func() bool { return strings.Count(goroutines(), ".FlushWithResult(") >= flushes })
 	// One that has no place ends with its context too.
@@ -98,7 +98,7 @@ func TestFlushHonoursItsContext(t *testing.T) {
 	deadline, cancel := context.WithTimeout(background, 100*time.Millisecond)
 	defer cancel()
 	inTime(t, "a flush with a deadline", func() {
-		if err := client.Flush(deadline); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, ErrTimeout) {
+		if err := client.FlushWithContext(deadline); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, ErrTimeout) {
 			t.Errorf("with a deadline: %v", err)
 		}
 	})
@@ -112,7 +112,7 @@ func TestFlushHonoursItsContext(t *testing.T) {
 	})
 	// Nothing was abandoned. The event may be delivered before the flush begins.
 	n.script(`{}`)
-	must(t, client.Flush(background))
+	must(t, client.FlushWithContext(background))
 	if stats := checkStats(t, client); stats.Delivered != 1 || len(n.accepted()) != 1 {
 		t.Errorf("%+v", stats)
 	}
@@ -124,11 +124,11 @@ func TestCloseReportsAnyLoss(t *testing.T) {
 	n.script(`{"then": {"verdicts": {"lost": "drop", "*": "ok"}}}`)
 	client := n.client(Config{})
 	must(t, client.Enqueue(Capture{Event: "lost", DistinctId: "u"}))
-	if err := client.Flush(background); !errors.Is(err, ErrLostEvents) {
+	if err := client.FlushWithContext(background); !errors.Is(err, ErrLostEvents) {
 		t.Errorf("Flush: %v", err)
 	}
 	must(t, client.Enqueue(Capture{Event: "stored", DistinctId: "u"}))
-	must(t, client.Flush(background))
+	must(t, client.FlushWithContext(background))
 	err := client.Close()
 	if !errors.Is(err, ErrLostEvents) || !strings.Contains(err.Error(), "events lost: 1 (1 dropped)") {
 		t.Errorf("Close: %v", err)
@@ -138,7 +138,34 @@ func TestCloseReportsAnyLoss(t *testing.T) {
 		t.Errorf("Close: %v", err)
 	}
 	// The second Close has nothing to do.
-	must(t, client.Close())
+	if err := client.Close(); err != ErrClosed {
+		t.Errorf("the second Close: %v", err)
+	}
+}
+
+// The error of a Flush and of a Close has the last reason in it.
+func TestFlushAndCloseNameTheLastReason(t *testing.T) {
+	n := newNamespace(t)
+	for script, reason := range map[string]string{
+		`{"then": {"status": 401}}`: "HTTP 401: ",
+		`{"then": {"verdicts": [{"result": "drop", "details": "invalid_options"}]}}`: "invalid_options",
+	} {
+		n.script(script)
+		client := n.client(Config{Logger: quiet{}})
+		must(t, client.Enqueue(Capture{Event: "e", DistinctId: "u"}))
+		for name, err := range map[string]error{"Flush": client.FlushWithContext(background), "Close": client.Close()} {
+			if !errors.Is(err, ErrLostEvents) || !strings.Contains(err.Error(), reason) || strings.Contains(err.Error(), "phc_") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	nowhere, err := NewWithConfig("k", Config{Endpoint: "http://127.0.0.1:1", MaxRetries: Ptr(0), Logger: quiet{}})
+	must(t, err)
+	must(t, nowhere.Enqueue(Capture{Event: "e", DistinctId: "u"}))
+	if err := nowhere.FlushWithContext(background); err == nil || !strings.Contains(err.Error(), "127.0.0.1:1: ") {
+		t.Errorf("without the address: %v", err)
+	}
+	_ = nowhere.Close()
 }
 
 func TestCloseHonoursItsContext(t *testing.T) {
@@ -192,10 +219,12 @@ func TestCloseDeliversWhatIsPending(t *testing.T) {
 	ended, cancel := context.WithCancel(background)
 	cancel()
 	for range 20 {
-		must(t, client.CloseWithContext(ended))
+		if err := client.CloseWithContext(ended); err != ErrClosed {
+			t.Errorf("a further close: %v", err)
+		}
 	}
 	for name, err := range map[string]error{
-		"Enqueue": client.Enqueue(Capture{Event: "e", DistinctId: "u"}), "Flush": client.Flush(background),
+		"Enqueue": client.Enqueue(Capture{Event: "e", DistinctId: "u"}), "Flush": client.FlushWithContext(background),
 		"Register": client.Register("a", 1), "OptOut": client.OptOut(),
 	} {
 		if !errors.Is(err, ErrClosed) {
@@ -218,7 +247,7 @@ func TestACloseEndsTheFlushesOfOthers(t *testing.T) {
 		flushes.Add(1)
 		go func() {
 			defer flushes.Done()
-			if err := client.Flush(background); !errors.Is(err, ErrLostEvents) && !errors.Is(err, ErrClosed) {
+			if err := client.FlushWithContext(background); !errors.Is(err, ErrLostEvents) && !errors.Is(err, ErrClosed) {
 				t.Errorf("Flush: %v", err)
 			}
 		}()

@@ -26,19 +26,41 @@ type library struct{ client *C.phc_client }
 // reason.
 func open(apiKey string, settings []setting, callbacks callbacks) (native, error) {
 	if found := uint32(C.phc_abi_version()); found != C.PHC_ABI_VERSION {
-		return nil, fmt.Errorf("%w: the libphc that was found is version %s with binary interface %d; "+
+		return nil, fmt.Errorf("%w: the one that was found is version %s with binary interface %d; "+
 			"this package (%s) needs interface %d: install the libphc of the same release",
 			ErrNoLibrary, libraryVersion(), found, Version, C.PHC_ABI_VERSION)
 	}
+	config, err := newConfig(apiKey, settings)
+	if err != nil {
+		return nil, err
+	}
+	defer C.phc_config_free(config)
+	return newLibrary(config, callbacks)
+}
+
+// check returns the ConfigError of a setting that is not accepted.
+func check(settings []setting) error {
+	config, err := newConfig("", settings)
+	if err == nil {
+		C.phc_config_free(config)
+	}
+	return err
+}
+
+func newConfig(apiKey string, settings []setting) (*C.phc_config, error) {
 	key := C.CString(apiKey)
 	defer C.free(unsafe.Pointer(key))
 	config := C.phc_config_new(key)
-	defer C.phc_config_free(config)
 	for _, setting := range settings {
 		if err := set(config, setting); err != nil {
+			C.phc_config_free(config)
 			return nil, err
 		}
 	}
+	return config, nil
+}
+
+func newLibrary(config *C.phc_config, callbacks callbacks) (native, error) {
 	l := &library{}
 	err := call(func() (status C.phc_status) {
 		l.client = C.phc_client_new(config, &status)

@@ -13,12 +13,17 @@ type Message interface {
 
 	// write appends the message as the JSON text that libphc reads.
 	write(*encoder) error
-	// clone returns a copy that BeforeSend may change.
-	clone() Message
+	// enriched returns a copy that BeforeSend may change, with everything that is sent.
+	enriched(*beforeSend) Message
+	// stripped returns a message of BeforeSend as it is sent. shown is what BeforeSend
+	// was given, original is what it was made of.
+	stripped(shown, original Message) Message
 }
 
 // Capture is an event of a person.
 type Capture struct {
+	// Type is "capture" inside BeforeSend; it is not sent.
+	Type string
 	// Uuid identifies the event: reports contain it, and the server can discard a
 	// duplicate by it. If it is empty the event gets one; if it is not a uuid it is
 	// replaced, and counted in Stats.UuidsReplaced.
@@ -30,10 +35,14 @@ type Capture struct {
 	Properties Properties
 	Groups     Groups
 	Options    Options
+	// IsServer is that of the Config inside BeforeSend. Properties decides what is sent.
+	IsServer bool
 }
 
 // Identify sets properties of a person.
 type Identify struct {
+	// Type is "identify" inside BeforeSend; it is not sent.
+	Type       string
 	Uuid       string
 	DistinctId string
 	Timestamp  time.Time
@@ -41,14 +50,26 @@ type Identify struct {
 	Properties Properties
 	// SetOnce are set if the person does not have them.
 	SetOnce Properties
+	// EventProperties are those of the event itself.
+	EventProperties Properties
+	// DisableGeoIP and IsServer are those of the Config inside BeforeSend, which can set
+	// them to false for this event.
+	DisableGeoIP, IsServer bool
 }
 
 // Alias says that Alias is the same person as DistinctId, which is the canonical id.
 type Alias struct {
+	// Type is "alias" inside BeforeSend; it is not sent.
+	Type       string
 	Uuid       string
 	DistinctId string
 	Alias      string
 	Timestamp  time.Time
+	// EventProperties are those of the event itself.
+	EventProperties Properties
+	// DisableGeoIP and IsServer are those of the Config inside BeforeSend, which can set
+	// them to false for this event.
+	DisableGeoIP, IsServer bool
 }
 
 // GroupIdentify sets properties of a group.
@@ -61,13 +82,12 @@ type GroupIdentify struct {
 	DistinctId string
 	Timestamp  time.Time
 	Properties Properties
+	// EventProperties are those of the event itself.
+	EventProperties Properties
+	// DisableGeoIP and IsServer are those of the Config inside BeforeSend, which can set
+	// them to false for this event.
+	DisableGeoIP, IsServer bool
 }
-
-// EventJSON is a whole event as a JSON object, as it may come from a queue or a
-// browser. Its members are event and distinct_id and, where known, properties,
-// timestamp, uuid, $set, $set_once, $unset, groups, options, session_id and window_id.
-// Its values reach the server byte for byte.
-type EventJSON []byte
 
 func required(typeName, field, value string) error {
 	if value == "" {
@@ -106,9 +126,6 @@ func (m GroupIdentify) Validate() error {
 		required("posthog.GroupIdentify", "Key", m.Key))
 }
 
-// Validate returns nil: the text is read when it is enqueued.
-func (m EventJSON) Validate() error { return nil }
-
 func (m Capture) write(e *encoder) error {
 	e.begin(m.Event, m.DistinctId, m.Uuid, m.Timestamp)
 	return firstOf(e.member("properties", m.Properties), e.member("groups", m.Groups),
@@ -117,46 +134,42 @@ func (m Capture) write(e *encoder) error {
 
 func (m Identify) write(e *encoder) error {
 	e.begin("$identify", m.DistinctId, m.Uuid, m.Timestamp)
-	set := m.Properties
-	if set == nil {
-		set = Properties{}
-	}
-	return firstOf(e.member("$set", set), e.member("$set_once", m.SetOnce), e.end())
+	return firstOf(e.member("properties", m.EventProperties), e.member("$set", orEmpty(m.Properties)),
+		e.member("$set_once", m.SetOnce), e.end())
 }
 
 func (m Alias) write(e *encoder) error {
 	// libphc accepts a $create_alias without an alias, as an event of that name. The alias
 	// is the distinct id of other events, around which there is never white space.
 	alias := strings.TrimSpace(m.Alias)
-	if err := required("posthog.Alias", "Alias", alias); err != nil {
-		if m.Alias != "" {
-			return &Error{Status: StatusInvalidArgument, Message: "Alias is nothing but white space"}
-		}
-		return err
+	if alias == "" {
+		return &Error{Status: StatusInvalidArgument, Message: "Alias is nothing but white space"}
 	}
 	e.begin("$create_alias", m.DistinctId, m.Uuid, m.Timestamp)
-	return firstOf(e.member("properties", Properties{"alias": alias}), e.end())
-}
-
-func (m GroupIdentify) write(e *encoder) error {
-	if err := m.Validate(); err != nil {
-		return err
-	}
-	id, set := m.DistinctId, m.Properties
-	if id == "" {
-		id = "$" + m.Type + "_" + m.Key
-	}
-	if set == nil {
-		set = Properties{}
-	}
-	e.begin("$groupidentify", id, m.Uuid, m.Timestamp)
-	properties := Properties{"$group_type": m.Type, "$group_key": m.Key, "$group_set": set}
+	properties := with(m.EventProperties, Properties{"alias": alias})
 	return firstOf(e.member("properties", properties), e.end())
 }
 
-func (m EventJSON) write(e *encoder) error {
-	e.json = append(e.json, m...)
-	return nil
+func (m GroupIdentify) write(e *encoder) error {
+	id := m.DistinctId
+	if id == "" {
+		id = "$" + m.Type + "_" + m.Key
+	}
+	e.begin("$groupidentify", id, m.Uuid, m.Timestamp)
+	properties := with(m.EventProperties,
+		Properties{"$group_type": m.Type, "$group_key": m.Key, "$group_set": orEmpty(m.Properties)})
+	return firstOf(e.member("properties", properties), e.end())
+}
+
+// with adds the properties of the event itself to those that make it what it is, which have
+// precedence.
+func with(event, own Properties) Properties {
+	for name, value := range event {
+		if _, set := own[name]; !set {
+			own[name] = value
+		}
+	}
+	return own
 }
 
 // dereference returns the message that a pointer points to; nil for a nil pointer.

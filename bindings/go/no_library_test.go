@@ -22,7 +22,7 @@ func TestWithoutCgoEveryMethodReturnsTheReason(t *testing.T) {
 	ctx := context.Background()
 	for name, err := range map[string]error{
 		"Enqueue":    client.Enqueue(Capture{DistinctId: "u", Event: "e"}),
-		"Flush":      client.Flush(ctx),
+		"Flush":      client.FlushWithContext(ctx),
 		"Register":   client.Register("a", 1),
 		"Unregister": client.Unregister("a"),
 		"OptOut":     client.OptOut(),

@@ -62,7 +62,7 @@ func TestCloseWhileManyEnqueue(t *testing.T) {
 	// Other goroutines may call other methods in the meantime.
 	var others sync.WaitGroup
 	for _, call := range []func(){
-		func() { _ = client.Flush(background) },
+		func() { _ = client.FlushWithContext(background) },
 		func() { client.Stats() },
 		func() { _ = client.Register("b", 1) },
 		func() { _ = client.CloseWithContext(background) },
@@ -100,7 +100,7 @@ func TestNothingIsLeftAfterClose(t *testing.T) {
 	use := func() {
 		client := n.client(Config{Callback: &recorder{}})
 		must(t, client.Enqueue(Capture{Event: "e", DistinctId: "u"}))
-		must(t, client.Flush(background))
+		must(t, client.FlushWithContext(background))
 		eventually(t, "both threads are named", func() bool { return phcThreads(t) == 2 })
 		must(t, client.Close())
 	}
@@ -129,7 +129,7 @@ func TestAnEndedWaitLeavesNothing(t *testing.T) {
 	before := runtime.NumGoroutine()
 	for range 20 {
 		ctx, cancel := context.WithTimeout(background, 5*time.Millisecond)
-		_ = client.Flush(ctx)
+		_ = client.FlushWithContext(ctx)
 		client.NextReport(ctx)
 		cancel()
 	}
@@ -164,7 +164,7 @@ func TestChildProcessesInheritNothing(t *testing.T) {
 		}
 		must(t, client.Enqueue(Capture{Event: "after " + strconv.Itoa(i), DistinctId: "u"}))
 	}
-	must(t, client.Flush(background))
+	must(t, client.FlushWithContext(background))
 	if got := len(n.accepted()); got != 2*children {
 		t.Errorf("%d arrived", got)
 	}
@@ -177,7 +177,7 @@ func TestAChildWithAClientOfItsOwn(t *testing.T) {
 		client, err := NewWithConfig("phc_child", Config{Endpoint: host})
 		must(t, err)
 		must(t, client.Enqueue(Capture{Event: "of the child", DistinctId: "u"}))
-		must(t, client.Flush(background))
+		must(t, client.FlushWithContext(background))
 		os.Exit(0)
 	}
 	n := newNamespace(t)

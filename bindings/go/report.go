@@ -3,6 +3,7 @@ package posthog
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // APIMessage is what a Callback gets for an event: an EventReport.
@@ -151,8 +152,32 @@ func (e *CaptureEventError) Error() string {
 type CaptureRequestError struct {
 	// StatusCode is the HTTP status; 0 if there was no response.
 	StatusCode int
+	// Code is the error of the response for programs, such as "unauthorized"; empty if it
+	// has none.
+	Code string
+	// Description is what the response says for people, or what its status means; empty if
+	// there was no response.
+	Description string
 	// Err says what went wrong.
 	Err error
+}
+
+// requestError reads the text of a report: "HTTP 401: unauthorized: authorization; what
+// it means". The server's part is one line in which a code, if there is one, comes first.
+func requestError(status int, text string) *CaptureRequestError {
+	failed := &CaptureRequestError{StatusCode: status, Err: errors.New(text)}
+	said, ok := strings.CutPrefix(text, fmt.Sprintf("HTTP %d: ", status))
+	if !ok {
+		return failed
+	}
+	said, _, _ = strings.Cut(said, "; ")
+	code, description, _ := strings.Cut(said, ": ")
+	if strings.Trim(code, "abcdefghijklmnopqrstuvwxyz0123456789_") == "" {
+		failed.Code, failed.Description = code, description
+	} else {
+		failed.Description = said
+	}
+	return failed
 }
 
 // Error returns the HTTP status and what went wrong.
@@ -183,7 +208,7 @@ func (r *Report) lossError(event EventReport) *LossError {
 			Exhausted: loss.Reason == LossRetryExhausted,
 		}
 	case LossRejected, LossTransport, LossMalformedResponse:
-		loss.cause = &CaptureRequestError{StatusCode: r.HTTPStatus, Err: errors.New(r.Error)}
+		loss.cause = requestError(r.HTTPStatus, r.Error)
 	case LossClosed:
 		loss.cause = &lossCause{"the client was closed before it was delivered", ErrClosed}
 	case LossEvicted:

@@ -24,15 +24,15 @@ func TestTheCallbackLearnsHowEachEventEnded(t *testing.T) {
 		must(t, err)
 		uuids[name] = uuid
 	}
-	if err := client.Flush(background); !errors.Is(err, ErrLostEvents) {
+	if err := client.FlushWithContext(background); !errors.Is(err, ErrLostEvents) {
 		t.Errorf("Flush: %v", err)
 	}
 	n.script(`{"then": {"status": 400, "body": "{\"error\": \"bad\"}"}}`)
 	uuids["rejected"], _ = client.EnqueueWithUUID(Capture{Event: "rejected", DistinctId: "u"})
-	_ = client.Flush(background)
+	_ = client.FlushWithContext(background)
 	n.script(`{"then": {"body": "[]"}}`)
 	uuids["malformed"], _ = client.EnqueueWithUUID(Capture{Event: "malformed", DistinctId: "u"})
-	_ = client.Flush(background)
+	_ = client.FlushWithContext(background)
 	n.script(`{"then": {"never": true}}`)
 	uuids["closed"], _ = client.EnqueueWithUUID(Capture{Event: "closed", DistinctId: "u"})
 	ctx, cancel := context.WithTimeout(background, 20*time.Millisecond)
@@ -142,7 +142,7 @@ func TestInsideACallbackNothingWaits(t *testing.T) {
 				"Register": client.Register("a", 1), "Unregister": client.Unregister("a"),
 				"OptOut": client.OptOut(), "OptIn": client.OptIn(),
 			}
-			refused = map[string]error{"Flush": client.Flush(background), "Close": client.Close()}
+			refused = map[string]error{"Flush": client.FlushWithContext(background), "Close": client.Close()}
 			if stats := client.Stats(); stats.Captured != 2 {
 				t.Errorf("%+v", stats)
 			}
@@ -153,7 +153,7 @@ func TestInsideACallbackNothingWaits(t *testing.T) {
 		})
 	}
 	must(t, client.Enqueue(Capture{Event: "outside", DistinctId: "u"}))
-	must(t, client.Flush(background))
+	must(t, client.FlushWithContext(background))
 	<-done
 	must(t, client.Close())
 	for name, err := range allowed {
@@ -186,11 +186,11 @@ func TestInsideALoggerNothingWaits(t *testing.T) {
 	logged := make(chan error, 100)
 	client = n.client(Config{Logger: funcLogger(func(string) {
 		client.NextReport(background)
-		logged <- client.Flush(background)
+		logged <- client.FlushWithContext(background)
 		panic("a panic of the host's Logger")
 	})})
 	must(t, client.Enqueue(Capture{Event: "e", DistinctId: "u"}))
-	_ = client.Flush(background)
+	_ = client.FlushWithContext(background)
 	if err := <-logged; !errors.Is(err, ErrReentrant) {
 		t.Errorf("%v", err)
 	}
@@ -202,7 +202,7 @@ func TestACallbackMayCloseAClientThatIsClosing(t *testing.T) {
 	callback := &recorder{}
 	client := n.client(Config{Callback: callback})
 	callback.called = func() {
-		if err := client.Close(); err != nil && !errors.Is(err, ErrReentrant) {
+		if err := client.Close(); err != ErrReentrant && err != ErrClosed {
 			t.Errorf("Close: %v", err)
 		}
 		client.Stats()
@@ -233,7 +233,7 @@ func TestReportsCanBeRead(t *testing.T) {
 	}
 	uuid, err := client.EnqueueWithUUID(Capture{Event: "e", DistinctId: "u"})
 	must(t, err)
-	_ = client.Flush(background)
+	_ = client.FlushWithContext(background)
 	report, ok := client.NextReport(background)
 	if !ok || len(report.Events) != 1 || report.HTTPStatus != 200 || report.Attempt != 1 || report.RequestID == "" || report.SentAtMs == 0 {
 		t.Fatalf("%v %+v", ok, report)
@@ -262,7 +262,7 @@ func TestUnreadReportsCanBeReadAfterTheClose(t *testing.T) {
 	client := n.client(Config{})
 	for range 3 {
 		must(t, client.Enqueue(Capture{Event: "e", DistinctId: "u"}))
-		_ = client.Flush(background)
+		_ = client.FlushWithContext(background)
 	}
 	_ = client.Close()
 	for i := range 4 {
@@ -289,7 +289,7 @@ func TestTheSettingReportsDecidesWhatIsReported(t *testing.T) {
 			must(t, err)
 			names[uuid] = name
 		}
-		_ = client.Flush(background)
+		_ = client.FlushWithContext(background)
 		_ = client.Close()
 		var found []string
 		for report, ok := client.NextReport(background); ok; report, ok = client.NextReport(background) {
@@ -338,7 +338,7 @@ func TestWarningsAreLoggedOncePerKind(t *testing.T) {
 	client := n.client(Config{Callback: callback, Logger: StdLogger(log.New(lines, "", 0))})
 	for range 3 {
 		must(t, client.Enqueue(Capture{Event: "e", DistinctId: "u"}))
-		must(t, client.Flush(background))
+		must(t, client.FlushWithContext(background))
 	}
 	must(t, client.Close())
 	if text := lines.String(); strings.Count(text, "WARN: ") != 1 || !strings.Contains(text, "unusual") {
