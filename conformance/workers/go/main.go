@@ -124,10 +124,16 @@ func (w *worker) init(r request) response {
 		Logger:       quiet{},
 		Settings:     with.Settings,
 	})
-	if err == nil {
-		w.client = client
+	if err != nil {
+		return statusOf(err)
 	}
-	return statusOf(err)
+	w.client = client
+	for _, added := range []string{"$go_version", "$os", "$os_version", "$os_distro"} {
+		if err := client.Unregister(added); err != nil {
+			return statusOf(err)
+		}
+	}
+	return statusOf(nil)
 }
 
 func (w *worker) reset(request) response {
