@@ -129,6 +129,10 @@ func (p *probe) sent() []map[string]interface{} {
 		delete(properties, "$os_version")
 		delete(properties, "$os_distro")
 	}
+	// They may arrive in several requests.
+	slices.SortStableFunc(p.events, func(a, b map[string]interface{}) int {
+		return strings.Compare(fmt.Sprint(a["event"]), fmt.Sprint(b["event"]))
+	})
 	if p.events == nil {
 		return []map[string]interface{}{}
 	}

@@ -262,7 +262,13 @@ func (w *worker) flush(r request) response {
 func (w *worker) close(r request) response {
 	ctx, cancel := limited(r)
 	defer cancel()
-	return statusOf(w.client.CloseWithContext(ctx))
+	err := w.client.CloseWithContext(ctx)
+	if err == posthog.ErrClosed {
+		// Like posthog-go, this package says that the client was closed before. For the cases
+		// a second close does nothing, which is what it did.
+		return statusOf(nil)
+	}
+	return statusOf(err)
 }
 
 // stats returns the counters. In the protocol lost and refused are objects, by reason and
