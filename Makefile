@@ -109,12 +109,14 @@ mutations: tools ## faults that a test must catch: KIND=conformance, races or ts
 	@$(XTASK) mutations run $(KIND) $(NAME)
 
 ##@ Bench
+# A checkout of posthog-go; without it its rows say "not run".
+PEER_GO =
 .PHONY: bench bench-go
-bench: build ## libphc beside its peers, docs/benchmarks.md; BENCH_QUICK=1 for a quick look
-	@benches/run.py
-bench-go: build ## what an Enqueue costs, here and in posthog-go
+bench: build ## libphc beside its peers, docs/benchmarks.md; BENCH_QUICK=1 for a quick look, PEER_GO=dir
+	@PEER_GO='$(PEER_GO)' benches/run.py
+bench-go: build ## what an Enqueue costs, here and in posthog-go: PEER_GO=/path/to/posthog-go
 	@scripts/go-archive.sh
-	cd benches/go/enqueue && go run .
+	@benches/go/enqueue/run.sh "$(PEER_GO)"
 
 ##@ Packages
 # What these are: scripts/dist/targets.sh and suites.sh

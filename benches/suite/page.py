@@ -139,8 +139,10 @@ The time of a call, in multiples of the time in which serde_json checks the prop
         self.add("""How many times better libphc is than each peer. A larger number is better for libphc; an
 empty cell means that the peer has nothing to compare with.""")
         self.add(table(["", *(self.labels[peer] for peer in self.peers)], rows))
-        self.add("""posthog-rs is measured with its blocking client and the feature `capture-v1`. posthog-go
-1.5.2 speaks Capture v0: it reads the HTTP status of a response and no verdicts, and it cannot compress.
+        if "peer-go" not in self.peers:
+            self.add("posthog-go: not run; `make bench PEER_GO=dir` takes a checkout of it.")
+        self.add("""posthog-rs is measured with its blocking client and the feature `capture-v1`, posthog-go with its
+default, Capture v0: there it reads the HTTP status of a response and no verdicts, and does not compress.
 Both have their default settings, except for a queue that is large enough where losses are not what is
 measured. Requests with one event each are not measured.""")
 

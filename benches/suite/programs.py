@@ -5,6 +5,7 @@ describes what it must do. To add a driver, add a row.
 """
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,7 +52,26 @@ CXX = ("g++ -std=c++17 -O2 -Wall -Wextra -Werror -Iinclude benches/cpp/driver.cp
 # Go does not notice that the archive has changed, so the old program is removed.
 GO = ("scripts/go-archive.sh && rm -f target/bench/driver-go && cd benches/go"
       " && go build -o ../../target/bench/driver-go .")
-PEER_GO = "cd benches/peers/go && go build -o ../../../target/bench/peer-go ."
+
+# A checkout of posthog-go that the reader brings: `make bench PEER_GO=dir`.
+PEER_GO = os.path.abspath(os.environ["PEER_GO"]) if os.environ.get("PEER_GO") else ""
+BUILD_PEER_GO = ("cp benches/peers/go/go.mod target/bench/peer-go.mod"
+                 " && cp benches/peers/go/go.sum target/bench/peer-go.sum"
+                 f" && go mod edit -replace github.com/posthog/posthog-go='{PEER_GO}' target/bench/peer-go.mod"
+                 " && cd benches/peers/go && GOFLAGS=-mod=mod go build -modfile ../../../target/bench/peer-go.mod"
+                 " -o ../../../target/bench/peer-go .")
+
+
+def peer_go():
+    """The label of posthog-go, with the version and the commit of the checkout."""
+    if not PEER_GO:
+        return "posthog-go"
+    source = (Path(PEER_GO) / "version.go").read_text()
+    version = re.search(r'const Version = "(.*)"', source).group(1)
+    commit = subprocess.run(["git", "-C", PEER_GO, "rev-parse", "--short", "HEAD"], capture_output=True,
+                            text=True, check=False).stdout.strip() or "no commit"
+    return f"posthog-go {version} ({commit}, v0)"
+
 
 C_DRIVER = [str(OUT / "driver")]
 ALL_CODECS = ("none", "gzip", "deflate", "zstd", "br")
@@ -84,8 +104,8 @@ DRIVERS = [
     Driver("peer-rs", "posthog-rs 0.30.0 (v1)", [str(OUT / "release/peer-rs")], FULL,
            codecs=("none", "gzip", "zstd"), threads=(1, 2, 4, 8), peer=True, can_be=("quiet",),
            build=(CARGO.format("peers/rs"),)),
-    Driver("peer-go", "posthog-go 1.5.2 (v0)", [str(OUT / "peer-go")], FULL, threads=(1, 8), peer=True,
-           native=False, needs=("go",), build=(PEER_GO,)),
+    Driver("peer-go", peer_go(), [str(OUT / "peer-go")], FULL, threads=(1, 8), peer=True,
+           native=False, needs=("go", PEER_GO + "/version.go" if PEER_GO else "PEER_GO"), build=(BUILD_PEER_GO,)),
 ]
 
 

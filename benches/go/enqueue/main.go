@@ -1,8 +1,8 @@
-// Measures an Enqueue of this package and of posthog-go: the same event, the same
-// local server (a process of its own), and rounds of both in turn, because the
-// speed of a shared machine changes. Compare the ratios.
+// Measures an Enqueue of this package and, with the tag peer, of posthog-go: the same
+// event, the same local server (a process of its own), and rounds of each in turn,
+// because the speed of a shared machine changes. Compare the ratios.
 //
-//	go run . [-rounds 21] [-events 2000]
+//	make bench-go [PEER_GO=/path/to/posthog-go]
 package main
 
 import (
@@ -19,10 +19,9 @@ import (
 	"time"
 
 	phc "github.com/PostHog/libphc/bindings/go"
-	official "github.com/posthog/posthog-go"
 )
 
-// client is what both packages have in common.
+// client is what all packages have in common.
 type client struct {
 	name string
 	// open makes a client. Its capture enqueues the event, its close waits for
@@ -30,42 +29,35 @@ type client struct {
 	open func(host string) (capture func(i int) error, close func() error)
 }
 
+// clients are measured in turn; peer.go adds those of posthog-go.
 var clients = []client{
 	{"libphc", func(host string) (func(int) error, func() error) {
-		c, err := phc.NewWithConfig("phc_bench", phc.Config{Endpoint: host, ShutdownTimeout: -1, Compression: compression})
+		c, err := phc.NewWithConfig("phc_bench", phc.Config{Endpoint: host, ShutdownTimeout: -1, Compression: phc.CompressionNone})
 		check(err)
 		return func(i int) error {
-			return c.Enqueue(phc.Capture{
-				DistinctId: "user-12345",
-				Event:      "order placed",
-				Properties: phc.NewProperties().
-					Set("currency", "EUR").Set("path", "/checkout/confirm").Set("plan", "professional").
-					Set("referrer", "https://www.example.com/pricing?campaign=autumn").
-					Set("items", 3).Set("index", i).Set("total_cents", 129900).Set("discount", 0.15).
-					Set("first_order", false).
-					Set("address", map[string]interface{}{"country": "DE", "city": "Berlin", "zip": "10115"}),
-			})
+			return c.Enqueue(phc.Capture{DistinctId: "user-12345", Event: "order placed", Properties: properties(i)})
 		}, c.Close
 	}},
-	{"posthog-go", func(host string) (func(int) error, func() error) {
-		c, err := official.NewWithConfig("phc_bench", official.Config{Endpoint: host, BatchSize: 100})
-		check(err)
-		return func(i int) error {
-			return c.Enqueue(official.Capture{
-				DistinctId: "user-12345",
-				Event:      "order placed",
-				Properties: official.NewProperties().
-					Set("currency", "EUR").Set("path", "/checkout/confirm").Set("plan", "professional").
-					Set("referrer", "https://www.example.com/pricing?campaign=autumn").
-					Set("items", 3).Set("index", i).Set("total_cents", 129900).Set("discount", 0.15).
-					Set("first_order", false).
-					Set("address", map[string]interface{}{"country": "DE", "city": "Berlin", "zip": "10115"}),
-			})
-		}, c.Close
+	{"the map", func(string) (func(int) error, func() error) {
+		return func(i int) error { built = properties(i); return nil }, func() error { return nil }
 	}},
 }
 
-var compression = phc.CompressionNone // posthog-go's default
+// built keeps the map alive that is measured alone.
+var built map[string]interface{}
+
+// peer is the version of posthog-go.
+var peer string
+
+// properties are built anew for each call, as programs do.
+func properties(i int) map[string]interface{} {
+	return phc.NewProperties().
+		Set("currency", "EUR").Set("path", "/checkout/confirm").Set("plan", "professional").
+		Set("referrer", "https://www.example.com/pricing?campaign=autumn").
+		Set("items", 3).Set("index", i).Set("total_cents", 129900).Set("discount", 0.15).
+		Set("first_order", false).
+		Set("address", map[string]interface{}{"country": "DE", "city": "Berlin", "zip": "10115"})
+}
 
 func check(err error) {
 	if err != nil {
@@ -161,8 +153,17 @@ func main() {
 	check(input.Close())
 	check(child.Wait())
 
-	fmt.Printf("median of %d rounds of %d events, ns per event\n\n", *rounds, *events)
-	fmt.Printf("%-34s%10s%12s%8s\n", "", "libphc", "posthog-go", "ratio")
+	fmt.Printf("median of %d rounds of %d events, ns per event\n", *rounds, *events)
+	if peer == "" {
+		fmt.Println("posthog-go: not run; PEER_GO names a checkout")
+	} else {
+		fmt.Println("posthog-go " + peer)
+	}
+	fmt.Printf("\n%-32s", "")
+	for _, c := range clients {
+		fmt.Printf("%20s", c.name)
+	}
+	fmt.Println()
 	for _, row := range []struct {
 		name string
 		of   func(round) float64
@@ -172,7 +173,12 @@ func main() {
 		{"an Enqueue, 99th percentile", func(r round) float64 { return r.p99 }},
 		{"processor time until delivered", func(r round) float64 { return r.cpu }},
 	} {
-		ours, theirs := median(figures["libphc"], row.of), median(figures["posthog-go"], row.of)
-		fmt.Printf("%-34s%10.0f%12.0f%8.1f\n", row.name, ours, theirs, theirs/ours)
+		ours := median(figures["libphc"], row.of)
+		fmt.Printf("%-32s", row.name)
+		for _, c := range clients {
+			value := median(figures[c.name], row.of)
+			fmt.Printf("%20s", fmt.Sprintf("%.0f (%.1f)", value, value/ours))
+		}
+		fmt.Println()
 	}
 }

@@ -1,6 +1,6 @@
-// The benchmark's driver for the peer posthog-go. ../../README.md describes the
-// measures. Version 1.5.2 speaks Capture v0 (/batch/): it reads the HTTP status of
-// a response and no verdicts, and it cannot compress.
+// The benchmark's driver for the peer posthog-go, from a checkout of version 1.23 or newer
+// that PEER_GO names. ../../README.md describes the measures. It speaks Capture v0
+// (/batch/), its default: there it reads the HTTP status of a response and no verdicts.
 package main
 
 import (
@@ -72,7 +72,9 @@ func (s *settled) wait(events int64) {
 func client(listener *settled) posthog.Client {
 	config := posthog.Config{
 		Endpoint: options["host"],
-		Logger:   posthog.StdLogger(log.New(io.Discard, "", 0)),
+		Logger:   posthog.StdLogger(log.New(io.Discard, "", 0), false),
+		// No measure meets a full queue.
+		MaxQueueSize: 1_000_000,
 		// The last events, which do not fill a batch, are sent after this time.
 		Interval: 50 * time.Millisecond,
 	}
