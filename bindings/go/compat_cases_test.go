@@ -57,15 +57,22 @@ func newProbe() *probe {
 			uuids = append(uuids, fmt.Sprint(event["uuid"]))
 			p.events = append(p.events, event)
 		}
+		respond := p.respond
 		p.mu.Unlock()
 		w.Header().Set("Content-Type", "application/json")
-		if p.respond != nil {
-			p.respond(w, uuids)
+		if respond != nil {
+			respond(w, uuids)
 			return
 		}
 		verdicts(w, uuids, `{"result":"ok"}`)
 	}))
 	return p
+}
+
+func (p *probe) responds(respond func(http.ResponseWriter, []string)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.respond = respond
 }
 
 func verdicts(w io.Writer, uuids []string, verdict string) {
@@ -212,7 +219,7 @@ func (o *compatOutcomes) Failure(_ posthog.APIMessage, err error) {
 // learned returns what the Callback learns of one event.
 func learned(respond func(http.ResponseWriter, []string), message posthog.Message) func(*probe) interface{} {
 	return func(p *probe) interface{} {
-		p.respond = respond
+		p.responds(respond)
 		outcomes := &compatOutcomes{}
 		client := p.client(func(c *posthog.Config) { c.Callback = outcomes })
 		err := client.Enqueue(message)
@@ -356,7 +363,7 @@ func compatCases() []compatCase {
 		}},
 		{"life of a client", "a full queue", func(p *probe) interface{} {
 			release := make(chan struct{})
-			p.respond = func(w http.ResponseWriter, uuids []string) { <-release; verdicts(w, uuids, `{"result":"ok"}`) }
+			p.responds(func(w http.ResponseWriter, uuids []string) { <-release; verdicts(w, uuids, `{"result":"ok"}`) })
 			client := p.client(func(c *posthog.Config) { c.BatchSize, c.MaxQueueSize, c.MaxEnqueuedRequests = 1, 1, 1 })
 			full := false
 			for range 100_000 {
@@ -378,7 +385,9 @@ func compatCases() []compatCase {
 			return []interface{}{named(err), len(p.sent())}
 		}},
 		{"life of a client", "a Close after a loss", func(p *probe) interface{} {
-			p.respond = func(w http.ResponseWriter, uuids []string) { verdicts(w, uuids, `{"result":"drop"}`) }
+			p.responds(func(w http.ResponseWriter, uuids []string) {
+				verdicts(w, uuids, `{"result":"drop"}`)
+			})
 			client := p.client(nil)
 			_ = client.Enqueue(compatEvent)
 			return named(client.Close())
