@@ -73,8 +73,8 @@ when a client is made, and pass them on as settings. A setting that the program 
 
 | variable | setting |
 |---|---|
-| `http_proxy`, `https_proxy`, `no_proxy`, also in capitals | `proxy` |
-| `SSL_CERT_FILE`, if the file exists | `ca_file` |
+| `http_proxy`, `https_proxy`, `no_proxy`, also in capitals (PHP: not `HTTP_PROXY`, and `all_proxy` too) | `proxy` |
+| `SSL_CERT_FILE`, if the file exists (PHP: `CURL_CA_BUNDLE` and the settings of `php.ini` before it) | `ca_file` |
 
 Each package chooses as the HTTP client of its language does; its README has the details. No package reads `SSL_CERT_DIR`.
 ";
