@@ -238,7 +238,8 @@ static void each_failure_says_what_and_which_server(void) {
     check_lost("silent.test", server, at, "has not responded within 475 ms");
     check_lost(long_name, server, "the name of the host was not found", "is not a valid host name");
     char address[64];
-    snprintf(address, sizeof address, "never.invalid:%d: the name of the host was not found", hostile_port(server));
+    snprintf(address, sizeof address, "never.invalid:%d: the name of the host was not found",
+             hostile_port(server));
     check_lost("never.invalid", server, address, "no such name: never.invalid");
     CHECK_EQ(name_server_queries(names, "never.invalid", TYPE_ANY), 0);
     /* What else libc would have tried. */
