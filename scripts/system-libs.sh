@@ -15,8 +15,9 @@ elif compgen -G "$ship/libphc*.dylib" >/dev/null; then
     echo "-liconv -lSystem"
 else
     system=$(sed -n 's/^Libs.private: //p' "$here/../phc.pc.in")
-    # The unwinder is in libgcc_s, unless the archive has one of its own, as those of a release have.
+    # The unwinder is in libgcc_s, unless the archive has one of its own, as those of a release have. That one needs the
+    # table .eh_frame_hdr, which gcc leaves out of programs that it links with -static.
     undefined=$("${NM:-nm}" -u "$ship/libphc.a")
-    [[ $undefined == *_Unwind_* ]] || system=${system/-lgcc_s /}
+    [[ $undefined == *_Unwind_* ]] || system="${system/-lgcc_s /} -Wl,--eh-frame-hdr"
     echo "$system"
 fi

@@ -80,6 +80,9 @@ echo 'int phc_nothing;' >"$work/nothing.c"
 needs() { make -s install SHIP="$1" DESTDIR="$2" >/dev/null && grep '^Libs.private' "$2/usr/local/lib/pkgconfig/phc.pc"; }
 [[ $(needs "$root/target/ship" "$work/with") == *-lgcc_s* ]] || fail "Libs.private lacks -lgcc_s"
 [[ $(needs "$work/ship" "$work/without") == "Libs.private: -l"[!g]* ]] || fail "Libs.private has -lgcc_s"
+grep -q '^Libs.private: .* -Wl,--eh-frame-hdr$' "$work/without/usr/local/lib/pkgconfig/phc.pc" ||
+    fail "Libs.private leaves the table of frames out of static programs"
+if grep -n eh-frame-hdr "$work/with/usr/local/lib/pkgconfig/phc.pc"; then fail "the unwinder of gcc needs no option"; fi
 if grep -n gcc_s "$work/without/usr/local/lib/cmake/phc/phcConfig.cmake"; then fail "phcConfig.cmake has gcc_s"; fi
 # A mistake is explained.
 if make -s install PREFIX=opt DESTDIR="$work/relative" >"$work/said" 2>&1; then fail "a relative PREFIX was taken"; fi

@@ -50,7 +50,7 @@ class LibphcConan(ConanFile):
         lib = os.path.join(package, "lib")
         copy(self, "*", os.path.join(source, "include"), os.path.join(package, "include"))
         copy(self, "*", os.path.join(source, "share", "doc", "libphc"), os.path.join(package, "licenses"),
-             excludes=("docs/*", "examples/*", "*.md"))
+             excludes=("docs/*", "examples/*", "*.md", "THIRD-PARTY-phc-sink.txt"))
         if self.options.shared:
             for pattern in "libphc.so*", "*.dylib", "*.dll.a":
                 copy(self, pattern, os.path.join(source, "lib"), lib)
@@ -69,3 +69,6 @@ class LibphcConan(ConanFile):
                 self.cpp_info.defines = ["PHC_DLL"]
         else:
             self.cpp_info.system_libs = self.conan_data["system_libs"][self._platform()]
+            options = self.conan_data["link_options"][self._platform()]
+            self.cpp_info.exelinkflags = options
+            self.cpp_info.sharedlinkflags = options

@@ -28,7 +28,19 @@ fill() {
 platforms=${PHC_TARGETS// /, }
 rm -rf "$PHC_OUT/conan" "$PHC_OUT/vcpkg" "$PHC_OUT/homebrew"
 
-# The system libraries of an archive are those of its phc.pc.
+# private TARGET: sets libs and options to the words of Libs.private in its phc.pc, as lists in YAML. What does not begin
+# with -l is an option of the linker.
+private() {
+    local words word
+    libs='' options=''
+    read -ra words < <(sed -n 's/^Libs.private: *//p' "$(built "$1")/lib/pkgconfig/phc.pc")
+    for word in "${words[@]}"; do
+        case $word in
+        -l*) libs+="${libs:+, }\"${word#-l}\"" ;;
+        *) options+="${options:+, }\"$word\"" ;;
+        esac
+    done
+}
 {
     echo "sources:"
     echo "  \"$PHC_VERSION\":"
@@ -41,10 +53,9 @@ rm -rf "$PHC_OUT/conan" "$PHC_OUT/vcpkg" "$PHC_OUT/homebrew"
     for target in $PHC_TARGETS; do [ "$(dist_name "$target" proof)" = proved ] || unproved+=("$target"); done
     echo "unproved: [$(IFS=,; echo "${unproved[*]}")]"
     echo "system_libs:"
-    for target in $PHC_TARGETS; do
-        libs=$(sed -n 's/^Libs.private: *-l//p' "$(built "$target")/lib/pkgconfig/phc.pc")
-        echo "  $target: [${libs// -l/, }]"
-    done
+    for target in $PHC_TARGETS; do private "$target" && echo "  $target: [$libs]"; done
+    echo "link_options:"
+    for target in $PHC_TARGETS; do private "$target" && echo "  $target: [$options]"; done
 } >"$work/conandata.yml"
 cp -r packaging/conan "$PHC_OUT/conan"
 cp "$work/conandata.yml" "$PHC_OUT/conan/conandata.yml"
