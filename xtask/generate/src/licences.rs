@@ -1,11 +1,14 @@
-//! The licences of everything that is linked into the library: a table, and the texts that a distributor passes on.
+//! The licences of everything that is linked into the library and the test server: tables, and the texts that a
+//! distributor passes on.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::Outcome;
-use crate::linked::{self, PLATFORMS, Package};
+use crate::linked::{self, Key, PLATFORMS, Package, Part};
+
+type Packages = BTreeMap<Key, Package>;
 
 /// Crates whose archive has no text, and the crate of the same repository that has it.
 const TEXT_OF: &[(&str, &str)] = &[("alloc-stdlib", "alloc-no-stdlib")];
@@ -14,20 +17,49 @@ const TEXT_OF: &[(&str, &str)] = &[("alloc-stdlib", "alloc-no-stdlib")];
 const DEEPER: &[(&str, &[&str])] =
     &[("ring", &["src/polyfill/once_cell/LICENSE-MIT", "third_party/fiat/LICENSE"])];
 
-/// The table and the texts.
-pub(crate) fn pages() -> Outcome<(String, String)> {
-    let (packages, _) = linked::packages(&PLATFORMS)?;
-    let mut table = String::from(
+/// The pages of `docs/third-party`, by file name.
+pub(crate) fn pages() -> Outcome<[(&'static str, String); 3]> {
+    let (library, _) = linked::packages("libphc", &PLATFORMS)?;
+    let (server, _) = linked::packages("phc-sink", &PLATFORMS)?;
+    let parts = linked::parts()?;
+    Ok([
+        ("README.md", tables(&library, &server, &parts)?),
+        ("LICENCES.txt", texts("libphc", &library, &parts)?),
+        ("LICENCES-phc-sink.txt", texts("phc-sink", &server, &parts)?),
+    ])
+}
+
+fn tables(library: &Packages, server: &Packages, parts: &[Part]) -> Outcome<String> {
+    let mut page = String::from(
         "# Third-party licences\n\n<!-- Made from Cargo.lock and toolchain/ by `make docs`. -->\n\n\
          What is linked into the library, with all features. `LICENCES.txt` holds the texts, for those who\n\
          distribute it; packages have it as `THIRD-PARTY.txt`.\n\n\
          ## Crates\n\n| crate | version | licence | only for |\n|---|---|---|---|\n",
     );
-    // Many share a text to the letter.
-    let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for package in packages.values() {
+    for package in library.values() {
         let Package { name, version, licence, .. } = package;
-        writeln!(table, "| {name} | {version} | {licence} | {} |", only_for(package))?;
+        writeln!(page, "| {name} | {version} | {licence} | {} |", only_for(package))?;
+    }
+    page += "\n## Parts of the toolchain\n\nTheir texts, and where they are from, are in `toolchain/`. \
+             `BUILDINFO` of a release has the exact versions.\n\n\
+             | part | version | licence | linked |\n|---|---|---|---|\n";
+    for part in parts {
+        writeln!(page, "| {} | {} | {} | {} |", part.name, part.version, part.licence, part.linked)?;
+    }
+    page += "\n## The test server\n\n`phc-sink` is in tarballs and in the package `phc-tools`. What it links besides \
+             the above;\n`LICENCES-phc-sink.txt` holds the texts of all that it links, and packages have it as\n\
+             `THIRD-PARTY-phc-sink.txt`.\n\n| crate | version | licence | only for |\n|---|---|---|---|\n";
+    for (_, package) in server.iter().filter(|(key, _)| !library.contains_key(*key)) {
+        let Package { name, version, licence, .. } = package;
+        writeln!(page, "| {name} | {version} | {licence} | {} |", only_for(package))?;
+    }
+    Ok(page)
+}
+
+/// The licence texts of what is linked into `product`. Many crates share a text to the letter.
+fn texts(product: &str, packages: &Packages, parts: &[Part]) -> Outcome<String> {
+    let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for Package { name, version, .. } in packages.values() {
         let source =
             TEXT_OF.iter().find(|(crate_name, _)| crate_name == name).map_or(name.as_str(), |(_, of)| of);
         let source = packages
@@ -38,23 +70,19 @@ pub(crate) fn pages() -> Outcome<(String, String)> {
             texts.entry(text).or_default().push(format!("{name} {version}"));
         }
     }
-    table += "\n## Parts of the toolchain\n\nTheir texts, and where they are from, are in `toolchain/`. \
-              `BUILDINFO` of a release has the exact versions.\n\n\
-              | part | version | licence | linked |\n|---|---|---|---|\n";
-    for part in linked::parts()? {
-        writeln!(table, "| {} | {} | {} | {} |", part.name, part.version, part.licence, part.linked)?;
+    for part in parts {
         texts
-            .entry(part.text)
+            .entry(part.text.clone())
             .or_default()
             .push(format!("{} {}, linked {}", part.name, part.version, part.linked));
     }
-    let mut pages = String::from("Licence texts of what is linked into libphc.\n");
+    let mut page = format!("Licence texts of what is linked into {product}.\n");
     let mut all: Vec<_> = texts.into_iter().map(|(text, names)| (names.join(", "), text)).collect();
     all.sort();
     for (names, text) in all {
-        write!(pages, "\n{}\n{names}\n\n{}\n", "=".repeat(80), text.trim_end())?;
+        write!(page, "\n{}\n{names}\n\n{}\n", "=".repeat(80), text.trim_end())?;
     }
-    Ok((table, pages))
+    Ok(page)
 }
 
 /// The system whose library alone has this crate.

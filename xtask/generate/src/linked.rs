@@ -1,4 +1,4 @@
-//! What is linked into the library: the crates, as cargo lists them for each platform, and the parts of the
+//! What is linked into the library or the test server: the crates, as cargo lists them for each platform, and the parts of the
 //! toolchain, as `docs/third-party/toolchain/` describes them.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,8 +34,12 @@ pub(crate) struct Package {
 /// Name and version.
 pub(crate) type Key = (String, String);
 
-/// The crates that are linked in for these platforms, and those that libphc itself uses.
-pub(crate) fn packages(platforms: &[&str]) -> Outcome<(BTreeMap<Key, Package>, BTreeSet<Key>)> {
+/// The crates that are linked into `product`, a crate of this workspace, for these platforms, and those that it uses
+/// itself.
+pub(crate) fn packages(
+    product: &str,
+    platforms: &[&str],
+) -> Outcome<(BTreeMap<Key, Package>, BTreeSet<Key>)> {
     let folders = folders(platforms)?;
     let checksums = checksums()?;
     let mut packages: BTreeMap<Key, Package> = BTreeMap::new();
@@ -43,12 +47,12 @@ pub(crate) fn packages(platforms: &[&str]) -> Outcome<(BTreeMap<Key, Package>, B
     for platform in platforms {
         let listing = stdout(
             &[
-                &["tree", "--locked", "-p", "libphc", "-e", "normal,no-proc-macro", "--prefix", "depth"][..],
+                &["tree", "--locked", "-p", product, "-e", "normal,no-proc-macro", "--prefix", "depth"][..],
                 &["--target", platform, "-f", " {p}\t{l}"],
             ]
             .concat(),
         )?;
-        // The crates between libphc and the line that is read.
+        // The crates between the product and the line that is read.
         let mut above: Vec<Key> = Vec::new();
         for line in listing.lines() {
             let (head, licence) =
@@ -198,7 +202,7 @@ mod tests {
 
     #[test]
     fn windows_links_what_linux_does_not() {
-        let (packages, direct) = packages(&PLATFORMS).unwrap();
+        let (packages, direct) = packages("libphc", &PLATFORMS).unwrap();
         let windows: BTreeSet<_> = [PLATFORMS[2].to_owned()].into();
         let only: Vec<_> = packages.values().filter(|package| package.platforms == windows).collect();
         assert!(only.iter().any(|package| package.name == "windows-sys"), "{} crates", only.len());
@@ -206,5 +210,13 @@ mod tests {
         assert!(direct.contains(&(reqwest.name.clone(), reqwest.version.clone())));
         assert!(reqwest.uses.iter().any(|(name, _)| name == "hyper"));
         assert_eq!(reqwest.checksum.len(), 64);
+    }
+
+    #[test]
+    fn the_test_server_links_what_the_library_does_not() {
+        let (library, _) = packages("libphc", &PLATFORMS).unwrap();
+        let (server, direct) = packages("phc-sink", &PLATFORMS).unwrap();
+        let axum = server.keys().find(|(name, _)| name == "axum").unwrap();
+        assert!(direct.contains(axum) && !library.contains_key(axum));
     }
 }

@@ -20,9 +20,10 @@ fn main() -> ExitCode {
     let outcome = match task {
         "headers" => headers::headers(check),
         "settings" => keep(&root().join("docs/settings.md"), &phc::internals::settings_page(), check),
-        "licences" => licences::pages().and_then(|(table, texts)| {
-            keep(&root().join("docs/third-party/README.md"), &table, check)?;
-            keep(&root().join("docs/third-party/LICENCES.txt"), &texts, check)
+        "licences" => licences::pages().and_then(|pages| {
+            pages
+                .iter()
+                .try_for_each(|(name, text)| keep(&root().join("docs/third-party").join(name), text, check))
         }),
         "sbom" => sbom::page(args.get(1..).unwrap_or_default()).map(|bill| print!("{bill}")),
         _ => Err("usage: phc-generate headers|settings|licences [--check], or sbom …".into()),

@@ -19,7 +19,7 @@ pub(crate) fn page(arguments: &[String]) -> Outcome<String> {
         return Err(usage.into());
     }
     let platforms: Vec<&str> = targets.iter().map(|target| target.platform.as_str()).collect();
-    let (packages, direct) = linked::packages(&platforms)?;
+    let (packages, direct) = linked::packages("libphc", &platforms)?;
     let version = env!("CARGO_PKG_VERSION");
     let itself = format!("pkg:generic/libphc@{version}");
 
