@@ -108,7 +108,7 @@ links() {
     local zig=target/tools/zig/ziglang/zig
     [ -x "$zig" ] || { echo "zig is missing; run scripts/dist/toolchain.sh $target"; return 1; }
     ZIG_GLOBAL_CACHE_DIR=$PWD/target/tools/cache/zig ZIG_LOCAL_CACHE_DIR=$PWD/target/tools/cache/zig \
-        "$zig" cc -target "$(dist_build "$target" zig)" -std=c11 -D_GNU_SOURCE -I"$folder/include" \
+        "$zig" cc -target "$(dist_name "$target" zig)" -std=c11 -D_GNU_SOURCE -I"$folder/include" \
         tests/c/one_event.c "$@" -lpthread -ldl -lm -o "$work/program"
 }
 recorded() {

@@ -21,6 +21,6 @@ zig=$tools/zig/ziglang/zig
 [ -x "$zig" ] || { echo "zig is missing; run scripts/dist/toolchain.sh $target" >&2; exit 1; }
 worker=$PWD/target/dist-conformance/$target
 mkdir -p "$(dirname "$worker")"
-"$zig" cc -target "$(dist_build "$target" zig)" -std=c11 -D_GNU_SOURCE -O1 -I"$folder/include" \
+"$zig" cc -target "$(dist_name "$target" zig)" -std=c11 -D_GNU_SOURCE -O1 -I"$folder/include" \
     conformance/workers/c/*.c "$folder/lib/libphc.so" "-Wl,-rpath,$folder/lib" -o "$worker"
 "$runner" run --worker "c=${emulator[*]} $worker" "$@"

@@ -17,7 +17,7 @@ zig=$PWD/target/tools/zig/ziglang/zig
 cargo rustc --locked -q -p libphc --features failpoints --crate-type staticlib
 { cat abi/symbols.txt; echo phc_failpoint_arm; } >"$out/symbols.txt"
 unwinder=$(scripts/dist/unwinder.sh "$target")
-CC="$zig cc -O2 -target $(dist_build "$target" zig)" LDFLAGS=-Wl,-u,phc_failpoint_arm \
+CC="$zig cc -O2 -target $(dist_name "$target" zig)" LDFLAGS=-Wl,-u,phc_failpoint_arm \
     scripts/link.sh target/debug/libphc.a "$out/libphc.so" libphc.so.0
 ln -sf libphc.so "$out/libphc.so.0"
 SYMBOLS=$out/symbols.txt UNWINDER=$unwinder scripts/localise.sh target/debug/libphc.a "$out/libphc.a"

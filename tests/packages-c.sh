@@ -31,16 +31,6 @@ done
 name=libphc-$PHC_VERSION-$target
 
 echo "== used"
-# The same bytes from files of another age, read under another umask.
-same_bytes() (
-    umask 077
-    find "target/dist/$target" -type f -exec touch {} +
-    for kind in tarball deb; do PHC_OUT=$work/again "scripts/dist/pack/$kind.sh" >/dev/null || return 1; done
-    cd "$work/again"
-    for file in *.tar.xz *.deb apt/dists/stable/Release; do cmp "$file" "$work/dist/$file" || return 1; done
-)
-check_quietly "tarball, deb: packed again, they have the same bytes" same_bytes
-
 unpack() {
     mkdir "$work/unpacked" && tar -xJf "$work/dist/$name.tar.xz" -C "$work/unpacked" &&
         mv "$work/unpacked/$name" "$work/moved" && # and moved
@@ -67,11 +57,15 @@ by_pkg_config() { # by_pkg_config FOLDER LIBS: builds and runs the C example wit
     case $2 in
     shared) read -ra libs < <(pkg-config --libs phc) && libs+=("-Wl,-rpath,$1") ;;
     static) read -ra libs < <(pkg-config --libs --static phc | sed 's/-lphc/-l:libphc.a/') ;;
+    alone) read -ra libs < <(pkg-config --libs --static phc) && libs+=(-static) ;;
     esac
     cc "$build/quickstart.c" "${flags[@]}" "${libs[@]}" -o "$build/quickstart" && delivers "$build"
 }
 check_quietly "tarball: by pkg-config, shared" by_pkg_config "$work/moved/lib" shared
 check_quietly "tarball: by pkg-config, static" by_pkg_config "$work/moved/lib" static
+check_quietly "tarball: by pkg-config, a static program" by_pkg_config "$work/moved/lib" alone
+frames() { readelf -W --program-headers "$work/by_pkg_config_alone/quickstart" | grep GNU_EH_FRAME; }
+check_quietly "tarball: the static program has the table of frames, for the unwinder of the archive" frames
 unwinder() { # the archives of a release have their own
     ! nm -u "$1" | grep _Unwind_ && ! grep gcc_s "$2/pkgconfig/phc.pc" "$2/cmake/phc/phcConfig.cmake"
 }

@@ -98,7 +98,7 @@ refuse_part() {
     local now
     now=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
     sed -i "s/^## $now.*/## $now, unreleased/" "$there/CHANGELOG.md"
-    commit "$there" unreleased || true
+    commit "$there" unreleased >/dev/null || true
     refuses "no date in CHANGELOG.md" "CHANGELOG.md has no line" "$run" "$now" "$work/releaser.key"
     sed -i "s/^## $now.*/## $now, 2030-01-31/" "$there/CHANGELOG.md"
     refuses "changes that are not committed" "not committed" "$run" "$now" "$work/releaser.key"

@@ -28,9 +28,9 @@ cd "$(dirname "$0")/../.."
 target=$1
 rust=$(dist_name "$target" rust)
 tools=$PWD/target/tools
-triple=$(dist_build "$target" zig)
-where=$(dist_build "$target" where)
-kind=$(dist_build "$target" kind)
+triple=$(dist_name "$target" zig)
+where=$(dist_name "$target" where)
+kind=$(dist_name "$target" kind)
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 out=target/dist/$target
 zig=$tools/zig/ziglang/zig
@@ -67,7 +67,7 @@ remap() {
 }
 cargo_step() {
     local sink_options=()
-    local crate_options=(--locked --release --target "$(dist_build "$target" cargo)" --target-dir "target/cross/$target"
+    local crate_options=(--locked --release --target "$(dist_name "$target" cargo)" --target-dir "target/cross/$target"
         # For the debug symbols apart. C stays as in `make build`: with them its compiler would keep frame pointers.
         --config 'profile.release.debug="line-tables-only"' --config 'profile.release.strip="none"'
         --config 'profile.release.package.zstd-sys.debug=false' --config 'profile.release.package.ring.debug=false')
@@ -116,6 +116,7 @@ install_step() {
     rm -rf "$new"
     make -s install SHIP="target/cross/$target/ship" PREFIX= DESTDIR="$new" >/dev/null
     install -D -m 755 -t "$new/bin" "target/cross/$target/ship"/phc-sink*
+    install -m 644 docs/third-party/LICENCES-phc-sink.txt "$new/share/doc/libphc/THIRD-PARTY-phc-sink.txt"
     buildinfo "$new" >"$out.buildinfo.new"
     rm -rf "$out" "$out.debug"
     [ ! -d "$debug" ] || mv "$debug" "$out.debug"

@@ -157,7 +157,7 @@ install_qemu() {
 }
 
 install_zig
-case $(dist_build "$target" where) in
+case $(dist_name "$target" where) in
 host) install_rust ;;
 sid) scripts/dist/sid.sh make ;;
 esac

@@ -12,7 +12,7 @@ export ZIG_GLOBAL_CACHE_DIR=$PWD/target/tools/cache/zig ZIG_LOCAL_CACHE_DIR=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 echo 'void f(void); void f(void) {}' >"$work/f.c"
-"$zig" cc -target "$(dist_build "$1" zig)" -O2 -shared -fPIC "$work/f.c" -lunwind -o "$work/f.so" -v >"$work/log" 2>&1
+"$zig" cc -target "$(dist_name "$1" zig)" -O2 -shared -fPIC "$work/f.c" -lunwind -o "$work/f.so" -v >"$work/log" 2>&1
 # The path is relative if it is below the current folder.
 path=$(grep -o '[^ "]*libunwind\.a' "$work/log" | sort -u | head -1)
 [ -f "$path" ] || { cat "$work/log" >&2; echo "zig names no libunwind.a for $1" >&2; exit 1; }

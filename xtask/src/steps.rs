@@ -107,6 +107,7 @@ pub(crate) const STEPS: &[Step] = &[
     built("package", "install", "tests/install.sh", 600, "make install, the README's link line, make uninstall"),
     built("package", "demo", "make --no-print-directory demo", 600, "the C example against the sink"),
     step("package", "dist", "env PHC_DIRTY=1 PHC_XZ_LEVEL=1 scripts/dist/dist.sh x86_64-linux-gnu", 1800, "every package of one platform"),
+    step("package", "dist-packed", "env PHC_DIRTY=1 PHC_XZ_LEVEL=1 tests/dist-packed.sh", 900, "packed again, they have the same bytes"),
     step("package", "dist-abi", "tests/dist-abi.sh target/dist/x86_64-linux-gnu", 300, "symbols, oldest glibc, hardening and paths of its libraries"),
     built("package", "go-package", "tests/go-package.sh dist", 1200, "the Go module as its users get it, and its release tag"),
     built("package", "dist-test", "scripts/dist/test.sh bookworm", 1800, "each of them in a clean Debian 12"),

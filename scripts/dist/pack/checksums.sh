@@ -3,7 +3,8 @@
 # last of the pack scripts.
 #
 #   libphc-VERSION.cdx.json   the bill of materials (sbom.sh)
-#   THIRD-PARTY.txt           the licences of what is linked in: docs/third-party/LICENCES.txt
+#   THIRD-PARTY.txt           the licences of what is linked into the library: docs/third-party/LICENCES.txt
+#   THIRD-PARTY-phc-sink.txt  of what is linked into phc-sink
 #   BUILDINFO                 commit, compilers and hashes, target by target, to build it again and compare
 #   SHA256SUMS                all other files, sorted; `make release` signs it, and `sign.sh verify` checks both
 #
@@ -16,6 +17,7 @@ read -ra targets <<<"$PHC_TARGETS"
 
 scripts/dist/sbom.sh "$PHC_OUT/libphc-$PHC_VERSION.cdx.json" "${targets[@]}"
 install -m 644 docs/third-party/LICENCES.txt "$PHC_OUT/THIRD-PARTY.txt"
+install -m 644 docs/third-party/LICENCES-phc-sink.txt "$PHC_OUT/THIRD-PARTY-phc-sink.txt"
 
 commit=$(git rev-parse HEAD)
 [ -z "$(git status --porcelain)" ] || commit+=", with changes that are not committed"

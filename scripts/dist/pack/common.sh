@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Sourced by the scripts beside it, from the top of the tree: the input of a package, where releases are downloaded
-# from, and the time that packages carry.
+# from, and the time that packages carry. PHC_DIST names another folder than target/dist.
 #
 # It fails if PHC_VERSION, PHC_TARGETS or PHC_OUT is not set: dist.sh sets them. By hand:
 #   PHC_VERSION=0.1.0 PHC_TARGETS=x86_64-linux-gnu PHC_OUT=$PWD/dist/0.1.0 scripts/dist/pack/tarball.sh
@@ -29,12 +29,13 @@ xz_level=${PHC_XZ_LEVEL:-9}
 umask 022
 
 # built TARGET: the folder with what build.sh made.
+dist=${PHC_DIST:-target/dist}
 built() {
-    if [ ! -d "target/dist/$1" ]; then
-        echo "there is no target/dist/$1; run scripts/dist/build.sh $1" >&2
+    if [ ! -d "$dist/$1" ]; then
+        echo "there is no $dist/$1; run scripts/dist/build.sh $1" >&2
         return 1
     fi
-    echo "target/dist/$1"
+    echo "$dist/$1"
 }
 
 # tarball_name TARGET: of the package with everything for one platform.
@@ -43,6 +44,13 @@ tarball_name() {
     *-windows) echo "libphc-$PHC_VERSION-$1.zip" ;;
     *) echo "libphc-$PHC_VERSION-$1.tar.xz" ;;
     esac
+}
+
+# zip_up FILE FOLDER [NAME]: the files of a folder as a zip file.
+zip_up() {
+    command -v python3 >/dev/null || { echo "python3 makes the zip files; install it" >&2; return 1; }
+    python3 scripts/dist/pack/zip.py "$@"
+    packed "$1"
 }
 
 packed() { for file; do printf '  %s  %s bytes\n' "${file#"$PHC_OUT"/}" "$(stat -c %s "$file")"; done; }

@@ -47,7 +47,7 @@ build_id() { readelf -n "$1" | sed -n 's/^ *Build ID: //p'; }
 debug_file() {
     local id
     id=$(build_id "$2")
-    [ -z "$id" ] || [ ! -f "target/dist/$1.debug/.build-id/${id:0:2}/${id:2}.debug" ] || echo "${id:0:2}/${id:2}.debug"
+    [ -z "$id" ] || [ ! -f "$dist/$1.debug/.build-id/${id:0:2}/${id:2}.debug" ] || echo "${id:0:2}/${id:2}.debug"
 }
 
 control() { # control PACKAGE DEPENDS BUILD_IDS: its paragraph of control.in
@@ -70,11 +70,11 @@ libphc ($version) unstable; urgency=medium
 CHANGELOG
 }
 
-# documentation PACKAGE: the files that Debian asks of each package.
+# documentation PACKAGE LICENCES: the files that Debian asks of each package. LICENCES are of what it has linked in.
 documentation() {
     local doc=$work/$1/usr/share/doc/$1
     mkdir -p "$doc"
-    cp "$work/copyright" "$doc/copyright"
+    python3 "$templates/copyright.py" LICENSE "$from/share/doc/libphc/$2" >"$doc/copyright"
     changelog | gzip -9n >"$doc/changelog.Debian.gz"
     gzip -9nc CHANGELOG.md >"$doc/changelog.gz"
     if [ -f "$templates/$1.lintian-overrides" ]; then
@@ -102,7 +102,7 @@ library() { # libphc0
         echo "deb.sh: the SONAME is not libphc.so.0: rename the package libphc0 here and in $templates" >&2
         return 1
     fi
-    documentation libphc0
+    documentation libphc0 THIRD-PARTY.txt
     echo "libphc 0 libphc0 (>= $PHC_VERSION)" >"$root/DEBIAN/shlibs"
     echo 'activate-noawait ldconfig' >"$root/DEBIAN/triggers"
     # Each symbol with its version node, and the release from which a program can rely on it.
@@ -124,7 +124,7 @@ development() { # libphc-dev
     cp -P "$stage/$lib/libphc.so" "$stage/$lib/libphc.a" "$root/$lib"
     cp -r "$stage/$lib/pkgconfig" "$stage/$lib/cmake" "$root/$lib"
     cp -r "$stage/usr/include" "$root/usr"
-    documentation libphc-dev
+    documentation libphc-dev THIRD-PARTY.txt
     doc=$root/usr/share/doc/libphc-dev
     mkdir -p "$doc/examples"
     cp examples/c/quickstart.c examples/cpp/quickstart.cpp "$doc/examples"
@@ -137,7 +137,7 @@ tools() { # phc-tools
     install -D -m 755 "$from/bin/phc-sink" "$root/usr/bin/phc-sink"
     mkdir -p "$root/usr/share/man/man1"
     gzip -9nc "$templates/phc-sink.1" >"$root/usr/share/man/man1/phc-sink.1.gz"
-    documentation phc-tools
+    documentation phc-tools THIRD-PARTY-phc-sink.txt
     needs=$(depends "$root/usr/bin/phc-sink")
     finish phc-tools "$needs"
     symbols phc-tools usr/bin/phc-sink
@@ -147,10 +147,10 @@ symbols() { # symbols PACKAGE FILE: PACKAGE-dbgsym
     local file
     file=$(debug_file "$target" "$work/$1/$2")
     if [ -z "$file" ]; then
-        echo "  no $1-dbgsym for $arch: target/dist/$target.debug has no debug symbols of $2"
+        echo "  no $1-dbgsym for $arch: $dist/$target.debug has no debug symbols of $2"
         return
     fi
-    install -D -m 644 "target/dist/$target.debug/.build-id/$file" "$work/$1-dbgsym/usr/lib/debug/.build-id/$file"
+    install -D -m 644 "$dist/$target.debug/.build-id/$file" "$work/$1-dbgsym/usr/lib/debug/.build-id/$file"
     mkdir -p "$work/$1-dbgsym/usr/share/doc"
     ln -s "$1" "$work/$1-dbgsym/usr/share/doc/$1-dbgsym"
     finish "$1-dbgsym" "" "$(build_id "$work/$1/$2")"
@@ -158,7 +158,7 @@ symbols() { # symbols PACKAGE FILE: PACKAGE-dbgsym
 
 # repository: what apt reads, for the packages in $PHC_OUT. They are in pool/ under a second name.
 repository() {
-    local apt=$PHC_OUT/apt dist=dists/stable deb file arches=()
+    local apt=$PHC_OUT/apt release=dists/stable deb file arches=()
     rm -rf "$apt"
     mkdir -p "$apt/pool"
     for deb in "$PHC_OUT"/*.deb; do ln "$deb" "$apt/pool/"; done
@@ -166,20 +166,20 @@ repository() {
     for arch in amd64 arm64; do
         compgen -G "pool/*_$arch.deb" >/dev/null || continue
         arches+=("$arch")
-        mkdir -p "$dist/main/binary-$arch"
+        mkdir -p "$release/main/binary-$arch"
         for deb in pool/*_"$arch".deb; do
             dpkg-deb -f "$deb"
             printf 'Filename: %s\nSize: %s\nSHA256: %s\n\n' "$deb" "$(stat -c %s "$deb")" "$(sha256sum "$deb" | cut -d' ' -f1)"
-        done >"$dist/main/binary-$arch/Packages"
-        gzip -9nk "$dist/main/binary-$arch/Packages"
+        done >"$release/main/binary-$arch/Packages"
+        gzip -9nk "$release/main/binary-$arch/Packages"
     done
     {
         printf 'Origin: libphc\nLabel: libphc\nSuite: stable\nCodename: stable\nDate: %s\n' "$(date -uR -d "@$SOURCE_DATE_EPOCH")"
         printf 'Architectures: %s\nComponents: main\nDescription: libphc %s\nSHA256:\n' "${arches[*]}" "$PHC_VERSION"
-        (cd "$dist" && find main -type f | sort) | while read -r file; do
-            printf ' %s %s %s\n' "$(sha256sum "$dist/$file" | cut -d' ' -f1)" "$(stat -c %s "$dist/$file")" "$file"
+        (cd "$release" && find main -type f | sort) | while read -r file; do
+            printf ' %s %s %s\n' "$(sha256sum "$release/$file" | cut -d' ' -f1)" "$(stat -c %s "$release/$file")" "$file"
         done
-    } >"$dist/Release"
+    } >"$release/Release"
     echo "  apt: ${arches[*]}"
     cd - >/dev/null
 }
@@ -193,7 +193,6 @@ for target in $PHC_TARGETS; do
     # Debian's places, which phc.pc then names: these packages are not moved.
     make -s install SHIP="$from/lib" DESTDIR="$stage" PREFIX=/usr LIBDIR="/usr/lib/$multiarch" INCLUDEDIR=/usr/include \
         RELOCATABLE=0 >/dev/null
-    python3 "$templates/copyright.py" LICENSE "$from/share/doc/libphc/THIRD-PARTY.txt" >"$work/copyright"
     library
     development
     tools

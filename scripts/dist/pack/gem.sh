@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# pack/gem.sh: the gems of a release, from target/dist. Run by dist.sh, which sets PHC_VERSION, PHC_TARGETS and PHC_OUT.
+# pack/gem.sh: the gems of a release, from target/dist. RubyGems, too, takes their times from SOURCE_DATE_EPOCH.
 #
 # One gem for every platform, which brings no library, and one for each target. The gem of a target also brings the
 # library for the other C library of the same processor, if that is among the targets: RubyGems before 3.3.22
@@ -9,14 +9,8 @@
 # `gem build`.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
-. scripts/dist/targets.sh
-
-: "${PHC_VERSION:?run by scripts/dist/dist.sh}" "${PHC_TARGETS:?}" "${PHC_OUT:?}"
-dist=${PHC_DIST:-target/dist}
+. scripts/dist/pack/common.sh
 command -v gem >/dev/null || { echo "gem.sh: there is no gem command; install Ruby (on Debian: apt install ruby)" >&2; exit 1; }
-# The times in a gem. RubyGems reads it.
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
-export SOURCE_DATE_EPOCH
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -33,7 +27,8 @@ sources() {
 
 # bring TARGET PLATFORM FOLDER: the library of a target and its licences.
 bring() {
-    local from=$dist/$1 to=$3/lib/posthog_phc/bundled/$2
+    local from to=$3/lib/posthog_phc/bundled/$2
+    from=$(built "$1")
     install -D -m 755 "$from/lib/libphc.so.$PHC_VERSION" "$to/libphc.so"
     install -m 644 "$from/share/doc/libphc/THIRD-PARTY.txt" "$to/THIRD-PARTY.txt"
 }
@@ -48,7 +43,7 @@ build() {
         return 1
     fi
     mv "$1/$name" "$PHC_OUT/"
-    echo "$name  $(stat -c %s "$PHC_OUT/$name") bytes"
+    packed "$PHC_OUT/$name"
 }
 
 sources "$work/all"

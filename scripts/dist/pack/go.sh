@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# pack/go.sh: the Go module of a release, from target/dist. Run by dist.sh, which sets PHC_VERSION, PHC_TARGETS and
-# PHC_OUT; PHC_DIST names another folder for target/dist.
+# pack/go.sh: the Go module of a release, from target/dist.
 #
 # It makes PHC_OUT/go, a folder that serves the module (GOPROXY=file://…/go): bindings/go as it is here, the archives
 # of the targets, their licences beside them, and libphc's. scripts/dist/tags.sh makes a tag with the same content.
@@ -9,10 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 . scripts/common.sh
-. scripts/dist/targets.sh
-
-: "${PHC_VERSION:?run by scripts/dist/dist.sh}" "${PHC_TARGETS:?}" "${PHC_OUT:?}"
-dist=${PHC_DIST:-target/dist}
+. scripts/dist/pack/common.sh
 command -v go >/dev/null || { echo "go.sh: there is no go command; install Go 1.24 or newer" >&2; exit 1; }
 export GOFLAGS='' GOWORK=off # not the caller's
 work=$(mktemp -d)
@@ -42,8 +38,9 @@ for target in $PHC_TARGETS; do
     linux_*) libc=glibc ;;
     *) echo "not in the Go module: $target; its users install libphc and build with -tags phc_dynamic"; continue ;;
     esac
-    OBJCOPY=$(objcopy "$target") scripts/go-archive.sh "$dist/$target/lib" "$name" "$work/bindings/go" >/dev/null
-    install -m 644 "$dist/$target/share/doc/libphc/THIRD-PARTY.txt" \
+    from=$(built "$target")
+    OBJCOPY=$(objcopy "$target") scripts/go-archive.sh "$from/lib" "$name" "$work/bindings/go" >/dev/null
+    install -m 644 "$from/share/doc/libphc/THIRD-PARTY.txt" \
         "$work/bindings/go/lib/${name%_musl}/THIRD-PARTY-$libc.txt"
 done
 three_times go -C scripts/dist/gomodule mod download

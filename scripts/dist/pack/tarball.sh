@@ -21,26 +21,6 @@ tar_xz() {
     packed "$2"
 }
 
-# zip_up FOLDER FILE: the same, for Windows. A zip file has no links.
-zip_up() {
-    python3 - "$work" "$1" "$2" <<'PYTHON'
-import os, sys, time, zipfile
-base, folder, out = sys.argv[1:]
-when = time.gmtime(int(os.environ["SOURCE_DATE_EPOCH"]))[:6]
-names = sorted(os.path.relpath(os.path.join(place, file), base)
-               for place, _, files in os.walk(os.path.join(base, folder)) for file in files)
-with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
-    for name in names:
-        entry = zipfile.ZipInfo(name, when)
-        entry.compress_type = zipfile.ZIP_DEFLATED
-        entry.create_system = 3
-        entry.external_attr = (0o100755 if name.endswith((".exe", ".dll")) else 0o100644) << 16
-        with open(os.path.join(base, name), "rb") as file:
-            packed.writestr(entry, file.read())
-PYTHON
-    packed "$2"
-}
-
 # The documentation has its folders, because its pages link to each other.
 pages='cpp settings names guarantees callbacks abi embedding protocol moving-over install'
 documentation() { # documentation FOLDER
@@ -54,7 +34,7 @@ documentation() { # documentation FOLDER
 # What an installation must have, by platform.
 must_have() { # must_have TARGET
     echo include/phc.h include/phc.hpp lib/libphc.a lib/pkgconfig/phc.pc lib/cmake/phc/phcConfig.cmake \
-        share/doc/libphc/LICENSE share/doc/libphc/THIRD-PARTY.txt
+        share/doc/libphc/LICENSE share/doc/libphc/THIRD-PARTY.txt share/doc/libphc/THIRD-PARTY-phc-sink.txt
     case $1 in
     *-linux-*) echo "lib/libphc.so.$PHC_VERSION" lib/libphc.so bin/phc-sink ;;
     *-windows) echo bin/phc.dll lib/libphc.dll.a ;;
@@ -75,15 +55,15 @@ for target in $PHC_TARGETS; do
             >"$work/$folder/UNPROVED.txt"
     fi
     case $target in
-    *-windows) zip_up "$folder" "$PHC_OUT/$(tarball_name "$target")" ;;
+    *-windows) zip_up "$PHC_OUT/$(tarball_name "$target")" "$work" "$folder" ;;
     *) tar_xz "$folder" "$PHC_OUT/$(tarball_name "$target")" ;;
     esac
-    if [ -d "target/dist/$target.debug" ]; then
+    if [ -d "$dist/$target.debug" ]; then
         mkdir -p "$work/$folder-debug/lib/debug"
-        cp -a "target/dist/$target.debug/." "$work/$folder-debug/lib/debug"
+        cp -a "$dist/$target.debug/." "$work/$folder-debug/lib/debug"
         tar_xz "$folder-debug" "$PHC_OUT/$folder-debug.tar.xz"
     else
-        echo "  no debug symbols apart for $target: there is no target/dist/$target.debug"
+        echo "  no debug symbols apart for $target: there is no $dist/$target.debug"
     fi
     rm -rf "${work:?}/$folder" "$work/$folder-debug"
 done

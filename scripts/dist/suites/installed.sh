@@ -19,7 +19,7 @@ case $PHC_TARGET in
     ARCHIVE="$(pkg-config --variable=libdir phc)/libphc.a $SYSTEM_LIBS"
     ;;
 *-linux-musl)
-    get musl-tools xz-utils
+    get gcc musl-tools xz-utils
     unpack tar.xz tar -xf
     CC=musl-gcc CFLAGS=-I$HERE/include SHARED="-L$HERE/lib -lphc -Wl,-rpath,$HERE/lib" ARCHIVE="-static $HERE/lib/libphc.a"
     ;;
