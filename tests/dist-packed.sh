@@ -8,6 +8,8 @@ cd "$(dirname "$0")/.."
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 first=dist/$version
 [ -f "$first/SHA256SUMS" ] || { echo "there is no $first/SHA256SUMS; run make dist" >&2; exit 1; }
+grep -q "^commit: $(git rev-parse HEAD)" "$first/BUILDINFO" ||
+    { echo "$first was packed from another commit, whose time its files have; run make dist" >&2; exit 1; }
 work=$(mktemp -d)
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 mapfile -t targets < <(sed -n 's/^\[\(.*\)\]$/\1/p' "$first/BUILDINFO")

@@ -16,6 +16,8 @@ bindings/php/tests/                         posthog-php-phc/|this package \(
 bindings/ruby/lib/posthog_phc/version.rb    VERSION =
 .github/ISSUE_TEMPLATE/bug.yml              placeholder:
 docs/install.md                             .
+docs/cpp.md                                 releases/download/
+README.md                                   apt install [.]/
 '
 # Where a number of a release may stay what it was: history, examples, and what cargo or make writes.
 stays='

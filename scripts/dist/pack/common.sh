@@ -3,7 +3,7 @@
 # from, and the time that packages carry. PHC_DIST names another folder than target/dist.
 #
 # It fails if PHC_VERSION, PHC_TARGETS or PHC_OUT is not set: dist.sh sets them. By hand:
-#   PHC_VERSION=0.1.0 PHC_TARGETS=x86_64-linux-gnu PHC_OUT=$PWD/dist/0.1.0 scripts/dist/pack/tarball.sh
+#   PHC_VERSION=X.Y.Z PHC_TARGETS=x86_64-linux-gnu PHC_OUT=$PWD/dist/X.Y.Z scripts/dist/pack/tarball.sh
 
 . scripts/dist/targets.sh
 : "${PHC_VERSION:?is not set; dist.sh sets it}" "${PHC_TARGETS:?is not set; dist.sh sets it}"
