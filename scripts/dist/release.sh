@@ -2,7 +2,7 @@
 # release.sh [--tag] [--from STEP] VERSION KEY: makes a release and tries it, without sending anything anywhere.
 #
 #   check      the version is that of every package and of CHANGELOG.md, all is committed, and no such tag is there
-#   dist       dist.sh: every package, for PHC_RELEASE_TARGETS, by default all targets
+#   dist       dist.sh: every package, for PHC_RELEASE_TARGETS, by default those that are proved
 #   test       test.sh: each package in clean systems; one that cannot run is a failure here
 #   sign       sign.sh, with the minisign key KEY
 #   rehearse   rehearse.sh and `tags.sh --dry-run`: the packages from local registries and from tags in a clone
