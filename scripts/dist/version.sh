@@ -57,11 +57,13 @@ fi
 new=${1:-}
 [[ $new =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]] || { echo "usage: version.sh X.Y.Z, or version.sh --check" >&2; exit 2; }
 old=${current//./\\.}
+# A number ends here: no digit follows, nor a dot with one, but a dot at the end of a sentence may.
+ends='([^0-9.]|$|[.][^0-9]|[.]$)'
 while read -r file lines; do
     # A file that moved is found below, by the old number in it.
     [ -e "${file:-/none}" ] || continue
     { git grep -lE "$lines" -- "$file" || true; } | while read -r path; do
-        sed -Ei "\\#$lines#s#(^|[^0-9.])$old([^0-9.]|\$|\\.[^0-9]|\\.\$)#\\1$new\\2#g" "$path"
+        sed -Ei "\\#$lines#s#(^|[^0-9.])$old$ends#\\1$new\\2#g" "$path"
     done
 done <<<"$written"
 for workspace in $workspaces; do
@@ -71,7 +73,7 @@ make --no-print-directory headers docs
 
 if [ "$new" != "$current" ]; then
     read -ra left_out <<<"$(awk 'NF { print ":!" $1 }' <<<"$stays" | tr '\n' ' ')"
-    if git grep -nE "(^|[^0-9.])$old([^0-9.]|\$)" -- . "${left_out[@]}" >&2; then
+    if git grep -nE "(^|[^0-9.])$old$ends" -- . "${left_out[@]}" >&2; then
         echo "version: the lines above have the old number. Name their files in one of the tables of $0." >&2
         exit 1
     fi
