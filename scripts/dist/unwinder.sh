@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # unwinder.sh TARGET: prints the path of the static libunwind that zig links into shared libraries for TARGET, for
-# localise.sh. zig compiles it, and says where it is if it is asked to link verbosely.
+# localise.sh and private-names.sh. zig compiles it, and says where it is if it is asked to link verbosely.
 #
 # It fails if toolchain.sh was not run, or if zig names none.
 set -euo pipefail
@@ -14,6 +14,6 @@ trap 'rm -rf "$work"' EXIT
 echo 'void f(void); void f(void) {}' >"$work/f.c"
 "$zig" cc -target "$(dist_name "$1" zig)" -O2 -shared -fPIC "$work/f.c" -lunwind -o "$work/f.so" -v >"$work/log" 2>&1
 # The path is relative if it is below the current folder.
-path=$(grep -o '[^ "]*libunwind\.a' "$work/log" | sort -u | head -1)
+path=$(grep -oE '[^ "]*/(libunwind\.a|unwind\.lib)' "$work/log" | sort -u | head -1 || true)
 [ -f "$path" ] || { cat "$work/log" >&2; echo "zig names no libunwind.a for $1" >&2; exit 1; }
 realpath "$path"

@@ -37,7 +37,7 @@ must_have() { # must_have TARGET
         share/doc/libphc/LICENSE share/doc/libphc/THIRD-PARTY.txt share/doc/libphc/THIRD-PARTY-phc-sink.txt
     case $1 in
     *-linux-*) echo "lib/libphc.so.$PHC_VERSION" lib/libphc.so bin/phc-sink ;;
-    *-windows) echo bin/phc.dll lib/libphc.dll.a ;;
+    *-windows) echo bin/phc.dll bin/phc-sink.exe lib/libphc.dll.a ;;
     *-macos) echo "lib/libphc.$PHC_VERSION.dylib" lib/libphc.dylib ;;
     esac
 }
