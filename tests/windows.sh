@@ -13,6 +13,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/common.sh
+. tests/checks.sh
 ship=${1:-target/cross/x86_64-windows/ship}
 SINK=${SINK:-$PWD/target/release/phc-sink} RUNNER=${RUNNER:-$PWD/target/release/phc-conformance}
 zig=${ZIG:-$PWD/target/tools/zig/ziglang/zig}
@@ -24,23 +25,9 @@ for needed in "$ship/phc.dll" "$SINK" "$RUNNER" "$zig"; do
 done
 scripts/dist/sid.sh run true || exit $?
 
-passed=0 failed=0
-check() { # check WHAT COMMAND…
-    local what=$1 begun=$SECONDS
-    shift
-    if "$@" >"$work/out" 2>&1; then
-        passed=$((passed + 1))
-        echo "ok $what ($((SECONDS - begun)) s)"
-    else
-        failed=$((failed + 1))
-        cat "$work/out"
-        echo "FAILED $what"
-    fi
-}
-
 rm -rf "$work"
 mkdir -p "$work"
-cp "$ship/phc.dll" "$work"
+cp "$ship/phc.dll" "$ship/phc-sink.exe" "$work"
 trap 'rm -f "$work/hold"' EXIT
 start_sink "$work"
 
@@ -48,6 +35,12 @@ start_sink "$work"
 
 exported() {
     objdump -p "$work/phc.dll" | sed -n '/Name Pointer\] Table$/,/^$/s/^\t\[.*\] //p' | LC_ALL=C sort | diff - abi/symbols.txt
+}
+# The archive's names, without those of the DLLs of Windows.
+public_names() {
+    nm --defined-only --extern-only --format=posix "$ship/libphc.a" 2>/dev/null |
+        awk 'NF >= 3 && $1 ~ /^(phc|ZSTD|HUF|FSE|ring|rust|_R|_ZN|_Unwind|__unw)_?/ && !/^phc_private_/ { print $1 }' |
+        LC_ALL=C sort -u | diff - abi/symbols.txt
 }
 # Each DLL that it needs is a part of Windows 10: no runtime of a compiler, and not the old C runtime.
 imported() {
@@ -71,7 +64,7 @@ compile() { # compile c|c++ PROGRAM SOURCE… [OPTION…]
     "$zig" "$driver" -target x86_64-windows-gnu "$standard" -O1 -Wall -Wextra -Werror -Iinclude "$@" -o "$work/$program.exe"
 }
 shared=(-DPHC_DLL "-L$ship" -lphc.dll)
-static=("$ship/libphc.a" -lunwind -lws2_32 -lntdll -luserenv -lcrypt32 -lsecur32 -lbcrypt -ladvapi32)
+static=("$ship/libphc.a" -lws2_32 -lntdll -luserenv -lcrypt32 -lsecur32 -lbcrypt -ladvapi32)
 host=http://127.0.0.1:$SINK_PORT
 
 # wine COMMAND…: in the chroot, whose end ends the wine server, too. Wine's own files are made once.
@@ -83,23 +76,34 @@ wine() {
 conformance() { # conformance WORKER: every case
     wine "$RUNNER" run --jobs 4 --worker "windows=wine64 $work/$1.exe"
 }
+# Both processes are in one chroot, whose end ends phc-sink.exe.
+# shellcheck disable=SC2016 # the shell in the chroot expands it
+into_its_own_sink() {
+    wine sh -c 'wine64 "$1/phc-sink.exe" --listen 127.0.0.1:0 --port-file "$1/sink.port" --quiet &
+        for _ in $(seq 600); do [ ! -s "$1/sink.port" ] || break; sleep 0.05; done
+        wine64 "$1/quickstart.exe" "http://127.0.0.1:$(cat "$1/sink.port")" phc_key' sh "$work"
+}
 
-check "phc.dll exports what abi/symbols.txt names" exported
-check "phc.dll needs parts of Windows only" imported
-check "a C program links with the DLL" compile cc quickstart examples/c/quickstart.c "${shared[@]}"
-check "a C program links with the static library" compile cc quickstart-static examples/c/quickstart.c "${static[@]}"
-check "a C++ program links with the DLL" compile c++ quickstart-cpp examples/cpp/quickstart.cpp "${shared[@]}"
-check "the C worker links with the DLL" compile cc worker conformance/workers/c/*.c "${shared[@]}"
-check "the C worker links with the static library" compile cc worker-static conformance/workers/c/*.c "${static[@]}"
-check "the tests of the platform link" compile cc platform tests/windows/platform.c "${shared[@]}" -lws2_32
-check "the test of the module links" compile cc pin tests/windows/pin.c
+check_quietly "phc.dll exports what abi/symbols.txt names" exported
+check_quietly "phc.dll needs parts of Windows only" imported
+check_quietly "libphc.a has the names of abi/symbols.txt and private ones" public_names
+check_quietly "a C program links with the DLL" compile cc quickstart examples/c/quickstart.c "${shared[@]}"
+check_quietly "a C program links with the static library" compile cc quickstart-static examples/c/quickstart.c "${static[@]}"
+check_quietly "a C++ program links with the DLL" compile c++ quickstart-cpp examples/cpp/quickstart.cpp "${shared[@]}"
+check_quietly "the C worker links with the DLL" compile cc worker conformance/workers/c/*.c "${shared[@]}"
+check_quietly "the C worker links with the static library" compile cc worker-static conformance/workers/c/*.c "${static[@]}"
+check_quietly "a host with zstd and ring of its own links with the static library" compile cc clash tests/c/clash.c "${static[@]}"
+check_quietly "the tests of the platform link" compile cc platform tests/windows/platform.c "${shared[@]}" -lws2_32
+check_quietly "the test of the module links" compile cc pin tests/windows/pin.c
 for program in quickstart quickstart-static quickstart-cpp; do
-    check "$program runs" wine wine64 "$work/$program.exe" "$host" phc_key
+    check_quietly "$program runs" wine wine64 "$work/$program.exe" "$host" phc_key
 done
-check "what differs on Windows" wine wine64 "$work/platform.exe" "http://localhost:$SINK_PORT"
-check "phc.dll stays loaded" wine wine64 "$work/pin.exe" "$work/phc.dll" "$host"
+check_quietly "phc-sink.exe runs, too" into_its_own_sink
+check_quietly "a host's own zstd and ring are not called" wine wine64 "$work/clash.exe" "$host"
+check_quietly "what differs on Windows" wine wine64 "$work/platform.exe" "http://localhost:$SINK_PORT"
+check_quietly "phc.dll stays loaded" wine wine64 "$work/pin.exe" "$work/phc.dll" "$host"
 for worker in worker worker-static; do
-    check "all conformance cases, $worker" conformance "$worker"
+    check_quietly "all conformance cases, $worker" conformance "$worker"
     tail -n 2 "$work/out"
 done
 stop_sink
