@@ -11,7 +11,7 @@ bullseye   bullseye      x86_64-linux-gnu   deb apt cpp rpath ldconfig static cm
 trixie     trixie        x86_64-linux-gnu   deb apt cpp rpath ldconfig static cmake fetchcontent go gem composer conformance
 arm64      trixie-arm64  aarch64-linux-gnu  deb apt cpp static gem composer conformance
 musl       trixie        x86_64-linux-musl  musl musl-static go-musl gem-library composer-library conformance
-wine       trixie        x86_64-windows     wine conformance
+wine       trixie        x86_64-windows     wine wine-static conformance
 '
 
 # Where a package is not for a system, its package manager must refuse it with these words: the reason in the table.
