@@ -146,6 +146,7 @@ buildinfo() {
         echo "glibc: $(glibc "$folder"/lib/libphc.so.*.* "$folder/bin/phc-sink") or newer"
         echo "binutils: $("$(binutils ld)" --version | sed -n '1s/.*) //p')"
         ;;
+    *-windows | *-macos) echo "llvm: $(run llvm-ar --version | sed -n 's/.*LLVM version //p')" ;;
     esac
     [ ! -f "$tools/rust/$target/versions" ] || sed 's/^/debian: /' "$tools/rust/$target/versions"
     (cd "$folder" && find bin lib -type f ! -path '*/pkgconfig/*' ! -path '*/cmake/*' | LC_ALL=C sort | xargs sha256sum) |

@@ -22,7 +22,7 @@ tar_xz() {
 }
 
 # The documentation has its folders, because its pages link to each other.
-pages='cpp settings names guarantees callbacks abi embedding protocol moving-over install'
+pages='cpp settings names guarantees callbacks abi embedding protocol moving-over install platforms'
 documentation() { # documentation FOLDER
     local page
     mkdir -p "$1/docs"

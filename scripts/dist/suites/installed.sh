@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 # Sourced by the scripts beside it, in a clean system: installs libphc for PHC_TARGET from RELEASE, as its users do, and
-# says how a program in C is compiled with it: CC, CFLAGS, SHARED and ARCHIVE (what links it), and what RUN starts it.
+# says how a program in C is compiled with it: CC, CFLAGS, SHARED and ARCHIVE (what links it), the
+# ending of its name EXE, and what RUN starts it.
 cd "$(mktemp -d)" || exit
 get() { apt-get install -y --no-install-recommends curl ca-certificates "$@" >/dev/null; }
 unpack() { # unpack ENDING COMMAND…: sets HERE, the folder of the tarball or zip file
@@ -8,7 +9,7 @@ unpack() { # unpack ENDING COMMAND…: sets HERE, the folder of the tarball or z
     curl -fsSLO "$RELEASE/${HERE##*/}.$1"
     "${@:2}" "${HERE##*/}.$1"
 }
-RUN='' SYSTEM_LIBS='-lpthread -lm -ldl'
+RUN='' EXE='' SYSTEM_LIBS='-lpthread -lm -ldl'
 case $PHC_TARGET in
 *-linux-gnu)
     get gcc libc6-dev pkg-config
@@ -28,8 +29,9 @@ case $PHC_TARGET in
     get gcc-mingw-w64-ucrt64 wine wine64 unzip
     unpack zip unzip -q
     CC=x86_64-w64-mingw32ucrt-gcc CFLAGS="-I$HERE/include -DPHC_DLL" SHARED="$HERE/lib/libphc.dll.a"
-    ARCHIVE=- RUN=wine
-    export WINEDEBUG=-all WINEPATH=$HERE/bin
+    ARCHIVE="$HERE/lib/libphc.a -lws2_32 -lntdll -luserenv -lcrypt32 -lsecur32 -lbcrypt -ladvapi32" EXE=.exe RUN=wine
+    export WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml=' WINEPATH=$HERE/bin
+    wineboot -i >/dev/null 2>&1 # once, and not by several programs at the same time
     ;;
 *) echo "installed.sh knows no target $PHC_TARGET" >&2; exit 1 ;;
 esac
