@@ -213,10 +213,14 @@ in_copy() {
 
 # layer FROM TO: what is written to TO does not reach FROM. Below $memory; an error where the kernel refuses it.
 layer() {
-    local own
+    local own options
     own=$(mktemp -d -p "$memory")
     mkdir "$own/upper" "$own/work"
-    mount -t overlay layer -o "lowerdir=$1,upperdir=$own/upper,workdir=$own/work" "$2" 2>/dev/null
+    options=lowerdir=$1,upperdir=$own/upper,workdir=$own/work
+    # In a user namespace, the kernel can note that a folder is new in an attribute of users only. Without the note no
+    # folder can be renamed, which dpkg does with each one that it makes.
+    if is_foreign "$system"; then options+=,userxattr; fi
+    mount -t overlay layer -o "$options" "$2" 2>/dev/null
 }
 
 action=${1:-}
