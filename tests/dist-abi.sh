@@ -115,6 +115,8 @@ recorded() {
     sed -n 's/^sha256: \([0-9a-f]*\) \([^ ]*\).*/\1  \2/p' "$folder.buildinfo" >"$work/sums"
     grep libphc.a "$work/sums" >/dev/null && (cd "$folder" && sha256sum --quiet --check "$work/sums")
 }
+# A tool that did not start leaves its line empty.
+complete() { ! grep ': *$' "$folder.buildinfo"; }
 
 check "the shared library exports abi/symbols.txt with the version $node, and nothing else" exported
 check "the archive exports abi/symbols.txt and nothing else" archived
@@ -140,5 +142,6 @@ check "phc-sink has debug symbols" debuggable "$sink"
 check "a program links with the archive, without libgcc" links "$archive"
 check "a program links with the shared library" links "$shared"
 check "BUILDINFO has the hash of every file" recorded
+check "BUILDINFO names every tool that made them" complete
 echo "$passed passed, $failed failed ($rust)"
 [ "$failed" -eq 0 ]

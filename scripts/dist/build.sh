@@ -88,7 +88,7 @@ cargo_step() {
 binutils() { # binutils NAME: for this target's processor
     case $target in
     x86_64-*) command -v "$1" ;;
-    *) command -v "${target%%-*}-linux-gnu-$1" || echo "$tools/binutils/usr/bin/${target%%-*}-linux-gnu-$1" ;;
+    *) command -v "${target%%-*}-linux-gnu-$1" || echo "$tools/binutils/${target%%-*}-linux-gnu-$1" ;;
     esac
 }
 link_step() ( # its tools are its own
@@ -99,9 +99,6 @@ link_step() ( # its tools are its own
         LD=$(binutils ld) OBJCOPY=$(binutils objcopy) STRIP=$(binutils strip)
         UNWINDER=$(scripts/dist/unwinder.sh "$target") DEBUG=$out.debug.new
         export UNWINDER DEBUG
-        if [ -d "$tools/binutils" ]; then
-            export LD_LIBRARY_PATH=$tools/binutils/usr/lib/x86_64-linux-gnu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-        fi
         rm -rf "$ship" "$DEBUG"
         scripts/ship.sh "$build" "$ship" "${version%%.*}"
         cp "$build/phc-sink" "$ship/phc-sink"

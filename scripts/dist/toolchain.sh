@@ -101,6 +101,20 @@ unpack() {
     rm -rf "$folder.new/packages"
     mv "$folder.new" "$folder"
 }
+# wrap FOLDER PROGRAM…: target/tools/FOLDER/PROGRAM runs an unpacked program with the libraries that were unpacked with
+# it. The folder may be moved: the wrapper finds it by its own path.
+wrap() {
+    local folder=$tools/$1 program
+    shift
+    for program; do
+        cat >"$folder/$program" <<'WRAPPER'
+#!/bin/sh
+here=$(dirname "$(realpath "$0")")
+LD_LIBRARY_PATH=$here/usr/lib/x86_64-linux-gnu exec "$here/usr/bin/${0##*/}" "$@"
+WRAPPER
+        chmod +x "$folder/$program"
+    done
+}
 stable='bookworm bookworm-updates bookworm-security'
 
 # The compiler, its driver library, LLVM, and the standard libraries for this machine (build scripts) and the target.
@@ -115,13 +129,7 @@ install_rust() {
     llvm=$(apt "$stable" depends "$driver" | grep -o 'libllvm[0-9]*' | sort -uV | tail -1)
     unpack "$folder" "$stable" rustc-web "$driver" "$llvm" libstd-rust-web-dev \
         "libstd-rust-web-dev:$(dist_name "$target" deb)"
-    # The folder may be moved: the wrapper finds it by its own path.
-    cat >"$tools/$folder/rustc" <<'RUSTC'
-#!/bin/sh
-here=$(dirname "$(realpath "$0")")
-LD_LIBRARY_PATH=$here/usr/lib/x86_64-linux-gnu exec "$here/usr/bin/rustc" "$@"
-RUSTC
-    chmod +x "$tools/$folder/rustc"
+    wrap "$folder" rustc
     if ! "$tools/$folder/rustc" -vV >/dev/null; then
         echo "the unpacked rustc does not run here; it is missing:" >&2
         LD_LIBRARY_PATH="$tools/$folder/usr/lib/x86_64-linux-gnu" ldd "$tools/$folder/usr/bin/rustc" |
@@ -137,8 +145,9 @@ install_binutils() {
     aarch64-linux-*) ;;
     *) return ;;
     esac
-    command -v aarch64-linux-gnu-ld >/dev/null || [ -x "$tools/binutils/usr/bin/aarch64-linux-gnu-ld" ] ||
-        unpack binutils "$stable" binutils-aarch64-linux-gnu
+    if command -v aarch64-linux-gnu-ld >/dev/null || [ -x "$tools/binutils/aarch64-linux-gnu-ld" ]; then return; fi
+    unpack binutils "$stable" binutils-aarch64-linux-gnu
+    wrap binutils aarch64-linux-gnu-{ld,objcopy,strip}
 }
 
 # Not from Debian 12 or 13: with qemu 7.2 and 10.0 a forked child hangs now and then. Its binary is static.

@@ -16,13 +16,13 @@ trap 'rm -rf "$work"' EXIT
 
 # objcopy TARGET: the command for the processor of TARGET.
 objcopy() {
-    local processor=${1%%-*} unpacked=target/tools/binutils/usr
+    local processor=${1%%-*} unpacked=target/tools/binutils
     if [ "$processor" = "$(uname -m)" ]; then
         echo objcopy
     elif command -v "$processor-linux-gnu-objcopy" >/dev/null; then
         echo "$processor-linux-gnu-objcopy"
-    elif [ -x "$unpacked/bin/$processor-linux-gnu-objcopy" ]; then
-        echo "env LD_LIBRARY_PATH=$unpacked/lib/$(uname -m)-linux-gnu $unpacked/bin/$processor-linux-gnu-objcopy"
+    elif [ -x "$unpacked/$processor-linux-gnu-objcopy" ]; then
+        echo "$unpacked/$processor-linux-gnu-objcopy"
     else
         echo "go.sh: there is no $processor-linux-gnu-objcopy; run scripts/dist/toolchain.sh $1" >&2
         return 1
