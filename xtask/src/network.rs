@@ -276,7 +276,56 @@ pub(crate) fn addresses(_: &[String]) -> Outcome<()> {
     test.expect("IPv4 only, asked by IPv6", &[v6], &["lost_events", address, "refused"])?;
     let none = &test.url("http", "none.invalid");
     test.expect("no such name", &[none], &["lost_events", "the name of the host was not found"])?;
+    contacts(&mut test, &hosts)?;
     test.checks.finish("addresses")
+}
+
+/// What docs/privacy.md says of the addresses that are contacted.
+fn contacts(test: &mut OneEvent, hosts: &Path) -> Outcome<()> {
+    // Nothing responds there, and the kernel says so at once.
+    const NAME_SERVER: &str = "127.0.0.7";
+    let (resolv_conf, trace) = (test.work.join("resolv.conf"), test.work.join("contacts"));
+    write(&resolv_conf, format!("nameserver {NAME_SERVER}\n"))?;
+    let binds = [(hosts, "/etc/hosts"), (&resolv_conf, "/etc/resolv.conf")];
+    let setup: Vec<_> =
+        binds.iter().map(|(file, at)| format!("mount --bind {} {at}", file.display())).collect();
+    test.in_namespace(&setup.join("\n"))?;
+    let strace =
+        ["strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-o"].map(str::to_owned);
+    test.prefix.extend(strace);
+    test.prefix.push(trace.display().to_string());
+    test.serve(&[])?;
+    let (by_address, by_name) = (test.url("http", "127.0.0.1"), test.url("http", "v4.test"));
+    let sink = by_address.trim_start_matches("http://").to_owned();
+    let (proxy, name_server) = (format!("proxy={by_address}"), format!("{NAME_SERVER}:53"));
+    for (what, arguments, status, expected) in [
+        ("an address", vec![by_address.as_str()], "ok", &sink),
+        ("a name of /etc/hosts", vec![by_name.as_str()], "ok", &sink),
+        ("a proxy", vec!["http://events.example", &proxy], "ok", &sink),
+        ("a name that a name server must know", vec!["http://events.example"], "lost_events", &name_server),
+    ] {
+        test.expect(what, &arguments, &[status])?;
+        let found = contacted(&std::fs::read_to_string(&trace)?);
+        let outcome = ensure(found == [expected.as_str()], || format!("contacted: {found:?}"));
+        test.checks.check(&format!("only {expected} is contacted"), outcome);
+    }
+    Ok(())
+}
+
+/// The addresses of IPv4 and IPv6 in a trace of system calls, each once.
+fn contacted(trace: &str) -> Vec<String> {
+    let mut found = std::collections::BTreeSet::new();
+    for line in trace.lines() {
+        for (family, begin) in [("sin_port", "inet_addr(\""), ("sin6_port", "inet_pton(AF_INET6, \"")] {
+            let port =
+                line.split_once(&format!("{family}=htons(")).and_then(|(_, rest)| rest.split_once(')'));
+            let address = line.split_once(begin).and_then(|(_, rest)| rest.split_once('"'));
+            if let (Some((port, _)), Some((address, _))) = (port, address) {
+                found.insert(format!("{address}:{port}"));
+            }
+        }
+    }
+    found.into_iter().collect()
 }
 
 /// `environment`: the library reads no environment variable, for reading one races a host's setenv. A preloaded
