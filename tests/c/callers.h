@@ -135,7 +135,8 @@ CALLER(phc_exception_free) {
 }
 
 CALLER(phc_capture_exception) {
-    return of_status(phc_capture_exception(at->other, "user", phc_exception_new("Error", "message"), NULL, NULL));
+    return of_status(
+        phc_capture_exception(at->other, "user", phc_exception_new("Error", "message"), NULL, NULL));
 }
 
 CALLER(phc_version) { return (void)at, of_value(phc_version()[0] != '\0'); }

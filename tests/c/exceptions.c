@@ -34,16 +34,18 @@ static void an_exception_with_a_cause(void) {
     const char *text = sent("user", exception, "{\"level\":3,\"$exception_handled\":true}");
     CHECK_HAS(text, "\"event\":\"$exception\"");
     CHECK_HAS(text, "\"distinct_id\":\"user\"");
-    CHECK_HAS(text, "\"properties\":{\"level\":3,\"$exception_level\":\"fatal\",\"$exception_list\":["
-                    "{\"type\":\"save_error\",\"value\":\"cannot save \\\"slot 1\\\"\","
-                    "\"mechanism\":{\"type\":\"generic\",\"handled\":false,\"exception_id\":0},"
-                    "\"stacktrace\":{\"type\":\"raw\",\"frames\":["
-                    "{\"platform\":\"custom\",\"lang\":\"c\",\"function\":\"main\",\"in_app\":false,\"resolved\":true},"
-                    "{\"platform\":\"custom\",\"lang\":\"cpp\",\"function\":\"save\",\"filename\":\"src/save.cpp\","
-                    "\"lineno\":42,\"in_app\":true,\"resolved\":true}]}},"
-                    "{\"type\":\"io_error\",\"value\":\"\","
-                    "\"mechanism\":{\"type\":\"chained\",\"handled\":false,\"exception_id\":1,\"source\":\"cause\",\"parent_id\":0},"
-                    "\"stacktrace\":{\"type\":\"raw\",\"frames\":[{\"platform\":\"ruby\",\"lineno\":7}]}}]}");
+    CHECK_HAS(
+        text,
+        "\"properties\":{\"level\":3,\"$exception_level\":\"fatal\",\"$exception_list\":["
+        "{\"type\":\"save_error\",\"value\":\"cannot save \\\"slot 1\\\"\","
+        "\"mechanism\":{\"type\":\"generic\",\"handled\":false,\"exception_id\":0},"
+        "\"stacktrace\":{\"type\":\"raw\",\"frames\":["
+        "{\"platform\":\"custom\",\"lang\":\"c\",\"function\":\"main\",\"in_app\":false,\"resolved\":true},"
+        "{\"platform\":\"custom\",\"lang\":\"cpp\",\"function\":\"save\",\"filename\":\"src/save.cpp\","
+        "\"lineno\":42,\"in_app\":true,\"resolved\":true}]}},"
+        "{\"type\":\"io_error\",\"value\":\"\","
+        "\"mechanism\":{\"type\":\"chained\",\"handled\":false,\"exception_id\":1,\"source\":\"cause\",\"parent_id\":0},"
+        "\"stacktrace\":{\"type\":\"raw\",\"frames\":[{\"platform\":\"ruby\",\"lineno\":7}]}}]}");
     finish(client);
 }
 
@@ -111,7 +113,8 @@ __attribute__((noinline)) static void level_2(phc_exception *exception, unsigned
 static const char *last_frame(const char *text) {
     static char frame[1024];
     const char *last = NULL, *end = strstr(text, "}]}}]"); /* of the frames */
-    for (const char *at = text; (at = strstr(at, "{\"platform\":\"native\"")) && (!end || at < end); at++) last = at;
+    for (const char *at = text; (at = strstr(at, "{\"platform\":\"native\"")) && (!end || at < end); at++)
+        last = at;
     snprintf(frame, sizeof frame, "%s", last ? last : "");
     return frame;
 }
@@ -119,9 +122,10 @@ static const char *last_frame(const char *text) {
 /* The address in the frame is in this function. */
 static void check_in(const char *frame, void (*function)(phc_exception *, unsigned)) {
     const char *at = strstr(frame, "\"instruction_addr\":\"0x");
-    unsigned long long address = at ? strtoull(at + 22, NULL, 16) : 0, start = (unsigned long long)(size_t)function;
-    check_at(address > start && address < start + 400, __FILE__, __LINE__, "%llx is not in %llx: %s", address, start,
-             frame);
+    unsigned long long address = at ? strtoull(at + 22, NULL, 16) : 0,
+                       start = (unsigned long long)(size_t)function;
+    check_at(address > start && address < start + 400, __FILE__, __LINE__, "%llx is not in %llx: %s", address,
+             start, frame);
 }
 
 typedef struct {
@@ -168,10 +172,11 @@ static void a_stack_begins_at_the_caller_and_names_its_image(void) {
     char expected[256];
     snprintf(expected, sizeof expected, "\"image_addr\":\"0x%zx\"", own.start);
     CHECK_HAS(text, expected);
-    snprintf(expected, sizeof expected, "\"code_id\":\"%s\",\"image_addr\":\"0x%zx\"", own.build_id, own.start);
+    snprintf(expected, sizeof expected, "\"code_id\":\"%s\",\"image_addr\":\"0x%zx\"", own.build_id,
+             own.start);
     /* A program that was linked without a build id has no image. */
-    check_at((strstr(text, expected) != NULL) == (own.build_id[0] != '\0'), __FILE__, __LINE__, "%s: %s", expected,
-             text);
+    check_at((strstr(text, expected) != NULL) == (own.build_id[0] != '\0'), __FILE__, __LINE__, "%s: %s",
+             expected, text);
     finish(client);
 }
 

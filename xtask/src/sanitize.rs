@@ -17,6 +17,7 @@ const CALLS: &[&str] = &[
     "misuse",
     "captures",
     "builder",
+    "exceptions",
     "before_send",
     "callbacks",
     "reentrancy",

@@ -96,7 +96,7 @@ pub(crate) const STEPS: &[Step] = &[
     built("network", "proxies", "xtask proxies", 600, "through a proxy, and when it is in the way"),
     built("network", "addresses", "xtask addresses", 600, "IPv6, and names with several addresses"),
     built("cpp", "cpp-tests", "xtask cpp", 1200, "headers under every compiler; black-box tests"),
-    built("cpp", "cpp-valgrind", "xtask cpp --valgrind values delivery callbacks settings misuse statuses", 1200, "black-box tests under valgrind"),
+    built("cpp", "cpp-valgrind", "xtask cpp --valgrind values tracking delivery callbacks settings misuse statuses", 1200, "black-box tests under valgrind"),
     built("cpp", "cpp-projects", "tests/cmake.sh", 1200, "find_package, add_subdirectory, pkg-config"),
     built("cpp", "cpp-guide", "tests/cpp-guide.sh target/release/phc-sink", 600, "what docs/cpp.md shows compiles and runs"),
     built("go", "go-tests", "xtask go", 1200, "the package in every way in which it can be built"),
