@@ -9,7 +9,7 @@ use phc::capi::config::{
     phc_config, phc_config_free, phc_config_get, phc_config_new, phc_config_set, phc_setting, phc_setting_at,
     phc_setting_count,
 };
-use phc::capi::status::{PHC_INVALID_ARGUMENT, PHC_INVALID_SETTING, PHC_OK, phc_last_error};
+use phc::capi::status::{PHC_INVALID_ARGUMENT, PHC_INVALID_SETTING, PHC_OK, phc_last_error, phc_status};
 use phc::internals::endpoint;
 
 /// Lines of an input that are read.
@@ -125,6 +125,7 @@ impl Drop for TestConfig {
 pub fn run(data: &[u8]) {
     let config = TestConfig::new();
     let mut headers: Vec<CString> = Vec::new();
+    let mut refusals = Refusals::default();
     let mut before = config.values(&headers);
     let unset = before.clone();
     for line in data.split(|byte| *byte == b'\n').take(LINES) {
@@ -134,6 +135,7 @@ pub fn run(data: &[u8]) {
         };
         let (Ok(key), Ok(value)) = (CString::new(key), CString::new(value)) else { continue };
         let status = config.set(&key, &value);
+        refusals.note(&key, status);
         let setting = SETTINGS.iter().find(|setting| setting.key == &*key);
         let is_header = key.as_bytes().starts_with(b"header.");
         if let Some(setting) = setting
@@ -170,7 +172,26 @@ pub fn run(data: &[u8]) {
     }
     host_is_a_url(&config.value(c"host"));
     if before != unset {
-        make_client(&config);
+        make_client(&config, refusals);
+    }
+}
+
+/// The refusals that stand: an accepted value for the same key ends one. Keys have no case here.
+#[derive(Default)]
+struct Refusals(Vec<(String, phc_status)>);
+
+impl Refusals {
+    fn note(&mut self, key: &CStr, status: phc_status) {
+        let key = key.to_str().unwrap_or_default().to_ascii_lowercase();
+        self.0.retain(|(refused, _)| *refused != key);
+        if status != PHC_OK {
+            self.0.push((key, status));
+        }
+    }
+
+    /// The first one, or `PHC_OK`.
+    fn status(&self) -> phc_status {
+        self.0.first().map_or(PHC_OK, |(_, status)| *status)
     }
 }
 
@@ -187,11 +208,12 @@ fn is_header_text(key: &CStr, value: &str) {
     assert!(value.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t')), "{key:?} = {value:?}");
 }
 
-/// What no setting can check by itself is checked when the client is made.
-fn make_client(config: &TestConfig) {
+/// What no setting can check by itself is checked when the client is made. There is none after a refusal.
+fn make_client(config: &TestConfig, mut refusals: Refusals) {
     // A file that is missing would be another reason for a refusal.
     for key in [c"ca_file", c"client_cert_file", c"client_key_file"] {
         assert_eq!(config.set(key, c""), PHC_OK);
+        refusals.note(key, PHC_OK);
     }
     let level: u32 = config.value(c"compression_level").parse().expect("a number");
     let sdk_info = config.value(c"sdk_name").len() + 1 + config.value(c"sdk_version").len();
@@ -204,7 +226,11 @@ fn make_client(config: &TestConfig) {
         assert_eq!(client.is_null(), status != PHC_OK);
         phc_client_free(client);
     }
-    assert_eq!(status, if is_refused { PHC_INVALID_SETTING } else { PHC_OK });
+    let expected = match refusals.status() {
+        PHC_OK if is_refused => PHC_INVALID_SETTING,
+        refusal => refusal,
+    };
+    assert_eq!(status, expected);
 }
 
 fn utf8(text: &CStr) -> &str {
