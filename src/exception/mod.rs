@@ -11,7 +11,7 @@ mod image;
 use uuid::Uuid;
 
 use crate::event::EventBuilder;
-use crate::json::read_checked;
+use crate::json::{escaped_length, read_checked};
 use crate::memory::{NoMemory, copied, reserve};
 use crate::runtime::{self, LoadedImage};
 use crate::status::{Error, Status};
@@ -24,8 +24,11 @@ const MAX_ENTRIES: usize = 50;
 const MAX_FRAMES: usize = 64;
 /// Bytes of one text, such as a message. It is cut there, at a character.
 const MAX_TEXT: usize = 16 * 1024;
-/// Bytes of all texts and frames. What comes later is left out, so that the event is not too large to be sent.
+/// Bytes of all texts and frames as they are sent. What comes later is left out, so that the event is not too large to be sent.
 const MAX_BYTES: usize = 512 * 1024;
+
+/// Bytes that one byte of a text becomes at most: `\u0001`, or U+FFFD with the bytes around it.
+const LONGEST_ESCAPE: usize = 6;
 
 /// What an entry is called that has no type, which the server requires.
 const UNTYPED: &[u8] = b"Error";
@@ -305,10 +308,13 @@ impl Exception {
 
     /// A copy of as much of a text as still fits.
     fn text(&mut self, text: &[u8]) -> Result<Vec<u8>, NoMemory> {
-        let limit = MAX_BYTES.saturating_sub(self.bytes).min(MAX_TEXT);
-        let end = if text.len() <= limit { text.len() } else { start_of_character(text, limit) };
-        let copy = copied(text.get(..end).unwrap_or_default(), 0)?;
-        self.bytes += copy.len();
+        let left = MAX_BYTES.saturating_sub(self.bytes);
+        let mut fits = beginning(text, MAX_TEXT);
+        if escaped_length(fits) > left {
+            fits = beginning(fits, left / LONGEST_ESCAPE);
+        }
+        let copy = copied(fits, 0)?;
+        self.bytes += escaped_length(fits);
         Ok(copy)
     }
 
@@ -340,6 +346,12 @@ impl Exception {
 
 fn image_of(images: &[LoadedImage], address: usize) -> Option<&LoadedImage> {
     images.iter().find(|image| image.contains(address))
+}
+
+/// As much of a text as has so many bytes, cut at a character.
+fn beginning(text: &[u8], bytes: usize) -> &[u8] {
+    let end = if text.len() <= bytes { text.len() } else { start_of_character(text, bytes) };
+    text.get(..end).unwrap_or_default()
 }
 
 /// Where the character begins that has the byte at `at`.

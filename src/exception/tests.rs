@@ -175,6 +175,24 @@ fn everything_is_bounded() {
 }
 
 #[test]
+fn what_texts_become_on_the_wire_is_bounded() {
+    for byte in [0x01, 0xFF, b'"'] {
+        let text = vec![byte; MAX_TEXT];
+        let mut exception = Exception::new(&text, &text).unwrap();
+        for _ in 0..MAX_ENTRIES {
+            exception.add_cause(&text, &text, &text).unwrap();
+            exception.add_frame(&text, &text, 1, true).unwrap();
+        }
+        exception.set("fingerprint", &text).unwrap();
+        let event = exception.event(Some(b"user"), None).unwrap();
+        let mut encoder = Encoder::take(crate::runtime::fork_epoch());
+        encoder.encode(&EventInput::Built(&event), &SuperProperties::default(), 900 * 1024).unwrap();
+        let bytes = encoder.wire().len();
+        assert!(bytes > MAX_BYTES / 2 && bytes < MAX_BYTES + 64 * 1024, "{byte:#x}: {bytes} bytes");
+    }
+}
+
+#[test]
 fn a_text_is_cut_at_a_character() {
     for (text, at, expected) in [("a\u{e9}", 2, 1), ("a\u{e9}", 1, 1), ("\u{1F600}", 3, 0), ("abc", 2, 2)] {
         assert_eq!(start_of_character(text.as_bytes(), at), expected, "{text} at {at}");
