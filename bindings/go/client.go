@@ -31,6 +31,11 @@ type Client interface {
 	// EnqueueWithUUID does the same as Enqueue and returns the event's uuid, which
 	// reports contain. It is empty if the event was not taken.
 	EnqueueWithUUID(Message) (string, error)
+	// EnqueueWithContext does the same as Enqueue. A Capture or an Exception gets what the
+	// RequestContext of ctx has: its distinct id and its session, where the event has none, and
+	// its properties. If neither has a distinct id, the event belongs to no person: it is sent
+	// under a random id, with $process_person_profile false.
+	EnqueueWithContext(ctx context.Context, message Message) error
 	// Flush does the same as FlushWithContext, for at most DefaultFlushTimeout.
 	Flush() error
 	// FlushWithContext sends what waits, and waits until every event that was enqueued

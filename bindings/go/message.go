@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Message is what Enqueue takes: Capture, Identify, Alias, GroupIdentify,
+// Message is what Enqueue takes: Capture, Identify, Alias, GroupIdentify, Exception,
 // EventJSON, or a pointer to one of them.
 type Message interface {
 	// Validate returns a FieldError for a required field that is empty.
@@ -182,6 +182,8 @@ func dereference(m Message) Message {
 	case *Alias:
 		return pointee(m)
 	case *GroupIdentify:
+		return pointee(m)
+	case *Exception:
 		return pointee(m)
 	case *EventJSON:
 		return pointee(m)

@@ -88,12 +88,20 @@ type event struct {
 	UUID       string                     `json:"uuid"`
 	DistinctID string                     `json:"distinct_id"`
 	Timestamp  string                     `json:"timestamp"`
+	SessionID  json.RawMessage            `json:"session_id"`
 	Properties map[string]json.RawMessage `json:"properties"`
 	Options    map[string]json.RawMessage `json:"options"`
 }
 
 // property returns the text of a property as it was received.
 func (e event) property(name string) string { return string(e.Properties[name]) }
+
+func mustRead(t *testing.T, text string, into interface{}) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), into); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+}
 
 // events returns the events that the sink received, by name.
 func (n *namespace) events() map[string]event {
