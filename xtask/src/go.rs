@@ -14,8 +14,18 @@ use crate::sink::Sink;
 
 const PACKAGE: &str = "bindings/go";
 /// Every module, for go vet and go mod tidy.
-pub(crate) const MODULES: &[&str] =
-    &[PACKAGE, "benches/go", "benches/go/enqueue", "conformance/workers/go", "scripts/dist/gomodule"];
+pub(crate) const MODULES: &[&str] = &[
+    PACKAGE,
+    "benches/go",
+    "benches/go/enqueue",
+    "conformance/workers/go",
+    "scripts/dist/gomodule",
+    "examples/go-http",
+    "examples/go-gin",
+];
+/// Folders with Go files, for gofmt.
+const FORMED: &[&str] =
+    &[PACKAGE, "conformance/workers/go", "benches", "scripts", "examples/go-http", "examples/go-gin"];
 /// An installation for the builds that link the shared library. Its place is the same every time, and named in a
 /// variable that go heeds: what pkg-config says it asks once, and then links from where an earlier run had its
 /// installation.
@@ -65,6 +75,10 @@ pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
     other_interface(&prefix, &sink)?;
     println!("-- the benchmark runs");
     process::run(&mut go("benches/go/enqueue", "run . -rounds 1 -events 500"))?;
+    for example in MODULES.iter().filter(|module| module.starts_with("examples/")) {
+        let mut test = go(example, "test -count=1 -race -v .");
+        all_pass(example, test.env("PHC_SINK", sink.address()))?;
+    }
     println!("Go: passed");
     Ok(())
 }
@@ -160,11 +174,12 @@ fn other_interface(prefix: &Path, sink: &Sink) -> Outcome<()> {
 
 /// The Go files that gofmt would change.
 pub(crate) fn unformed() -> Outcome<Vec<String>> {
-    let mut gofmt = command(["gofmt", "-l", "bindings/go", "conformance/workers/go", "benches", "scripts"]);
+    let mut gofmt = command(["gofmt", "-l"]);
+    gofmt.args(FORMED);
     Ok(stdout(&mut gofmt)?.lines().map(str::to_owned).collect())
 }
 
 /// Rewrites them.
 pub(crate) fn reform() -> Outcome<()> {
-    process::run(&mut command(["gofmt", "-w", "bindings/go", "conformance/workers/go", "benches", "scripts"]))
+    process::run(command(["gofmt", "-w"]).args(FORMED))
 }
