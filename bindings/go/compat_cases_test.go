@@ -416,6 +416,8 @@ func compatCases() []compatCase {
 		{"logger", "StdLogger with debug lines", func(*probe) interface{} { return written(true) }},
 	}
 	cases = append(cases, beforeSendCases()...)
+	cases = append(cases, contextCases()...)
+	cases = append(cases, exceptionCases()...)
 	for _, v := range []compatCase{
 		value("null", nil), value("true", true), value("the largest int64", int64(math.MaxInt64)), value("the largest uint64", uint64(math.MaxUint64)),
 		value("a float", 1.5), value("a float that is whole", 3.0), value("a very small float", 1e-9), value("a very large float", 1e21),

@@ -16,7 +16,7 @@ import (
 	"testing"
 )
 
-// What posthog-go does in the cases of compat_cases_test.go, and this package where it
+// What posthog-go does in the cases of caseFiles, and this package where it
 // differs. To record it anew, with a checkout of posthog-go:
 //
 //	POSTHOG_GO=/path/to/posthog-go go test -run TestCompat .
@@ -27,6 +27,9 @@ const (
 	compatFile = "testdata/compat.json"
 	compatPage = "../../docs/compatibility-go.md"
 )
+
+// caseFiles have the cases.
+var caseFiles = []string{"compat_cases_test.go", "compat_errors_test.go"}
 
 // recorded is the file.
 type recorded struct {
@@ -123,11 +126,6 @@ func record(t *testing.T, checkout string, old recorded, ours map[string]json.Ra
 		t.Fatal(err)
 	}
 	work := t.TempDir()
-	cases, err := os.ReadFile("compat_cases_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cases = bytes.Replace(cases, []byte("github.com/PostHog/libphc/bindings/go"), []byte("github.com/posthog/posthog-go"), 1)
 	observe := `//go:build cgo
 
 package posthog_test
@@ -146,7 +144,15 @@ func TestCompatObserve(t *testing.T) {
 	module := "module compat\n\ngo 1.24\n\nrequire github.com/posthog/posthog-go v1.0.0\n\n" +
 		"replace github.com/posthog/posthog-go => " + checkout + "\n"
 	seen := filepath.Join(work, "seen.json")
-	for name, text := range map[string]string{"compat_cases_test.go": string(cases), "observe_test.go": observe, "go.mod": module} {
+	files := map[string]string{"observe_test.go": observe, "go.mod": module}
+	for _, name := range caseFiles {
+		cases, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = strings.Replace(string(cases), "github.com/PostHog/libphc/bindings/go", "github.com/posthog/posthog-go", 1)
+	}
+	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(work, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -259,8 +265,8 @@ To record the expected values anew, in bindings/go:
 
     POSTHOG_GO=/path/to/posthog-go go test -run TestCompat .
 
-The cases are in `+"`bindings/go/compat_cases_test.go`"+`, which compiles with either package. Feature flags, error tracking
-and request contexts are not in them.
+The cases are in `+"`bindings/go/compat_cases_test.go`"+` and `+"`compat_errors_test.go`"+`, which compile with either package.
+Feature flags are not in them.
 `, rows.String())
 	return page.String()
 }

@@ -98,7 +98,7 @@ func TestAnExceptionIsNeverTooLarge(t *testing.T) {
 		for i := range items {
 			items[i].Value = value
 			if i < 20 {
-				items[i].Stacktrace = nil // there would be no room for texts
+				items[i].Stacktrace = nil // there would be nothing left for texts
 			}
 		}
 		must(t, client.Enqueue(Exception{DistinctId: "u", ExceptionList: items}))

@@ -54,7 +54,7 @@ func (m Exception) wireProperties() Properties {
 	for _, name := range madeByTheServer {
 		delete(properties, name)
 	}
-	left := exceptionRoom(maxExceptionBytes)
+	left := exceptionBudget(maxExceptionBytes)
 	properties[propertyExceptionList] = left.items(m.ExceptionList)
 	if m.ExceptionFingerprint != nil {
 		properties[propertyExceptionFingerprint] = left.text(*m.ExceptionFingerprint)
@@ -65,10 +65,10 @@ func (m Exception) wireProperties() Properties {
 	return properties
 }
 
-// exceptionRoom is how many bytes an exception may still have.
-type exceptionRoom int
+// exceptionBudget is how many bytes an exception may still have.
+type exceptionBudget int
 
-func (left *exceptionRoom) items(items []ExceptionItem) []wireItem {
+func (left *exceptionBudget) items(items []ExceptionItem) []wireItem {
 	items = items[:min(len(items), maxExceptionItems)]
 	written := make([]wireItem, len(items))
 	handled := true
@@ -90,7 +90,7 @@ func (left *exceptionRoom) items(items []ExceptionItem) []wireItem {
 }
 
 // mechanism completes the mechanism of an item. handled is whether the exception was.
-func (left *exceptionRoom) mechanism(m ExceptionMechanism, id, count int, handled bool) ExceptionMechanism {
+func (left *exceptionBudget) mechanism(m ExceptionMechanism, id, count int, handled bool) ExceptionMechanism {
 	if m.Handled == nil {
 		m.Handled = &handled
 	}
@@ -111,11 +111,11 @@ func (left *exceptionRoom) mechanism(m ExceptionMechanism, id, count int, handle
 
 // stack returns the frames that fit, of which the innermost are the most important. It returns
 // nil if there are none.
-func (left *exceptionRoom) stack(stack ExceptionStacktrace) *wireStack {
+func (left *exceptionBudget) stack(stack ExceptionStacktrace) *wireStack {
 	written := &wireStack{Type: cmp.Or(stack.Type, "raw")}
 	for _, frame := range slices.Backward(stack.Frames) {
 		text, err := json.Marshal(frame)
-		size := exceptionRoom(len(text) + frameRest)
+		size := exceptionBudget(len(text) + frameRest)
 		if err != nil || len(written.Frames) == maxFrames || size > *left {
 			continue
 		}
@@ -130,9 +130,9 @@ func (left *exceptionRoom) stack(stack ExceptionStacktrace) *wireStack {
 }
 
 // text returns as much of a text as still fits, and counts it as it is written.
-func (left *exceptionRoom) text(text string) string {
+func (left *exceptionBudget) text(text string) string {
 	text = strings.ToValidUTF8(text[:min(len(text), maxExceptionText+utf8.UTFMax)], "\uFFFD")
-	size := exceptionRoom(0)
+	size := exceptionBudget(0)
 	for at, character := range text {
 		next := size + writtenSize(character)
 		if at+utf8.RuneLen(character) > maxExceptionText || next > *left {
@@ -146,12 +146,12 @@ func (left *exceptionRoom) text(text string) string {
 }
 
 // writtenSize is how many bytes a character has in JSON.
-func writtenSize(character rune) exceptionRoom {
+func writtenSize(character rune) exceptionBudget {
 	switch {
 	case character == '"', character == '\\':
 		return 2
 	case character < ' ', character == '\u2028', character == '\u2029':
-		return exceptionRoom(len(`\u0000`))
+		return exceptionBudget(len(`\u0000`))
 	}
-	return exceptionRoom(utf8.RuneLen(character))
+	return exceptionBudget(utf8.RuneLen(character))
 }

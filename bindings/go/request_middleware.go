@@ -73,7 +73,7 @@ func NewRequestContextMiddleware(next http.Handler, options ...RequestContextOpt
 		}
 		status := &statusWriter{ResponseWriter: w}
 		defer func() {
-			// nil is no panic: the handler has returned or called runtime.Goexit.
+			// nil is not a panic: the handler has returned or called runtime.Goexit.
 			if reason := recover(); reason != nil {
 				capturePanic(ctx, chosen.PanicCaptureClient, reason, status.code())
 				panic(reason)
