@@ -140,7 +140,7 @@ func contextCases() []compatCase {
 	around := posthog.WithRequestContext(context.Background(), posthog.RequestContext{
 		DistinctId: "context", SessionId: "session", Properties: posthog.Properties{"a": "context", "b": "context"},
 	})
-	nobody := posthog.WithFreshRequestContext(around, posthog.RequestContext{})
+	withoutID := posthog.WithFreshRequestContext(around, posthog.RequestContext{})
 	plain := posthog.Capture{Event: "e", Uuid: compatUUID, Timestamp: compatTime}
 	with := func(change func(*posthog.Capture)) posthog.Capture {
 		event := plain
@@ -174,9 +174,9 @@ func contextCases() []compatCase {
 		{"contexts", "the event's own values", inContext(around, nil, with(func(c *posthog.Capture) {
 			c.DistinctId, c.Properties = "own", posthog.Properties{"a": "own", "$session_id": "own"}
 		}))},
-		{"contexts", "no id anywhere", inContext(nobody, nil, plain)},
-		{"contexts", "no id, and a profile", inContext(nobody, nil, with(func(c *posthog.Capture) { c.Properties = posthog.Properties{"$process_person_profile": true} }))},
-		{"contexts", "no id, and a default for the profile", inContext(nobody, func(c *posthog.Config) {
+		{"contexts", "no id anywhere", inContext(withoutID, nil, plain)},
+		{"contexts", "no id, and a profile", inContext(withoutID, nil, with(func(c *posthog.Capture) { c.Properties = posthog.Properties{"$process_person_profile": true} }))},
+		{"contexts", "no id, and a default for the profile", inContext(withoutID, func(c *posthog.Config) {
 			c.DefaultEventProperties = posthog.Properties{"$process_person_profile": true}
 		}, plain)},
 		{"contexts", "no id and no context", inContext(context.Background(), nil, plain)},
