@@ -44,8 +44,9 @@ func WithCapturePanics(client EnqueueClient) RequestContextOption {
 }
 
 // WithTrustedProxies says how many proxies are in front of the program that add the address of
-// their peer to X-Forwarded-For. The address of the last of them is then $ip, counted from the
-// right, where clients cannot write. If the header has fewer addresses, the peer's is.
+// their peer to X-Forwarded-For. $ip is then the address that the outermost of them has added:
+// they are counted from the right, and what is further left is written by clients. If the
+// header has fewer addresses, $ip is that of the peer.
 func WithTrustedProxies(count int) RequestContextOption {
 	return func(o *RequestContextOptions) { o.TrustedProxies = count }
 }
