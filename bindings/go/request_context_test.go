@@ -286,13 +286,14 @@ func TestPanicsOfEveryKind(t *testing.T) {
 		"an index":       {func() { none[len(none)] = 1 }, "runtime error: index out of range [0] with length 0"},
 		"a nil pointer":  {func() { _ = nothing.URL }, "runtime error: invalid memory address or nil pointer dereference"},
 		"nil":            {func() { panic(nil) }, new(runtime.PanicNilError).Error()},
+		"a deep stack":   {func() { descend(200, func() { panic("deep") }) }, "deep"},
 		"in another one": {func() { defer func() { panic("second") }(); panic("first") }, "second"},
 	} {
 		if panicked(client, httptest.NewRecorder(), func(http.ResponseWriter, *http.Request) { c.panics() }) == nil {
 			t.Errorf("%s did not go on", name)
 		}
 		item := nextEvent(t, client).items(t)[0]
-		if last := innermost(item.Stacktrace); item.Value != c.value || !strings.Contains(last.Function, ".TestPanicsOfEveryKind.") {
+		if last := innermost(item.Stacktrace); item.Value != c.value || !strings.Contains(last.Function, ".TestPanicsOfEveryKind.") || len(item.Stacktrace.Frames) > maxFrames {
 			t.Errorf("%s: %q %+v", name, item.Value, last)
 		}
 	}
@@ -327,10 +328,13 @@ func TestTheStatusOfAResponseThatPanicked(t *testing.T) {
 		write  func(http.ResponseWriter)
 		want   string
 	}{
-		"nothing written":  {httptest.NewRecorder(), func(http.ResponseWriter) {}, "500"},
-		"a body":           {httptest.NewRecorder(), func(w http.ResponseWriter) { _, _ = w.Write(nil); w.WriteHeader(404) }, "500"},
-		"flushed":          {httptest.NewRecorder(), func(w http.ResponseWriter) { w.(http.Flusher).Flush(); w.WriteHeader(404) }, "500"},
-		"read from":        {&everything{httptest.NewRecorder()}, func(w http.ResponseWriter) { _, _ = io.Copy(w, strings.NewReader("x")); w.WriteHeader(404) }, "500"},
+		"nothing written": {httptest.NewRecorder(), func(http.ResponseWriter) {}, "500"},
+		"a body":          {httptest.NewRecorder(), func(w http.ResponseWriter) { _, _ = w.Write(nil); w.WriteHeader(404) }, "500"},
+		"flushed":         {httptest.NewRecorder(), func(w http.ResponseWriter) { w.(http.Flusher).Flush(); w.WriteHeader(404) }, "500"},
+		"read from": {&everything{httptest.NewRecorder()}, func(w http.ResponseWriter) {
+			_, _ = io.Copy(w, struct{ io.Reader }{strings.NewReader("x")})
+			w.WriteHeader(404)
+		}, "500"},
 		"a router's own":   {planned{httptest.NewRecorder()}, func(http.ResponseWriter) {}, "429"},
 		"not the router's": {planned{httptest.NewRecorder()}, func(w http.ResponseWriter) { w.WriteHeader(404) }, "404"},
 	} {
