@@ -86,6 +86,9 @@ func TestTheShop(t *testing.T) {
 			t.Errorf("%s: %+v", path, p)
 		}
 		if frames := first.Stacktrace.Frames; path != "/buy" {
+			if len(frames) == 0 {
+				t.Fatalf("%s: there is no stack", path)
+			}
 			last := frames[len(frames)-1]
 			if !strings.Contains(last.Function, "shop.func") || !last.InApp || frames[0].InApp || first.Mechanism.Handled == (path == "/crash") {
 				t.Errorf("%s: %+v", path, frames)
