@@ -8,16 +8,18 @@ static phc_client *client;
 
 static void frame(phc_exception *exception, int line) {
     char json[256];
-    int length = snprintf(json, sizeof json,
-                          "{\"filename\":\"/app/%d.go\",\"lineno\":%d,\"function\":\"app.f%d\",\"in_app\":true,"
-                          "\"platform\":\"go\"}",
-                          line, line, line);
+    int length =
+        snprintf(json, sizeof json,
+                 "{\"filename\":\"/app/%d.go\",\"lineno\":%d,\"function\":\"app.f%d\",\"in_app\":true,"
+                 "\"platform\":\"go\"}",
+                 line, line, line);
     phc_exception_add_frame_json(exception, json, (size_t)length);
 }
 
 static void print(const char *id, phc_exception *exception) {
     static char event[2 << 20];
-    if (phc_capture_exception(client, id, exception, "{\"slot\":1,\"$exception_handled\":true}", NULL) != PHC_OK) {
+    if (phc_capture_exception(client, id, exception, "{\"slot\":1,\"$exception_handled\":true}", NULL) !=
+        PHC_OK) {
         fprintf(stderr, "%s\n", phc_last_error());
     }
     phc_binding_next_test_event(client, event, sizeof event);
