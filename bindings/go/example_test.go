@@ -7,8 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"time"
 
@@ -135,4 +138,40 @@ func ExampleCallback() {
 		log.Fatal(err)
 	}
 	defer client.Close()
+}
+
+// Each event of a handler has the person and the address of its request.
+func ExampleNewRequestContextMiddleware() {
+	client, _ := posthog.NewWithConfig("phc_your_project_key", posthog.Config{TestMode: true})
+	defer client.Close()
+
+	buy := func(w http.ResponseWriter, r *http.Request) {
+		if err := client.EnqueueWithContext(r.Context(), posthog.Capture{Event: "order placed"}); err != nil {
+			log.Print(err)
+		}
+	}
+	handler := posthog.NewRequestContextMiddleware(http.HandlerFunc(buy), posthog.WithCapturePanics(client))
+
+	request := httptest.NewRequest("GET", "https://shop.example/buy?token=secret", nil)
+	request.Header.Set(posthog.HeaderPostHogDistinctID, "user-1")
+	handler.ServeHTTP(httptest.NewRecorder(), request)
+
+	var event struct {
+		DistinctID string `json:"distinct_id"`
+		Properties map[string]interface{}
+	}
+	_ = json.Unmarshal(client.NextTestEvent(), &event)
+	fmt.Println(event.DistinctID, event.Properties["$current_url"])
+	// Output: user-1 https://shop.example/buy
+}
+
+// An exception lists an error and what it wraps. Without a distinct id it belongs to no person.
+func ExampleNewErrorException() {
+	exception := posthog.NewErrorException("", fmt.Errorf("cannot sell: %w", fs.ErrNotExist))
+	for _, item := range exception.ExceptionList {
+		fmt.Println(item.Type, item.Value)
+	}
+	// Output:
+	// *fmt.wrapError cannot sell: file does not exist
+	// *errors.errorString file does not exist
 }

@@ -76,6 +76,22 @@ func TestTheShop(t *testing.T) {
 	}
 }
 
+// The README shows this program's adapter.
+func TestTheReadmeHasTheAdapter(t *testing.T) {
+	read := func(name string) string {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	_, adapter, _ := strings.Cut(read("main.go"), "\nfunc requestContext(")
+	adapter, _, _ = strings.Cut(adapter, "\n}\n")
+	if adapter == "" || !strings.Contains(read("../../bindings/go/README.md"), adapter) {
+		t.Errorf("it has not:\n%s", adapter)
+	}
+}
+
 // received returns the events of a namespace of the sink, by the path of their request.
 func received(t *testing.T, host string) map[string]event {
 	t.Helper()
