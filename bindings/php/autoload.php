@@ -14,6 +14,8 @@ try {
             'PostHog\Context' => 'Context',
             'PostHog\Declarations' => 'Declarations',
             'PostHog\Environment' => 'Environment',
+            'PostHog\FfiClient' => 'FfiClient',
+            'PostHog\FfiLibrary' => 'FfiLibrary',
             'PostHog\Handle' => 'Handle',
             'PostHog\Host' => 'Host',
             'PostHog\Json' => 'Json',

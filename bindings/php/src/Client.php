@@ -271,7 +271,7 @@ class Client
             // before_send gets every event.
             $read = $this->beforeSend === null ? null : json_decode($message, true);
             if (!is_array($read)) {
-                return $this->send($this->handle, $message);
+                return $this->settle($this->handle, $this->handle->capture($message));
             }
             return $this->submit($read, []);
         }
@@ -377,6 +377,12 @@ class Client
         return $this->lastUuid;
     }
 
+    /** What calls libphc: `extension`, which costs a capture less, or `ffi`. Null if events are not captured here. */
+    public function binding(): ?string
+    {
+        return $this->handle?->binding();
+    }
+
     /** Why events are not captured here; null if they are. */
     public function problem(): ?string
     {
@@ -426,6 +432,10 @@ class Client
         if ($this->handle === null) {
             return false;
         }
+        $captured = $this->beforeSend === null ? $this->handle->captureMessage($message, $added) : null;
+        if ($captured !== null) {
+            return $this->settle($this->handle, $captured);
+        }
         [$event, $remarks] = Message::event($message);
         if (!empty($message['send_feature_flags'] ?? $message['sendFeatureFlags'] ?? null)) {
             $remarks[] = ['not_supported', 'an event is sent without feature flags'];
@@ -444,17 +454,17 @@ class Client
         foreach ($remarks as [$status, $text]) {
             $this->callbacks->refused($status, $text);
         }
-        return $this->send($this->handle, $json);
+        return $this->settle($this->handle, $this->handle->capture($json));
     }
 
-    private function send(Handle $handle, string $json): bool
+    /** @param string|int $captured what Handle::capture returned */
+    private function settle(Handle $handle, string|int $captured): bool
     {
-        $status = $handle->capture($json);
-        if ($status === Declarations::OK) {
-            $this->lastUuid = $handle->uuid();
+        if (is_string($captured)) {
+            $this->lastUuid = $captured;
             return true;
         }
-        $this->callbacks->refused($handle->statusName($status), $handle->lastError());
+        $this->callbacks->refused($handle->statusName($captured), $handle->lastError());
         return false;
     }
 

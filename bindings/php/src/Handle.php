@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace PostHog;
 
 /**
- * A client of libphc. Only this class and Library touch native memory.
+ * A client of libphc, by the extension phc or by FFI.
  *
  * PHP forgets its pointers at the end of a request; the next one finds the client again by the
  * name that it was opened with. So the client is not freed with the request: the free would
@@ -21,17 +21,18 @@ final class Handle
     /** @var array<string, self> by name */
     private static array $open = [];
 
-    private ?\FFI\CData $uuid = null;
-
     /** Whether a close is waiting. */
     private bool $closing = false;
 
+    /** Whether the client encodes messages itself. */
+    private readonly bool $encodes;
+
     private function __construct(
         private readonly Library $library,
-        /** Null once it is freed: libphc returns a status for NULL. */
-        private ?\FFI\CData $client,
+        private readonly FfiClient|\Phc\Client $client,
         private readonly ?string $name,
     ) {
+        $this->encodes = !$client instanceof FfiClient;
     }
 
     /**
@@ -62,30 +63,9 @@ final class Handle
 
     private static function make(Library $library, string $apiKey, Options $options, ?string $name): self
     {
-        $ffi = $library->ffi;
-        $config = $ffi->phc_config_new($apiKey);
-        try {
-            foreach ($options->settings as $key => $value) {
-                $status = $ffi->phc_config_set($config, (string) $key, $value);
-                if ($status !== Declarations::OK) {
-                    throw self::error($status, $ffi->phc_last_error(), isset($options->own[$key]));
-                }
-            }
-            $status = $ffi->new('phc_status');
-            $client = $name === null
-                ? $ffi->phc_client_new($config, \FFI::addr($status))
-                : $ffi->phc_client_open($name, $config, \FFI::addr($status));
-            if ($client === null) {
-                $message = $ffi->phc_last_error();
-                // It names the settings that it is about.
-                $isOwn = false;
-                foreach ($options->own as $key => $_) {
-                    $isOwn = $isOwn || str_contains($message, (string) $key);
-                }
-                throw self::error($status->cdata, $message, $isOwn);
-            }
-        } finally {
-            $ffi->phc_config_free($config);
+        $client = $library->native->open($apiKey, $options->settings, $name);
+        if (is_array($client)) {
+            throw self::error($client, $options);
         }
         $handle = new self($library, $client, $name);
         if ($name !== null) {
@@ -94,9 +74,21 @@ final class Handle
         return $handle;
     }
 
-    /** A mistake in the code is an InvalidArgumentException. No other reason may stop a site. */
-    private static function error(int $status, string $message, bool $isOwn): \Exception
+    /**
+     * A mistake in the code is an InvalidArgumentException. No other reason may stop a site.
+     *
+     * @param array{int, string, ?string} $refused
+     */
+    private static function error(array $refused, Options $options): \Exception
     {
+        [$status, $message, $setting] = $refused;
+        $isOwn = $setting !== null && isset($options->own[$setting]);
+        if ($setting === null) {
+            // The message names the settings that it is about.
+            foreach ($options->own as $key => $_) {
+                $isOwn = $isOwn || str_contains($message, (string) $key);
+            }
+        }
         $isMistake = $isOwn && in_array($status, [Declarations::INVALID_ARGUMENT, Declarations::INVALID_SETTING], true);
         return $isMistake
             ? new \InvalidArgumentException($message)
@@ -108,43 +100,49 @@ final class Handle
         if ($this->name === null) {
             // At the end of a request PHP calls destructors in any order. The destructor of a
             // Client, which asks for reports, may come after this one.
-            $client = $this->client;
-            $this->client = null;
-            $this->library->ffi->phc_client_free($client);
+            $this->client->free();
         }
     }
 
-    /** Captures an event. Returns a status. */
-    public function capture(string $json): int
+    /** What calls libphc here: `extension` or `ffi`. */
+    public function binding(): string
     {
-        if ($this->closing) {
-            return Declarations::CLOSED;
-        }
-        $this->uuid ??= $this->library->ffi->new('char[' . Declarations::UUID_SIZE . ']');
-        return $this->library->ffi->phc_capture_json($this->client, $json, strlen($json), $this->uuid);
+        return $this->encodes ? 'extension' : 'ffi';
     }
 
-    /** The uuid of the last event that was captured. */
-    public function uuid(): string
+    /** Captures an event. Returns its uuid, or a status. */
+    public function capture(string $json): string|int
     {
-        return \FFI::string($this->uuid);
+        return $this->closing ? Declarations::CLOSED : $this->client->capture($json);
+    }
+
+    /**
+     * Captures the event of a message as Message and Json write it. The extension does so for most messages.
+     *
+     * @param array<int|string, mixed> $message
+     * @param array<string, mixed> $added properties that the message does not have itself
+     * @return string|int|null the uuid, or a status; null if Message and Json have to write it
+     */
+    public function captureMessage(array $message, array $added): string|int|null
+    {
+        return $this->encodes && !$this->closing ? $this->client->captureMessage($message, $added) : null;
     }
 
     /** Counts an event that before_send discarded. */
     public function countDiscarded(): void
     {
-        $this->library->ffi->phc_binding_count_discarded($this->client);
+        $this->client->countDiscarded();
     }
 
     public function statusName(int $status): string
     {
-        return $this->library->ffi->phc_status_name($status);
+        return $this->library->native->statusName($status);
     }
 
     /** Why the last capture failed. */
     public function lastError(): string
     {
-        return $this->closing ? 'the client is being shut down' : $this->library->ffi->phc_last_error();
+        return $this->closing ? 'the client is being shut down' : $this->library->native->lastError();
     }
 
     /**
@@ -155,11 +153,8 @@ final class Handle
      */
     public function flush(int $timeoutMs): array
     {
-        $ffi = $this->library->all();
-        $client = $this->clientOfAll();
-        $flush = $ffi->new('uint64_t');
-        $result = $ffi->new('phc_flush_result');
-        $status = $ffi->phc_flush_begin($client, \FFI::addr($flush));
+        [$status, $flush] = $this->client->flushBegin();
+        $counts = [0, 0, 0, 0];
         if ($status === Declarations::OK) {
             $deadline = $timeoutMs >= Declarations::NO_LIMIT ? null : Host::milliseconds() + $timeoutMs;
             try {
@@ -167,26 +162,17 @@ final class Handle
                     $left = $deadline === null
                         ? Declarations::NO_LIMIT
                         : (int) ($deadline - Host::milliseconds() + 0.999);
-                    $status = $ffi->phc_flush_wait(
-                        $client,
-                        $flush->cdata,
-                        max(0, min(self::SLICE_MS, $left)),
-                        \FFI::addr($result),
-                        \FFI::sizeof($result),
-                    );
+                    $wait = max(0, min(self::SLICE_MS, $left));
+                    [$status, $counts[0], $counts[1], $counts[2], $counts[3]] = $this->client->flushWait($flush, $wait);
                 } while ($status === Declarations::TIMEOUT && $left > self::SLICE_MS);
             } finally {
                 // After a timeout, or if a signal handler throws, libphc would keep it.
-                $ffi->phc_flush_end($client, $flush->cdata);
+                $this->client->flushEnd($flush);
             }
         }
-        return [
-            'status' => $this->statusName($status),
-            'settled' => $result->settled,
-            'delivered' => $result->delivered,
-            'lost' => $result->lost,
-            'pending' => $result->pending,
-        ];
+        [$settled, $delivered, $lost, $pending] = $counts;
+        return ['status' => $this->statusName($status)]
+            + ['settled' => $settled, 'delivered' => $delivered, 'lost' => $lost, 'pending' => $pending];
     }
 
     /**
@@ -204,7 +190,7 @@ final class Handle
             if ($timeoutMs > 0) {
                 $this->flush($timeoutMs);
             }
-            $status = $this->library->all()->phc_client_close($this->clientOfAll(), 0);
+            $status = $this->client->close(0);
         } finally {
             $this->closing = false;
         }
@@ -223,48 +209,18 @@ final class Handle
     /** The counters, as JSON. */
     public function stats(): string
     {
-        return $this->text('phc_stats_json') ?? '{}';
+        return $this->client->stats() ?? '{}';
     }
 
     /** In test mode: removes the oldest event and returns its wire bytes. */
     public function nextTestEvent(): ?string
     {
-        return $this->text('phc_binding_next_test_event');
+        return $this->client->nextTestEvent();
     }
 
     /** Removes the oldest waiting report and returns it as JSON. Does not wait. */
     public function nextReport(): ?string
     {
-        $ffi = $this->library->ffi;
-        $report = $ffi->phc_poll($this->client, 0);
-        if ($report === null) {
-            return null;
-        }
-        try {
-            return $ffi->phc_report_json($report);
-        } finally {
-            $ffi->phc_report_free($report);
-        }
-    }
-
-    /** The text that a function writes like snprintf; null if there is none. */
-    private function text(string $function): ?string
-    {
-        $ffi = $this->library->all();
-        $client = $this->clientOfAll();
-        $size = 0;
-        $buffer = null;
-        // The text may have grown since its length was returned.
-        while (($length = $ffi->$function($client, $buffer, $size)) >= $size && $length > 0) {
-            $size = $length + 1;
-            $buffer = $ffi->new("char[$size]");
-        }
-        return $length > 0 && $buffer !== null ? \FFI::string($buffer, $length) : null;
-    }
-
-    /** The client as a value of Library::all(): PHP distinguishes types by their declarations. */
-    private function clientOfAll(): ?\FFI\CData
-    {
-        return $this->client === null ? null : $this->library->all()->cast('phc_client *', $this->client);
+        return $this->client->nextReport();
     }
 }

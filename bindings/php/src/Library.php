@@ -5,10 +5,7 @@ declare(strict_types=1);
 namespace PostHog;
 
 /**
- * libphc, loaded into this process.
- *
- * PHP parses declarations again in each request, so there are two sets: the few that a request
- * needs (about 5 µs), and all of them (about 40 µs) for a flush, counters and tests.
+ * libphc, loaded into this process: which file, and whether the extension phc or FFI calls it.
  *
  * @internal
  */
@@ -23,21 +20,19 @@ final class Library
     /** How to install libphc itself. */
     private const GUIDE = 'https://github.com/PostHog/libphc/blob/main/docs/install.md';
 
+    /** The methods of the extension, and the rules by which it encodes: PHC_EXT_INTERFACE. */
+    private const INTERFACE = 1;
+
     /** @var array<string, self|Unavailable> by the path that was asked for */
     private static array $loaded = [];
 
-    private ?\FFI $all = null;
-
-    private function __construct(
-        /** The functions that a request needs. */
-        public readonly \FFI $ffi,
-        public readonly string $path,
-    ) {
+    private function __construct(public readonly FfiLibrary|\Phc\Library $native, public readonly string $path)
+    {
     }
 
     /**
-     * @param string|null $path the file; null means that of PHC_LIBRARY in the environment, else the
-     *     package's own copy, else the system's
+     * @param string|null $path the file; null means that of PHC_LIBRARY in the environment, else that of
+     *     phc.library in php.ini, else the package's own copy, else the system's
      * @throws Unavailable
      */
     public static function load(?string $path): self
@@ -49,44 +44,55 @@ final class Library
         return $library;
     }
 
-    /** All functions. */
-    public function all(): \FFI
-    {
-        return $this->all ??= \FFI::cdef(Declarations::ALL, $this->path);
-    }
-
     private static function find(?string $path): self|Unavailable
     {
-        if (!class_exists('FFI', false)) {
-            return new Unavailable('the PHP extension ffi is not loaded; install and enable it (on Debian it '
-                . 'is part of php-common), and check with php --ri ffi');
-        }
-        $path ??= Host::environment('PHC_LIBRARY');
-        $problem = $ffi = null;
-        foreach ($path === null ? self::installed() : [$path] as $file) {
-            try {
-                $ffi = \FFI::cdef(Declarations::REQUEST, $file);
-                break;
-            } catch (\Throwable $error) {
-                // Not only FFI\Exception: a host may have disabled the class FFI.
-                $problem ??= new Unavailable(self::explain($file, $error->getMessage()));
+        $path ??= Host::environment('PHC_LIBRARY') ?? self::setting();
+        $problem = null;
+        foreach (self::bindings() as $class) {
+            foreach ($path === null ? self::installed() : [$path] as $file) {
+                try {
+                    return self::checked(new $class($file), $file);
+                } catch (\Throwable $error) {
+                    // Not only FFI\Exception: a host may have disabled the class FFI.
+                    $problem ??= new Unavailable(self::explain($file, $error->getMessage()));
+                }
             }
         }
-        if ($ffi === null) {
-            return $problem;
-        }
-        $abi = $ffi->phc_abi_version();
-        if ($abi !== Declarations::ABI_VERSION) {
-            return new Unavailable(sprintf(
-                '%s has version %d of the binary interface, and this package (%s) needs version %d; '
-                    . 'install the libphc that belongs to it',
-                $file,
-                $abi,
-                PostHog::VERSION,
-                Declarations::ABI_VERSION,
-            ));
-        }
-        return new self($ffi, $file);
+        return $problem ?? new Unavailable('neither of the PHP extensions phc and ffi is loaded; install and enable '
+            . 'ffi (on Debian it is part of php-common), and check with php --ri ffi');
+    }
+
+    /** @return list<class-string> what can load libphc here */
+    private static function bindings(): array
+    {
+        $bindings = self::hasExtension() ? [\Phc\Library::class] : [];
+        return class_exists('FFI', false) ? [...$bindings, FfiLibrary::class] : $bindings;
+    }
+
+    /** Whether there is the extension, with the methods that this package calls. */
+    private static function hasExtension(): bool
+    {
+        return class_exists('Phc\Library', false) && \Phc\Library::INTERFACE === self::INTERFACE;
+    }
+
+    private static function checked(FfiLibrary|\Phc\Library $native, string $file): self|Unavailable
+    {
+        $abi = $native->abiVersion();
+        return $abi === Declarations::ABI_VERSION ? new self($native, $file) : new Unavailable(sprintf(
+            '%s has version %d of the binary interface, and this package (%s) needs version %d; '
+                . 'install the libphc that belongs to it',
+            $file,
+            $abi,
+            PostHog::VERSION,
+            Declarations::ABI_VERSION,
+        ));
+    }
+
+    /** The file that php.ini names for the extension. */
+    private static function setting(): ?string
+    {
+        $file = Host::has('ini_get') ? ini_get('phc.library') : false;
+        return $file === false || $file === '' ? null : $file;
     }
 
     /** @return list<string> the package's own copy, if there is one for this machine; else the system's */
@@ -139,6 +145,9 @@ final class Library
      */
     private static function isMusl(): ?bool
     {
+        if (self::hasExtension()) {
+            return \Phc\Library::IS_MUSL;
+        }
         try {
             \FFI::cdef('void gnu_get_libc_version(void);');
             return false;
@@ -151,6 +160,8 @@ final class Library
     private static function explain(string $file, string $error): string
     {
         return match (true) {
+            str_contains($error, 'phc.library') => "the PHP extension phc loads no library here that php.ini does not "
+                . "name; set phc.library = $file, or opcache.preload = " . dirname(__DIR__) . '/preload.php',
             str_contains($error, 'restricted') => 'FFI is refused here (ffi.enable = '
                 . (Host::has('ini_get') ? ini_get('ffi.enable') : 'unknown') . '); set opcache.preload = '
                 . dirname(__DIR__) . '/preload.php, or ffi.enable = true, '

@@ -1,0 +1,27 @@
+/* The extension phc: what bindings/php/src/FfiLibrary.php and FfiClient.php do by FFI, and the encoder. */
+#ifndef PHP_PHC_H
+#define PHP_PHC_H
+
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "php.h"
+
+#include "functions.h"
+
+#define PHP_PHC_VERSION "0.1.0"
+/* The methods of both classes, and the rules of the encoder. The package uses an extension with its own number. */
+#define PHC_EXT_INTERFACE 1
+
+extern zend_module_entry phc_module_entry;
+#define phpext_phc_ptr &phc_module_entry
+
+void phc_library_startup(void);
+void phc_library_shutdown(void);
+void phc_client_startup(void);
+
+/* Makes an object of Phc\Client, which owns the client. */
+void phc_client_object(zval *object, const phc_functions *functions, phc_client *client);
+
+#endif
