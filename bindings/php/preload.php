@@ -12,9 +12,9 @@ declare(strict_types=1);
 
 // Without logged/: see Host::logOnce.
 foreach ([
-    'Host', 'Declarations', 'Unavailable', 'NotSupported', 'FfiLibrary', 'FfiClient', 'Library',
-    'Handle', 'Json', 'Environment', 'Options',
-    'Timestamp', 'Uuid', 'Context', 'Message', 'Callbacks', 'BeforeSend', 'AtExit', 'Client', 'PostHog',
+    'Host', 'Declarations', 'Unavailable', 'NotSupported', 'FfiLibrary', 'FfiClient', 'Library', 'Handle', 'Json',
+    'Environment', 'Options', 'Timestamp', 'Uuid', 'Context', 'Message', 'Callbacks', 'BeforeSend', 'AtExit', 'Client',
+    'PostHog',
 ] as $class) {
     require_once __DIR__ . "/src/$class.php";
 }

@@ -54,6 +54,11 @@ static const phc_functions *functions_of(zval *object) {
     return functions;
 }
 
+/* libphc returns text in each case. Another library with functions of the same names may not. */
+static const char *or_empty(const char *text) {
+    return text ? text : "";
+}
+
 /*
  * Whether code that calls the constructor may have this file loaded. As for FFI with its default settings, that is
  * code of the command line and preloaded code; and whatever php.ini names.
@@ -129,21 +134,21 @@ ZEND_METHOD(Phc_Library, statusName) {
     ZEND_PARSE_PARAMETERS_END();
     const phc_functions *functions = functions_of(ZEND_THIS);
     if (!functions) RETURN_THROWS();
-    RETURN_STRING(functions->phc_status_name((phc_status)status));
+    RETURN_STRING(or_empty(functions->phc_status_name((phc_status)status)));
 }
 
 ZEND_METHOD(Phc_Library, lastError) {
     ZEND_PARSE_PARAMETERS_NONE();
     const phc_functions *functions = functions_of(ZEND_THIS);
     if (!functions) RETURN_THROWS();
-    RETURN_STRING(functions->phc_last_error());
+    RETURN_STRING(or_empty(functions->phc_last_error()));
 }
 
 /* A list of the status, its text, and the setting that it is about, or null. */
 static void refusal(zval *list, phc_status status, const char *message, zend_string *setting) {
     array_init_size(list, 3);
     add_next_index_long(list, status);
-    add_next_index_string(list, message);
+    add_next_index_string(list, or_empty(message));
     if (setting)
         add_next_index_str(list, zend_string_copy(setting));
     else

@@ -58,8 +58,8 @@ final class Library
                 }
             }
         }
-        return $problem ?? new Unavailable('neither of the PHP extensions phc and ffi is loaded; install and enable '
-            . 'ffi (on Debian it is part of php-common), and check with php --ri ffi');
+        return $problem ?? new Unavailable('the PHP extension ffi is not loaded, nor is phc; install and enable ffi (on '
+            . 'Debian it is part of php-common), and check with php --ri ffi');
     }
 
     /** @return list<class-string> what can load libphc here */

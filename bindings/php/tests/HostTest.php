@@ -172,17 +172,25 @@ final class HostTest extends TestCase
     {
         foreach ([[], ['-d', 'ffi.enable=true'], ['-d', 'ffi.enable=false']] as $options) {
             $script = self::site(new Sink(), '', ['-d', 'disable_classes=FFI', ...$options]);
-            self::assertStringStartsWith(str_repeat('false ', self::CALLS), $script->output, $script->errors);
-            $lines = substr_count($script->errors, 'take it out of disable_classes');
-            self::assertSame(1, $lines, $script->errors);
+            self::assertCapturedWithoutFfi($script, 'take it out of disable_classes');
         }
     }
 
     public function testFfiThatIsRefusedWhereIniGetIsDisabled(): void
     {
         $script = self::site(new Sink(), 'ini_get', ['-d', 'ffi.enable=false']);
+        self::assertCapturedWithoutFfi($script, 'FFI is refused here (ffi.enable = unknown)');
+    }
+
+    /** With the extension everything is captured; without it nothing, and the log says once why. */
+    private static function assertCapturedWithoutFfi(Script $script, string $reason): void
+    {
+        if (extension_loaded('phc')) {
+            self::assertAllCaptured($script);
+            return;
+        }
         self::assertStringStartsWith(str_repeat('false ', self::CALLS), $script->output, $script->errors);
-        self::assertSame(1, substr_count($script->errors, 'FFI is refused here (ffi.enable = unknown)'));
+        self::assertSame(1, substr_count($script->errors, $reason), $script->errors);
     }
 
     /** @dataProvider precisions */

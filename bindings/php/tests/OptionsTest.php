@@ -240,6 +240,7 @@ final class OptionsTest extends TestCase
         ];
     }
 
+    /** @requires extension ffi */
     public function testEverySettingOfTheLibraryIsAccepted(): void
     {
         $ffi = \FFI::cdef(Declarations::ALL, getenv('PHC_LIBRARY'));
