@@ -68,6 +68,7 @@ valgrind valgrind
 tinyproxy tinyproxy-bin
 unshare util-linux
 php php-cli
+phpize php-dev
 - php-zip
 phpunit phpunit
 composer composer

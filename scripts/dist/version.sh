@@ -11,6 +11,7 @@ cd "$(dirname "$0")/../.."
 written='
 Cargo.toml                                  ^version =
 bindings/go/config.go                       Version = "
+bindings/php/ext/php_phc.h                  PHP_PHC_VERSION
 bindings/php/src/PostHog.php                VERSION =
 bindings/php/tests/                         posthog-php-phc/|this package \(
 bindings/ruby/lib/posthog_phc/version.rb    VERSION =

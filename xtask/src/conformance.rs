@@ -7,6 +7,7 @@ use crate::c::{Link, shared_library};
 use crate::c_target::Target;
 use crate::checks::ensure;
 use crate::go;
+use crate::php_extension::{self, Binding};
 use crate::process::{self, Outcome, at, built, command, files, make, root, ship, words};
 
 const RUNNER: &str = "target/release/phc-conformance";
@@ -14,7 +15,8 @@ const STRICT: &str = "-O1 -g -Wall -Wextra -Werror -Iinclude";
 
 /// Builds a worker with the library in this folder, and returns the command that starts it.
 type MakeWorker = fn(&Path) -> Outcome<String>;
-const WORKERS: &[(&str, MakeWorker)] = &[("c", c), ("cpp", cpp), ("go", go), ("ruby", ruby), ("php", php)];
+const WORKERS: &[(&str, MakeWorker)] =
+    &[("c", c), ("cpp", cpp), ("go", go), ("ruby", ruby), ("php", php), ("php-extension", php_extension)];
 
 /// `conformance [--sdk SDK | --target TARGET] [PART-OF-A-NAME] [-- OPTION…]`: all cases, or those whose name has the
 /// part; options are those of `phc-conformance run`. On another platform it is the worker in C that runs.
@@ -131,8 +133,18 @@ fn ruby(ship: &Path) -> Outcome<String> {
     Ok(format!("env PHC_LIBRARY={} ruby -I{} {}", library.display(), gem.display(), worker.display()))
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "a row of the table")]
 fn php(ship: &Path) -> Outcome<String> {
+    php_by(Binding::Ffi, ship)
+}
+
+fn php_extension(ship: &Path) -> Outcome<String> {
+    php_by(Binding::Extension, ship)
+}
+
+fn php_by(binding: Binding, ship: &Path) -> Outcome<String> {
+    php_extension::build()?;
     let (library, worker) = (ship.join("libphc.so"), at("conformance/workers/php/worker.php"));
-    Ok(format!("env PHC_LIBRARY={} php {}", library.display(), worker.display()))
+    let settings = binding.settings();
+    let [library, worker, settings] = [library, worker, settings].map(|path| path.display().to_string());
+    Ok(format!("env PHC_LIBRARY={library} PHP_INI_SCAN_DIR={settings} php {worker}"))
 }

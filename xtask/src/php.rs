@@ -1,10 +1,12 @@
-//! The PHP package: its files, the package as it is installed, its README, and its tests.
+//! The PHP package: its files, the package as it is installed, its README, and its tests, which run by FFI and by the
+//! extension.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::arguments::Arguments;
 use crate::checks::ensure;
+use crate::php_extension::{self, Binding};
 use crate::process::{
     self, Outcome, TempFolder, at, built, command, files, limited, quietly, read, ship, stdout, words, write,
 };
@@ -20,12 +22,26 @@ pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
     built()?;
     let work = TempFolder::new()?;
     let sink = Sink::start(&[])?;
+    php_extension::build()?;
     if names.is_empty() {
         sources()?;
+        php_extension::sources()?;
         archive(&work)?;
-        installed(&work, &sink)?;
+        let project = installed(&work)?;
+        for binding in Binding::ALL {
+            quickstart(&project, &work, &sink, binding)?;
+        }
     }
-    let mut phpunit = php("phpunit", &work, &sink);
+    for binding in Binding::ALL {
+        println!("By {binding}:");
+        tests(&names, &work, &sink, binding)?;
+    }
+    Ok(())
+}
+
+fn tests(names: &[String], work: &TempFolder, sink: &Sink, binding: Binding) -> Outcome<()> {
+    let mut phpunit = php("phpunit", work, sink);
+    binding.choose(&mut phpunit);
     phpunit.arg("--cache-result-file").arg(work.join("phpunit")).current_dir(at(PACKAGE));
     if !names.is_empty() {
         phpunit.args(["--filter", &names.join("|")]);
@@ -57,6 +73,10 @@ fn sources() -> Outcome<()> {
     ensure(read(format!("{PACKAGE}/src/PostHog.php"))?.contains(&version), || {
         "PostHog::VERSION is not the version of libphc".to_owned()
     })?;
+    let version = format!("#define PHP_PHC_VERSION \"{}\"", process::version()?);
+    ensure(read(format!("{}/php_phc.h", php_extension::SOURCES))?.contains(&version), || {
+        "PHP_PHC_VERSION is not the version of libphc".to_owned()
+    })?;
     let preload = read(format!("{PACKAGE}/preload.php"))?;
     let mut listed: Vec<&str> = preload.split('\'').skip(1).step_by(2).collect();
     listed.retain(|word| word.chars().all(|character| character.is_alphanumeric() || character == '_'));
@@ -86,8 +106,8 @@ fn archive(work: &TempFolder) -> Outcome<()> {
     ensure(!has("tests/"), || "the package's archive has tests".to_owned())
 }
 
-/// The package of a release in somebody's project, without any other libphc, and the quickstart of its README there.
-fn installed(work: &TempFolder, sink: &Sink) -> Outcome<()> {
+/// The package of a release in a project, without any other libphc. Returns the project.
+fn installed(work: &TempFolder) -> Outcome<PathBuf> {
     let release = work.join("release");
     let packed = pack(work, &release, LINUX)?;
     let again = work.join("again");
@@ -113,16 +133,29 @@ fn installed(work: &TempFolder, sink: &Sink) -> Outcome<()> {
     let mut require = command(words("composer require --no-interaction -q libphc/posthog-php-phc -d"));
     composer_at(require.arg(&project), work);
     quietly(&mut require)?;
+    // The sources of the extension are in it, to be built there.
+    for file in files(php_extension::SOURCES, "")? {
+        let name = file.file_name().unwrap_or_default();
+        let packed = project.join("vendor/libphc/posthog-php-phc/ext").join(name);
+        ensure(std::fs::read(&packed)? == std::fs::read(&file)?, || format!("{} differs", packed.display()))?;
+    }
+    Ok(project)
+}
+
+/// The quickstart of the README, in the project.
+fn quickstart(project: &Path, work: &TempFolder, sink: &Sink, binding: Binding) -> Outcome<()> {
     let readme = read(format!("{PACKAGE}/README.md"))?;
     let quickstart = readme.split("```php quickstart\n").nth(1).and_then(|rest| rest.split("```").next());
     write(project.join("quickstart.php"), quickstart.ok_or("the README has no quickstart")?)?;
+    let space = format!("/quickstart/{binding}");
     let mut program = php("php quickstart.php", work, sink);
+    binding.choose(&mut program);
     program.env_remove("PHC_LIBRARY").env_remove("LD_LIBRARY_PATH");
-    program.env("POSTHOG_API_KEY", "phc_readme").env("POSTHOG_HOST", format!("{}/quickstart", sink.url()));
-    process::run(&mut limited(60, program.current_dir(&project)))?;
-    let reached = sink.get("/quickstart/_wait?accepted=3&timeout_ms=10000")?;
+    program.env("POSTHOG_API_KEY", "phc_readme").env("POSTHOG_HOST", format!("{}{space}", sink.url()));
+    process::run(&mut limited(60, program.current_dir(project)))?;
+    let reached = sink.get(&format!("{space}/_wait?accepted=3&timeout_ms=10000"))?;
     ensure(reached.contains("\"ok\":true"), || "the quickstart's events did not arrive".to_owned())?;
-    sink.no_violations("/quickstart")
+    sink.no_violations(&space)
 }
 
 /// Packs a release into a folder; what it said. Every target has the library that was built here: one is loaded.

@@ -19,9 +19,7 @@ typedef struct client {
 static zend_class_entry *client_class;
 static zend_object_handlers client_handlers;
 
-static client *client_of(zend_object *object) {
-    return (client *)((char *)object - XtOffsetOf(client, std));
-}
+static client *client_of(zend_object *object) { return (client *)((char *)object - XtOffsetOf(client, std)); }
 
 static zend_object *create(zend_class_entry *class) {
     client *made = zend_object_alloc(sizeof(client), class);
@@ -45,17 +43,13 @@ static client *this_client(zval *object) {
     return NULL;
 }
 
-ZEND_METHOD(Phc_Client, __construct) {
-    ZEND_PARSE_PARAMETERS_NONE();
-}
+ZEND_METHOD(Phc_Client, __construct) { ZEND_PARSE_PARAMETERS_NONE(); }
 
 static void capture(const client *this, const char *json, size_t length, zval *result) {
     char uuid[PHC_UUID_SIZE];
     phc_status status = this->functions->phc_capture_json(this->native, json, length, uuid);
-    if (status == PHC_OK)
-        ZVAL_STRINGL(result, uuid, PHC_UUID_SIZE - 1);
-    else
-        ZVAL_LONG(result, status);
+    if (status == PHC_OK) ZVAL_STRINGL(result, uuid, PHC_UUID_SIZE - 1);
+    else ZVAL_LONG(result, status);
 }
 
 ZEND_METHOD(Phc_Client, capture) {
@@ -186,8 +180,7 @@ static void text(const client *this, bool is_stats, zval *result) {
     if (buffer && length > 0) {
         ZSTR_VAL(buffer)[length] = '\0';
         ZVAL_STR(result, zend_string_truncate(buffer, length, false));
-    } else if (buffer)
-        zend_string_efree(buffer);
+    } else if (buffer) zend_string_efree(buffer);
 }
 
 ZEND_METHOD(Phc_Client, stats) {

@@ -20,13 +20,9 @@ typedef struct encoder {
 static bool value(encoder *to, zval *from, uint32_t depth);
 static bool object(encoder *to, HashTable *from, HashTable *added, bool is_properties, uint32_t depth);
 
-static void bytes(encoder *to, const char *from, size_t length) {
-    smart_str_appendl(to->json, from, length);
-}
+static void bytes(encoder *to, const char *from, size_t length) { smart_str_appendl(to->json, from, length); }
 
-static void byte(encoder *to, char from) {
-    smart_str_appendc(to->json, from);
-}
+static void byte(encoder *to, char from) { smart_str_appendc(to->json, from); }
 
 /* The length of a character of UTF-8 that is not ASCII; 0 if it is not well formed. */
 static size_t character(const unsigned char *at, size_t left) {
@@ -42,8 +38,8 @@ static size_t character(const unsigned char *at, size_t left) {
 }
 
 static void escape(encoder *to, unsigned char from) {
-    static const char letters[] = {['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
-                                   ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
+    static const char letters[] = {
+        ['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
     if (letters[from]) {
         const char text[] = {'\\', letters[from]};
         bytes(to, text, sizeof text);
@@ -123,26 +119,14 @@ static bool value(encoder *to, zval *from, uint32_t depth) {
     if (++to->values > MAX_VALUES) return false;
     ZVAL_DEREF(from);
     switch (Z_TYPE_P(from)) {
-    case IS_NULL:
-        bytes(to, "null", 4);
-        return true;
-    case IS_FALSE:
-        bytes(to, "false", 5);
-        return true;
-    case IS_TRUE:
-        bytes(to, "true", 4);
-        return true;
-    case IS_LONG:
-        smart_str_append_long(to->json, Z_LVAL_P(from));
-        return true;
-    case IS_DOUBLE:
-        return number(to, Z_DVAL_P(from));
-    case IS_STRING:
-        return string(to, Z_STR_P(from));
-    case IS_ARRAY:
-        return array(to, Z_ARRVAL_P(from), depth + 1);
-    default:
-        return false;
+    case IS_NULL: bytes(to, "null", 4); return true;
+    case IS_FALSE: bytes(to, "false", 5); return true;
+    case IS_TRUE: bytes(to, "true", 4); return true;
+    case IS_LONG: smart_str_append_long(to->json, Z_LVAL_P(from)); return true;
+    case IS_DOUBLE: return number(to, Z_DVAL_P(from));
+    case IS_STRING: return string(to, Z_STR_P(from));
+    case IS_ARRAY: return array(to, Z_ARRVAL_P(from), depth + 1);
+    default: return false;
     }
 }
 
@@ -177,8 +161,7 @@ static bool pairs(encoder *to, HashTable *from, HashTable *over, bool is_propert
             zend_hash_num_elements(Z_ARRVAL_P(each)) == 0) {
             to->values++;
             bytes(to, "{}", 2);
-        } else if (!value(to, each, depth))
-            return false;
+        } else if (!value(to, each, depth)) return false;
     }
     ZEND_HASH_FOREACH_END();
     return true;

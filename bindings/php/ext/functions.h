@@ -1,6 +1,6 @@
 /*
  * The functions of libphc that the extension calls, as include/phc.h and include/phc_binding.h declare them: an
- * installed extension is built without these headers. tests/declarations.c compares the two.
+ * installed extension is built without these headers. tests/ext/declarations.c compares the two.
  */
 #ifndef PHC_EXT_FUNCTIONS_H
 #define PHC_EXT_FUNCTIONS_H
@@ -8,7 +8,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#ifndef PHC_H
 typedef struct phc_client phc_client;
 typedef struct phc_config phc_config;
 typedef struct phc_report phc_report;
@@ -20,7 +19,6 @@ typedef struct phc_flush_result {
     uint64_t pending;
 } phc_flush_result;
 enum { PHC_OK = 0, PHC_UUID_SIZE = 37 };
-#endif
 
 /* What it returns, its name, its arguments. */
 #define PHC_FUNCTIONS(FUNCTION)                                                                              \
@@ -37,7 +35,7 @@ enum { PHC_OK = 0, PHC_UUID_SIZE = 37 };
     FUNCTION(phc_status, phc_capture_json, (phc_client *, const char *, size_t, char *))                     \
     FUNCTION(phc_status, phc_flush_begin, (phc_client *, uint64_t *))                                        \
     FUNCTION(phc_status, phc_flush_wait, (phc_client *, uint64_t, uint32_t, phc_flush_result *, size_t))     \
-    FUNCTION(phc_status, phc_flush_end, (phc_client *, uint64_t))                                                  \
+    FUNCTION(phc_status, phc_flush_end, (phc_client *, uint64_t))                                            \
     FUNCTION(phc_report *, phc_poll, (phc_client *, uint32_t))                                               \
     FUNCTION(const char *, phc_report_json, (const phc_report *))                                            \
     FUNCTION(void, phc_report_free, (phc_report *))                                                          \

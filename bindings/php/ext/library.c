@@ -55,9 +55,7 @@ static const phc_functions *functions_of(zval *object) {
 }
 
 /* libphc returns text in each case. Another library with functions of the same names may not. */
-static const char *or_empty(const char *text) {
-    return text ? text : "";
-}
+static const char *or_empty(const char *text) { return text ? text : ""; }
 
 /*
  * Whether code that calls the constructor may have this file loaded. As for FFI with its default settings, that is
@@ -112,7 +110,8 @@ ZEND_METHOD(Phc_Library, __construct) {
     Z_PARAM_PATH_STR(file)
     ZEND_PARSE_PARAMETERS_END();
     if (!is_allowed(ZSTR_VAL(file))) {
-        zend_throw_exception_ex(spl_ce_RuntimeException, 0, "phc.library does not allow '%s'", ZSTR_VAL(file));
+        zend_throw_exception_ex(spl_ce_RuntimeException, 0, "phc.library does not allow '%s'",
+                                ZSTR_VAL(file));
         RETURN_THROWS();
     }
     LOCK();
@@ -149,10 +148,8 @@ static void refusal(zval *list, phc_status status, const char *message, zend_str
     array_init_size(list, 3);
     add_next_index_long(list, status);
     add_next_index_string(list, or_empty(message));
-    if (setting)
-        add_next_index_str(list, zend_string_copy(setting));
-    else
-        add_next_index_null(list);
+    if (setting) add_next_index_str(list, zend_string_copy(setting));
+    else add_next_index_null(list);
 }
 
 /* Whether every setting was accepted. If not, `result` is the refusal. */
@@ -191,10 +188,8 @@ ZEND_METHOD(Phc_Library, open) {
         phc_status status = PHC_OK;
         phc_client *client = name ? functions->phc_client_open(ZSTR_VAL(name), config, &status)
                                   : functions->phc_client_new(config, &status);
-        if (client)
-            phc_client_object(return_value, functions, client);
-        else
-            refusal(return_value, status, functions->phc_last_error(), NULL);
+        if (client) phc_client_object(return_value, functions, client);
+        else refusal(return_value, status, functions->phc_last_error(), NULL);
     }
     functions->phc_config_free(config);
 }

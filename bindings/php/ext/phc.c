@@ -44,16 +44,8 @@ static PHP_MINFO_FUNCTION(phc) {
 }
 
 zend_module_entry phc_module_entry = {
-    STANDARD_MODULE_HEADER,
-    "phc",
-    NULL,
-    PHP_MINIT(phc),
-    PHP_MSHUTDOWN(phc),
-    PHP_RINIT(phc),
-    NULL,
-    PHP_MINFO(phc),
-    PHP_PHC_VERSION,
-    STANDARD_MODULE_PROPERTIES,
+    STANDARD_MODULE_HEADER, "phc", NULL,           PHP_MINIT(phc),  PHP_MSHUTDOWN(phc),
+    PHP_RINIT(phc),         NULL,  PHP_MINFO(phc), PHP_PHC_VERSION, STANDARD_MODULE_PROPERTIES,
 };
 
 #ifdef COMPILE_DL_PHC

@@ -31,7 +31,8 @@ bool phc_is_rfc3339(const zend_string *text) {
     /* A day after the 28th may not be in the month. */
     const bool is_date = two(&at, 0, 99) && two(&at, 0, 99) && one(&at, "-") && two(&at, 1, 12) &&
                          one(&at, "-") && two(&at, 1, 28) && one(&at, "Tt ");
-    if (!is_date || !two(&at, 0, 23) || !one(&at, ":") || !two(&at, 0, 59) || !one(&at, ":") || !two(&at, 0, 59))
+    if (!is_date || !two(&at, 0, 23) || !one(&at, ":") || !two(&at, 0, 59) || !one(&at, ":") ||
+        !two(&at, 0, 59))
         return false;
     if (one(&at, ".")) {
         if (!one(&at, "0123456789")) return false;
