@@ -1,7 +1,8 @@
-//! A real PHP-FPM behind a real nginx, with opcache.preload (and PHP's default for FFI) and without. The sink takes
+//! A real PHP-FPM behind a real nginx, with opcache.preload (and PHP's default for FFI), without, and with the extension
+//! in the place of FFI. The sink takes
 //! 500 ms to respond; a page with a capture may take 0.5 ms more than one without; workers are recycled, PHP-FPM is
-//! reloaded in the middle and stopped gracefully at the end; every event arrives once. And where FFI is refused, the
-//! site goes on.
+//! reloaded in the middle and stopped gracefully at the end; every event arrives once. And where FFI is refused, or the
+//! extension may not load the library, the site goes on.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::arguments::Arguments;
 use crate::checks::ensure;
+use crate::php_extension;
 use crate::process::{self, Outcome, TempFolder, at, built, command, files, limited, ship, stdout, write};
 use crate::sink::Sink;
 
@@ -36,6 +38,8 @@ pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
 struct Site {
     sink: Sink,
     work: TempFolder,
+    /// The copy in the package.
+    library: PathBuf,
     fpm: String,
     master: Option<Child>,
     nginx: Option<Child>,
@@ -50,13 +54,14 @@ impl Site {
         let machine = stdout(&mut command(["uname", "-m"]))?;
         // The package as it is installed: with a copy of the library.
         let package = work.join("package");
-        let library = package.join(format!("lib/linux-{}", machine.trim()));
-        std::fs::create_dir_all(&library)?;
+        let folder = package.join(format!("lib/linux-{}", machine.trim()));
+        std::fs::create_dir_all(&folder)?;
         std::fs::create_dir(work.join("tmp"))?;
         // With their times: the opcode cache takes no file that is younger than two seconds.
         let sources = ["src", "preload.php", "autoload.php"].map(|part| at("bindings/php").join(part));
         process::run(command(["cp", "-rp"]).args(sources).arg(&package))?;
-        std::fs::copy(ship().join("libphc.so"), library.join("libphc.so"))?;
+        let library = folder.join("libphc.so");
+        std::fs::copy(ship().join("libphc.so"), &library)?;
         process::run(command(["cp", "-r"]).arg(at(TESTS).join("site")).arg(work.join("site")))?;
         process::run(command(["chmod", "-R", "a+rX"]).arg(work.path()))?;
         process::run(command(["chmod", "a+rwx"]).arg(work.join("tmp")))?;
@@ -64,7 +69,8 @@ impl Site {
         let fpm = programs.iter().rfind(|file| file.to_string_lossy().starts_with("/usr/sbin/php-fpm"));
         let fpm = fpm.ok_or("there is no /usr/sbin/php-fpm*")?.display().to_string();
         let sink = Sink::start(&[])?;
-        let site = Self { sink, work, fpm, master: None, nginx: None, pairs, max_requests, rounds: 0 };
+        let site =
+            Self { sink, work, library, fpm, master: None, nginx: None, pairs, max_requests, rounds: 0 };
         write(site.work.join("fpm.conf"), site.fpm_settings()?)?;
         Ok(site)
     }
@@ -134,7 +140,13 @@ http {{
         }
         self.until_quick("preload", &preload, is_full)?;
         self.until_quick("ffi", &["ffi.enable=true".to_owned()], is_full)?;
-        self.refused()
+        let extension = format!("extension={}", php_extension::build()?.display());
+        let library = format!("phc.library={}", self.library.display());
+        self.until_quick("extension", &[extension.clone(), library], is_full)?;
+        preload.extend([extension.clone(), "ffi.enable=false".to_owned()]);
+        self.until_quick("preloaded-extension", &preload, is_full)?;
+        self.refused("refused", &[], "FFI is refused here")?;
+        self.refused("restricted", &[extension], "the PHP extension phc loads no library here")
     }
 
     /// Rounds until one is quick enough. What else the machine does can only add to the cost, so one of three
@@ -209,20 +221,22 @@ http {{
         Ok(cost)
     }
 
-    /// PHP's default without the preload script.
-    fn refused(&mut self) -> Outcome<()> {
-        self.start("http://127.0.0.1:1", &[])?;
+    /// PHP's defaults without the preload script, and these options.
+    fn refused(&mut self, name: &str, options: &[String], reason: &str) -> Outcome<()> {
+        self.start("http://127.0.0.1:1", options)?;
         for number in 1..=40 {
             let body = self.page(&format!("/with.php?uuid={number}"))?;
-            ensure(body.starts_with("not taken: FFI is refused here"), || {
-                format!("refused: the page says {body}")
+            ensure(body.starts_with(&format!("not taken: {reason}")), || {
+                format!("{name}: the page says {body}")
             })?;
         }
         self.stop()?;
         let log = std::fs::read_to_string(self.path("tmp/php.log"))?;
-        let lines = log.lines().filter(|line| line.contains("events are not captured: FFI is refused here"));
-        ensure(lines.count() == 1, || format!("refused: the error log says {log}"))?;
-        println!("ok php-fpm, refused: 40 pages, one line in the error log");
+        let line = format!("events are not captured: {reason}");
+        ensure(log.lines().filter(|each| each.contains(&line)).count() == 1, || {
+            format!("{name}: the error log says {log}")
+        })?;
+        println!("ok php-fpm, {name}: 40 pages, one line in the error log");
         Ok(())
     }
 
