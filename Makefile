@@ -109,11 +109,14 @@ mutations: tools ## faults that a test must catch: KIND=conformance, races or ts
 	@$(XTASK) mutations run $(KIND) $(NAME)
 
 ##@ Bench
-# A checkout of posthog-go; without it its rows say "not run".
+# Checkouts of posthog-go and posthog-php; without one its rows say "not run".
 PEER_GO =
-.PHONY: bench bench-go
-bench: build ## libphc beside its peers, docs/benchmarks.md; BENCH_QUICK=1 for a quick look, PEER_GO=dir
-	@PEER_GO='$(PEER_GO)' benches/run.py
+PEER_PHP =
+.PHONY: bench bench-go bench-php
+bench: build ## libphc beside its peers, docs/benchmarks.md; BENCH_QUICK=1 for a quick look, PEER_GO=dir, PEER_PHP=dir
+	@PEER_GO='$(PEER_GO)' PEER_PHP='$(PEER_PHP)' benches/run.py
+bench-php: build ## what a capture costs in PHP, by the extension, FFI and posthog-php: PEER_PHP=/path/to/posthog-php
+	@benches/php/compare.sh "$(PEER_PHP)"
 bench-go: build ## what an Enqueue costs, here and in posthog-go: PEER_GO=/path/to/posthog-go
 	@scripts/go-archive.sh
 	@benches/go/enqueue/run.sh "$(PEER_GO)"

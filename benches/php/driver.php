@@ -4,6 +4,7 @@
 
 declare(strict_types=1);
 
+require __DIR__ . '/event.php';
 require __DIR__ . '/../../bindings/php/autoload.php';
 
 use PostHog\Client;
@@ -32,26 +33,9 @@ function client(array $settings): Client
         'settings' => $settings]);
 }
 
-// The event of ../event.json.
 function capture(Client $client): void
 {
-    $taken = $client->capture([
-        'distinctId' => 'user-1234567890',
-        'event' => 'page_viewed',
-        'properties' => [
-            'path' => '/products/kitchen/espresso-machine',
-            'referrer' => 'https://example.com/search?q=espresso+machine&sort=price&page=2',
-            'browser' => 'Firefox 128.0',
-            'country' => 'Norway',
-            'width' => 1920,
-            'height' => 1080,
-            'items' => 3,
-            'price' => 249.95,
-            'logged_in' => true,
-            'cart' => ['id' => 'c-77812-4f1b', 'total' => 512.4, 'currency' => 'NOK'],
-        ],
-    ]);
-    $taken || fail('not captured');
+    $client->capture(event()) || fail('not captured');
 }
 
 function flush_all(Client $client): void

@@ -2,8 +2,8 @@
 #include "encoder.h"
 
 #include "php_globals.h"
-#include "zend_strtod.h"
 
+#include "json.h"
 #include "timestamp.h"
 
 /* The bounds of Json.php. Beyond them a value is written as null. */
@@ -24,71 +24,9 @@ static void bytes(encoder *to, const char *from, size_t length) { smart_str_appe
 
 static void byte(encoder *to, char from) { smart_str_appendc(to->json, from); }
 
-/* The length of a character of UTF-8 that is not ASCII; 0 if it is not well formed. */
-static size_t character(const unsigned char *at, size_t left) {
-    const unsigned char first = at[0];
-    const size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4 || left < length) return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((at[i] & 0xc0) != 0x80) return 0;
-    /* Longer than need be, a surrogate, or beyond U+10FFFF. */
-    const bool is_wrong = (first == 0xe0 && at[1] < 0xa0) || (first == 0xed && at[1] > 0x9f) ||
-                          (first == 0xf0 && at[1] < 0x90) || (first == 0xf4 && at[1] > 0x8f);
-    return is_wrong ? 0 : length;
-}
-
-static void escape(encoder *to, unsigned char from) {
-    static const char letters[] = {
-        ['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
-    if (letters[from]) {
-        const char text[] = {'\\', letters[from]};
-        bytes(to, text, sizeof text);
-    } else {
-        static const char digits[] = "0123456789abcdef";
-        const char text[] = {'\\', 'u', '0', '0', digits[from >> 4], digits[from & 15]};
-        bytes(to, text, sizeof text);
-    }
-}
-
-static bool is_plain(unsigned char each) {
-    return each >= 0x20 && each < 0x80 && each != '"' && each != '\\';
-}
-
-static bool string(encoder *to, const zend_string *from) {
-    const unsigned char *at = (const unsigned char *)ZSTR_VAL(from), *plain = at;
-    const unsigned char *end = at + ZSTR_LEN(from);
-    byte(to, '"');
-    while (at < end) {
-        if (is_plain(*at)) {
-            at++;
-        } else if (*at >= 0x80) {
-            const size_t length = character(at, (size_t)(end - at));
-            if (length == 0) return false;
-            at += length;
-        } else {
-            bytes(to, (const char *)plain, (size_t)(at - plain));
-            escape(to, *at);
-            plain = ++at;
-        }
-    }
-    bytes(to, (const char *)plain, (size_t)(at - plain));
-    byte(to, '"');
-    return true;
-}
-
-/* The shortest text that reads back the same. A whole number has a fraction of zero. */
-static bool number(encoder *to, double from) {
-    if (!zend_finite(from)) return false;
-    char text[ZEND_DOUBLE_MAX_LENGTH];
-    zend_gcvt(from, -1, '.', 'e', text);
-    bytes(to, text, strlen(text));
-    if (!strchr(text, '.')) bytes(to, ".0", 2);
-    return true;
-}
-
 static bool key(encoder *to, const zend_string *name, zend_ulong index) {
     if (name) {
-        if (!string(to, name)) return false;
+        if (!phc_json_string(to->json, name)) return false;
     } else {
         byte(to, '"');
         smart_str_append_long(to->json, (zend_long)index);
@@ -123,8 +61,8 @@ static bool value(encoder *to, zval *from, uint32_t depth) {
     case IS_FALSE: bytes(to, "false", 5); return true;
     case IS_TRUE: bytes(to, "true", 4); return true;
     case IS_LONG: smart_str_append_long(to->json, Z_LVAL_P(from)); return true;
-    case IS_DOUBLE: return number(to, Z_DVAL_P(from));
-    case IS_STRING: return string(to, Z_STR_P(from));
+    case IS_DOUBLE: return phc_json_double(to->json, Z_DVAL_P(from));
+    case IS_STRING: return phc_json_string(to->json, Z_STR_P(from));
     case IS_ARRAY: return array(to, Z_ARRVAL_P(from), depth + 1);
     default: return false;
     }
@@ -179,7 +117,7 @@ static bool object(encoder *to, HashTable *from, HashTable *added, bool is_prope
 }
 
 static bool text(encoder *to, const zval *from) {
-    return Z_TYPE_P(from) == IS_STRING && string(to, Z_STR_P(from));
+    return Z_TYPE_P(from) == IS_STRING && phc_json_string(to->json, Z_STR_P(from));
 }
 
 static bool id(encoder *to, const zval *from) {
@@ -195,11 +133,13 @@ static bool uuid(encoder *to, const zval *from) {
     if (Z_TYPE_P(from) != IS_STRING) return false;
     const char *given = Z_STRVAL_P(from);
     const size_t length = Z_STRLEN_P(from);
-    return strspn(given, "0-{} ") < length && strspn(given, "fF-{} ") < length && string(to, Z_STR_P(from));
+    return strspn(given, "0-{} ") < length && strspn(given, "fF-{} ") < length &&
+           phc_json_string(to->json, Z_STR_P(from));
 }
 
 static bool timestamp(encoder *to, const zval *from) {
-    if (Z_TYPE_P(from) == IS_STRING) return phc_is_rfc3339(Z_STR_P(from)) && string(to, Z_STR_P(from));
+    if (Z_TYPE_P(from) == IS_STRING)
+        return phc_is_rfc3339(Z_STR_P(from)) && phc_json_string(to->json, Z_STR_P(from));
     char written[PHC_TIMESTAMP_SIZE];
     if (Z_TYPE_P(from) != IS_LONG || !phc_write_seconds(written, Z_LVAL_P(from))) return false;
     byte(to, '"');

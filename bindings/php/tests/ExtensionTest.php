@@ -96,6 +96,32 @@ final class ExtensionTest extends TestCase
     }
 
     /**
+     * Floats are what json_encode writes: decimal numbers, those next to one, and those of any bits.
+     *
+     * @requires extension phc
+     */
+    public function testEveryFloatIsWhatJsonEncodeWrites(): void
+    {
+        mt_srand((int) (getenv('PHC_SEED') ?: 1));
+        $count = (int) (getenv('PHC_CASES') ?: 5000) * 10;
+        for ($i = 0; $i < $count; $i++) {
+            $float = mt_rand(-10 ** mt_rand(1, 9), 10 ** mt_rand(1, 9)) * 10 ** mt_rand(0, 7) / 10 ** mt_rand(0, 12);
+            $near = unpack('d', pack('q', unpack('q', pack('d', $float))[1] + mt_rand(-3, 3)))[1];
+            $any = unpack('d', pack('NN', mt_rand(0, 0xffffffff), mt_rand(0, 0xffffffff)))[1];
+            foreach ([(float) $float, $near, $any] as $value) {
+                if (is_finite($value)) {
+                    $text = json_encode($value, JSON_PRESERVE_ZERO_FRACTION);
+                    $json = \Phc\Client::encode(['event' => 'e', 'window_id' => $value], []);
+                    if ($json !== "{\"event\":\"e\",\"window_id\":$text}") {
+                        self::fail("$text is written as $json");
+                    }
+                }
+            }
+        }
+        self::assertSame($count, $i);
+    }
+
+    /**
      * @requires extension phc
      * @dataProvider ordinary
      * @param array<int|string, mixed> $message

@@ -124,8 +124,10 @@ final class RandomMessage
 
     private static function float(): float
     {
-        return match (mt_rand(0, 3)) {
+        return match (mt_rand(0, 5)) {
             0 => mt_rand() / 7,
+            // Decimal numbers, and what is next to one.
+            3, 4 => self::int() / 10 ** mt_rand(0, 8) * (mt_rand(0, 3) === 0 ? 1 + PHP_FLOAT_EPSILON : 1),
             1 => (float) mt_rand(-1000, 1000),
             2 => mt_rand(-100, 100) / 10 ** mt_rand(0, 30) * 10 ** mt_rand(0, 30),
             // Of any bits: one in two thousand is not finite.
@@ -139,6 +141,7 @@ final class RandomMessage
             0 => self::bytes(mt_rand(1, 4)),
             1 => self::bytes(mt_rand(0, 9)) & str_repeat("\x7f", 9),
             2 => str_repeat(self::TEXTS[mt_rand(0, count(self::TEXTS) - 1)], mt_rand(1, 200)),
+            5, 6 => substr_replace(str_repeat('x', mt_rand(0, 20)), self::bytes(1) & "\x7f", mt_rand(0, 20), 1),
             3, 4 => mb_chr(mt_rand(0, 1) ? mt_rand(0, 0xd7ff) : mt_rand(0xe000, 0x10ffff)),
             default => self::TEXTS[mt_rand(0, count(self::TEXTS) - 1)],
         };
