@@ -1,11 +1,15 @@
 <?php
 
-// The benchmark's driver for the PHP package, on the command line. ../README.md describes the measures.
+// The benchmark's driver for the PHP package, on the command line, and with PEER_PHP for posthog-php of the checkout that
+// it names. ../README.md describes the measures. posthog-php needs ext-curl: the call that fills a batch of 100 events
+// sends it.
 
 declare(strict_types=1);
 
 require __DIR__ . '/event.php';
-require __DIR__ . '/../../bindings/php/autoload.php';
+require __DIR__ . '/../peers/php/peer.php';
+$peer = getenv('PEER_PHP') ?: '';
+$peer === '' ? require __DIR__ . '/../../bindings/php/autoload.php' : Peer\load($peer);
 
 use PostHog\Client;
 
@@ -25,12 +29,18 @@ foreach (array_slice($argv, 2) as $argument) {
 
 function client(array $settings): Client
 {
-    global $options;
+    global $options, $peer;
+    if ($peer !== '') {
+        return new Client('phc_bench', ['host' => $options['host'], 'max_queue_size' => 1_000_000]);
+    }
     if (isset($options['codec'])) {
         $settings['compression'] = $options['codec'];
     }
-    return new Client('phc_bench', ['host' => $options['host'], 'library' => $options['library'],
+    $client = new Client('phc_bench', ['host' => $options['host'], 'library' => $options['library'],
         'settings' => $settings]);
+    $expected = $options['binding'] ?? $client->binding();
+    $client->binding() === $expected || fail("not by $expected: " . ($client->problem() ?? $client->binding()));
+    return $client;
 }
 
 function capture(Client $client): void
@@ -40,7 +50,8 @@ function capture(Client $client): void
 
 function flush_all(Client $client): void
 {
-    $client->flush(Client::NO_LIMIT) || fail('not delivered');
+    // posthog-php takes no limit.
+    $client->flush(4294967295) || fail('not delivered');
 }
 
 function fail(string $why): never

@@ -58,7 +58,9 @@ class Page:
         self.labels = {key: row["label"] for key, row in data["drivers"].items()}
         peers = {key for key, row in data["drivers"].items() if row["peer"]}
         self.palette = plot.colours(list(data["drivers"]), peers)
-        self.peers = [key for key in data["drivers"] if key in peers]
+        # posthog-php is beside the PHP rows: here the figures of C are compared.
+        self.peers = [key for key in data["drivers"] if key in peers and key != "peer-php"]
+        self.has_peer_php = "peer-php" in peers
         self.speed = (self.f.of(*REFERENCE) or YARDSTICK_THEN) / YARDSTICK_THEN
 
     def add(self, text):
@@ -141,6 +143,8 @@ empty cell means that the peer has nothing to compare with.""")
         self.add(table(["", *(self.labels[peer] for peer in self.peers)], rows))
         if "peer-go" not in self.peers:
             self.add("posthog-go: not run; `make bench PEER_GO=dir` takes a checkout of it.")
+        if not self.has_peer_php:
+            self.add("posthog-php: not run; `make bench PEER_PHP=dir` takes a checkout of it.")
         self.add("""posthog-rs is measured with its blocking client and the feature `capture-v1`, posthog-go with its
 default, Capture v0: there it reads the HTTP status of a response and no verdicts, and does not compress.
 Both have their default settings, except for a queue that is large enough where losses are not what is

@@ -73,6 +73,38 @@ def peer_go():
     return f"posthog-go {version} ({commit}, v0)"
 
 
+def present(need):
+    """Whether a command, or a path from the root, exists."""
+    if "/" in need:
+        return (ROOT / need).exists()
+    return any(os.access(Path(folder) / need, os.X_OK) for folder in os.environ["PATH"].split(":"))
+
+
+# A checkout of posthog-php that the reader brings: `make bench PEER_PHP=dir`.
+PEER_PHP = os.path.abspath(os.environ["PEER_PHP"]) if os.environ.get("PEER_PHP") else ""
+PHP_EXTENSION = "scripts/php-extension.sh target/php-ext"
+PHP_SETTINGS = str(ROOT / "target/php-ext/ini")
+
+
+def peer_php():
+    """The label of posthog-php, with the version and the commit of the checkout."""
+    if not PEER_PHP:
+        return "posthog-php"
+    source = (Path(PEER_PHP) / "lib/PostHog.php").read_text()
+    version = re.search(r"const VERSION = '(.*)'", source).group(1)
+    commit = subprocess.run(["git", "-C", PEER_PHP, "rev-parse", "--short", "HEAD"], capture_output=True,
+                            text=True, check=False).stdout.strip() or "no commit"
+    return f"posthog-php {version} ({commit})"
+
+
+def peer_php_needs():
+    if not PEER_PHP:
+        return ("php", "PEER_PHP")
+    loaded = subprocess.run(["php", "-r", "echo extension_loaded('curl');"], capture_output=True, text=True,
+                            check=False) if present("php") else None
+    return ("php", PEER_PHP + "/lib/PostHog.php", *(() if loaded and loaded.stdout == "1" else ("php-curl",)))
+
+
 C_DRIVER = [str(OUT / "driver")]
 ALL_CODECS = ("none", "gzip", "deflate", "zstd", "br")
 
@@ -100,12 +132,20 @@ DRIVERS = [
     Driver("ruby", "Ruby", ["ruby", "benches/ruby/driver.rb"], CALLS, can_be=("quiet",), native=False,
            environment={"PHC_LIBRARY": str(SHIP / "libphc.so")}, needs=("bindings/ruby", "ruby")),
     Driver("php", "PHP (FFI)", ["php", "-d", "ffi.enable=1", "benches/php/driver.php"], CALLS,
-           {"library": str(SHIP / "libphc.so")}, can_be=("quiet",), native=False, needs=("bindings/php", "php")),
+           {"library": str(SHIP / "libphc.so"), "binding": "ffi"}, can_be=("quiet",), native=False,
+           environment={"PHP_INI_SCAN_DIR": PHP_SETTINGS + "/ffi", "PEER_PHP": ""}, needs=("bindings/php", "php", "phpize"),
+           build=(PHP_EXTENSION,)),
+    Driver("php-extension", "PHP (extension)", ["php", "benches/php/driver.php"], CALLS,
+           {"library": str(SHIP / "libphc.so"), "binding": "extension"}, can_be=("quiet",), native=False,
+           environment={"PHP_INI_SCAN_DIR": PHP_SETTINGS + "/extension", "PEER_PHP": ""},
+           needs=("bindings/php", "php", "phpize"), build=(PHP_EXTENSION,)),
     Driver("peer-rs", "posthog-rs 0.30.0 (v1)", [str(OUT / "release/peer-rs")], FULL,
            codecs=("none", "gzip", "zstd"), threads=(1, 2, 4, 8), peer=True, can_be=("quiet",),
            build=(CARGO.format("peers/rs"),)),
     Driver("peer-go", peer_go(), [str(OUT / "peer-go")], FULL, threads=(1, 8), peer=True,
            native=False, needs=("go", PEER_GO + "/version.go" if PEER_GO else "PEER_GO"), build=(BUILD_PEER_GO,)),
+    Driver("peer-php", peer_php(), ["php", "benches/php/driver.php"], CALLS, peer=True, native=False,
+           environment={"PEER_PHP": PEER_PHP}, needs=peer_php_needs()),
 ]
 
 
@@ -135,10 +175,3 @@ def build(only=None, quick=False):
                 built.add(command)
         drivers.append(driver)
     return drivers
-
-
-def present(need):
-    """Whether a command, or a path from the root, exists."""
-    if "/" in need:
-        return (ROOT / need).exists()
-    return any(os.access(Path(folder) / need, os.X_OK) for folder in os.environ["PATH"].split(":"))
