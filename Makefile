@@ -95,7 +95,7 @@ guard-update: tools ## writes the instructions down
 	@$(XTASK) guard --update
 
 ##@ Conformance
-# c, cpp, go, ruby, php, or all
+# c, cpp, go, ruby, php, php-extension, or all
 SDK  = all
 PORT = 8080
 KIND =

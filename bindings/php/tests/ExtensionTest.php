@@ -179,17 +179,17 @@ final class ExtensionTest extends TestCase
 
     /**
      * @requires extension phc
-     * @dataProvider odd
+     * @dataProvider unusual
      * @param array<int|string, mixed> $message
      */
-    public function testAnOddMessageIsLeftToThePackage(array $message): void
+    public function testAnUnusualMessageIsLeftToThePackage(array $message): void
     {
         self::assertNull(\Phc\Client::encode($message, []));
         self::assertNull(\Phc\Client::encode(['event' => 'e'], ['v' => NAN]));
     }
 
     /** @return iterable<string, array{array<int|string, mixed>}> */
-    public static function odd(): iterable
+    public static function unusual(): iterable
     {
         $event = ['event' => 'e', 'distinctId' => 'u'];
         yield 'nothing' => [[]];
@@ -225,7 +225,7 @@ final class ExtensionTest extends TestCase
             $deep = [$deep];
         }
         $values = [
-            NAN, INF, fopen('php://memory', 'r'), new \stdClass(), new \DateTime(), static fn () => 1, Odd::One, $loop,
+            NAN, INF, fopen('php://memory', 'r'), new \stdClass(), new \DateTime(), static fn () => 1, Unusual::One, $loop,
             range(0, 100_000), "\xff", "\xc3", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf0\x80\x80\x80",
             "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xe2\x82", "a\x80", ["\xff" => 1],
         ];
@@ -237,11 +237,11 @@ final class ExtensionTest extends TestCase
     }
 
     /**
-     * An odd message is captured by the package.
+     * An unusual message is captured by the package.
      *
      * @requires extension phc
      */
-    public function testAnOddMessageIsCaptured(): void
+    public function testAnUnusualMessageIsCaptured(): void
     {
         $client = new Client('phc_key', ['settings' => self::TEST]);
         self::assertTrue($client->capture(['event' => 'e', 'distinctId' => 1.5, 'properties' => ['v' => [NAN, "\xff"]]]));

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace PostHog\Tests;
 
-enum Odd
+enum Unusual
 {
     case One;
 }
@@ -112,7 +112,7 @@ final class RandomMessage
             4, 5 => self::float(),
             6, 7, 8 => self::text(),
             9 => [],
-            10 => self::rarely(self::odd(...), self::text(...)),
+            10 => self::rarely(self::unusual(...), self::text(...)),
             default => self::values(mt_rand(0, 5), $depth + 1),
         };
     }
@@ -173,9 +173,9 @@ final class RandomMessage
         return mt_rand(0, 3) === 0 ? strtoupper($text) : vsprintf('%s%s-%s-%s-%s-%s%s%s', str_split($text, 4));
     }
 
-    private static function odd(): mixed
+    private static function unusual(): mixed
     {
-        return [NAN, -INF, new \stdClass(), new \ArrayObject([1]), Odd::One, "\xff", "\u{e9}\xc3"][mt_rand(0, 6)];
+        return [NAN, -INF, new \stdClass(), new \ArrayObject([1]), Unusual::One, "\xff", "\u{e9}\xc3"][mt_rand(0, 6)];
     }
 
     private static function bytes(int $count): string
