@@ -83,7 +83,6 @@ def present(need):
 # A checkout of posthog-php that the reader brings: `make bench PEER_PHP=dir`.
 PEER_PHP = os.path.abspath(os.environ["PEER_PHP"]) if os.environ.get("PEER_PHP") else ""
 PHP_EXTENSION = "scripts/php-extension.sh target/php-ext"
-PHP_SETTINGS = str(ROOT / "target/php-ext/ini")
 
 
 def peer_php():
@@ -133,11 +132,10 @@ DRIVERS = [
            environment={"PHC_LIBRARY": str(SHIP / "libphc.so")}, needs=("bindings/ruby", "ruby")),
     Driver("php", "PHP (FFI)", ["php", "-d", "ffi.enable=1", "benches/php/driver.php"], CALLS,
            {"library": str(SHIP / "libphc.so"), "binding": "ffi"}, can_be=("quiet",), native=False,
-           environment={"PHP_INI_SCAN_DIR": PHP_SETTINGS + "/ffi", "PEER_PHP": ""}, needs=("bindings/php", "php", "phpize"),
-           build=(PHP_EXTENSION,)),
+           environment={"PEER_PHP": ""}, needs=("bindings/php", "php")),
     Driver("php-extension", "PHP (extension)", ["php", "benches/php/driver.php"], CALLS,
            {"library": str(SHIP / "libphc.so"), "binding": "extension"}, can_be=("quiet",), native=False,
-           environment={"PHP_INI_SCAN_DIR": PHP_SETTINGS + "/extension", "PEER_PHP": ""},
+           environment={"PHP_INI_SCAN_DIR": str(ROOT / "target/php-ext/ini/extension"), "PEER_PHP": ""},
            needs=("bindings/php", "php", "phpize"), build=(PHP_EXTENSION,)),
     Driver("peer-rs", "posthog-rs 0.30.0 (v1)", [str(OUT / "release/peer-rs")], FULL,
            codecs=("none", "gzip", "zstd"), threads=(1, 2, 4, 8), peer=True, can_be=("quiet",),
