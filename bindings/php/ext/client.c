@@ -46,7 +46,7 @@ static client *this_client(zval *object) {
 ZEND_METHOD(Phc_Client, __construct) { ZEND_PARSE_PARAMETERS_NONE(); }
 
 static void capture(const client *this, const char *json, size_t length, zval *result) {
-    char uuid[PHC_UUID_SIZE];
+    char uuid[PHC_UUID_SIZE] = "";
     phc_status status = this->functions->phc_capture_json(this->native, json, length, uuid);
     if (status == PHC_OK) ZVAL_STRINGL(result, uuid, PHC_UUID_SIZE - 1);
     else ZVAL_LONG(result, status);

@@ -78,18 +78,15 @@ static const char *resolve(void *handle, phc_functions *functions) {
     return NULL;
 }
 
-/* Loads a file that was not loaded before. Throws what FFI would. */
-static const phc_functions *load(const char *file) {
+/* Loads a file that was not loaded before. `missing` is the function that it has not; NULL if dlerror() says why. */
+static const phc_functions *load(const char *file, const char **missing) {
     void *handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
-    if (!handle) {
-        zend_throw_exception_ex(spl_ce_RuntimeException, 0, "Failed loading '%s' (%s)", file, dlerror());
-        return NULL;
-    }
+    if (!handle) return NULL;
     loaded *made = pemalloc(sizeof(loaded) + strlen(file) + 1, true);
-    const char *missing = resolve(handle, &made->functions);
-    if (missing) {
+    *missing = resolve(handle, &made->functions);
+    if (*missing) {
         pefree(made, true);
-        zend_throw_exception_ex(spl_ce_RuntimeException, 0, "Failed resolving C function '%s'", missing);
+        dlclose(handle);
         return NULL;
     }
     strcpy(made->file, file);
@@ -98,25 +95,31 @@ static const phc_functions *load(const char *file) {
     return &made->functions;
 }
 
-static const phc_functions *find(const char *file) {
+static const phc_functions *find(const char *file, const char **missing) {
     for (const loaded *each = libraries; each; each = each->next)
         if (strcmp(each->file, file) == 0) return &each->functions;
-    return load(file);
+    return load(file, missing);
 }
 
+/* Throws what FFI would, with its words. */
 ZEND_METHOD(Phc_Library, __construct) {
     zend_string *file;
     ZEND_PARSE_PARAMETERS_START(1, 1)
     Z_PARAM_PATH_STR(file)
     ZEND_PARSE_PARAMETERS_END();
-    if (!is_allowed(ZSTR_VAL(file))) {
-        zend_throw_exception_ex(spl_ce_RuntimeException, 0, "phc.library does not allow '%s'",
-                                ZSTR_VAL(file));
+    const char *path = ZSTR_VAL(file), *missing = NULL;
+    if (!is_allowed(path)) {
+        zend_throw_exception_ex(spl_ce_RuntimeException, 0, "phc.library does not allow '%s'", path);
         RETURN_THROWS();
     }
     LOCK();
-    library_of(Z_OBJ_P(ZEND_THIS))->functions = find(ZSTR_VAL(file));
+    const phc_functions *functions = find(path, &missing);
     UNLOCK();
+    /* Only now: to throw takes memory, and PHP leaves a function that meets the memory limit. */
+    if (functions) library_of(Z_OBJ_P(ZEND_THIS))->functions = functions;
+    else if (missing)
+        zend_throw_exception_ex(spl_ce_RuntimeException, 0, "Failed resolving C function '%s'", missing);
+    else zend_throw_exception_ex(spl_ce_RuntimeException, 0, "Failed loading '%s' (%s)", path, dlerror());
 }
 
 ZEND_METHOD(Phc_Library, abiVersion) {
@@ -152,21 +155,28 @@ static void refusal(zval *list, phc_status status, const char *message, zend_str
     else add_next_index_null(list);
 }
 
-/* Whether every setting was accepted. If not, `result` is the refusal. */
+/* Whether a setting was accepted. If not, `result` is the refusal. */
+static bool set(const phc_functions *functions, phc_config *config, zend_string *key, zval *value,
+                zval *result) {
+    ZVAL_DEREF(value);
+    if (Z_TYPE_P(value) != IS_STRING) {
+        zend_argument_type_error(2, "must have text as values");
+        return false;
+    }
+    phc_status status = functions->phc_config_set(config, ZSTR_VAL(key), Z_STRVAL_P(value));
+    if (status != PHC_OK) refusal(result, status, functions->phc_last_error(), key);
+    return status == PHC_OK;
+}
+
 static bool set_all(const phc_functions *functions, phc_config *config, HashTable *settings, zval *result) {
-    zend_string *key;
+    zend_ulong index;
+    zend_string *name;
     zval *value;
-    ZEND_HASH_FOREACH_STR_KEY_VAL(settings, key, value) {
-        ZVAL_DEREF(value);
-        if (!key || Z_TYPE_P(value) != IS_STRING) {
-            zend_argument_type_error(2, "must have text as keys and values");
-            return false;
-        }
-        phc_status status = functions->phc_config_set(config, ZSTR_VAL(key), Z_STRVAL_P(value));
-        if (status != PHC_OK) {
-            refusal(result, status, functions->phc_last_error(), key);
-            return false;
-        }
+    ZEND_HASH_FOREACH_KEY_VAL(settings, index, name, value) {
+        zend_string *key = name ? zend_string_copy(name) : zend_long_to_str((zend_long)index);
+        const bool is_set = set(functions, config, key, value, result);
+        zend_string_release(key);
+        if (!is_set) return false;
     }
     ZEND_HASH_FOREACH_END();
     return true;

@@ -234,6 +234,7 @@ final class OptionsTest extends TestCase
             [['settings' => ['ca_file' => '/nowhere']], $wrong, 'ca_file'],
             [['settings' => ['host' => 'not a host']], $wrong, 'host'],
             [['settings' => ['flsh_at' => 1]], $wrong, 'flush_at'],
+            [['settings' => [7 => 1]], $wrong, '7'],
             [['settings' => ['flush_at' => 'many']], $wrong, 'flush_at'],
             [['settings' => 'flush_at=1'], $wrong, 'settings'],
             [['settings' => ['compression_level' => 9]], $wrong, 'compression_level'],
