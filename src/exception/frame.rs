@@ -1,7 +1,6 @@
 //! One frame of a stack, as the server reads it.
 
-use std::io::Write;
-
+use super::write::{address, flag, number, text};
 use crate::event::EventBuilder;
 use crate::memory::{NoMemory, copied};
 use crate::runtime::{self, LoadedImage};
@@ -79,18 +78,18 @@ impl Frame {
         match self {
             Frame::Json(_) => {}
             Frame::Source { function, file, line, in_app } => {
-                event.set_text(Some(b"platform"), b"custom")?;
-                event.set_text(Some(b"lang"), language(file).as_bytes())?;
-                for (key, text) in [("function", function), ("filename", file)] {
-                    if !text.is_empty() {
-                        event.set_text(Some(key.as_bytes()), text)?;
+                text(event, "platform", b"custom")?;
+                text(event, "lang", language(file).as_bytes())?;
+                for (key, value) in [("function", function), ("filename", file)] {
+                    if !value.is_empty() {
+                        text(event, key, value)?;
                     }
                 }
                 if *line > 0 {
-                    event.set_unsigned(Some(b"lineno"), u64::from(*line))?;
+                    number(event, "lineno", u64::from(*line))?;
                 }
-                event.set_bool(Some(b"in_app"), *in_app)?;
-                event.set_bool(Some(b"resolved"), true)?;
+                flag(event, "in_app", *in_app)?;
+                flag(event, "resolved", true)?;
             }
             Frame::Native(native) => native.write(event)?,
         }
@@ -100,26 +99,16 @@ impl Frame {
 
 impl Native {
     fn write(&self, event: &mut EventBuilder) -> Result<(), Error> {
-        event.set_text(Some(b"platform"), b"native")?;
-        set_address(event, "instruction_addr", self.address)?;
+        text(event, "platform", b"native")?;
+        address(event, "instruction_addr", self.address)?;
         if let Some((start, in_app)) = self.image {
-            set_address(event, "image_addr", start)?;
-            event.set_bool(Some(b"in_app"), in_app)?;
+            address(event, "image_addr", start)?;
+            flag(event, "in_app", in_app)?;
         }
         if let Some((name, start)) = &self.symbol {
-            set_address(event, "symbol_addr", *start)?;
-            event.set_text(Some(b"function"), name)?;
+            address(event, "symbol_addr", *start)?;
+            text(event, "function", name)?;
         }
         Ok(())
     }
-}
-
-/// Sets an address as the server wants it, such as `0x7f10`.
-pub(super) fn set_address(event: &mut EventBuilder, key: &str, address: usize) -> Result<(), Error> {
-    let mut text = [0; 18];
-    let mut rest = text.as_mut_slice();
-    // It fits: two characters and sixteen digits at most.
-    let _ = write!(rest, "{address:#x}");
-    let length = 18 - rest.len();
-    event.set_text(Some(key.as_bytes()), text.get(..length).unwrap_or_default())
 }

@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 
-use super::frame::set_address;
+use super::write::{address, number, text};
 use crate::event::EventBuilder;
 use crate::memory::{NoMemory, reserve};
 use crate::runtime::LoadedImage;
@@ -28,18 +28,18 @@ pub(super) fn write_all(event: &mut EventBuilder, images: &[LoadedImage]) -> Res
 }
 
 fn write(event: &mut EventBuilder, image: &LoadedImage) -> Result<(), Error> {
-    event.set_text(Some(b"type"), b"elf")?;
-    let mut text = Uuid::encode_buffer();
-    let id = debug_id(&image.build_id).hyphenated().encode_lower(&mut text);
-    event.set_text(Some(b"debug_id"), id.as_bytes())?;
-    event.set_text(Some(b"code_id"), &hex(&image.build_id)?)?;
-    set_address(event, "image_addr", image.start)?;
-    event.set_unsigned(Some(b"image_size"), image.size as u64)?;
-    set_address(event, "image_vmaddr", image.linked_at)?;
+    text(event, "type", b"elf")?;
+    let mut buffer = Uuid::encode_buffer();
+    let id = debug_id(&image.build_id).hyphenated().encode_lower(&mut buffer);
+    text(event, "debug_id", id.as_bytes())?;
+    text(event, "code_id", &hex(&image.build_id)?)?;
+    address(event, "image_addr", image.start)?;
+    number(event, "image_size", image.size as u64)?;
+    address(event, "image_vmaddr", image.linked_at)?;
     if !image.path.is_empty() {
-        event.set_text(Some(b"code_file"), &image.path)?;
+        text(event, "code_file", &image.path)?;
     }
-    event.set_text(Some(b"arch"), ARCHITECTURE.as_bytes())
+    text(event, "arch", ARCHITECTURE.as_bytes())
 }
 
 /// The first 16 bytes of a build id, as a uuid of a machine with the other byte order.

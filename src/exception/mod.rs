@@ -7,6 +7,7 @@
 
 mod frame;
 mod image;
+mod write;
 
 use uuid::Uuid;
 
@@ -17,6 +18,7 @@ use crate::runtime::{self, LoadedImage};
 use crate::status::{Error, Status};
 use crate::suggest::did_you_mean;
 use frame::{Frame, Native};
+use write::{flag, number, text};
 
 /// Entries of one chain. Further causes are left out: a chain with a circle in it would go on for ever.
 const MAX_ENTRIES: usize = 50;
@@ -246,17 +248,17 @@ impl Exception {
         properties: Option<&[u8]>,
     ) -> Result<(), Error> {
         if personless {
-            event.set_bool(Some(b"$process_person_profile"), false)?;
+            flag(event, "$process_person_profile", false)?;
         }
         if let Some(properties) = properties {
             event.set_members(properties, MADE_BY_THE_SERVER)?;
         }
-        for ((_, property), text) in EVENT_TEXTS.iter().zip(&self.texts) {
-            if !text.is_empty() {
-                event.set_text(Some(property.as_bytes()), text)?;
+        for ((_, property), value) in EVENT_TEXTS.iter().zip(&self.texts) {
+            if !value.is_empty() {
+                text(event, property, value)?;
             }
         }
-        event.set_text(Some(b"$exception_level"), self.level.as_bytes())?;
+        text(event, "$exception_level", self.level.as_bytes())?;
         event.begin_array(Some(b"$exception_list"))?;
         for (id, entry) in self.entries.iter().enumerate() {
             event.begin_object(None)?;
@@ -268,35 +270,35 @@ impl Exception {
     }
 
     fn write_entry(&self, event: &mut EventBuilder, id: usize, entry: &Entry) -> Result<(), Error> {
-        event.set_text(Some(b"type"), &entry.kind)?;
-        event.set_text(Some(b"value"), &entry.value)?;
+        text(event, "type", &entry.kind)?;
+        text(event, "value", &entry.value)?;
         if !entry.module.is_empty() {
-            event.set_text(Some(b"module"), &entry.module)?;
+            text(event, "module", &entry.module)?;
         }
         if let Some(thread_id) = entry.thread_id {
-            event.set_unsigned(Some(b"thread_id"), thread_id)?;
+            number(event, "thread_id", thread_id)?;
         }
         event.begin_object(Some(b"mechanism"))?;
         let default: &[u8] = if id == 0 { b"generic" } else { b"chained" };
-        event.set_text(Some(b"type"), if entry.mechanism.is_empty() { default } else { &entry.mechanism })?;
-        event.set_bool(Some(b"handled"), self.handled)?;
+        text(event, "type", if entry.mechanism.is_empty() { default } else { &entry.mechanism })?;
+        flag(event, "handled", self.handled)?;
         if entry.synthetic {
-            event.set_bool(Some(b"synthetic"), true)?;
+            flag(event, "synthetic", true)?;
         }
         if self.entries.len() > 1 {
-            event.set_unsigned(Some(b"exception_id"), id as u64)?;
+            number(event, "exception_id", id as u64)?;
         }
         if let Some(parent) = id.checked_sub(1) {
             let source: &[u8] = if entry.source.is_empty() { b"cause" } else { &entry.source };
-            event.set_text(Some(b"source"), source)?;
-            event.set_unsigned(Some(b"parent_id"), parent as u64)?;
+            text(event, "source", source)?;
+            number(event, "parent_id", parent as u64)?;
         }
         event.end()?;
         if entry.frames.is_empty() {
             return Ok(());
         }
         event.begin_object(Some(b"stacktrace"))?;
-        event.set_text(Some(b"type"), b"raw")?;
+        text(event, "type", b"raw")?;
         event.begin_array(Some(b"frames"))?;
         // The server wants the outermost frame first.
         for frame in entry.frames.iter().rev() {
