@@ -167,6 +167,20 @@ class EncoderTest < PhcTest
     end
   end
 
+  # ActiveSupport changes Time.=== so that it calls a method of the value.
+  CHANGED_TIME = <<~RUBY
+    WithZone = Class.new
+    Time.singleton_class.prepend(Module.new { def ===(other) = super || (equal?(Time) && other.is_a?(WithZone)) })
+    posthog = PostHog::Client.new(api_key: "k", test_mode: true, logger: false)
+    value = Class.new(BasicObject).new
+    posthog.capture(distinct_id: "u", event: "e", properties: { v: value, good: 1 }) or exit 1
+    exit(posthog.next_test_event[:properties].slice("v", "good") == { "v" => nil, "good" => 1 })
+  RUBY
+
+  def test_a_value_without_methods_beside_active_support
+    assert_predicate reap(ruby(CHANGED_TIME)), :success?
+  end
+
   def test_a_key_that_has_no_text_is_left_out
     key = Object.new
     def key.to_s = raise("to_s")

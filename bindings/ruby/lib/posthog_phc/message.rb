@@ -98,8 +98,8 @@ module PostHogPhc
     # As posthog-ruby does, at the first level, in a Hash of our own.
     def iso_dates(hash)
       copy = {}.update(hash)
-      # A BasicObject has no is_a?.
-      hash.each { |key, value| copy[key] = iso_date(value) if Time === value || Date === value }
+      # A BasicObject has no is_a?, which the Time.=== of ActiveSupport calls.
+      hash.each { |key, value| copy[key] = iso_date(value) if Object === value && (Time === value || Date === value) }
       copy
     end
 
