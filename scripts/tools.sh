@@ -77,6 +77,7 @@ composer composer
 ruby ruby
 puma puma
 yard yard
+- ruby-dev
 - ruby-ffi
 - ruby-rack
 - ruby-minitest

@@ -19,7 +19,8 @@ Gem::Specification.new do |spec|
   spec.license = "MIT"
   spec.required_ruby_version = ">= 3.1"
 
-  files = Dir.glob("lib/**/*.rb", base: __dir__) + %w[.yardopts LICENSE README.md examples/quickstart.rb]
+  files = Dir.glob(["lib/**/*.rb", "ext/**/{Rakefile,*.rb,*.c,*.h}"], base: __dir__) +
+          %w[.yardopts LICENSE README.md examples/quickstart.rb]
   platform = ENV.fetch("PHC_GEM_PLATFORM", "")
   unless platform.empty?
     bundled = Dir.glob("lib/posthog_phc/bundled/*/*", base: __dir__)
@@ -33,7 +34,11 @@ Gem::Specification.new do |spec|
   end
   spec.files = files.sort
   spec.require_paths = ["lib"]
+  # It is built at install in the gems of all platforms: a binary would fit one version of Ruby only.
+  spec.extensions = ["ext/posthog_phc/Rakefile"]
   spec.add_dependency "ffi", "~> 1.15"
+  # Which runs that Rakefile. It is part of an installation of Ruby.
+  spec.add_dependency "rake", "~> 13.0"
   spec.metadata = {
     "bug_tracker_uri" => "#{repository}/issues",
     "changelog_uri" => "#{here}/CHANGELOG.md",

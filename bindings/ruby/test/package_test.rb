@@ -14,6 +14,7 @@ class PackageTest < PhcTest
   FILE = ENV.fetch("PHC_LIBRARY")
   HERE = PostHogPhc::Library.platform
   OTHER_LIBC = HERE.end_with?("gnu") ? HERE.sub(/gnu$/, "musl") : HERE.sub(/musl$/, "gnu")
+  GEM = File.join(RbConfig::CONFIG["bindir"], "gem")
   # Whether this RubyGems knows C libraries: from 3.3.22 on, and Debian's not under Ruby 3.1.
   KNOWS_LIBC = Gem::Platform.new("x86_64-linux-gnu").version == "gnu"
 
@@ -63,10 +64,11 @@ class PackageTest < PhcTest
       "POSTHOG_API_KEY" => "phc_quickstart", "POSTHOG_HOST" => sink.host }
   end
 
-  def install(folder, *arguments)
+  def install(folder, *arguments, env: {})
     # Not beside the gems: RubyGems takes those of the current folder.
     FileUtils.mkdir_p("#{folder}/empty")
-    sh(place(folder), "gem", "install", "--no-document", *arguments, chdir: "#{folder}/empty")
+    sh(place(folder).merge(env), RbConfig.ruby, "-S", GEM, "install", "--no-document", *arguments,
+       chdir: "#{folder}/empty")
   end
 
   def install_from_registry(folder, *arguments)
@@ -89,9 +91,10 @@ class PackageTest < PhcTest
       spec = Gem::Package.new("#{gems}/#{file}").spec
       # The platform as it is in the file: an old RubyGems drops the C library when it reads it.
       assert_equal platform || "ruby", spec.original_platform.to_s
-      assert_equal ["ffi"], spec.runtime_dependencies.map(&:name)
+      assert_equal %w[ffi rake], spec.runtime_dependencies.map(&:name)
+      assert_equal ["ext/posthog_phc/Rakefile"], spec.extensions
       assert_equal %w[https://github.com/PostHog/libphc MIT], [spec.homepage, spec.license]
-      assert_empty Dir.glob("lib/**/*.rb", base: ROOT) - spec.files
+      assert_empty Dir.glob(["lib/**/*.rb", "ext/**/*.*", "ext/**/Rakefile"], base: ROOT) - spec.files
       cpu = platform&.split("-")&.first
       brought = %w[gnu musl].product(%w[THIRD-PARTY.txt libphc.so]).map do |libc, part|
         "lib/posthog_phc/bundled/#{cpu}-linux-#{libc}/#{part}"
@@ -118,6 +121,34 @@ class PackageTest < PhcTest
       assert FileUtils.compare_file(FILE, "#{brought}/libphc.so")
       assert_equal "licences of #{HERE}", File.read("#{brought}/THIRD-PARTY.txt")
       quickstart(place(folder))
+    end
+  end
+
+  # Whether the installed gem uses the extension.
+  def extension(folder)
+    code = 'puts PostHogPhc::Extension.used? || PostHogPhc::Extension.reason'
+    env = place(folder).merge("POSTHOG_PHC_EXTENSION" => nil)
+    sh(env, RbConfig.ruby, "-rposthog_phc", "-e", code, chdir: "/").chomp
+  end
+
+  def test_the_extension_is_built_at_install
+    Dir.mktmpdir do |folder|
+      install(folder, "--local", "#{gems}/#{gem_name}.gem")
+      assert_equal "true", extension(folder)
+      left = Dir.glob("#{folder}/home/gems/*/ext/**/*").select { |file| File.file?(file) }
+      assert_equal Dir.children("#{ROOT}/ext/posthog_phc").sort, left.map { |file| File.basename(file) }.sort
+    end
+  end
+
+  # Nor make, nor any other program.
+  def test_an_install_without_a_compiler
+    Dir.mktmpdir do |folder|
+      install(folder, "--local", "#{gems}/#{gem_name}.gem", env: { "PATH" => "#{folder}/empty" })
+      assert_equal "it was not built when the gem was installed", extension(folder)
+      assert_match(/gem pristine posthog-ruby-phc/, File.read(Dir.glob("#{folder}/home/**/gem_make.out").first))
+      quickstart(place(folder).merge("PHC_LIBRARY" => FILE))
+      sh(place(folder), RbConfig.ruby, "-S", GEM, "pristine", "posthog-ruby-phc", chdir: "/")
+      assert_equal "true", extension(folder)
     end
   end
 

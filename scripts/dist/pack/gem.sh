@@ -17,8 +17,8 @@ trap 'rm -rf "$work"' EXIT
 # sources FOLDER: what all gems have. Links that lead out of the package are made to lead to the repository.
 sources() {
     local file
-    (cd bindings/ruby && find lib -name '*.rb'; echo .yardopts; echo LICENSE; echo examples/quickstart.rb
-        echo posthog-ruby-phc.gemspec) | while read -r file; do
+    (cd bindings/ruby && find lib -name '*.rb'; find ext -type f; echo .yardopts; echo LICENSE
+        echo examples/quickstart.rb; echo posthog-ruby-phc.gemspec) | while read -r file; do
         install -D -m 644 "bindings/ruby/$file" "$1/$file"
     done
     sed "s|](\.\./\.\./|](https://github.com/PostHog/libphc/blob/v$PHC_VERSION/|g" bindings/ruby/README.md >"$1/README.md"

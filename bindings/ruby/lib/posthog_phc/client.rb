@@ -76,6 +76,7 @@ module PostHogPhc
       @test_queue = TestQueue.new(@handle) if options.test_mode?
       # What before_send and test mode show is put together for each event.
       @shows_messages = !(@before_send || @test_queue).nil?
+      @is_direct = !@disabled && !@shows_messages && @handle.direct?
       @is_server = options.server?
       @sync_mode = options[:sync_mode] && !options.test_mode?
       @not_captured = 0
@@ -103,7 +104,8 @@ module PostHogPhc
     def capture(attrs = {})
       return false if @disabled
 
-      captured?(submit(:capture, @event.capture(attrs)))
+      status = @handle.capture_arguments(attrs) if @is_direct
+      captured?(status || submit(:capture, @event.capture(attrs)))
     end
 
     # Captures an event and returns its uuid.
@@ -320,6 +322,7 @@ module PostHogPhc
         @logger.error("api_key is empty: nothing will be captured")
       end
       options.notes.each { |note| @logger.warn(note) }
+      Extension.note(@logger)
     end
 
     def submit(call, event, uuid_out = nil)

@@ -11,6 +11,8 @@ module PostHogPhc
   # to_json, and writes times in a form of its own. So a value in which there is any of that is
   # simplified first.
   #
+  # The C extension writes the same bytes, of the values that it knows.
+  #
   # @api private
   module Encoder
     # libphc refuses properties that are nested deeper than this.
@@ -29,6 +31,11 @@ module PostHogPhc
     #   the code of its class
     # @return [String]
     def encode(value, problem = nil)
+      (Extension.encode(value) if Extension.used?) || encode_in_ruby(value, problem)
+    end
+
+    # @return [String]
+    def encode_in_ruby(value, problem = nil)
       return JSON.generate(value) if plain?(value, 0)
 
       simplified(value, problem)

@@ -56,6 +56,8 @@ module PostHogPhc
 
     # @return [FFI::Pointer]
     attr_reader :pointer
+    # @return [Integer] of the client of libphc
+    attr_reader :address
     # @return [Float] for how many seconds the end of the process may wait
     attr_reader :exit_limit
 
@@ -65,6 +67,7 @@ module PostHogPhc
     # @raise [Unavailable]
     def initialize(options, logger)
       @pointer = make_in_environment(options, logger)
+      @address = @pointer.address
       @exit_limit = options.exit_limit
       @may_block = options.may_block?
       @waiting = Waiting.new
@@ -73,9 +76,23 @@ module PostHogPhc
       Handle.add(self)
     end
 
-    # @return [Integer]
-    def address
-      @pointer.address
+    # Whether {#capture_arguments} may be called. The extension keeps the VM's lock, so it does not wait for a
+    # place in the queue.
+    #
+    # @return [Boolean]
+    def direct?
+      Extension.used? && !@may_block
+    end
+
+    # Captures the event of the arguments of {Client#capture}, by the extension.
+    #
+    # @return [Integer, nil] a status; nil if they are left to {Event} and {Encoder}
+    def capture_arguments(given)
+      return if @closing
+
+      status = Extension.capture(@address, given)
+      watch_reports if status == Native::OK
+      status
     end
 
     # Captures one event, in one call into libphc.
@@ -89,7 +106,7 @@ module PostHogPhc
                else
                  Native.phc_capture_json(@pointer, json, json.bytesize, uuid_out)
                end
-      @callback_thread.start if status == Native::OK && @callback_thread && !@callback_thread.running?
+      watch_reports if status == Native::OK
       status
     end
 
@@ -216,6 +233,10 @@ module PostHogPhc
     end
 
     private
+
+    def watch_reports
+      @callback_thread.start if @callback_thread && !@callback_thread.running?
+    end
 
     # libphc keeps the error of a call for the thread that made it.
     def blocking_capture(json, uuid_out)

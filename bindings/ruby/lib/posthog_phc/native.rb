@@ -132,6 +132,7 @@ module PostHogPhc
         # The same function for clients whose captures may wait for a place in the queue.
         attach_function :blocking_capture_json, :phc_capture_json, %i[pointer buffer_in size_t pointer],
                         :int32, BLOCKING
+        Extension.bind(ffi_libraries.first.find_function("phc_capture_json").address) if Extension.used?
       rescue FFI::NotFoundError => e
         raise LibraryError, "#{file} is not a libphc that posthog-ruby-phc #{VERSION} can use: #{e.message}"
       end

@@ -47,8 +47,8 @@ class PumaCluster
     @port = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
     command = ["puma", "--bind", "tcp://127.0.0.1:#{@port}", "--threads", "1:4", "--workers", "2",
                *@arguments, "#{__dir__}/config.ru"]
-    @pid = Process.spawn({ "PHC_HOST" => @count.host, "RUBYLIB" => File.expand_path("../../lib", __dir__) },
-                         *command, out: @log, err: @log)
+    path = [File.expand_path("../../lib", __dir__), *ENV.fetch("RUBYLIB", nil)].join(":")
+    @pid = Process.spawn({ "PHC_HOST" => @count.host, "RUBYLIB" => path }, *command, out: @log, err: @log)
     wait("Puma responds") { request("warm-up-#{@possible.size}") }
   end
 
