@@ -72,7 +72,7 @@ test-php: tools ## NAME=testEventsArrive
 	@$(XTASK) php "$(NAME)"
 test-hosts: tools ## the bindings in their web servers and job runners, with full numbers
 	@$(XTASK) test ruby-hosts-full php-hosts-full
-# races, memory, address, thread
+# races, memory, address, thread, ruby
 PARTS =
 sanitize: tools ## valgrind, AddressSanitizer, ThreadSanitizer and race models: PARTS=thread
 	@$(XTASK) sanitize $(PARTS)

@@ -9,14 +9,22 @@ use crate::checks::ensure;
 use crate::go;
 use crate::php_extension::{self, Binding};
 use crate::process::{self, Outcome, at, built, command, files, make, root, ship, words};
+use crate::ruby_extension::{SWITCH, extension};
 
 const RUNNER: &str = "target/release/phc-conformance";
 const STRICT: &str = "-O1 -g -Wall -Wextra -Werror -Iinclude";
 
 /// Builds a worker with the library in this folder, and returns the command that starts it.
 type MakeWorker = fn(&Path) -> Outcome<String>;
-const WORKERS: &[(&str, MakeWorker)] =
-    &[("c", c), ("cpp", cpp), ("go", go), ("ruby", ruby), ("php", php), ("php-extension", php_extension)];
+const WORKERS: &[(&str, MakeWorker)] = &[
+    ("c", c),
+    ("cpp", cpp),
+    ("go", go),
+    ("ruby", ruby),
+    ("ruby-ffi", ruby_ffi),
+    ("php", php),
+    ("php-extension", php_extension),
+];
 
 /// `conformance [--sdk SDK | --target TARGET] [PART-OF-A-NAME] [-- OPTION…]`: all cases, or those whose name has the
 /// part; options are those of `phc-conformance run`. On another platform it is the worker in C that runs.
@@ -56,13 +64,15 @@ pub(crate) fn adapter(arguments: &[String]) -> Outcome<()> {
     process::run(command([at(RUNNER)]).args(["adapter", "--worker", &worker, "--port", &port]))
 }
 
-/// Name and command of the worker of this language, or of all.
+/// Name and command of the workers of this language, or of all. A language with several ways into the library has one
+/// for each: `ruby-ffi` is one of `ruby`.
 pub(crate) fn workers(sdk: &str, ship: &Path) -> Outcome<Vec<(&'static str, String)>> {
     let known: Vec<_> = WORKERS.iter().map(|(name, _)| *name).collect();
     ensure(sdk == "all" || known.contains(&sdk), || {
         format!("there is no worker for {sdk:?}; there are {}", known.join(", "))
     })?;
-    let wanted = WORKERS.iter().filter(|(name, _)| sdk == "all" || *name == sdk);
+    let is_path = |name: &str| name.strip_prefix(sdk).is_some_and(|path| path.starts_with('-'));
+    let wanted = WORKERS.iter().filter(|(name, _)| sdk == "all" || *name == sdk || is_path(name));
     wanted.map(|(name, make)| Ok((*name, make(ship)?))).collect()
 }
 
@@ -126,11 +136,20 @@ fn go(ship: &Path) -> Outcome<String> {
     Ok(output.display().to_string())
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "a row of the table")]
+/// With the C extension.
 fn ruby(ship: &Path) -> Outcome<String> {
+    Ok(ruby_worker(ship, &format!("RUBYLIB={} {SWITCH}=1", extension()?.display())))
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "a row of the table")]
+fn ruby_ffi(ship: &Path) -> Outcome<String> {
+    Ok(ruby_worker(ship, &format!("{SWITCH}=0")))
+}
+
+fn ruby_worker(ship: &Path, variables: &str) -> String {
     let (library, gem) = (ship.join("libphc.so"), at("bindings/ruby/lib"));
     let worker = at("conformance/workers/ruby/worker.rb");
-    Ok(format!("env PHC_LIBRARY={} ruby -I{} {}", library.display(), gem.display(), worker.display()))
+    format!("env PHC_LIBRARY={} {variables} ruby -I{} {}", library.display(), gem.display(), worker.display())
 }
 
 fn php(ship: &Path) -> Outcome<String> {

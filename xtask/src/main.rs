@@ -26,6 +26,7 @@ mod php_extension;
 mod php_hosts;
 mod process;
 mod ruby;
+mod ruby_extension;
 mod runner;
 mod rust;
 mod sanitize;

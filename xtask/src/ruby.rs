@@ -5,19 +5,29 @@ use std::process::Command;
 use crate::arguments::Arguments;
 use crate::checks::ensure;
 use crate::process::{Outcome, at, built, command, limited, lines, run, ship};
+use crate::ruby_extension::{SWITCH, extension};
 use crate::sink::Sink;
 
 const TESTS: &str = "bindings/ruby/test";
 
-/// `ruby [NAME…]`: files (`fork` is test/fork_test.rb), or tests whose names match.
+/// `ruby [NAME…]`: files (`fork` is test/fork_test.rb), or tests whose names match; with the C extension and without.
 pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
     let names = Arguments::new(arguments).names();
     built()?;
+    for (switch, path) in [("1", "with the C extension"), ("0", "through ffi")] {
+        println!("== {path}");
+        tests(&names, switch)?;
+    }
+    Ok(())
+}
+
+fn tests(names: &[String], switch: &str) -> Outcome<()> {
     let sink = Sink::start(&[])?;
     let is_file =
         |name: &str| at(TESTS).join(format!("{}_test.rb", name.trim_end_matches("_test.rb"))).is_file();
-    let (files, tests): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| is_file(name));
-    let mut ruby = ruby(&sink);
+    let (files, tests): (Vec<String>, Vec<String>) = names.iter().cloned().partition(|name| is_file(name));
+    let mut ruby = ruby(&sink)?;
+    ruby.env(SWITCH, switch);
     ruby.arg(at(TESTS).join("run.rb")).args(files.iter().map(|file| file.trim_end_matches("_test.rb")));
     if !tests.is_empty() {
         ruby.args(["--", "-n", &format!("/{}/", tests.join("|"))]);
@@ -39,15 +49,17 @@ pub(crate) fn hosts(arguments: &[String]) -> Outcome<()> {
     built()?;
     let sink = Sink::start(&[])?;
     for (program, count) in [("puma_cluster.rb", requests), ("resque_style.rb", jobs)] {
-        let mut host = ruby(&sink);
+        let mut host = ruby(&sink)?;
         host.arg(at(TESTS).join("hosts").join(program)).arg(count);
         run(&mut limited(900, &host))?;
     }
     Ok(())
 }
 
-fn ruby(sink: &Sink) -> Command {
+/// With the extension in RUBYLIB, so that children have it too.
+pub(crate) fn ruby(sink: &Sink) -> Outcome<Command> {
     let mut ruby = command(["ruby", "-w", "-Ibindings/ruby/lib"]);
     ruby.env("PHC_SINK", sink.address()).env("PHC_LIBRARY", ship().join("libphc.so"));
-    ruby
+    ruby.env("RUBYLIB", extension()?);
+    Ok(ruby)
 }

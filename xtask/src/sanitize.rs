@@ -6,11 +6,12 @@ use crate::arguments::Arguments;
 use crate::c::{self, Link, Run, run_programs};
 use crate::checks::{Checks, ensure};
 use crate::process::{self, Outcome, built, cargo, words};
+use crate::ruby_extension;
 
 /// Parts, and whether they need the library that ships or the sink.
 type Part = fn(&mut Checks);
 const PARTS: &[(&str, Part)] =
-    &[("races", races), ("memory", memory), ("address", address), ("thread", thread)];
+    &[("races", races), ("memory", memory), ("address", address), ("thread", thread), ("ruby", ruby)];
 
 /// The programs that call every function of the C API.
 const CALLS: &[&str] = &[
@@ -32,12 +33,12 @@ pub(crate) const VALGRIND: &str = "valgrind --quiet --fair-sched=yes --error-exi
 pub(crate) const LEAKS: &str = "--leak-check=full --show-leak-kinds=definite,indirect \
                      --errors-for-leak-kinds=definite,indirect";
 
-/// `sanitize [races|memory|address|thread]…`
+/// `sanitize [races|memory|address|thread|ruby]…`
 pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
     let names = Arguments::new(arguments).names();
     for name in &names {
         ensure(PARTS.iter().any(|(part, _)| part == name), || {
-            format!("there is no part {name:?}; there are races, memory, address, thread")
+            format!("there is no part {name:?}; there are races, memory, address, thread, ruby")
         })?;
     }
     if names.iter().any(|name| name != "races") || names.is_empty() {
@@ -116,6 +117,13 @@ fn thread(checks: &mut Checks) {
     let (mistake, patterns) = ("a_callback_writes_without_a_lock", ["data race", "count_unguarded"]);
     let caught = must_catch(Link::Thread, "", mistake, &patterns);
     checks.check(&format!("ThreadSanitizer catches {mistake}"), caught);
+}
+
+/// The C extension of the gem.
+fn ruby(checks: &mut Checks) {
+    checks.check("AddressSanitizer, Ruby", ruby_extension::under_address());
+    checks.check("AddressSanitizer catches a fault", ruby_extension::address_catches_a_fault());
+    checks.check("valgrind, Ruby", ruby_extension::under_valgrind());
 }
 
 /// This test of tests/c/sanitizer_checks.c, which has a deliberate mistake, fails, and a line of the tool's output

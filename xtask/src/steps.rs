@@ -101,6 +101,7 @@ pub(crate) const STEPS: &[Step] = &[
     built("cpp", "cpp-guide", "tests/cpp-guide.sh target/release/phc-sink", 600, "what docs/cpp.md shows compiles and runs"),
     built("go", "go-tests", "xtask go", 1200, "the package in every way in which it can be built"),
     built("ruby", "ruby-tests", "xtask ruby", 1200, "the gem"),
+    built("ruby", "ruby-sanitizers", "xtask sanitize ruby", 1200, "its C extension under AddressSanitizer and valgrind"),
     built("ruby", "ruby-hosts", "xtask ruby-hosts", 1200, "the gem in Puma and in Resque's forks"),
     built("php", "php-tests", "xtask php", 1200, "the package"),
     built("php", "php-hosts", "xtask php-hosts", 1200, "the package in PHP-FPM behind nginx"),
