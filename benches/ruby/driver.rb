@@ -5,6 +5,9 @@ $LOAD_PATH.unshift File.expand_path("../../bindings/ruby/lib", __dir__)
 require "json"
 require "posthog_phc"
 
+IS_WANTED = ENV["POSTHOG_PHC_EXTENSION"] != "0"
+abort "the C extension: #{PostHogPhc::Extension.reason}" unless PostHogPhc::Extension.used? == IS_WANTED
+
 # No capture of a measure meets a full queue.
 LARGE_QUEUE = { queue_max_events: 1_000_000, queue_max_bytes: 1 << 30 }.freeze
 # Nothing is sent before a flush either.

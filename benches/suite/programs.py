@@ -52,6 +52,8 @@ CXX = ("g++ -std=c++17 -O2 -Wall -Wextra -Werror -Iinclude benches/cpp/driver.cp
 # Go does not notice that the archive has changed, so the old program is removed.
 GO = ("scripts/go-archive.sh && rm -f target/bench/driver-go && cd benches/go"
       " && go build -o ../../target/bench/driver-go .")
+# With the folder in RUBYLIB, the gem finds it.
+RUBY_EXTENSION = "RUBYARCHDIR=target/ruby rake -q -f bindings/ruby/ext/posthog_phc/Rakefile"
 
 # A checkout of posthog-go that the reader brings: `make bench PEER_GO=dir`.
 PEER_GO = os.path.abspath(os.environ["PEER_GO"]) if os.environ.get("PEER_GO") else ""
@@ -129,7 +131,12 @@ DRIVERS = [
     Driver("go", "Go", [str(OUT / "driver-go")], CALLS, threads=(1, 8), can_be=("quiet",), native=False,
            needs=("bindings/go", "go"), build=(GO,)),
     Driver("ruby", "Ruby", ["ruby", "benches/ruby/driver.rb"], CALLS, can_be=("quiet",), native=False,
-           environment={"PHC_LIBRARY": str(SHIP / "libphc.so")}, needs=("bindings/ruby", "ruby")),
+           environment={"PHC_LIBRARY": str(SHIP / "libphc.so"), "RUBYLIB": str(ROOT / "target/ruby"),
+                        "POSTHOG_PHC_EXTENSION": "1"},
+           needs=("bindings/ruby", "ruby", "rake"), build=(RUBY_EXTENSION,)),
+    Driver("ruby-ffi", "Ruby, without its extension", ["ruby", "benches/ruby/driver.rb"], CALLS, can_be=("quiet",),
+           native=False, environment={"PHC_LIBRARY": str(SHIP / "libphc.so"), "POSTHOG_PHC_EXTENSION": "0"},
+           needs=("bindings/ruby", "ruby")),
     Driver("php", "PHP (FFI)", ["php", "-d", "ffi.enable=1", "benches/php/driver.php"], CALLS,
            {"library": str(SHIP / "libphc.so"), "binding": "ffi"}, can_be=("quiet",), native=False,
            environment={"PEER_PHP": ""}, needs=("bindings/php", "php")),
