@@ -107,7 +107,10 @@ public:
                  std::string(name.get()) + ": the key or the value contains a NUL byte");
             return *this;
         }
-        const phc::status result(phc_config_set(config_.get(), name.get(), text.get()));
+        // First on trial: a config that has refused a value makes no client any more.
+        const std::unique_ptr<phc_config, free_config> trial(phc_config_new(nullptr));
+        phc::status result(phc_config_set(trial.get(), name.get(), text.get()));
+        if (result) result = phc::status(phc_config_set(config_.get(), name.get(), text.get()));
         if (!result) fail(result, result.details());
         return *this;
     }
