@@ -12,7 +12,7 @@ mod write;
 use uuid::Uuid;
 
 use crate::event::EventBuilder;
-use crate::json::{escaped_length, read_checked};
+use crate::json::read_checked;
 use crate::memory::{NoMemory, copied, reserve};
 use crate::runtime::{self, LoadedImage};
 use crate::status::{Error, Status};
@@ -28,9 +28,6 @@ const MAX_FRAMES: usize = 64;
 const MAX_TEXT: usize = 16 * 1024;
 /// Bytes of all texts and frames as they are sent. What comes later is left out, so that the event is not too large to be sent.
 const MAX_BYTES: usize = 512 * 1024;
-
-/// Bytes that one byte of a text becomes at most: `\u0001`, or U+FFFD with the bytes around it.
-const LONGEST_ESCAPE: usize = 6;
 
 /// What an entry is called that has no type, which the server requires.
 const UNTYPED: &[u8] = b"Error";
@@ -310,13 +307,9 @@ impl Exception {
 
     /// A copy of as much of a text as still fits.
     fn text(&mut self, text: &[u8]) -> Result<Vec<u8>, NoMemory> {
-        let left = MAX_BYTES.saturating_sub(self.bytes);
-        let mut fits = beginning(text, MAX_TEXT);
-        if escaped_length(fits) > left {
-            fits = beginning(fits, left / LONGEST_ESCAPE);
-        }
+        let (fits, written) = fitting(text, MAX_BYTES.saturating_sub(self.bytes));
         let copy = copied(fits, 0)?;
-        self.bytes += escaped_length(fits);
+        self.bytes += written;
         Ok(copy)
     }
 
@@ -350,17 +343,36 @@ fn image_of(images: &[LoadedImage], address: usize) -> Option<&LoadedImage> {
     images.iter().find(|image| image.contains(address))
 }
 
-/// As much of a text as has so many bytes, cut at a character.
-fn beginning(text: &[u8], bytes: usize) -> &[u8] {
-    let end = if text.len() <= bytes { text.len() } else { start_of_character(text, bytes) };
-    text.get(..end).unwrap_or_default()
+/// As many characters of a text as [`MAX_TEXT`] allows and as fit into so many bytes of JSON, and how many bytes they
+/// take there.
+fn fitting(text: &[u8], left: usize) -> (&[u8], usize) {
+    let (mut end, mut sent, mut written) = (0, 0, 0);
+    let mut take = |given: usize, length: usize, escaped: usize| {
+        let fits = sent + length <= MAX_TEXT && written + escaped <= left;
+        if fits {
+            (end, sent, written) = (end + given, sent + length, written + escaped);
+        }
+        fits
+    };
+    let all_fit = text.utf8_chunks().all(|chunk| {
+        let invalid = chunk.invalid().len();
+        let replaced = char::REPLACEMENT_CHARACTER.len_utf8();
+        chunk
+            .valid()
+            .chars()
+            .all(|character| take(character.len_utf8(), character.len_utf8(), escaped(character)))
+            && (invalid == 0 || take(invalid, replaced, replaced))
+    });
+    if all_fit { (text, written) } else { (text.get(..end).unwrap_or_default(), written) }
 }
 
-/// Where the character begins that has the byte at `at`.
-fn start_of_character(text: &[u8], at: usize) -> usize {
-    let continues = |at: &usize| text.get(*at).is_some_and(|byte| byte & 0xC0 == 0x80);
-    // A character has four bytes at most; what is longer is not UTF-8.
-    (at.saturating_sub(3)..=at).rev().find(|at| !continues(at)).unwrap_or(at)
+/// How many bytes a character has in JSON.
+fn escaped(character: char) -> usize {
+    match character {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\x08' | '\x0c' => 2,
+        '\0'..' ' => 6,
+        _ => character.len_utf8(),
+    }
 }
 
 fn one_of(name: &str, value: &[u8], known: &[&'static str]) -> Result<&'static str, Error> {

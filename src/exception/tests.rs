@@ -194,10 +194,21 @@ fn what_texts_become_on_the_wire_is_bounded() {
 
 #[test]
 fn a_text_is_cut_at_a_character() {
-    for (text, at, expected) in [("a\u{e9}", 2, 1), ("a\u{e9}", 1, 1), ("\u{1F600}", 3, 0), ("abc", 2, 2)] {
-        assert_eq!(start_of_character(text.as_bytes(), at), expected, "{text} at {at}");
+    let cases = [
+        ("a\u{e9}".as_bytes(), 2, (b"a".as_slice(), 1)),
+        ("a\u{e9}".as_bytes(), 3, ("a\u{e9}".as_bytes(), 3)),
+        ("\u{1F600}".as_bytes(), 3, (b"", 0)),
+        (b"ab\"", 3, (b"ab", 2)),
+        (b"a\x01b", 6, (b"a", 1)),
+        (b"a\x01b", 8, (b"a\x01b", 8)),
+        (b"a\xFFb", 3, (b"a", 1)),
+        (b"a\xFFb", 4, (b"a\xFF", 4)),
+    ];
+    for (text, left, expected) in cases {
+        assert_eq!(fitting(text, left), expected, "{} in {left}", text.escape_ascii());
     }
-    assert_eq!(start_of_character(&[0x80; 9], 8), 8);
+    let long = vec![0xFF; MAX_TEXT];
+    assert_eq!(fitting(&long, MAX_BYTES).0.len(), MAX_TEXT / 3);
 }
 
 #[cfg(target_os = "linux")]
