@@ -121,10 +121,6 @@ final class Callbacks
         }
         foreach ($lost as $reason => $events) {
             $details = $report['error'] ?: $events[0]['details'] ?? '';
-            $target = $this->options->target();
-            if (empty($report['status']) && $details !== '' && !str_contains($details, $target)) {
-                $details .= " (to $target)";
-            }
             $count = count($events) === 1 ? '1 event' : count($events) . ' events';
             $losses[] = $message = "$count lost ($reason)" . ($details === '' ? '' : ": $details");
             if ($this->options->errorHandler !== null) {

@@ -121,18 +121,6 @@ final class Options
         return $value === null || $value === false || (is_string($value) && trim($value) === '');
     }
 
-    /** The host and the port that events are sent to, and the proxy between, in words. */
-    public function target(): string
-    {
-        [$scheme, $name, $port] = Environment::parts($this->settings['host'] ?? self::DEFAULT_HOST, 'https');
-        $target = $name . ':' . ($port ?: ($scheme === 'http' ? 80 : 443));
-        if (($this->settings['proxy'] ?? '') !== '') {
-            [$scheme, $name, $port] = Environment::parts($this->settings['proxy'], 'http');
-            $target .= " by the proxy $name:" . ($port ?: ($scheme === 'http' ? 80 : 443));
-        }
-        return $target;
-    }
-
     private function readSettings(mixed $settings): void
     {
         foreach (is_array($settings) ? $settings : [] as $key => $value) {

@@ -484,7 +484,7 @@ final class CaptureTest extends TestCase
         self::assertSame(1, substr_count($script->errors, 'apiKey is empty'), $script->errors);
         $script = Script::run("putenv('POSTHOG_HOST'); putenv('POSTHOG_API_KEY=k');" . $code, [], $unset);
         self::assertSame('true', $script->output, $script->errors);
-        self::assertStringContainsString('(to us.i.posthog.com:443 by the proxy 127.0.0.1:1)', $script->errors);
+        self::assertStringContainsString('us.i.posthog.com:443 through the proxy http://127.0.0.1:1: ', $script->errors);
     }
 
     public function testADisabledClientCapturesNothing(): void

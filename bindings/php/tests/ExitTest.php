@@ -52,15 +52,15 @@ final class ExitTest extends TestCase
             'dropped' => ['{"then":{"verdicts":["drop"]}}', [], '1 event lost (dropped)'],
             'no server' => [
                 '{}', ['host' => 'http://127.0.0.1:1', 'settings' => $once],
-                'onnection refused (os error 111) (to 127.0.0.1:1)',
+                '127.0.0.1:1: tcp connect error: Connection refused',
             ],
             'no such name' => [
-                '{}', ['host' => 'no-such-host.invalid', 'settings' => $once], '(to no-such-host.invalid:443)',
+                '{}', ['host' => 'no-such-host.invalid', 'settings' => $once], 'no-such-host.invalid:443: the name',
             ],
             'no proxy' => [
                 '{}',
                 ['host' => 'http://192.0.2.1', 'settings' => ['proxy' => 'http://user:secret@127.0.0.1:1'] + $once],
-                '(to 192.0.2.1:80 by the proxy 127.0.0.1:1)',
+                '192.0.2.1:80 through the proxy http://127.0.0.1:1: the proxy cannot be reached',
             ],
             'a server that does not respond' => [
                 '{"then":{"never":true}}', ['settings' => ['exit_flush_ms' => 300]], '1 event lost (closed)',
