@@ -126,7 +126,8 @@ static uint64_t check_nothing_is_lost(death kind, int connections, int events) {
     capture_n(client, 2 * connections);
     CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
     CHECK_EQ(stats_of(client).retries, stats.retries);
-    CHECK(hostile_connections(server) <= 2 * connections + 1);
+    /* A request that finds no idle connection begins one, and may then get one that has become idle. */
+    CHECK(hostile_connections(server) <= 3 * connections + 1);
     printf("   %s: %d connections, %d events, %.0f ms\n", deaths[kind], connections, events, took);
     finish(client);
     hostile_stop(server);
