@@ -17,7 +17,7 @@ use crate::status::{Error, Status};
 ///
 /// # Safety
 /// `uuid_out` is NULL or valid for writes of `PHC_UUID_SIZE` bytes.
-pub(super) unsafe fn capture_input(
+pub(super) unsafe fn capture(
     client: Result<&Client, Error>,
     input: Result<EventInput<'_>, Error>,
     uuid_out: *mut c_char,
@@ -66,7 +66,7 @@ pub unsafe extern "C" fn phc_capture(
         // SAFETY: the caller passes NULL or a live client, and NULL or NUL-terminated texts.
         unsafe {
             let input = parts(distinct_id, event, properties_json);
-            capture_input(share(client, "client"), input, std::ptr::null_mut())
+            capture(share(client, "client"), input, std::ptr::null_mut())
         }
     })
 }
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn phc_capture_get_uuid(
         // NULL or a buffer for a uuid.
         unsafe {
             let input = parts(distinct_id, event, properties_json);
-            capture_input(share(client, "client"), input, uuid_out)
+            capture(share(client, "client"), input, uuid_out)
         }
     })
 }
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn phc_capture_json(
         // NULL or a buffer for a uuid.
         unsafe {
             let input = sized(json, len, "json").map(EventInput::Json);
-            capture_input(share(client, "client"), input, uuid_out)
+            capture(share(client, "client"), input, uuid_out)
         }
     })
 }
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn phc_capture_event(
         let built = event.as_ref().map(|event| EventInput::Built(&event.builder));
         let input = built.ok_or_else(|| Error::new(Status::INVALID_ARGUMENT, "event is NULL"));
         // SAFETY: the caller passes NULL or a live client, and NULL or a buffer for a uuid.
-        let status = unsafe { capture_input(share(client, "client"), input, uuid_out) };
+        let status = unsafe { capture(share(client, "client"), input, uuid_out) };
         if let Some(event) = event {
             event.builder.keep();
         }
@@ -157,7 +157,7 @@ pub unsafe extern "C" fn phc_identify(
                 set,
                 set_once,
             });
-            capture_input(share(client, "client"), input, uuid_out)
+            capture(share(client, "client"), input, uuid_out)
         }
     })
 }
@@ -178,7 +178,7 @@ pub unsafe extern "C" fn phc_alias(
             let alias = required(alias, "alias");
             let input = required(distinct_id, "distinct_id")
                 .and_then(|distinct_id| Ok(EventInput::Alias { distinct_id, alias: alias? }));
-            capture_input(share(client, "client"), input, uuid_out)
+            capture(share(client, "client"), input, uuid_out)
         }
     })
 }
@@ -204,7 +204,7 @@ pub unsafe extern "C" fn phc_group_identify(
             let input = required(group_type, "group_type").and_then(|group_type| {
                 Ok(EventInput::GroupIdentify { group_type, group_key: group_key?, set, distinct_id })
             });
-            capture_input(share(client, "client"), input, uuid_out)
+            capture(share(client, "client"), input, uuid_out)
         }
     })
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
 
-use super::capture::capture_input;
+use super::capture::capture;
 use super::client::phc_client;
 use super::guard::guard;
 use super::handle::{Boxed, borrow_mut, share, take};
@@ -207,7 +207,7 @@ pub unsafe extern "C" fn phc_capture_exception(
         let built = exception.and_then(|exception| exception.0.event(distinct_id, properties));
         let input = built.as_ref().map(|built| EventInput::Built(built)).map_err(Clone::clone);
         // SAFETY: the caller passes NULL or a live client, and NULL or a buffer for a uuid.
-        let status = unsafe { capture_input(share(client, "client"), input, uuid_out) };
+        let status = unsafe { capture(share(client, "client"), input, uuid_out) };
         if let Ok(built) = built {
             built.keep();
         }

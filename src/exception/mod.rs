@@ -133,9 +133,9 @@ impl Exception {
         }
         match name {
             "level" => self.level = one_of(name, value, &LEVELS)?,
-            "handled" => self.handled = one_of(name, value, &["false", "true"])? == "true",
+            "handled" => self.handled = truth(name, value)?,
             "synthetic" => {
-                let synthetic = one_of(name, value, &["false", "true"])? == "true";
+                let synthetic = truth(name, value)?;
                 self.latest(|entry| &mut entry.synthetic, synthetic);
             }
             "mechanism" => {
@@ -378,6 +378,10 @@ fn escaped(character: char) -> usize {
 fn one_of(name: &str, value: &[u8], known: &[&'static str]) -> Result<&'static str, Error> {
     let found = known.iter().find(|known| known.as_bytes() == value);
     found.copied().ok_or_else(|| bad_value(name, value, &known.join(", ")))
+}
+
+fn truth(name: &str, value: &[u8]) -> Result<bool, Error> {
+    Ok(one_of(name, value, &["false", "true"])? == "true")
 }
 
 #[cold]

@@ -46,7 +46,7 @@ final class Environment
     }
 
     /** The scheme, the name and the port of a URL, without the name and the password of a user. */
-    public static function parts(string $url, string $scheme): array
+    private static function parts(string $url, string $scheme): array
     {
         preg_match(self::URL, trim($url), $found);
         $scheme = strtolower(($found[1] ?? '') === '' ? $scheme : $found[1]);
