@@ -2,7 +2,9 @@
 
 # Runs the tests of this folder, or of the files that are named:
 #   ruby run.rb waits fork -- -n /kill/
-# It does not use minitest/autorun, whose exit handler would run after the gem's own.
+# It does not use minitest/autorun, whose exit handler would run after the gem's own, and no plugins: that of Rails
+# would load ActiveSupport, where Rails is installed.
+ENV["MT_NO_PLUGINS"] = "1"
 require_relative "helper"
 
 split = ARGV.index("--") || ARGV.size

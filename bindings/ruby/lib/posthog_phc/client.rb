@@ -90,6 +90,7 @@ module PostHogPhc
 
     # Captures an event. Never waits for the network, and never raises because of the data:
     # an event that cannot be sent returns false and is logged. Without a project key it only returns false.
+    # What it does not have itself it takes from {PostHogPhc.with_context}.
     #
     # @param attrs [Hash] keywords that do not exist are left out, with a line in the log
     # @option attrs [String, #to_s] :distinct_id the user; without one the event belongs to no person
@@ -104,6 +105,7 @@ module PostHogPhc
     def capture(attrs = {})
       return false if @disabled
 
+      attrs = in_context(attrs)
       status = @handle.capture_arguments(attrs) if @is_direct
       captured?(status || submit(:capture, @event.capture(attrs)))
     end
@@ -115,7 +117,7 @@ module PostHogPhc
     # @raise [NotCaptured]
     # @raise [ArgumentError]
     def capture!(attrs = {})
-      uuid_of { |uuid| submit(:capture, @event.capture(attrs), uuid) }
+      uuid_of { |uuid| submit(:capture, @event.capture(in_context(attrs)), uuid) }
     end
 
     # Captures a whole event that is JSON already, without changing it. It does not pass through
@@ -323,6 +325,12 @@ module PostHogPhc
       end
       options.notes.each { |note| @logger.warn(note) }
       Extension.note(@logger)
+    end
+
+    # The arguments of a capture with what {PostHogPhc.with_context} adds.
+    def in_context(attrs)
+      context = Context.current
+      context ? context.complete(@event.arguments(:capture, attrs)) : attrs
     end
 
     def submit(call, event, uuid_out = nil)

@@ -13,6 +13,7 @@ require "posthog_phc/encoder"
 require "posthog_phc/simplifier"
 require "posthog_phc/options"
 require "posthog_phc/environment"
+require "posthog_phc/context"
 require "posthog_phc/event"
 require "posthog_phc/message"
 require "posthog_phc/before_send"
@@ -26,6 +27,7 @@ require "posthog_phc/test_queue"
 require "posthog_phc/exit"
 require "posthog_phc/unsupported"
 require "posthog_phc/client"
+require "posthog_phc/rack/request_context"
 
 # PostHog events for Ruby, delivered by libphc. Start with {Client}.
 module PostHogPhc

@@ -81,8 +81,8 @@ module PostHogPhc
       add_time_and_uuid({ event: "$groupidentify", distinct_id: id, properties: properties }, given)
     end
 
-    private
-
+    # @return [Hash] the keywords of a call that exist, as symbols
+    # @raise [InvalidCall]
     def arguments(call, given)
       raise InvalidCall, "#{call} takes keywords or a Hash, not #{given.class}" unless given.is_a?(Hash)
 
@@ -90,6 +90,8 @@ module PostHogPhc
       given.each_key { |key| known.key?(key) or return with_symbols(call, given) }
       given
     end
+
+    private
 
     # As in posthog-ruby, a keyword that does not exist is left out.
     def with_symbols(call, given)

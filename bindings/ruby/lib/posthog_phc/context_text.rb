@@ -1,0 +1,48 @@
+# frozen_string_literal: true
+
+module PostHogPhc
+  # Ids and texts of a request, as clients have sent them.
+  #
+  # @api private
+  module ContextText
+    # The longest id in bytes. With a longer distinct id the server drops the event.
+    MAX_ID = 200
+    # The longest text in characters.
+    MAX_TEXT = 1000
+    # Those of Unicode's category Cc.
+    CONTROL = /[\u0000-\u001f\u007f-\u009f]/.freeze
+    SPACE_AROUND = /\A[[:space:]]+|[[:space:]]+\z/.freeze
+
+    module_function
+
+    # @param value [#to_s, nil]
+    # @return [String, nil] nil if it cannot be an id: one that is cut off would be that of somebody else
+    def id(value)
+      text = utf8(value.to_s)
+      return unless text.valid_encoding?
+
+      text = cleaned(text)
+      text unless text.empty? || text.bytesize > MAX_ID
+    rescue StandardError
+      nil # its to_s has failed
+    end
+
+    # @param value [String]
+    # @return [String]
+    def text(value)
+      cleaned(utf8(value).scrub)[0, MAX_TEXT]
+    end
+
+    # Servers have headers as bytes.
+    def utf8(text)
+      return text if text.encoding == Encoding::UTF_8
+      return String.new(text, encoding: Encoding::UTF_8) if text.encoding == Encoding::BINARY
+
+      text.encode(Encoding::UTF_8, invalid: :replace, undef: :replace)
+    end
+
+    def cleaned(text)
+      text.gsub(CONTROL, "").gsub(SPACE_AROUND, "")
+    end
+  end
+end

@@ -1,0 +1,96 @@
+# frozen_string_literal: true
+
+require_relative "helper"
+
+# The middleware, without the gem rack: a request is a Hash.
+class RackTest < PhcTest
+  ENVIRONMENT = { "REQUEST_METHOD" => "GET", "SCRIPT_NAME" => "/shop", "PATH_INFO" => "/buy", "QUERY_STRING" => "card=1",
+                  "rack.url_scheme" => "https", "HTTP_HOST" => "example.org:8443", "SERVER_NAME" => "app",
+                  "HTTP_USER_AGENT" => "Browser/1", "REMOTE_ADDR" => "192.0.2.7" }.freeze
+  IDS = { "HTTP_X_POSTHOG_DISTINCT_ID" => "user-1".b, "HTTP_X_POSTHOG_SESSION_ID" => "session-1".b }.freeze
+
+  # The context of a request.
+  def seen(env = {}, **options)
+    app = ->(_env) { [200, {}, [PostHog.get_context]] }
+    PostHog::Rack::RequestContext.new(app, **options).call(ENVIRONMENT.merge(env).compact).last.first
+  end
+
+  def ip(env, **options)
+    seen(env, **options)[:properties]["$ip"]
+  end
+
+  def test_what_it_adds
+    expected = { "$current_url" => "https://example.org:8443/shop/buy", "$request_method" => "GET",
+                 "$request_path" => "/shop/buy", "$user_agent" => "Browser/1", "$raw_user_agent" => "Browser/1",
+                 "$ip" => "192.0.2.7" }
+    assert_equal({ distinct_id: "user-1", session_id: "session-1", properties: expected }, seen(IDS))
+    assert_nil PostHog.get_context
+  end
+
+  def test_it_is_sent_with_what_the_request_captures
+    client = client()
+    app = lambda do |_env|
+      client.capture(event: "buy", properties: { "amount" => 42 })
+      [200, {}, []]
+    end
+    PostHog::Rack::RequestContext.new(app).call(ENVIRONMENT.merge(IDS))
+    assert client.shutdown
+    event = sink.events.first
+    assert_equal %w[user-1 session-1], event.values_at("distinct_id", "session_id")
+    assert_equal [42, "192.0.2.7"], event["properties"].values_at("amount", "$ip")
+  end
+
+  def test_the_ids_in_the_headers
+    assert_nil seen(IDS, use_tracing_headers: false)[:distinct_id]
+    long = seen({ "HTTP_X_POSTHOG_DISTINCT_ID" => "u" * 201, "HTTP_X_POSTHOG_SESSION_ID" => "\xFFs".b })
+    assert_equal [nil, nil], long.values_at(:distinct_id, :session_id)
+    umlaut = seen({ "HTTP_X_POSTHOG_DISTINCT_ID" => " \u00fc\u0007 ".b })
+    assert_equal "ü", umlaut[:distinct_id]
+  end
+
+  def test_a_request_takes_nothing_from_outside
+    inside = PostHog.with_context(distinct_id: "outside", properties: { a: 1 }) { seen }
+    assert_nil inside[:distinct_id]
+    refute inside[:properties].key?(:a)
+  end
+
+  def test_what_a_request_does_not_have
+    properties = seen({ "HTTP_HOST" => nil, "HTTP_USER_AGENT" => nil, "REMOTE_ADDR" => "" })[:properties]
+    assert_equal "https://app/shop/buy", properties["$current_url"]
+    assert_equal %w[$current_url $request_method $request_path], properties.keys
+    bare = PostHog::Rack::RequestContext.new(->(_env) { PostHog.get_context }).call({})
+    assert_equal({ distinct_id: nil, session_id: nil, properties: {} }, bare)
+  end
+
+  def test_forwarded_addresses_are_counted_from_the_right
+    forwarded = { "HTTP_X_FORWARDED_FOR" => "6.6.6.6, 203.0.113.9,198.51.100.2" }
+    assert_equal "192.0.2.7", ip(forwarded)
+    assert_equal "198.51.100.2", ip(forwarded, trusted_proxies: 1)
+    assert_equal "203.0.113.9", ip(forwarded, trusted_proxies: 2)
+    assert_equal "192.0.2.7", ip(forwarded, trusted_proxies: 4)
+    assert_equal "192.0.2.7", ip({}, trusted_proxies: 1)
+    assert_equal "192.0.2.7", ip({ "HTTP_X_FORWARDED_FOR" => "1.2.3.4," }, trusted_proxies: 1)
+  end
+
+  def test_forms_of_addresses
+    { "203.0.113.9:4711" => "203.0.113.9", "[2001:db8::1]:443" => "2001:db8::1", "2001:DB8:0::1" => "2001:db8::1",
+      "::ffff:203.0.113.9" => "203.0.113.9", "fe80::1%eth0" => "fe80::1", "unknown" => nil, "10.0.0.0/8" => nil,
+      "unix:" => nil, "1.2.3" => nil, "203.0.113.9\n" => "203.0.113.9", "" => nil }.each do |given, address|
+      address ? assert_equal(address, ip({ "REMOTE_ADDR" => given }), given) : assert_nil(ip({ "REMOTE_ADDR" => given }), given)
+    end
+  end
+
+  def test_requests_of_many_threads_do_not_meet
+    app = lambda do |_env|
+      sleep 0.001
+      [200, {}, [PostHog.get_context[:distinct_id]]]
+    end
+    middleware = PostHog::Rack::RequestContext.new(app)
+    wrong = Array.new(8) do |n|
+      Thread.new do
+        Array.new(50) { middleware.call(ENVIRONMENT.merge("HTTP_X_POSTHOG_DISTINCT_ID" => "u#{n}")).last.first } - ["u#{n}"]
+      end
+    end
+    assert_empty wrong.flat_map(&:value)
+  end
+end
