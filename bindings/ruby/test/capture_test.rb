@@ -282,7 +282,7 @@ class CaptureTest < PhcTest
 
   def test_unsupported_methods_raise
     posthog = recording_client
-    PostHog::Unsupported::METHODS.each_key do |name|
+    PostHog::Unsupported::METHODS.each do |name|
       error = assert_raises(PostHog::NotSupported) { posthog.public_send(name, "a", "b", groups: {}) }
       assert_match(/Use posthog-ruby/, error.message)
     end

@@ -27,7 +27,7 @@ class ContextTest < PhcTest
   end
 
   # The path without before_send and test mode, which the extension takes.
-  def test_it_is_sent
+  def test_a_context_on_the_wire
     client = client()
     PostHog.with_context(distinct_id: "u-1", session_id: "s-1", properties: { "a" => 1 }) do
       assert client.capture(event: "plain")

@@ -27,7 +27,7 @@ class RackTest < PhcTest
     assert_nil PostHog.get_context
   end
 
-  def test_it_is_sent_with_what_the_request_captures
+  def test_a_request_with_a_capture_on_the_wire
     client = client()
     app = lambda do |_env|
       client.capture(event: "buy", properties: { "amount" => 42 })
@@ -92,5 +92,62 @@ class RackTest < PhcTest
       end
     end
     assert_empty wrong.flat_map(&:value)
+  end
+
+  def with_exceptions(client, app)
+    PostHog::Rack::RequestContext.new(app, capture_exceptions: client).call(ENVIRONMENT.merge(IDS))
+  end
+
+  def test_exceptions_are_captured_and_go_on
+    client = recording_client
+    [RuntimeError, NotImplementedError, SystemStackError].each do |type|
+      error = assert_raises(type) { with_exceptions(client, ->(_env) { raise type, "no" }) }
+      event = client.next_test_event
+      item = event[:properties]["$exception_list"].first
+      assert_equal ["user-1", "rack", 500], [event[:distinct_id], *event[:properties].values_at("$exception_source", "$response_status_code")]
+      assert_equal [type.name, "no", { "type" => "rack", "handled" => false }], item.values_at("type", "value", "mechanism")
+      assert_equal "no", error.message
+    end
+    assert_raises(SystemExit) { with_exceptions(client, ->(_env) { exit }) }
+    assert_throws(:halt) { with_exceptions(client, ->(_env) { throw :halt }) }
+    assert_nil client.next_test_event
+  ensure
+    client&.shutdown
+  end
+
+  # Sinatra responds itself, and leaves the exception in the environment.
+  def test_exceptions_that_a_framework_has_rescued
+    client = recording_client
+    { 503 => 1, 404 => 0 }.each do |status, count|
+      app = lambda do |env|
+        env["sinatra.error"] = RuntimeError.new("rescued")
+        [status, {}, []]
+      end
+      assert_equal status, with_exceptions(client, app).first
+      assert_equal count, client.queued_messages
+      assert_equal status, client.next_test_event[:properties]["$response_status_code"] if count == 1
+    end
+  ensure
+    client&.shutdown
+  end
+
+  def test_an_exception_is_captured_once
+    client = recording_client
+    app = lambda do |_env|
+      raise "captured"
+    rescue RuntimeError => e
+      client.capture_exception(e, "own")
+      raise
+    end
+    twice = PostHog::Rack::RequestContext.new(app, capture_exceptions: client)
+    assert_raises(RuntimeError) { with_exceptions(client, twice) }
+    assert_equal [1, "own"], [client.queued_messages, client.next_test_event[:distinct_id]]
+  ensure
+    client&.shutdown
+  end
+
+  def test_a_client_that_fails_does_not_replace_the_exception
+    client = Object.new
+    assert_raises(KeyError) { with_exceptions(client, ->(_env) { raise KeyError, "own" }) }
   end
 end

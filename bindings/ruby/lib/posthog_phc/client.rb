@@ -60,6 +60,7 @@ module PostHogPhc
     # @option options [Boolean] :test_mode sends nothing; {#dequeue_last_message} returns the events
     # @option options [Boolean] :sync_mode a capture returns when its event is delivered
     # @option options [Boolean] :compress_request false is the same as <tt>compression: "none"</tt>
+    # @option options [Boolean] :source_lines with false, exceptions have no lines of the application's source
     # @option options [Boolean] :silence_disabled_client_error does not log that there is no project key
     # @option options [Hash] :headers additional headers of every request
     # @option options [Hash] :settings further settings of libphc, by name
@@ -69,6 +70,7 @@ module PostHogPhc
       @logger = logger_from(options[:logger])
       @notes = Notes.new(@logger)
       @event = Event.new(@notes)
+      @exceptions = Exceptions::EventProperties.new(options[:source_lines])
       @lost_value = @notes.method(:once)
       @handle = handle(options)
       @disabled = options.without_key? || @handle.is_a?(DisabledHandle)
@@ -136,6 +138,29 @@ module PostHogPhc
     # @raise [NotCaptured]
     def capture_json!(json)
       uuid_of { |uuid| @handle.capture(json, uuid) }
+    end
+
+    # Captures an exception, and what caused it, for PostHog's error tracking. Never raises because of the
+    # exception, whatever its methods do.
+    #
+    # @param exception [Exception, String, #message] text is the message of an exception without a stack
+    # @param distinct_id [String, nil] without one it is that of the context, or the event belongs to no person
+    # @param additional_properties [Hash, nil] further properties, such as $exception_level or $exception_fingerprint
+    # @param flags [Object] has no effect: there are no feature flags
+    # @param mechanism [Hash, nil] how it was caught: "type", "handled" and "synthetic"
+    # @return [Boolean, nil] whether the event was captured; nil if the first argument is not an exception
+    # @raise [ArgumentError] if the properties are not a Hash
+    def capture_exception(exception, distinct_id = nil, additional_properties = {}, flags: nil, mechanism: nil)
+      return false if @disabled
+
+      own = additional_properties || {}
+      raise InvalidCall, "the properties must be a Hash, not #{own.class}" unless own.is_a?(Hash)
+
+      properties = @exceptions.of(exception, own, mechanism) or return
+      event = { distinct_id: distinct_id, event: "$exception", properties: properties }
+      is_captured = capture(flags ? event.update(flags: flags) : event)
+      Exceptions::Captured.add(Exceptions.chain(exception)) if is_captured
+      is_captured
     end
 
     # Sets properties of a person.

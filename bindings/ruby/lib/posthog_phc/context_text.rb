@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require "posthog_phc/utf8"
+
 module PostHogPhc
   # Ids and texts of a request, as clients have sent them.
   #
@@ -18,7 +20,7 @@ module PostHogPhc
     # @param value [#to_s, nil]
     # @return [String, nil] nil if it cannot be an id: one that is cut off would be that of somebody else
     def id(value)
-      text = utf8(value.to_s)
+      text = Utf8.convert(value.to_s)
       return unless text.valid_encoding?
 
       text = cleaned(text)
@@ -30,15 +32,7 @@ module PostHogPhc
     # @param value [String]
     # @return [String]
     def text(value)
-      cleaned(utf8(value).scrub)[0, MAX_TEXT]
-    end
-
-    # Servers have headers as bytes.
-    def utf8(text)
-      return text if text.encoding == Encoding::UTF_8
-      return String.new(text, encoding: Encoding::UTF_8) if text.encoding == Encoding::BINARY
-
-      text.encode(Encoding::UTF_8, invalid: :replace, undef: :replace)
+      cleaned(Utf8.valid(value))[0, MAX_TEXT]
     end
 
     def cleaned(text)

@@ -9,7 +9,8 @@ module PostHogPhc
   class Options
     # Options of this gem, and their defaults.
     OWN = { api_key: nil, on_error: nil, on_success: nil, on_report: nil, before_send: nil, logger: nil,
-            library: nil, sync_mode: false, strict: false, silence_disabled_client_error: false }.freeze
+            library: nil, sync_mode: false, strict: false, silence_disabled_client_error: false,
+            source_lines: true }.freeze
     # Callbacks that posthog-ruby does not have.
     CALLBACKS = %i[on_success on_report].freeze
     # Options that are a Hash of settings.

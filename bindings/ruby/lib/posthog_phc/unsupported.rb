@@ -33,25 +33,20 @@ module PostHogPhc
   # Methods of posthog-ruby that do not deliver events. They raise, so that code that needs them is found
   # the first time it runs. In a client without a project key they return what they return in posthog-ruby.
   module Unsupported
-    # The methods, and what each belongs to.
-    METHODS = {
-      is_feature_enabled: "feature flags", get_feature_flag: "feature flags",
-      get_feature_flag_result: "feature flags", get_feature_flag_payload: "feature flags",
-      get_all_flags: "feature flags", get_all_flags_and_payloads: "feature flags",
-      get_remote_config_payload: "feature flags", evaluate_flags: "feature flags",
-      reload_feature_flags: "feature flags", capture_exception: "error tracking"
-    }.freeze
+    # Those of feature flags.
+    METHODS = %i[is_feature_enabled get_feature_flag get_feature_flag_result get_feature_flag_payload get_all_flags
+                 get_all_flags_and_payloads get_remote_config_payload evaluate_flags reload_feature_flags].freeze
     # What a disabled client returns, where that is not nil.
     WHEN_DISABLED = {
       get_all_flags: -> { {} }, get_all_flags_and_payloads: -> { { featureFlags: {}, featureFlagPayloads: {} } },
-      evaluate_flags: -> { NoFlags.new }, capture_exception: -> { false }
+      evaluate_flags: -> { NoFlags.new }
     }.freeze
 
-    METHODS.each do |name, feature|
+    METHODS.each do |name|
       define_method(name) do |*, **|
         return WHEN_DISABLED[name]&.call unless enabled?
 
-        raise NotSupported, "#{name}: posthog-ruby-phc delivers events and has no #{feature}. Use " \
+        raise NotSupported, "#{name}: posthog-ruby-phc delivers events and has no feature flags. Use " \
                             'posthog-ruby for that, and require "posthog_phc/core" beside it'
       end
     end

@@ -10,23 +10,31 @@ module PostHogPhc
     # $user_agent, $raw_user_agent and $ip.
     #
     # @example
-    #   use PostHog::Rack::RequestContext, trusted_proxies: 1
+    #   use PostHog::Rack::RequestContext, trusted_proxies: 1, capture_exceptions: POSTHOG
     class RequestContext
+      # What ends a request as a failure. The end of the process is not one.
+      FAILURES = [StandardError, ScriptError, SystemStackError].freeze
+      # Where frameworks keep the exception for which they have made a response themselves.
+      RESCUED = %w[sinatra.error rack.exception].freeze
+      private_constant :FAILURES, :RESCUED
+
       # @param app [#call]
       # @param use_tracing_headers [Boolean] whether the ids in X-PostHog-Distinct-Id and X-PostHog-Session-Id are
       #   used. Anybody can send any id: it is right for analytics, and never for access to anything
       # @param trusted_proxies [Integer] how many proxies are in front that add the address of their peer to
       #   X-Forwarded-For. $ip is then the address that the outermost of them has added. With 0 the header is not read
-      def initialize(app, use_tracing_headers: true, trusted_proxies: 0)
+      # @param capture_exceptions [Client, nil] captures exceptions that end a request, which then go on
+      def initialize(app, use_tracing_headers: true, trusted_proxies: 0, capture_exceptions: nil)
         @app = app
         @use_tracing_headers = use_tracing_headers
         @trusted_proxies = trusted_proxies
+        @client = capture_exceptions
       end
 
       # @param env [Hash]
       # @return [Array] the response
       def call(env)
-        Context.within(context(env)) { @app.call(env) }
+        Context.within(context(env)) { @client ? respond(env) : @app.call(env) }
       end
 
       private
@@ -36,6 +44,27 @@ module PostHogPhc
         data = { properties: request.properties(@trusted_proxies) }
         data.update(request.ids) if @use_tracing_headers
         Context.of(data, nil)
+      end
+
+      def respond(env)
+        response = @app.call(env)
+        status = response[0].to_i
+        exception = env.values_at(*RESCUED).compact.first if status >= 500
+        capture(exception, status) if exception
+        response
+      rescue *FAILURES => e
+        capture(e, 500)
+        raise
+      end
+
+      # Whatever fails here does not replace the exception or the response.
+      def capture(exception, status)
+        return if Exceptions::Captured.include?(exception)
+
+        @client.capture_exception(exception, nil, { "$exception_source" => "rack", "$response_status_code" => status },
+                                  mechanism: { "type" => "rack", "handled" => false })
+      rescue *FAILURES => e
+        Logging.logger.error("an exception of a request is not captured: #{e.class}: #{e.message}")
       end
     end
   end
