@@ -113,6 +113,8 @@ module Compat
   module Wire
     # What Capture v1 has outside the properties.
     OPTIONS = { "process_person_profile" => "$process_person_profile", "cookieless_mode" => "$cookieless_mode" }.freeze
+    # Where this Ruby has its own files and gems.
+    PLACES = { Gem.path.first => "<gems>", RbConfig::CONFIG["rubylibdir"] => "<ruby>" }.freeze
     FIELDS = { "session_id" => "$session_id", "window_id" => "$window_id" }.freeze
 
     module_function
@@ -139,7 +141,23 @@ module Compat
       case event["event"]
       when "$identify" then properties.reject! { |name, value| (event["$set"] || {})[name] == value }
       when "$create_alias" then properties.delete("distinct_id")
+      when "$exception" then without_absent(properties)
       end
+    end
+
+    # posthog-ruby has the id of an exception without causes, and null for what is not there; this gem has the level
+    # that the server would assume.
+    def without_absent(properties)
+      properties.delete("$exception_level") if properties["$exception_level"] == "error"
+      list = properties["$exception_list"]
+      list.each do |item|
+        item.delete("stacktrace") unless item["stacktrace"]
+        item.dig("stacktrace", "frames")&.each do |frame|
+          frame["abs_path"] = PLACES.reduce(frame["abs_path"]) { |path, (place, name)| path.sub(place, name) }
+          frame.compact!
+        end
+      end
+      list.first["mechanism"].delete("exception_id") if list.size == 1
     end
 
     def text(value)

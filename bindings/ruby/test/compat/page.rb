@@ -31,9 +31,10 @@ module Compat
       protocols, so events are compared in the form in which the server takes them: `$lib` is left out, a distinct
       id is text, and what posthog-ruby sends twice is compared once, except in the cases that say "whole".
 
-      Not among the cases: feature flags, exceptions and posthog-rails, which this gem does not have;
-      `dequeue_last_message` without an event, which returns nil here and waits for good there; and when `on_error` is
-      called, which is before `flush` returns there, and a moment later here (`poll` waits for it).
+      Not among the cases: feature flags, which this gem does not have; posthog-rails, whose counterpart the
+      [example for Rails](../examples/ruby-rails) tests; `dequeue_last_message` without an event, which returns nil here
+      and waits for good there; and when `on_error` is called, which is before `flush` returns there, and a moment
+      later here (`poll` waits for it). A context is `PostHog.with_context` here; there it is for posthog-rails only.
 
       | area | cases | the same | different |
       |---|---|---|---|
