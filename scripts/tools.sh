@@ -81,6 +81,9 @@ yard yard
 - ruby-ffi
 - ruby-rack
 - ruby-minitest
+- ruby-railties
+- ruby-activejob
+- ruby-sinatra
 lintian lintian
 xz xz-utils
 python3 python3

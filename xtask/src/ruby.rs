@@ -41,16 +41,24 @@ fn tests(names: &[String], switch: &str) -> Outcome<()> {
     ensure(status.success(), || "Ruby failed".to_owned())
 }
 
-/// `ruby-hosts [full]`: Puma in cluster mode through restarts and stops, and a fork for each job as in Resque,
-/// counted at the sink.
+/// `ruby-hosts [full]`: Puma in cluster mode through restarts and stops, a fork for each job as in Resque, and the
+/// example applications, counted at the sink.
 pub(crate) fn hosts(arguments: &[String]) -> Outcome<()> {
     let is_full = Arguments::new(arguments).flag("full");
     let (requests, jobs) = if is_full { ("5000", "600") } else { ("200", "24") };
     built()?;
     let sink = Sink::start(&[])?;
-    for (program, count) in [("puma_cluster.rb", requests), ("resque_style.rb", jobs)] {
+    let mut programs = vec![
+        ("puma_cluster.rb", vec![requests]),
+        ("resque_style.rb", vec![jobs]),
+        ("examples.rb", vec!["rails", "sinatra"]),
+    ];
+    if is_full {
+        programs.push(("puma_load.rb", vec!["100000"]));
+    }
+    for (program, arguments) in programs {
         let mut host = ruby(&sink)?;
-        host.arg(at(TESTS).join("hosts").join(program)).arg(count);
+        host.arg(at(TESTS).join("hosts").join(program)).args(arguments);
         run(&mut limited(900, &host))?;
     }
     Ok(())

@@ -10,3 +10,5 @@ end
 
 # The module under the name that posthog-ruby gives it.
 PostHog = PostHogPhc unless defined?(PostHog)
+
+require "posthog_phc/rails" if defined?(Rails::Railtie)

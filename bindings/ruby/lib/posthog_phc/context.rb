@@ -19,6 +19,14 @@ module PostHogPhc
     private_constant :KEY, :SESSION, :DISTINCT_ID, :SESSION_ID, :PROPERTIES
 
     class << self
+      # Where Rails isolates the state of requests, or the variables of the fiber.
+      #
+      # @api private
+      # @return [#[], #[]=]
+      def store
+        defined?(::ActiveSupport::IsolatedExecutionState) ? ::ActiveSupport::IsolatedExecutionState : Thread.current
+      end
+
       # @return [Context, nil] that of this request or job
       def current
         store[KEY]
@@ -76,11 +84,6 @@ module PostHogPhc
       end
 
       private
-
-      # Where Rails isolates the state of requests, or the variables of the fiber.
-      def store
-        defined?(::ActiveSupport::IsolatedExecutionState) ? ::ActiveSupport::IsolatedExecutionState : Thread.current
-      end
 
       def member(data, spellings)
         spellings.each { |name| data[name] and return data[name] }

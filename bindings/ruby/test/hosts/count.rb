@@ -17,8 +17,13 @@ class Count
                    "Content-Type" => "application/json")
   end
 
+  # The events that were stored, each as often as it was.
+  def events
+    JSON.parse(Net::HTTP.get(URI("#{host}/_events?accepted=1"))).map { |event| event["event"] }
+  end
+
   def accepted
-    JSON.parse(Net::HTTP.get(URI("#{host}/_events?accepted=1"))).map { |event| event["event"]["event"] }
+    events.map { |event| event["event"] }
   end
 
   # @param captured [Array<String>] events that were captured for certain

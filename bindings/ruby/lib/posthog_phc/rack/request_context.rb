@@ -49,16 +49,20 @@ module PostHogPhc
       def respond(env)
         response = @app.call(env)
         status = response[0].to_i
-        exception = env.values_at(*RESCUED).compact.first if status >= 500
-        capture(exception, status) if exception
+        exception = rescued(env, status)
+        capture(exception, status, env) if exception
         response
       rescue *FAILURES => e
-        capture(e, 500)
+        capture(e, 500, env)
         raise
       end
 
+      def rescued(env, status)
+        env.values_at(*RESCUED).compact.first if status >= 500
+      end
+
       # Whatever fails here does not replace the exception or the response.
-      def capture(exception, status)
+      def capture(exception, status, _env)
         return if Exceptions::Captured.include?(exception)
 
         @client.capture_exception(exception, nil, { "$exception_source" => "rack", "$response_status_code" => status },
