@@ -24,7 +24,7 @@ set -euo pipefail
 apt-get install -y -q ruby ruby-dev ruby-ffi ruby-railties ruby-activejob ruby-sinatra puma gcc libc6-dev make >/tmp/apt.log 2>&1 ||
     { cat /tmp/apt.log; exit 1; }
 # The working tree is read-only here, and Rails writes beside an application.
-cp -r /phc/bindings /phc/examples /tmp
+cp -r /phc/bindings /phc/examples /phc/docs /tmp
 mkdir -p /tmp/extension/posthog_phc
 cd /tmp/extension
 ruby /tmp/bindings/ruby/ext/posthog_phc/extconf.rb >make.log && make >>make.log 2>&1 || { cat make.log; exit 1; }

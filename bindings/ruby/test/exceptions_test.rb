@@ -9,8 +9,8 @@ class ExceptionsTest < PhcTest
   class Refused < StandardError; end
 
   # An exception some of whose methods the application has replaced.
-  def odd(**methods)
-    Refused.new("odd").tap do |error|
+  def failing_in(**methods)
+    Refused.new("unusual").tap do |error|
       methods.each { |name, body| error.define_singleton_method(name) { |*| body.call } }
     end
   end
@@ -52,12 +52,12 @@ class ExceptionsTest < PhcTest
   end
 
   def test_an_exception
-    error = raised(Refused, "no room")
+    error = raised(Refused, "no space")
     event = event_of(error, "user-1", { "order" => 7 })
     assert_equal ["$exception", "user-1", 7], [event[:event], event[:distinct_id], event[:properties]["order"]]
     assert_equal "error", event[:properties]["$exception_level"]
     item = event[:properties]["$exception_list"].first
-    assert_equal ["ExceptionsTest::Refused", "no room", { "type" => "generic", "handled" => true }],
+    assert_equal ["ExceptionsTest::Refused", "no space", { "type" => "generic", "handled" => true }],
                  item.values_at("type", "value", "mechanism")
     frame = item.dig("stacktrace", "frames").last
     assert_equal ["ruby", __FILE__, error.backtrace_locations.first.lineno, true],
@@ -112,20 +112,20 @@ class ExceptionsTest < PhcTest
 
   def test_methods_that_fail
     failing = -> { raise NotImplementedError, "no" }
-    assert_equal "(its message raised NotImplementedError)", list_of(odd(message: failing)).first["value"]
-    assert_equal "", list_of(odd(message: -> {})).first["value"]
-    assert_equal "7", list_of(odd(message: -> { 7 })).first["value"]
-    assert_equal 1, list_of(odd(message: -> { BasicObject.new })).size
-    assert_equal 1, list_of(odd(cause: failing, backtrace: failing, backtrace_locations: failing, class: failing)).size
-    assert_equal 1, list_of(odd(cause: -> { 7 }, backtrace: -> { "text" })).size
-    assert_equal 1, list_of(odd(backtrace_locations: -> { [7, nil, BasicObject.new] })).size
+    assert_equal "(its message raised NotImplementedError)", list_of(failing_in(message: failing)).first["value"]
+    assert_equal "", list_of(failing_in(message: -> {})).first["value"]
+    assert_equal "7", list_of(failing_in(message: -> { 7 })).first["value"]
+    assert_equal 1, list_of(failing_in(message: -> { BasicObject.new })).size
+    assert_equal 1, list_of(failing_in(cause: failing, backtrace: failing, backtrace_locations: failing, class: failing)).size
+    assert_equal 1, list_of(failing_in(cause: -> { 7 }, backtrace: -> { "text" })).size
+    assert_equal 1, list_of(failing_in(backtrace_locations: -> { [7, nil, BasicObject.new] })).size
     assert_equal "(its message raised SystemStackError)",
-                 list_of(odd(message: -> { deep = -> { deep.call }; deep.call })).first["value"]
+                 list_of(failing_in(message: -> { deep = -> { deep.call }; deep.call })).first["value"]
   end
 
   def test_a_cause_that_is_the_exception
     error = Refused.new("a")
-    other = odd(cause: -> { error })
+    other = failing_in(cause: -> { error })
     error.define_singleton_method(:cause) { other }
     assert_equal 2, list_of(error).size
     own = Refused.new("b")

@@ -15,7 +15,7 @@ module Compat
   CONTEXT = { distinct_id: "u-1", session_id: "s-1", properties: { plan: "pro", "n" => 1 } }.freeze
 
   # An exception with a stack that does not depend on where this runs.
-  def self.exception(message = "no room", cause: nil, lines: LINES)
+  def self.exception(message = "no space", cause: nil, lines: LINES)
     error = KeyError.new(message)
     error.set_backtrace(lines) if lines
     error.define_singleton_method(:cause) { cause }
@@ -109,7 +109,7 @@ module Compat
       { name: "before_send sees an exception", options: { before_send: method(:without_message) },
         calls: [[:capture_exception, [exception, "u"]]] },
       { name: "$exception_list among further properties", calls: [[:capture_exception, [exception, "u", { "$exception_list" => [] }]]],
-        differs: "It cannot be replaced; before_send can change it.", ours: sent("no room") },
+        differs: "It cannot be replaced; before_send can change it.", ours: sent("no space") },
       { name: "a message that raises",
         calls: [[lambda { |client|
           client.capture_exception(exception.tap { |error| error.define_singleton_method(:message) { raise "no" } }, "u")

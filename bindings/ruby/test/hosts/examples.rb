@@ -41,6 +41,7 @@ class Examples
     check_orders(workers)
     check_exceptions
     check_job
+    check_properties
   end
 
   def sinatra
@@ -75,6 +76,13 @@ class Examples
   def read
     @events = @count.events
     same("uuids", @events.size, @events.map { |event| event["uuid"] }.uniq.size)
+  end
+
+  # Every property of PostHog's own is in docs/privacy.md or in docs/exceptions.md.
+  def check_properties
+    pages = %w[privacy exceptions].map { |page| File.read("#{FOLDER}/../docs/#{page}.md") }.join
+    names = @events.flat_map { |event| event["properties"].keys }.uniq.grep(/\A\$/)
+    same("properties that no page has", [], names.reject { |name| pages.include?("`#{name}`") })
   end
 
   def named(name)

@@ -8,6 +8,7 @@ require "tmpdir"
 class PumaServer
   # The gem, and what this program has of it.
   LIBRARIES = { "RUBYLIB" => [File.expand_path("../../lib", __dir__), *ENV.fetch("RUBYLIB", nil)].join(":") }.freeze
+  OPTIONS = { "RUBYOPT" => "-r#{__dir__}/puma_shutdown.rb" }.freeze
 
   attr_reader :port
 
@@ -28,7 +29,7 @@ class PumaServer
   def initialize(folder, env, log, arguments)
     @log = log
     @port = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
-    @pid = Process.spawn(LIBRARIES.merge(env), "puma", "--bind", "tcp://127.0.0.1:#{@port}", *arguments, chdir: folder,
+    @pid = Process.spawn(LIBRARIES.merge(OPTIONS, env), "puma", "--bind", "tcp://127.0.0.1:#{@port}", *arguments, chdir: folder,
                          out: log, err: %i[child out])
     wait_until_it_responds
   end

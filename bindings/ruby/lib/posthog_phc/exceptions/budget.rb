@@ -34,9 +34,9 @@ module PostHogPhc
       # @param text [String] in UTF-8
       # @return [String] as much of it as still fits
       def text(text)
-        room = [@left - KEPT_BY_TEXTS, 0].max
-        text = cut(text, [MAX_TEXT, room].min)
-        text = cut(text, text.bytesize / 2) while size(text) > room
+        free = [@left - KEPT_BY_TEXTS, 0].max
+        text = cut(text, [MAX_TEXT, free].min)
+        text = cut(text, text.bytesize / 2) while size(text) > free
         @left -= size(text)
         text
       end

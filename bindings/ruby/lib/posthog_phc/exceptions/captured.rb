@@ -3,7 +3,7 @@
 module PostHogPhc
   module Exceptions
     # The exceptions that were captured, as long as they exist. What captures exceptions by itself, such as a
-    # middleware, leaves them out: the application or another hook has captured them before.
+    # middleware, leaves them out: the application or another of them has captured them before.
     #
     # @api private
     module Captured

@@ -40,7 +40,7 @@ module PostHogPhc
         ActiveRecord::RecordNotFound ActiveRecord::RecordNotUnique
       ].freeze
 
-      attr_accessor(*DEFAULTS.keys)
+      send(:attr_accessor, *DEFAULTS.keys)
 
       def initialize
         DEFAULTS.each { |name, value| public_send(:"#{name}=", value.dup) }
