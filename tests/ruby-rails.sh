@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# ruby-rails.sh SYSTEM: runs the example applications for Rails and Sinatra, with the extension and without, in a clean
-# system of scripts/dist/chroot.sh (trixie), with the Ruby, the Rails and the Puma of that system. The library is the
-# one that ships; it fits every glibc from that of this machine on.
+# ruby-rails.sh SYSTEM: runs the tests of Rails' settings and the example applications for Rails and Sinatra, with the
+# extension and without, in a clean system of scripts/dist/chroot.sh (trixie), with the Ruby, the Rails and the Puma of
+# that system. The library is the one that ships; it fits every glibc from that of this machine on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/common.sh
@@ -34,7 +34,7 @@ dpkg-query -W -f '${Package} ${Version}\n' ruby ruby-railties ruby-sinatra puma
 export RUBYLIB=/tmp/extension:/tmp/bindings/ruby/lib
 for switch in 1 0; do
     export POSTHOG_PHC_EXTENSION=$switch
-    ruby -rposthog_phc -e 'puts "the extension: #{PostHogPhc::Extension.used?}"'
+    ruby -w /tmp/bindings/ruby/test/hosts/rails_app.rb
     ruby /tmp/bindings/ruby/test/hosts/examples.rb rails sinatra
 done
 MT_NO_PLUGINS=1 ruby /tmp/bindings/ruby/test/run.rb context rack facade exceptions

@@ -51,6 +51,7 @@ pub(crate) fn hosts(arguments: &[String]) -> Outcome<()> {
     let mut programs = vec![
         ("puma_cluster.rb", vec![requests]),
         ("resque_style.rb", vec![jobs]),
+        ("rails_app.rb", vec![]),
         ("examples.rb", vec!["rails", "sinatra"]),
     ];
     if is_full {

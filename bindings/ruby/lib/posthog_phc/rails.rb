@@ -49,7 +49,8 @@ module PostHogPhc
         return if Exceptions::Captured.include?(exception) || !config.should_capture_exception?(exception)
 
         distinct_id, properties = yield
-        PostHogPhc.capture_exception(exception, distinct_id, properties, mechanism: mechanism)
+        # What cannot be an id does not cost the exception.
+        PostHogPhc.capture_exception(exception, ContextText.id(distinct_id), properties, mechanism: mechanism)
       rescue StandardError, ScriptError, SystemStackError => e
         Logging.logger.error("an exception is not captured: #{e.class}: #{e.message}")
       end

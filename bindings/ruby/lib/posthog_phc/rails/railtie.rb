@@ -25,9 +25,7 @@ module PostHogPhc
       end
 
       # Before classes of jobs are loaded, which may call posthog_distinct_id.
-      initializer "posthog.active_job" do
-        ActiveSupport.on_load(:active_job) { prepend ActiveJobExtensions }
-      end
+      ActiveSupport.on_load(:active_job) { prepend ActiveJobExtensions }
 
       config.after_initialize do
         ::Rails.error.subscribe(ErrorSubscriber.new) if ::Rails.respond_to?(:error)
