@@ -70,17 +70,21 @@ module PostHogPhc
             properties: merge(around ? around.properties : {}, cleaned(given)))
       end
 
+      # @param base [Hash] not of a class of its own
       # @return [Hash] a new one, in which no key is there both as a Symbol and as text
-      def merge(base, over)
-        merged = {}.update(base)
-        has_symbols = base.each_key.any?(Symbol)
-        over.each do |key, value|
-          if key.is_a?(Symbol) then merged.delete(key.name)
+      def merge(base, over, has_symbols = symbols?(base))
+        merged = base.merge(over)
+        over.each_key do |key|
+          if key.is_a?(Symbol) then merged.delete(key.name) if base.key?(key.name)
           elsif has_symbols && key.is_a?(String) then merged.delete(key.to_sym)
           end
-          merged[key] = value
         end
         merged
+      end
+
+      # @return [Boolean] whether a Hash has symbols as keys
+      def symbols?(hash)
+        hash.each_key.any?(Symbol)
       end
 
       private
@@ -107,6 +111,7 @@ module PostHogPhc
       @session_id = session_id
       @properties = properties.freeze
       @shared = (session_id ? self.class.merge({ SESSION => session_id }, properties) : properties).freeze
+      @has_symbols = self.class.symbols?(@shared)
       freeze
     end
 
@@ -129,7 +134,7 @@ module PostHogPhc
       # A mistake in the call, which is found later.
       return given unless own.is_a?(Hash)
 
-      properties = self.class.merge(@shared, own)
+      properties = self.class.merge(@shared, own, @has_symbols)
       properties.delete(SESSION) if given[:session_id] && !own.key?(SESSION)
       completed = {}.update(given)
       completed[:properties] = properties

@@ -13,6 +13,8 @@ module PostHogPhc
     MAX_TEXT = 1000
     # Those of Unicode's category Cc.
     CONTROL = /[\u0000-\u001f\u007f-\u009f]/.freeze
+    # Of text in ASCII: what would be removed.
+    REMOVED = /[\x00-\x1f\x7f]|\A | \z/.freeze
     SPACE_AROUND = /\A[[:space:]]+|[[:space:]]+\z/.freeze
 
     module_function
@@ -36,6 +38,8 @@ module PostHogPhc
     end
 
     def cleaned(text)
+      return text if text.ascii_only? && !text.match?(REMOVED)
+
       text.gsub(CONTROL, "").gsub(SPACE_AROUND, "")
     end
   end

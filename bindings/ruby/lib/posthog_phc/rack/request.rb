@@ -13,6 +13,9 @@ module PostHogPhc
       DISTINCT_ID = "HTTP_X_POSTHOG_DISTINCT_ID"
       SESSION_ID = "HTTP_X_POSTHOG_SESSION_ID"
       FORWARDED_FOR = "HTTP_X_FORWARDED_FOR"
+      OCTET = /(?:25[0-5]|2[0-4]\d|1?\d?\d)/.freeze
+      # An address that is written as it is sent.
+      PLAIN = /\A#{OCTET}(?:\.#{OCTET}){3}\z/.freeze
       # An address with a port.
       WITH_PORT = /\A(?:\[(?<six>[^\]]*)\]|(?<four>[^:]*))(?::\d*)?\z/.freeze
 
@@ -58,6 +61,8 @@ module PostHogPhc
       # @return [String, nil] nil if there is none, as for the peer of a Unix socket
       def address(text)
         text = text.to_s.strip
+        return text if PLAIN.match?(text)
+
         text = $~[:six] || $~[:four] if WITH_PORT.match(text)
         text = text.sub(/%.*\z/m, "")
         return if text.empty? || text.match?(/[^\h.:]/)
