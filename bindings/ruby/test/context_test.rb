@@ -157,6 +157,11 @@ class ContextTest < PhcTest
     PostHog.with_context(distinct_id: "u", properties: { mail: "a@b.c", "$ip" => "192.0.2.1" }) { client.capture(event: "e") }
     assert_equal ["a@b.c", "192.0.2.1"], seen.values_at(:mail, "$ip")
     assert_empty client.next_test_event[:properties]
+    # One key of the two, so that what is removed is not sent under the other.
+    PostHog.with_context(properties: { mail: "a@b.c", "plan" => "pro" }) do
+      client.capture(event: "e", properties: { "mail" => "b@b.c", plan: "free" })
+    end
+    assert_equal({ "mail" => "b@b.c", plan: "free" }, seen.slice("mail", :mail, "plan", :plan))
   ensure
     client&.shutdown
   end

@@ -15,8 +15,8 @@ class ExceptionsTest < PhcTest
     end
   end
 
-  def raised(*arguments)
-    raise(*arguments)
+  def raised(*arguments, **cause)
+    raise(*arguments, **cause)
   rescue Exception => e
     e
   end
@@ -63,7 +63,7 @@ class ExceptionsTest < PhcTest
     assert_equal ["ruby", __FILE__, error.backtrace_locations.first.lineno, true],
                  frame.values_at("platform", "abs_path", "lineno", "in_app")
     assert_equal "raised", frame["function"]
-    assert_match(/raise\(\*arguments\)/, frame["context_line"])
+    assert_match(/raise\(\*arguments, /, frame["context_line"])
     assert_equal 5, frame["pre_context"].size
     assert_equal "raw", item["stacktrace"]["type"]
   end
