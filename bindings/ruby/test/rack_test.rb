@@ -48,6 +48,25 @@ class RackTest < PhcTest
     assert_equal "ü", umlaut[:distinct_id]
   end
 
+  # Puma has headers as bytes.
+  def test_text_in_several_encodings
+    env = { "SCRIPT_NAME" => "/\u00fc", "PATH_INFO" => "/\u00fc\xFF".b, "HTTP_HOST" => "h\u00fc".b, "HTTP_USER_AGENT" => "\xFFb".b }
+    properties = seen(env)[:properties]
+    assert_equal ["/\u00fc/\u00fc\uFFFD", "https://h\u00fc/\u00fc/\u00fc\uFFFD", "\uFFFDb"],
+                 properties.values_at("$request_path", "$current_url", "$user_agent")
+  end
+
+  def test_what_no_server_sends_does_not_end_the_request
+    logged = StringIO.new
+    before, PostHog::Logging.logger = PostHog::Logging.logger, Logger.new(logged)
+    failing = Object.new.tap { |one| def one.to_s = raise("no") }
+    assert_equal({ distinct_id: nil, session_id: nil, properties: {} }, seen({ "PATH_INFO" => failing }))
+    assert_match(/a request has no context: RuntimeError: no/, logged.string)
+    assert_equal "7", seen({ "HTTP_USER_AGENT" => 7 })[:properties]["$user_agent"]
+  ensure
+    PostHog::Logging.logger = before
+  end
+
   def test_a_request_takes_nothing_from_outside
     inside = PostHog.with_context(distinct_id: "outside", properties: { a: 1 }) { seen }
     assert_nil inside[:distinct_id]
@@ -147,7 +166,12 @@ class RackTest < PhcTest
   end
 
   def test_a_client_that_fails_does_not_replace_the_exception
+    logged = StringIO.new
+    before, PostHog::Logging.logger = PostHog::Logging.logger, Logger.new(logged)
     client = Object.new
     assert_raises(KeyError) { with_exceptions(client, ->(_env) { raise KeyError, "own" }) }
+    assert_match(/is not captured: NoMethodError/, logged.string)
+  ensure
+    PostHog::Logging.logger = before
   end
 end

@@ -32,23 +32,28 @@ module PostHogPhc
       # @param trusted_proxies [Integer]
       # @return [Hash]
       def properties(trusted_proxies)
-        agent = @env["HTTP_USER_AGENT"]
+        agent = text("HTTP_USER_AGENT")
         # $raw_user_agent is what the server recognises bots by.
-        { "$current_url" => url, "$request_method" => @env["REQUEST_METHOD"], "$request_path" => path,
+        { "$current_url" => url, "$request_method" => text("REQUEST_METHOD"), "$request_path" => path,
           "$user_agent" => agent, "$raw_user_agent" => agent, "$ip" => ip(trusted_proxies) }
           .reject { |_, value| value.nil? || value.empty? }
       end
 
       private
 
+      # Some servers have headers as bytes, and paths as UTF-8: Ruby does not join those.
+      def text(name)
+        Utf8.valid(@env[name].to_s)
+      end
+
       def path
-        "#{@env["SCRIPT_NAME"]}#{@env["PATH_INFO"]}"
+        text("SCRIPT_NAME") + text("PATH_INFO")
       end
 
       # Without the query, in which secrets may be.
       def url
-        host = @env["HTTP_HOST"] || @env["SERVER_NAME"]
-        "#{@env["rack.url_scheme"] || "http"}://#{host}#{path}" unless host.nil? || host.empty?
+        host = @env["HTTP_HOST"] ? text("HTTP_HOST") : text("SERVER_NAME")
+        "#{@env["rack.url_scheme"] || "http"}://#{host}#{path}" unless host.empty?
       end
 
       # Proxies are counted from the right: what is further left is written by clients.

@@ -44,11 +44,14 @@ module PostHogPhc
         data = { properties: request.properties(@trusted_proxies) }
         data.update(request.ids) if @use_tracing_headers
         Context.of(data, nil)
+      rescue StandardError => e
+        Logging.logger.error("a request has no context: #{e.class}: #{e.message}")
+        Context.of(nil, nil)
       end
 
       def respond(env)
         response = @app.call(env)
-        status = response[0].to_i
+        status = response.is_a?(Array) ? response[0].to_i : 0
         exception = rescued(env, status)
         capture(exception, status, env) if exception
         response
