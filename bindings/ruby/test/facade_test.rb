@@ -37,12 +37,13 @@ class FacadeTest < PhcTest
   end
 
   def test_a_second_init_takes_the_place_of_the_first
-    first = PostHog.init(api_key: "phc_ruby", host: sink.host)
+    first = PostHog.init(api_key: "phc_ruby", host: sink.host, logger: log)
     assert PostHog.capture(distinct_id: "u", event: "first")
     second = PostHog.init(api_key: "phc_ruby", test_mode: true)
     refute_same first, second
     assert_equal ["first"], sink.accepted
     refute first.capture(distinct_id: "u", event: "late")
+    assert_match(/the client was closed/, logged)
   end
 
   def test_every_method_of_a_client_is_there

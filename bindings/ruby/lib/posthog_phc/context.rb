@@ -18,6 +18,9 @@ module PostHogPhc
     PROPERTIES = [:properties, "properties"].freeze
     private_constant :KEY, :SESSION, :DISTINCT_ID, :SESSION_ID, :PROPERTIES
 
+    # Whether there was one in this process: most programs have none, and captures need not look.
+    @is_used = false
+
     class << self
       # Where Rails isolates the state of requests, or the variables of the fiber.
       #
@@ -29,13 +32,14 @@ module PostHogPhc
 
       # @return [Context, nil] that of this request or job
       def current
-        store[KEY]
+        @is_used ? store[KEY] : nil
       end
 
       # Calls the block with another context.
       #
       # @param context [Context]
       def within(context)
+        @is_used = true
         # The same one in the end, even if ActiveSupport is loaded meanwhile.
         store = self.store
         before = store[KEY]

@@ -47,7 +47,7 @@ module PostHogPhc
           return known.last if known && known.first == gems.size
 
           roots = [*Gem.path, Gem.default_dir, *gems.each_value.map(&:full_gem_path), *RUBY, OWN]
-          roots = roots.flat_map { |root| [root, real(root)] }.uniq.reject { |root| root.nil? || root.empty? || root == "/" }
+          roots = roots.flat_map { |root| [root, real(root)] }.uniq - [nil, "", "/"]
           @known = [gems.size, roots.freeze].freeze
           roots
         end

@@ -48,10 +48,13 @@ module PostHogPhc
       def properties_for_posthog
         properties = { "$exception_source" => "active_job", "$job_class" => self.class.name, "$job_id" => job_id,
                        "$queue_name" => queue_name, "$job_priority" => priority, "$job_executions" => executions }
-        # Rails' own logs leave them out, too.
-        is_logged = !self.class.respond_to?(:log_arguments?) || self.class.log_arguments?
-        properties["$job_arguments"] = arguments.map { |one| argument_for_posthog(one) } if is_logged && !arguments.empty?
+        properties["$job_arguments"] = arguments.map { |one| argument_for_posthog(one) } if arguments_for_posthog?
         properties
+      end
+
+      # Where Rails' own logs leave them out, they are left out.
+      def arguments_for_posthog?
+        !arguments.empty? && (!self.class.respond_to?(:log_arguments?) || self.class.log_arguments?)
       end
 
       def argument_for_posthog(value)

@@ -21,7 +21,9 @@ module PostHogPhc
         return if !handled && RequestContext.watching?
 
         mechanism = { "type" => "rails_error_reporter", "handled" => handled }
-        Rails.capture(error, mechanism) { [context.values_at(*PERSON).compact.first, properties(severity, context, source)] }
+        Rails.capture(error, mechanism) do
+          [context.values_at(*PERSON).compact.first, properties(severity, context, source)]
+        end
       end
 
       private

@@ -42,7 +42,8 @@ module PostHogPhc
       def capture(exception, status, env)
         Rails.capture(exception, MECHANISM) do
           controller = env["action_controller.instance"]
-          [SignedInUser.distinct_id(controller, Rails.config), properties(ActionDispatch::Request.new(env), controller, status)]
+          user = SignedInUser.distinct_id(controller, Rails.config)
+          [user, properties(ActionDispatch::Request.new(env), controller, status)]
         end
       end
 
