@@ -13,7 +13,8 @@ declare(strict_types=1);
 // Without logged/: see Host::logOnce.
 foreach ([
     'Host', 'Declarations', 'Unavailable', 'NotSupported', 'FfiLibrary', 'FfiClient', 'Library', 'Handle', 'Json',
-    'Environment', 'Options', 'Timestamp', 'Uuid', 'Context', 'Message', 'Callbacks', 'BeforeSend', 'AtExit', 'Client',
+    'Environment', 'Options', 'Timestamp', 'Uuid', 'Context', 'Message', 'Callbacks', 'BeforeSend', 'AtExit',
+    'ExceptionBudget', 'SourceLines', 'StackTrace', 'ExceptionEvent', 'ErrorTracking', 'ExceptionHandlers', 'Client',
     'PostHog',
 ] as $class) {
     require_once __DIR__ . "/src/$class.php";

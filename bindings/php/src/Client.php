@@ -48,6 +48,13 @@ class Client
      *     maximum_backoff_duration?: int,
      *     compress_request?: bool|string,
      *     is_server?: bool,
+     *     error_tracking?: array{
+     *         enabled?: bool,
+     *         capture_errors?: bool,
+     *         excluded_exceptions?: list<class-string>,
+     *         max_frames?: int,
+     *         context_provider?: callable(array<string, mixed>): array<string, mixed>
+     *     },
      *     consumer?: 'lib_curl'|'socket'|'fork_curl'|'noop',
      *     debug?: bool,
      *     error_handler?: callable(int|string, string): void,
@@ -122,6 +129,9 @@ class Client
             $library = Library::load($this->options->library);
             $this->handle = Handle::open($library, $apiKey, $this->options);
             AtExit::watch($this->handle, $this->callbacks, $this->options);
+            if ($this->options->errorTracking?->isEnabled) {
+                ExceptionHandlers::install($this, $this->options->errorTracking);
+            }
         } catch (Unavailable $error) {
             $this->cannot($error);
         }
@@ -185,6 +195,30 @@ class Client
             $added += $id === null ? ['$process_person_profile' => false] : [];
         }
         return $this->submit($message, $added === [] ? $this->registered : $added + $this->registered);
+    }
+
+    /**
+     * Captures an exception and what caused it, as the event $exception. Without an id it is that of the context, else
+     * the event belongs to no person.
+     *
+     * @param \Throwable|string $exception a text is an exception without a stack
+     * @param array<string, mixed> $additionalProperties of the event, such as $exception_fingerprint
+     * @return bool whether the event was captured
+     */
+    public function captureException(
+        \Throwable|string $exception,
+        ?string $distinctId = null,
+        array $additionalProperties = [],
+    ): bool {
+        if ($this->handle === null) {
+            return false;
+        }
+        $list = ExceptionEvent::list($exception, ($this->options->errorTracking ?? new ErrorTracking())->maxFrames);
+        $isCaptured = $this->capture(ExceptionEvent::message($list, $distinctId, $additionalProperties));
+        if ($isCaptured && $exception instanceof \Throwable) {
+            ExceptionHandlers::note($exception);
+        }
+        return $isCaptured;
     }
 
     /**

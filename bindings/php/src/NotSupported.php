@@ -7,8 +7,8 @@ namespace PostHog;
 /**
  * A method or option of posthog-php that this package does not have.
  *
- * The package delivers events. A method for feature flags or error tracking throws, because
- * any value that it could return would look like a result.
+ * The package has no feature flags. Their methods throw, because any value that they could return would look like a
+ * result.
  */
 final class NotSupported extends \BadMethodCallException
 {
@@ -25,7 +25,6 @@ final class NotSupported extends \BadMethodCallException
         'loadFlags',
         'localFlags',
         'getFlagsEtag',
-        'captureException',
     ];
 
     /**
@@ -38,7 +37,7 @@ final class NotSupported extends \BadMethodCallException
         $known = Host::missing() !== null
             || in_array(strtolower($name), array_map('strtolower', self::METHODS), true);
         return $known
-            ? new self("$class::$name() is not supported: there are no feature flags and no error tracking")
+            ? new self("$class::$name() is not supported: there are no feature flags")
             : new \BadMethodCallException("There is no method $class::$name()");
     }
 }

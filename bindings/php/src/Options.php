@@ -41,7 +41,6 @@ final class Options
         'feature_flag_request_max_retries' => 'there are no feature flags',
         'flag_definition_cache_provider' => 'there are no feature flags',
         'filename' => 'no consumer writes a file',
-        'error_tracking' => 'exceptions are not captured',
     ];
 
     /** Consumers of posthog-php. Whichever is given, a thread of libphc sends. */
@@ -82,6 +81,7 @@ final class Options
     public bool $noop = false;
     public bool $debug = false;
     public ?string $library = null;
+    public ?ErrorTracking $errorTracking = null;
     public ?\Closure $beforeSend = null;
     public ?\Closure $errorHandler = null;
     public ?\Closure $onError = null;
@@ -164,9 +164,7 @@ final class Options
             return;
         }
         if (isset(self::WITHOUT_EFFECT[$name])) {
-            if ($name !== 'error_tracking' || !self::isOff($value)) {
-                $this->remarks[] = "the option '$name' has no effect: " . self::WITHOUT_EFFECT[$name];
-            }
+            $this->remarks[] = "the option '$name' has no effect: " . self::WITHOUT_EFFECT[$name];
             return;
         }
         match ($name) {
@@ -175,6 +173,7 @@ final class Options
             'debug' => $this->debug = (bool) $value,
             'host' => $this->host($value),
             'is_server' => $this->isServer = $value === true,
+            'error_tracking' => $this->errorTracking = new ErrorTracking($value),
             'library' => self::isBlank($value) || $this->library = self::text($name, $value),
             'compress_request' => self::isBlank($value) && $value !== false
                 || $this->settings['compression'] = self::isTrue($value) ? 'gzip' : 'none',
@@ -222,11 +221,6 @@ final class Options
                 . 'a file; without the option they are sent',
             default => throw self::wrong('consumer', 'must be noop, ' . implode(', ', self::CONSUMERS)),
         };
-    }
-
-    private static function isOff(mixed $value): bool
-    {
-        return !is_array($value) || !($value['enabled'] ?? false);
     }
 
     private static function isTrue(mixed $value): bool

@@ -75,6 +75,20 @@ class PostHog
     }
 
     /**
+     * Captures an exception; see Client::captureException.
+     *
+     * @param array<string, mixed> $additionalProperties
+     * @return bool whether the event was captured
+     */
+    public static function captureException(
+        \Throwable|string $exception,
+        ?string $distinctId = null,
+        array $additionalProperties = [],
+    ): bool {
+        return self::getClient()->captureException($exception, $distinctId, $additionalProperties);
+    }
+
+    /**
      * Sets properties of a person; see Client::identify.
      *
      * @param array<string, mixed> $message

@@ -131,7 +131,6 @@ final class OptionsTest extends TestCase
             [['flag_definition_cache_provider' => new \stdClass()], $flags],
             [['verify_batch_events_request' => false], 'a page never waits'],
             [['filename' => '/tmp/x'], 'no consumer writes a file'],
-            [['error_tracking' => ['enabled' => true]], 'exceptions are not captured'],
         ];
     }
 
@@ -139,12 +138,12 @@ final class OptionsTest extends TestCase
     {
         $script = Script::run(
             "for (\$i = 0; \$i < 3; \$i++) { PostHog\\PostHog::init('k', ['batch_size' => 0, 'before_send' => 'none', "
-            . "'error_tracking' => ['enabled' => true], 'settings' => ['test_mode' => true]]);"
+            . "'filename' => '/tmp/x', 'settings' => ['test_mode' => true]]);"
             . "echo var_export(PostHog\\PostHog::capture(['event' => 'e']), true), ' '; }",
         );
         self::assertSame('true true true ', $script->output, $script->errors);
         self::assertSame(1, substr_count($script->errors, '[PostHog]'), $script->errors);
-        foreach (['batch_size', 'before_send', 'error_tracking'] as $name) {
+        foreach (['batch_size', 'before_send', 'filename'] as $name) {
             self::assertStringContainsString("the option '$name'", $script->errors);
         }
     }
@@ -208,6 +207,7 @@ final class OptionsTest extends TestCase
         return [
             [['consumer' => 'lib_curl']], [['consumer' => 'socket']], [['consumer' => 'fork_curl']],
             [['error_tracking' => ['enabled' => false]]], [['host' => null]], [['error_tracking' => []]],
+            [['error_tracking' => 'x']],
         ];
     }
 

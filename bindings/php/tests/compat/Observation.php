@@ -144,6 +144,9 @@ final class Observation
             unset($properties['$set']);
         }
         $properties = array_diff_key($properties, array_flip(self::LIBRARY));
+        if (isset($properties['$exception_list'])) {
+            $properties['$exception_list'] = array_map(self::exception(...), $properties['$exception_list']);
+        }
         $id = $event['distinct_id'] ?? null;
         return [
             'event' => isset($event['event']) ? (string) $event['event'] : null,
@@ -156,6 +159,26 @@ final class Observation
             'timestamp' => self::time($event['timestamp'] ?? null),
             'uuid' => self::uuid($event['uuid'] ?? null),
         ];
+    }
+
+    /**
+     * An entry of an exception with its innermost frame, of which the path and the lines of the source are left out.
+     *
+     * @param array<string, mixed> $item
+     * @return array<string, mixed>
+     */
+    private static function exception(array $item): array
+    {
+        $frames = $item['stacktrace']['frames'] ?? [];
+        if ($frames !== []) {
+            $frame = end($frames);
+            $item['stacktrace'] = array_diff_key(
+                $frame,
+                ['abs_path' => 0, 'lineno' => 0, 'pre_context' => 0, 'context_line' => 0, 'post_context' => 0],
+            );
+            $item['stacktrace']['source'] = trim($frame['context_line'] ?? '');
+        }
+        return $item;
     }
 
     /** An instant with milliseconds, or now. Text of any other form is as it is. */

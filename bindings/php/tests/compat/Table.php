@@ -81,8 +81,8 @@ final class Table
             Events are compared as PostHog stores them: posthog-php sends to the older endpoint, which has some
             members in other places. Timestamps are compared with milliseconds, which is what Capture v1 has. Not
             compared are `\$lib`, `\$lib_version` and `\$lib_consumer`: the server derives the first two from a
-            header, here `posthog-php-phc` and its version, and the third is not sent. Feature flags and error
-            tracking are not part of this package.
+            header, here `posthog-php-phc` and its version, and the third is not sent. Of exceptions the
+            innermost frame is compared. Feature flags are not part of this package.
 
             To record again, with a newer posthog-php:
 

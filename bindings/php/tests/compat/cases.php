@@ -43,5 +43,6 @@ $returning = static fn (callable $change): array => ['before_send' => $change];
 return [
     ...require __DIR__ . '/cases/events.php',
     ...require __DIR__ . '/cases/people.php',
+    ...require __DIR__ . '/cases/exceptions.php',
     ...require __DIR__ . '/cases/client.php',
 ];

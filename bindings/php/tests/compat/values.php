@@ -55,3 +55,11 @@ final class Seen
     /** @var list<array<string, mixed>> */
     public static array $events = [];
 }
+
+final class Thrown
+{
+    public static function make(?\Throwable $cause = null): \Throwable
+    {
+        return new \RuntimeException('it broke', 1, $cause);
+    }
+}
