@@ -71,6 +71,7 @@ php php-cli
 phpize php-dev
 - php-zip
 phpunit phpunit
+- php-nyholm-psr7
 composer composer
 /usr/sbin/php-fpm* php-fpm
 /usr/sbin/nginx nginx-light

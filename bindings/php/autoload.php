@@ -22,6 +22,8 @@ try {
             'PostHog\FfiLibrary' => 'FfiLibrary',
             'PostHog\Handle' => 'Handle',
             'PostHog\Host' => 'Host',
+            'PostHog\Http\RequestContext' => 'Http/RequestContext',
+            'PostHog\Http\RequestContextMiddleware' => 'Http/RequestContextMiddleware',
             'PostHog\Json' => 'Json',
             'PostHog\Library' => 'Library',
             'PostHog\Message' => 'Message',

@@ -213,12 +213,18 @@ class Client
         if ($this->handle === null) {
             return false;
         }
-        $list = ExceptionEvent::list($exception, ($this->options->errorTracking ?? new ErrorTracking())->maxFrames);
+        $list = ExceptionEvent::list($exception, $this->errorTracking()->maxFrames);
         $isCaptured = $this->capture(ExceptionEvent::message($list, $distinctId, $additionalProperties));
         if ($isCaptured && $exception instanceof \Throwable) {
             ExceptionHandlers::note($exception);
         }
         return $isCaptured;
+    }
+
+    /** @internal */
+    public function errorTracking(): ErrorTracking
+    {
+        return $this->options->errorTracking ?? new ErrorTracking();
     }
 
     /**

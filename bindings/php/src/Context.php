@@ -12,10 +12,10 @@ namespace PostHog;
  */
 final class Context
 {
-    private const NONE = ['distinctId' => null, 'sessionId' => null, 'properties' => []];
+    public const NONE = ['distinctId' => null, 'sessionId' => null, 'properties' => []];
 
     /** The longest id in bytes. With a longer one the server drops the event. */
-    private const MAX_HEADER = 200;
+    private const MAX_ID = 200;
 
     /** @var \WeakMap<object, array<string, mixed>|null> by fiber; outside of fibers the key is $this */
     private \WeakMap $current;
@@ -59,11 +59,11 @@ final class Context
         $found = [];
         foreach ($headers as $name => $value) {
             $name = preg_replace('/^http-/', '', strtolower(strtr((string) $name, '_', '-')));
-            $found[$name] = is_array($value) ? reset($value) : $value;
+            $found[$name] = $value;
         }
-        $session = self::clean($found['x-posthog-session-id'] ?? null);
+        $session = self::first($found['x-posthog-session-id'] ?? null);
         return [
-            'distinctId' => self::clean($found['x-posthog-distinct-id'] ?? null),
+            'distinctId' => self::first($found['x-posthog-distinct-id'] ?? null),
             'sessionId' => $session,
             'properties' => $session === null ? [] : ['$session_id' => $session],
         ];
@@ -76,14 +76,26 @@ final class Context
      */
     private static function join(array $around, array $data): array
     {
-        $session = Message::id($data['sessionId'] ?? $data['session_id'] ?? null);
+        $session = self::usable(Message::id($data['sessionId'] ?? $data['session_id'] ?? null));
         $properties = $session === null ? [] : ['$session_id' => $session];
         $given = $data['properties'] ?? [];
         return [
-            'distinctId' => Message::idOf($data) ?? $around['distinctId'],
+            'distinctId' => self::usable(Message::idOf($data)) ?? $around['distinctId'],
             'sessionId' => $session ?? $around['sessionId'],
             'properties' => (is_array($given) ? $given : []) + $properties + $around['properties'],
         ];
+    }
+
+    /** The first of the values of a header that can be an id. */
+    private static function first(mixed $values): ?string
+    {
+        foreach (is_array($values) ? $values : [$values] as $value) {
+            $id = self::clean($value);
+            if ($id !== null) {
+                return $id;
+            }
+        }
+        return null;
     }
 
     /**
@@ -93,7 +105,12 @@ final class Context
     private static function clean(mixed $value): ?string
     {
         $text = is_string($value) ? trim((string) preg_replace('/[\x00-\x1F\x7F]/', '', trim($value))) : '';
-        $isId = $text !== '' && strlen($text) <= self::MAX_HEADER && preg_match('//u', $text) === 1;
-        return $isId ? $text : null;
+        return self::usable($text);
+    }
+
+    private static function usable(?string $id): ?string
+    {
+        $isUsable = $id !== null && $id !== '' && strlen($id) <= self::MAX_ID && preg_match('//u', $id) === 1;
+        return $isUsable ? $id : null;
     }
 }

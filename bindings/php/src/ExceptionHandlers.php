@@ -98,6 +98,41 @@ final class ExceptionHandlers
         return isset(self::$captured[$exception]);
     }
 
+    /**
+     * Captures an exception that a framework has got, unless it was captured before. Whatever fails here does not reach
+     * the application.
+     *
+     * @param string $source where it was caught, such as laravel.exception_handler
+     * @param array<string, mixed> $properties
+     */
+    public static function captureFor(
+        Client $client,
+        \Throwable $exception,
+        string $source,
+        array $properties = [],
+        bool $isHandled = false,
+    ): void {
+        try {
+            $tracking = $client->errorTracking();
+            if (self::isNoted($exception) || $tracking->excludes($exception)) {
+                return;
+            }
+            $mechanism = ['type' => 'auto.exception_handler', 'handled' => $isHandled];
+            $list = ExceptionEvent::list($exception, $tracking->maxFrames, $mechanism);
+            $properties += ['$exception_source' => $source, '$exception_level' => $isHandled ? 'error' : 'fatal'];
+            if ($client->capture(ExceptionEvent::message($list, null, $properties))) {
+                self::note($exception);
+            }
+        } catch (\Throwable $error) {
+            self::failed($error);
+        }
+    }
+
+    private static function failed(\Throwable $error): void
+    {
+        Host::log(' an exception was not captured: ' . $error->getMessage());
+    }
+
     /** @throws \Throwable the exception itself, which PHP then reports as it does without a handler */
     private static function exception(\Throwable $exception): void
     {
@@ -197,7 +232,7 @@ final class ExceptionHandlers
                 self::note($exception);
             }
         } catch (\Throwable $error) {
-            Host::log(' an exception was not captured: ' . $error->getMessage());
+            self::failed($error);
         } finally {
             self::$isCapturing = false;
         }

@@ -57,7 +57,7 @@ final class ErrorTrackingTest extends TestCase
 
     public function testAnUncaughtExceptionEndsTheScriptAsWithoutTheHandler(): void
     {
-        $code = 'function broken(): never { throw new DomainException("no way", 7); } broken();';
+        $code = 'function broken(): never { throw new DomainException("no way", 7, new Exception("why")); } broken();';
         $without = Script::run(self::SHOW . "PostHog\\PostHog::init('k', ['settings' => ['test_mode' => true]]);\n$code");
         [$script, $printed, $events] = self::script($code);
         self::assertCount(1, $events);
@@ -65,11 +65,12 @@ final class ErrorTrackingTest extends TestCase
         $frames = $events[0]['properties']['$exception_list'][0]['stacktrace']['frames'];
         self::assertSame('broken', end($frames)['function']);
         self::assertArrayNotHasKey('$php_error_severity', $events[0]['properties']);
+        self::assertFalse($events[0]['properties']['$exception_list'][1]['mechanism']['handled']);
         self::assertFalse($events[0]['options']['process_person_profile']);
         self::assertSame(255, $script->status);
         self::assertSame($without->status, $script->status);
         $plain = static fn (string $log): string => (string) preg_replace('~\S*/phc\w+|:\d+|\(\d+\)|line \d+~', 'X', $log);
-        self::assertStringContainsString('PHP Fatal error:  Uncaught DomainException: no way', $script->errors);
+        self::assertStringContainsString('PHP Fatal error:  Uncaught Exception: why', $script->errors);
         self::assertSame($plain($without->errors), $plain($script->errors));
     }
 

@@ -94,7 +94,7 @@ final class HostTest extends TestCase
     {
         $folder = dirname(__DIR__);
         $called = [];
-        foreach ([...glob("$folder/src/*.php"), "$folder/autoload.php"] as $file) {
+        foreach ([...glob("$folder/src/*.php"), ...glob("$folder/src/Http/*.php"), "$folder/autoload.php"] as $file) {
             $tokens = array_values(array_filter(
                 \PhpToken::tokenize(file_get_contents($file)),
                 static fn (\PhpToken $token): bool => !$token->isIgnorable(),
