@@ -72,6 +72,8 @@ phpize php-dev
 - php-zip
 phpunit phpunit
 - php-nyholm-psr7
+- php-laravel-framework
+- php-sqlite3
 composer composer
 /usr/sbin/php-fpm* php-fpm
 /usr/sbin/nginx nginx-light

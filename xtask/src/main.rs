@@ -22,6 +22,7 @@ mod layering;
 mod mutations;
 mod network;
 mod php;
+mod php_examples;
 mod php_extension;
 mod php_hosts;
 mod process;

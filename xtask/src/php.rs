@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::arguments::Arguments;
 use crate::checks::ensure;
+use crate::php_examples;
 use crate::php_extension::{self, Binding};
 use crate::process::{
     self, Outcome, TempFolder, at, built, command, files, limited, quietly, read, ship, stdout, words, write,
@@ -36,6 +37,9 @@ pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
         println!("By {binding}:");
         tests(&names, &work, &sink, binding)?;
     }
+    if names.is_empty() {
+        php_examples::laravel(&work, &sink, Binding::Ffi)?;
+    }
     Ok(())
 }
 
@@ -55,14 +59,14 @@ fn tests(names: &[String], work: &TempFolder, sink: &Sink, binding: Binding) -> 
     ensure(status.success(), || "PHP failed".to_owned())
 }
 
-fn php(program: &str, work: &TempFolder, sink: &Sink) -> Command {
+pub(crate) fn php(program: &str, work: &TempFolder, sink: &Sink) -> Command {
     let mut php = command(words(program));
     php.env("PHC_LIBRARY", ship().join("libphc.so")).env("PHC_SINK", sink.address());
     composer_at(&mut php, work);
     php
 }
 
-fn composer_at(command: &mut Command, work: &TempFolder) {
+pub(crate) fn composer_at(command: &mut Command, work: &TempFolder) {
     command.env("COMPOSER_ALLOW_SUPERUSER", "1").env("COMPOSER_HOME", work.join("composer"));
 }
 

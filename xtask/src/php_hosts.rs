@@ -8,6 +8,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::arguments::Arguments;
@@ -20,6 +21,10 @@ use crate::sink::Sink;
 const TESTS: &str = "bindings/php/tests/fpm";
 /// What a page may take more with a capture, in microseconds.
 const BOUND_US: f64 = 500.0;
+/// Pages with a capture, and as many without, of the long round.
+const LONG_PAIRS: usize = 100_000;
+/// What its four workers may have more at the end than after a quarter of it.
+const LONG_GROWTH_KB: u64 = 2048;
 
 /// `php-hosts [full]`
 pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
@@ -71,7 +76,7 @@ impl Site {
         let sink = Sink::start(&[])?;
         let site =
             Self { sink, work, library, fpm, master: None, nginx: None, pairs, max_requests, rounds: 0 };
-        write(site.work.join("fpm.conf"), site.fpm_settings()?)?;
+        write(site.work.join("fpm.conf"), site.fpm_settings(max_requests)?)?;
         Ok(site)
     }
 
@@ -79,7 +84,7 @@ impl Site {
         self.work.join(name)
     }
 
-    fn fpm_settings(&self) -> Outcome<String> {
+    fn fpm_settings(&self, max_requests: usize) -> Outcome<String> {
         // A master that is root must know who its workers are.
         let user = if is_root()? { "user = www-data\ngroup = www-data\n" } else { "" };
         let work = self.work.path().display();
@@ -95,11 +100,10 @@ listen.mode = 0666
 listen.backlog = 511
 pm = static
 pm.max_children = 4
-pm.max_requests = {}
+pm.max_requests = {max_requests}
 catch_workers_output = yes
 php_admin_value[error_log] = {work}/tmp/php.log
-",
-            self.max_requests
+"
         ))
     }
 
@@ -126,6 +130,8 @@ http {{
             fastcgi_param SCRIPT_FILENAME {work}/site$fastcgi_script_name;
             fastcgi_param PACKAGE {work}/package;
             fastcgi_param SINK {host};
+            fastcgi_param POSTHOG_HOST {host};
+            fastcgi_param POSTHOG_API_KEY phc_hosts_key;
         }}
     }}
 }}
@@ -142,7 +148,13 @@ http {{
         self.until_quick("ffi", &["ffi.enable=true".to_owned()], is_full)?;
         let extension = format!("extension={}", php_extension::build()?.display());
         let library = format!("phc.library={}", self.library.display());
-        self.until_quick("extension", &[extension.clone(), library], is_full)?;
+        let with_extension = [extension.clone(), library];
+        self.until_quick("extension", &with_extension, is_full)?;
+        if is_full {
+            self.long("long", &with_extension)?;
+        }
+        self.example("example", &with_extension)?;
+        self.example("example-preload", &preload)?;
         preload.extend([extension.clone(), "ffi.enable=false".to_owned()]);
         self.until_quick("preloaded-extension", &preload, is_full)?;
         self.refused("refused", &[], "FFI is refused here")?;
@@ -180,11 +192,6 @@ http {{
         let stopped = self.stop()?;
 
         // Nothing is left that could send: what is there now is all.
-        let sorted = |text: &str| {
-            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-            lines.sort();
-            lines
-        };
         let arrived = sorted(&self.sink.get(&format!("{space}/_events?fields=uuid"))?);
         let taken = sorted(&taken);
         ensure(taken == arrived, || {
@@ -219,6 +226,99 @@ http {{
             stopped.as_millis()
         );
         Ok(cost)
+    }
+
+    /// A hundred thousand pages with a capture, and as many without, by workers that are not recycled: every event
+    /// arrives once, and the workers do not grow.
+    fn long(&mut self, name: &str, options: &[String]) -> Outcome<()> {
+        let space = format!("/{name}");
+        write(self.path("fpm.conf"), self.fpm_settings(0)?)?;
+        self.start(&format!("{}{space}", self.sink.url()), options)?;
+        let master = self.master.as_ref().map_or(0, Child::id);
+        let ended = AtomicBool::new(false);
+        let mut load = command(["php"]);
+        load.arg(at(TESTS).join("load.php")).arg(self.path("http.sock"));
+        load.args(["2", &LONG_PAIRS.to_string()]).arg(self.path("cost"));
+        let begun = Instant::now();
+        let (taken, resident) = std::thread::scope(|scope| {
+            let samples = scope.spawn(|| {
+                let mut samples = Vec::new();
+                while !ended.load(Ordering::Relaxed) {
+                    samples.push(resident_kb(master));
+                    std::thread::sleep(Duration::from_millis(200));
+                }
+                samples
+            });
+            let taken = stdout(&mut limited(1800, &load));
+            ended.store(true, Ordering::Relaxed);
+            (taken, samples.join().unwrap_or_default())
+        });
+        let taken = taken?;
+        let took = begun.elapsed();
+        self.stop()?;
+        write(self.path("fpm.conf"), self.fpm_settings(self.max_requests)?)?;
+        let arrived = sorted(&self.sink.get(&format!("{space}/_events?fields=uuid"))?);
+        ensure(sorted(&taken) == arrived && arrived.len() == LONG_PAIRS, || {
+            format!("{name}: {} events were taken, and {} arrived", taken.lines().count(), arrived.len())
+        })?;
+        self.sink.no_violations(&space)?;
+        let mean = |part: &[u64]| part.iter().sum::<u64>() / part.len().max(1) as u64;
+        let tenth = resident.len() / 10;
+        let (early, late) = (
+            mean(resident.get(tenth * 2..tenth * 3).unwrap_or_default()),
+            mean(resident.get(tenth * 9..).unwrap_or_default()),
+        );
+        ensure(early > 0 && late <= early + LONG_GROWTH_KB, || {
+            format!("{name}: the workers grew from {early} to {late} kB")
+        })?;
+        println!(
+            "ok php-fpm, {name}: {LONG_PAIRS} events of as many pages arrived once, of {} pages in {} s; the workers have \
+             {early} kB after a quarter and {late} kB at the end",
+            2 * LONG_PAIRS,
+            took.as_secs()
+        );
+        Ok(())
+    }
+
+    /// The pages of examples/php-fpm.
+    fn example(&mut self, name: &str, options: &[String]) -> Outcome<()> {
+        let folder = self.path("site/example");
+        if !folder.exists() {
+            process::run(command(["cp", "-r"]).arg(at("examples/php-fpm")).arg(&folder))?;
+            std::fs::create_dir_all(folder.join("vendor"))?;
+            let autoload = self.path("package/autoload.php");
+            write(folder.join("vendor/autoload.php"), format!("<?php\nrequire '{}';\n", autoload.display()))?;
+            process::run(command(["chmod", "-R", "a+rX"]).arg(&folder))?;
+        }
+        let space = format!("/{name}");
+        self.start(&format!("{}{space}", self.sink.url()), options)?;
+        let ids = "X-PostHog-Distinct-Id: customer\r\nX-PostHog-Session-Id: session\r\n";
+        let (head, body) = self.response("/example/public/order.php?card=secret", ids)?;
+        ensure(head.contains(" 200 ") && body == "thank you", || format!("{name}: {head}: {body}"))?;
+        let (head, _) = self.response("/example/public/broken.php", ids)?;
+        ensure(head.contains(" 500 "), || format!("{name}: {head}"))?;
+        self.stop()?;
+        let events = self.sink.get(&format!("{space}/_events?accepted=1"))?;
+        for (what, count) in [
+            (r#""event":"order placed""#, 1),
+            (r#""distinct_id":"customer""#, 2),
+            (r#""$request_path":"/example/public/order.php""#, 1),
+            (r#""$exception_source":"php_exception_handler""#, 1),
+            (r#""value":"the cart is gone""#, 1),
+            ("secret", 0),
+        ] {
+            // The sink shows each event twice: as JSON, and as its text.
+            let found = events.matches(what).count();
+            ensure(found == count, || format!("{name}: {what} is there {found} times: {events}"))?;
+        }
+        self.sink.no_violations(&space)?;
+        let log = std::fs::read_to_string(self.path("tmp/php.log"))?;
+        ensure(log.contains("Uncaught RuntimeException: the cart is gone"), || {
+            format!("{name}: the log says {log}")
+        })?;
+        std::fs::remove_file(self.path("tmp/php.log"))?;
+        println!("ok php-fpm, {name}: a page with a capture, and one with an exception");
+        Ok(())
     }
 
     /// PHP's defaults without the preload script, and these options.
@@ -259,14 +359,20 @@ http {{
 
     /// The body of a page, or an error when it is not there.
     fn page(&self, path: &str) -> Outcome<String> {
+        let (head, body) = self.response(path, "")?;
+        ensure(head.contains(" 200 "), || head)?;
+        Ok(body)
+    }
+
+    /// The head and the body of a response.
+    fn response(&self, path: &str, headers: &str) -> Outcome<(String, String)> {
         let mut stream = UnixStream::connect(self.path("http.sock"))?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n{headers}\r\n")?;
         let mut text = String::new();
         stream.read_to_string(&mut text)?;
         let (head, body) = text.split_once("\r\n\r\n").ok_or("no response")?;
-        ensure(head.contains(" 200 "), || head.to_owned())?;
-        Ok(body.to_owned())
+        Ok((head.to_owned(), body.to_owned()))
     }
 
     /// Stops both gracefully, and returns how long PHP-FPM took.
@@ -300,6 +406,29 @@ impl Drop for Site {
         let _ = quit(&mut self.nginx, "QUIT");
         let _ = quit(&mut self.master, "TERM");
     }
+}
+
+fn sorted(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+/// The memory of the children of a process together: 0 if it cannot be read.
+fn resident_kb(parent: u32) -> u64 {
+    let children =
+        std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+    let resident = |child: &str| -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{child}/status")).ok()?;
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))?
+            .trim()
+            .trim_end_matches(" kB")
+            .parse()
+            .ok()
+    };
+    children.split_whitespace().filter_map(resident).sum()
 }
 
 fn is_root() -> Outcome<bool> {

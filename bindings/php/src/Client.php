@@ -221,6 +221,17 @@ class Client
         return $isCaptured;
     }
 
+    /**
+     * Captures the event of an exception that a handler has got, with the context that the exception has left.
+     *
+     * @internal
+     * @param array<string, mixed> $message
+     */
+    public function captureAfter(\Throwable $exception, array $message): bool
+    {
+        return $this->context->after($exception, fn (): bool => $this->capture($message));
+    }
+
     /** @internal */
     public function errorTracking(): ErrorTracking
     {

@@ -20,9 +20,13 @@ final class Context
     /** @var \WeakMap<object, array<string, mixed>|null> by fiber; outside of fibers the key is $this */
     private \WeakMap $current;
 
+    /** @var \WeakMap<\Throwable, array<string, mixed>> the context that an exception has left, the innermost */
+    private \WeakMap $left;
+
     public function __construct()
     {
         $this->current = new \WeakMap();
+        $this->left = new \WeakMap();
     }
 
     /** @return array{distinctId: ?string, sessionId: ?string, properties: array<string, mixed>}|null */
@@ -42,9 +46,19 @@ final class Context
         $this->current[$scope] = self::join($fresh ? self::NONE : $around ?? self::NONE, $data);
         try {
             return $run();
+        } catch (\Throwable $error) {
+            $this->left[$error] ??= $this->current[$scope];
+            throw $error;
         } finally {
             $this->current[$scope] = $around;
         }
+    }
+
+    /** Calls a function in the context that an exception has left: a handler gets it when that has ended. */
+    public function after(\Throwable $error, callable $run): mixed
+    {
+        $left = $this->left[$error] ?? null;
+        return $left === null ? $run() : $this->with($left, $run, true);
     }
 
     /**

@@ -120,7 +120,7 @@ final class ExceptionHandlers
             $mechanism = ['type' => 'auto.exception_handler', 'handled' => $isHandled];
             $list = ExceptionEvent::list($exception, $tracking->maxFrames, $mechanism);
             $properties += ['$exception_source' => $source, '$exception_level' => $isHandled ? 'error' : 'fatal'];
-            if ($client->capture(ExceptionEvent::message($list, null, $properties))) {
+            if ($client->captureAfter($exception, ExceptionEvent::message($list, null, $properties))) {
                 self::note($exception);
             }
         } catch (\Throwable $error) {
@@ -228,7 +228,7 @@ final class ExceptionHandlers
                 $properties['$php_error_severity'] = $severity;
             }
             $items = $list(['type' => "auto.$handler", 'handled' => false]);
-            if (self::$client->capture(ExceptionEvent::message($items, $distinctId, $properties))) {
+            if (self::$client->captureAfter($exception, ExceptionEvent::message($items, $distinctId, $properties))) {
                 self::note($exception);
             }
         } catch (\Throwable $error) {

@@ -74,6 +74,27 @@ final class ErrorTrackingTest extends TestCase
         self::assertSame($plain($without->errors), $plain($script->errors));
     }
 
+    public function testAnUncaughtExceptionHasTheContextThatItLeft(): void
+    {
+        [, , $events] = self::script(<<<'PHP'
+            $in = fn (string $id, Closure $run) => PostHog\PostHog::withContext(
+                ['distinctId' => $id, 'properties' => [$id => true]],
+                $run,
+            );
+            $in('outer', fn () => $in('inner', fn () => throw new Exception('e')));
+            PHP);
+        self::assertSame('inner', $events[0]['distinct_id']);
+        self::assertSame([true, true], [$events[0]['properties']['outer'], $events[0]['properties']['inner']]);
+        [, , $events] = self::script(<<<'PHP'
+            try {
+                PostHog\PostHog::withContext(['distinctId' => 'left'], fn () => throw new Exception('caught'));
+            } catch (Exception) {
+            }
+            throw new Exception('another');
+            PHP);
+        self::assertFalse($events[0]['options']['process_person_profile']);
+    }
+
     public function testTheHandlerThatWasThereBeforeIsCalled(): void
     {
         [$script, $printed, $events] = self::script(

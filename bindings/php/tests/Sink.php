@@ -41,6 +41,18 @@ final class Sink
         return json_decode($this->request('/_requests'), true);
     }
 
+    /**
+     * The events, once there are so many that the sink has accepted.
+     *
+     * @return list<array<string, mixed>>
+     */
+    public function events(int $count): array
+    {
+        $this->request("/_wait?accepted=$count&timeout_ms=20000");
+        $records = json_decode($this->request('/_events?accepted=1'), true);
+        return array_map(static fn (array $record): array => $record['event'], $records);
+    }
+
     public function violations(): string
     {
         return $this->request('/_violations');

@@ -12,7 +12,7 @@ cd "$(dirname "$0")/../../.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-(cd bindings/php && find src ext -name '*.php' -o -path 'ext/*' -type f; echo autoload.php; echo preload.php; echo LICENSE) | while read -r file; do
+(cd bindings/php && find src config ext -name '*.php' -o -path 'ext/*' -type f; echo autoload.php; echo preload.php; echo LICENSE) | while read -r file; do
     install -D -m 644 "bindings/php/$file" "$work/$file"
 done
 # Links that lead out of the package are made to lead to the repository.

@@ -64,9 +64,6 @@ final class RequestContext
      */
     public function fromRequest(ServerRequestInterface $request): array
     {
-        if (Host::missing() !== null) {
-            return Context::NONE;
-        }
         $uri = $request->getUri();
         $port = $uri->getPort();
         $peer = $request->getServerParams()['REMOTE_ADDR'] ?? '';
@@ -82,19 +79,23 @@ final class RequestContext
     }
 
     /**
+     * @internal
      * @param array<string, mixed> $headers
      * @param string $origin scheme and host
      * @return array{distinctId: ?string, sessionId: ?string, properties: array<string, mixed>}
      */
-    private function of(
+    public function of(
         array $headers,
         string $method,
         string $origin,
         string $path,
         string $userAgent,
         string $peer,
-        string $forwarded,
+        string $forwarded = '',
     ): array {
+        if (Host::missing() !== null) {
+            return Context::NONE;
+        }
         $context = $this->captureTracingHeaders ? Context::fromHeaders($headers) : Context::NONE;
         $properties = [
             '$current_url' => substr($origin, -3) === '://' || $origin[0] === ':' ? '' : $origin . $path,
