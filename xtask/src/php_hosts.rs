@@ -24,7 +24,7 @@ const BOUND_US: f64 = 500.0;
 /// Pages with a capture, and as many without, of the long round.
 const LONG_PAIRS: usize = 100_000;
 /// What its four workers may have more at the end than after a quarter of it.
-const LONG_GROWTH_KB: u64 = 2048;
+const LONG_GROWTH_KB: u64 = 1024;
 
 /// `php-hosts [full]`
 pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
@@ -414,7 +414,8 @@ fn sorted(text: &str) -> Vec<String> {
     lines
 }
 
-/// The memory of the children of a process together: 0 if it cannot be read.
+/// The memory of the children of a process together, without what they share, such as the opcode cache: 0 if it cannot
+/// be read.
 fn resident_kb(parent: u32) -> u64 {
     let children =
         std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
@@ -422,7 +423,7 @@ fn resident_kb(parent: u32) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{child}/status")).ok()?;
         status
             .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))?
+            .find_map(|line| line.strip_prefix("RssAnon:"))?
             .trim()
             .trim_end_matches(" kB")
             .parse()
