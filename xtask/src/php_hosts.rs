@@ -23,8 +23,9 @@ const TESTS: &str = "bindings/php/tests/fpm";
 const BOUND_US: f64 = 500.0;
 /// Pages with a capture, and as many without, of the long round.
 const LONG_PAIRS: usize = 100_000;
-/// What its four workers may have more at the end than after a quarter of it.
-const LONG_GROWTH_KB: u64 = 1024;
+/// What its four workers may have more at the end than after a quarter of it: more events are pending at times. What 55
+/// bytes a capture would add is more.
+const LONG_GROWTH_KB: u64 = 4096;
 
 /// `php-hosts [full]`
 pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
