@@ -21,12 +21,20 @@ final class ApplicationTest extends TestCase
     {
         $this->sink = new Sink();
         $this->database = (string) tempnam(sys_get_temp_dir(), 'phc');
+        // So that the test need not wait for five seconds.
+        file_put_contents(self::settings(), "<?php return ['options' => ['flush_interval_seconds' => 0.1]];");
     }
 
     protected function tearDown(): void
     {
         unlink($this->database);
+        unlink(self::settings());
         self::assertSame('[]', trim($this->sink->violations()));
+    }
+
+    private static function settings(): string
+    {
+        return getenv('PROJECT') . '/config/posthog.php';
     }
 
     /** @return list<string> */
@@ -208,13 +216,9 @@ final class ApplicationTest extends TestCase
 
     public function testTheConfigurationIsPublished(): void
     {
-        $file = getenv('PROJECT') . '/config/posthog.php';
-        try {
-            [, $errors, $status] = $this->program(['artisan', 'vendor:publish', '--tag=posthog-config']);
-            self::assertSame(0, $status, $errors);
-            self::assertFileEquals(dirname(__DIR__, 3) . '/bindings/php/config/posthog.php', $file);
-        } finally {
-            @unlink($file);
-        }
+        unlink(self::settings());
+        [, $errors, $status] = $this->program(['artisan', 'vendor:publish', '--tag=posthog-config']);
+        self::assertSame(0, $status, $errors);
+        self::assertFileEquals(dirname(__DIR__, 3) . '/bindings/php/config/posthog.php', self::settings());
     }
 }
