@@ -23,4 +23,4 @@ worker=$PWD/target/dist-conformance/$target
 mkdir -p "$(dirname "$worker")"
 "$zig" cc -target "$(dist_name "$target" zig)" -std=c11 -D_GNU_SOURCE -O1 -I"$folder/include" \
     conformance/workers/c/*.c "$folder/lib/libphc.so" "-Wl,-rpath,$folder/lib" -o "$worker"
-"$runner" run --worker "c=${emulator[*]} $worker" "$@"
+"$runner" run --level all --worker "c=${emulator[*]} $worker" "$@"

@@ -74,7 +74,7 @@ wine() {
         sh -c '[ -d "$WINEPREFIX" ] || wine64 wineboot -i >/dev/null 2>&1; "$@"' sh "$@"
 }
 conformance() { # conformance WORKER: every case
-    wine "$RUNNER" run --jobs 4 --worker "windows=wine64 $work/$1.exe"
+    wine "$RUNNER" run --level all --jobs 4 --worker "windows=wine64 $work/$1.exe"
 }
 # Both processes are in one chroot, whose end ends phc-sink.exe.
 # shellcheck disable=SC2016 # the shell in the chroot expands it

@@ -43,6 +43,7 @@ impl AdapterClient {
             sdk_name: text("sdk_name"),
             sdk_version: text("sdk_version"),
             forms: vec![FORM.to_owned()],
+            faults: Vec::new(),
         };
         let capabilities = health.get("capabilities").map(Tree::elements).unwrap_or_default();
         adapter.codecs = capabilities

@@ -137,6 +137,8 @@ pub(crate) struct Scenario {
     pub(crate) settings: Settings,
     /// Settings that only make the case fast. A client without them is still asked.
     pub(crate) pace: Settings,
+    /// What the worker must make fail inside of the client: one of the `faults` of its hello.
+    pub(crate) fault: Option<String>,
     /// What the server responds at first.
     pub(crate) server: Script,
     /// What the client does, in order.
@@ -234,6 +236,8 @@ pub(crate) enum Kind {
     Vectors,
     /// In `scenarios/`.
     Scenarios,
+    /// The rules of contract.json that are reported once in a run.
+    Rules,
 }
 
 impl Kind {
@@ -242,6 +246,7 @@ impl Kind {
         match self {
             Kind::Vectors => "vectors",
             Kind::Scenarios => "scenarios",
+            Kind::Rules => "rules",
         }
     }
 }

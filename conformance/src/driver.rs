@@ -14,6 +14,8 @@ pub(crate) struct Hello {
     pub(crate) sdk_version: String,
     /// The forms in which the client can be given an event; at least one.
     pub(crate) forms: Vec<String>,
+    /// What the worker can make fail inside of the client.
+    pub(crate) faults: Vec<String>,
 }
 
 /// What a call returned.

@@ -9,6 +9,9 @@ use phc_sink::{Namespace, RequestRecord};
 
 use crate::case::{Expected, ExpectedReport, ExpectedRequest};
 use crate::json::{Extent, Tree, difference};
+use crate::levels::Level;
+use crate::run_rules::RunRules;
+use crate::steps::{Rule, Stop};
 use crate::test_server::CaseServer;
 
 /// What the client itself recorded.
@@ -29,10 +32,47 @@ pub(crate) struct ClientRecords {
 pub(crate) fn check(
     expect: &Expected,
     server: &CaseServer,
+    run_rules: &RunRules<'_>,
     records: &ClientRecords,
     late: &mut Vec<String>,
-) -> Result<(), String> {
-    check_server(expect, &server.namespace(), late)?;
+) -> Result<(), Stop> {
+    // What was received says more than the rules that it breaks as well.
+    let violations = check_violations(expect, server, run_rules);
+    match (check_server(expect, &server.namespace(), late), violations) {
+        (Ok(()), violations) => violations?,
+        (Err(text), Err(Stop::Violated(rule, broken))) if rule.level == Level::Server => {
+            return Err(Stop::Violated(rule, format!("{text}; {broken}")));
+        }
+        (Err(text), _) => return Err(Stop::Failed(text)),
+    }
+    check_client(expect, run_rules, records).map_err(Stop::Failed)
+}
+
+/// Compares the violations that count with those that the case breaks on purpose.
+fn check_violations(expect: &Expected, server: &CaseServer, run_rules: &RunRules<'_>) -> Result<(), Stop> {
+    let found = run_rules.violations(&server.namespace(), &server.case);
+    let broken: BTreeSet<String> = found.iter().map(|broken| broken.check.to_owned()).collect();
+    let wanted: BTreeSet<String> =
+        expect.violations.iter().filter(|one| run_rules.counts(one)).cloned().collect();
+    if broken == wanted {
+        return Ok(());
+    }
+    let texts: Vec<_> = found.iter().map(|broken| format!("{}: {}", broken.check, broken.message)).collect();
+    let text = format!("broken rules {broken:?}, expected {wanted:?}: {texts:?}");
+    let unwanted = found.into_iter().filter(|broken| !wanted.contains(broken.check));
+    Err(match unwanted.min_by_key(|broken| broken.level) {
+        Some(broken) => Stop::Violated(Rule { name: broken.rule, level: broken.level }, text),
+        None => Stop::Failed(text),
+    })
+}
+
+fn check_client(expect: &Expected, run_rules: &RunRules<'_>, records: &ClientRecords) -> Result<(), String> {
+    if !run_rules.is_strict() {
+        return match (&expect.stats, &records.stats) {
+            (Some(wanted), Some(stats)) => check_losses(&Tree::parse(wanted.get())?, stats),
+            _ => Ok(()),
+        };
+    }
     if let Some(stats) = &records.stats {
         check_sums(stats)?;
         if let Some(wanted) = &expect.stats {
@@ -52,12 +92,6 @@ pub(crate) fn check(
 
 fn check_server(expect: &Expected, namespace: &Namespace, late: &mut Vec<String>) -> Result<(), String> {
     let summary = namespace.summary();
-    let broken: BTreeSet<String> = summary.violations.keys().map(|rule| (*rule).to_owned()).collect();
-    if broken != expect.violations {
-        let violations = namespace.violations().iter();
-        let texts: Vec<_> = violations.map(|one| format!("{}: {}", one.rule, one.message)).collect();
-        return Err(format!("broken rules {broken:?}, expected {:?}: {texts:?}", expect.violations));
-    }
     if let Some(wanted) = &expect.requests {
         check_requests(wanted, namespace, late)?;
     }
@@ -86,13 +120,35 @@ fn check_members(what: &str, wanted: &str, actual: &Tree) -> Result<(), String> 
         .map_or(Ok(()), |text| Err(format!("{what}{text}")))
 }
 
+fn lost(stats: &Tree) -> u64 {
+    match stats.get("lost") {
+        Some(Tree::Object(reasons)) => reasons.iter().filter_map(|(_, count)| count.number()).sum(),
+        _ => 0,
+    }
+}
+
+/// What a client outside of libphc says of its losses, if it says anything: how many events are lost, and how
+/// many of them the server dropped. The other reasons have no names that all clients share.
+fn check_losses(wanted: &Tree, stats: &Tree) -> Result<(), String> {
+    if wanted.get("lost").is_none() || stats.get("lost").is_none() {
+        return Ok(());
+    }
+    let dropped =
+        |stats: &Tree| stats.get("lost").and_then(|lost| lost.get("dropped")?.number()).unwrap_or(0);
+    let (expected, found) = ((lost(wanted), dropped(wanted)), (lost(stats), dropped(stats)));
+    if expected == found {
+        return Ok(());
+    }
+    Err(format!(
+        "the client says that {} events are lost, {} of them dropped by the server; it was {} and {}",
+        found.0, found.1, expected.0, expected.1
+    ))
+}
+
 /// Every captured event must be delivered, lost or pending, and only one of these.
 fn check_sums(stats: &Tree) -> Result<(), String> {
     let count = |key: &str| stats.get(key).and_then(Tree::number).unwrap_or(0);
-    let lost: u64 = match stats.get("lost") {
-        Some(Tree::Object(reasons)) => reasons.iter().filter_map(|(_, count)| count.number()).sum(),
-        _ => 0,
-    };
+    let lost = lost(stats);
     if count("captured") == count("delivered") + lost + count("pending_events") {
         return Ok(());
     }
@@ -245,6 +301,17 @@ mod tests {
         assert!(check(r#"{"is": {"status": 503}, "events": {"a": {}}}"#).is_err());
         let error = check(r#"{"events": {"a": {"outcome": "delivered"}}}"#).unwrap_err();
         assert!(error.contains(r#"a.outcome: expected "delivered", found "dropped""#), "{error}");
+    }
+
+    #[test]
+    fn other_clients_are_held_to_the_number_of_lost_and_dropped_events() {
+        let check = |wanted: &str, stats: &str| check_losses(&tree(wanted), &tree(stats)).is_ok();
+        let wanted = r#"{"delivered": 1, "lost": {"dropped": 1, "transport": 1}}"#;
+        assert!(check(wanted, r#"{"lost": {"dropped": 1, "rejected": 1}}"#));
+        assert!(!check(wanted, r#"{"lost": {"transport": 2}}"#));
+        assert!(!check(wanted, r#"{"lost": {"dropped": 1}}"#));
+        assert!(check(wanted, r#"{"captured": 2}"#));
+        assert!(!check(r#"{"lost": {}}"#, r#"{"lost": {"rejected": 1}}"#));
     }
 
     #[test]

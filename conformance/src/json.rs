@@ -158,7 +158,7 @@ pub(crate) enum Extent {
 /// Returns the first difference between what is expected and what is there.
 ///
 /// Numbers are equal if their decimal values are. An expected text may be a pattern: `<uuid7>`, `<uuid>`,
-/// `<now>`, `<any>`, or `<has>…` for a text that contains the rest.
+/// `<now>`, `<instant>`, `<any>`, or `<has>…` for a text that contains the rest.
 pub(crate) fn difference(expected: &Tree, actual: &Tree, extent: Extent) -> Option<String> {
     at(expected, actual, extent, "")
 }
@@ -207,7 +207,7 @@ fn at(expected: &Tree, actual: &Tree, extent: Extent, path: &str) -> Option<Stri
 }
 
 fn is_pattern(text: &str) -> bool {
-    matches!(text, "<uuid7>" | "<uuid>" | "<now>" | "<any>") || text.starts_with("<has>")
+    matches!(text, "<uuid7>" | "<uuid>" | "<now>" | "<instant>" | "<any>") || text.starts_with("<has>")
 }
 
 fn matches_pattern(pattern: &str, actual: &Tree) -> bool {
@@ -217,16 +217,21 @@ fn matches_pattern(pattern: &str, actual: &Tree) -> bool {
         "<any>" => true,
         "<uuid>" => canonical().is_some(),
         "<uuid7>" => canonical().is_some_and(|id| id.get_version_num() == 7),
-        "<now>" => is_now(text),
+        "<now>" => has_wire_form(text) && is_now(text),
+        "<instant>" => is_now(text),
         _ => pattern.strip_prefix("<has>").is_some_and(|part| text.contains(part)),
     }
 }
 
-/// Whether the text is UTC with milliseconds, within a minute of this machine's clock.
+/// Whether the text has the form of UTC with milliseconds.
+fn has_wire_form(text: &str) -> bool {
+    text.len() == 24 && text.ends_with('Z') && text.as_bytes().get(19) == Some(&b'.')
+}
+
+/// Whether the text is an instant within a minute of this machine's clock.
 fn is_now(text: &str) -> bool {
-    let has_form = text.len() == 24 && text.ends_with('Z') && text.as_bytes().get(19) == Some(&b'.');
     let time = text.parse::<jiff::Timestamp>().ok();
-    has_form && time.is_some_and(|time| (jiff::Timestamp::now().as_second() - time.as_second()).abs() <= 60)
+    time.is_some_and(|time| (jiff::Timestamp::now().as_second() - time.as_second()).abs() <= 60)
 }
 
 /// The sign of a number, its digits without zeros at either end, and its exponent.
@@ -292,6 +297,7 @@ mod tests {
             ("\"<uuid7>\"", "\"01932c5e-8a1b-4c3d-9e4f-a1b2c3d4e5f6\"", false),
             ("\"<uuid>\"", "\"01932c5e-8a1b-4c3d-9e4f-a1b2c3d4e5f6\"", true),
             ("\"<now>\"", "\"2020-01-01T00:00:00.000Z\"", false),
+            ("\"<instant>\"", "\"2020-01-01T00:00:00Z\"", false),
             ("\"<has>b\"", "\"abc\"", true),
             ("\"<has>x\"", "\"abc\"", false),
             ("\"<any>\"", "17", true),

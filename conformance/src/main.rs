@@ -5,7 +5,9 @@
 //! - [`driver`]: a client under test, through a [`worker`] (JSON lines) or an adapter ([`adapter_client`]).
 //! - [`test_server`], [`recording_proxy`]: what the client sends to.
 //! - [`run`]: all cases in parallel; [`vectors`], [`scenarios`], [`steps`], [`expectations`]: one case.
+//! - [`levels`], [`run_rules`]: whose a rule is, and what a run counts against a client.
 //! - [`json`]: JSON compared without losing a digit; [`results`]: table, JUnit and JSON.
+//! - [`worker_test`]: whether a worker speaks the protocol, before it runs the cases.
 //! - [`adapter_server`]: the adapter that the harness drives.
 //!
 //! This file is the command line only.
@@ -19,14 +21,17 @@ mod contract;
 mod driver;
 mod expectations;
 mod json;
+mod levels;
 mod recording_proxy;
 mod results;
 mod run;
+mod run_rules;
 mod scenarios;
 mod steps;
 mod test_server;
 mod vectors;
 mod worker;
+mod worker_test;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -36,7 +41,9 @@ use std::time::Instant;
 use clap::{Parser, Subcommand};
 
 use crate::adapter_client::AdapterClient;
+use crate::contract::Contract;
 use crate::driver::Driver;
+use crate::levels::Levels;
 use crate::results::ClientResults;
 use crate::run::MakeDriver;
 use crate::test_server::TestServer;
@@ -48,15 +55,21 @@ use crate::worker::Worker;
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// The folder with contract.json, vectors and scenarios.
-    #[arg(long, default_value = "conformance", global = true)]
-    root: PathBuf,
+    /// The folder with contract.json, vectors and scenarios. By default `conformance`, or else the folder of this
+    /// program.
+    #[arg(long, global = true)]
+    root: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Run the cases and print a table.
     Run(RunOptions),
+    /// Test that a worker speaks the protocol.
+    WorkerTest {
+        /// The command that starts it.
+        worker: String,
+    },
     /// Serve the adapter protocol until stopped.
     Adapter {
         /// The command that starts a worker.
@@ -85,6 +98,9 @@ struct RunOptions {
     /// NAME=URL: an adapter to test; may be given several times.
     #[arg(long)]
     adapter: Vec<String>,
+    /// Whose rules count: server, protocol and libphc, separated by commas, or all.
+    #[arg(long, default_value = "server,protocol", value_parser = Levels::parse)]
+    level: Levels,
     /// Run only cases whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
@@ -103,14 +119,19 @@ struct RunOptions {
     /// Write JSON into this file.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Write a page with a table of cases and clients into this file.
+    #[arg(long)]
+    html: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let root = arguments.root.clone().unwrap_or_else(default_root);
     let done = match &arguments.command {
-        Command::Run(run) => run_cases(run, &arguments.root),
+        Command::Run(run) => run_cases(run, &root),
+        Command::WorkerTest { worker } => worker_test::run(worker),
         Command::Adapter { worker, port, compression } => serve(worker, *port, compression).map(|()| true),
-        Command::Index { check } => index(&arguments.root, *check).map(|()| true),
+        Command::Index { check } => index(&root, *check).map(|()| true),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -122,17 +143,37 @@ fn main() -> ExitCode {
     }
 }
 
-fn run_cases(options: &RunOptions, root: &Path) -> Result<bool, String> {
-    let mut cases = case::load(root)?;
-    cases.retain(|case| case.name().contains(&options.only));
-    if cases.is_empty() {
-        return Err(format!("no case has {:?} in its name", options.only));
+/// In the archive for other repositories, the cases lie beside this program.
+fn default_root() -> PathBuf {
+    let here = PathBuf::from("conformance");
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned()));
+    match beside {
+        Some(folder) if !here.join("contract.json").exists() && folder.join("contract.json").exists() => {
+            folder
+        }
+        _ => here,
     }
+}
+
+fn run_cases(options: &RunOptions, root: &Path) -> Result<bool, String> {
+    let (contract, mut cases) = (Contract::load(root)?, case::load(root)?);
+    cases.retain(|case| case.name().contains(&options.only) && options.level.has(contract.level_of(case)));
+    if cases.is_empty() {
+        let (part, levels) = (&options.only, &options.level);
+        return Err(format!("no case of the levels {levels} has {part:?} in its name"));
+    }
+    let plan = |jobs| run::Plan {
+        cases: &cases,
+        contract: &contract,
+        levels: &options.level,
+        jobs,
+        fail_fast: options.fail_fast,
+    };
     let mut all = Vec::new();
     for worker in &options.worker {
         let (name, command) = split(worker)?;
         let make = |_| Ok(Box::new(Worker::start(command)?) as Box<dyn Driver>);
-        all.push(run_client(name, &cases, &make, options, options.jobs)?);
+        all.push(run_client(name, &plan(options.jobs), &make, options.listen)?);
     }
     for adapter in &options.adapter {
         let (name, url) = split(adapter)?;
@@ -141,7 +182,8 @@ fn run_cases(options: &RunOptions, root: &Path) -> Result<bool, String> {
             let adapter = AdapterClient::connect(url, &format!("conformance-{number}"))?;
             Ok(Box::new(adapter) as Box<dyn Driver>)
         };
-        all.push(run_client(name, &cases, &make, options, if parallel { options.jobs } else { 1 })?);
+        let jobs = if parallel { options.jobs } else { 1 };
+        all.push(run_client(name, &plan(jobs), &make, options.listen)?);
     }
     if all.is_empty() {
         return Err("no client to test; name one with --worker NAME=COMMAND or --adapter NAME=URL".to_owned());
@@ -149,6 +191,9 @@ fn run_cases(options: &RunOptions, root: &Path) -> Result<bool, String> {
     print!("{}", results::table(&all));
     if let Some(file) = &options.junit {
         write(file, &results::junit(&all))?;
+    }
+    if let Some(file) = &options.html {
+        write(file, &results::html(&all))?;
     }
     if let Some(file) = &options.json {
         write(file, &format!("{:#}\n", results::json(&all)))?;
@@ -165,16 +210,21 @@ fn split(option: &str) -> Result<(&str, &str), String> {
 
 fn run_client(
     name: &str,
-    cases: &[case::Case],
+    plan: &run::Plan<'_>,
     make: MakeDriver<'_>,
-    options: &RunOptions,
-    jobs: usize,
+    listen: SocketAddr,
 ) -> Result<ClientResults, String> {
     // Each client gets a server without records of another.
-    let server = TestServer::start(options.listen)?;
+    let server = TestServer::start(listen)?;
     let started = Instant::now();
-    let cases = run::all(cases, make, &server, jobs, options.fail_fast)?;
-    Ok(ClientResults { client: name.to_owned(), cases, seconds: started.elapsed().as_secs_f64() })
+    let (hello, cases) = run::all(plan, make, &server)?;
+    Ok(ClientResults {
+        client: name.to_owned(),
+        sdk_name: hello.sdk_name,
+        sdk_version: hello.sdk_version,
+        cases,
+        seconds: started.elapsed().as_secs_f64(),
+    })
 }
 
 fn serve(worker: &str, port: u16, compression: &str) -> Result<(), String> {
@@ -195,13 +245,13 @@ fn serve(worker: &str, port: u16, compression: &str) -> Result<(), String> {
 }
 
 fn index(root: &Path, check: bool) -> Result<(), String> {
-    let (rules, cases) = (contract::load(root)?, case::load(root)?);
-    let problems = contract::problems(&rules, &cases);
+    let (contract, cases) = (Contract::load(root)?, case::load(root)?);
+    let problems = contract::problems(&contract, &phc_sink::RULES, &cases);
     if !problems.is_empty() {
         return Err(format!("\n  {}", problems.join("\n  ")));
     }
     let path = root.join("INDEX.md");
-    let page = contract::index(&rules, &cases);
+    let page = contract::index(&contract, &cases);
     if !check {
         return write(&path, &page);
     }

@@ -1,14 +1,18 @@
 //! Runs all cases against one client, several at once, and runs late ones again.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::case::{Body, Case, Kind};
-use crate::driver::Driver;
+use crate::case::{Body, Case, Kind, Settings, Step};
+use crate::contract::Contract;
+use crate::driver::{CallResult, Driver, Hello};
+use crate::json::Tree;
+use crate::levels::Levels;
 use crate::results::{CaseResult, Outcome};
-use crate::steps::Stop;
+use crate::run_rules::{Breach, RunRules};
+use crate::steps::{API_KEY, CaseRun, LONG_FLUSH_MS, Stop};
 use crate::test_server::TestServer;
 use crate::{scenarios, vectors};
 
@@ -18,18 +22,33 @@ const MAX_RUNS: usize = 3;
 /// Creates the driver of one thread; the argument is the number of the thread.
 pub(crate) type MakeDriver<'a> = &'a (dyn Fn(usize) -> Result<Box<dyn Driver>, String> + Sync);
 
-/// Runs all cases in `jobs` threads, each with a driver of its own. With `fail_fast` it ends after the first
-/// failure.
+/// What to run, and how.
+pub(crate) struct Plan<'a> {
+    pub(crate) cases: &'a [Case],
+    pub(crate) contract: &'a Contract,
+    pub(crate) levels: &'a Levels,
+    /// The number of threads.
+    pub(crate) jobs: usize,
+    /// Ends after the first failure.
+    pub(crate) fail_fast: bool,
+}
+
+/// Runs all cases, each thread with a driver of its own, and returns what the driver says of itself and the
+/// results. The last of them are those of the rules that are reported once.
 ///
 /// # Errors
 /// When a driver cannot be created.
 pub(crate) fn all(
-    cases: &[Case],
+    plan: &Plan<'_>,
     make: MakeDriver<'_>,
     server: &TestServer,
-    jobs: usize,
-    fail_fast: bool,
-) -> Result<Vec<CaseResult>, String> {
+) -> Result<(Hello, Vec<CaseResult>), String> {
+    let mut first = make(0)?;
+    let hello = first.hello().clone();
+    let own_properties = own_properties(first.as_mut(), server)?;
+    let run_rules = RunRules::new(plan.contract, plan.levels, own_properties);
+    let first = Mutex::new(Some(first));
+    let cases = plan.cases;
     // The slow files first, so that at the end all threads are still busy.
     let mut order: Vec<&Case> = cases.iter().collect();
     order.sort_by_key(|case| {
@@ -39,14 +58,25 @@ pub(crate) fn all(
     let results = Mutex::new(Vec::new());
     let stopped = AtomicBool::new(false);
     let work = |number: usize| -> Result<(), String> {
-        let mut driver = make(number)?;
+        let ready = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut driver = match ready {
+            Some(driver) => driver,
+            None => make(number)?,
+        };
         loop {
             let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             let Some(case) = next.filter(|_| !stopped.load(Ordering::Relaxed)) else { return Ok(()) };
             let started = Instant::now();
-            let outcome = match run_until_in_time(case, driver.as_mut(), server) {
+            let mut level = plan.contract.level_of(case);
+            let mut rules: Vec<String> = case.rules().map(str::to_owned).collect();
+            let outcome = match run_until_in_time(case, driver.as_mut(), server, &run_rules) {
                 Ok(()) => Outcome::Passed,
                 Err(Stop::Failed(reason)) => Outcome::Failed(reason),
+                Err(Stop::Violated(rule, reason)) => {
+                    level = rule.level;
+                    rules = vec![rule.name];
+                    Outcome::Failed(reason)
+                }
                 Err(Stop::Late(reason)) => {
                     Outcome::Failed(format!("late {MAX_RUNS} times, the last time: {reason}"))
                 }
@@ -56,13 +86,16 @@ pub(crate) fn all(
                     Outcome::Failed(reason)
                 }
             };
-            if fail_fast && matches!(outcome, Outcome::Failed(_)) {
+            let failed = matches!(outcome, Outcome::Failed(_)) || run_rules.any_breach();
+            if plan.fail_fast && failed {
                 stopped.store(true, Ordering::Relaxed);
             }
             let result = CaseResult {
                 kind: case.kind,
                 file: case.file.clone(),
                 name: case.name().to_owned(),
+                level,
+                rules,
                 outcome,
                 seconds: started.elapsed().as_secs_f64(),
             };
@@ -70,7 +103,7 @@ pub(crate) fn all(
         }
     };
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..jobs.max(1))
+        let threads: Vec<_> = (0..plan.jobs.max(1))
             .map(|number| {
                 let work = &work;
                 scope.spawn(move || work(number))
@@ -83,26 +116,83 @@ pub(crate) fn all(
         ended.into_iter().collect::<Result<Vec<()>, String>>()
     })?;
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.extend(run_rules.once().into_iter().map(|(rule, breach)| CaseResult {
+        kind: Kind::Rules,
+        file: "reported-once".to_owned(),
+        name: rule.name.clone(),
+        level: rule.level,
+        rules: vec![rule.name.clone()],
+        outcome: breach.map_or(Outcome::Passed, |breach| Outcome::Failed(sentence(&rule.statement, &breach))),
+        seconds: 0.0,
+    }));
     results.sort_by(|a, b| (a.kind, &a.file, &a.name).cmp(&(b.kind, &b.file, &b.name)));
-    Ok(results)
+    Ok((hello, results))
+}
+
+fn sentence(statement: &str, breach: &Breach) -> String {
+    let (count, cases) = (breach.count(), breach.cases());
+    let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let often = format!("{} in {}", plural(count, "time"), plural(cases, "case"));
+    format!("{statement} Broken {often}, first in {}", breach.first)
+}
+
+/// The properties that the client adds to every event, from the first one that it sends. A client that sends
+/// none has none; the cases then say why.
+fn own_properties(driver: &mut dyn Driver, server: &TestServer) -> Result<BTreeSet<String>, String> {
+    const EVENT: &str = r#"{"capture": {"event": "first", "distinct_id": "conformance"}}"#;
+    let server = server.case_server("the-first-event");
+    let form = driver.hello().forms.first().cloned().unwrap_or_default();
+    let settings = Settings::from([("host".to_owned(), format!("http://{}", server.host))]);
+    let (contract, levels) = (Contract::parse("[]")?, Levels::parse("all")?);
+    let run_rules = RunRules::new(&contract, &levels, BTreeSet::new());
+    let CallResult::Done(_) = driver.init(API_KEY, &settings, &Settings::new())? else {
+        return Ok(BTreeSet::new());
+    };
+    let mut run = CaseRun::new(driver, &server, &run_rules, &form);
+    let capture: Step = serde_json::from_str(EVENT).map_err(|error| error.to_string())?;
+    let flush = Step { flush: Some(LONG_FLUSH_MS), ..Step::default() };
+    for step in [capture, flush] {
+        match run.run(&Step { status: Some("*".to_owned()), ..step }) {
+            Err(Stop::Broken(reason)) => return Err(reason),
+            Err(_) => return Ok(BTreeSet::new()),
+            Ok(_) => {}
+        }
+    }
+    let namespace = server.namespace();
+    let Some(event) = namespace.events().back() else { return Ok(BTreeSet::new()) };
+    let event = Tree::parse(event.event.get())?;
+    Ok(match event.get("properties") {
+        Some(Tree::Object(properties)) => properties.iter().map(|(key, _)| key.clone()).collect(),
+        _ => BTreeSet::new(),
+    })
 }
 
 /// Runs a case again if it was only late. A busy machine makes a correct client late now and then, but a wrong
 /// one is late every time.
-fn run_until_in_time(case: &Case, driver: &mut dyn Driver, server: &TestServer) -> Result<(), Stop> {
-    let mut outcome = one(case, driver, server);
+fn run_until_in_time(
+    case: &Case,
+    driver: &mut dyn Driver,
+    server: &TestServer,
+    run_rules: &RunRules<'_>,
+) -> Result<(), Stop> {
+    let mut outcome = one(case, driver, server, run_rules);
     for run in 2..=MAX_RUNS {
         let Err(Stop::Late(reason)) = &outcome else { break };
         let (sdk, folder) = (&driver.hello().sdk_name, case.kind.folder());
         println!("LATE {sdk}: {folder}/{}: {reason}; run {run} of {MAX_RUNS} begins", case.name());
-        outcome = one(case, driver, server);
+        outcome = one(case, driver, server, run_rules);
     }
     outcome
 }
 
-fn one(case: &Case, driver: &mut dyn Driver, server: &TestServer) -> Result<(), Stop> {
+fn one(
+    case: &Case,
+    driver: &mut dyn Driver,
+    server: &TestServer,
+    run_rules: &RunRules<'_>,
+) -> Result<(), Stop> {
     match &case.body {
-        Body::Vector(vector) => vectors::run(vector, driver, server),
-        Body::Scenario(scenario) => scenarios::run(scenario, driver, server),
+        Body::Vector(vector) => vectors::run(vector, driver, server, run_rules),
+        Body::Scenario(scenario) => scenarios::run(scenario, driver, server, run_rules),
     }
 }

@@ -52,12 +52,14 @@ impl TestServer {
             prefix.push_str("/again");
         }
         let namespace = self.sink.namespace(&prefix);
-        CaseServer { host: format!("{}{prefix}", self.address), namespace }
+        CaseServer { case: name.to_owned(), host: format!("{}{prefix}", self.address), namespace }
     }
 }
 
 /// The part of the server that one run of a case has for itself.
 pub(crate) struct CaseServer {
+    /// The name of the case.
+    pub(crate) case: String,
     /// Its address without a scheme.
     pub(crate) host: String,
     namespace: Arc<Mutex<Namespace>>,

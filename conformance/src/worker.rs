@@ -5,7 +5,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::json;
@@ -21,7 +21,8 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(45);
 /// A running worker.
 pub(crate) struct Worker {
     child: Child,
-    stdin: ChildStdin,
+    /// `None` once it is closed.
+    stdin: Option<ChildStdin>,
     lines: Receiver<String>,
     hello: Hello,
 }
@@ -39,6 +40,7 @@ struct Line {
     sdk_name: String,
     sdk_version: String,
     forms: Vec<String>,
+    faults: Vec<String>,
 }
 
 impl Worker {
@@ -64,17 +66,23 @@ impl Worker {
                 }
             }
         });
-        let mut worker = Worker { child, stdin, lines, hello: Hello::default() };
+        let mut worker = Worker { child, stdin: Some(stdin), lines, hello: Hello::default() };
         let line = worker.exchange("{\"do\":\"hello\"}")?;
         if line.forms.is_empty() {
             return Err(format!("{command}: its response to hello must name at least one of its forms"));
         }
-        worker.hello = Hello { sdk_name: line.sdk_name, sdk_version: line.sdk_version, forms: line.forms };
+        worker.hello = Hello {
+            sdk_name: line.sdk_name,
+            sdk_version: line.sdk_version,
+            forms: line.forms,
+            faults: line.faults,
+        };
         Ok(worker)
     }
 
     fn exchange(&mut self, request: &str) -> Result<Line, String> {
-        writeln!(self.stdin, "{request}").map_err(|error| format!("the worker has ended: {error}"))?;
+        let stdin = self.stdin.as_mut().ok_or("the worker's input is closed")?;
+        writeln!(stdin, "{request}").map_err(|error| format!("the worker has ended: {error}"))?;
         let line = self
             .lines
             .recv_timeout(RESPONSE_TIMEOUT)
@@ -118,6 +126,21 @@ impl Driver for Worker {
         // The case file may spread a value over several lines.
         let argument = argument.replace(['\n', '\r'], " ");
         self.send(&format!("{{\"do\":\"{name}\",\"form\":\"{form}\",\"with\":{argument}}}"))
+    }
+}
+
+impl Worker {
+    /// Closes the worker's input, and returns whether it ended within this time.
+    pub(crate) fn ends_within(mut self, limit: Duration) -> bool {
+        self.stdin = None;
+        let deadline = Instant::now() + limit;
+        while Instant::now() < deadline {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        false
     }
 }
 

@@ -27,7 +27,7 @@ mod transmit;
 mod view;
 
 pub use chaos::Chaos;
-pub use check::Violation;
+pub use check::{RULES, Violation};
 pub use namespace::{IncomingRequest, MAX_BODY, MAX_WIRE_BODY, Namespace, Options, ResponsePlan};
 pub use records::{EventRecord, RequestRecord, Summary};
 pub use script::Script;

@@ -15,7 +15,7 @@ use crate::chaos::Chaos;
 use crate::check::body::{self, Body};
 use crate::check::event::Event;
 use crate::check::headers::{self, Headers};
-use crate::check::{Findings, Violation};
+use crate::check::{Findings, Violation, is_instant};
 use crate::decode::{DecodeError, decode};
 use crate::history::{EventState, History, SentResponse};
 use crate::records::{EventRecord, RequestRecord, Summary};
@@ -168,7 +168,7 @@ impl Namespace {
             .or_else(|| self.chaos.as_mut().map(|chaos| chaos.next(body.events.len())))
             .unwrap_or_default();
         // A body that could not be read has no place in the history.
-        if body.created_at.len() == 24 {
+        if is_instant(&body.created_at) {
             self.history.check(&headers, &body, now_ms, &mut findings);
         }
         let plan = self.plan(&step, &headers, &body, &findings);

@@ -94,7 +94,7 @@ fn a_valid_request_breaks_no_rule() {
 
 #[test]
 fn each_header_has_its_rule() {
-    let table: [(&str, Option<&str>, &str, u16); 17] = [
+    let table: [(&str, Option<&str>, &str, u16); 19] = [
         ("authorization", None, "authorization", 401),
         ("authorization", Some("Basic x"), "authorization", 401),
         ("content-type", Some("text/plain"), "content-type", 400),
@@ -102,14 +102,16 @@ fn each_header_has_its_rule() {
         ("accept-encoding", Some("gzip, *;q=0.5"), "accept-encoding", 200),
         ("user-agent", None, "user-agent", 400),
         ("posthog-sdk-info", None, "sdk-info", 400),
-        ("posthog-sdk-info", Some("sdk/2.0"), "sdk-info", 200),
+        ("posthog-sdk-info", Some("sdk/2.0"), "sdk-info-form", 200),
+        ("posthog-sdk-info", Some("sdk"), "sdk-info-form", 200),
         ("posthog-request-id", None, "request-id", 400),
         ("posthog-request-id", Some("7"), "request-id", 400),
         ("posthog-attempt", None, "attempt", 400),
         ("posthog-attempt", Some("0"), "attempt", 400),
         ("posthog-attempt", Some("2"), "attempt-gap", 200),
         ("posthog-request-timestamp", None, "request-timestamp", 400),
-        ("posthog-request-timestamp", Some("2026-01-02T03:04:05Z"), "request-timestamp", 400),
+        ("posthog-request-timestamp", Some("2026-01-02T03:04:05"), "request-timestamp", 400),
+        ("posthog-request-timestamp", Some("2026-01-02T03:04:05+00:00"), "request-timestamp-form", 200),
         ("content-encoding", Some("lzma"), "content-encoding", 415),
         ("content-encoding", Some("gzip"), "broken-encoding", 400),
     ];
@@ -154,6 +156,7 @@ fn each_part_of_the_body_has_its_rule() {
         (set("/other", json!(1)), "unknown-key", 200),
         (set("/historical_migration", json!(false)), "historical-migration", 200),
         (set("/created_at", json!("2026-01-02")), "created-at", 400),
+        (set("/created_at", json!("2026-01-02T03:04:05.006789+00:00")), "created-at-form", 200),
         (set("/batch", json!({})), "batch", 400),
         (set("/batch", json!([])), "empty-batch", 400),
         (set("/batch", json!([event(1), event(1)])), "duplicate-uuid", 400),
@@ -165,8 +168,9 @@ fn each_part_of_the_body_has_its_rule() {
         (set("/batch/0/event", json!("")), "event-name", 200),
         (set("/batch/0/distinct_id", json!("x".repeat(201))), "distinct-id", 200),
         (set("/batch/0/distinct_id", json!("\u{3000}")), "distinct-id", 200),
-        (set("/batch/0/distinct_id", json!("user\u{a0}")), "distinct-id", 200),
-        (set("/batch/0/timestamp", json!("2026-01-02T03:04:05Z")), "event-timestamp", 200),
+        (set("/batch/0/distinct_id", json!("user\u{a0}")), "distinct-id-white-space", 200),
+        (set("/batch/0/timestamp", json!("2026-01-02T03:04:05")), "event-timestamp", 200),
+        (set("/batch/0/timestamp", json!("2026-01-02T03:04:05Z")), "event-timestamp-form", 200),
         (set("/batch/0/session_id", json!(null)), "session-type", 200),
         (set("/batch/0/options", json!(null)), "options", 200),
         (set("/batch/0/options", json!({"x": 1})), "unknown-option", 200),

@@ -42,7 +42,7 @@ pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
         }
     };
     let mut run = command([at(RUNNER)]);
-    run.arg("run");
+    run.args(["run", "--level", "all"]);
     for (name, worker) in workers {
         run.arg("--worker").arg(format!("{name}={worker}"));
     }

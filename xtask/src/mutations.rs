@@ -246,7 +246,7 @@ fn by_cases(tree: &Path) -> Outcome<Vec<String>> {
     std::fs::copy(target.join("debug/libphc.so"), ship.join("libphc.so"))?;
     process::run(command(["ln", "-sf", "libphc.so"]).arg(ship.join("libphc.so.0")))?;
     let mut cases = command([at("target/release/phc-conformance")]);
-    cases.args(["run", "--fail-fast", "--worker", &format!("c={}", worker("c", &ship)?)]);
+    cases.args(["run", "--level", "all", "--fail-fast", "--worker", &format!("c={}", worker("c", &ship)?)]);
     let (succeeded, text) = said(&mut cases)?;
     if succeeded {
         return Ok(Vec::new());

@@ -5,7 +5,7 @@
 . /phc/suites/installed.sh
 # shellcheck disable=SC2086 # words
 $CC -std=c11 -D_GNU_SOURCE -O1 $CFLAGS /phc/conformance/workers/c/*.c $SHARED -o "worker$EXE"
-/phc/tools/ld.so --library-path /phc/tools /phc/tools/phc-conformance run --root /phc/conformance \
+/phc/tools/ld.so --library-path /phc/tools /phc/tools/phc-conformance run --level all --root /phc/conformance \
     --worker "c=$RUN $PWD/worker$EXE" >cases 2>&1 || { tail -60 cases; exit 1; }
 tail -3 cases
 echo "REMARK: $(grep -o '[0-9]* passed.*' cases | tail -1)"

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::event::{self, Event};
-use super::{Findings, is_wire_time};
+use super::{Findings, is_instant, is_wire_time};
 use crate::members::Members;
 
 /// As much of a body as could be read.
@@ -64,12 +64,12 @@ pub(crate) fn check(body: &[u8], key: &str, findings: &mut Findings) -> Body {
             _ => findings.add("unknown-key", format!("`{name}` is not a key of the envelope")),
         }
     }
-    if !is_wire_time(&read.created_at) {
-        findings.refuse(
-            400,
-            "created-at",
-            format!("created_at must be UTC with milliseconds and Z, not {:?}", read.created_at),
-        );
+    if !is_instant(&read.created_at) {
+        let message = format!("created_at must be an RFC 3339 instant, not {:?}", read.created_at);
+        findings.refuse(400, "created-at", message);
+    } else if !is_wire_time(&read.created_at) {
+        let message = format!("created_at must be UTC with milliseconds and Z, not {:?}", read.created_at);
+        findings.add("created-at-form", message);
     }
     let Some(Ok(batch)) = envelope.get("batch").map(serde_json::from_str::<Vec<&RawValue>>) else {
         findings.refuse(400, "batch", "`batch` must be a list");

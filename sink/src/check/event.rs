@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::{Findings, is_wire_time};
+use super::{Findings, is_instant, is_wire_time};
 use crate::members::Members;
 
 /// An event that could be read.
@@ -104,13 +104,20 @@ pub(crate) fn check(raw: &str, findings: &mut Findings) -> Option<Event> {
     if !members.string("event").is_some_and(|name| fits(&name)) {
         broken("event-name", "`event` must be text of 1 to 200 bytes".to_owned());
     }
-    if !members.string("distinct_id").is_some_and(|id| fits(&id) && id == id.trim()) {
-        let message = "`distinct_id` must be text of 1 to 200 bytes without white space around it";
+    let distinct_id = members.string("distinct_id");
+    if !distinct_id.as_ref().is_some_and(|id| fits(&id.trim().to_owned())) {
+        let message = "`distinct_id` must be text of 1 to 200 bytes without the white space around it";
         broken("distinct-id", message.to_owned());
+    } else if distinct_id.is_some_and(|id| id != id.trim()) {
+        broken("distinct-id-white-space", "`distinct_id` has white space around it".to_owned());
     }
-    if !members.string("timestamp").is_some_and(|text| is_wire_time(&text)) {
-        let found = members.get("timestamp").unwrap_or("absent");
-        broken("event-timestamp", format!("`timestamp` must be UTC with milliseconds and Z, but is {found}"));
+    let timestamp = members.string("timestamp");
+    let found = members.get("timestamp").unwrap_or("absent");
+    if !timestamp.as_deref().is_some_and(is_instant) {
+        broken("event-timestamp", format!("`timestamp` must be an RFC 3339 instant, but is {found}"));
+    } else if !timestamp.as_deref().is_some_and(is_wire_time) {
+        let message = format!("`timestamp` must be UTC with milliseconds and Z, but is {found}");
+        broken("event-timestamp-form", message);
     }
     for key in ["session_id", "window_id"] {
         if members.get(key).is_some() && members.string(key).is_none() {

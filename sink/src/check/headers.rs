@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, Uri};
 use uuid::Uuid;
 
-use super::{Findings, is_wire_time};
+use super::{Findings, is_instant, is_wire_time};
 
 /// What later rules need of the headers. A value that is missing or not valid is empty, or 0.
 #[derive(Clone, Debug, Default)]
@@ -55,11 +55,12 @@ pub(crate) fn check(
         } else if value.len() > 200
             || !halves.is_some_and(|(sdk, version)| !sdk.is_empty() && !version.is_empty())
         {
-            findings.add(rule, format!("{name} must be <name>/<version>, at most 200 bytes, not {value:?}"));
+            let message = format!("{name} must be <name>/<version>, at most 200 bytes, not {value:?}");
+            findings.add("sdk-info-form", message);
         }
     }
     if get("user-agent") != get("posthog-sdk-info") {
-        findings.add("sdk-info", "User-Agent and PostHog-Sdk-Info differ");
+        findings.add("sdk-info-form", "User-Agent and PostHog-Sdk-Info differ");
     }
     read.request_id = get("posthog-request-id").unwrap_or_default().to_owned();
     read.request_uuid = Uuid::try_parse(&read.request_id).ok();
@@ -75,12 +76,16 @@ pub(crate) fn check(
         None => findings.refuse(400, "attempt", "PostHog-Attempt must be a whole number, 1 or more"),
     }
     read.timestamp = get("posthog-request-timestamp").unwrap_or_default().to_owned();
-    if !is_wire_time(&read.timestamp) {
+    if !is_instant(&read.timestamp) {
+        let message =
+            format!("PostHog-Request-Timestamp must be an RFC 3339 instant, not {:?}", read.timestamp);
+        findings.refuse(400, "request-timestamp", message);
+    } else if !is_wire_time(&read.timestamp) {
         let message = format!(
             "PostHog-Request-Timestamp must be UTC with milliseconds and Z, not {:?}",
             read.timestamp
         );
-        findings.refuse(400, "request-timestamp", message);
+        findings.add("request-timestamp-form", message);
     }
     if let Some(query) = uri.query().filter(|query| !query.is_empty()) {
         findings.add("query", format!("the URL must not have a query, but has {query:?}"));

@@ -8,6 +8,66 @@ pub(crate) mod headers;
 
 use serde::Serialize;
 
+/// The name of every rule, as in sink/README.md. `conformance/contract.json` says whose each of them is.
+pub const RULES: [&str; 56] = [
+    "accept-encoding",
+    "attempt",
+    "attempt-gap",
+    "authorization",
+    "batch",
+    "broken-encoding",
+    "bytes-changed-on-retry",
+    "content-encoding",
+    "content-type",
+    "created-at",
+    "created-at-changed",
+    "created-at-form",
+    "distinct-id",
+    "distinct-id-white-space",
+    "duplicate-key",
+    "duplicate-uuid",
+    "empty-batch",
+    "envelope",
+    "event",
+    "event-added-on-retry",
+    "event-name",
+    "event-timestamp",
+    "event-timestamp-form",
+    "groups-type",
+    "historical-migration",
+    "invalid-json",
+    "invalid-utf8",
+    "invalid-uuid",
+    "key-in-body",
+    "legacy-key",
+    "lone-surrogate",
+    "number-range",
+    "option-type",
+    "options",
+    "path",
+    "properties",
+    "query",
+    "request-id",
+    "request-id-reused",
+    "request-timestamp",
+    "request-timestamp-form",
+    "request-timestamp-stale",
+    "resent-after-acceptance",
+    "resent-after-refusal",
+    "retry-too-early",
+    "sdk-info",
+    "sdk-info-form",
+    "session-type",
+    "too-deep",
+    "unknown-event-key",
+    "unknown-key",
+    "unknown-option",
+    "unlifted-sentinel",
+    "user-agent",
+    "uuid-form",
+    "uuid-in-second-batch",
+];
+
 /// One broken rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Violation {
@@ -36,11 +96,13 @@ pub(crate) struct Findings {
 impl Findings {
     /// Adds a broken rule about the request.
     pub(crate) fn add(&mut self, rule: &'static str, message: impl Into<String>) {
+        debug_assert!(RULES.contains(&rule), "{rule} is not in RULES");
         self.list.push((rule, None, message.into()));
     }
 
     /// Adds a broken rule about one event.
     pub(crate) fn add_event(&mut self, rule: &'static str, uuid: &str, message: impl Into<String>) {
+        debug_assert!(RULES.contains(&rule), "{rule} is not in RULES");
         self.list.push((rule, Some(uuid.to_owned()), message.into()));
     }
 
@@ -51,8 +113,14 @@ impl Findings {
     }
 }
 
-/// Whether the text is an instant in the one form that the wire allows: RFC 3339, UTC, three digits of
-/// milliseconds, `Z`.
+/// Whether the text is an instant that the server reads: RFC 3339, in any offset, with any number of digits.
+pub(crate) fn is_instant(text: &str) -> bool {
+    // jiff reads a zone in brackets, too, and its last instant is a day before the end of the year 9999.
+    is_wire_time(text) || (!text.contains('[') && text.parse::<jiff::Timestamp>().is_ok())
+}
+
+/// Whether the text is an instant in the one form that PostHog's specification names: RFC 3339, UTC, three
+/// digits of milliseconds, `Z`.
 pub(crate) fn is_wire_time(text: &str) -> bool {
     let has_form = text.len() == 24
         && text.bytes().zip(*b"dddd-dd-ddTdd:dd:dd.dddZ").all(|(byte, pattern)| match pattern {
@@ -65,6 +133,24 @@ pub(crate) fn is_wire_time(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_instant_has_an_offset() {
+        for good in [
+            "2026-11-23T21:20:05.123Z",
+            "2026-11-23T21:20:05Z",
+            "2026-11-23T21:20:05.123456+00:00",
+            "2026-11-23T21:20:05-08:00",
+            "2026-11-23t21:20:05.1z",
+            "9999-12-31T23:59:59.999Z",
+        ] {
+            assert!(is_instant(good), "{good}");
+        }
+        for bad in ["2026-11-23T21:20:05", "2026-11-23", "1795640899", "now", "", "2026-02-30T21:20:05Z"] {
+            assert!(!is_instant(bad), "{bad}");
+        }
+        assert!(!is_instant("2026-11-23T21:20:05-08:00[America/Los_Angeles]"));
+    }
 
     #[test]
     fn only_utc_with_milliseconds_is_a_wire_time() {
