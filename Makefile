@@ -100,9 +100,11 @@ SDK  = all
 PORT = 8080
 KIND =
 ARGS =
-.PHONY: test-conformance adapter mutations
+.PHONY: test-conformance conformance-peers adapter mutations
 test-conformance: tools ## every vector and scenario: SDK=c NAME=retry-after
 	@$(XTASK) conformance --sdk $(SDK) "$(NAME)" $(if $(ARGS),-- $(ARGS))
+conformance-peers: sink ## official SDKs against the suite, docs/conformance-peers.md
+	@scripts/conformance-peers.sh
 adapter: tools ## the adapter protocol for the official harness: SDK=c PORT=8080 COMPRESSION=gzip
 	@$(XTASK) adapter $(SDK) $(PORT)
 mutations: tools ## faults that a test must catch: KIND=conformance, races or tsan; NAME=413-final

@@ -120,7 +120,7 @@ const ROWS: &[Row] = &[
     any("lease|leases", "I/O thread guard (IoThreadGuard)"),
     any("lingering", "timer_kept_until"),
     any("shaped", "special"),
-    unless(any("hook|hooks", "before_send callback"), &["panic", "set", "take", "webhook"]),
+    unless(any("hook|hooks", "before_send callback"), &["pairs", "panic", "set", "take", "webhook"]),
     // Types.
     in_code("Books", "DeliveryState"),
     in_code("Notes", "LogQueue"),
