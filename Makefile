@@ -100,11 +100,13 @@ SDK  = all
 PORT = 8080
 KIND =
 ARGS =
-.PHONY: test-conformance conformance-peers adapter mutations
+.PHONY: test-conformance conformance-peers conformance-bundle adapter mutations
 test-conformance: tools ## every vector and scenario: SDK=c NAME=retry-after
 	@$(XTASK) conformance --sdk $(SDK) "$(NAME)" $(if $(ARGS),-- $(ARGS))
 conformance-peers: sink ## official SDKs against the suite, docs/conformance-peers.md
 	@scripts/conformance-peers.sh
+conformance-bundle: sink ## the suite as one archive for other repositories, in dist/
+	@scripts/conformance-bundle.sh
 adapter: tools ## the adapter protocol for the official harness: SDK=c PORT=8080 COMPRESSION=gzip
 	@$(XTASK) adapter $(SDK) $(PORT)
 mutations: tools ## faults that a test must catch: KIND=conformance, races or tsan; NAME=413-final

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# make conformance-bundle: one archive for the repositories of other SDKs, with the runner of this machine's platform,
+# the cases, their description and the templates of workers.
+#   conformance-bundle.sh [FOLDER]      writes FOLDER/phc-conformance-VERSION-PLATFORM.tar.gz, by default into dist
+set -euo pipefail
+cd "$(dirname "$0")/.."
+output=${1:-dist}
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+name=phc-conformance-$version-$(uname -m)-$(uname -s | tr '[:upper:]' '[:lower:]')
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+folder=$work/$name
+mkdir -p "$folder" "$output"
+cp target/release/phc-conformance conformance/contract.json conformance/INDEX.md conformance/README.md LICENSE "$folder"
+cp -r conformance/vectors conformance/scenarios conformance/templates "$folder"
+find "$folder" -name __pycache__ -prune -exec rm -rf {} +
+# There the pages lie beside each other, and pages about libphc itself are missing.
+sed -e 's|(\.\./conformance/INDEX.md)|(INDEX.md)|g' -e 's|\](\(\.\./\)\?\([a-z-]*/\)*\([a-zA-Z-]*\.md\)[^)]*)|]|g' \
+    -e 's|target/release/phc-conformance|./phc-conformance|g' docs/conformance.md >"$folder/conformance.md"
+sed -i 's|(\.\./docs/conformance\.md)|(conformance.md)|g' "$folder/INDEX.md"
+# The same bytes from the same files.
+tar --create --gzip --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner \
+    --directory "$work" --file "$output/$name.tar.gz" "$name"
+echo "$output/$name.tar.gz"
