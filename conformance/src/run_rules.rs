@@ -148,11 +148,12 @@ mod tests {
         let contract = Contract::parse(RULES).unwrap();
         let levels = Levels::parse("server,protocol").unwrap();
         let run_rules = RunRules::new(&contract, &levels, BTreeSet::new());
+        run_rules.breach("own", "b", "not of this run");
+        assert!(!run_rules.any_breach());
         run_rules.breach_at("form", "a", 0, "first");
         run_rules.breach_at("form", "a", 1, "second");
         run_rules.breach_at("form", "a", 1, "the second again");
         run_rules.breach("form", "b", "third");
-        run_rules.breach("own", "b", "not of this run");
         let once = run_rules.once();
         assert_eq!(once.len(), 1);
         let breach = once[0].1.clone().unwrap();
