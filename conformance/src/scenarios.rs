@@ -134,3 +134,84 @@ fn with_distinct_id(step: &Step) -> Result<Step, Stop> {
     step.capture = Some(RawValue::from_string(text).map_err(|error| error.to_string())?);
     Ok(step)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::thread::{JoinHandle, sleep, spawn};
+
+    use super::*;
+    use crate::contract::Contract;
+    use crate::driver::{CallResult, Hello, Response};
+    use crate::levels::Levels;
+
+    /// A client that returns from a flush before it sends.
+    #[derive(Default)]
+    struct Early {
+        hello: Hello,
+        host: String,
+        sending: Vec<JoinHandle<()>>,
+    }
+
+    impl Driver for Early {
+        fn hello(&self) -> &Hello {
+            &self.hello
+        }
+
+        fn init(&mut self, _: &str, settings: &Settings, _: &Settings) -> Result<CallResult, String> {
+            self.host = settings.get("host").cloned().unwrap_or_default();
+            Ok(CallResult::Done(Response { status: "ok".to_owned(), ..Response::default() }))
+        }
+
+        fn call(&mut self, name: &str, _: &str, _: &str) -> Result<CallResult, String> {
+            if name == "flush" {
+                let url = format!("{}/i/v1/analytics/events", self.host);
+                self.sending.push(spawn(move || {
+                    sleep(Duration::from_millis(300));
+                    let _ = send(&url);
+                }));
+            }
+            if matches!(name, "stats" | "reports" | "reset") {
+                return Ok(CallResult::Unsupported(format!("no {name}")));
+            }
+            Ok(CallResult::Done(Response { status: "ok".to_owned(), ..Response::default() }))
+        }
+    }
+
+    fn send(url: &str) -> Result<(), ureq::Error> {
+        const BODY: &str = r#"{"created_at": "2026-01-02T03:04:05.006Z", "batch": [{"event": "a",
+            "uuid": "0190a5b4-7c3d-7abc-8def-0123456789ab", "distinct_id": "u",
+            "timestamp": "2026-01-02T03:04:05.006Z", "options": {}, "properties": {}}]}"#;
+        let request = ureq::post(url)
+            .header("Authorization", "Bearer k")
+            .header("Content-Type", "application/json")
+            .header("User-Agent", "early/1")
+            .header("PostHog-Sdk-Info", "early/1")
+            .header("PostHog-Request-Id", "0190a5b4-0000-7abc-8def-0123456789ab")
+            .header("PostHog-Attempt", "1")
+            .header("PostHog-Request-Timestamp", "2026-01-02T03:04:06.007Z");
+        request.send(BODY).map(|_| ())
+    }
+
+    #[test]
+    fn what_a_flush_leaves_behind_is_waited_for_and_counted_once() {
+        const RULE: &str = r#"[{"name": "flush-waits", "part": "Queue", "level": "protocol", "once": true, "statement": "F."}]"#;
+        let server = TestServer::start("127.0.0.1:0".parse().unwrap()).unwrap();
+        let scenario: Scenario = serde_json::from_str(
+            r#"{"name": "early", "steps": [{"capture": {"event": "a"}}, {"flush": 1000}],
+                "expect": {"requests": [{"events": ["a"], "status": 200}]}}"#,
+        )
+        .unwrap();
+        for (level, passes) in [("server,protocol", true), ("all", false)] {
+            let (contract, levels) = (Contract::parse(RULE).unwrap(), Levels::parse(level).unwrap());
+            let run_rules = RunRules::new(&contract, &levels, BTreeSet::new());
+            let mut early = Early {
+                hello: Hello { forms: vec!["x".to_owned()], ..Hello::default() },
+                ..Early::default()
+            };
+            let outcome = run(&scenario, &mut early, &server, &run_rules);
+            assert_eq!((outcome.is_ok(), run_rules.any_breach()), (passes, passes), "{level}: {outcome:?}");
+            early.sending.into_iter().for_each(|thread| thread.join().unwrap());
+        }
+    }
+}
