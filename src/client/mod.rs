@@ -163,22 +163,11 @@ impl Client {
             return delivery.update(|state| (state.enqueue_test_event(wire, event), Wake::NONE));
         }
         process.start(&self.config, &self.slots)?;
-        let mut deadline = None;
-        delivery.wait_for(Signal::Settled, |state| {
-            let (result, wake) = state.enqueue(wire, event, || delivery.now());
-            match result {
-                Ok(()) => Wait::Done(Ok(()), wake),
-                Err(Refusal::Status(status)) => Wait::Done(Err(status.into()), wake),
-                Err(Refusal::NoMemory) => Wait::Done(Err(NoMemory.into()), wake),
-                Err(Refusal::Block) => {
-                    let limit = self.config.block_timeout;
-                    let until = *deadline.get_or_insert_with(|| Instant::now() + limit);
-                    if has_passed(Some(until)) {
-                        return Wait::Done(Err(Status::QUEUE_FULL.into()), wake);
-                    }
-                    Wait::Until(Some(until))
-                }
-            }
+        delivery.enqueue(wire, event, self.config.block_timeout).map_err(|refusal| match refusal {
+            Refusal::Status(status) => status.into(),
+            Refusal::NoMemory => NoMemory.into(),
+            // It has waited for as long as it may.
+            Refusal::Block => Status::QUEUE_FULL.into(),
         })
     }
 

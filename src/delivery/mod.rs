@@ -17,6 +17,7 @@ mod report;
 mod report_queue;
 mod scheduler;
 mod send_loop;
+mod staging;
 mod state;
 mod stats;
 mod test_queue;

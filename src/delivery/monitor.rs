@@ -1,15 +1,18 @@
 //! The monitor of a client's delivery: the state, the one lock around it, and the
 //! signals through which the threads of the client wake each other.
 
-use std::sync::OnceLock;
+use std::sync::{OnceLock, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::flushes::{FlushId, FlushResult};
-use super::state::DeliveryState;
+use super::staging::{Capturers, Stages};
+use super::state::{DeliveryState, Refusal};
 use super::wake::Wake;
 use crate::config::Config;
+use crate::event::EncodedEvent;
 use crate::runtime::exit::FlushAtExit;
 use crate::runtime::{DeferredCancellation, ReadinessFd};
+use crate::status::Status;
 use crate::sync::{Condvar, Mutex, MutexGuard, Notify, recover};
 
 /// The delivery of one client in one process: what captures and flushes of the host, the
@@ -22,6 +25,7 @@ pub(crate) struct Delivery {
     /// Lock order: the last lock to be taken, except for that inside the readiness
     /// descriptor. Nothing blocks and no code of the host runs while it is held.
     guarded: Mutex<Guarded>,
+    stages: Stages,
     settled: Condvar,
     reports: Condvar,
     sender: Notify,
@@ -32,6 +36,7 @@ pub(crate) struct Delivery {
 #[derive(Debug)]
 struct Guarded {
     state: DeliveryState,
+    capturers: Capturers,
     /// Threads that wait for each signal.
     settled_waiters: usize,
     reports_waiters: usize,
@@ -60,9 +65,11 @@ impl Delivery {
         Delivery {
             guarded: Mutex::new(Guarded {
                 state: DeliveryState::new(config),
+                capturers: Capturers::default(),
                 settled_waiters: 0,
                 reports_waiters: 0,
             }),
+            stages: Stages::default(),
             settled: Condvar::new(),
             reports: Condvar::new(),
             sender: Notify::new(),
@@ -72,12 +79,111 @@ impl Delivery {
     }
 
     fn lock(&self) -> MutexGuard<'_, Guarded> {
-        recover(self.guarded.lock())
+        let mut guarded = recover(self.guarded.lock());
+        self.take_in_all(&mut guarded.state);
+        guarded
     }
 
     /// Looks at the state.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&DeliveryState) -> T) -> T {
         look(&self.lock().state)
+    }
+
+    /// Enqueues an encoded event. Waits for room at most for `block_timeout`, if the setting
+    /// `overflow` is `block`.
+    pub(crate) fn enqueue(
+        &self,
+        wire: &[u8],
+        event: &EncodedEvent,
+        block_timeout: Duration,
+    ) -> Result<(), Refusal> {
+        if self.stages.in_use() && self.stages.push(wire, event, || self.now()) {
+            return Ok(());
+        }
+        let mut guarded = match self.guarded.try_lock() {
+            Ok(guarded) => guarded,
+            Err(error) => self.lock_taken(error),
+        };
+        let staging = self.stages.in_use();
+        if staging {
+            self.take_in_for(&mut guarded.state, wire, event);
+        }
+        let (result, wake) = guarded.state.enqueue(wire, event, || self.now());
+        if staging {
+            self.grant_or_end(&mut guarded);
+        }
+        self.unlock_and_wake(guarded, wake);
+        if result == Err(Refusal::Block) { self.wait_for_room(wire, event, block_timeout) } else { result }
+    }
+
+    /// Waits for the lock of the state. From now on threads stage what they capture.
+    #[cold]
+    fn lock_taken<'a>(&'a self, error: TryLockError<MutexGuard<'a, Guarded>>) -> MutexGuard<'a, Guarded> {
+        match error {
+            TryLockError::Poisoned(error) => error.into_inner(),
+            TryLockError::WouldBlock => {
+                let guarded = recover(self.guarded.lock());
+                if guarded.state.may_stage() {
+                    self.stages.set_in_use(true);
+                }
+                guarded
+            }
+        }
+    }
+
+    /// Takes in what must be in the queue before an event: what its thread has captured before,
+    /// and everything that decides on it.
+    #[inline(never)]
+    fn take_in_for(&self, state: &mut DeliveryState, wire: &[u8], event: &EncodedEvent) {
+        state.take_in(&mut self.stages.own());
+        if event.caller_uuid || state.depends_on_stages(wire.len()) {
+            self.take_in_all(state);
+        }
+    }
+
+    /// Takes in everything that is staged.
+    fn take_in_all(&self, state: &mut DeliveryState) {
+        if self.stages.in_use() {
+            self.stages.all().for_each(|mut staged| state.take_in(&mut staged));
+        }
+    }
+
+    /// Gives memory back that an idle client does not need.
+    pub(crate) fn release_stages(&self) {
+        if self.stages.in_use() {
+            let _guarded = self.lock();
+            self.stages.release();
+        }
+    }
+
+    /// Lets the thread of a capture stage its next ones, or ends the use of stages when only one
+    /// thread captures.
+    #[inline(never)]
+    fn grant_or_end(&self, guarded: &mut Guarded) {
+        if guarded.capturers.is_one(self.stages.own_index()) {
+            self.take_in_all(&mut guarded.state);
+            self.stages.release();
+        } else if let Some(allowance) = guarded.state.allowance()
+            && self.stages.grant(allowance)
+        {
+            guarded.state.count_allowance(allowance);
+        }
+    }
+
+    fn wait_for_room(
+        &self,
+        wire: &[u8],
+        event: &EncodedEvent,
+        block_timeout: Duration,
+    ) -> Result<(), Refusal> {
+        let deadline = Some(Instant::now() + block_timeout);
+        self.wait_for(Signal::Settled, |state| match state.enqueue(wire, event, || self.now()) {
+            (Err(Refusal::Block), wake) if has_passed(deadline) => {
+                Wait::Done(Err(Refusal::Status(Status::QUEUE_FULL)), wake)
+            }
+            (Err(Refusal::Block), _) => Wait::Until(deadline),
+            (result, wake) => Wait::Done(result, wake),
+        })
     }
 
     /// Changes the state, and wakes what the change returns.
@@ -106,6 +212,7 @@ impl Delivery {
             *guarded.waiters(signal) += 1;
             guarded = self.sleep(signal, guarded, until);
             *guarded.waiters(signal) -= 1;
+            self.take_in_all(&mut guarded.state);
         }
     }
 
@@ -207,6 +314,25 @@ impl Delivery {
     pub(crate) fn with_lock_held(&self, hold: impl FnOnce()) {
         let _guarded = self.lock();
         hold();
+    }
+}
+
+#[cfg(test)]
+impl Delivery {
+    /// Lets threads stage what they capture, as if two of them had met.
+    pub(super) fn stage_from_now_on(&self) {
+        self.stages.set_in_use(true);
+    }
+
+    /// Whether threads may stage events.
+    pub(super) fn is_staging(&self) -> bool {
+        self.stages.in_use()
+    }
+
+    /// Whether any event is staged.
+    pub(super) fn is_any_staged(&self) -> bool {
+        let is_any = self.stages.all().any(|staged| !staged.is_empty());
+        is_any
     }
 }
 

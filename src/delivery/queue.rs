@@ -16,8 +16,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::failpoint;
-use crate::memory::{NoMemory, copied, reserve};
+use crate::memory::{NoMemory, copied};
 use crate::protocol::envelope::{FRONT, back};
+use crate::runtime::{expect_write, provide_pages};
 
 /// Where one event is in its body, and its place in the order of captures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,12 +69,69 @@ pub(super) struct OpenBatch {
     pub(super) evicted: usize,
     /// When its first event was captured, since the client's start.
     opened_at: Duration,
+    /// How many bytes of the body's memory have been touched or provided.
+    provided: usize,
 }
 
 impl OpenBatch {
     /// An empty batch that uses this memory again.
     pub(super) fn reusing(body: Vec<u8>, uuids: Vec<Uuid>, spans: Vec<Span>) -> Self {
-        OpenBatch { body, uuids, spans, ..OpenBatch::default() }
+        OpenBatch { provided: body.len(), body, uuids, spans, ..OpenBatch::default() }
+    }
+
+    /// Appends an event, for which memory has been reserved.
+    #[inline]
+    pub(super) fn append(&mut self, wire: &[u8], uuid: Uuid, seq: u64, now: impl FnOnce() -> Duration) {
+        if self.spans.is_empty() {
+            self.opened_at = now();
+            self.body.resize(FRONT, 0);
+        } else {
+            self.body.push(b',');
+        }
+        let start = self.body.len();
+        self.body.extend_from_slice(wire);
+        self.spans.push(Span { start: offset(start), end: offset(start + wire.len()), seq });
+        self.uuids.push(uuid);
+    }
+
+    /// Reserves memory for at least so many events of so many bytes in all, commas included.
+    pub(super) fn reserve_exact(&mut self, events: usize, bytes: usize) -> Result<(), NoMemory> {
+        let body = (FRONT + bytes + ENVELOPE_BACK).saturating_sub(self.body.len());
+        self.body.try_reserve_exact(body)?;
+        self.uuids.try_reserve_exact(events.saturating_sub(self.uuids.len()))?;
+        self.spans.try_reserve_exact(events.saturating_sub(self.spans.len()))?;
+        Ok(())
+    }
+
+    /// The events with the commas between them.
+    fn text(&self) -> &[u8] {
+        self.body.get(FRONT..).unwrap_or_default()
+    }
+
+    /// Has the system provide memory for the next events, so that few captures meet a page that was never
+    /// touched.
+    #[inline]
+    fn provide(&mut self, bytes: usize) {
+        if self.body.len() + bytes > self.provided {
+            self.provide_next();
+        }
+    }
+
+    #[inline(never)]
+    fn provide_next(&mut self) {
+        let spare = self.body.spare_capacity_mut();
+        let next = spare.len().min(PROVIDED_AT_ONCE);
+        if let Some(next) = spare.get_mut(..next) {
+            provide_pages(next);
+        }
+        self.provided = self.body.len() + next;
+    }
+
+    fn clear(&mut self) {
+        self.body.clear();
+        self.uuids.clear();
+        self.spans.clear();
+        self.evicted = 0;
     }
 
     /// The events that have not been evicted.
@@ -82,7 +140,7 @@ impl OpenBatch {
     }
 
     /// The number of these events.
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.spans.len() - self.evicted
     }
 
@@ -120,8 +178,14 @@ pub(super) struct Queue {
     free_list: Vec<OpenBatch>,
 }
 
+/// How many stages may move events into the queue, each of them by two batches at most.
+pub(super) const MAX_STAGES: usize = 16;
 /// The largest length of the free list.
 const MAX_FREE: usize = 8;
+/// How much memory of a batch the system provides at once. One capture in some hundreds asks for it.
+const PROVIDED_AT_ONCE: usize = 256 * 1024;
+/// The fewest items for which a list of a batch gets memory.
+const FEWEST_ITEMS: usize = 256;
 /// Space that is reserved after the events for the end of the envelope, in bytes.
 const ENVELOPE_BACK: usize = 32;
 const _: () = assert!(back(true).len() <= ENVELOPE_BACK && back(false).len() <= ENVELOPE_BACK);
@@ -159,56 +223,118 @@ impl Queue {
             self.finish_open()?;
         }
         if self.open.spans.is_empty() {
-            if self.open.body.capacity() == 0 {
-                // The memory that was freed last is the most likely to be in a cache.
-                self.open = self.free_list.pop().unwrap_or_default();
-            }
-            self.reserve(FRONT + wire.len())?;
-            self.open.opened_at = now();
-            self.open.body.resize(FRONT, 0);
-        } else {
-            self.reserve(1 + wire.len())?;
-            self.open.body.push(b',');
+            self.begin_open();
         }
-        let start = self.open.body.len();
-        self.open.body.extend_from_slice(wire);
-        self.open.spans.push(Span { start: offset(start), end: offset(start + wire.len()), seq });
-        self.open.uuids.push(uuid);
+        self.reserve(1, wire.len() + 1)?;
+        self.open.provide(wire.len() + 1);
+        self.open.append(wire, uuid, seq, now);
+        expect_write(self.open.body.spare_capacity_mut());
         Ok(())
     }
 
-    /// Reserves memory for one more event of so many bytes and for the end of the
-    /// envelope: twice as much as before, but not beyond what a batch may need.
+    /// Moves what a stage holds to the end of the waiting events, and numbers it from `first_seq`
+    /// on. The stage had an allowance for it, so there is room; without memory for it in the open batch,
+    /// it becomes a batch as it is.
+    pub(super) fn take_in(&mut self, staged: &mut OpenBatch, first_seq: u64) {
+        let (events, bytes) = (staged.spans.len(), staged.text().len());
+        if events == 0 {
+            return;
+        }
+        let is_full = self.open.spans.len() + events > self.limits.max_events
+            || self.open.body.len() + 1 + bytes > self.limits.max_body;
+        if is_full && !self.open.spans.is_empty() {
+            self.push_full_open();
+        }
+        if self.open.spans.is_empty() {
+            self.begin_open();
+        }
+        if self.reserve(events, bytes + 1).is_err() {
+            self.push_full_open();
+            for (span, seq) in staged.spans.iter_mut().zip(first_seq..) {
+                span.seq = seq;
+            }
+            self.full.push_back(std::mem::take(staged));
+            return;
+        }
+        self.open.provide(bytes + 1);
+        if self.open.spans.is_empty() {
+            self.open.opened_at = staged.opened_at;
+            self.open.body.resize(FRONT, 0);
+        } else {
+            self.open.body.push(b',');
+        }
+        let moved_by = offset(self.open.body.len() - FRONT);
+        self.open.body.extend_from_slice(staged.text());
+        self.open.uuids.extend_from_slice(&staged.uuids);
+        self.open.spans.extend(staged.spans.iter().zip(first_seq..).map(|(span, seq)| Span {
+            start: span.start + moved_by,
+            end: span.end + moved_by,
+            seq,
+        }));
+        staged.clear();
+    }
+
+    /// How many more events and bytes leave the open batch short of being ready.
+    pub(super) fn space_until_ready(&self) -> (usize, usize) {
+        let events = self.limits.flush_at.saturating_sub(self.open.len() + 1);
+        (events, self.limits.max_body.saturating_sub(self.open.body.len()))
+    }
+
+    /// The largest number of events and of bytes of one batch.
+    pub(super) fn largest_batch(&self) -> (usize, usize) {
+        (self.limits.max_events, self.limits.max_body.saturating_sub(FRONT))
+    }
+
+    /// Gives the open batch memory to be filled.
+    fn begin_open(&mut self) {
+        if self.open.body.capacity() == 0 {
+            // The memory that was freed last is the most likely to be in a cache.
+            self.open = self.free_list.pop().unwrap_or_default();
+        }
+    }
+
+    /// Reserves memory for more events of so many bytes in all, and for both ends of the
+    /// envelope: four times as much as before, but not beyond what a batch may need.
     #[inline]
-    fn reserve(&mut self, more: usize) -> Result<(), NoMemory> {
+    fn reserve(&mut self, events: usize, bytes: usize) -> Result<(), NoMemory> {
         let OpenBatch { body, uuids, spans, .. } = &self.open;
-        let more = more + ENVELOPE_BACK;
-        let is_enough = body.capacity() - body.len() >= more
-            && uuids.len() < uuids.capacity()
-            && spans.len() < spans.capacity();
-        if is_enough { Ok(()) } else { self.grow(more) }
+        let bytes = bytes + FRONT + ENVELOPE_BACK;
+        let is_enough = body.capacity() - body.len() >= bytes
+            && uuids.capacity() - uuids.len() >= events
+            && spans.capacity() - spans.len() >= events;
+        if is_enough { Ok(()) } else { self.grow(events, bytes) }
     }
 
     #[inline(never)]
-    fn grow(&mut self, more: usize) -> Result<(), NoMemory> {
-        let OpenBatch { body, uuids, spans, .. } = &mut self.open;
+    fn grow(&mut self, events: usize, more: usize) -> Result<(), NoMemory> {
+        let OpenBatch { body, uuids, spans, provided, .. } = &mut self.open;
         if body.capacity() - body.len() < more {
-            let doubled = (body.capacity() * 2).max(16 * 1024).min(self.limits.max_body + ENVELOPE_BACK);
-            body.try_reserve_exact(doubled.saturating_sub(body.len()).max(more))?;
+            let grown = (body.capacity() * 4).max(16 * 1024).min(self.limits.max_body + ENVELOPE_BACK);
+            body.try_reserve_exact(grown.saturating_sub(body.len()).max(more))?;
+            *provided = body.len();
         }
-        reserve(uuids, 1)?;
-        reserve(spans, 1)
+        grow_list(uuids, events, self.limits.max_events)?;
+        grow_list(spans, events, self.limits.max_events)
     }
 
     /// Moves the open batch to the full ones.
     fn finish_open(&mut self) -> Result<(), NoMemory> {
-        self.full.try_reserve(1)?;
+        self.reserve_full(1)?;
+        self.push_full_open();
+        Ok(())
+    }
+
+    /// Makes space in the list of full batches: for those that stages may add, and more.
+    pub(super) fn reserve_full(&mut self, more: usize) -> Result<(), NoMemory> {
+        Ok(self.full.try_reserve(2 * MAX_STAGES + more)?)
+    }
+
+    fn push_full_open(&mut self) {
         let finished = std::mem::take(&mut self.open);
         if !finished.is_empty() {
             let finished = self.shrunk(finished);
             self.full.push_back(finished);
         }
-        Ok(())
     }
 
     /// Gives a batch that uses little of its memory memory of its own size. It may wait
@@ -225,7 +351,12 @@ impl Queue {
         else {
             return batch;
         };
-        let own = OpenBatch { body, uuids, spans, evicted: batch.evicted, opened_at: batch.opened_at };
+        let own = OpenBatch {
+            body,
+            uuids,
+            spans,
+            ..OpenBatch { evicted: batch.evicted, opened_at: batch.opened_at, ..OpenBatch::default() }
+        };
         self.recycle(batch);
         own
     }
@@ -281,11 +412,8 @@ impl Queue {
     /// the smallest memory is dropped: large ones are the most expensive to fault in
     /// again.
     pub(super) fn recycle(&mut self, finished: OpenBatch) {
-        let OpenBatch { mut body, mut uuids, mut spans, .. } = finished;
-        body.clear();
-        uuids.clear();
-        spans.clear();
-        let free = OpenBatch::reusing(body, uuids, spans);
+        let mut free = finished;
+        free.clear();
         if self.free_list.len() < MAX_FREE {
             self.free_list.push(free);
         } else if let Some(smallest) = self.free_list.iter_mut().min_by_key(|free| free.body.capacity())
@@ -310,6 +438,16 @@ impl Queue {
     pub(super) fn is_empty(&self) -> bool {
         self.full.is_empty() && self.open.is_empty()
     }
+}
+
+/// Makes space for more items of a list that may have so many, and has the system provide it.
+fn grow_list<T>(items: &mut Vec<T>, more: usize, most: usize) -> Result<(), NoMemory> {
+    if items.capacity() - items.len() < more {
+        let grown = (items.capacity() * 4).max(FEWEST_ITEMS).min(most);
+        items.try_reserve_exact(grown.saturating_sub(items.len()).max(more))?;
+        provide_pages(items.spare_capacity_mut());
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -99,7 +99,11 @@ impl SendLoop {
         failpoint::pass("send_loop");
         let now = self.delivery.now();
         let scheduler = &mut self.scheduler;
-        self.delivery.update(|state| (state.next_step(scheduler, now), Wake::NONE))
+        let step = self.delivery.update(|state| (state.next_step(scheduler, now), Wake::NONE));
+        if matches!(step, Some(Step::Sleep { until: None, .. })) && self.scheduler.is_idle() {
+            self.delivery.release_stages();
+        }
+        step
     }
 
     async fn sleep(&mut self, until: Option<Duration>) {

@@ -20,6 +20,7 @@ use super::loss::LossReason;
 use super::queue::{BatchLimits, Queue, cost};
 use super::report::{CallbacksSet, Report, Wanted};
 use super::report_queue::ReportQueue;
+use super::staging::{Allowance, Staged};
 use super::stats::Stats;
 use super::test_queue::TestQueue;
 use super::wake::{Wake, WakeOn};
@@ -50,6 +51,8 @@ pub(crate) struct DeliveryState {
     reports: ReportQueue,
     log: LogQueue,
     test_events: TestQueue,
+    /// What stages may take, in all.
+    allowed: Allowance,
     /// What this machine is short of; empty if nothing.
     shortage: String,
     /// What the sleeping send loop wants to be woken for.
@@ -85,6 +88,7 @@ impl DeliveryState {
             reports: ReportQueue::default(),
             log: LogQueue::new(config.log_level),
             test_events: TestQueue::default(),
+            allowed: Allowance::default(),
             shortage: String::new(),
             wake_on: WakeOn::default(),
             shut: None,
@@ -130,14 +134,83 @@ impl DeliveryState {
         self.count_captured(event);
         self.stats.pending_events += 1;
         self.stats.pending_bytes += cost;
+        (Ok(()), wake | self.wake_for_captures(was_empty))
+    }
 
+    /// What must be woken when captures have added events to the queue.
+    #[inline]
+    fn wake_for_captures(&mut self, was_empty: bool) -> Wake {
         let full = self.wake_on.full_batch && self.queue.is_full();
         if full || (self.wake_on.first_event && was_empty) {
             // A burst of events wakes the send loop once.
             self.wake_on = WakeOn::default();
-            wake.sender = true;
+            return Wake { sender: true, ..Wake::NONE };
         }
-        (Ok(()), wake)
+        Wake::NONE
+    }
+
+    /// Whether what is staged decides on an event of so many wire bytes: whether there is room
+    /// for it, or whether it makes a batch ready.
+    pub(super) fn depends_on_stages(&self, wire_bytes: usize) -> bool {
+        if self.allowed.events == 0 {
+            return false;
+        }
+        let (events, bytes) = self.queue.space_until_ready();
+        let is_near =
+            self.allowed.events >= events as u64 || self.allowed.bytes + wire_bytes as u64 >= bytes as u64;
+        !self.has_room(cost(wire_bytes)) || (self.wake_on.full_batch && is_near)
+    }
+
+    /// Whether threads may stage events. A queue that evicts its oldest event has to have all of
+    /// them in their order.
+    pub(super) fn may_stage(&self) -> bool {
+        self.shut.is_none() && self.overflow != Overflow::DropOldest
+    }
+
+    /// What one more stage may take, if that is worth one.
+    pub(super) fn allowance(&mut self) -> Option<Allowance> {
+        if !self.may_stage() || self.queue.is_empty() {
+            return None;
+        }
+        let smaller = |a: Allowance, (events, bytes): (u64, u64)| Allowance {
+            events: a.events.min(events.saturating_sub(self.allowed.events)),
+            bytes: a.bytes.min(bytes.saturating_sub(self.allowed.bytes)),
+        };
+        let wide = |(events, bytes): (usize, usize)| (events as u64, bytes as u64);
+        let (max_events, max_bytes) = wide(self.queue.largest_batch());
+        let mut allowance = Allowance::LARGEST;
+        (allowance.events, allowance.bytes) =
+            (allowance.events.min(max_events), allowance.bytes.min(max_bytes));
+        let events = self.max_events.saturating_sub(self.stats.pending_events);
+        let bytes = self.max_bytes.saturating_sub(self.stats.pending_bytes);
+        allowance = smaller(allowance, (events, bytes));
+        if self.wake_on.full_batch {
+            allowance = smaller(allowance, wide(self.queue.space_until_ready()));
+        }
+        if allowance.events < Allowance::LEAST || self.queue.reserve_full(0).is_err() {
+            return None;
+        }
+        Some(allowance)
+    }
+
+    /// Counts an allowance that a stage has got.
+    pub(super) fn count_allowance(&mut self, allowance: Allowance) {
+        self.allowed.events += allowance.events;
+        self.allowed.bytes += allowance.bytes;
+    }
+
+    /// Takes in what a stage holds, and takes its allowance back.
+    pub(super) fn take_in(&mut self, staged: &mut Staged) {
+        self.allowed.events -= staged.granted.events;
+        self.allowed.bytes -= staged.granted.bytes;
+        let events = staged.batch.len() as u64;
+        self.queue.take_in(&mut staged.batch, self.stats.captured + 1);
+        self.stats.captured += events;
+        self.stats.pending_events += events;
+        self.stats.pending_bytes += staged.bytes;
+        self.stats.repaired += staged.repaired;
+        self.stats.uuids_replaced += staged.uuids_replaced;
+        staged.end_allowance();
     }
 
     /// Takes an encoded event in test mode, in which it counts as delivered at once.
@@ -174,8 +247,10 @@ impl DeliveryState {
         self.stats.uuids_replaced += u64::from(event.uuid_replaced);
     }
 
+    /// Whether there is room for an event, beside those that stages may take.
     fn has_room(&self, cost: u64) -> bool {
-        self.stats.pending_events < self.max_events && self.stats.pending_bytes + cost <= self.max_bytes
+        self.stats.pending_events + self.allowed.events < self.max_events
+            && self.stats.pending_bytes + self.allowed.bytes + cost <= self.max_bytes
     }
 
     fn make_room(&mut self, cost: u64) -> (Result<(), Refusal>, Wake) {
@@ -333,6 +408,11 @@ impl DeliveryState {
     /// The oldest report, for the callbacks or for `phc_poll`.
     pub(super) fn pop_any_report(&mut self) -> Option<Report> {
         self.reports.pop()
+    }
+
+    /// Whether the counters add up, and agree with what is there.
+    pub(super) fn stats_add_up(&self) -> bool {
+        self.stats.add_up() && self.stats.pending_events == self.count_pending() as u64
     }
 
     /// Pending events, counted where they are: for checks of the counters.

@@ -9,6 +9,7 @@
 pub(crate) mod exit;
 pub(crate) mod fork;
 mod io_thread;
+mod prefetch;
 mod randomness;
 mod readiness;
 mod stack;
@@ -24,11 +25,12 @@ use windows as system;
 
 pub(crate) use fork::{PerProcess, fork_epoch};
 pub(crate) use io_thread::{IoThreadGuard, spawn};
+pub(crate) use prefetch::expect_write;
 pub(crate) use readiness::ReadinessFd;
 pub(crate) use stack::walk_stack;
 pub(crate) use system::{
     CERTIFICATE_FILES, DEFAULT_RESOLVER, DeferredCancellation, NO_BUILTIN_RESOLVER, SHORTAGES,
-    certificate_store, loaded_image, state_of_file, with_symbol,
+    certificate_store, loaded_image, provide_pages, state_of_file, with_symbol,
 };
 
 use crate::status::Error;

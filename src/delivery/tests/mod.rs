@@ -1,3 +1,4 @@
 //! Tests of the parts of this module together.
 
 mod simulation;
+mod staging;

@@ -5,6 +5,8 @@ mod children;
 #[cfg(target_os = "linux")]
 mod images;
 #[cfg(target_os = "linux")]
+mod pages;
+#[cfg(target_os = "linux")]
 mod scheduling;
 mod signals;
 mod standard_descriptors;
@@ -23,6 +25,8 @@ pub(super) use children::{at_exit, empty_in_children};
 #[cfg(target_os = "linux")]
 pub(crate) use images::loaded_image;
 #[cfg(target_os = "linux")]
+pub(crate) use pages::provide_pages;
+#[cfg(target_os = "linux")]
 pub(super) use scheduling::become_ordinary;
 pub(super) use signals::with_signals_blocked;
 pub(super) use standard_descriptors::occupy as occupy_standard_descriptors;
@@ -39,6 +43,10 @@ pub(super) fn become_ordinary() {}
 pub(crate) fn loaded_image(_: usize) -> Option<super::LoadedImage> {
     None
 }
+
+/// The system provides pages as they are touched.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn provide_pages<T>(_: &mut [std::mem::MaybeUninit<T>]) {}
 
 /// Where libraries of the system are. The one that the kernel provides has no folder.
 pub(super) const SYSTEM_FOLDERS: &[&str] = &["/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/", "linux-vdso"];

@@ -19,6 +19,9 @@ pub(crate) use certificates::certificate_store;
 pub(super) use module::stay_loaded;
 pub(super) use sockets::{Socket, number_of, receive, socket_pair};
 
+/// The system provides pages as they are touched.
+pub(crate) fn provide_pages<T>(_: &mut [std::mem::MaybeUninit<T>]) {}
+
 /// The file of machine code that has this address, and the name of a function: Windows has other interfaces for
 /// them, which are not used yet. Native frames have their addresses only.
 pub(crate) fn loaded_image(_: usize) -> Option<super::LoadedImage> {
