@@ -116,7 +116,7 @@ SMALL = ("cargo rustc --locked -q --release -p libphc --no-default-features --cr
 TOOLS = (CARGO.format("tools"), CC.format("launch"), CC.format("empty"), CC.format("start"))
 
 DRIVERS = [
-    Driver("c-capture", "C, phc_capture", C_DRIVER, FULL, {"call": "capture"}, threads=(1, 8), can_be=("quiet",),
+    Driver("c-capture", "C, phc_capture", C_DRIVER, FULL, {"call": "capture"}, threads=(1, 2, 4, 8), can_be=("quiet",),
            skip=("rtt", "burst"), build=(CC.format("driver"),)),
     Driver("c-json", "C, phc_capture_json", C_DRIVER, FULL, {"call": "json"}, codecs=ALL_CODECS,
            threads=(1, 2, 4, 8), can_be=("quiet",), build=(CC.format("driver"),)),
