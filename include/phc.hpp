@@ -26,6 +26,7 @@
 #define PHC_HPP
 
 #include "phc/client.hpp"
+#include "phc/context.hpp"
 #include "phc/event.hpp"
 #include "phc/exception.hpp"
 #include "phc/json.hpp"

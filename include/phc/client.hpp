@@ -101,7 +101,8 @@ public:
     // For functions of phc.h that are not here. It belongs to this object: do not free it.
     phc_client *native_handle() const noexcept { return handle_.get(); }
 
-    // -- captures: they never wait, unless the setting overflow is block --
+    // -- captures: they never wait, unless the setting overflow is block. An empty distinct_id is that of the
+    // thread's request_context --
 
     receipt capture(std::string_view distinct_id, std::string_view name) {
         return capture(event(distinct_id, name));
@@ -116,14 +117,22 @@ public:
     receipt capture(std::string_view distinct_id, std::string_view name, const properties &with) {
         event built(distinct_id, name);
         with.write_members(built.text_);
-        return capture(built);
+        const auto has = [&](std::string_view key) { return with.list_.has(with.members_, key); };
+        return built.with_json([this](std::string_view json) { return take(json); }, has);
     }
     // With properties as the text of a JSON object.
     receipt capture(std::string_view distinct_id, std::string_view name, raw_json with) {
         event built(distinct_id, name);
-        built.text_.pop_back(); // the brace of its own properties
-        built.text_.append(with.text()) += '}';
-        return take(built.text_);
+        const std::string_view text = detail::trimmed(with.text());
+        if (text.size() < 2 || text.front() != '{' || text.back() != '}') {
+            // It is refused, and the error is about the text as it was given.
+            built.text_.pop_back(); // the brace of its own properties
+            built.text_.append(with.text()) += '}';
+            return take(built.text_);
+        }
+        built.text_.append(detail::trimmed(text.substr(1, text.size() - 2)));
+        const auto has = [&](std::string_view key) { return detail::has_member(text, key); };
+        return built.with_json([this](std::string_view json) { return take(json); }, has);
     }
     // Writes to the event while the call lasts, and leaves it as it was.
     receipt capture(event &with) {
@@ -170,7 +179,11 @@ public:
     // belongs to no person.
     receipt capture_exception(exception &described, std::string_view distinct_id = {},
                               const properties &with = {}) {
-        const std::optional<detail::c_text> id(distinct_id), values(with.json());
+        std::string own(distinct_id), members;
+        with.write_members(members);
+        detail::complete(members, own.empty() ? &own : nullptr,
+                         [&](std::string_view key) { return with.list_.has(with.members_, key); });
+        const std::optional<detail::c_text> id(own), values("{" + members + "}");
         return captured("capture_exception", all_whole(id, values), [&](char *uuid) {
             return phc_capture_exception(handle_.get(), or_null(id), described.handle_.release(),
                                          or_null(values), uuid);

@@ -2,6 +2,7 @@
 #ifndef PHC_EVENT_HPP
 #define PHC_EVENT_HPP
 
+#include "context.hpp"
 #include "json.hpp"
 
 namespace phc {
@@ -19,9 +20,15 @@ class event : public detail::members<event> {
 public:
     event(std::string_view distinct_id, std::string_view name) {
         text_.reserve(512);
-        text_ += "{\"distinct_id\":";
-        detail::write_string(text_, distinct_id);
-        text_ += ",\"event\":";
+        text_ += '{';
+        // Without one it has that of the context, which is known at the capture.
+        has_id_ = !distinct_id.empty();
+        if (has_id_) {
+            text_ += "\"distinct_id\":";
+            detail::write_string(text_, distinct_id);
+            text_ += ',';
+        }
+        text_ += "\"event\":";
         detail::write_string(text_, name);
         text_ += ",\"properties\":{";
     }
@@ -60,7 +67,7 @@ public:
     std::string json() const {
         std::string whole;
         list_.write_to(whole, text_);
-        finish(whole);
+        finish(whole, {});
         return whole;
     }
 
@@ -73,8 +80,12 @@ private:
 
     // Appends what stands outside the properties. It comes last, because properties can be added until the
     // capture.
-    void finish(std::string &text) const {
+    void finish(std::string &text, std::string_view id) const {
         text += '}';
+        if (!has_id_) {
+            text += ",\"distinct_id\":";
+            detail::write_string(text, id);
+        }
         if (!groups_.empty()) {
             text += ",\"groups\":{";
             groups_list_.write_to(text, groups_);
@@ -85,17 +96,25 @@ private:
         text += '}';
     }
 
-    // Calls with the whole text, without a copy: it is finished in place and then restored.
+    // Calls with the whole text, without a copy: it is finished in place and then restored. The context of the
+    // thread adds to it.
     template <class Call> auto with_json(Call &&call) {
         list_.pack(text_);
+        return with_json(call, [&](std::string_view key) { return list_.has(text_, key); });
+    }
+    // The same for properties that were not set one by one; `has` knows which keys there are.
+    template <class Call, class Has> auto with_json(Call &&call, Has &&has) {
         detail::rollback restored(text_);
-        finish(text_);
+        std::string id;
+        detail::complete(text_, has_id_ ? nullptr : &id, has);
+        finish(text_, id);
         return call(std::string_view(text_));
     }
 
     std::string text_; // up to the last property; the braces are still open
     std::string groups_, timestamp_, uuid_;
     detail::member_list list_, groups_list_;
+    bool has_id_ = false;
 };
 
 } // namespace PHC_CPP_MODE

@@ -65,6 +65,14 @@ public:
         indexed_ = false;
     }
 
+    // Whether there is a member with this key, which is written with its quotes.
+    bool has(const std::string &text, std::string_view key) const noexcept {
+        for (const member &each : list_) {
+            if (!each.is_replaced() && key_of(text, each) == key) return true;
+        }
+        return false;
+    }
+
     void clear() noexcept {
         list_.clear();
         index_.clear();

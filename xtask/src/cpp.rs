@@ -23,6 +23,7 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
     ("delivery", "delivery", "-std=c++17"),
     ("tracking", "tracking", "-std=c++17"),
     ("tracking-no-rtti", "tracking", "-std=c++20 -fno-exceptions -fno-rtti"),
+    ("context", "context", "-std=c++17"),
     ("settings", "settings", "-std=c++17"),
     ("callbacks", "callbacks", "-std=c++20"),
     ("fork", "fork", "-std=c++17"),
