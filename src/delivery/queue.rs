@@ -43,6 +43,11 @@ impl Span {
     }
 }
 
+/// Where the memory ends that is provided for so many bytes of a body.
+fn provided_up_to(bytes: usize) -> usize {
+    bytes.next_multiple_of(PROVIDED_AT_ONCE)
+}
+
 /// A place in a body, as a [`Span`] holds it: the settings bound bodies far below 4 GiB.
 pub(super) fn offset(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
@@ -76,7 +81,7 @@ pub(super) struct OpenBatch {
 impl OpenBatch {
     /// An empty batch that uses this memory again.
     pub(super) fn reusing(body: Vec<u8>, uuids: Vec<Uuid>, spans: Vec<Span>) -> Self {
-        OpenBatch { provided: body.len(), body, uuids, spans, ..OpenBatch::default() }
+        OpenBatch { provided: provided_up_to(body.len()), body, uuids, spans, ..OpenBatch::default() }
     }
 
     /// Appends an event, for which memory has been reserved.
@@ -113,18 +118,19 @@ impl OpenBatch {
     #[inline]
     fn provide(&mut self, bytes: usize) {
         if self.body.len() + bytes > self.provided {
-            self.provide_next();
+            self.provide_next(bytes);
         }
     }
 
     #[inline(never)]
-    fn provide_next(&mut self) {
+    fn provide_next(&mut self, bytes: usize) {
+        self.provided = provided_up_to(self.body.len() + bytes);
+        let next = self.provided - self.body.len();
         let spare = self.body.spare_capacity_mut();
-        let next = spare.len().min(PROVIDED_AT_ONCE);
+        let next = next.min(spare.len());
         if let Some(next) = spare.get_mut(..next) {
             provide_pages(next);
         }
-        self.provided = self.body.len() + next;
     }
 
     fn clear(&mut self) {
