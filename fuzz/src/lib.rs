@@ -9,6 +9,7 @@ pub mod calls;
 pub mod capture_json;
 pub mod config_set;
 pub mod event_model;
+pub mod exception;
 pub mod json_model;
 pub mod properties;
 pub mod response;
@@ -19,10 +20,11 @@ pub mod test_client;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("properties", properties::run),
     ("capture_json", capture_json::run),
     ("builder", builder::run),
+    ("exception", exception::run),
     ("config_set", config_set::run),
     ("response", response::run),
     ("retry_after", retry_after::run),
