@@ -159,7 +159,7 @@ fn own_properties(driver: &mut dyn Driver, server: &TestServer) -> Result<BTreeS
         }
     }
     let namespace = server.namespace();
-    let Some(event) = namespace.events().back() else { return Ok(BTreeSet::new()) };
+    let Some(event) = namespace.events().last() else { return Ok(BTreeSet::new()) };
     let event = Tree::parse(event.event.get())?;
     Ok(match event.get("properties") {
         Some(Tree::Object(properties)) => properties.iter().map(|(key, _)| key.clone()).collect(),

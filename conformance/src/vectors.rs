@@ -134,7 +134,7 @@ fn without_version(line: &str) -> &str {
 fn check_arrival(vector: &Vector, run: &CaseRun<'_>, uuid: Option<&str>, sdk: &str) -> Result<(), String> {
     let (server, run_rules) = (run.server, run.run_rules);
     let namespace = server.namespace();
-    let Some(event) = namespace.events().back() else {
+    let Some(event) = namespace.events().last() else {
         return match vector.refused {
             Some(_) => Ok(()),
             None => Err("no event arrived".to_owned()),

@@ -136,7 +136,7 @@ fn counters(result: &CallResult) -> Checked {
 
 fn received(server: &CaseServer) -> Result<Tree, String> {
     let namespace = server.namespace();
-    let event = namespace.events().front().ok_or("no event arrived")?;
+    let event = namespace.events().first().ok_or("no event arrived")?;
     Tree::parse(event.event.get())
 }
 

@@ -4,7 +4,6 @@
 //! It remembers what the client has been sent, since most of these rules depend on what the client knows:
 //! an event may be sent again after a response that was cut off, but not after one that accepted it.
 
-use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use uuid::Uuid;
@@ -12,11 +11,13 @@ use uuid::Uuid;
 use crate::check::Findings;
 use crate::check::body::Body;
 use crate::check::headers::Headers;
+use crate::recent::Recent;
 
 /// What the client knows about an event since it last sent it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum EventState {
     /// Nothing yet, or only that its batch failed in a retryable manner.
+    #[default]
     Unknown,
     /// The response asked for it again.
     Retry,
@@ -49,11 +50,11 @@ struct LastAttempt {
     not_before_ms: f64,
 }
 
-/// What one namespace has received so far.
-#[derive(Debug, Default)]
+/// What one namespace has received so far, as far as it is remembered.
+#[derive(Debug)]
 pub(crate) struct History {
-    events: HashMap<Uuid, SentEvent>,
-    requests: HashMap<Uuid, LastAttempt>,
+    events: Recent<Uuid, SentEvent>,
+    requests: Recent<Uuid, LastAttempt>,
     /// Whether any batch got a 413, after which its events come again in smaller batches.
     any_split: bool,
 }
@@ -78,11 +79,23 @@ fn fingerprint(raw: &str) -> u64 {
 }
 
 impl History {
+    /// Without any request. It uses about so many bytes of memory at most.
+    pub(crate) fn new(memory: usize) -> Self {
+        let half = memory / 2;
+        Self { events: Recent::new(half), requests: Recent::new(half), any_split: false }
+    }
+
+    /// About how many bytes of memory it uses.
+    pub(crate) fn bytes(&self) -> usize {
+        self.events.bytes() + self.requests.bytes()
+    }
+
     /// Checks a request against those before it, and remembers it.
     pub(crate) fn check(&mut self, headers: &Headers, body: &Body, now_ms: f64, findings: &mut Findings) {
         let Some(id) = headers.request_uuid else { return };
         match self.requests.get(&id) {
-            None if headers.attempt != 1 => {
+            // Unless the attempts before may have been forgotten.
+            None if headers.attempt != 1 && !self.requests.has_forgotten() => {
                 let message = format!("the first attempt that arrived is number {}", headers.attempt);
                 findings.add("attempt-gap", message);
             }
@@ -117,7 +130,7 @@ impl History {
                 }
             }
             let sent = SentEvent { state: EventState::Unknown, fingerprint, request_id: id };
-            self.events.insert(event.uuid, sent);
+            self.events.insert(event.uuid, sent, 0);
         }
         self.requests.insert(
             id,
@@ -130,6 +143,7 @@ impl History {
                 events: body.events.iter().map(|event| event.uuid).collect(),
                 not_before_ms: 0.0,
             },
+            body.events.len() * size_of::<Uuid>() + body.created_at.len() + headers.timestamp.len(),
         );
     }
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, PoisonError};
 
 use clap::Parser;
-use phc_sink::{Chaos, MAX_BODY, MAX_WIRE_BODY, Options, Script, Sink, Terminal};
+use phc_sink::{Chaos, MAX_BODY, MAX_WIRE_BODY, MEMORY, Options, Script, Sink, Terminal, snippets};
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -50,6 +50,12 @@ struct Arguments {
     /// The same for bodies as sent.
     #[arg(long, default_value_t = MAX_WIRE_BODY)]
     max_wire_body: usize,
+    /// About how many MiB of memory one namespace may use for its records; all together use at most twice as much.
+    #[arg(long, default_value_t = MEMORY >> 20)]
+    memory: usize,
+    /// Print how to send events to it, in each language.
+    #[arg(long)]
+    snippets: bool,
     /// Print nothing about the requests.
     #[arg(long)]
     quiet: bool,
@@ -72,7 +78,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     let Arguments { max_body, max_wire_body, .. } = *arguments;
     let options = Options { api_key: arguments.api_key.clone(), max_body, max_wire_body };
     let terminal = (!arguments.quiet).then(|| Terminal { colour: std::io::stdout().is_terminal() });
-    let sink = Sink::new(options, terminal);
+    let sink = Sink::with_memory(options, terminal, arguments.memory << 20);
     {
         let root = sink.namespace("");
         let mut root = root.lock().unwrap_or_else(PoisonError::into_inner);
@@ -104,6 +110,9 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         println!("phc-sink listening on {scheme}://{address}");
+        if arguments.snippets {
+            print!("{}", snippets(&format!("{scheme}://{address}")));
+        }
         std::io::stdout().flush().map_err(|error| error.to_string())?;
         if let Some(file) = &arguments.port_file {
             write_port(file, address.port())?;

@@ -4,7 +4,8 @@
 //! It decides how each request is responded to ([`ResponsePlan`]), but knows nothing of sockets and does
 //! not wait: `transmit` carries the plan out and reports back what was sent.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::http::{HeaderMap, Uri};
@@ -12,18 +13,38 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::chaos::Chaos;
-use crate::check::body::{self, Body};
+use crate::check::body::Body;
 use crate::check::event::Event;
-use crate::check::headers::{self, Headers};
+use crate::check::headers::Headers;
 use crate::check::{Findings, Violation, is_instant};
-use crate::decode::{DecodeError, decode};
 use crate::history::{EventState, History, SentResponse};
+use crate::kept::Kept;
+use crate::read::ReadRequest;
+use crate::recent::Recent;
 use crate::records::{EventRecord, RequestRecord, Summary};
-use crate::response;
+use crate::response::{self, EventResult};
 use crate::script::{Close, Request, Script, Step};
+use crate::text::cut;
+use crate::timeline::{Second, Timeline};
 
-/// Events and violations that are kept in full; the counters stay exact beyond that.
-const MAX_RECORDS: usize = 200_000;
+/// Events, requests and violations that are kept, each; the counters stay exact beyond that.
+pub(crate) const MAX_RECORDS: usize = 200_000;
+
+/// About how many bytes of memory one namespace uses for what it remembers, unless the command line says another
+/// number. All of them together use at most twice as much.
+pub const MEMORY: usize = 512 << 20;
+/// Codes of verdicts that are counted by themselves. A script can invent any number of them.
+const MAX_CODES: usize = 100;
+
+/// The parts of the memory that each kind of record may use, in 32nds.
+mod share {
+    pub(super) const EVENTS: usize = 14;
+    pub(super) const REQUESTS: usize = 5;
+    pub(super) const VIOLATIONS: usize = 1;
+    pub(super) const ACCEPTED: usize = 4;
+    pub(super) const HISTORY: usize = 7;
+    pub(super) const CONNECTIONS: usize = 1;
+}
 
 /// The largest body that the real server takes, decompressed and as sent.
 pub const MAX_BODY: usize = 50 << 20;
@@ -66,61 +87,182 @@ pub struct ResponsePlan {
     request_id: Option<Uuid>,
     /// What the client knows of each event once it has the response, and whether the event is stored.
     events: Vec<(Uuid, EventState, bool)>,
+    /// The code of each event's verdict, in the same order; empty if the response is an error.
+    codes: Vec<String>,
+}
+
+impl ResponsePlan {
+    /// How many events got each verdict.
+    fn verdicts(&self) -> BTreeMap<String, u64> {
+        let mut counts = BTreeMap::new();
+        for code in &self.codes {
+            if let Some(count) = counts.get_mut(code) {
+                *count += 1;
+            } else if counts.len() < MAX_CODES {
+                counts.insert(code.clone(), 1);
+            }
+        }
+        counts
+    }
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Namespace {
+    memory: usize,
+    /// Another number than that of any namespace before, and another one after the records were cleared.
+    epoch: u64,
     script: Script,
     script_number: u64,
     chaos: Option<Chaos>,
     history: History,
-    /// The last [`MAX_RECORDS`] events.
-    events: VecDeque<EventRecord>,
-    requests: Vec<RequestRecord>,
-    /// The first [`MAX_RECORDS`] violations.
-    violations: Vec<Violation>,
-    /// All stored uuids; true once their acceptance was sent.
-    accepted: HashMap<Uuid, bool>,
-    summary: Summary,
-    connections: HashSet<u64>,
+    records: Records,
     open_requests: u64,
 }
 
+/// What a namespace shows.
+#[derive(Debug)]
+struct Records {
+    events: Kept<EventRecord>,
+    requests: Kept<RequestRecord>,
+    violations: Kept<Violation>,
+    /// Stored uuids; true once their acceptance was sent.
+    accepted: Recent<Uuid, bool>,
+    summary: Summary,
+    timeline: Timeline,
+    connections: Recent<u64, ()>,
+}
+
+impl Records {
+    fn new(memory: usize) -> Self {
+        let part = |share: usize| memory / 32 * share;
+        Self {
+            events: Kept::new(MAX_RECORDS, part(share::EVENTS)),
+            requests: Kept::new(MAX_RECORDS, part(share::REQUESTS)),
+            violations: Kept::new(MAX_RECORDS, part(share::VIOLATIONS)),
+            accepted: Recent::new(part(share::ACCEPTED)),
+            summary: Summary::default(),
+            timeline: Timeline::default(),
+            connections: Recent::new(part(share::CONNECTIONS)),
+        }
+    }
+}
+
+impl Default for Namespace {
+    fn default() -> Self {
+        Self::new(MEMORY)
+    }
+}
+
+fn next_epoch() -> u64 {
+    static EPOCH: AtomicU64 = AtomicU64::new(0);
+    EPOCH.fetch_add(1, Ordering::Relaxed) + 1
+}
+
 impl Namespace {
-    /// The events received, in order; the last 200,000.
+    /// An empty namespace that uses about so many bytes of memory at most.
     #[must_use]
-    pub fn events(&self) -> &VecDeque<EventRecord> {
-        &self.events
+    pub fn new(memory: usize) -> Self {
+        Self {
+            memory,
+            epoch: next_epoch(),
+            script: Script::default(),
+            script_number: 0,
+            chaos: None,
+            history: History::new(memory / 32 * share::HISTORY),
+            records: Records::new(memory),
+            open_requests: 0,
+        }
     }
 
-    /// The requests received, in order.
+    /// Removes the records and counters. The script stays, and so does what the rules know of earlier requests: a
+    /// client that is about to send a batch again breaks no rule by that.
+    pub(crate) fn clear(&mut self) {
+        self.records = Records::new(self.memory);
+        self.epoch = next_epoch();
+    }
+
+    /// Makes it as it was when it was new.
+    pub(crate) fn reset(&mut self) {
+        *self = Self::new(self.memory);
+    }
+
+    /// About how many bytes of memory it uses.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let records = &self.records;
+        records.events.bytes()
+            + records.requests.bytes()
+            + records.violations.bytes()
+            + records.accepted.bytes()
+            + records.connections.bytes()
+            + self.history.bytes()
+            + self.script.bytes()
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    pub(crate) fn kept_events(&self) -> &Kept<EventRecord> {
+        &self.records.events
+    }
+
+    pub(crate) fn kept_requests(&self) -> &Kept<RequestRecord> {
+        &self.records.requests
+    }
+
+    pub(crate) fn timeline(&self) -> &Timeline {
+        &self.records.timeline
+    }
+
+    pub(crate) fn script(&self) -> &Script {
+        &self.script
+    }
+
+    pub(crate) fn has_chaos(&self) -> bool {
+        self.chaos.is_some()
+    }
+
+    /// The events received, in order; the last 200,000, or fewer large ones.
+    #[must_use]
+    pub fn events(&self) -> &[EventRecord] {
+        self.records.events.items()
+    }
+
+    /// The requests received, in order; the last 200,000, or fewer large ones.
     #[must_use]
     pub fn requests(&self) -> &[RequestRecord] {
-        &self.requests
+        self.records.requests.items()
     }
 
-    /// The violations, in order; the first 200,000.
+    /// The violations, in order; the last 200,000, or fewer long ones.
     #[must_use]
     pub fn violations(&self) -> &[Violation] {
-        &self.violations
+        self.records.violations.items()
     }
 
-    /// The uuids of all stored events; true for those whose acceptance was sent to the client.
+    /// The uuids of the stored events that are remembered; true for those whose acceptance was sent to the client.
     #[must_use]
-    pub fn accepted(&self) -> &HashMap<Uuid, bool> {
-        &self.accepted
+    pub fn accepted(&self) -> &Recent<Uuid, bool> {
+        &self.records.accepted
     }
 
     /// The counters.
     #[must_use]
     pub fn summary(&self) -> &Summary {
-        &self.summary
+        &self.records.summary
     }
 
     /// Replaces the script. Responses that wait for a new script (`wait_for_script`) are then sent.
     pub fn set_script(&mut self, script: Script) {
         self.script = script;
+        self.script_number += 1;
+    }
+
+    /// Puts these steps before those of the script.
+    pub(crate) fn set_next(&mut self, steps: Script) {
+        self.script.put_first(steps);
         self.script_number += 1;
     }
 
@@ -137,7 +279,8 @@ impl Namespace {
     /// Counts a request that begins.
     pub(crate) fn request_opened(&mut self) {
         self.open_requests += 1;
-        self.summary.max_concurrent = self.summary.max_concurrent.max(self.open_requests);
+        let most = &mut self.records.summary.max_concurrent;
+        *most = (*most).max(self.open_requests);
     }
 
     /// Counts a request that has ended.
@@ -152,12 +295,15 @@ impl Namespace {
         options: &Options,
         started: Instant,
     ) -> ResponsePlan {
+        self.record(ReadRequest::new(request, options), started)
+    }
+
+    /// Checks a request that was read against those before it, records it, and plans the response.
+    pub(crate) fn record(&mut self, request: ReadRequest, started: Instant) -> ResponsePlan {
         let now_ms = started.elapsed().as_secs_f64() * 1000.0;
-        let mut findings = Findings::default();
-        let headers = headers::check(request.headers, request.uri, options.api_key.as_deref(), &mut findings);
-        let (body, bytes_raw) = read_body(&headers, request.body, options, &mut findings);
-        let number = self.summary.requests + 1;
-        let encoding = headers.encoding.clone().unwrap_or_else(|| "identity".to_owned());
+        let ReadRequest { headers, body, mut findings, mut record } = request;
+        let number = self.records.summary.requests + 1;
+        let encoding = std::mem::take(&mut record.encoding);
         let step = self.script.take(&Request {
             attempt: headers.attempt,
             number,
@@ -172,26 +318,15 @@ impl Namespace {
             self.history.check(&headers, &body, now_ms, &mut findings);
         }
         let plan = self.plan(&step, &headers, &body, &findings);
-        let record = RequestRecord {
-            n: number,
-            request_id: headers.request_id.clone(),
-            attempt: headers.attempt,
-            status: plan.status,
-            event_count: body.events.len(),
-            uuids: body.events.iter().map(|event| event.uuid).collect(),
-            headers: header_texts(request.headers),
-            path: request.uri.path().to_owned(),
-            encoding,
-            bytes_wire: request.body.len(),
-            bytes_raw,
-            created_at: body.created_at.clone(),
-            historical_migration: body.historical_migration,
-            received_at_ms: now_ms,
-            connection: request.connection,
-            cut: step.close.map(Close::name),
-        };
-        self.count(&record, &plan, &headers, findings);
-        self.requests.push(record);
+        record.n = number;
+        record.status = plan.status;
+        record.encoding = encoding;
+        record.received_at_ms = now_ms;
+        record.cut = step.close.map(Close::name);
+        record.response = step.in_words();
+        record.verdicts = plan.verdicts();
+        self.count(&record, &plan, findings);
+        self.records.requests.push(record);
         plan
     }
 
@@ -211,16 +346,18 @@ impl Namespace {
             plan.body = step.body.clone().unwrap_or(text);
             for (event, result) in body.events.iter().zip(results) {
                 let stored = result.stored && step.accept != Some(false);
-                self.record_event(&plan, headers, event, &result.verdict, stored);
+                self.record_event(&plan, headers, event, &result, stored);
                 plan.events.push((event.uuid, result.state, stored));
+                plan.codes.push(result.verdict);
             }
         } else {
             let rule = refused.map(|(_, rule)| rule).unwrap_or_default();
             plan.body = step.body.clone().unwrap_or_else(|| response::error(status, rule));
             let retryable = matches!(status, 408 | 415 | 500 | 502 | 503 | 504 | 404 | 429);
             let state = if unread || retryable { EventState::Unknown } else { EventState::Refused };
+            let none = EventResult { state, ..EventResult::default() };
             for event in &body.events {
-                self.record_event(&plan, headers, event, "", false);
+                self.record_event(&plan, headers, event, &none, false);
                 plan.events.push((event.uuid, state, false));
             }
         }
@@ -232,56 +369,72 @@ impl Namespace {
         plan: &ResponsePlan,
         headers: &Headers,
         event: &Event,
-        verdict: &str,
+        result: &EventResult,
         stored: bool,
     ) {
+        let records = &mut self.records;
+        let verdict = &result.verdict;
         if !verdict.is_empty() {
-            *self.summary.verdicts.entry(verdict.to_owned()).or_default() += 1;
+            let verdicts = &mut records.summary.verdicts;
+            let is_counted = verdicts.len() < MAX_CODES || verdicts.contains_key(verdict);
+            let code = if is_counted { verdict } else { "any other" };
+            *verdicts.entry(code.to_owned()).or_default() += 1;
         }
-        if stored {
-            self.accepted.entry(event.uuid).or_insert(false);
-        }
-        if self.events.len() >= MAX_RECORDS {
-            self.events.pop_front();
+        if stored && records.accepted.get(&event.uuid).is_none() {
+            records.accepted.insert(event.uuid, false, 0);
+            records.summary.accepted += 1;
         }
         let Ok(raw) = RawValue::from_string(event.raw.clone()) else { return };
-        self.events.push_back(EventRecord {
+        records.events.push(EventRecord {
             uuid: event.uuid,
-            request: self.summary.requests + 1,
+            request: records.summary.requests + 1,
             request_id: headers.request_id.clone(),
             attempt: headers.attempt,
-            verdict: verdict.to_owned(),
+            verdict: verdict.clone(),
             stored,
             responded: plan.step.close.is_none() && !plan.step.never,
             event: raw,
+            name: cut(&event.name, 200).into(),
+            distinct_id: cut(&event.distinct_id, 200).into(),
+            details: cut(&result.details, 200).into(),
         });
     }
 
-    fn count(&mut self, record: &RequestRecord, plan: &ResponsePlan, headers: &Headers, findings: Findings) {
-        self.connections.insert(record.connection);
-        self.summary.connections = self.connections.len();
-        self.summary.requests += 1;
-        self.summary.events += record.event_count as u64;
-        self.summary.max_body = self.summary.max_body.max(record.bytes_raw);
-        let status = if plan.step.close.is_some() || plan.step.never { 0 } else { plan.status };
-        *self.summary.statuses.entry(status).or_default() += 1;
-        for (rule, uuid, message) in findings.list {
-            *self.summary.violations.entry(rule).or_default() += 1;
-            if self.violations.len() < MAX_RECORDS {
-                let request_id = headers.request_id.clone();
-                self.violations.push(Violation { rule, request: record.n, request_id, uuid, message });
-            }
+    fn count(&mut self, record: &RequestRecord, plan: &ResponsePlan, findings: Findings) {
+        let Records { summary, violations, connections, timeline, .. } = &mut self.records;
+        if connections.get(&record.connection).is_none() {
+            summary.connections += 1;
         }
-        self.summary.accepted = self.accepted.len();
+        connections.insert(record.connection, (), 0);
+        summary.requests += 1;
+        summary.events += record.event_count as u64;
+        summary.max_body = summary.max_body.max(record.bytes_raw);
+        let status = if plan.step.close.is_some() || plan.step.never { 0 } else { plan.status };
+        *summary.statuses.entry(status).or_default() += 1;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time since the start")]
+        let number = (record.received_at_ms / 1000.0) as u64;
+        timeline.add(Second {
+            number,
+            requests: 1,
+            events: record.event_count as u64,
+            failed: u64::from(!(200..300).contains(&status)),
+            violations: findings.list.len() as u64,
+        });
+        for (rule, uuid, message) in findings.list {
+            *summary.violations.entry(rule).or_default() += 1;
+            let request_id = record.request_id.clone();
+            violations.push(Violation { rule, request: record.n, request_id, uuid, message });
+        }
     }
 
     /// Records that the whole response is being sent, so that the client knows what it says.
     /// `retry_after` is its `Retry-After` in seconds.
     pub fn response_sent(&mut self, plan: &ResponsePlan, started: Instant, retry_after: Option<f64>) {
         let now_ms = started.elapsed().as_secs_f64() * 1000.0;
-        for (uuid, _, stored) in &plan.events {
-            if *stored && self.accepted.insert(*uuid, true) == Some(false) {
-                self.summary.delivered += 1;
+        for (uuid, _, _) in plan.events.iter().filter(|(_, _, stored)| *stored) {
+            if let Some(is_sent) = self.records.accepted.get_mut(uuid).filter(|is_sent| !**is_sent) {
+                *is_sent = true;
+                self.records.summary.delivered += 1;
             }
         }
         self.history.response_sent(&SentResponse {
@@ -291,43 +444,4 @@ impl Namespace {
             not_before_ms: now_ms + retry_after.unwrap_or(0.0).min(30.0) * 1000.0,
         });
     }
-}
-
-fn read_body(headers: &Headers, body: &[u8], options: &Options, findings: &mut Findings) -> (Body, usize) {
-    let decoded = if body.len() > options.max_wire_body {
-        Err(DecodeError::TooLarge)
-    } else {
-        decode(headers.encoding.as_deref(), body, options.max_body)
-    };
-    match decoded {
-        Ok(text) => (body::check(&text, &headers.key, findings), text.len()),
-        Err(DecodeError::UnknownCodec) => {
-            let codec = headers.encoding.as_deref().unwrap_or_default();
-            findings.refuse(
-                415,
-                "content-encoding",
-                format!("unknown codec {codec:?}; known are gzip, deflate, zstd and br"),
-            );
-            (Body::default(), 0)
-        }
-        Err(DecodeError::Broken(reason)) => {
-            let codec = headers.encoding.as_deref().unwrap_or_default();
-            findings.refuse(
-                400,
-                "broken-encoding",
-                format!("the body does not decompress as {codec}: {reason}"),
-            );
-            (Body::default(), 0)
-        }
-        Err(DecodeError::TooLarge) => {
-            // A client cannot know the bound, so this is not a violation.
-            findings.status.get_or_insert((413, "max-body"));
-            (Body::default(), options.max_body)
-        }
-    }
-}
-
-fn header_texts(headers: &HeaderMap) -> BTreeMap<String, String> {
-    let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }

@@ -8,6 +8,12 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use crate::check::Violation;
+use crate::kept::Size;
+
+/// About what an allocation takes beyond its bytes.
+const ALLOCATION: usize = 16;
+
 /// An event as it was received in one request.
 #[derive(Clone, Debug, Serialize)]
 pub struct EventRecord {
@@ -27,6 +33,27 @@ pub struct EventRecord {
     pub responded: bool,
     /// The event, byte for byte.
     pub event: Box<RawValue>,
+    /// Its name, and the next two: at most 200 bytes of each.
+    #[serde(skip)]
+    pub(crate) name: Box<str>,
+    #[serde(skip)]
+    pub(crate) distinct_id: Box<str>,
+    /// What the results say beside the verdict.
+    #[serde(skip)]
+    pub(crate) details: Box<str>,
+}
+
+impl Size for EventRecord {
+    fn size(&self) -> usize {
+        size_of::<Self>()
+            + self.request_id.len()
+            + self.verdict.len()
+            + self.event.get().len()
+            + self.name.len()
+            + self.distinct_id.len()
+            + self.details.len()
+            + 5 * ALLOCATION
+    }
 }
 
 /// A request as it was received.
@@ -64,6 +91,32 @@ pub struct RequestRecord {
     pub connection: u64,
     /// Where the script cut its connection, if it did: a value of the key `close`.
     pub cut: Option<&'static str>,
+    /// What the script made special about the response, in words; empty if nothing.
+    #[serde(skip)]
+    pub(crate) response: String,
+    /// How many of its events got each verdict.
+    #[serde(skip)]
+    pub(crate) verdicts: BTreeMap<String, u64>,
+}
+
+impl Size for RequestRecord {
+    fn size(&self) -> usize {
+        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len() + 3 * ALLOCATION);
+        let verdicts = self.verdicts.keys().map(|code| code.len() + 3 * ALLOCATION);
+        let texts = [&self.request_id, &self.path, &self.encoding, &self.created_at, &self.response];
+        size_of::<Self>()
+            + self.uuids.len() * size_of::<Uuid>()
+            + headers.sum::<usize>()
+            + verdicts.sum::<usize>()
+            + texts.map(|text| text.len() + ALLOCATION).iter().sum::<usize>()
+    }
+}
+
+impl Size for Violation {
+    fn size(&self) -> usize {
+        let uuid = self.uuid.as_ref().map_or(0, String::len);
+        size_of::<Self>() + self.request_id.len() + self.message.len() + uuid + 3 * ALLOCATION
+    }
 }
 
 /// The counters of a namespace.

@@ -9,10 +9,12 @@ use crate::history::EventState;
 use crate::script::{Step, Verdict};
 
 /// What a response says of one event.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct EventResult {
     /// The code of its verdict; empty if the results leave it out.
     pub(crate) verdict: String,
+    /// The details of the verdict; empty if there are none.
+    pub(crate) details: String,
     /// Whether the sink stores the event.
     pub(crate) stored: bool,
     /// What the client knows once it has received the response.
@@ -55,6 +57,7 @@ pub(crate) fn results(step: &Step, events: &[Event]) -> (Vec<EventResult>, Strin
         };
         results.push(EventResult {
             verdict: if omitted { String::new() } else { code },
+            details: value.get("details").and_then(Value::as_str).unwrap_or_default().to_owned(),
             stored: state == EventState::Accepted,
             state,
         });

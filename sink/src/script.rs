@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::text::cut;
+
 /// The script of a namespace. A request takes the first step that matches it, or else `then`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -15,7 +17,13 @@ pub struct Script {
     steps: Vec<Step>,
     /// For requests that no step matches.
     then: Option<Step>,
+    /// The length of its text.
+    #[serde(skip)]
+    bytes: usize,
 }
+
+/// The longest text of a script, and of all steps that were put before it.
+pub(crate) const MAX_SCRIPT: usize = 4 << 20;
 
 /// One response, and what is special about it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -112,6 +120,15 @@ impl Close {
             Close::MidBody => "mid_body",
         }
     }
+
+    fn in_words(self) -> &'static str {
+        match self {
+            Close::BeforeRead => "cut before anything is stored",
+            Close::BeforeResponse => "stored, and cut before the response",
+            Close::AfterHeaders => "stored, and cut after the headers",
+            Close::MidBody => "stored, and cut in the body",
+        }
+    }
 }
 
 /// The verdicts of a step.
@@ -168,14 +185,92 @@ impl When {
     }
 }
 
+impl Step {
+    /// What is special about the response, in a few words; empty if nothing is.
+    pub(crate) fn in_words(&self) -> String {
+        let mut words = Vec::new();
+        words.extend(self.status.map(|status| format!("status {status}")));
+        words.extend(self.headers.iter().map(|(name, value)| format!("{name}: {value}")));
+        words.extend(self.verdicts.as_ref().map(Verdicts::in_words));
+        words.extend((self.delay_ms > 0).then(|| format!("after {} ms", self.delay_ms)));
+        words.extend(self.close.map(|close| close.in_words().to_owned()));
+        words.extend(self.drip_ms.map(|ms| format!("one byte each {ms} ms")));
+        words.extend(self.body_size.map(|size| format!("a body of {size} bytes")));
+        words.extend((self.accept == Some(false)).then(|| "nothing stored".to_owned()));
+        let others = [
+            (self.never, "no response"),
+            (self.bomb, "a body that decompresses to a gigabyte"),
+            (self.endless_headers, "endless headers"),
+            (self.more_headers > 0, "more headers"),
+            (self.wait_for_script, "waits for another script"),
+            (self.body.is_some(), "another body"),
+            (self.compress.is_some(), "a compressed body"),
+            (!self.omit.is_empty(), "results left out"),
+            (!self.extra_results.is_empty(), "more results"),
+        ];
+        words.extend(others.into_iter().filter(|(is_so, _)| *is_so).map(|(_, words)| words.to_owned()));
+        words.truncate(8);
+        cut(&words.join(", "), 200).to_owned()
+    }
+}
+
+impl Verdicts {
+    /// The verdicts, as far as a few words show them.
+    fn in_words(&self) -> String {
+        let code = |verdict: &Verdict| match verdict {
+            Verdict::Code(code) => code.clone(),
+            Verdict::Raw(value) => match value.get("result").and_then(Value::as_str) {
+                Some(code) => code.to_owned(),
+                None => cut(&value.to_string(), 20).to_owned(),
+            },
+        };
+        let list: Vec<_> = match self {
+            Verdicts::List(list) => list.iter().take(5).map(code).collect(),
+            Verdicts::ByEvent(by_event) => by_event
+                .iter()
+                .take(5)
+                .map(|(name, verdict)| {
+                    if name == "*" { code(verdict) } else { format!("{}: {}", cut(name, 40), code(verdict)) }
+                })
+                .collect(),
+        };
+        format!("verdict {}", list.join(", "))
+    }
+}
+
 impl Script {
     /// Reads a script.
     ///
     /// # Errors
     /// When the text is not a script; the message says where and why.
     pub fn parse(text: &str) -> Result<Self, String> {
-        serde_json::from_str(text)
-            .map_err(|error| format!("not a script: {error}; sink/README.md lists the keys"))
+        let script: Script = serde_json::from_str(text)
+            .map_err(|error| format!("not a script: {error}; sink/README.md lists the keys"))?;
+        Ok(Script { bytes: text.len(), ..script })
+    }
+
+    /// Puts the steps of another script before its own. Without any, there are none left but `then`.
+    pub(crate) fn put_first(&mut self, mut first: Script) {
+        first.steps.append(&mut self.steps);
+        self.steps = first.steps;
+        self.bytes += first.bytes;
+    }
+
+    /// About how much memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes * 2 + self.steps.len() * size_of::<Step>()
+    }
+
+    /// Whether other steps of this length fit.
+    pub(crate) fn has_space_for(&self, steps: &Script) -> bool {
+        self.bytes + steps.bytes <= MAX_SCRIPT
+    }
+
+    /// The steps that are left and what is for all other requests, in words, each with how often it is used: 0 is
+    /// always.
+    pub(crate) fn in_words(&self) -> Vec<(String, u64)> {
+        let left = self.steps.iter().map(|step| (step.in_words(), step.times.unwrap_or(1)));
+        left.chain(self.then.iter().map(|step| (step.in_words(), 0))).collect()
     }
 
     /// Returns the step for a request, and uses it up.
@@ -209,6 +304,27 @@ mod tests {
         let mut status =
             |attempt| script.take(&Request { attempt, ..Request::default() }).unwrap().status.unwrap();
         assert_eq!([status(1), status(2), status(2), status(1), status(1)], [503, 502, 503, 504, 504]);
+    }
+
+    #[test]
+    fn steps_that_are_put_first_come_before_the_others() {
+        let mut script = Script::parse(r#"{"steps":[{"status":500}],"then":{"delay_ms":5}}"#).unwrap();
+        let first = Script::parse(
+            r#"{"steps":[{"status":503,"headers":{"Retry-After":"1"},"times":2},{"verdicts":{"*":"drop","a":"ok"}}]}"#,
+        );
+        script.put_first(first.unwrap());
+        let words = script.in_words();
+        let words: Vec<_> = words.iter().map(|(words, times)| (words.as_str(), *times)).collect();
+        assert_eq!(
+            words,
+            [
+                ("status 503, Retry-After: 1", 2),
+                ("verdict drop, a: ok", 1),
+                ("status 500", 1),
+                ("after 5 ms", 0)
+            ]
+        );
+        assert_eq!(script.take(&Request::default()).unwrap().status, Some(503));
     }
 
     #[test]

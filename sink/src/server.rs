@@ -3,7 +3,6 @@
 //!
 //! What happens to a request with events is in `transmit`; what it means is in `namespace`.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,23 +13,29 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
-use axum::response::{Html, IntoResponse, Response};
-use http_body_util::BodyExt;
+use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt, Limited};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use crate::chaos::Chaos;
-use crate::namespace::{Namespace, Options};
-use crate::script::Script;
+use crate::connections::{ConnectionLimits, Connections, OpenConnection};
+use crate::namespace::{MEMORY, Namespace, Options};
+use crate::namespaces::Namespaces;
+use crate::script::{MAX_SCRIPT, Script};
 use crate::transmit::{self, CutConnection};
-use crate::{terminal, view};
+use crate::{origin, page, terminal, view};
 
 const EVENTS_PATH: &str = "/i/v1/analytics/events";
+
+/// The longest head of a request; a longer one gets a 431.
+const MAX_HEAD: usize = 128 << 10;
+const CONNECTION_LIMITS: ConnectionLimits = ConnectionLimits { connections: 1000, body_bytes: 256 << 20 };
 
 /// The sink with all its namespaces.
 pub struct Sink {
@@ -39,8 +44,12 @@ pub struct Sink {
     pub(crate) started: Instant,
     /// Notified when a request was received or a response was sent.
     pub(crate) changed: Notify,
-    namespaces: Mutex<HashMap<String, Arc<Mutex<Namespace>>>>,
-    connections: AtomicU64,
+    pub(crate) namespaces: Namespaces,
+    pub(crate) connections: Arc<Connections>,
+    /// How many large bodies are read and checked at once, off the threads that serve: each takes a multiple of its
+    /// own memory.
+    pub(crate) readers: Semaphore,
+    connection_count: AtomicU64,
     terminal: Option<Terminal>,
 }
 
@@ -57,6 +66,8 @@ pub(crate) struct Connection {
     pub(crate) number: u64,
     /// A second handle of the socket; `None` under TLS.
     pub(crate) socket: Arc<Option<std::net::TcpStream>>,
+    /// Whether the sink can be reached from this machine only.
+    pub(crate) is_local: bool,
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -67,12 +78,20 @@ impl Sink {
     /// Creates a sink without any namespace. `terminal` says how requests are printed; `None`: not at all.
     #[must_use]
     pub fn new(options: Options, terminal: Option<Terminal>) -> Arc<Self> {
+        Self::with_memory(options, terminal, MEMORY)
+    }
+
+    /// The same with other bounds of memory: see [`MEMORY`].
+    #[must_use]
+    pub fn with_memory(options: Options, terminal: Option<Terminal>, memory: usize) -> Arc<Self> {
         Arc::new(Sink {
             options,
             started: Instant::now(),
             changed: Notify::new(),
-            namespaces: Mutex::default(),
-            connections: AtomicU64::new(0),
+            namespaces: Namespaces::new(memory),
+            connections: Connections::new(CONNECTION_LIMITS),
+            readers: Semaphore::new(2),
+            connection_count: AtomicU64::new(0),
             terminal,
         })
     }
@@ -80,36 +99,32 @@ impl Sink {
     /// The namespace of a URL prefix, which is created at its first use.
     #[must_use]
     pub fn namespace(&self, prefix: &str) -> Arc<Mutex<Namespace>> {
-        Arc::clone(lock(&self.namespaces).entry(prefix.to_owned()).or_default())
+        self.namespaces.get(prefix)
     }
 
-    /// Serves until the listener fails.
+    /// Serves.
     ///
     /// # Errors
-    /// Those of the listener.
+    /// When the listener has no address.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, tls: Option<TlsAcceptor>) -> io::Result<()> {
         let router = Router::new().fallback(route).with_state(Arc::clone(&self));
+        let is_local = listener.local_addr()?.ip().is_loopback();
         loop {
-            let (stream, _) = listener.accept().await?;
+            let Ok((stream, _)) = listener.accept().await else {
+                // Most likely there are no more descriptors.
+                self.connections.make_space();
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                continue;
+            };
             let _ = stream.set_nodelay(true);
-            let number = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
+            let number = self.connection_count.fetch_add(1, Ordering::Relaxed) + 1;
+            let open = self.connections.open(number);
             let (router, tls) = (router.clone(), tls.clone());
             tokio::spawn(async move {
-                match tls {
-                    None => {
-                        let (stream, socket) = with_second_handle(stream);
-                        if let Some(stream) = stream {
-                            let socket = Arc::new(socket);
-                            serve_connection(stream, router, Connection { number, socket }).await;
-                        }
-                    }
-                    Some(tls) => match tls.accept(stream).into_fallible().await {
-                        Ok(stream) => {
-                            let socket = Arc::new(None);
-                            serve_connection(stream, router, Connection { number, socket }).await;
-                        }
-                        Err((_, stream)) => read_to_the_end(stream).await,
-                    },
+                let OpenConnection { end, .. } = &open;
+                tokio::select! {
+                    () = end.notified() => {}
+                    () = serve_stream(stream, router, tls, number, is_local) => {}
                 }
             });
         }
@@ -124,6 +139,31 @@ impl Sink {
         let violations: Vec<_> =
             violations.iter().rev().take_while(|violation| violation.request == request.n).collect();
         print!("{}", terminal::lines(request, &events, &violations, terminal.colour));
+    }
+}
+
+async fn serve_stream(
+    stream: TcpStream,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    number: u64,
+    is_local: bool,
+) {
+    match tls {
+        None => {
+            let (stream, socket) = with_second_handle(stream);
+            if let Some(stream) = stream {
+                let connection = Connection { number, socket: Arc::new(socket), is_local };
+                serve_connection(stream, router, connection).await;
+            }
+        }
+        Some(tls) => match tls.accept(stream).into_fallible().await {
+            Ok(stream) => {
+                let connection = Connection { number, socket: Arc::new(None), is_local };
+                serve_connection(stream, router, connection).await;
+            }
+            Err((_, stream)) => read_to_the_end(stream).await,
+        },
     }
 }
 
@@ -162,7 +202,9 @@ async fn serve_connection(
         }
     });
     // An error here is a client that went away, or a cut that the script asked for.
-    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder.max_buf_size(MAX_HEAD);
+    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
 }
 
 async fn route(
@@ -170,26 +212,38 @@ async fn route(
     Extension(connection): Extension<Connection>,
     request: Request,
 ) -> Result<Response, Infallible> {
+    // What was sent to the request before is gone by now.
+    sink.connections.request_began(connection.number);
+    sink.connections.holds(connection.number, 0);
     let path = request.uri().path().to_owned();
     if let Some(prefix) = path.strip_suffix(EVENTS_PATH) {
         return Ok(if request.method() == "POST" {
-            let namespace = sink.namespace(prefix.trim_end_matches('/'));
-            transmit::receive_events(&sink, &namespace, connection, request).await
+            transmit::receive_events(&sink, prefix.trim_end_matches('/'), connection, request).await
         } else {
             let text = "only POST is supported here; did the client follow a redirect?";
             plain(StatusCode::METHOD_NOT_ALLOWED, text)
         });
     }
+    if let Err(reason) = origin::check(request.headers(), connection.is_local) {
+        return Ok(plain(StatusCode::FORBIDDEN, reason));
+    }
+    if let Some((prefix, name)) = path.rsplit_once("/_page/") {
+        let query = request.uri().query().unwrap_or_default();
+        return Ok(page::serve(&sink, prefix, name, query));
+    }
     let (prefix, name) = path.rsplit_once('/').unwrap_or(("", ""));
-    let namespace = sink.namespace(prefix);
-    Ok(control(&sink, &namespace, name, request).await)
+    Ok(control(&sink, prefix, name, request).await)
 }
 
 /// Serves one of the addresses below a prefix that read or change its namespace.
-async fn control(sink: &Sink, namespace: &Mutex<Namespace>, name: &str, request: Request) -> Response {
+async fn control(sink: &Sink, prefix: &str, name: &str, request: Request) -> Response {
     let query = request.uri().query().unwrap_or_default().to_owned();
-    match (request.method().as_str(), name) {
-        ("GET", "") => Html(include_str!("page.html")).into_response(),
+    if request.method() == "GET" && name.is_empty() {
+        return page::index();
+    }
+    let namespace = sink.namespace(prefix);
+    let namespace = &*namespace;
+    let response = match (request.method().as_str(), name) {
         ("GET", "_health") => json("{\"ok\":true}"),
         ("GET", "_events") => match view::events(&lock(namespace), &query) {
             (text, true) => json(text),
@@ -200,26 +254,57 @@ async fn control(sink: &Sink, namespace: &Mutex<Namespace>, name: &str, request:
         ("GET", "_violations") => json(view::violations(&lock(namespace))),
         ("GET", "_summary") => json(view::summary(&lock(namespace)).to_string()),
         ("GET", "_wait") => wait(sink, namespace, &query).await,
-        ("POST", "_script") => match Script::parse(&body_text(request).await) {
+        ("POST", "_script") => match script(request).await {
             Ok(script) => {
                 lock(namespace).set_script(script);
-                json("{\"ok\":true}")
+                done()
             }
-            Err(error) => plain(StatusCode::BAD_REQUEST, &error),
+            Err(response) => response,
         },
-        ("POST", "_chaos") => match serde_json::from_str::<Chaos>(&body_text(request).await) {
-            Ok(chaos) => {
-                lock(namespace).set_chaos(chaos);
-                json("{\"ok\":true}")
+        ("POST", "_next") => match script(request).await {
+            Ok(steps) => {
+                let mut namespace = lock(namespace);
+                if namespace.script().has_space_for(&steps) {
+                    namespace.set_next(steps);
+                    done()
+                } else {
+                    plain(StatusCode::PAYLOAD_TOO_LARGE, "there are too many steps; set another script")
+                }
             }
-            Err(error) => plain(StatusCode::BAD_REQUEST, &error.to_string()),
+            Err(response) => response,
         },
+        ("POST", "_chaos") => match body_text(request).await {
+            Ok(text) => match serde_json::from_str::<Chaos>(&text) {
+                Ok(chaos) => {
+                    lock(namespace).set_chaos(chaos);
+                    done()
+                }
+                Err(error) => plain(StatusCode::BAD_REQUEST, &error.to_string()),
+            },
+            Err(response) => response,
+        },
+        ("POST", "_clear") => {
+            lock(namespace).clear();
+            done()
+        }
         ("POST", "_reset") => {
-            *lock(namespace) = Namespace::default();
-            json("{\"ok\":true}")
+            lock(namespace).reset();
+            done()
         }
         _ => plain(StatusCode::NOT_FOUND, "there is no such address; sink/README.md lists them"),
-    }
+    };
+    let bytes = lock(namespace).bytes();
+    sink.namespaces.uses(prefix, bytes);
+    response
+}
+
+fn done() -> Response {
+    json("{\"ok\":true}")
+}
+
+async fn script(request: Request) -> Result<Script, Response> {
+    let text = body_text(request).await?;
+    Script::parse(&text).map_err(|error| plain(StatusCode::BAD_REQUEST, &error))
 }
 
 /// Responds once the counts in the query are reached, or its time limit has passed.
@@ -248,15 +333,18 @@ async fn wait(sink: &Sink, namespace: &Mutex<Namespace>, query: &str) -> Respons
     }
 }
 
-async fn body_text(request: Request) -> String {
-    let body = request.into_body().collect().await;
-    body.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned()).unwrap_or_default()
+async fn body_text(request: Request) -> Result<String, Response> {
+    match Limited::new(request.into_body(), MAX_SCRIPT).collect().await {
+        Ok(body) => Ok(String::from_utf8_lossy(&body.to_bytes()).into_owned()),
+        Err(_) => Err(plain(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 4 MiB, or was cut off")),
+    }
 }
 
-fn json(text: impl Into<String>) -> Response {
-    ([("content-type", "application/json")], text.into()).into_response()
+pub(crate) fn json(text: impl Into<String>) -> Response {
+    let headers = [("content-type", "application/json"), ("x-content-type-options", "nosniff")];
+    (headers, text.into()).into_response()
 }
 
 pub(crate) fn plain(status: StatusCode, text: &str) -> Response {
-    (status, format!("{text}\n")).into_response()
+    (status, [("x-content-type-options", "nosniff")], format!("{text}\n")).into_response()
 }

@@ -4,23 +4,28 @@
 //! It knows nothing of rules and verdicts, only how to produce each failure on a connection.
 
 use std::io::{self, Write};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use futures_util::stream;
+use http_body_util::BodyExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::namespace::{IncomingRequest, Namespace, ResponsePlan};
+use crate::read::ReadRequest;
 use crate::script::{Close, Compress};
 use crate::server::{Connection, Sink, lock, plain};
 
-/// The largest body in bytes, as sent.
-const MAX_WIRE_BODY: usize = 64 << 20;
+/// The largest body that is read to its end, in bytes as sent. What is over the bound of the server is not kept.
+const MAX_READ: usize = 64 << 20;
+/// Larger bodies, and all that are compressed, are read off the thread that serves.
+const SMALL: usize = 64 << 10;
 
 /// Marks a response that must not be sent: the connection is cut instead.
 #[derive(Clone, Copy)]
@@ -36,29 +41,31 @@ impl Drop for OpenRequest<'_> {
 }
 
 pub(crate) async fn receive_events(
-    sink: &Sink,
-    namespace: &Mutex<Namespace>,
+    sink: &Arc<Sink>,
+    prefix: &str,
     connection: Connection,
     request: Request,
 ) -> Response {
+    let namespace = sink.namespace(prefix);
+    let namespace = &*namespace;
     lock(namespace).request_opened();
     let _open = OpenRequest(namespace);
     let (parts, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, MAX_WIRE_BODY).await else {
+    let number = connection.number;
+    let Some(body) = read_body(sink, number, body).await else {
         return plain(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 64 MiB, or was cut off");
     };
-    let incoming = IncomingRequest {
-        headers: &parts.headers,
-        uri: &parts.uri,
-        body: &body,
-        connection: connection.number,
+    let Some(read) = read_request(sink, number, parts, body).await else {
+        return plain(StatusCode::INTERNAL_SERVER_ERROR, "the request could not be read");
     };
     let (plan, script_number) = {
-        let mut namespace = lock(namespace);
-        let plan = namespace.receive(&incoming, &sink.options, sink.started);
-        sink.print_last_request(&namespace);
-        (plan, namespace.script_number())
+        let mut locked = lock(namespace);
+        let plan = locked.record(read, sink.started);
+        sink.print_last_request(&locked);
+        sink.namespaces.uses(prefix, locked.bytes());
+        (plan, locked.script_number())
     };
+    sink.connections.holds(number, plan.body.len());
     sink.changed.notify_waiters();
     let step = &plan.step;
     if step.delay_ms > 0 {
@@ -90,6 +97,38 @@ pub(crate) async fn receive_events(
             with_headers(body_of(&plan), plan.status, headers)
         }
     }
+}
+
+/// Returns the body up to one byte more than the server takes; `None` if it is too long even to be skipped, or was
+/// cut off.
+async fn read_body(sink: &Sink, connection: u64, mut body: Body) -> Option<Vec<u8>> {
+    let most = sink.options.max_wire_body.saturating_add(1);
+    let (mut kept, mut length) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.ok()?.into_data() else { continue };
+        length += data.len();
+        if length > MAX_READ {
+            return None;
+        }
+        kept.extend_from_slice(data.get(..data.len().min(most - kept.len())).unwrap_or_default());
+        sink.connections.holds(connection, kept.capacity());
+    }
+    Some(kept)
+}
+
+/// Reads and checks a request. What takes long is done elsewhere, so that other requests and the page do not wait.
+async fn read_request(sink: &Arc<Sink>, connection: u64, parts: Parts, body: Vec<u8>) -> Option<ReadRequest> {
+    let is_small = body.len() <= SMALL && !parts.headers.contains_key("content-encoding");
+    let options = sink.options.clone();
+    let read = move || {
+        let (headers, uri) = (&parts.headers, &parts.uri);
+        ReadRequest::new(&IncomingRequest { headers, uri, body: &body, connection }, &options)
+    };
+    if is_small {
+        return Some(read());
+    }
+    let _permit = sink.readers.acquire().await.ok()?;
+    tokio::task::spawn_blocking(read).await.ok()
 }
 
 fn with_headers(mut response: Response, status: u16, headers: HeaderMap) -> Response {
@@ -210,7 +249,8 @@ fn scripted_headers(plan: &ResponsePlan) -> HeaderMap {
             headers.insert(name, value);
         }
     }
-    for number in 0..plan.step.more_headers {
+    // A map of headers has space for 24,576.
+    for number in 0..plan.step.more_headers.min(20_000) {
         if let Ok(name) = HeaderName::try_from(format!("x-more-{number}")) {
             headers.insert(name, HeaderValue::from_static("1"));
         }

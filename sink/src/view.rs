@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::namespace::Namespace;
 
 /// The value of a query parameter.
-fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     query
         .split('&')
         .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))

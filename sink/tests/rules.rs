@@ -220,7 +220,7 @@ fn events_get_the_verdicts_of_the_real_server() {
         let mut bench = Bench::new();
         bench.options = Options { api_key: None, max_body: 50 << 20, max_wire_body: 10 << 20 };
         bench.send(&headers(1, "1"), &body);
-        let event = bench.namespace.events().back().unwrap();
+        let event = bench.namespace.events().last().unwrap();
         (event.verdict.clone(), event.stored)
     };
     for (id, filler, code, stored) in [

@@ -8,6 +8,11 @@ use uuid::Uuid;
 use super::event::{self, Event};
 use super::{Findings, is_instant, is_wire_time};
 use crate::members::Members;
+use crate::strict::Strict;
+
+/// Events of one batch; more get a 413. Such a batch is far from what any client makes, and its response would
+/// take a multiple of its own memory.
+const MAX_EVENTS: usize = 100_000;
 
 /// As much of a body as could be read.
 #[derive(Debug, Default)]
@@ -28,7 +33,7 @@ pub(crate) fn check(body: &[u8], key: &str, findings: &mut Findings) -> Body {
     };
     // serde_json is as strict as the server: it refuses lone surrogates, numbers beyond the range of a
     // double, and nesting deeper than 128.
-    if let Err(error) = serde_json::from_str::<serde_json::Value>(text) {
+    if let Err(error) = serde_json::from_str::<Strict>(text) {
         let rule = match error.to_string() {
             text if text.contains("surrogate") || text.contains("hex escape") => "lone-surrogate",
             text if text.contains("number out of range") => "number-range",
@@ -78,8 +83,16 @@ pub(crate) fn check(body: &[u8], key: &str, findings: &mut Findings) -> Body {
     if batch.is_empty() {
         findings.refuse(400, "empty-batch", "the batch is empty");
     }
+    if batch.len() > MAX_EVENTS {
+        // A client cannot know the bound, so this is not a violation.
+        findings.status.get_or_insert((413, "max-events"));
+        return read;
+    }
     let mut uuids: HashSet<Uuid> = HashSet::new();
     for raw in batch {
+        if findings.is_full() && findings.status.is_some() {
+            break;
+        }
         let Some(event) = event::check(raw.get(), findings) else { continue };
         if !uuids.insert(event.uuid) {
             findings.refuse(400, "duplicate-uuid", format!("{} occurs twice in the batch", event.uuid));

@@ -4,6 +4,7 @@ use axum::http::{HeaderMap, Uri};
 use uuid::Uuid;
 
 use super::{Findings, is_instant, is_wire_time};
+use crate::text::cut;
 
 /// What later rules need of the headers. A value that is missing or not valid is empty, or 0.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +63,7 @@ pub(crate) fn check(
     if get("user-agent") != get("posthog-sdk-info") {
         findings.add("sdk-info-form", "User-Agent and PostHog-Sdk-Info differ");
     }
-    read.request_id = get("posthog-request-id").unwrap_or_default().to_owned();
+    read.request_id = cut(get("posthog-request-id").unwrap_or_default(), 200).to_owned();
     read.request_uuid = Uuid::try_parse(&read.request_id).ok();
     if read.request_uuid.is_none() {
         findings.refuse(
@@ -75,7 +76,7 @@ pub(crate) fn check(
         Some(attempt) => read.attempt = attempt,
         None => findings.refuse(400, "attempt", "PostHog-Attempt must be a whole number, 1 or more"),
     }
-    read.timestamp = get("posthog-request-timestamp").unwrap_or_default().to_owned();
+    read.timestamp = cut(get("posthog-request-timestamp").unwrap_or_default(), 200).to_owned();
     if !is_instant(&read.timestamp) {
         let message =
             format!("PostHog-Request-Timestamp must be an RFC 3339 instant, not {:?}", read.timestamp);

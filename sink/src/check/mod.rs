@@ -8,6 +8,8 @@ pub(crate) mod headers;
 
 use serde::Serialize;
 
+use crate::text::cut;
+
 /// The name of every rule, as in sink/README.md. `conformance/contract.json` says whose each of them is.
 pub const RULES: [&str; 56] = [
     "accept-encoding",
@@ -93,17 +95,36 @@ pub(crate) struct Findings {
     pub(crate) status: Option<(u16, &'static str)>,
 }
 
+/// Broken rules that are recorded of one request, and bytes of the message about one: what a client sends may make
+/// millions of both.
+const MAX_FINDINGS: usize = 1000;
+const MAX_MESSAGE: usize = 1000;
+
 impl Findings {
     /// Adds a broken rule about the request.
     pub(crate) fn add(&mut self, rule: &'static str, message: impl Into<String>) {
-        debug_assert!(RULES.contains(&rule), "{rule} is not in RULES");
-        self.list.push((rule, None, message.into()));
+        self.push(rule, None, message.into());
     }
 
     /// Adds a broken rule about one event.
     pub(crate) fn add_event(&mut self, rule: &'static str, uuid: &str, message: impl Into<String>) {
+        self.push(rule, Some(uuid.to_owned()), message.into());
+    }
+
+    fn push(&mut self, rule: &'static str, uuid: Option<String>, mut message: String) {
         debug_assert!(RULES.contains(&rule), "{rule} is not in RULES");
-        self.list.push((rule, Some(uuid.to_owned()), message.into()));
+        if self.is_full() {
+            return;
+        }
+        if message.len() > MAX_MESSAGE {
+            message = format!("{}…", cut(&message, MAX_MESSAGE));
+        }
+        self.list.push((rule, uuid, message));
+    }
+
+    /// Whether no more broken rules are recorded.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() >= MAX_FINDINGS
     }
 
     /// Adds a broken rule for which a server refuses the whole request with this status.

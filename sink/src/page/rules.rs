@@ -1,0 +1,67 @@
+//! The text of each rule: the table in sink/README.md, which a test holds complete.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// What is known of a rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rule {
+    /// What breaks it.
+    pub(crate) broken_by: String,
+    /// The status that refuses a request which breaks it; empty if it is recorded only.
+    pub(crate) status: String,
+}
+
+/// The rule of this name, or nothing about it.
+pub(crate) fn rule(name: &str) -> Rule {
+    static RULES: LazyLock<HashMap<String, Rule>> =
+        LazyLock::new(|| table(include_str!("../../README.md")).into_iter().collect());
+    RULES.get(name).cloned().unwrap_or_default()
+}
+
+/// The rows of the table that has the columns `rule` and `broken by`; a row may be of several rules.
+fn table(page: &str) -> Vec<(String, Rule)> {
+    let cells = |line: &str| -> Vec<String> {
+        line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
+    };
+    let mut lines =
+        page.lines().skip_while(|line| !(line.contains("| rule |") && line.contains("broken by")));
+    let heads = cells(lines.next().unwrap_or_default());
+    let column = |row: &[String], head: &str| {
+        let at = heads.iter().position(|name| name == head);
+        at.and_then(|at| row.get(at)).cloned().unwrap_or_default()
+    };
+    let mut rules = Vec::new();
+    for line in lines.skip(1).take_while(|line| line.starts_with('|')) {
+        let row = cells(line);
+        let broken_by = column(&row, "broken by").replace('`', "");
+        let rule = Rule { broken_by, status: column(&row, "status") };
+        let names = column(&row, "rule");
+        rules.extend(names.split('`').skip(1).step_by(2).map(|name| (name.to_owned(), rule.clone())));
+    }
+    rules
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_of_the_table_is_read() {
+        let key = rule("authorization");
+        assert_eq!(key, Rule { broken_by: "anything but Bearer <key>".into(), status: "401".into() });
+        assert_eq!(rule("uuid-form").status, "");
+        assert_eq!(rule("uuid-form"), Rule { broken_by: rule("uuid-form").broken_by, status: String::new() });
+        for name in ["sdk-info", "lone-surrogate", "empty-batch", "retry-too-early", "resent-after-refusal"] {
+            assert!(!rule(name).broken_by.is_empty(), "{name}");
+        }
+        assert_eq!(rule("no-such-rule"), Rule::default());
+    }
+
+    #[test]
+    fn another_column_changes_nothing() {
+        let page = "| rule | level | broken by | status |\n|---|---|---|---|\n| `a`, `b` | server | `x` there | 400 |\n\n| `c` |";
+        let rule = Rule { broken_by: "x there".into(), status: "400".into() };
+        assert_eq!(table(page), [("a".to_owned(), rule.clone()), ("b".to_owned(), rule)]);
+    }
+}
