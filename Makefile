@@ -30,12 +30,15 @@ tools-build:
 	@scripts/tools.sh build
 
 ##@ Build
-.PHONY: build sink demo clean
+LISTEN = 127.0.0.1:8000
+.PHONY: build sink sink-up demo clean
 build: tools-build ## the library that ships, in target/ship
 	$(CARGO) rustc --locked --release -p libphc --crate-type staticlib
 	@scripts/ship.sh $(BUILD) $(SHIP) $(MAJOR)
 sink: tools-build ## the test server, target/release/phc-sink, and the conformance runner
 	$(CARGO) build --locked --release -p phc-sink -p phc-conformance
+sink-up: sink ## phc-sink on LISTEN=127.0.0.1:8000, with its live page; prints a program for each language
+	@exec $(SINK) --listen $(LISTEN) --snippets
 demo: build sink ## the C example against the sink, or against HOST=… API_KEY=…
 	@$(MAKE) --no-print-directory stage
 	@scripts/demo.sh $(STAGE)/usr $(SINK) "$(HOST)" "$(API_KEY)"
@@ -51,7 +54,7 @@ LINK    =
 WRAP    =
 SECONDS = 60
 SEED    = 1
-.PHONY: test test-long test-list test-rust test-c test-cpp test-go test-ruby test-php test-hosts sanitize soak fuzz
+.PHONY: test test-long test-list test-rust test-c test-cpp test-go test-ruby test-php test-hosts test-sink-page sanitize soak fuzz
 test: tools ## everything, in every language; STEPS="c go" for these steps or groups
 	@$(XTASK) test $(STEPS)
 test-list: tools ## the steps of make test and make test-long
@@ -72,6 +75,8 @@ test-php: tools ## NAME=testEventsArrive
 	@$(XTASK) php "$(NAME)"
 test-hosts: tools ## the bindings in their web servers and job runners, with full numbers
 	@$(XTASK) test ruby-hosts-full php-hosts-full
+test-sink-page: tools build sink ## the sink's page in a headless Chromium: NAME=pause
+	@tests/sink-page.sh "$(NAME)"
 # races, memory, address, thread, ruby
 PARTS =
 sanitize: tools ## valgrind, AddressSanitizer, ThreadSanitizer and race models: PARTS=thread
@@ -137,13 +142,15 @@ dist-test: ## each package in a clean system: SUITES="bookworm trixie" TESTS="de
 	@TESTS="$(TESTS)" scripts/dist/test.sh $(SUITES) || [ $$? -eq 77 ]
 
 ##@ Docs
-.PHONY: headers docs go
+.PHONY: headers docs sink-page-picture go
 headers: tools ## include/*.h, docs/callbacks.md, from src/capi
 	@$(XTASK) headers
 docs: tools ## docs/settings.md, docs/third-party, conformance/INDEX.md
 	@$(XTASK) settings
 	@$(XTASK) licences
 	$(CARGO) run --locked -q -p phc-conformance -- index
+sink-page-picture: tools sink ## docs/sink-page.png, the page with what the tests send to it
+	@python3 tests/sink-page/picture.py docs/sink-page.png
 go: build ## archive and header for the Go package, into bindings/go
 	@scripts/go-archive.sh
 

@@ -107,10 +107,16 @@ fi
 for manifest in "${crates_of[@]}"; do
     three_times cargo fetch --quiet --locked "${targets[@]}" --manifest-path "$manifest" || true
 done
-[ ${#missing[@]} -eq 0 ] && exit 0
+# The browser for the tests of phc-sink's page, without what Debian recommends beside it: the printing of a desktop.
+browser=()
+if [ "$what" = all ] && ! { command -v chromium && command -v chromedriver; } >/dev/null; then
+    browser=(chromium chromium-driver)
+fi
+[ ${#missing[@]} -eq 0 ] && [ ${#browser[@]} -eq 0 ] && exit 0
 
 as_root=
 [ "$(id -u)" -eq 0 ] || as_root=sudo
-echo "installing from Debian: ${missing[*]}"
+echo "installing from Debian: ${missing[*]} ${browser[*]}"
 three_times $as_root apt-get update -q
-three_times $as_root apt-get install -y -q "${missing[@]}"
+[ ${#missing[@]} -eq 0 ] || three_times $as_root apt-get install -y -q "${missing[@]}"
+[ ${#browser[@]} -eq 0 ] || three_times $as_root apt-get install -y -q --no-install-recommends "${browser[@]}"
