@@ -89,15 +89,16 @@ enter() {
         shift 2
         # A root that is a mount of its own, as programs expect that remount it.
         mount --rbind "$root" "$root"
+        mount -t proc proc "$root/proc"
+        mount -t tmpfs tmp "$root/tmp"
+        mount --rbind /dev "$root/dev"
+        # After /tmp, because the tree may be below it.
         while [ "$1" != -- ]; do
             mkdir -p "$root$1"
             mount --bind "$1" "$root$1"
             shift
         done
         shift
-        mount -t proc proc "$root/proc"
-        mount -t tmpfs tmp "$root/tmp"
-        mount --rbind /dev "$root/dev"
         # How the host finds and trusts the network: it may have a proxy with a certificate of its own.
         for file in /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certificates.crt; do
             [ -e "$file" ] || continue
