@@ -10,7 +10,7 @@ bookworm   bookworm      x86_64-linux-gnu   deb apt cpp rpath ldconfig static cm
 bullseye   bullseye      x86_64-linux-gnu   deb apt cpp rpath ldconfig static cmake fetchcontent go gem composer conformance c-shared c-archive
 trixie     trixie        x86_64-linux-gnu   deb apt cpp rpath ldconfig static cmake fetchcontent go gem composer conformance
 arm64      trixie-arm64  aarch64-linux-gnu  deb apt cpp static gem composer conformance
-arm64-musl trixie-arm64  aarch64-linux-musl musl musl-static conformance
+arm64-musl trixie-arm64  aarch64-linux-musl musl musl-static gem-library composer-library conformance
 musl       trixie        x86_64-linux-musl  musl musl-static go-musl gem-library composer-library conformance
 wine       trixie        x86_64-windows     wine wine-static conformance
 '
