@@ -10,7 +10,7 @@ target              rust                        deb    gem                 go   
 x86_64-linux-gnu    x86_64-unknown-linux-gnu    amd64  x86_64-linux-gnu    linux_amd64       linux-x86_64         proved
 aarch64-linux-gnu   aarch64-unknown-linux-gnu   arm64  aarch64-linux-gnu   linux_arm64       linux-aarch64        proved
 x86_64-linux-musl   x86_64-unknown-linux-musl   -      x86_64-linux-musl   linux_amd64_musl  linux-x86_64-musl    proved
-aarch64-linux-musl  aarch64-unknown-linux-musl  -      aarch64-linux-musl  linux_arm64_musl  linux-aarch64-musl   unproved
+aarch64-linux-musl  aarch64-unknown-linux-musl  -      aarch64-linux-musl  linux_arm64_musl  linux-aarch64-musl   proved
 x86_64-windows      x86_64-pc-windows-gnullvm   -      -                   -                 -                    proved
 x86_64-macos        x86_64-apple-darwin         -      -                   -                 -                    unproved
 aarch64-macos       aarch64-apple-darwin        -      -                   -                 -                    unproved
