@@ -103,6 +103,15 @@ lines() {
     [ -n "$address" ] || { echo "$debug does not know phc_capture_json"; return 1; }
     addr2line -e "$debug" "$address" | grep '^/libphc/src/capi/'
 }
+# What is in them is in the build id, too, which would depend on the folder. They are packed, and readelf unpacks them.
+debug_pathless() {
+    local file bad=0
+    while read -r file; do
+        readelf -W --debug-dump=info,rawline --dwarf-depth=1 "$file" >"$work/debug" 2>/dev/null
+        ! grep -F -m3 -e "$HOME/" -e "$PWD" -e "${CARGO_HOME:-$HOME/.cargo}" "$work/debug" || { echo "in $file"; bad=1; }
+    done < <(find "$folder.debug" -type f -name '*.debug')
+    return $bad
+}
 # What a linker would make of it: nothing is missing but the C library.
 links() {
     local zig=target/tools/zig/ziglang/zig
@@ -139,6 +148,7 @@ check "it is stripped" stripped
 check "no file names a path of the machine that built it" pathless
 check "its debug symbols lead from an address to a line" lines
 check "phc-sink has debug symbols" debuggable "$sink"
+check "no debug symbols name a path of the machine that built them" debug_pathless
 check "a program links with the archive, without libgcc" links "$archive"
 check "a program links with the shared library" links "$shared"
 check "BUILDINFO has the hash of every file" recorded

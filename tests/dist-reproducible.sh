@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # dist-reproducible.sh TARGET: builds the committed tree again, from a clone in another folder, and compares each file
-# that holds machine code with target/dist/TARGET, which scripts/dist/build.sh made from the same commit.
+# that holds machine code, and the debug symbols, with target/dist/TARGET, which scripts/dist/build.sh made from the same
+# commit.
 #
 # It takes as long as a release build from nothing: minutes. It fails if a hash differs, and if target/dist/TARGET
 # is of another commit or of a tree with changes.
@@ -25,4 +26,5 @@ for folder in zig rust binutils; do
 done
 "$clone/scripts/dist/build.sh" "$target"
 diff <(grep '^sha256' "$first") <(grep '^sha256' "$clone/target/dist/$target.buildinfo")
+[ ! -d "target/dist/$target.debug" ] || diff -rq "target/dist/$target.debug" "$clone/target/dist/$target.debug"
 echo "the same bytes from both folders: $(grep -c '^sha256' "$first") files"

@@ -39,7 +39,8 @@ zig=$tools/zig/ziglang/zig
 # Compilers see nothing of the caller's settings, which would change the bytes.
 unset CFLAGS CXXFLAGS CPPFLAGS LDFLAGS CC LD AR OBJCOPY STRIP RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_RUSTFLAGS
 unset CARGO_TARGET_DIR CARGO_BUILD_TARGET TARGET_CFLAGS HOST_CFLAGS "CFLAGS_${rust//-/_}" "${!CARGO_PROFILE_@}"
-export ZIG_GLOBAL_CACHE_DIR=$tools/cache/zig ZIG_LOCAL_CACHE_DIR=$tools/cache/zig
+# No other script's: what is in it was compiled with the names of map_paths, of which zig does not know.
+export ZIG_GLOBAL_CACHE_DIR=$tools/cache/zig-release ZIG_LOCAL_CACHE_DIR=$tools/cache/zig-release
 export CARGO_ZIGBUILD_ZIG_PATH=$zig CARGO_ZIGBUILD_CACHE_DIR=$tools/cache/zigbuild
 export SOURCE_DATE_EPOCH
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || echo 0)
@@ -56,14 +57,26 @@ run() { # run COMMAND…: where this target's cargo is
     esac
 }
 
-# The sources of crates are below the other folders, or below vendor/ in an offline tarball, which is in the
-# tree. Of two that match, rustc takes the last.
-remap() {
-    local folder
-    printf -- '--remap-path-prefix=%s=/libphc' "$PWD"
+# map_paths: what is compiled names its sources the same on each machine. Debug information has the names, and the build
+# id is a hash of it. The sources of crates are below the other folders, or below vendor/ in an offline tarball, which is
+# in the tree. Of two that match, both compilers take the last.
+#
+# zig compiles the unwinder and parts of the C library too, when they are first needed. An option reaches that by this
+# variable of clang's: "#" is silence, "+" puts it at the end. Cargo does not look at it, so what was compiled with another
+# value is removed.
+map_paths() {
+    local folder made_with=target/cross/$target/paths
+    RUSTFLAGS=--remap-path-prefix=$PWD=/libphc
+    CCC_OVERRIDE_OPTIONS="#+-ffile-prefix-map=$PWD=/libphc"
     for folder in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
-        [ ! -d "$folder" ] || printf -- ' --remap-path-prefix=%s=/registry' "${folder%/}"
+        [ -d "$folder" ] || continue
+        RUSTFLAGS+=" --remap-path-prefix=${folder%/}=/registry"
+        CCC_OVERRIDE_OPTIONS+=" +-ffile-prefix-map=${folder%/}=/registry"
     done
+    export RUSTFLAGS CCC_OVERRIDE_OPTIONS
+    [ "$(cat "$made_with" 2>/dev/null)" = "$CCC_OVERRIDE_OPTIONS" ] || rm -rf "${made_with%/*}"
+    mkdir -p "${made_with%/*}"
+    echo "$CCC_OVERRIDE_OPTIONS" >"$made_with"
 }
 cargo_step() {
     local sink_options=()
@@ -71,11 +84,9 @@ cargo_step() {
         # For the debug symbols apart. C stays as in `make build`: with them its compiler would keep frame pointers.
         --config 'profile.release.debug="line-tables-only"' --config 'profile.release.strip="none"'
         --config 'profile.release.package.zstd-sys.debug=false' --config 'profile.release.package.ring.debug=false')
-    RUSTFLAGS=$(remap)
     case $target in
     *-musl) RUSTFLAGS+=' -C target-feature=-crt-static' ;; # or there could be no shared library
     esac
-    export RUSTFLAGS
     if [ "$where" = sid ]; then
         export RUSTC_BOOTSTRAP=1
         crate_options+=('-Zbuild-std=std,panic_unwind')
@@ -151,6 +162,7 @@ buildinfo() {
 }
 
 mkdir -p target/dist
+map_paths
 for step in cargo link install; do
     begun=$SECONDS
     "${step}_step"

@@ -8,7 +8,9 @@ cd "$(dirname "$0")/../.."
 . scripts/dist/targets.sh
 zig=target/tools/zig/ziglang/zig
 [ -x "$zig" ] || { echo "zig is missing; run scripts/dist/toolchain.sh $1" >&2; exit 1; }
-export ZIG_GLOBAL_CACHE_DIR=$PWD/target/tools/cache/zig ZIG_LOCAL_CACHE_DIR=$PWD/target/tools/cache/zig
+# The caller's, if it has one.
+export ZIG_GLOBAL_CACHE_DIR=${ZIG_GLOBAL_CACHE_DIR:-$PWD/target/tools/cache/zig}
+export ZIG_LOCAL_CACHE_DIR=${ZIG_LOCAL_CACHE_DIR:-$ZIG_GLOBAL_CACHE_DIR}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 echo 'void f(void); void f(void) {}' >"$work/f.c"
