@@ -45,3 +45,6 @@ impl Deliveries {
         again.is_empty()
     }
 }
+
+#[cfg(all(unix, feature = "spool"))]
+pub use crate::spool::{SegmentSummary, Unreadable as UnreadableSegment, read_segment};

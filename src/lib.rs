@@ -10,6 +10,7 @@
 //!   reports, send loop.
 //! - [`transport`]: one attempt over the network.
 //! - [`config`]: every setting once, in one table.
+//! - `spool`: pending events on disk, with the feature of that name.
 //! - [`protocol`]: Capture v1 as rules, without I/O, clock or threads.
 //! - [`exception`]: what a program says of an error becomes an event.
 //! - [`runtime`]: the I/O thread; fork, signals and exit.
@@ -38,6 +39,10 @@ mod race_models;
 #[cfg(test)]
 mod random;
 mod runtime;
+#[cfg(all(unix, feature = "spool"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "delivery does not use it yet"))]
+#[expect(unused_imports, reason = "delivery does not use it yet")]
+mod spool;
 mod status;
 mod suggest;
 mod sync;

@@ -1,6 +1,7 @@
 //! Reproducible randomness for property tests: one seed is one history.
 
 /// A small generator (xorshift*).
+#[derive(Debug)]
 pub(crate) struct Random(u64);
 
 impl Random {

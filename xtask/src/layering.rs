@@ -33,6 +33,7 @@ pub(crate) const LAYERS: &[&[Module]] = &[
     &[module("exception", "what a program says of an error becomes an event")],
     &[module("protocol", "Capture v1 as rules: no I/O, no clock, no threads")],
     &[module("config", "every setting once")],
+    &[module("spool", "pending events on disk; knows no clients, no network and no clock")],
     &[module("transport", "one HTTP attempt: TLS, proxy, compression")],
     &[module("delivery", "queue, batches and how each event ends, behind one lock; the send loop")],
     &[module("client", "what the API calls: clients, callbacks, flush, close")],
@@ -67,6 +68,19 @@ const INVARIANTS: &[Invariant] = &[
         inside: &["json", "event"],
         forbidden: &["std::sync", "crate::sync", "std::thread", "std::net", "std::fs", "tokio"],
         because: "an event is encoded on the calling thread, without a lock and without I/O",
+    },
+    Invariant {
+        inside: &["spool"],
+        forbidden: &[
+            "std::thread",
+            "std::net",
+            "tokio",
+            "std::time::Instant",
+            "time::Instant",
+            "SystemTime::now",
+            "crate::sync",
+        ],
+        because: "the spool is a state machine over a disk, which a simulation drives as well",
     },
     // `config` accepts a URL or a header if reqwest's own types do.
     Invariant {

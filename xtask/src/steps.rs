@@ -62,7 +62,7 @@ pub(crate) const BUILD: &str = "build";
 pub(crate) const STEPS: &[Step] = &[
     step("check", "format", "xtask format --check", 600, "Rust, C, C++ and Go are formatted"),
     step("check", "lints", "xtask lints", 1200, "clippy and go vet have nothing to say"),
-    step("check", "unit", "cargo test --locked --workspace -q", 1200, "unit and property tests of all crates"),
+    step("check", "unit", "cargo test --locked --workspace --features libphc/spool -q", 1200, "unit and property tests of all crates"),
     step("check", "layering", "xtask layering", 300, "no module imports a higher one"),
     step("check", "vocabulary", "xtask vocabulary", 300, "one word for one thing"),
     step("check", "scripts", "xtask scripts", 600, "shellcheck, ruby -wc and php -l"),
@@ -133,6 +133,7 @@ pub(crate) const STEPS: &[Step] = &[
     built(BY_HAND, "ruby-hosts-full", "xtask ruby-hosts full", 3600, "the gem in its hosts, with full numbers"),
     built(BY_HAND, "ruby-rails-new", "tests/ruby-rails.sh trixie", 1800, "the example applications with the Rails and the Ruby of Debian 13"),
     built(BY_HAND, "php-hosts-full", "xtask php-hosts full", 3600, "the package in its hosts, with full numbers"),
+    step(BY_HAND, "spool-long", "env PHC_SPOOL_SEEDS=1000000 cargo test --locked -p libphc --features spool --lib spool::tests::histories -q", 3600, "a million histories of processes that share a spool"),
     step(BY_HAND, "fuzz-run", "scripts/fuzz.sh run 120", 3600, "each fuzz target for two minutes"),
     built(BY_HAND, "mutations-conformance", "xtask mutations run conformance", 14400, "every mutation is caught by a case"),
     step(BY_HAND, "mutations-races", "xtask mutations run races", 7200, "every mutation is caught by a race model"),

@@ -15,7 +15,7 @@ const MODELS: &str = "race_models::";
 pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
     let names = Arguments::new(arguments).names();
     if names.is_empty() {
-        return process::run(&mut cargo("test --locked --workspace -q"));
+        return process::run(&mut cargo("test --locked --workspace --features libphc/spool -q"));
     }
     for name in &names {
         // The last part is a function, or all of it are modules, which are files.
@@ -42,6 +42,9 @@ pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
         }
         if packages == ["libphc"] {
             test.arg("--lib");
+        }
+        if packages.contains(&"libphc") {
+            test.args(["--features", "libphc/spool"]);
         }
         if is_model && packages.contains(&"libphc") {
             test.args(["--features", "libphc/race-models"]);

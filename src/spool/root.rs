@@ -1,0 +1,97 @@
+//! The folder that a setting names, and the folders of the destinations in it.
+//!
+//!     phc-spool                    "phc-spool 1\n": the folder is the spool's
+//!     d-<32 hex digits>/           a destination
+//!         janitor                  a lock: its holder looks for dead instances
+//!         i-<pid>-<16 hex digits>/ an instance: one client of one process
+//!         bad/                     segments that could not be read
+//!
+//! A folder that has other things in it is refused, and nothing in it is touched.
+
+use std::path::Path;
+
+use ring::digest::{Context, SHA256};
+
+use super::disk::{Disk, DiskError, ErrorKind};
+
+const MARKER: &str = "phc-spool";
+const MARKER_TEXT: &[u8] = b"phc-spool 1\n";
+const DESTINATION: &str = "d-";
+
+/// Where events are to be sent, as files show it: neither the host nor the key can be read from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Destination(pub(crate) [u8; 16]);
+
+impl Destination {
+    /// The destination of this URL and key.
+    pub(crate) fn of(url: &str, key: &str) -> Self {
+        let mut digest = Context::new(&SHA256);
+        for part in [b"phc-spool-1\0", url.as_bytes(), b"\0", key.as_bytes()] {
+            digest.update(part);
+        }
+        let digest = digest.finish();
+        Destination(digest.as_ref().first_chunk().copied().unwrap_or_default())
+    }
+
+    /// The name of its folder.
+    pub(super) fn folder_name(self) -> String {
+        format!("{DESTINATION}{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+/// Whether a folder of this name is that of a destination.
+pub(super) fn is_destination(name: &str) -> bool {
+    name.strip_prefix(DESTINATION)
+        .is_some_and(|hex| hex.len() == 32 && hex.bytes().all(|c| c.is_ascii_hexdigit()))
+}
+
+/// Opens the folder that a setting names, and makes it if it is missing. The error says what is wrong with it.
+pub(crate) fn open_root<D: Disk>(disk: &D, path: &Path) -> Result<D::Folder, DiskError> {
+    let folder = disk.open_root(path)?;
+    let names = disk.list(&folder)?;
+    if !names.iter().any(|name| name == MARKER) {
+        // After a power cut, the marker's name alone may be missing.
+        if let Some(other) = names.iter().find(|name| !is_destination(name)) {
+            let text =
+                format!("it has {other:?} in it, and no file {MARKER:?}: name a folder that is empty or new");
+            return Err(DiskError::new(ErrorKind::Foreign, text));
+        }
+        match disk.create(&folder, MARKER) {
+            Ok(file) => drop(disk.append(&file, MARKER_TEXT)?),
+            Err(error) if error.kind == ErrorKind::Exists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let text = disk.read(&folder, MARKER, 64)?;
+    if text.is_empty() {
+        let file = disk.open(&folder, MARKER)?;
+        let _ = disk.append(&file, MARKER_TEXT);
+        return Ok(folder);
+    }
+    // A power cut may have taken the end of it, and left zeros.
+    let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+    let is_cut = text.get(..end).is_some_and(|begin| MARKER_TEXT.starts_with(begin));
+    if !is_cut && !text.starts_with(MARKER_TEXT) {
+        let text = format!("its file {MARKER:?} is not one that this version of libphc knows");
+        return Err(DiskError::new(ErrorKind::Foreign, text));
+    }
+    Ok(folder)
+}
+
+/// Opens a folder, and makes it if it is missing.
+pub(super) fn open_or_make<D: Disk>(
+    disk: &D,
+    parent: &D::Folder,
+    name: &str,
+) -> Result<D::Folder, DiskError> {
+    match disk.open_folder(parent, name) {
+        Err(error) if error.kind == ErrorKind::Missing => {}
+        other => return other,
+    }
+    match disk.make_folder(parent, name) {
+        Ok(()) => {}
+        Err(error) if error.kind == ErrorKind::Exists => {}
+        Err(error) => return Err(error),
+    }
+    disk.open_folder(parent, name)
+}

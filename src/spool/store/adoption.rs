@@ -1,0 +1,295 @@
+//! What dead processes left: taken over, read, and sent by this one.
+
+use super::parts::{Adopted, Ended, SegmentState, Waiting};
+use super::{LostOnDisk, Notice, Recovered, SegmentId, Store};
+use crate::spool::contents::{Contents, Unreadable};
+use crate::spool::disk::{Disk, DiskError, ErrorKind};
+use crate::spool::instance::{Instance, SegmentFile};
+use crate::spool::janitor::quarantine;
+use crate::spool::moment::Moment;
+use crate::spool::record::{Record, VerdictRecord};
+use crate::spool::segment::MAX_BYTES;
+
+/// How often a client looks for dead processes, give or take a third.
+const ROUND_MS: u64 = 30_000;
+/// When there are more than are taken at once.
+const NEXT_ROUND_MS: u64 = 1000;
+/// How many instances of others a client has at once: each has two descriptors.
+const MAX_ADOPTED: usize = 16;
+/// A segment that so many processes in a row took over, without sending it or letting go of it, is given up: it may
+/// be what ends them.
+const MAX_TAKEOVERS: u32 = 5;
+
+/// What becomes of a segment that was read.
+enum Found {
+    /// Its events are sent by this process.
+    Pending { events: u32 },
+    /// It is removed; so many events were lost with it.
+    Done { lost: u32, reason: LostOnDisk },
+    /// It is kept apart.
+    Bad { events: u32 },
+    /// It stays as it is.
+    LeftAlone,
+}
+
+impl<D: Disk> Store<D> {
+    /// Takes over the instances of dead processes.
+    pub(super) fn look_for_dead(&mut self, now: Moment) {
+        let third = ROUND_MS / 3;
+        let mut wait = ROUND_MS - third + self.next_random() % (2 * third);
+        let most = MAX_ADOPTED.saturating_sub(self.adopted.len());
+        if let Some(home) = &self.home {
+            let name = self.identity.destination.folder_name();
+            let destination = (&home.destination, name.as_str());
+            match self.janitor.round(&self.disk, &home.root, destination, most, now) {
+                Ok(round) => {
+                    if round.is_more && most > 0 {
+                        wait = NEXT_ROUND_MS;
+                    }
+                    if round.forgotten > 0 {
+                        let count = round.forgotten;
+                        self.notices.push(Notice::Log(format!(
+                            "removed {count} spool segments of hosts and keys that no client has used for 30 days"
+                        )));
+                    }
+                    for (instance, files) in round.taken {
+                        let key = self.next_key;
+                        self.next_key += 1;
+                        let count = files.len();
+                        self.waiting.extend(files.into_iter().map(|file| Waiting { from: key, file }));
+                        self.adopted.push(Adopted {
+                            key,
+                            instance,
+                            files: count,
+                            has_others: false,
+                            has_synced_names: false,
+                        });
+                    }
+                }
+                Err(error) => self.notices.push(Notice::Log(format!("looking for dead processes: {error}"))),
+            }
+        } else if self.health.retry_at().is_none() {
+            // Nothing of this client is on disk yet, but others may have left something.
+            if self.open_home(now) {
+                wait = 0;
+            }
+        }
+        self.janitor_at = Some(now.boot_ms.saturating_add(wait));
+    }
+
+    /// Reads the next segment that a dead process left, and takes it over under this id. What is too old, damaged or
+    /// not for this version is dealt with on the way. The caller has at most two of them in memory at a time.
+    pub(crate) fn recover(&mut self, id: SegmentId, now: Moment) -> (Option<Recovered>, Vec<Notice>) {
+        let mut recovered = None;
+        while let Some(waiting) = self.waiting.pop_front() {
+            let Some(adopted) = self.adopted.iter().find(|adopted| adopted.key == waiting.from) else {
+                continue;
+            };
+            let folder = adopted.instance.folder.clone();
+            let bytes = match self.disk.read(&folder, &waiting.file.name, MAX_BYTES + 1) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    self.set_aside(&waiting, error.kind != ErrorKind::Missing);
+                    continue;
+                }
+            };
+            let found = self.examine(&folder, &waiting.file, &bytes, now);
+            match found {
+                Found::Pending { events } => {
+                    let SegmentFile { name, .. } = waiting.file;
+                    let length = bytes.len() as u64;
+                    let segment = SegmentState::adopted(folder, waiting.from, name, length, events);
+                    self.segments.insert(id, segment);
+                    self.plan_sync(now);
+                    recovered = Some(Recovered { segment: id, bytes });
+                    break;
+                }
+                Found::Done { lost, reason } => {
+                    self.note_lost(lost, reason);
+                    self.end_waiting(waiting);
+                }
+                Found::Bad { events } => {
+                    if self.put_into_bad(&waiting) {
+                        self.note_lost(events, LostOnDisk::Corrupt);
+                    }
+                }
+                Found::LeftAlone => self.set_aside(&waiting, true),
+            }
+        }
+        (recovered, std::mem::take(&mut self.notices))
+    }
+
+    /// Decides what becomes of a segment. One that is taken over says so itself, before anything else happens.
+    fn examine(&mut self, folder: &D::Folder, file: &SegmentFile, bytes: &[u8], now: Moment) -> Found {
+        let contents = match Contents::read(bytes) {
+            Ok(contents) => contents,
+            Err(Unreadable::Empty) => return Found::Done { lost: 0, reason: LostOnDisk::Corrupt },
+            Err(Unreadable::Damaged) => return Found::Bad { events: 0 },
+            Err(Unreadable::Foreign | Unreadable::Newer) => return Found::LeftAlone,
+        };
+        let pending = u32::try_from(contents.pending.len()).unwrap_or(u32::MAX);
+        if pending == 0 {
+            return Found::Done { lost: contents.missing, reason: LostOnDisk::Corrupt };
+        }
+        if contents.header.begun.age(now, contents.first_takeover_ms) > self.settings.max_age {
+            return Found::Done { lost: pending + contents.missing, reason: LostOnDisk::Expired };
+        }
+        if contents.takeovers >= MAX_TAKEOVERS {
+            return Found::Bad { events: pending + contents.missing };
+        }
+        match self.mark(folder, file, &contents, now) {
+            Ok(()) => {}
+            // It is sent without the mark: that is what frees space.
+            Err(error) if error.kind == ErrorKind::Full => {}
+            // What cannot be written to cannot be removed either, and would be sent by every process.
+            Err(_) => return Found::LeftAlone,
+        }
+        self.note_lost(contents.missing, LostOnDisk::Corrupt);
+        Found::Pending { events: contents.events }
+    }
+
+    /// Writes into a segment that it was taken over, and which events are missing from it, so that they are counted
+    /// once.
+    fn mark(
+        &mut self,
+        folder: &D::Folder,
+        file: &SegmentFile,
+        contents: &Contents<'_>,
+        now: Moment,
+    ) -> Result<(), DiskError> {
+        let mut marks = Vec::new();
+        let no_memory = |_| DiskError::new(ErrorKind::Other, "there is no memory");
+        let times = contents.takeovers.saturating_add(1);
+        Record::TakenOver { times, at_ms: now.wall_ms }.write(&mut marks).map_err(no_memory)?;
+        if contents.missing > 0 {
+            let mut bits = vec![u8::MAX; contents.events.div_ceil(8) as usize];
+            for event in &contents.pending {
+                if let Some(byte) = bits.get_mut(event.index as usize / 8) {
+                    *byte &= !(1 << (event.index % 8));
+                }
+            }
+            let ended = VerdictRecord { attempt: 0, response_unknown: false, ended: &bits };
+            Record::Verdicts(ended).write(&mut marks).map_err(no_memory)?;
+        }
+        let file = self.disk.open(folder, &file.name)?;
+        let written = self.disk.append(&file, &marks)?;
+        self.used_bytes += written as u64;
+        Ok(())
+    }
+
+    /// Removes the oldest segment whose events are on disk only; returns whether there was one. Events that are in
+    /// memory are not lost for the sake of others.
+    pub(super) fn evict_oldest(&mut self) -> bool {
+        if let Some(waiting) = self.waiting.pop_front() {
+            let adopted = self.adopted.iter().find(|adopted| adopted.key == waiting.from);
+            let events =
+                adopted.map_or(0, |adopted| self.count_events(&adopted.instance.folder, &waiting.file.name));
+            self.note_lost(events, LostOnDisk::Evicted);
+            return self.end_waiting_now(waiting);
+        }
+        let on_disk = self.segments.iter().find(|(_, segment)| !segment.in_memory && segment.name.is_some());
+        let Some((id, segment)) = on_disk else { return false };
+        let (id, home) = (*id, self.home.as_ref().map(|home| &home.instance.folder));
+        let (folder, name) = (segment.folder.as_ref().or(home), segment.name.as_ref());
+        let events = folder.zip(name).map_or(0, |(folder, name)| self.count_events(folder, name));
+        self.end(id);
+        self.notices.push(Notice::Lost { segment: Some(id), events, reason: LostOnDisk::Evicted });
+        self.remove_last_ended()
+    }
+
+    fn count_events(&self, folder: &D::Folder, name: &str) -> u32 {
+        let bytes = self.disk.read(folder, name, MAX_BYTES + 1).unwrap_or_default();
+        Contents::read(&bytes).map_or(0, |contents| {
+            u32::try_from(contents.pending.len()).unwrap_or(u32::MAX) + contents.missing
+        })
+    }
+
+    fn note_lost(&mut self, events: u32, reason: LostOnDisk) {
+        if events > 0 {
+            self.notices.push(Notice::Lost { segment: None, events, reason });
+        }
+    }
+
+    /// The file of a segment that was never handed out is to be removed.
+    pub(super) fn end_waiting(&mut self, waiting: Waiting) {
+        if let Some(adopted) = self.adopted.iter().find(|adopted| adopted.key == waiting.from) {
+            let (folder, SegmentFile { name, bytes }) = (adopted.instance.folder.clone(), waiting.file);
+            self.ended.push(Ended { folder, files: vec![(name, bytes)], from: Some(waiting.from) });
+        }
+    }
+
+    fn end_waiting_now(&mut self, waiting: Waiting) -> bool {
+        self.end_waiting(waiting);
+        self.remove_last_ended()
+    }
+
+    /// Removes the files of what has ended last, for their space; returns whether that worked.
+    fn remove_last_ended(&mut self) -> bool {
+        let Some(ended) = self.ended.pop() else { return false };
+        for (name, bytes) in &ended.files {
+            match self.disk.remove(&ended.folder, name) {
+                Ok(()) => self.used_bytes = self.used_bytes.saturating_sub(*bytes),
+                Err(error) if error.kind == ErrorKind::Missing => {}
+                Err(_) => {
+                    self.ended.push(ended);
+                    return false;
+                }
+            }
+        }
+        if let Some(from) = ended.from {
+            self.file_done(from);
+        }
+        true
+    }
+
+    fn put_into_bad(&mut self, waiting: &Waiting) -> bool {
+        let adopted = self.adopted.iter().find(|adopted| adopted.key == waiting.from);
+        let moved = adopted.zip(self.home.as_ref()).is_some_and(|(adopted, home)| {
+            quarantine(&self.disk, &home.destination, &adopted.instance, &waiting.file).is_ok()
+        });
+        self.set_aside(waiting, !moved);
+        let name = &waiting.file.name;
+        let text = if moved { "moved to the folder bad" } else { "left as it is" };
+        self.notices.push(Notice::Log(format!("the spool segment {name} cannot be used, and was {text}")));
+        moved
+    }
+
+    /// This process has nothing more to do with a segment. `stays` says that its file is left as it is.
+    fn set_aside(&mut self, waiting: &Waiting, stays: bool) {
+        if let Some(adopted) = self.adopted.iter_mut().find(|adopted| adopted.key == waiting.from) {
+            adopted.has_others |= stays;
+        }
+        self.file_done(waiting.from);
+    }
+
+    /// A segment of an instance is done with. After the last one the instance is removed.
+    pub(super) fn file_done(&mut self, from: u64) {
+        let Some(position) = self.adopted.iter().position(|adopted| adopted.key == from) else { return };
+        let Some(adopted) = self.adopted.get_mut(position) else { return };
+        adopted.files = adopted.files.saturating_sub(1);
+        if adopted.files == 0 {
+            let adopted = self.adopted.swap_remove(position);
+            self.remove_instance(adopted.instance, adopted.has_others);
+        }
+    }
+
+    fn remove_instance(&mut self, instance: Instance<D>, has_others: bool) {
+        if has_others {
+            self.janitor.leave_alone(&instance.name);
+        } else if let Some(home) = &self.home {
+            let _ = instance.remove(&self.disk, &home.destination);
+        }
+    }
+
+    /// Lets go of all instances, and removes those that are empty.
+    pub(super) fn let_go(&mut self) {
+        let Some(home) = self.home.take() else { return };
+        let adopted = std::mem::take(&mut self.adopted);
+        let instances = adopted.into_iter().map(|adopted| adopted.instance).chain([home.instance]);
+        for instance in instances {
+            if instance.segments(&self.disk).is_ok_and(|segments| segments.is_empty()) {
+                let _ = instance.remove(&self.disk, &home.destination);
+            }
+        }
+    }
+}
