@@ -24,6 +24,7 @@ exception    address 2048 exception/ capi/exception.rs
 config_set   none    1024 config/ capi/config.rs
 response     none    4096 json/ protocol/response.rs protocol/decide.rs protocol/verdict.rs protocol/statuses.rs
 retry_after  none     256 protocol/retry_after.rs protocol/backoff.rs
+segment      none    4096 spool/record.rs spool/segment.rs spool/contents.rs
 calls        address  256 capi/ client/ delivery/ runtime/ transport/
 TABLE
 }

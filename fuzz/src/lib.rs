@@ -14,6 +14,7 @@ pub mod json_model;
 pub mod properties;
 pub mod response;
 pub mod retry_after;
+pub mod segment;
 pub mod test_client;
 
 /// A target's name and what it does with an input.
@@ -28,5 +29,6 @@ pub const TARGETS: [Target; 8] = [
     ("config_set", config_set::run),
     ("response", response::run),
     ("retry_after", retry_after::run),
+    ("segment", segment::run),
     ("calls", calls::run),
 ];
