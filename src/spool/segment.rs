@@ -31,6 +31,9 @@ pub(super) fn begin(out: &mut Vec<u8>, header: &Header<'_>) -> Result<(), NoMemo
 /// How many of these bytes, which were written from the first on, are whole records.
 /// What follows them is written again.
 pub(super) fn whole(bytes: &[u8], written: usize) -> usize {
+    if written == bytes.len() {
+        return written;
+    }
     let mut end = 0;
     while end < written {
         let rest = bytes.get(end..).unwrap_or_default();

@@ -118,6 +118,10 @@ impl<D: Disk> Store<D> {
                         return false;
                     }
                 }
+                Err(error) if error.kind == ErrorKind::Missing && self.is_home_there() => {
+                    all = false;
+                    self.give_up_file(id);
+                }
                 Err(error) => {
                     self.failed(&error, now);
                     return false;
@@ -292,17 +296,32 @@ impl<D: Disk> Store<D> {
     /// The disk failed at a segment: its file is not used any more. Events that are in memory are written into another
     /// file; if that fails too, the disk has failed. Returns whether the disk is to be used on.
     fn distrust(&mut self, id: SegmentId, error: &DiskError, now: Moment) -> bool {
+        self.health.failures += 1;
+        if self.health.failures > 1 {
+            self.forget_file(id);
+            self.failed(error, now);
+            return false;
+        }
+        self.give_up_file(id);
+        true
+    }
+
+    /// The file of a segment is not used any more, and its events are asked for.
+    fn give_up_file(&mut self, id: SegmentId) {
+        self.forget_file(id);
+        self.request_rewrites();
+    }
+
+    fn forget_file(&mut self, id: SegmentId) {
         self.open_files.retain(|open| *open != id);
         if let Some(segment) = self.segments.get_mut(&id) {
             segment.forget_file();
         }
-        self.health.failures += 1;
-        if self.health.failures > 1 {
-            self.failed(error, now);
-            return false;
-        }
-        self.request_rewrites();
-        true
+    }
+
+    /// Whether the folder of this client is still there, so that only a file in it is missing.
+    fn is_home_there(&self) -> bool {
+        self.home.as_ref().is_some_and(|home| self.disk.stat(&home.destination, &home.instance.name).is_ok())
     }
 
     /// Asks for the events of segments whose files failed.

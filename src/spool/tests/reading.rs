@@ -141,6 +141,20 @@ fn whether_events_may_have_been_delivered_is_true() {
     }
 }
 
+/// A page that a power cut took may have held an attempt.
+#[test]
+fn a_gap_before_an_end_in_order_is_no_proof() {
+    let events = events(1);
+    let mut sealed = Vec::new();
+    Record::Sealed { events: 1, bytes: 0 }.write(&mut sealed).unwrap();
+    for zeros in [0, 1, 64] {
+        let bytes = [segment(&records(&events)), vec![0; zeros], sealed.clone()].concat();
+        assert_eq!(read(&bytes).unwrap().maybe_delivered, zeros > 0, "{zeros}");
+        let bytes = [segment(&records(&events)), sealed.clone(), vec![0; zeros]].concat();
+        assert!(!read(&bytes).unwrap().maybe_delivered);
+    }
+}
+
 /// The law of the format.
 #[test]
 fn one_changed_byte_costs_at_most_one_event() {

@@ -44,8 +44,12 @@ pub(super) struct Faults {
     pub(super) read_only: bool,
     /// What can be stored.
     pub(super) capacity: Option<u64>,
+    /// The free space is not what it is said to be.
+    pub(super) hides_free_space: bool,
     /// The file system has no locks.
     pub(super) no_locks: bool,
+    /// Another process removes the lock of an instance between the time it is opened and the time it is locked.
+    pub(super) removes_locks: bool,
 }
 
 #[derive(Debug)]
@@ -304,6 +308,14 @@ impl SimDisk {
         change(&mut world.files.get_mut(&inode).unwrap().bytes);
     }
 
+    /// Removes a file, as another program would.
+    pub(super) fn remove_at(&self, path: &str) {
+        let mut world = self.world.borrow_mut();
+        let (folder, name) = path.rsplit_once('/').unwrap();
+        let folder = folder.split('/').skip(1).fold(ROOT, |folder, name| world.find(folder, name).unwrap());
+        world.names(folder).unwrap().remove(name).unwrap();
+    }
+
     /// Gives a file or folder to another user.
     pub(super) fn give_away(&self, folder: Inode, name: &str) {
         let mut world = self.world.borrow_mut();
@@ -487,6 +499,9 @@ impl Disk for SimDisk {
         if world.locks.contains_key(&inode) {
             return Ok(Locking::Taken);
         }
+        if world.faults.removes_locks && name == "lock" {
+            world.names(*folder)?.remove(name);
+        }
         world.locks.insert(inode, self.process);
         Ok(Locking::Granted(SimLock { world: Rc::clone(&self.world), inode, process: self.process }))
     }
@@ -497,6 +512,7 @@ impl Disk for SimDisk {
 
     fn free_bytes(&self, _: &Inode) -> Result<u64, DiskError> {
         let world = self.call()?;
-        Ok(world.faults.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(world.used())))
+        let capacity = world.faults.capacity.filter(|_| !world.faults.hides_free_space);
+        Ok(capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(world.used())))
     }
 }

@@ -322,6 +322,35 @@ fn a_batch_is_taken_over_as_it_was() {
     drop(own);
 }
 
+/// Another program removes single files: it costs what was in no memory, and nothing else.
+#[test]
+fn a_file_that_is_removed_by_others_concerns_its_segment_only() {
+    let disk = SimDisk::new(1);
+    leave(&disk, 1, &[3]);
+    let (mut store, _) = adopting(&disk, settings(Safety::Crash), START);
+    (1..=20).for_each(|id| add(&mut store, id, 2));
+    let _ = store.step(later(START, 3000));
+    let (recovered, _) = store.recover(SegmentId(99), START);
+    let adopted = recovered.unwrap().segment;
+    for path in files(&disk) {
+        // The files of the first segments are closed by now.
+        if path.contains("/i-1-") || path.strip_suffix("/00000002.phs").is_some() {
+            disk.remove_at(&path);
+        }
+    }
+    for segment in [adopted, SegmentId(2)] {
+        assert!(store.add_attempt(segment, AttemptRecord { attempt: 1, sent_at_ms: 1, used: 1 }));
+    }
+    let notices = store.step(later(START, 3100));
+    assert_eq!((notices, store.health()), (vec![Notice::Rewrite(SegmentId(2))], Health::Ok));
+    add(&mut store, 2, 2);
+    let _ = store.step(later(START, 3100));
+    assert_eq!(events(&[store.load(SegmentId(2)).unwrap()]), 2);
+    store.end(adopted);
+    let _ = store.step(later(START, 3100));
+    assert_eq!((files(&disk).len(), store.health()), (20, Health::Ok));
+}
+
 #[test]
 fn the_living_are_left_alone() {
     let disk = SimDisk::new(1);
@@ -337,6 +366,40 @@ fn the_living_are_left_alone() {
     // A third one cannot have it, too.
     let (third, _) = adopting(&disk, settings(Safety::Crash), later(START, 45_000));
     assert_eq!(third.waiting(), 0);
+}
+
+/// The known race of unlink and lock.
+#[test]
+fn an_instance_whose_lock_was_removed_meanwhile_is_not_taken_over() {
+    let disk = SimDisk::new(1);
+    leave(&disk, 1, &[3]);
+    let mut store = store(&disk, 2, settings(Safety::Crash));
+    let _ = store.step(START);
+    disk.faults(|faults| faults.removes_locks = true);
+    let _ = store.step(later(START, 2001));
+    assert_eq!(store.waiting(), 0);
+}
+
+/// A capturing thread appends while the rest of a record waits for space.
+#[test]
+fn a_record_that_was_cut_is_written_again_as_a_whole() {
+    let disk = SimDisk::new(1);
+    let mut store = store(&disk, 1, Settings { adopts: false, ..settings(Safety::Call) });
+    let _ = store.step(START);
+    let (spare, appender) = store.take_spare().unwrap();
+    store.bind(SegmentId(1), spare, 0);
+    let used = disk.used();
+    add(&mut store, 1, 2);
+    // The file system says that there is space, and there is none.
+    disk.faults(|faults| (faults.capacity, faults.hides_free_space) = (Some(used + 20), true));
+    let _ = store.step(START);
+    assert_eq!((store.health(), disk.used()), (Health::Full, used + 20));
+    disk.faults(|faults| faults.capacity = None);
+    assert!(appender.append(7, Uuid::nil(), b"7", &mut Vec::new()).is_ok());
+    let _ = store.step(later(START, 5000));
+    let loaded = store.load(SegmentId(1)).unwrap();
+    let indexes: Vec<_> = loaded.contents().unwrap().pending.iter().map(|event| event.index).collect();
+    assert_eq!(indexes, [0, 1, 7]);
 }
 
 #[test]
