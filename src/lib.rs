@@ -11,6 +11,7 @@
 //! - [`transport`]: one attempt over the network.
 //! - [`config`]: every setting once, in one table.
 //! - `spool`: pending events on disk, with the feature of that name.
+//! - [`flags`]: feature flags: definitions, and their evaluation for a person.
 //! - [`protocol`]: Capture v1 as rules, without I/O, clock or threads.
 //! - [`exception`]: what a program says of an error becomes an event.
 //! - [`runtime`]: the I/O thread; fork, signals and exit.
@@ -28,6 +29,8 @@ mod delivery;
 mod event;
 mod exception;
 mod failpoint;
+#[cfg(feature = "flags")]
+mod flags;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals;

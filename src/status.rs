@@ -54,6 +54,7 @@ statuses! {
     17 BEFORE_SEND         "before_send"         "the before_send callback discarded the event";
     18 INTERNAL            "internal"            "an internal error in libphc; the event was not taken. Please report it together with phc_last_error()";
     19 OUT_OF_RESOURCES    "out_of_resources"    "the system refused a thread, a descriptor, memory or randomness; try again later";
+    20 WOULD_WAIT          "would_wait"          "some flags have no value without asking the server, and this call does not wait; the others have theirs";
 }
 
 impl Status {

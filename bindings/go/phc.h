@@ -139,6 +139,22 @@ typedef struct phc_event phc_event;
 typedef struct phc_exception phc_exception;
 
 /**
+ * The values of feature flags for one person, as of one evaluation. It never changes, but for the
+ * note of what was read; its functions are safe from any thread, also at the same time, and its
+ * free is the last call. It may outlive its client and newer definitions, and a forked child may
+ * use and free what it has inherited. Texts that its functions return live as long as it does.
+ */
+typedef struct phc_flags phc_flags;
+
+/**
+ * For whom feature flags are evaluated, what is known of them, and which flags are wanted: all of
+ * them, unless keys are added. It belongs to one thread at a time while it is changed; after
+ * that any number of threads may evaluate it, any number of times. Bad UTF-8 is replaced by
+ * U+FFFD.
+ */
+typedef struct phc_flags_query phc_flags_query;
+
+/**
  * An event that is about to be taken. It lives until the callback returns.
  */
 typedef struct phc_outgoing phc_outgoing;
@@ -231,6 +247,61 @@ typedef int32_t phc_log_level;
  * rules. The message is valid until the callback returns.
  */
 typedef void (*phc_log_callback)(phc_log_level level, const char *message, void *user_data);
+
+/**
+ * The value of a feature flag.
+ */
+typedef int32_t phc_flag_kind;
+
+/**
+ * Why a flag has its value. A number that a program does not know is a reason that was added
+ * later.
+ */
+typedef int32_t phc_flag_reason;
+
+/**
+ * Why a flag has no value. A number that a program does not know is a reason that was added
+ * later.
+ */
+typedef int32_t phc_flag_unresolved;
+
+/**
+ * What is known of one flag. The struct only ever grows at its end.
+ */
+typedef struct phc_flag_detail {
+    /**
+     * The number of its definition; 0 if that is not known.
+     */
+    int64_t id;
+    /**
+     * The version of its definition; 0 if that is not known.
+     */
+    int64_t version;
+    /**
+     * Its value.
+     */
+    phc_flag_kind kind;
+    /**
+     * Why it has that value.
+     */
+    phc_flag_reason reason;
+    /**
+     * The position of the condition that the reason is about; -1 if it is about none.
+     */
+    int32_t condition_index;
+    /**
+     * Why it has no value.
+     */
+    phc_flag_unresolved unresolved;
+    /**
+     * Whether it belongs to an experiment: 1 or 0; -1 if that is not known.
+     */
+    int32_t has_experiment;
+    /**
+     * 1 if it was evaluated here, by definitions; 0 if the flag is not in the snapshot.
+     */
+    int32_t is_local;
+} phc_flag_detail;
 
 /**
  * Called on the thread of each capture with the event as it would be sent. Returns
@@ -430,6 +501,10 @@ enum {
      * The system refused a thread, a descriptor, memory or randomness; try again later.
      */
     PHC_OUT_OF_RESOURCES = 19,
+    /**
+     * Some flags have no value without asking the server; the others have theirs.
+     */
+    PHC_WOULD_WAIT = 20,
 };
 
 enum {
@@ -449,6 +524,83 @@ enum {
      * Every attempt and its result; only with the setting log_level = debug.
      */
     PHC_LOG_DEBUG = 4,
+};
+
+enum {
+    /**
+     * It has none: it is not in the snapshot, or could not be evaluated.
+     */
+    PHC_FLAG_ABSENT = 0,
+    /**
+     * It is off.
+     */
+    PHC_FLAG_FALSE = 1,
+    /**
+     * It is on.
+     */
+    PHC_FLAG_TRUE = 2,
+    /**
+     * It is on, with a variant.
+     */
+    PHC_FLAG_VARIANT = 3,
+};
+
+enum {
+    /**
+     * It has no value.
+     */
+    PHC_FLAG_REASON_NONE = 0,
+    /**
+     * It is switched off in the project.
+     */
+    PHC_FLAG_DISABLED = 1,
+    /**
+     * It is for groups of a type that the person is in no group of.
+     */
+    PHC_FLAG_NO_GROUP_TYPE = 2,
+    /**
+     * No condition matches.
+     */
+    PHC_FLAG_NO_CONDITION_MATCH = 3,
+    /**
+     * A condition matches, and the person is outside of its rollout.
+     */
+    PHC_FLAG_OUT_OF_ROLLOUT_BOUND = 4,
+    /**
+     * A condition matches.
+     */
+    PHC_FLAG_CONDITION_MATCH = 5,
+    /**
+     * The person is in a holdout.
+     */
+    PHC_FLAG_HOLDOUT = 6,
+    /**
+     * The person's enrolment in an early access feature decides.
+     */
+    PHC_FLAG_SUPER_CONDITION = 7,
+};
+
+enum {
+    /**
+     * It has a value, or is not in the snapshot.
+     */
+    PHC_FLAG_RESOLVED = 0,
+    /**
+     * It keeps the value that a person once had, which only the server knows.
+     */
+    PHC_FLAG_EXPERIENCE_CONTINUITY = 1,
+    /**
+     * Something in its definition needs the server, such as a static cohort, or is not known here.
+     */
+    PHC_FLAG_UNSUPPORTED_DEFINITION = 2,
+    /**
+     * A flag that it depends on has no value.
+     */
+    PHC_FLAG_UNRESOLVED_DEPENDENCY = 3,
+    /**
+     * The query lacks something: a property, the properties of a group, the device or distinct id.
+     */
+    PHC_FLAG_MISSING_CONTEXT = 4,
 };
 
 enum {
@@ -1084,6 +1236,206 @@ phc_status phc_capture_exception(struct phc_client *client,
                                  struct phc_exception *exception,
                                  const char *properties_json,
                                  char *uuid_out);
+
+/**
+ * Begins a query for a person. NULL counts as empty: flags that need to know who the person is
+ * then have no value. The distinct_id is also the person's property of that name, unless another
+ * value is set. Returns NULL only after an internal error.
+ */
+PHC_API PHC_WARN_UNUSED struct phc_flags_query *phc_flags_query_new(const char *distinct_id);
+
+/**
+ * Frees a query. NULL does nothing.
+ */
+PHC_API void phc_flags_query_free(struct phc_flags_query *query);
+
+/**
+ * Sets a property of the person to a value given as JSON text: "\"pro\"", "42", "true". Filters of
+ * flags compare it; a flag with a filter on a property that is not set has no value.
+ */
+PHC_API
+phc_status phc_flags_query_set_person(struct phc_flags_query *query,
+                                      const char *key,
+                                      const char *value_json);
+
+/**
+ * Sets properties of the person, given as one JSON object of len bytes.
+ */
+PHC_API
+phc_status phc_flags_query_set_person_json(struct phc_flags_query *query,
+                                           const char *object,
+                                           size_t len);
+
+/**
+ * Puts the person into a group: phc_flags_query_set_group(query, "company", "acme", "{}"). Of a
+ * type that is set again the last group counts. properties_json has the properties of the group
+ * as one JSON object; with NULL it has none but $group_key.
+ */
+PHC_API
+phc_status phc_flags_query_set_group(struct phc_flags_query *query,
+                                     const char *group_type,
+                                     const char *group_key,
+                                     const char *properties_json);
+
+/**
+ * Sets the device, for flags that put devices and not persons into a rollout. Without it the
+ * person's property $device_id counts.
+ */
+PHC_API
+phc_status phc_flags_query_set_device_id(struct phc_flags_query *query,
+                                         const char *device_id);
+
+/**
+ * Asks for the flag with this key; without any, all flags are evaluated.
+ */
+PHC_API phc_status phc_flags_query_add_key(struct phc_flags_query *query, const char *key);
+
+/**
+ * Adds an evaluation context, such as "web". Flags that have contexts exist only where one of them
+ * was added; flags without any, and all flags while none was added, exist.
+ */
+PHC_API phc_status phc_flags_query_add_context(struct phc_flags_query *query, const char *context);
+
+/**
+ * Sets the definitions of feature flags by which the client evaluates, in place of all earlier
+ * ones: one JSON object of len bytes (at most 32 MiB), as PostHog's endpoint /flags/definitions
+ * returns it. They are compiled once, here. Evaluations that run at the same time go on with the
+ * old definitions and wait for nothing. Returns PHC_INVALID_JSON if it is not an object with a list
+ * "flags"; the old definitions then stay. A flag whose own definition is not understood has no
+ * value; the others are not affected. Needs no project key, and works after a close.
+ */
+PHC_API
+phc_status phc_flags_definitions_set(struct phc_client *client,
+                                     const char *json,
+                                     size_t len);
+
+/**
+ * Returns PHC_OK if the client has definitions of feature flags, else PHC_WOULD_WAIT. timeout_ms
+ * must be 0.
+ */
+PHC_API phc_status phc_flags_ready(const struct phc_client *client, uint32_t timeout_ms);
+
+/**
+ * Evaluates the flags of a query by the definitions that the client has, and writes a snapshot of
+ * their values into out, to be freed with phc_flags_free. Never waits, takes no lock, and sends
+ * nothing. timeout_ms must be 0.
+ *
+ * Returns PHC_OK if every flag that was asked for has a value, or does not exist for this query
+ * (it is for other evaluation contexts, or for clients only). Returns PHC_WOULD_WAIT, also with a
+ * snapshot in out, if a flag has no value without asking the server: it has no definition, or
+ * phc_flags_detail says why. With any other status out is NULL.
+ */
+PHC_API
+phc_status phc_flags_evaluate(const struct phc_client *client,
+                              const struct phc_flags_query *query,
+                              uint32_t timeout_ms,
+                              struct phc_flags **out);
+
+/**
+ * Evaluates one flag for a person of whom nothing else is known, and returns 1 if it is on, 0 if it
+ * is off, and default_value if it has no value or an argument is NULL. A shorthand of query,
+ * phc_flags_evaluate and phc_flags_enabled.
+ */
+PHC_API
+int phc_flag_enabled(const struct phc_client *client,
+                     const char *key,
+                     const char *distinct_id,
+                     int default_value);
+
+/**
+ * Returns 1 if the flag is on, with or without a variant, 0 if it is off, and default_value if it
+ * has no value.
+ */
+PHC_API int phc_flags_enabled(struct phc_flags *flags, const char *key, int default_value);
+
+/**
+ * Returns what kind of value the flag has, and writes the variant into variant (NULL is accepted),
+ * or NULL if it has none.
+ */
+PHC_API phc_flag_kind phc_flags_get(struct phc_flags *flags, const char *key, const char **variant);
+
+/**
+ * Returns the payload of the flag's value as JSON text, as it is in the definition; NULL if there
+ * is none. len (NULL is accepted) gets its length. It does not count as a read of the value.
+ */
+PHC_API const char *phc_flags_payload(const struct phc_flags *flags, const char *key, size_t *len);
+
+/**
+ * Returns how many flags the snapshot has, those without a value included.
+ */
+PHC_API size_t phc_flags_count(const struct phc_flags *flags);
+
+/**
+ * Returns the key of the flag at this place; NULL beyond the last one.
+ */
+PHC_API const char *phc_flags_key(const struct phc_flags *flags, size_t index);
+
+/**
+ * Fills out with as much of what is known of the flag as fits into size bytes; pass
+ * sizeof(phc_flag_detail). It does not count as a read of the value. Returns PHC_OK also if the flag
+ * is not in the snapshot; its kind is then PHC_FLAG_ABSENT, and is_local is 0.
+ */
+PHC_API
+phc_status phc_flags_detail(const struct phc_flags *flags,
+                            const char *key,
+                            struct phc_flag_detail *out,
+                            size_t size);
+
+/**
+ * Returns the code of a reason as the server has it, such as "condition_match"; "" for
+ * PHC_FLAG_REASON_NONE. Static text, for any number. Safe from any thread.
+ */
+PHC_API PHC_RETURNS_NONNULL const char *phc_flag_reason_name(phc_flag_reason reason);
+
+/**
+ * Returns the name of the reason for which a flag has no value, such as "missing_context"; "" for
+ * PHC_FLAG_RESOLVED. Static text, for any number. Safe from any thread.
+ */
+PHC_API PHC_RETURNS_NONNULL const char *phc_flag_unresolved_name(phc_flag_unresolved reason);
+
+/**
+ * Returns what the snapshot lacks, in the words of the property $feature_flag_error, separated by
+ * commas: local_evaluation_inconclusive if a flag has no value, flag_missing if one that was asked
+ * for has no definition. Empty if it lacks nothing, and for NULL.
+ */
+PHC_API PHC_RETURNS_NONNULL const char *phc_flags_error(const struct phc_flags *flags);
+
+/**
+ * Writes the whole snapshot as one JSON object into a buffer of len bytes, NUL included: under
+ * "flags" the flags with a value, by key, in the form of the server's responses; under "unresolved"
+ * why the others have none; and "error". Returns the length of the whole text without the NUL, like
+ * snprintf; 0 if flags is NULL.
+ */
+PHC_API size_t phc_flags_json(const struct phc_flags *flags, char *buf, size_t len);
+
+/**
+ * Returns a copy of the snapshot with those of its flags only whose keys are among these n. Returns
+ * NULL if flags or a key is NULL. Free it with phc_flags_free.
+ */
+PHC_API
+PHC_WARN_UNUSED
+struct phc_flags *phc_flags_only(const struct phc_flags *flags,
+                                 const char *const *keys,
+                                 size_t n);
+
+/**
+ * Returns a copy of the snapshot with those of its flags only whose value was read, by
+ * phc_flags_enabled or phc_flags_get. Returns NULL if flags is NULL. Free it with phc_flags_free.
+ */
+PHC_API PHC_WARN_UNUSED struct phc_flags *phc_flags_only_accessed(const struct phc_flags *flags);
+
+/**
+ * Frees a snapshot, and with it the texts that its functions returned. NULL does nothing.
+ */
+PHC_API void phc_flags_free(struct phc_flags *flags);
+
+/**
+ * Adds the flags of a snapshot that have a value to an event, as the properties $feature/<key>, and
+ * the keys of those that are on as $active_feature_flags. A property that is set afterwards takes
+ * precedence over one of these. Returns PHC_INVALID_EVENT while an object or array of the event is
+ * open, and then adds nothing.
+ */
+PHC_API phc_status phc_event_set_flags(struct phc_event *event, const struct phc_flags *flags);
 
 /**
  * Sets the callback that sees each event before it is taken, in place of the one before, like

@@ -20,6 +20,10 @@ pub mod event;
 pub mod exception;
 #[cfg(feature = "failpoints")]
 pub mod failpoint;
+#[cfg(feature = "flags")]
+pub mod flags;
+#[cfg(feature = "flags")]
+pub mod flags_query;
 pub mod flush;
 mod guard;
 mod handle;

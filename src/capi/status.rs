@@ -51,6 +51,8 @@ pub const PHC_BEFORE_SEND: phc_status = 17;
 pub const PHC_INTERNAL: phc_status = 18;
 /// The system refused a thread, a descriptor, memory or randomness; try again later.
 pub const PHC_OUT_OF_RESOURCES: phc_status = 19;
+/// Some flags have no value without asking the server; the others have theirs.
+pub const PHC_WOULD_WAIT: phc_status = 20;
 
 /// No time limit, for functions with a timeout in milliseconds. 0 does not wait.
 pub const PHC_NO_LIMIT: u32 = u32::MAX;
@@ -161,6 +163,7 @@ mod tests {
             PHC_BEFORE_SEND,
             PHC_INTERNAL,
             PHC_OUT_OF_RESOURCES,
+            PHC_WOULD_WAIT,
         ];
         let all: Vec<i32> = Status::ALL.iter().map(|(status, ..)| status.number()).collect();
         assert_eq!(constants.to_vec(), all);

@@ -6,6 +6,8 @@
 
 mod callback_thread;
 mod callbacks;
+#[cfg(feature = "flags")]
+pub(crate) mod flags;
 mod flush;
 mod process;
 pub(crate) mod registry;
@@ -39,6 +41,8 @@ pub struct Client {
     kept: ArcSwap<Kept>,
     closed: AtomicBool,
     slots: Arc<CallbackSlots>,
+    #[cfg(feature = "flags")]
+    flags: flags::Flags,
     process: PerProcess<ProcessState>,
 }
 
@@ -72,6 +76,8 @@ impl Client {
             kept: ArcSwap::from_pointee(Kept { super_properties, ..Kept::default() }),
             closed: AtomicBool::new(false),
             slots: Arc::default(),
+            #[cfg(feature = "flags")]
+            flags: flags::Flags::default(),
             process: PerProcess::new(),
         })
     }

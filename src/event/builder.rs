@@ -215,6 +215,11 @@ impl EventBuilder {
         Ok(())
     }
 
+    /// Fails with [`Status::INVALID_EVENT`] while an object or array is open.
+    pub(crate) fn check_closed(&self) -> Result<(), Error> {
+        if self.depth > 0 { Err(self.still_open()) } else { Ok(()) }
+    }
+
     /// Sets a value given as text that was read before.
     pub(super) fn set_sound(&mut self, key: Option<&[u8]>, sound: &Sound<'_>) -> Result<(), Error> {
         let json = sound.text.trim_ascii();
@@ -305,9 +310,7 @@ impl EventBuilder {
         ranges: &'t mut PropertyRanges,
         super_properties: &SuperProperties,
     ) -> Result<Found<'t>, Error> {
-        if self.depth > 0 {
-            return Err(self.still_open());
-        }
+        self.check_closed()?;
         let members = &self.properties;
         let one_run =
             members.run(&self.text).filter(|_| !members.has_sentinels() && !super_properties.has_members());

@@ -147,6 +147,45 @@ static void a_refused_capture_leaves_nothing_in_memory(void) {
     }
 }
 
+/* An evaluation allocates its snapshot, and for several flags their list; reading it nothing. */
+static void an_evaluation_allocates_its_snapshot_only(void) {
+    phc_client *client = make_client(NULL, NULL);
+    const char *filters = "\"filters\":{\"groups\":[{\"properties\":["
+                          "{\"key\":\"a\",\"operator\":\"icontains\",\"value\":\"x\"},"
+                          "{\"key\":\"a\",\"operator\":\"regex\",\"value\":\"^[a-z]+$\"},"
+                          "{\"key\":\"v\",\"operator\":\"semver_gte\",\"value\":\"1.2.3\"},"
+                          "{\"key\":\"a\",\"operator\":\"is_not\",\"value\":[\"p\",\"q\"]}],"
+                          "\"rollout_percentage\":99.9}],\"multivariate\":{\"variants\":["
+                          "{\"key\":\"one\",\"rollout_percentage\":100}]}}";
+    char json[2000];
+    snprintf(json, sizeof json,
+             "{\"flags\":[{\"key\":\"a\",\"active\":true,%s},{\"key\":\"b\",\"active\":true,%s}]}", filters,
+             filters);
+    CHECK_EQ(phc_flags_definitions_set(client, json, strlen(json)), PHC_OK);
+    for (int keys = 0; keys < 2; keys++) {
+        phc_flags_query *query = phc_flags_query_new("user");
+        phc_flags_query_set_person(query, "a", "\"xyz\"");
+        phc_flags_query_set_person(query, "v", "\"1.3.0\"");
+        if (keys == 1) phc_flags_query_add_key(query, "b");
+        long allocations = 0, blocks = 0;
+        for (int i = 0; i <= 100; i++) {
+            /* What the first one needs is kept. */
+            if (i == 1) allocations = allocations_of_main, blocks = blocks_of_main;
+            phc_flags *flags = NULL;
+            CHECK_EQ(phc_flags_evaluate(client, query, 0, &flags), PHC_OK);
+            const char *variant = NULL;
+            CHECK_EQ(phc_flags_get(flags, "b", &variant), PHC_FLAG_VARIANT);
+            CHECK_EQ(phc_flags_enabled(flags, "b", 0), 1);
+            phc_flags_free(flags);
+        }
+        long each = keys == 1 ? 1 : 2;
+        CHECK_EQ(allocations_of_main - allocations, 100 * each);
+        CHECK_EQ(blocks_of_main - blocks, 0);
+        phc_flags_query_free(query);
+    }
+    finish(client);
+}
+
 /* Events that are refused for what they contain. The error's text names it, which takes memory
  * only for the first one on a thread. */
 static char long_text[5000];
@@ -351,6 +390,7 @@ static void a_captured_event_is_consumed(void) {
 
 int main(int argc, char **argv) {
     const test_case tests[] = {
+        TEST(an_evaluation_allocates_its_snapshot_only),
         TEST(a_refused_capture_allocates_nothing),
         TEST(a_refused_capture_leaves_nothing_in_memory),
         TEST(an_event_that_is_refused_allocates_nothing),

@@ -139,6 +139,127 @@ CALLER(phc_capture_exception) {
         phc_capture_exception(at->other, "user", phc_exception_new("Error", "message"), NULL, NULL));
 }
 
+/* Each works on a query of its own. */
+#define QUERY_CALLER(name, ...)                                                                              \
+    CALLER(name) {                                                                                           \
+        (void)at;                                                                                            \
+        phc_flags_query *query = phc_flags_query_new("user");                                                \
+        outcome result = of_status(name(query, __VA_ARGS__));                                                \
+        phc_flags_query_free(query);                                                                         \
+        return result;                                                                                       \
+    }
+QUERY_CALLER(phc_flags_query_set_person, "k", "1")
+QUERY_CALLER(phc_flags_query_set_person_json, "{\"k\":1}", 7)
+QUERY_CALLER(phc_flags_query_set_group, "company", "acme", "{}")
+QUERY_CALLER(phc_flags_query_set_device_id, "device")
+QUERY_CALLER(phc_flags_query_add_key, "walked")
+QUERY_CALLER(phc_flags_query_add_context, "web")
+
+CALLER(phc_flags_query_new) {
+    (void)at;
+    phc_flags_query *query = phc_flags_query_new("user");
+    outcome result = of_value(query != NULL);
+    phc_flags_query_free(query);
+    return result;
+}
+
+CALLER(phc_flags_query_free) {
+    (void)at;
+    phc_flags_query_free(phc_flags_query_new("user"));
+    return of_value(!text_is_refusal());
+}
+
+/* One flag, "walked", which is on. */
+static phc_status define_walked(phc_client *client) {
+    const char *json = "{\"flags\":[{\"key\":\"walked\",\"active\":true,\"filters\":{\"groups\":[{}],"
+                       "\"payloads\":{\"true\":\"1\"}}}]}";
+    return phc_flags_definitions_set(client, json, strlen(json));
+}
+
+CALLER(phc_flags_definitions_set) { return of_status(define_walked(at->client)); }
+
+CALLER(phc_flags_ready) { return define_walked(at->client), of_status(phc_flags_ready(at->client, 0)); }
+
+/* The snapshot with that flag. */
+static phc_flags *walked(phc_client *client, phc_status *status) {
+    define_walked(client);
+    phc_flags_query *query = phc_flags_query_new("user");
+    phc_flags *flags = NULL;
+    phc_status evaluated = phc_flags_evaluate(client, query, 0, &flags);
+    if (status != NULL) *status = evaluated;
+    phc_flags_query_free(query);
+    return flags;
+}
+
+CALLER(phc_flags_evaluate) {
+    phc_status status = -1;
+    phc_flags_free(walked(at->client, &status));
+    return of_status(status);
+}
+
+CALLER(phc_flag_enabled) {
+    define_walked(at->client);
+    return of_value(phc_flag_enabled(at->client, "walked", "user", 0) == 1);
+}
+
+/* A read of a snapshot, and what it must find. */
+#define FLAGS_CALLER(name, found)                                                                            \
+    CALLER(name) {                                                                                           \
+        phc_flags *flags = walked(at->client, NULL);                                                         \
+        outcome result = of_value(found);                                                                    \
+        phc_flags_free(flags);                                                                               \
+        return result;                                                                                       \
+    }
+FLAGS_CALLER(phc_flags_enabled, phc_flags_enabled(flags, "walked", 0) == 1)
+FLAGS_CALLER(phc_flags_get, phc_flags_get(flags, "walked", NULL) == PHC_FLAG_TRUE)
+FLAGS_CALLER(phc_flags_payload, strcmp(phc_flags_payload(flags, "walked", NULL), "1") == 0)
+FLAGS_CALLER(phc_flags_count, phc_flags_count(flags) == 1)
+FLAGS_CALLER(phc_flags_key, strcmp(phc_flags_key(flags, 0), "walked") == 0)
+FLAGS_CALLER(phc_flags_error, phc_flags_error(flags)[0] == '\0')
+FLAGS_CALLER(phc_flags_json, phc_flags_json(flags, NULL, 0) > 0)
+FLAGS_CALLER(phc_flags_free, flags != NULL)
+
+CALLER(phc_flags_detail) {
+    phc_flags *flags = walked(at->client, NULL);
+    phc_flag_detail detail;
+    outcome result = of_status(phc_flags_detail(flags, "walked", &detail, sizeof detail));
+    phc_flags_free(flags);
+    return result;
+}
+
+CALLER(phc_flags_only) {
+    phc_flags *flags = walked(at->client, NULL);
+    const char *key = "walked";
+    phc_flags *copy = phc_flags_only(flags, &key, 1);
+    outcome result = of_value(phc_flags_count(copy) == 1);
+    phc_flags_free(copy);
+    phc_flags_free(flags);
+    return result;
+}
+
+CALLER(phc_flags_only_accessed) {
+    phc_flags *flags = walked(at->client, NULL);
+    phc_flags *copy = phc_flags_only_accessed(flags);
+    outcome result = of_value(copy != NULL);
+    phc_flags_free(copy);
+    phc_flags_free(flags);
+    return result;
+}
+
+CALLER(phc_event_set_flags) {
+    phc_flags *flags = walked(at->client, NULL);
+    phc_event *event = phc_event_new("user", "built");
+    outcome result = of_status(phc_event_set_flags(event, flags));
+    phc_event_free(event);
+    phc_flags_free(flags);
+    return result;
+}
+
+CALLER(phc_flag_reason_name) { return (void)at, of_value(phc_flag_reason_name(PHC_FLAG_HOLDOUT)[0] != '\0'); }
+CALLER(phc_flag_unresolved_name) {
+    return (void)at, of_value(phc_flag_unresolved_name(PHC_FLAG_MISSING_CONTEXT)[0] != '\0');
+}
+
 CALLER(phc_version) { return (void)at, of_value(phc_version()[0] != '\0'); }
 CALLER(phc_version_number) { return (void)at, of_value(phc_version_number() > 0); }
 CALLER(phc_abi_version) { return (void)at, of_value(phc_abi_version() > 0); }

@@ -68,6 +68,8 @@ typedef struct phc_client phc_client;
 typedef struct phc_config phc_config;
 typedef struct phc_event phc_event;
 typedef struct phc_exception phc_exception;
+typedef struct phc_flags phc_flags;
+typedef struct phc_flags_query phc_flags_query;
 typedef struct phc_outgoing phc_outgoing;
 typedef struct phc_report phc_report;
 typedef int32_t phc_status;
@@ -88,6 +90,19 @@ typedef void (*phc_free_callback)(void *user_data);
 typedef void (*phc_delivery_callback)(const struct phc_report *report, void *user_data);
 typedef int32_t phc_log_level;
 typedef void (*phc_log_callback)(phc_log_level level, const char *message, void *user_data);
+typedef int32_t phc_flag_kind;
+typedef int32_t phc_flag_reason;
+typedef int32_t phc_flag_unresolved;
+typedef struct phc_flag_detail {
+    int64_t id;
+    int64_t version;
+    phc_flag_kind kind;
+    phc_flag_reason reason;
+    int32_t condition_index;
+    phc_flag_unresolved unresolved;
+    int32_t has_experiment;
+    int32_t is_local;
+} phc_flag_detail;
 typedef int32_t (*phc_before_send_callback)(struct phc_outgoing *event, void *user_data);
 typedef int32_t phc_loss;
 typedef struct phc_event_report {
@@ -137,12 +152,36 @@ enum {
     PHC_BEFORE_SEND = 17,
     PHC_INTERNAL = 18,
     PHC_OUT_OF_RESOURCES = 19,
+    PHC_WOULD_WAIT = 20,
 };
 enum {
     PHC_LOG_ERROR = 1,
     PHC_LOG_WARNING = 2,
     PHC_LOG_INFO = 3,
     PHC_LOG_DEBUG = 4,
+};
+enum {
+    PHC_FLAG_ABSENT = 0,
+    PHC_FLAG_FALSE = 1,
+    PHC_FLAG_TRUE = 2,
+    PHC_FLAG_VARIANT = 3,
+};
+enum {
+    PHC_FLAG_REASON_NONE = 0,
+    PHC_FLAG_DISABLED = 1,
+    PHC_FLAG_NO_GROUP_TYPE = 2,
+    PHC_FLAG_NO_CONDITION_MATCH = 3,
+    PHC_FLAG_OUT_OF_ROLLOUT_BOUND = 4,
+    PHC_FLAG_CONDITION_MATCH = 5,
+    PHC_FLAG_HOLDOUT = 6,
+    PHC_FLAG_SUPER_CONDITION = 7,
+};
+enum {
+    PHC_FLAG_RESOLVED = 0,
+    PHC_FLAG_EXPERIENCE_CONTINUITY = 1,
+    PHC_FLAG_UNSUPPORTED_DEFINITION = 2,
+    PHC_FLAG_UNRESOLVED_DEPENDENCY = 3,
+    PHC_FLAG_MISSING_CONTEXT = 4,
 };
 enum {
     PHC_LOSS_NONE = 0,
@@ -307,6 +346,48 @@ phc_status phc_capture_exception(struct phc_client *client,
                                  struct phc_exception *exception,
                                  const char *properties_json,
                                  char *uuid_out);
+struct phc_flags_query *phc_flags_query_new(const char *distinct_id);
+void phc_flags_query_free(struct phc_flags_query *query);
+phc_status phc_flags_query_set_person(struct phc_flags_query *query,
+                                      const char *key,
+                                      const char *value_json);
+phc_status phc_flags_query_set_person_json(struct phc_flags_query *query,
+                                           const char *object,
+                                           size_t len);
+phc_status phc_flags_query_set_group(struct phc_flags_query *query,
+                                     const char *group_type,
+                                     const char *group_key,
+                                     const char *properties_json);
+phc_status phc_flags_query_set_device_id(struct phc_flags_query *query, const char *device_id);
+phc_status phc_flags_query_add_key(struct phc_flags_query *query, const char *key);
+phc_status phc_flags_query_add_context(struct phc_flags_query *query, const char *context);
+phc_status phc_flags_definitions_set(struct phc_client *client, const char *json, size_t len);
+phc_status phc_flags_ready(const struct phc_client *client, uint32_t timeout_ms);
+phc_status phc_flags_evaluate(const struct phc_client *client,
+                              const struct phc_flags_query *query,
+                              uint32_t timeout_ms,
+                              struct phc_flags **out);
+int phc_flag_enabled(const struct phc_client *client,
+                     const char *key,
+                     const char *distinct_id,
+                     int default_value);
+int phc_flags_enabled(struct phc_flags *flags, const char *key, int default_value);
+phc_flag_kind phc_flags_get(struct phc_flags *flags, const char *key, const char **variant);
+const char *phc_flags_payload(const struct phc_flags *flags, const char *key, size_t *len);
+size_t phc_flags_count(const struct phc_flags *flags);
+const char *phc_flags_key(const struct phc_flags *flags, size_t index);
+phc_status phc_flags_detail(const struct phc_flags *flags,
+                            const char *key,
+                            struct phc_flag_detail *out,
+                            size_t size);
+const char *phc_flag_reason_name(phc_flag_reason reason);
+const char *phc_flag_unresolved_name(phc_flag_unresolved reason);
+const char *phc_flags_error(const struct phc_flags *flags);
+size_t phc_flags_json(const struct phc_flags *flags, char *buf, size_t len);
+struct phc_flags *phc_flags_only(const struct phc_flags *flags, const char *const *keys, size_t n);
+struct phc_flags *phc_flags_only_accessed(const struct phc_flags *flags);
+void phc_flags_free(struct phc_flags *flags);
+phc_status phc_event_set_flags(struct phc_event *event, const struct phc_flags *flags);
 phc_status phc_set_before_send_callback(struct phc_client *client,
                                         phc_before_send_callback callback,
                                         void *user_data,

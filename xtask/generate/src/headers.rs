@@ -9,7 +9,7 @@ use phc::internals::CALL_RULES;
 use crate::{Outcome, keep, root};
 
 /// The files of `src/capi/` behind each header, in the order of the header.
-const PHC: [&str; 11] = [
+const PHC: [&str; 13] = [
     "status",
     "config",
     "client",
@@ -18,6 +18,8 @@ const PHC: [&str; 11] = [
     "capture",
     "event",
     "exception",
+    "flags_query",
+    "flags",
     "before_send",
     "report",
     "stats",

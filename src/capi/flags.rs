@@ -1,0 +1,577 @@
+//! Feature flags: their definitions, their evaluation, and phc_flags, which is what came of it.
+
+use std::ffi::{CStr, c_char, c_int};
+
+use super::client::phc_client;
+use super::event::phc_event;
+use super::flags_query::phc_flags_query;
+use super::guard::{guard, guard_or};
+use super::handle::{Boxed, Plain, borrow, borrow_mut, fill, share, take, write};
+use super::rules;
+use super::status::{phc_status, status_of};
+use super::text::{bad_argument, copy_out, required, set_last_error, sized};
+use crate::client::flags;
+use crate::flags::{Found, Query, Reason, Snapshot, Unresolved, Value};
+use crate::json::repair;
+use crate::status::{Error, Status};
+
+/// The values of feature flags for one person, as of one evaluation. It never changes, but for the
+/// note of what was read; its functions are safe from any thread, also at the same time, and its
+/// free is the last call. It may outlive its client and newer definitions, and a forked child may
+/// use and free what it has inherited. Texts that its functions return live as long as it does.
+pub struct phc_flags(Snapshot);
+
+impl Boxed for phc_flags {}
+
+/// The value of a feature flag.
+pub type phc_flag_kind = i32;
+/// It has none: it is not in the snapshot, or could not be evaluated.
+pub const PHC_FLAG_ABSENT: phc_flag_kind = 0;
+/// It is off.
+pub const PHC_FLAG_FALSE: phc_flag_kind = 1;
+/// It is on.
+pub const PHC_FLAG_TRUE: phc_flag_kind = 2;
+/// It is on, with a variant.
+pub const PHC_FLAG_VARIANT: phc_flag_kind = 3;
+
+/// Why a flag has its value. A number that a program does not know is a reason that was added
+/// later.
+pub type phc_flag_reason = i32;
+/// It has no value.
+pub const PHC_FLAG_REASON_NONE: phc_flag_reason = 0;
+/// It is switched off in the project.
+pub const PHC_FLAG_DISABLED: phc_flag_reason = 1;
+/// It is for groups of a type that the person is in no group of.
+pub const PHC_FLAG_NO_GROUP_TYPE: phc_flag_reason = 2;
+/// No condition matches.
+pub const PHC_FLAG_NO_CONDITION_MATCH: phc_flag_reason = 3;
+/// A condition matches, and the person is outside of its rollout.
+pub const PHC_FLAG_OUT_OF_ROLLOUT_BOUND: phc_flag_reason = 4;
+/// A condition matches.
+pub const PHC_FLAG_CONDITION_MATCH: phc_flag_reason = 5;
+/// The person is in a holdout.
+pub const PHC_FLAG_HOLDOUT: phc_flag_reason = 6;
+/// The person's enrolment in an early access feature decides.
+pub const PHC_FLAG_SUPER_CONDITION: phc_flag_reason = 7;
+
+/// Why a flag has no value. A number that a program does not know is a reason that was added
+/// later.
+pub type phc_flag_unresolved = i32;
+/// It has a value, or is not in the snapshot.
+pub const PHC_FLAG_RESOLVED: phc_flag_unresolved = 0;
+/// It keeps the value that a person once had, which only the server knows.
+pub const PHC_FLAG_EXPERIENCE_CONTINUITY: phc_flag_unresolved = 1;
+/// Something in its definition needs the server, such as a static cohort, or is not known here.
+pub const PHC_FLAG_UNSUPPORTED_DEFINITION: phc_flag_unresolved = 2;
+/// A flag that it depends on has no value.
+pub const PHC_FLAG_UNRESOLVED_DEPENDENCY: phc_flag_unresolved = 3;
+/// The query lacks something: a property, the properties of a group, the device or distinct id.
+pub const PHC_FLAG_MISSING_CONTEXT: phc_flag_unresolved = 4;
+
+/// What is known of one flag. The struct only ever grows at its end.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct phc_flag_detail {
+    /// The number of its definition; 0 if that is not known.
+    pub id: i64,
+    /// The version of its definition; 0 if that is not known.
+    pub version: i64,
+    /// Its value.
+    pub kind: phc_flag_kind,
+    /// Why it has that value.
+    pub reason: phc_flag_reason,
+    /// The position of the condition that the reason is about; -1 if it is about none.
+    pub condition_index: i32,
+    /// Why it has no value.
+    pub unresolved: phc_flag_unresolved,
+    /// Whether it belongs to an experiment: 1 or 0; -1 if that is not known.
+    pub has_experiment: i32,
+    /// 1 if it was evaluated here, by definitions; 0 if the flag is not in the snapshot.
+    pub is_local: i32,
+}
+
+// SAFETY: two numbers of eight bytes, and six of four.
+unsafe impl Plain for phc_flag_detail {}
+const _: () = assert!(size_of::<phc_flag_detail>() == 40);
+
+impl phc_flag_detail {
+    const ABSENT: Self = phc_flag_detail {
+        id: 0,
+        version: 0,
+        kind: PHC_FLAG_ABSENT,
+        reason: PHC_FLAG_REASON_NONE,
+        condition_index: -1,
+        unresolved: PHC_FLAG_RESOLVED,
+        has_experiment: -1,
+        is_local: 0,
+    };
+
+    fn of(found: &Found<'_>) -> Self {
+        let condition = found.outcome.condition.and_then(|index| i32::try_from(index).ok());
+        phc_flag_detail {
+            id: found.id(),
+            version: found.version(),
+            kind: kind(found),
+            reason: reason_number(found.outcome.reason),
+            condition_index: condition.unwrap_or(-1),
+            unresolved: match found.outcome.value {
+                Value::Unresolved(reason) => unresolved_number(reason),
+                _ => PHC_FLAG_RESOLVED,
+            },
+            has_experiment: found.has_experiment().map_or(-1, i32::from),
+            is_local: 1,
+        }
+    }
+}
+
+fn kind(found: &Found<'_>) -> phc_flag_kind {
+    match found.outcome.value {
+        Value::Unresolved(_) => PHC_FLAG_ABSENT,
+        Value::False => PHC_FLAG_FALSE,
+        Value::True => PHC_FLAG_TRUE,
+        Value::Variant(_) => PHC_FLAG_VARIANT,
+    }
+}
+
+/// All reasons, by their number.
+const REASONS: [Reason; 8] = [
+    Reason::None,
+    Reason::FlagDisabled,
+    Reason::NoGroupType,
+    Reason::NoConditionMatch,
+    Reason::OutOfRolloutBound,
+    Reason::ConditionMatch,
+    Reason::Holdout,
+    Reason::SuperCondition,
+];
+/// All reasons of flags without a value, by their number less one.
+const UNRESOLVED: [Unresolved; 4] = [
+    Unresolved::ExperienceContinuity,
+    Unresolved::UnsupportedDefinition,
+    Unresolved::UnresolvedDependency,
+    Unresolved::MissingContext,
+];
+
+/// The position of a value in a table, as a number for C.
+fn number_in<T: PartialEq>(table: &[T], value: &T) -> i32 {
+    table.iter().position(|known| known == value).and_then(|at| i32::try_from(at).ok()).unwrap_or(-1)
+}
+
+fn reason_number(reason: Reason) -> phc_flag_reason {
+    number_in(&REASONS, &reason)
+}
+
+fn unresolved_number(reason: Unresolved) -> phc_flag_unresolved {
+    number_in(&UNRESOLVED, &reason) + 1
+}
+
+/// The error of a time limit.
+fn refuse_waiting(timeout_ms: u32) -> Result<(), Error> {
+    if timeout_ms == 0 {
+        return Ok(());
+    }
+    Err(bad_argument(
+        "timeout_ms",
+        "not 0: flags are evaluated by the definitions that were set, without waiting",
+    ))
+}
+
+/// Sets the definitions of feature flags by which the client evaluates, in place of all earlier
+/// ones: one JSON object of len bytes (at most 32 MiB), as PostHog's endpoint /flags/definitions
+/// returns it. They are compiled once, here. Evaluations that run at the same time go on with the
+/// old definitions and wait for nothing. Returns PHC_INVALID_JSON if it is not an object with a list
+/// "flags"; the old definitions then stay. A flag whose own definition is not understood has no
+/// value; the others are not affected. Needs no project key, and works after a close.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_flags_definitions_set(
+    client: *mut phc_client,
+    json: *const c_char,
+    len: usize,
+) -> phc_status {
+    guard(&rules::phc_flags_definitions_set, || {
+        // SAFETY: the caller passes NULL or a live client, and NULL or a text of `len` bytes.
+        let (client, json) = unsafe { (share(client, "client"), sized(json, len, "json")) };
+        status_of(client.and_then(|client| client.set_flag_definitions(json?).map(drop)))
+    })
+}
+
+/// Returns PHC_OK if the client has definitions of feature flags, else PHC_WOULD_WAIT. timeout_ms
+/// must be 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_flags_ready(client: *const phc_client, timeout_ms: u32) -> phc_status {
+    guard(&rules::phc_flags_ready, || {
+        // SAFETY: the caller passes NULL or a live client.
+        let client = unsafe { share(client, "client") };
+        status_of(client.and_then(|client| {
+            refuse_waiting(timeout_ms)?;
+            if client.has_flag_definitions() { Ok(()) } else { Err(Status::WOULD_WAIT.into()) }
+        }))
+    })
+}
+
+/// Evaluates the flags of a query by the definitions that the client has, and writes a snapshot of
+/// their values into out, to be freed with phc_flags_free. Never waits, takes no lock, and sends
+/// nothing. timeout_ms must be 0.
+///
+/// Returns PHC_OK if every flag that was asked for has a value, or does not exist for this query
+/// (it is for other evaluation contexts, or for clients only). Returns PHC_WOULD_WAIT, also with a
+/// snapshot in out, if a flag has no value without asking the server: it has no definition, or
+/// phc_flags_detail says why. With any other status out is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_flags_evaluate(
+    client: *const phc_client,
+    query: *const phc_flags_query,
+    timeout_ms: u32,
+    out: *mut *mut phc_flags,
+) -> phc_status {
+    // SAFETY: the caller passes NULL, which is not written to, or a place for a pointer.
+    let empty = || unsafe { write(out, std::ptr::null_mut(), "out") };
+    let failed = |status: Status| {
+        let _ = empty();
+        status.number()
+    };
+    guard_or(&rules::phc_flags_evaluate, failed, || {
+        let evaluate = || {
+            empty()?;
+            // SAFETY: the caller passes NULL or a live client, and NULL or a live query.
+            let (client, query) = unsafe { (share(client, "client")?, borrow(query, "query")?) };
+            refuse_waiting(timeout_ms)?;
+            let snapshot = client.evaluate_flags(&query.0);
+            let status = flags::status_of(&snapshot);
+            // SAFETY: the caller passes a place for a pointer.
+            unsafe { write(out, phc_flags(snapshot).into_raw(), "out")? };
+            status
+        };
+        status_of(evaluate())
+    })
+}
+
+/// Evaluates one flag for a person of whom nothing else is known, and returns 1 if it is on, 0 if it
+/// is off, and default_value if it has no value or an argument is NULL. A shorthand of query,
+/// phc_flags_evaluate and phc_flags_enabled.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_flag_enabled(
+    client: *const phc_client,
+    key: *const c_char,
+    distinct_id: *const c_char,
+    default_value: c_int,
+) -> c_int {
+    let failed = |_| default_value;
+    guard_or(&rules::phc_flag_enabled, failed, || {
+        let enabled = || {
+            // SAFETY: the caller passes NULL or a live client, and NULL or NUL-terminated texts.
+            let (client, key, distinct_id) = unsafe {
+                (share(client, "client")?, required(key, "key")?, required(distinct_id, "distinct_id")?)
+            };
+            let mut query = Query::new(&repair(distinct_id));
+            query.add_key(&repair(key));
+            let snapshot = client.evaluate_flags(&query);
+            Ok(snapshot.at(0).and_then(|found| found.is_enabled()))
+        };
+        match enabled() {
+            Ok(Some(is_enabled)) => c_int::from(is_enabled),
+            Ok(None) => default_value,
+            Err(error) => failed_with::<c_int>(&error, default_value),
+        }
+    })
+}
+
+/// Keeps the text of an error, and returns what the function returns then.
+fn failed_with<T>(error: &Error, value: T) -> T {
+    set_last_error(&error.message);
+    value
+}
+
+/// Reads a flag of a snapshot; `absent` if it is not there, or an argument is NULL.
+///
+/// # Safety
+/// The snapshot is NULL or live while the result is used, and the key is NULL or NUL-terminated text.
+unsafe fn of_flag<'a, T>(
+    flags: *const phc_flags,
+    key: *const c_char,
+    absent: T,
+    find: impl FnOnce(&'a Snapshot, &str) -> Option<T>,
+) -> T {
+    // SAFETY: the caller passes NULL or a live snapshot, and NULL or NUL-terminated text.
+    let arguments = unsafe { borrow(flags, "flags").and_then(|flags| Ok((flags, required(key, "key")?))) };
+    match arguments {
+        Ok((flags, key)) => find(&flags.0, &repair(key)).unwrap_or(absent),
+        Err(error) => failed_with(&error, absent),
+    }
+}
+
+/// Returns 1 if the flag is on, with or without a variant, 0 if it is off, and default_value if it
+/// has no value.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_flags_enabled(
+    flags: *mut phc_flags,
+    key: *const c_char,
+    default_value: c_int,
+) -> c_int {
+    guard_or(
+        &rules::phc_flags_enabled,
+        |_| default_value,
+        || {
+            // SAFETY: the caller passes NULL or a live snapshot, and NULL or NUL-terminated text.
+            unsafe {
+                of_flag(flags, key, default_value, |flags, key| {
+                    flags.read(key)?.is_enabled().map(c_int::from)
+                })
+            }
+        },
+    )
+}
+
+/// Returns what kind of value the flag has, and writes the variant into variant (NULL is accepted),
+/// or NULL if it has none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_flags_get(
+    flags: *mut phc_flags,
+    key: *const c_char,
+    variant: *mut *const c_char,
+) -> phc_flag_kind {
+    let write_variant = |text: Option<&CStr>| {
+        if !variant.is_null() {
+            // SAFETY: the caller passes a place for a pointer.
+            unsafe { variant.write(text.map_or(std::ptr::null(), CStr::as_ptr)) };
+        }
+    };
+    guard_or(
+        &rules::phc_flags_get,
+        |_| PHC_FLAG_ABSENT,
+        || {
+            write_variant(None);
+            // SAFETY: the caller passes NULL or a live snapshot, and NULL or NUL-terminated text.
+            let found = unsafe { of_flag(flags, key, None, |flags, key| Some(flags.read(key))) };
+            found.map_or(PHC_FLAG_ABSENT, |found| {
+                write_variant(found.variant_c());
+                kind(&found)
+            })
+        },
+    )
+}
+
+/// Returns the payload of the flag's value as JSON text, as it is in the definition; NULL if there
+/// is none. len (NULL is accepted) gets its length. It does not count as a read of the value.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_flags_payload(
+    flags: *const phc_flags,
+    key: *const c_char,
+    len: *mut usize,
+) -> *const c_char {
+    guard_or(
+        &rules::phc_flags_payload,
+        |_| std::ptr::null(),
+        || {
+            // SAFETY: the caller passes NULL or a live snapshot, and NULL or NUL-terminated text.
+            let found = unsafe { of_flag(flags, key, None, |flags, key| Some(flags.get(key))) };
+            let payload = found.and_then(|found| Some((found.payload()?, found.payload_c()?)));
+            if !len.is_null() {
+                // SAFETY: the caller passes a place for a length.
+                unsafe { len.write(payload.map_or(0, |(text, _)| text.len())) };
+            }
+            payload.map_or(std::ptr::null(), |(_, text)| text.as_ptr())
+        },
+    )
+}
+
+/// Returns how many flags the snapshot has, those without a value included.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_flags_count(flags: *const phc_flags) -> usize {
+    // SAFETY: the caller passes NULL or a live snapshot.
+    guard(&rules::phc_flags_count, || unsafe { borrow(flags, "flags") }.map_or(0, |flags| flags.0.len()))
+}
+
+/// Returns the key of the flag at this place; NULL beyond the last one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_flags_key(flags: *const phc_flags, index: usize) -> *const c_char {
+    guard_or(
+        &rules::phc_flags_key,
+        |_| std::ptr::null(),
+        || {
+            // SAFETY: the caller passes NULL or a live snapshot.
+            let flags = unsafe { borrow(flags, "flags") };
+            let found = flags.ok().and_then(|flags| flags.0.at(index));
+            found.map_or(std::ptr::null(), |found| found.key_c().as_ptr())
+        },
+    )
+}
+
+/// Fills out with as much of what is known of the flag as fits into size bytes; pass
+/// sizeof(phc_flag_detail). It does not count as a read of the value. Returns PHC_OK also if the flag
+/// is not in the snapshot; its kind is then PHC_FLAG_ABSENT, and is_local is 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_flags_detail(
+    flags: *const phc_flags,
+    key: *const c_char,
+    out: *mut phc_flag_detail,
+    size: usize,
+) -> phc_status {
+    guard(&rules::phc_flags_detail, || {
+        let detail = || {
+            // SAFETY: the caller passes NULL or a live snapshot, and NULL or NUL-terminated text.
+            let (flags, key) = unsafe { (borrow(flags, "flags")?, required(key, "key")?) };
+            let found = flags.0.get(&repair(key));
+            let detail = found.map_or(phc_flag_detail::ABSENT, |found| phc_flag_detail::of(&found));
+            // SAFETY: the caller passes NULL or a struct of `size` bytes.
+            unsafe { fill(out, &detail, size) };
+            Ok(())
+        };
+        status_of(detail())
+    })
+}
+
+/// Returns the code of a reason as the server has it, such as "condition_match"; "" for
+/// PHC_FLAG_REASON_NONE. Static text, for any number. Safe from any thread.
+///
+/// cbindgen:prefix=PHC_API PHC_RETURNS_NONNULL
+#[unsafe(no_mangle)]
+pub extern "C" fn phc_flag_reason_name(reason: phc_flag_reason) -> *const c_char {
+    guard(&rules::phc_flag_reason_name, || {
+        let known = usize::try_from(reason).ok().and_then(|at| REASONS.get(at));
+        known.map_or(c"unknown", |reason| reason.name()).as_ptr()
+    })
+}
+
+/// Returns the name of the reason for which a flag has no value, such as "missing_context"; "" for
+/// PHC_FLAG_RESOLVED. Static text, for any number. Safe from any thread.
+///
+/// cbindgen:prefix=PHC_API PHC_RETURNS_NONNULL
+#[unsafe(no_mangle)]
+pub extern "C" fn phc_flag_unresolved_name(reason: phc_flag_unresolved) -> *const c_char {
+    guard(&rules::phc_flag_unresolved_name, || {
+        let name = match usize::try_from(reason) {
+            Ok(0) => c"",
+            Ok(at) => UNRESOLVED.get(at - 1).map_or(c"unknown", |reason| reason.name()),
+            Err(_) => c"unknown",
+        };
+        name.as_ptr()
+    })
+}
+
+/// Returns what the snapshot lacks, in the words of the property $feature_flag_error, separated by
+/// commas: local_evaluation_inconclusive if a flag has no value, flag_missing if one that was asked
+/// for has no definition. Empty if it lacks nothing, and for NULL.
+///
+/// cbindgen:prefix=PHC_API PHC_RETURNS_NONNULL
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_flags_error(flags: *const phc_flags) -> *const c_char {
+    guard(&rules::phc_flags_error, || {
+        // SAFETY: the caller passes NULL or a live snapshot.
+        unsafe { borrow(flags, "flags") }.map_or(c"", |flags| flags.0.error()).as_ptr()
+    })
+}
+
+/// Writes the whole snapshot as one JSON object into a buffer of len bytes, NUL included: under
+/// "flags" the flags with a value, by key, in the form of the server's responses; under "unresolved"
+/// why the others have none; and "error". Returns the length of the whole text without the NUL, like
+/// snprintf; 0 if flags is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_flags_json(flags: *const phc_flags, buf: *mut c_char, len: usize) -> usize {
+    guard(&rules::phc_flags_json, || {
+        // SAFETY: the caller passes NULL or a live snapshot, and NULL or a buffer of `len` bytes.
+        unsafe { borrow(flags, "flags").map_or(0, |flags| copy_out(&flags.0.to_json(), buf, len)) }
+    })
+}
+
+/// Returns a copy of the snapshot with those of its flags only whose keys are among these n. Returns
+/// NULL if flags or a key is NULL. Free it with phc_flags_free.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_flags_only(
+    flags: *const phc_flags,
+    keys: *const *const c_char,
+    n: usize,
+) -> *mut phc_flags {
+    guard(&rules::phc_flags_only, || {
+        let only = || {
+            // SAFETY: the caller passes NULL or a live snapshot.
+            let flags = unsafe { borrow(flags, "flags")? };
+            if keys.is_null() || n > isize::MAX as usize / size_of::<*const c_char>() {
+                return Err(bad_argument("keys", if keys.is_null() { "NULL" } else { "too long" }));
+            }
+            // SAFETY: the caller passes an array of `n` pointers.
+            let keys = unsafe { std::slice::from_raw_parts(keys, n) };
+            // SAFETY: each is NULL or NUL-terminated text.
+            let texts = keys.iter().map(|key| unsafe { required(*key, "key") }.map(repair));
+            let texts: Vec<_> = texts.collect::<Result<_, _>>()?;
+            let keys: Vec<&str> = texts.iter().map(|text| &**text).collect();
+            Ok(phc_flags(flags.0.only(&keys)).into_raw())
+        };
+        only().unwrap_or_else(|error| failed_with(&error, std::ptr::null_mut()))
+    })
+}
+
+/// Returns a copy of the snapshot with those of its flags only whose value was read, by
+/// phc_flags_enabled or phc_flags_get. Returns NULL if flags is NULL. Free it with phc_flags_free.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_flags_only_accessed(flags: *const phc_flags) -> *mut phc_flags {
+    guard(&rules::phc_flags_only_accessed, || {
+        // SAFETY: the caller passes NULL or a live snapshot.
+        match unsafe { borrow(flags, "flags") } {
+            Ok(flags) => phc_flags(flags.0.only_accessed()).into_raw(),
+            Err(error) => failed_with(&error, std::ptr::null_mut()),
+        }
+    })
+}
+
+/// Frees a snapshot, and with it the texts that its functions returned. NULL does nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_flags_free(flags: *mut phc_flags) {
+    guard(&rules::phc_flags_free, || {
+        // SAFETY: the caller passes NULL or a snapshot that it never uses again.
+        drop(unsafe { take(flags) });
+    });
+}
+
+/// Adds the flags of a snapshot that have a value to an event, as the properties $feature/<key>, and
+/// the keys of those that are on as $active_feature_flags. A property that is set afterwards takes
+/// precedence over one of these. Returns PHC_INVALID_EVENT while an object or array of the event is
+/// open, and then adds nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_event_set_flags(event: *mut phc_event, flags: *const phc_flags) -> phc_status {
+    guard(&rules::phc_event_set_flags, || {
+        let set = || {
+            // SAFETY: the caller passes NULL or an event that only this thread uses, and NULL or a
+            // live snapshot.
+            let (event, flags) = unsafe { (borrow_mut(event, "event")?, borrow(flags, "flags")?) };
+            event.builder.check_closed()?;
+            event.builder.set_members(flags.0.event_properties().as_bytes(), &[])
+        };
+        status_of(set())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_constants_are_the_positions_in_the_tables() {
+        let reasons = [
+            (PHC_FLAG_REASON_NONE, Reason::None),
+            (PHC_FLAG_DISABLED, Reason::FlagDisabled),
+            (PHC_FLAG_NO_GROUP_TYPE, Reason::NoGroupType),
+            (PHC_FLAG_NO_CONDITION_MATCH, Reason::NoConditionMatch),
+            (PHC_FLAG_OUT_OF_ROLLOUT_BOUND, Reason::OutOfRolloutBound),
+            (PHC_FLAG_CONDITION_MATCH, Reason::ConditionMatch),
+            (PHC_FLAG_HOLDOUT, Reason::Holdout),
+            (PHC_FLAG_SUPER_CONDITION, Reason::SuperCondition),
+        ];
+        for (number, reason) in reasons {
+            assert_eq!(reason_number(reason), number);
+        }
+        assert_eq!(reasons.len(), REASONS.len());
+        let unresolved = [
+            (PHC_FLAG_EXPERIENCE_CONTINUITY, Unresolved::ExperienceContinuity),
+            (PHC_FLAG_UNSUPPORTED_DEFINITION, Unresolved::UnsupportedDefinition),
+            (PHC_FLAG_UNRESOLVED_DEPENDENCY, Unresolved::UnresolvedDependency),
+            (PHC_FLAG_MISSING_CONTEXT, Unresolved::MissingContext),
+        ];
+        for (number, reason) in unresolved {
+            assert_eq!(unresolved_number(reason), number);
+        }
+        assert_eq!(unresolved.len(), UNRESOLVED.len());
+    }
+}
