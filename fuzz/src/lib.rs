@@ -8,6 +8,7 @@ pub mod builder;
 pub mod calls;
 pub mod capture_json;
 pub mod config_set;
+pub mod flags;
 pub mod event_model;
 pub mod exception;
 pub mod json_model;
@@ -27,6 +28,7 @@ pub const TARGETS: [Target; 8] = [
     ("builder", builder::run),
     ("exception", exception::run),
     ("config_set", config_set::run),
+    ("flags", flags::run),
     ("response", response::run),
     ("retry_after", retry_after::run),
     ("segment", segment::run),
