@@ -87,16 +87,14 @@ impl Test {
                 if is_empty_list || (!by_text && value.is_boolean_like()) {
                     return Test::Truth(value.is_truthy());
                 }
-                let texts = elements(value).map(|value| value.text().to_lowercase()).collect();
-                Test::OneOf(kept.add_sorted(texts))
+                Test::OneOf(kept.add_sorted(texts(value, str::to_lowercase)))
             }
             Comparison::IsSet => Test::IsSet,
             Comparison::Contains(place) => {
                 Test::Contains(place, kept.texts.add(&value.text().to_ascii_lowercase()))
             }
             Comparison::ContainsAny => {
-                let texts = elements(value).map(|value| value.text().to_ascii_lowercase()).collect();
-                Test::ContainsAny(kept.add_sorted(texts))
+                Test::ContainsAny(kept.add_sorted(texts(value, str::to_ascii_lowercase)))
             }
             Comparison::Regex => regex(&value.text()),
             Comparison::Number(order) => {
@@ -159,9 +157,10 @@ impl Test {
     }
 }
 
-/// The elements of a list, or the one value.
-fn elements<'v, 'a>(value: &'v Value<'a>) -> impl Iterator<Item = &'v Value<'a>> {
-    value.as_array().unwrap_or(std::slice::from_ref(value)).iter()
+/// The texts of the elements of a list, or of the one value, in lower case.
+fn texts(value: &Value<'_>, lower: fn(&str) -> String) -> Vec<String> {
+    let elements = value.as_array().unwrap_or(std::slice::from_ref(value));
+    elements.iter().map(|element| lower(&element.text())).collect()
 }
 
 /// A number, or a text that is one as a whole.

@@ -104,7 +104,9 @@ const INVARIANTS: &[Invariant] = &[
     },
     // `config` accepts a URL or a header if reqwest's own types do.
     Invariant {
-        inside: &["status", "memory", "suggest", "json", "event", "flags", "protocol", "delivery", "client", "capi"],
+        inside: &[
+            "status", "memory", "suggest", "json", "event", "flags", "protocol", "delivery", "client", "capi",
+        ],
         forbidden: &["reqwest", "rustls"],
         because: "HTTP and TLS are transport's alone",
     },

@@ -92,7 +92,8 @@ fn memory(checks: &mut Checks) {
 fn address(checks: &mut Checks) {
     checks.check("build, address", c::prepare(Link::Address));
     // Not threads, which measures memory: what is freed is kept back for a while.
-    let all = [&["delivery", "codecs", "batching", "flushing", "fork", "flags", "chaos", "crowd"], CALLS].concat();
+    let all =
+        [&["delivery", "codecs", "batching", "flushing", "fork", "flags", "chaos", "crowd"], CALLS].concat();
     let mut run = Run::of(Link::Address, &all);
     run.variables = vec![("PHC_CHAOS_EVENTS", "20000".into())];
     checks.check("address", run_programs(&run).and_then(|done| done.finish("address")));

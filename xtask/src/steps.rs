@@ -76,7 +76,7 @@ pub(crate) const STEPS: &[Step] = &[
     built("ship", "abi", "tests/abi.sh target/ship target/release/phc-sink", 600, "the binary interface"),
     step("ship", "abi-changes", "tests/abi-baseline.sh", 600, "a changed field, function or number fails the comparison"),
     built("ship", "guard", "xtask guard", 1200, "instructions, allocations and system calls of a capture"),
-    built("ship", "size", "tests/size.sh", 1200, "with and without brotli"),
+    built("ship", "size", "tests/size.sh", 1200, "with and without the optional features"),
     built("c", "c-shared", "xtask c", 1200, "black-box tests, shared library"),
     built("c", "c-archive", "xtask c --link archive delivery misuse", 600, "black-box tests, archive"),
     built("c", "soak", "xtask soak 20", 600, "a random life of a client, event by event"),
