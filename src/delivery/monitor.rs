@@ -160,7 +160,7 @@ impl Delivery {
     /// thread captures.
     #[inline(never)]
     fn grant_or_end(&self, guarded: &mut Guarded) {
-        if guarded.capturers.is_one(self.stages.own_index()) {
+        if guarded.capturers.is_one(Stages::own_index()) {
             self.take_in_all(&mut guarded.state);
             self.stages.release();
         } else if let Some(allowance) = guarded.state.allowance()
@@ -331,8 +331,7 @@ impl Delivery {
 
     /// Whether any event is staged.
     pub(super) fn is_any_staged(&self) -> bool {
-        let is_any = self.stages.all().any(|staged| !staged.is_empty());
-        is_any
+        self.stages.all().any(|staged| !staged.is_empty())
     }
 }
 

@@ -29,6 +29,9 @@ const STAGES: usize = MAX_STAGES;
 #[cfg(all(test, feature = "race-models"))]
 const STAGES: usize = if MAX_STAGES > 2 { 2 } else { MAX_STAGES };
 
+const LARGEST_EVENTS: u16 = 32;
+const LARGEST_BYTES: u16 = 16 * 1024;
+
 /// What a stage may still take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Allowance {
@@ -41,7 +44,8 @@ pub(super) struct Allowance {
 impl Allowance {
     /// What is granted at most. The state is then locked once in so many captures, and the
     /// memory of a stage stays in the cache of a core.
-    pub(super) const LARGEST: Allowance = Allowance { events: 32, bytes: 16 * 1024 };
+    pub(super) const LARGEST: Allowance =
+        Allowance { events: LARGEST_EVENTS as u64, bytes: LARGEST_BYTES as u64 };
     /// Less is not worth a stage. The race models stage whatever they can.
     #[cfg(not(all(test, feature = "race-models")))]
     pub(super) const LEAST: u64 = 4;
@@ -69,8 +73,7 @@ impl Staged {
     /// Lets the stage take events. Without memory for them it takes none.
     fn grant(&mut self, allowance: Allowance) -> Result<(), NoMemory> {
         // An event counts for more than its bytes and a comma.
-        let (events, bytes) = (Allowance::LARGEST.events as usize, Allowance::LARGEST.bytes as usize);
-        self.batch.reserve_exact(events, bytes)?;
+        self.batch.reserve_exact(LARGEST_EVENTS.into(), LARGEST_BYTES.into())?;
         (self.granted, self.left) = (allowance, allowance);
         Ok(())
     }
@@ -161,7 +164,7 @@ impl Stages {
     }
 
     /// The number of the calling thread's stage.
-    pub(super) fn own_index(&self) -> usize {
+    pub(super) fn own_index() -> usize {
         OWN.with(|own| {
             if own.get() == usize::MAX {
                 own.set(NEXT.fetch_add(1, Ordering::Relaxed) % STAGES);
@@ -172,7 +175,7 @@ impl Stages {
 
     /// The stage of the calling thread.
     pub(super) fn own(&self) -> MutexGuard<'_, Staged> {
-        let stage = self.stages.get(self.own_index()).unwrap_or(&self.stages[0]);
+        let stage = self.stages.get(Self::own_index()).unwrap_or(&self.stages[0]);
         recover(stage.0.lock())
     }
 

@@ -1,10 +1,12 @@
 //! The folder that a setting names, and the folders of the destinations in it.
 //!
-//!     phc-spool                    "phc-spool 1\n": the folder is the spool's
-//!     d-<32 hex digits>/           a destination
-//!         janitor                  a lock: its holder looks for dead instances
-//!         i-<pid>-<16 hex digits>/ an instance: one client of one process
-//!         bad/                     segments that could not be read
+//! ```text
+//! phc-spool                    "phc-spool 1\n": the folder is the spool's
+//! d-<32 hex digits>/           a destination
+//!     janitor                  a lock: its holder looks for dead instances
+//!     i-<pid>-<16 hex digits>/ an instance: one client of one process
+//!     bad/                     segments that could not be read
+//! ```
 //!
 //! A folder that has other things in it is refused, and nothing in it is touched.
 

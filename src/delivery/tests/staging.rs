@@ -165,7 +165,7 @@ fn the_bounds_of_the_queue_are_exact() {
         }
         let full = Err(Refusal::Status(Status::QUEUE_FULL));
         assert_eq!(capturers[0].capture(bound, false), full);
-        assert_eq!(delivery.read(|state| state.stats().captured), bound as u64);
+        assert_eq!(u128::from(delivery.read(|state| state.stats().captured)), bound);
     }
 }
 
