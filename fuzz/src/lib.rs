@@ -22,7 +22,7 @@ pub mod test_client;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 10] = [
     ("properties", properties::run),
     ("capture_json", capture_json::run),
     ("builder", builder::run),

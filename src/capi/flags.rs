@@ -308,18 +308,13 @@ pub unsafe extern "C" fn phc_flags_enabled(
     key: *const c_char,
     default_value: c_int,
 ) -> c_int {
-    guard_or(
-        &rules::phc_flags_enabled,
-        |_| default_value,
-        || {
-            // SAFETY: the caller passes NULL or a live snapshot, and NULL or NUL-terminated text.
-            unsafe {
-                of_flag(flags, key, default_value, |flags, key| {
-                    flags.read(key)?.is_enabled().map(c_int::from)
-                })
-            }
-        },
-    )
+    let failed = |_| default_value;
+    guard_or(&rules::phc_flags_enabled, failed, || {
+        // SAFETY: the caller passes NULL or a live snapshot, and NULL or NUL-terminated text.
+        unsafe {
+            of_flag(flags, key, default_value, |flags, key| flags.read(key)?.is_enabled().map(c_int::from))
+        }
+    })
 }
 
 /// Returns what kind of value the flag has, and writes the variant into variant (NULL is accepted),
@@ -336,19 +331,16 @@ pub unsafe extern "C" fn phc_flags_get(
             unsafe { variant.write(text.map_or(std::ptr::null(), CStr::as_ptr)) };
         }
     };
-    guard_or(
-        &rules::phc_flags_get,
-        |_| PHC_FLAG_ABSENT,
-        || {
-            write_variant(None);
-            // SAFETY: the caller passes NULL or a live snapshot, and NULL or NUL-terminated text.
-            let found = unsafe { of_flag(flags, key, None, |flags, key| Some(flags.read(key))) };
-            found.map_or(PHC_FLAG_ABSENT, |found| {
-                write_variant(found.variant_c());
-                kind(&found)
-            })
-        },
-    )
+    let failed = |_| PHC_FLAG_ABSENT;
+    guard_or(&rules::phc_flags_get, failed, || {
+        write_variant(None);
+        // SAFETY: the caller passes NULL or a live snapshot, and NULL or NUL-terminated text.
+        let found = unsafe { of_flag(flags, key, None, |flags, key| Some(flags.read(key))) };
+        found.map_or(PHC_FLAG_ABSENT, |found| {
+            write_variant(found.variant_c());
+            kind(&found)
+        })
+    })
 }
 
 /// Returns the payload of the flag's value as JSON text, as it is in the definition; NULL if there
@@ -359,20 +351,17 @@ pub unsafe extern "C" fn phc_flags_payload(
     key: *const c_char,
     len: *mut usize,
 ) -> *const c_char {
-    guard_or(
-        &rules::phc_flags_payload,
-        |_| std::ptr::null(),
-        || {
-            // SAFETY: the caller passes NULL or a live snapshot, and NULL or NUL-terminated text.
-            let found = unsafe { of_flag(flags, key, None, |flags, key| Some(flags.get(key))) };
-            let payload = found.and_then(|found| Some((found.payload()?, found.payload_c()?)));
-            if !len.is_null() {
-                // SAFETY: the caller passes a place for a length.
-                unsafe { len.write(payload.map_or(0, |(text, _)| text.len())) };
-            }
-            payload.map_or(std::ptr::null(), |(_, text)| text.as_ptr())
-        },
-    )
+    let failed = |_| std::ptr::null();
+    guard_or(&rules::phc_flags_payload, failed, || {
+        // SAFETY: the caller passes NULL or a live snapshot, and NULL or NUL-terminated text.
+        let found = unsafe { of_flag(flags, key, None, |flags, key| Some(flags.get(key))) };
+        let payload = found.and_then(|found| Some((found.payload()?, found.payload_c()?)));
+        if !len.is_null() {
+            // SAFETY: the caller passes a place for a length.
+            unsafe { len.write(payload.map_or(0, |(text, _)| text.len())) };
+        }
+        payload.map_or(std::ptr::null(), |(_, text)| text.as_ptr())
+    })
 }
 
 /// Returns how many flags the snapshot has, those without a value included.
@@ -385,16 +374,13 @@ pub unsafe extern "C" fn phc_flags_count(flags: *const phc_flags) -> usize {
 /// Returns the key of the flag at this place; NULL beyond the last one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_flags_key(flags: *const phc_flags, index: usize) -> *const c_char {
-    guard_or(
-        &rules::phc_flags_key,
-        |_| std::ptr::null(),
-        || {
-            // SAFETY: the caller passes NULL or a live snapshot.
-            let flags = unsafe { borrow(flags, "flags") };
-            let found = flags.ok().and_then(|flags| flags.0.at(index));
-            found.map_or(std::ptr::null(), |found| found.key_c().as_ptr())
-        },
-    )
+    let failed = |_| std::ptr::null();
+    guard_or(&rules::phc_flags_key, failed, || {
+        // SAFETY: the caller passes NULL or a live snapshot.
+        let flags = unsafe { borrow(flags, "flags") };
+        let found = flags.ok().and_then(|flags| flags.0.at(index));
+        found.map_or(std::ptr::null(), |found| found.key_c().as_ptr())
+    })
 }
 
 /// Fills out with as much of what is known of the flag as fits into size bytes; pass
