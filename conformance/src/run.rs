@@ -47,7 +47,6 @@ pub(crate) fn all(
     let hello = first.hello().clone();
     let own_properties = own_properties(first.as_mut(), server)?;
     let run_rules = RunRules::new(plan.contract, plan.levels, own_properties);
-    let first = Mutex::new(Some(first));
     let cases = plan.cases;
     // The slow files first, so that at the end all threads are still busy.
     let mut order: Vec<&Case> = cases.iter().collect();
@@ -57,8 +56,7 @@ pub(crate) fn all(
     let queue = Mutex::new(VecDeque::from(order));
     let results = Mutex::new(Vec::new());
     let stopped = AtomicBool::new(false);
-    let work = |number: usize| -> Result<(), String> {
-        let ready = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let work = |number: usize, ready: Option<Box<dyn Driver>>| -> Result<(), String> {
         let mut driver = match ready {
             Some(driver) => driver,
             None => make(number)?,
@@ -103,10 +101,13 @@ pub(crate) fn all(
         }
     };
     std::thread::scope(|scope| {
+        // The first driver belongs to thread 0: an adapter knows each thread by its number.
+        let ready = std::iter::once(Some(first)).chain(std::iter::repeat_with(|| None));
         let threads: Vec<_> = (0..plan.jobs.max(1))
-            .map(|number| {
+            .zip(ready)
+            .map(|(number, ready)| {
                 let work = &work;
-                scope.spawn(move || work(number))
+                scope.spawn(move || work(number, ready))
             })
             .collect();
         let ended: Vec<_> = threads
