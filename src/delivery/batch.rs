@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::queue::{OpenBatch, Span, offset};
+use super::open_batch::{OpenBatch, Span, offset};
 use super::report::Report;
 use crate::event::timestamp::Timestamp;
 use crate::failpoint;

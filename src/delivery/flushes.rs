@@ -1,7 +1,7 @@
 //! The flushes of a client: each counts what becomes of the events that were captured
 //! before it.
 
-use super::queue::Span;
+use super::open_batch::Span;
 
 /// Names a flush within its client.
 pub(crate) type FlushId = u64;

@@ -12,6 +12,7 @@ mod flushes;
 mod log_queue;
 mod loss;
 mod monitor;
+mod open_batch;
 mod queue;
 mod report;
 mod report_queue;

@@ -15,149 +15,11 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::open_batch::{ENVELOPE_BACK, OpenBatch, Span, offset};
 use crate::failpoint;
 use crate::memory::{NoMemory, copied};
-use crate::protocol::envelope::{FRONT, back};
+use crate::protocol::envelope::FRONT;
 use crate::runtime::{expect_write, provide_pages};
-
-/// Where one event is in its body, and its place in the order of captures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span {
-    /// Offset of its first byte.
-    pub(super) start: u32,
-    /// Offset after its last byte.
-    pub(super) end: u32,
-    /// Its number in the order of captures, from 1.
-    pub(super) seq: u64,
-}
-
-impl Span {
-    /// The number of its wire bytes.
-    pub(super) fn bytes(&self) -> usize {
-        (self.end - self.start) as usize
-    }
-
-    /// What it counts for in `queue_max_bytes`.
-    pub(super) fn cost(&self) -> u64 {
-        cost(self.bytes())
-    }
-}
-
-/// Where the memory ends that is provided for so many bytes of a body.
-fn provided_up_to(bytes: usize) -> usize {
-    bytes.next_multiple_of(PROVIDED_AT_ONCE)
-}
-
-/// A place in a body, as a [`Span`] holds it: the settings bound bodies far below 4 GiB.
-pub(super) fn offset(at: usize) -> u32 {
-    u32::try_from(at).unwrap_or(u32::MAX)
-}
-
-/// Bookkeeping bytes that are counted with every event.
-const OVERHEAD: u64 = 48;
-
-/// What an event of so many wire bytes counts for in `queue_max_bytes`.
-pub(super) fn cost(wire_bytes: usize) -> u64 {
-    wire_bytes as u64 + OVERHEAD
-}
-
-/// A batch body that is still growing, or one whose memory waits to be used again.
-#[derive(Debug, Default)]
-pub(super) struct OpenBatch {
-    /// Space for the envelope's front, then events with commas between them.
-    pub(super) body: Vec<u8>,
-    /// The events' uuids.
-    pub(super) uuids: Vec<Uuid>,
-    /// The events' places in the body.
-    pub(super) spans: Vec<Span>,
-    /// How many of the first events have been evicted.
-    pub(super) evicted: usize,
-    /// When its first event was captured, since the client's start.
-    opened_at: Duration,
-    /// How many bytes of the body's memory have been touched or provided.
-    provided: usize,
-}
-
-impl OpenBatch {
-    /// An empty batch that uses this memory again.
-    pub(super) fn reusing(body: Vec<u8>, uuids: Vec<Uuid>, spans: Vec<Span>) -> Self {
-        OpenBatch { provided: provided_up_to(body.len()), body, uuids, spans, ..OpenBatch::default() }
-    }
-
-    /// Appends an event, for which memory has been reserved.
-    #[inline]
-    pub(super) fn append(&mut self, wire: &[u8], uuid: Uuid, seq: u64, now: impl FnOnce() -> Duration) {
-        if self.spans.is_empty() {
-            self.opened_at = now();
-            self.body.resize(FRONT, 0);
-        } else {
-            self.body.push(b',');
-        }
-        let start = self.body.len();
-        self.body.extend_from_slice(wire);
-        self.spans.push(Span { start: offset(start), end: offset(start + wire.len()), seq });
-        self.uuids.push(uuid);
-    }
-
-    /// Reserves memory for at least so many events of so many bytes in all, commas included.
-    pub(super) fn reserve_exact(&mut self, events: usize, bytes: usize) -> Result<(), NoMemory> {
-        let body = (FRONT + bytes + ENVELOPE_BACK).saturating_sub(self.body.len());
-        self.body.try_reserve_exact(body)?;
-        self.uuids.try_reserve_exact(events.saturating_sub(self.uuids.len()))?;
-        self.spans.try_reserve_exact(events.saturating_sub(self.spans.len()))?;
-        Ok(())
-    }
-
-    /// The events with the commas between them.
-    fn text(&self) -> &[u8] {
-        self.body.get(FRONT..).unwrap_or_default()
-    }
-
-    /// Has the system provide memory for the next events, so that few captures meet a page that was never
-    /// touched.
-    #[inline]
-    fn provide(&mut self, bytes: usize) {
-        if self.body.len() + bytes > self.provided {
-            self.provide_next(bytes);
-        }
-    }
-
-    #[inline(never)]
-    fn provide_next(&mut self, bytes: usize) {
-        self.provided = provided_up_to(self.body.len() + bytes);
-        let next = self.provided - self.body.len();
-        let spare = self.body.spare_capacity_mut();
-        let next = next.min(spare.len());
-        if let Some(next) = spare.get_mut(..next) {
-            provide_pages(next);
-        }
-    }
-
-    fn clear(&mut self) {
-        self.body.clear();
-        self.uuids.clear();
-        self.spans.clear();
-        self.evicted = 0;
-    }
-
-    /// The events that have not been evicted.
-    pub(super) fn events(&self) -> impl Iterator<Item = (&Uuid, &Span)> {
-        self.uuids.iter().zip(&self.spans).skip(self.evicted)
-    }
-
-    /// The number of these events.
-    pub(super) fn len(&self) -> usize {
-        self.spans.len() - self.evicted
-    }
-
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn first_seq(&self) -> Option<u64> {
-        self.spans.get(self.evicted).map(|span| span.seq)
-    }
-}
 
 /// When a batch is ready, and how large it may become.
 #[derive(Clone, Copy, Debug)]
@@ -188,13 +50,8 @@ pub(super) struct Queue {
 pub(super) const MAX_STAGES: usize = 16;
 /// The largest length of the free list.
 const MAX_FREE: usize = 8;
-/// How much memory of a batch the system provides at once. One capture in some hundreds asks for it.
-const PROVIDED_AT_ONCE: usize = 256 * 1024;
 /// The fewest items for which a list of a batch gets memory.
 const FEWEST_ITEMS: usize = 256;
-/// Space that is reserved after the events for the end of the envelope, in bytes.
-const ENVELOPE_BACK: usize = 32;
-const _: () = assert!(back(true).len() <= ENVELOPE_BACK && back(false).len() <= ENVELOPE_BACK);
 
 impl Queue {
     /// An empty queue.

@@ -18,7 +18,8 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::queue::{MAX_STAGES, OpenBatch, cost};
+use super::open_batch::{OpenBatch, cost};
+use super::queue::MAX_STAGES;
 use crate::event::EncodedEvent;
 use crate::memory::NoMemory;
 use crate::sync::{Mutex, MutexGuard, recover, thread_local};

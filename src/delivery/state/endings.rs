@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::DeliveryState;
 use crate::delivery::loss::LossReason;
-use crate::delivery::queue::Span;
+use crate::delivery::open_batch::Span;
 use crate::delivery::report::{EventReport, Report};
 use crate::delivery::wake::Wake;
 use crate::memory::reserve;
