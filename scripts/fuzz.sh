@@ -22,7 +22,7 @@ capture_json address 4096 json/ event/ capi/capture.rs capi/text.rs
 builder      address 1024 event/builder.rs event/members.rs event/encoder.rs event/timestamp.rs capi/event.rs
 exception    address 2048 exception/ capi/exception.rs
 config_set   none    1024 config/ capi/config.rs
-flags        address 8192 flags/ capi/flags.rs capi/flags_query.rs json/
+flags        address 8192 flags/ capi/flags.rs capi/flag_values.rs capi/flags_query.rs json/
 response     none    4096 json/ protocol/response.rs protocol/decide.rs protocol/verdict.rs protocol/statuses.rs
 retry_after  none     256 protocol/retry_after.rs protocol/backoff.rs
 segment      none    4096 spool/record.rs spool/segment.rs spool/contents.rs

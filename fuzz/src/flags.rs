@@ -6,10 +6,13 @@ use std::ptr;
 
 use phc::capi::client::{phc_client, phc_client_free, phc_client_new};
 use phc::capi::config::{phc_config_free, phc_config_new};
+use phc::capi::flag_values::{
+    PHC_FLAG_ABSENT, PHC_FLAG_FALSE, PHC_FLAG_RESOLVED, PHC_FLAG_VARIANT, phc_flag_detail,
+};
 use phc::capi::flags::{
-    PHC_FLAG_ABSENT, PHC_FLAG_FALSE, PHC_FLAG_RESOLVED, PHC_FLAG_VARIANT, phc_flag_detail, phc_flags,
-    phc_flags_count, phc_flags_definitions_set, phc_flags_detail, phc_flags_enabled, phc_flags_evaluate,
-    phc_flags_free, phc_flags_get, phc_flags_json, phc_flags_key, phc_flags_only_accessed, phc_flags_payload,
+    phc_flags, phc_flags_count, phc_flags_definitions_set, phc_flags_detail, phc_flags_enabled,
+    phc_flags_evaluate, phc_flags_free, phc_flags_get, phc_flags_json, phc_flags_key,
+    phc_flags_only_accessed, phc_flags_payload,
 };
 use phc::capi::flags_query::{
     phc_flags_query, phc_flags_query_add_context, phc_flags_query_add_key, phc_flags_query_free,

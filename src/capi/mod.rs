@@ -21,6 +21,8 @@ pub mod exception;
 #[cfg(feature = "failpoints")]
 pub mod failpoint;
 #[cfg(feature = "flags")]
+pub mod flag_values;
+#[cfg(feature = "flags")]
 pub mod flags;
 #[cfg(feature = "flags")]
 pub mod flags_query;

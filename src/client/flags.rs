@@ -4,7 +4,7 @@
 //! that loads new ones, and a forked child goes on with what it has inherited.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use arc_swap::ArcSwapOption;
 
@@ -19,12 +19,10 @@ pub(super) struct Flags {
 }
 
 impl Client {
-    /// Replaces the definitions; if they are refused, those that are there stay. Returns how many flags there are.
-    pub(crate) fn set_flag_definitions(&self, json: &[u8]) -> Result<usize, Error> {
-        let definitions = Definitions::new(json)?;
-        let count = definitions.len();
-        self.flags.definitions.store(Some(Arc::new(definitions)));
-        Ok(count)
+    /// Replaces the definitions; if they are refused, those that are there stay.
+    pub(crate) fn set_flag_definitions(&self, json: &[u8]) -> Result<(), Error> {
+        self.flags.definitions.store(Some(Arc::new(Definitions::new(json)?)));
+        Ok(())
     }
 
     /// Whether there are definitions.
@@ -48,6 +46,6 @@ pub(crate) fn status_of(snapshot: &Snapshot) -> Result<(), Error> {
 }
 
 fn nanoseconds_now() -> i128 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = UNIX_EPOCH.elapsed().unwrap_or_default();
     i128::try_from(since.as_nanos()).unwrap_or(i128::MAX)
 }

@@ -9,7 +9,7 @@ use phc::internals::CALL_RULES;
 use crate::{Outcome, keep, root};
 
 /// The files of `src/capi/` behind each header, in the order of the header.
-const PHC: [&str; 13] = [
+const PHC: [&str; 14] = [
     "status",
     "config",
     "client",
@@ -19,6 +19,7 @@ const PHC: [&str; 13] = [
     "event",
     "exception",
     "flags_query",
+    "flag_values",
     "flags",
     "before_send",
     "report",
