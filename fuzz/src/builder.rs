@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::event_model::{MERGED, check_lifted, check_wire, sent_properties, stays, unix_ms};
+use crate::input::Input;
 use crate::json_model::{MAX_DEPTH, Members, depth, last, members, repaired, taken_value};
 use crate::test_client::{self, Captured};
 
@@ -59,29 +60,6 @@ pub fn run(data: &[u8]) {
         building.step(step, &mut input);
     }
     building.capture();
-}
-
-/// What is left of the input.
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    /// A text with a byte of its length before it.
-    fn text(&mut self) -> &'a [u8] {
-        let length = usize::from(self.byte().unwrap_or(0)).min(self.0.len());
-        let (text, rest) = self.0.split_at(length);
-        self.0 = rest;
-        text
-    }
-
-    fn number(&mut self) -> u64 {
-        (0..8).fold(0, |number, _| number << 8 | u64::from(self.byte().unwrap_or(0)))
-    }
 }
 
 /// A value as it was set.

@@ -10,6 +10,7 @@ use phc::capi::exception::{
 use phc::capi::status::{PHC_INVALID_ARGUMENT, PHC_INVALID_JSON, PHC_OK, phc_status};
 use serde_json::{Map, Value, json};
 
+use crate::input::Input;
 use crate::json_model::{MAX_DEPTH, depth, last, members, repaired, taken_value, value};
 use crate::test_client;
 
@@ -65,23 +66,6 @@ pub fn run(data: &[u8]) {
         described.step(step, &mut input);
     }
     described.capture(distinct_id, properties);
-}
-
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    fn text(&mut self) -> &'a [u8] {
-        let length = usize::from(self.byte().unwrap_or(0)).min(self.0.len());
-        let (text, rest) = self.0.split_at(length);
-        self.0 = rest;
-        text
-    }
 }
 
 /// A text as C has it, which ends at a NUL.

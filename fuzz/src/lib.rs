@@ -11,6 +11,7 @@ pub mod config_set;
 pub mod event_model;
 pub mod exception;
 pub mod flags;
+mod input;
 pub mod json_model;
 pub mod properties;
 pub mod response;
