@@ -9,7 +9,7 @@ pub(crate) use arc_swap::ArcSwapOption;
 #[cfg(not(all(test, feature = "race-models")))]
 pub(crate) use std::sync::{
     Condvar, Mutex, MutexGuard,
-    atomic::{AtomicPtr, AtomicU64},
+    atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize},
 };
 #[cfg(not(all(test, feature = "race-models")))]
 pub(crate) use std::thread_local;
@@ -18,7 +18,8 @@ pub(crate) use tokio::sync::Notify;
 
 #[cfg(all(test, feature = "race-models"))]
 pub(crate) use crate::race_models::sync::{
-    ArcSwapOption, AtomicPtr, AtomicU64, Condvar, Mutex, MutexGuard, Notify, thread_local,
+    ArcSwapOption, AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Notify,
+    thread_local,
 };
 
 /// Takes what a lock or a wait returned although a thread may have panicked while

@@ -89,7 +89,7 @@ pub(super) struct Batch {
 
 impl Batch {
     /// A batch of the events of `open`, whose memory becomes the body. If events were
-    /// evicted from its front, the others are copied out of it.
+    /// removed from its front, the others are copied out of it.
     pub(super) fn new(
         open: OpenBatch,
         request_id: Uuid,
@@ -97,20 +97,20 @@ impl Batch {
         historical_migration: bool,
     ) -> Self {
         failpoint::pass("batch");
-        let OpenBatch { mut body, mut uuids, mut spans, evicted, .. } = open;
-        let payload = if evicted == 0 {
+        let OpenBatch { mut body, mut uuids, mut spans, removed, .. } = open;
+        let payload = if removed == 0 {
             if let Some(space) = body.get_mut(..FRONT) {
                 space.copy_from_slice(&front(created_at));
             }
             body.extend_from_slice(back(historical_migration));
             Payload { uuids, spans, body: Bytes::from(body) }
         } else {
-            uuids.drain(..evicted);
-            spans.drain(..evicted);
+            uuids.drain(..removed);
+            spans.drain(..removed);
             Payload { uuids, spans, body: Bytes::from(body) }
         };
         let mut batch = Self::of(payload, request_id, created_at, historical_migration);
-        if evicted > 0 {
+        if removed > 0 {
             batch.is_packed = false;
             batch.pack_if_possible();
         }

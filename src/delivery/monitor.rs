@@ -320,7 +320,7 @@ impl Delivery {
 #[cfg(test)]
 impl Delivery {
     /// Lets threads stage what they capture, as if two of them had met.
-    pub(super) fn stage_from_now_on(&self) {
+    pub(crate) fn stage_from_now_on(&self) {
         self.stages.set_in_use(true);
     }
 

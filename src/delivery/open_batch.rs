@@ -64,8 +64,8 @@ pub(super) struct OpenBatch {
     pub(super) uuids: Vec<Uuid>,
     /// The events' places in the body.
     pub(super) spans: Vec<Span>,
-    /// How many of the first events have been evicted.
-    pub(super) evicted: usize,
+    /// How many of the first events have been evicted, or moved to another batch.
+    pub(super) removed: usize,
     /// When its first event was captured, since the client's start.
     pub(super) opened_at: Duration,
     /// How many bytes of the body's memory have been touched or provided.
@@ -93,6 +93,45 @@ impl OpenBatch {
         self.uuids.push(uuid);
     }
 
+    /// How many of the first events of `from` fit behind what is here, in a batch of at most so many
+    /// events and bytes, and how many bytes they are. Where nothing is, at least one fits.
+    pub(super) fn fitting(&self, from: &OpenBatch, max_events: usize, max_body: usize) -> (usize, usize) {
+        let waiting = from.spans.get(from.removed..).unwrap_or_default();
+        let start = waiting.first().map_or(0, |first| first.start);
+        let bytes_up_to = |span: &Span| (span.end - start) as usize;
+        let is_first = self.spans.is_empty();
+        let before = if is_first { FRONT } else { self.body.len() + 1 };
+        let fits = waiting.partition_point(|span| before + bytes_up_to(span) <= max_body);
+        let events = fits.max(is_first.into()).min(max_events.saturating_sub(self.spans.len()));
+        let last = events.checked_sub(1).and_then(|last| waiting.get(last));
+        (events, last.map_or(0, bytes_up_to))
+    }
+
+    /// Moves the first events of `from` to the end, for which memory has been reserved.
+    pub(super) fn take_from(&mut self, from: &mut OpenBatch, events: usize) {
+        let moved = from.removed..from.removed + events;
+        from.removed = moved.end;
+        let (Some(spans), Some(uuids)) = (from.spans.get(moved.clone()), from.uuids.get(moved)) else {
+            return;
+        };
+        let (Some(first), Some(last)) = (spans.first(), spans.last()) else { return };
+        if self.spans.is_empty() {
+            self.opened_at = from.opened_at;
+            self.body.resize(FRONT, 0);
+        } else {
+            self.body.push(b',');
+        }
+        let (start, moved_to) = (first.start, offset(self.body.len()));
+        let text = from.body.get(start as usize..last.end as usize).unwrap_or_default();
+        self.body.extend_from_slice(text);
+        self.uuids.extend_from_slice(uuids);
+        self.spans.extend(spans.iter().map(|span| Span {
+            start: span.start - start + moved_to,
+            end: span.end - start + moved_to,
+            seq: span.seq,
+        }));
+    }
+
     /// Reserves memory for at least so many events of so many bytes in all, commas included.
     pub(super) fn reserve_exact(&mut self, events: usize, bytes: usize) -> Result<(), NoMemory> {
         let body = (FRONT + bytes + ENVELOPE_BACK).saturating_sub(self.body.len());
@@ -100,11 +139,6 @@ impl OpenBatch {
         self.uuids.try_reserve_exact(events.saturating_sub(self.uuids.len()))?;
         self.spans.try_reserve_exact(events.saturating_sub(self.spans.len()))?;
         Ok(())
-    }
-
-    /// The events with the commas between them.
-    pub(super) fn text(&self) -> &[u8] {
-        self.body.get(FRONT..).unwrap_or_default()
     }
 
     /// Has the system provide memory for the next events, so that few captures meet a page that was never
@@ -131,17 +165,17 @@ impl OpenBatch {
         self.body.clear();
         self.uuids.clear();
         self.spans.clear();
-        self.evicted = 0;
+        self.removed = 0;
     }
 
-    /// The events that have not been evicted.
+    /// The events that have not been removed.
     pub(super) fn events(&self) -> impl Iterator<Item = (&Uuid, &Span)> {
-        self.uuids.iter().zip(&self.spans).skip(self.evicted)
+        self.uuids.iter().zip(&self.spans).skip(self.removed)
     }
 
     /// The number of these events.
     pub(super) fn len(&self) -> usize {
-        self.spans.len() - self.evicted
+        self.spans.len() - self.removed
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -149,6 +183,6 @@ impl OpenBatch {
     }
 
     pub(super) fn first_seq(&self) -> Option<u64> {
-        self.spans.get(self.evicted).map(|span| span.seq)
+        self.spans.get(self.removed).map(|span| span.seq)
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::open_batch::{ENVELOPE_BACK, OpenBatch, Span, offset};
+use super::open_batch::{ENVELOPE_BACK, OpenBatch, Span};
 use crate::failpoint;
 use crate::memory::{NoMemory, copied};
 use crate::protocol::envelope::FRONT;
@@ -96,44 +96,28 @@ impl Queue {
     }
 
     /// Moves what a stage holds to the end of the waiting events, and numbers it from `first_seq`
-    /// on. The stage had an allowance for it, so there is room; without memory for it in the open batch,
-    /// it becomes a batch as it is.
+    /// on. Batches become what they would have become if each event had been pushed by itself.
+    /// The stage had an allowance for it, so there is room; without memory for it in the open
+    /// batch, it becomes a batch as it is.
     pub(super) fn take_in(&mut self, staged: &mut OpenBatch, first_seq: u64) {
-        let (events, bytes) = (staged.spans.len(), staged.text().len());
-        if events == 0 {
-            return;
+        for (span, seq) in staged.spans.iter_mut().zip(first_seq..) {
+            span.seq = seq;
         }
-        let is_full = self.open.spans.len() + events > self.limits.max_events
-            || self.open.body.len() + 1 + bytes > self.limits.max_body;
-        if is_full && !self.open.spans.is_empty() {
-            self.push_full_open();
-        }
-        if self.open.spans.is_empty() {
-            self.begin_open();
-        }
-        if self.reserve(events, bytes + 1).is_err() {
-            self.push_full_open();
-            for (span, seq) in staged.spans.iter_mut().zip(first_seq..) {
-                span.seq = seq;
+        while !staged.is_empty() {
+            if self.open.spans.is_empty() {
+                self.begin_open();
             }
-            self.full.push_back(std::mem::take(staged));
-            return;
+            let (events, bytes) = self.open.fitting(staged, self.limits.max_events, self.limits.max_body);
+            if events == 0 {
+                self.push_full_open();
+            } else if self.reserve(events, bytes + 1).is_ok() {
+                self.open.provide(bytes + 1);
+                self.open.take_from(staged, events);
+            } else {
+                self.push_full_open();
+                self.full.push_back(std::mem::take(staged));
+            }
         }
-        self.open.provide(bytes + 1);
-        if self.open.spans.is_empty() {
-            self.open.opened_at = staged.opened_at;
-            self.open.body.resize(FRONT, 0);
-        } else {
-            self.open.body.push(b',');
-        }
-        let moved_by = offset(self.open.body.len() - FRONT);
-        self.open.body.extend_from_slice(staged.text());
-        self.open.uuids.extend_from_slice(&staged.uuids);
-        self.open.spans.extend(staged.spans.iter().zip(first_seq..).map(|(span, seq)| Span {
-            start: span.start + moved_by,
-            end: span.end + moved_by,
-            seq,
-        }));
         staged.clear();
     }
 
@@ -218,7 +202,7 @@ impl Queue {
             body,
             uuids,
             spans,
-            ..OpenBatch { evicted: batch.evicted, opened_at: batch.opened_at, ..OpenBatch::default() }
+            ..OpenBatch { removed: batch.removed, opened_at: batch.opened_at, ..OpenBatch::default() }
         };
         self.recycle(batch);
         own
@@ -263,7 +247,7 @@ impl Queue {
     pub(super) fn evict(&mut self) -> Option<(Uuid, Span)> {
         let batch = self.full.front_mut().unwrap_or(&mut self.open);
         let evicted = batch.events().next().map(|(uuid, span)| (*uuid, *span));
-        batch.evicted += usize::from(evicted.is_some());
+        batch.removed += usize::from(evicted.is_some());
         if evicted.is_some() && batch.is_empty() {
             let empty = self.full.pop_front().unwrap_or_else(|| std::mem::take(&mut self.open));
             self.recycle(empty);

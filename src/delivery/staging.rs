@@ -15,14 +15,14 @@
 //!   allowances back with it. Only a capture does less: it takes in its own thread's stage.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::open_batch::{OpenBatch, cost};
 use super::queue::MAX_STAGES;
 use crate::event::EncodedEvent;
 use crate::memory::NoMemory;
-use crate::sync::{Mutex, MutexGuard, recover, thread_local};
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, recover, thread_local};
 
 /// How many stages a client has. Further threads share one with others.
 #[cfg(not(all(test, feature = "race-models")))]
@@ -127,7 +127,12 @@ thread_local! {
 }
 
 /// Threads get the stages in turn.
+#[cfg(not(all(test, feature = "race-models")))]
 static NEXT: AtomicUsize = AtomicUsize::new(0);
+#[cfg(all(test, feature = "race-models"))]
+loom::lazy_static! {
+    static ref NEXT: AtomicUsize = AtomicUsize::new(0);
+}
 
 /// Which threads have captured lately, by their stages.
 #[derive(Debug, Default)]

@@ -46,6 +46,13 @@ impl World {
         Arc::new(World { config, client: Arc::new(client) })
     }
 
+    /// Threads stage what they capture from the first event on, as if two of them had met before.
+    fn staging(settings: &[(&str, &str)]) -> Arc<Self> {
+        let world = World::new(settings);
+        world.client.process().delivery.stage_from_now_on();
+        world
+    }
+
     pub(super) fn capture(&self) -> Result<Uuid, Status> {
         let json = br#"{"event":"e","distinct_id":"d"}"#;
         self.client.capture(&EventInput::Json(json)).map_err(|error| error.status)
@@ -181,6 +188,38 @@ fn the_counters_add_up_at_every_instant() {
         world.check_stats();
         world.check_stats();
         assert_eq!(capturer.join().unwrap(), [true, true]);
+        sender.join().unwrap();
+        world.check_stats();
+    });
+}
+
+#[test]
+fn a_staged_event_counts_for_whoever_looks_next() {
+    explore(|| {
+        let world = World::staging(&[("flush_at", "10")]);
+        let capture_two = |world: &World| {
+            world.capture().unwrap();
+            world.capture().unwrap();
+            let stats = world.client.stats();
+            assert!(stats.add_up() && stats.captured >= 2, "{stats:?}");
+        };
+        let other = beside(&world, capture_two);
+        capture_two(&world);
+        other.join().unwrap();
+        assert_eq!(world.client.stats().captured, 4);
+    });
+}
+
+#[test]
+fn a_flush_covers_what_its_thread_has_staged() {
+    explore(|| {
+        let world = World::staging(&[("flush_at", "10")]);
+        let sender = beside(&world, |world| world.send(u64::MAX));
+        world.capture().unwrap();
+        world.capture().unwrap();
+        let result = world.client.flush(None).unwrap();
+        assert_eq!((result.delivered, result.pending), (2, 0));
+        world.client.close(None).unwrap();
         sender.join().unwrap();
         world.check_stats();
     });

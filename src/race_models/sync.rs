@@ -3,8 +3,8 @@
 use std::ptr;
 use std::sync::{Arc, OnceLock};
 
-pub(crate) use loom::sync::atomic::AtomicU64;
 use loom::sync::atomic::Ordering;
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
 
 /// A pointer that can be in a static, which loom's cannot. No model uses statics; what is

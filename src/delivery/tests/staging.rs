@@ -24,14 +24,19 @@ use crate::status::Status;
 const THREADS: usize = 3;
 
 fn delivery(settings: &[(&str, &str)]) -> Arc<Delivery> {
+    let delivery = unstaged(settings);
+    delivery.stage_from_now_on();
+    Arc::new(delivery)
+}
+
+/// One whose threads do not stage what they capture.
+fn unstaged(settings: &[(&str, &str)]) -> Delivery {
     let mut config = Config::new("key");
     config.set("flush_interval_ms", "3600000").unwrap();
     for (key, value) in settings {
         config.set(key, value).unwrap();
     }
-    let delivery = Delivery::new(&config);
-    delivery.stage_from_now_on();
-    Arc::new(delivery)
+    Delivery::new(&config)
 }
 
 fn event(number: u128, caller_uuid: bool) -> EncodedEvent {
@@ -170,17 +175,36 @@ fn the_bounds_of_the_queue_are_exact() {
 }
 
 #[test]
-fn a_batch_keeps_to_its_limits() {
-    let delivery = delivery(&[("max_batch_events", "50"), ("max_batch_bytes", "1024")]);
-    let capturers = capturers(&delivery);
-    for number in 0..1000 {
-        capturers[number as usize % THREADS].capture(number, false).unwrap();
+fn batches_are_as_full_as_without_stages() {
+    for settings in [
+        &[("max_batch_events", "7")][..],
+        &[("max_batch_events", "50"), ("max_batch_bytes", "1024")],
+        &[("max_batch_bytes", "2000")],
+        &[("flush_at", "10"), ("max_batch_events", "33")],
+        &[],
+    ] {
+        let delivery = delivery(settings);
+        let capturers = capturers(&delivery);
+        let mut staged_at_times = false;
+        for number in 0..1000 {
+            capturers[number as usize % THREADS].capture(number, false).unwrap();
+            staged_at_times |= delivery.is_any_staged();
+            // The first thread captures more than the others, so that stages are taken in unevenly.
+            if number % 10 < 4 {
+                capturers[0].capture(1000 + number, false).unwrap();
+            }
+        }
+        let staged = batches(&delivery);
+        assert!(delivery.read(DeliveryState::stats_add_up));
+        let order = staged.concat();
+        assert_eq!(order.iter().collect::<BTreeSet<_>>().len(), 1400);
+        let alone = unstaged(settings);
+        for number in &order {
+            capture(&alone, *number, false).unwrap();
+        }
+        assert_eq!(staged, batches(&alone), "{settings:?}");
+        assert!(staged_at_times);
     }
-    let batches = batches(&delivery);
-    assert!(batches.iter().all(|batch| (1..=50).contains(&batch.len())), "{batches:?}");
-    let all: BTreeSet<u128> = batches.concat().into_iter().collect();
-    assert_eq!(all.len(), 1000);
-    assert!(delivery.read(DeliveryState::stats_add_up));
 }
 
 #[test]
