@@ -194,7 +194,7 @@ fn the_counters_add_up_at_every_instant() {
 }
 
 #[test]
-fn a_staged_event_counts_for_whoever_looks_next() {
+fn a_staged_event_is_counted_at_the_next_look() {
     explore(|| {
         let world = World::staging(&[("flush_at", "10")]);
         let capture_two = |world: &World| {
