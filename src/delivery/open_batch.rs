@@ -78,16 +78,23 @@ impl OpenBatch {
         OpenBatch { provided: provided_up_to(body.len()), body, uuids, spans, ..OpenBatch::default() }
     }
 
-    /// Appends an event, for which memory has been reserved.
+    /// Writes what stands before the next event: the space for the envelope's front, or a comma. Returns where
+    /// the event begins. `opened_at` is for the first event.
     #[inline]
-    pub(super) fn append(&mut self, wire: &[u8], uuid: Uuid, seq: u64, now: impl FnOnce() -> Duration) {
+    fn begin_event(&mut self, opened_at: impl FnOnce() -> Duration) -> usize {
         if self.spans.is_empty() {
-            self.opened_at = now();
+            self.opened_at = opened_at();
             self.body.resize(FRONT, 0);
         } else {
             self.body.push(b',');
         }
-        let start = self.body.len();
+        self.body.len()
+    }
+
+    /// Appends an event, for which memory has been reserved.
+    #[inline]
+    pub(super) fn append(&mut self, wire: &[u8], uuid: Uuid, seq: u64, now: impl FnOnce() -> Duration) {
+        let start = self.begin_event(now);
         self.body.extend_from_slice(wire);
         self.spans.push(Span { start: offset(start), end: offset(start + wire.len()), seq });
         self.uuids.push(uuid);
@@ -115,13 +122,7 @@ impl OpenBatch {
             return;
         };
         let (Some(first), Some(last)) = (spans.first(), spans.last()) else { return };
-        if self.spans.is_empty() {
-            self.opened_at = from.opened_at;
-            self.body.resize(FRONT, 0);
-        } else {
-            self.body.push(b',');
-        }
-        let (start, moved_to) = (first.start, offset(self.body.len()));
+        let (start, moved_to) = (first.start, offset(self.begin_event(|| from.opened_at)));
         let text = from.body.get(start as usize..last.end as usize).unwrap_or_default();
         self.body.extend_from_slice(text);
         self.uuids.extend_from_slice(uuids);
