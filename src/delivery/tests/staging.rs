@@ -176,12 +176,12 @@ fn the_bounds_of_the_queue_are_exact() {
 
 #[test]
 fn batches_are_as_full_as_without_stages() {
-    for settings in [
-        &[("max_batch_events", "7")][..],
-        &[("max_batch_events", "50"), ("max_batch_bytes", "1024")],
-        &[("max_batch_bytes", "2000")],
-        &[("flush_at", "10"), ("max_batch_events", "33")],
-        &[],
+    for (settings, most) in [
+        (&[("max_batch_events", "7")][..], 7),
+        (&[("max_batch_events", "50"), ("max_batch_bytes", "1024")], 50),
+        (&[("max_batch_bytes", "2000")], 2000),
+        (&[("flush_at", "10"), ("max_batch_events", "33")], 33),
+        (&[], 2000),
     ] {
         let delivery = delivery(settings);
         let capturers = capturers(&delivery);
@@ -196,6 +196,7 @@ fn batches_are_as_full_as_without_stages() {
         }
         let staged = batches(&delivery);
         assert!(delivery.read(DeliveryState::stats_add_up));
+        assert!(staged.iter().all(|batch| (1..=most).contains(&batch.len())), "{settings:?}: {staged:?}");
         let order = staged.concat();
         assert_eq!(order.iter().collect::<BTreeSet<_>>().len(), 1400);
         let alone = unstaged(settings);
