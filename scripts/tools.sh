@@ -90,6 +90,10 @@ yard yard
 lintian lintian
 xz xz-utils
 python3 python3
+elixir elixir
+mcs mono-mcs
+- libmono-system-net-http4.0-cil
+- libmono-system-numerics4.0-cil
 setpriv util-linux
 minisign minisign
 yamllint yamllint

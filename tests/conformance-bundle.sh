@@ -40,6 +40,11 @@ template python python3 "python3 templates/python/worker.py"
 template javascript node "node templates/javascript/worker.mjs"
 if command -v javac >/dev/null; then javac -d classes templates/java/*.java; fi
 template java javac "java -cp classes Worker"
+template elixir elixir "elixir templates/elixir/worker.exs"
+if command -v mcs >/dev/null; then mcs -out:worker.exe -r:System.Net.Http,System.Numerics templates/csharp/*.cs; fi
+template csharp mcs "mono worker.exe"
+if command -v dotnet >/dev/null; then dotnet build -v quiet -o dotnet templates/csharp >&2; fi
+template csharp-dotnet dotnet "dotnet dotnet/worker.dll"
 [ "$ran" -gt 0 ] || fail "no template could be run"
 
 # The client of the template does not lift properties.

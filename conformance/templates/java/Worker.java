@@ -72,11 +72,16 @@ public final class Worker {
             String text = reason instanceof Unsupported ? reason.getMessage() : "nested too deep";
             return Map.of("unsupported", text);
         } catch (Refused refused) {
-            return Map.of("status", refused.status, "message", refused.getMessage());
+            return Map.of("status", refused.status, "message", readable(refused.getMessage()));
         } catch (Exception error) {
             // The SDK's own: to its user, the call has failed.
-            return Map.of("status", "refused", "message", error.toString());
+            return Map.of("status", "refused", "message", readable(error.toString()));
         }
+    }
+
+    /** With U+FFFD for lone surrogates, which the runner refuses. */
+    private static String readable(String message) {
+        return message.replaceAll("\\p{Cs}", "\ufffd");
     }
 
     private Map<String, Object> make(String call, Object with) throws Exception {

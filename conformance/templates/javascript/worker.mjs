@@ -27,6 +27,9 @@ function parse(text) {
   return JSON.parse(text)
 }
 
+// With U+FFFD for lone surrogates, which the runner refuses.
+const readable = (message) => message.replace(/\p{Surrogate}/gu, '\ufffd')
+
 const CALLS = new Set(`hello init capture capture_text capture_hex identify alias group_identify register
   unregister opt_out opt_in flush flush_begin flush_wait close stats reports reset`.split(/\s+/))
 
@@ -172,9 +175,9 @@ class Worker {
       return call === 'hello' ? response : { status: 'ok', ...response }
     } catch (error) {
       if (error instanceof Unsupported) return { unsupported: error.message }
-      if (error instanceof Refused) return { status: error.status, message: error.message }
+      if (error instanceof Refused) return { status: error.status, message: readable(error.message) }
       // The SDK's own: to its user, the call has failed.
-      return { status: 'refused', message: `${error.name}: ${error.message}` }
+      return { status: 'refused', message: readable(`${error.name}: ${error.message}`) }
     }
   }
 }
