@@ -11,13 +11,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 folder=$work/$name
 mkdir -p "$folder" "$output"
-cp target/release/phc-conformance conformance/contract.json conformance/INDEX.md conformance/README.md LICENSE "$folder"
+cp target/release/phc-conformance LICENSE "$folder"
 cp -r conformance/vectors conformance/scenarios conformance/templates "$folder"
 find "$folder" -name __pycache__ -prune -exec rm -rf {} +
-# There the pages lie beside each other, and pages about libphc itself are missing.
-sed -e 's|(\.\./conformance/INDEX.md)|(INDEX.md)|g' -e 's|\](\(\.\./\)\?\([a-z-]*/\)*\([a-zA-Z-]*\.md\)[^)]*)|]|g' \
-    -e 's|target/release/phc-conformance|./phc-conformance|g' docs/conformance.md >"$folder/conformance.md"
-sed -i 's|(\.\./docs/conformance\.md)|(conformance.md)|g' "$folder/INDEX.md"
+scripts/conformance-bundle-pages.py "$folder"
 # The same bytes from the same files.
 tar --create --gzip --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner \
     --directory "$work" --file "$output/$name.tar.gz" "$name"

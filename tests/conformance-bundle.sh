@@ -68,6 +68,12 @@ grep -q "FAILED  the event arrives with its name unchanged: no event arrived" sa
 for page in *.md; do
     while read -r link; do
         [ -e "$link" ] || fail "$page names $link, which is not in the archive"
-    done < <(grep -o '\](\([^)#:]*\))' "$page" | sed 's/](\(.*\))/\1/' | sort -u)
+    done < <(grep -o '\]([^)]*)' "$page" | sed 's/^](\([^)#]*\).*/\1/' | grep -v '^$\|^https*:' | sort -u)
 done
+for name in INDEX.md settings.md phc-sink.md; do
+    grep -q "]($name)" conformance.md || fail "conformance.md does not lead to $name"
+done
+if grep -nE '(docs|conformance|target)/[a-z]' README.md conformance.md templates/*/*; then
+    fail "these lines name a file of the repository"
+fi
 echo "the archive for other repositories: passed"

@@ -3,7 +3,7 @@ defmodule Sdk do
   What the worker calls. Replace the body of each function by calls of your SDK, and delete functions that your SDK has
   nothing like: their cases then count as unsupported.
 
-  As it stands this drives `Client` below, a client of 70 lines that delivers events and does little else, so that you
+  As it stands this drives `Client` below, a small client that delivers events and does little else, so that you
   can see the worker and the suite at work before you begin.
   """
 

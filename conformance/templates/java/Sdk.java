@@ -16,7 +16,7 @@ import java.util.UUID;
  * What the worker calls. Replace the body of each method by calls of your SDK; where your SDK has nothing like it, leave
  * what is there: its cases then count as unsupported.
  *
- * <p>As it stands this drives Client below, a client of 70 lines that delivers events and does little else, so that you
+ * <p>As it stands this drives Client below, a small client that delivers events and does little else, so that you
  * can see the worker and the suite at work before you begin.
  */
 final class Sdk {

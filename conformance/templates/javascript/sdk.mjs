@@ -1,7 +1,7 @@
 // What the worker calls. Replace the body of each method by calls of your SDK, and delete methods that your SDK has
 // nothing like: their cases then count as unsupported.
 //
-// As it stands this drives `Client` below, a client of 40 lines that delivers events and does little else, so that you
+// As it stands this drives `Client` below, a small client that delivers events and does little else, so that you
 // can see the worker and the suite at work before you begin.
 
 import { randomUUID } from 'node:crypto'
