@@ -239,7 +239,7 @@ fn target(kind: &str) -> PathBuf {
 
 fn by_cases(tree: &Path) -> Outcome<Vec<String>> {
     let (target, ship) = (target("conformance"), target("conformance").join("ship"));
-    // The library is compiled again for each mutation, and only it: without the optimiser in a sixth of the time.
+    // The library is compiled again for each mutation, and only it: without the optimiser in a third of the time.
     let mut build = cargo("rustc --locked -q -p libphc --crate-type cdylib -- -C opt-level=0 -C debuginfo=0");
     quietly(build.current_dir(tree).env("CARGO_TARGET_DIR", &target))
         .map_err(|error| format!("does not compile: {error}"))?;

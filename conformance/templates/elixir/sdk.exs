@@ -30,7 +30,7 @@ defmodule Sdk do
     more = Map.keys(event) -- ["event", "distinct_id", "properties", "uuid", "timestamp"]
     if more != [], do: raise(Unsupported, "capture has no #{hd(more)}")
 
-    unless is_binary(event["distinct_id"]) do
+    if not is_binary(event["distinct_id"]) do
       raise Refused, message: "the distinct id must be text", status: "invalid_distinct_id"
     end
 
@@ -105,7 +105,7 @@ defmodule Client do
 
     headers = for {name, value} <- headers, do: {to_charlist(name), to_charlist(value)}
     body = Json.write(%{"created_at" => created_at, "batch" => batch})
-    request = {to_charlist(client.url), headers, 'application/json', body}
+    request = {to_charlist(client.url), headers, ~c"application/json", body}
     options = [timeout: 10_000, autoredirect: false]
 
     left =

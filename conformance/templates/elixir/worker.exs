@@ -32,16 +32,15 @@ defmodule Worker do
     System.halt(0)
   end
 
-  # Erlang's handler, which Elixir uses from 1.15 on, or that of an older Elixir's Logger.
+  # By Erlang's handler, which Elixir uses from 1.15 on, and by that of an older Elixir's Logger.
   defp log_to_standard_error do
-    case :logger.get_handler_config(:default) do
-      {:ok, %{module: :logger_std_h} = handler} ->
-        :ok = :logger.remove_handler(:default)
-        handler = Map.put(handler, :config, %{type: :standard_error})
-        :ok = :logger.add_handler(:default, :logger_std_h, handler)
+    with {:ok, %{module: :logger_std_h} = handler} <- :logger.get_handler_config(:default) do
+      :ok = :logger.remove_handler(:default)
+      :ok = :logger.add_handler(:default, :logger_std_h, Map.put(handler, :config, %{type: :standard_error}))
+    end
 
-      _ ->
-        Logger.configure_backend(:console, device: :standard_error)
+    if Logger in :logger.get_handler_ids() do
+      apply(Logger, :configure_backend, [:console, [device: :standard_error]])
     end
   end
 
