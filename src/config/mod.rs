@@ -11,6 +11,8 @@ mod table;
 
 use std::time::Duration;
 
+use phc_compression::ZSTD_MAX_LEVEL;
+
 use crate::failpoint;
 use crate::protocol::headers::MAX_SDK_INFO;
 use crate::protocol::{Backoff, RetryPolicy};
@@ -19,7 +21,6 @@ use crate::suggest::did_you_mean;
 pub(crate) use choice::{Codec, LogLevel, Overflow, Reports, ResolverKind};
 #[cfg(feature = "internals")]
 pub use page::settings_page;
-pub(crate) use table::ZSTD_MAX_LEVEL;
 use table::{SETTINGS, Setting};
 
 /// All settings; docs/settings.md describes each.

@@ -44,9 +44,6 @@ enum Slot<'a> {
     Statuses(&'a mut Vec<u16>),
 }
 
-/// The highest level of zstd: .cargo/config.toml leaves out what higher ones need.
-pub(crate) const ZSTD_MAX_LEVEL: u32 = 3;
-
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
 const GIB: u64 = 1 << 30;

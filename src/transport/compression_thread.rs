@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
+use phc_compression::Compressor;
 use tokio::sync::{Mutex as TaskMutex, Semaphore, oneshot};
 
-use super::compress::Compressor;
+use super::compress::compress;
 use crate::config::Codec;
 use crate::runtime::{self, PerProcess};
 use crate::sync::recover;
@@ -46,7 +47,7 @@ impl CompressionThread {
         let (sender, receiver) = oneshot::channel();
         let input = body.clone();
         let started = runtime::spawn(NAME, move || {
-            let result = compressor.compress(codec, &input, &|| sender.is_closed());
+            let result = compress(&mut compressor, codec, &input, &|| sender.is_closed());
             drop(input);
             // Without a receiver the attempt was cancelled.
             let _ = sender.send((result, compressor, slot));
@@ -60,7 +61,7 @@ impl CompressionThread {
                 result
             }
             // The body is sent in any case, and the other clients wait for once.
-            Err(_) => self.compressor.lock().await.compress(codec, body, &|| false),
+            Err(_) => compress(&mut *self.compressor.lock().await, codec, body, &|| false),
         }
     }
 

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use phc_compression::Compressor;
 use reqwest::header::{CONTENT_ENCODING, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Client, Response, Url};
 use uuid::Uuid;
@@ -24,7 +25,7 @@ use crate::failpoint;
 use crate::protocol::{AttemptResult, headers, response, retry_after};
 use crate::status::{Error, Status};
 use crate::sync::recover;
-use compress::{Compressor, takes_long};
+use compress::{compress, takes_long};
 use compression_thread::CompressionThread;
 use connections::{Connections, Limits, Progress};
 use errors::{destination, error_chain, user_message};
@@ -124,7 +125,7 @@ impl Transport {
         let compressed = if takes_long(codec, self.config.compression_level, body.len()) {
             self.compression_thread.compress(codec, body).await
         } else {
-            lock(&self.compressor).compress(codec, body, &|| false)
+            compress(&mut lock(&self.compressor), codec, body, &|| false)
         };
         match compressed {
             Some(compressed) => (codec, Bytes::from(compressed)),

@@ -1,5 +1,5 @@
-//! Who may import whom in src/, and what a module may not use at all. The table of layers is here, once;
-//! docs/architecture.md is held against it.
+//! Who may import whom in the library, and what a module may not use at all. The table of layers is here, once;
+//! docs/architecture.md is held against it. A crate of its own is a module like those of src/.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +17,9 @@ const fn module(name: &'static str, about: &'static str) -> Module {
     Module { name, about }
 }
 
+/// Modules that are crates of their own, with their folders.
+const CRATES: &[(&str, &str)] = &[("phc_compression", "compression/")];
+
 /// From the lowest to the highest layer. A module may import those of lower layers and, without a circle, those of
 /// its own.
 pub(crate) const LAYERS: &[&[Module]] = &[
@@ -33,6 +36,7 @@ pub(crate) const LAYERS: &[&[Module]] = &[
     &[module("exception", "what a program says of an error becomes an event")],
     &[module("flags", "feature flags as rules: definitions, evaluation; no I/O, no clock, no locks")],
     &[module("protocol", "Capture v1 as rules: no I/O, no clock, no threads")],
+    &[module("phc_compression", "bodies compressed; built for size")],
     &[module("config", "every setting once")],
     &[module("spool", "pending events on disk; knows no clients, no network and no clock")],
     &[module("transport", "one HTTP attempt: TLS, proxy, compression")],
@@ -102,6 +106,17 @@ const INVARIANTS: &[Invariant] = &[
         ],
         because: "definitions are immutable, and a child must not inherit a lock: no I/O, no clock, no locks",
     },
+    Invariant {
+        inside: &["phc_compression"],
+        forbidden: &["std::thread", "std::net", "std::fs", "std::time", "std::sync", "tokio"],
+        because: "a body is compressed where it is asked for: no I/O, no clock, no threads",
+    },
+    // `config` has the highest level of zstd as a bound.
+    Invariant {
+        inside: &["spool", "delivery", "client", "capi"],
+        forbidden: &["phc_compression"],
+        because: "compression is transport's alone",
+    },
     // `config` accepts a URL or a header if reqwest's own types do.
     Invariant {
         inside: &[
@@ -125,9 +140,9 @@ const HEADING: &str = "## Modules";
 /// `layering`
 pub(crate) fn task(_: &[String]) -> Outcome<()> {
     let mut sources = BTreeMap::new();
-    for file in tracked()? {
-        if let Some(name) = file.strip_prefix("src/").filter(|name| name.ends_with(".rs")) {
-            sources.insert(name.to_owned(), read(&file)?);
+    for file in tracked()?.into_iter().filter(|file| file.ends_with(".rs")) {
+        if file.starts_with("src/") || CRATES.iter().any(|(_, folder)| file.starts_with(folder)) {
+            sources.insert(file.clone(), read(&file)?);
         }
     }
     let mut found = violations(&sources);
@@ -136,7 +151,7 @@ pub(crate) fn task(_: &[String]) -> Outcome<()> {
         println!("{line}");
     }
     println!("layering: {} files, {} violations", sources.len(), found.len());
-    ensure(found.is_empty(), || "src/ is not layered as xtask/src/layering.rs says".to_owned())
+    ensure(found.is_empty(), || "the library is not layered as xtask/src/layering.rs says".to_owned())
 }
 
 /// The number of a module's layer.
@@ -144,11 +159,27 @@ fn layer(name: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.iter().any(|module| module.name == name))
 }
 
-/// `delivery/queue.rs` is the module `delivery::queue`, `delivery/mod.rs` is `delivery`.
+/// The crate that has a module or, by its path, a file, unless it is the library's own.
+fn crate_of(module: &str) -> Option<&'static (&'static str, &'static str)> {
+    CRATES.iter().find(|(name, folder)| *name == module || module.starts_with(folder))
+}
+
+/// `src/delivery/queue.rs` is the module `delivery::queue`, `src/delivery/mod.rs` is `delivery`, and
+/// `compression/src/lib.rs` is `phc_compression`.
 fn module_of(file: &str) -> Vec<String> {
     let path = file.trim_end_matches(".rs");
     let path = path.strip_suffix("/mod").unwrap_or(path);
-    path.split('/').map(str::to_owned).collect()
+    let Some((name, folder)) = crate_of(path) else {
+        return path.trim_start_matches("src/").split('/').map(str::to_owned).collect();
+    };
+    let inside = path.trim_start_matches(folder).trim_start_matches("src/");
+    let words = inside.split('/').filter(|word| *word != "lib");
+    std::iter::once(*name).chain(words).map(str::to_owned).collect()
+}
+
+/// Where a module is, as the page names it.
+fn folder_of(module: &str) -> String {
+    crate_of(module).map_or_else(|| format!("src/{module}/"), |(_, folder)| (*folder).to_owned())
 }
 
 /// All sources, by module.
@@ -180,7 +211,11 @@ impl Tree {
         let supers = path.words.iter().take_while(|word| *word == "super").count();
         let rest = |count: usize| path.words.get(count..).unwrap_or_default().to_vec();
         match first {
-            "crate" => Some(rest(1)),
+            "crate" => match module.first().and_then(|top| crate_of(top)) {
+                Some((name, _)) => Some([vec![(*name).to_owned()], rest(1)].concat()),
+                None => Some(rest(1)),
+            },
+            name if crate_of(name).is_some() => Some(path.words.clone()),
             "super" => Some([here.get(..here.len().checked_sub(supers)?)?, &rest(supers)].concat()),
             "self" => Some([here, rest(1)].concat()),
             // A child module by its name alone.
@@ -222,7 +257,7 @@ fn violations(sources: &BTreeMap<String, String>) -> Vec<String> {
     for (module, (name, file)) in &tree.files {
         let Some(top) = module.first().filter(|top| *top != "lib") else { continue };
         if layer(top).is_none() && unknown.insert(top.clone()) {
-            found.push(format!("src/{name}: the module `{top}` is not in the table of layers"));
+            found.push(format!("{name}: the module `{top}` is not in the table of layers"));
         }
         for path in &file.paths {
             found.extend(forbidden(name, top, path));
@@ -231,7 +266,7 @@ fn violations(sources: &BTreeMap<String, String>) -> Vec<String> {
             if tree.files.keys().all(|known| known.first() != Some(target)) {
                 continue;
             }
-            let place = format!("src/{name}:{}", path.line);
+            let place = format!("{name}:{}", path.line);
             if target == top {
                 let other = tree.file(&words, 0);
                 // A folder's own module is the front of all its files, which may use each other through it.
@@ -251,7 +286,7 @@ fn violations(sources: &BTreeMap<String, String>) -> Vec<String> {
         }
         if !UNSAFE.contains(&top.as_str()) {
             for line in &file.unsafes {
-                found.push(format!("src/{name}:{line}: `unsafe` outside {}", UNSAFE.join(" and ")));
+                found.push(format!("{name}:{line}: `unsafe` outside {}", UNSAFE.join(" and ")));
             }
         }
     }
@@ -265,7 +300,7 @@ fn forbidden(name: &str, top: &str, path: &UsedPath) -> Option<String> {
     let rows = INVARIANTS.iter().filter(|row| row.inside.contains(&top));
     rows.flat_map(|row| row.forbidden.iter().map(move |word| (word, row.because)))
         .find(|(word, _)| text.contains(&format!("::{word}::")))
-        .map(|(word, because)| format!("src/{name}:{}: `{top}` uses `{word}`: {because}", path.line))
+        .map(|(word, because)| format!("{name}:{}: `{top}` uses `{word}`: {because}", path.line))
 }
 
 /// Imports, each with the first place of it.
@@ -335,13 +370,14 @@ fn page_differs(page: &str) -> Option<String> {
     let cells = rows.filter_map(|row| row.split(" |").next());
     let named: Vec<&str> = cells
         .flat_map(|cell| cell.split('`').skip(1).step_by(2))
-        .filter_map(|path| path.strip_prefix("src/"))
+        .filter_map(|path| crate_of(path).map(|(name, _)| *name).or_else(|| path.strip_prefix("src/")))
         .map(|name| name.trim_end_matches('/').trim_end_matches(".rs"))
         .collect();
     let place = expected.iter().zip(&named).position(|(expected, named)| expected != named);
     let place = place.or_else(|| (expected.len() != named.len()).then(|| expected.len().min(named.len())))?;
-    let word =
-        |words: &[&str]| words.get(place).map_or("nothing more".to_owned(), |word| format!("`src/{word}`"));
+    let word = |words: &[&str]| {
+        words.get(place).map_or("nothing more".to_owned(), |word| format!("`{}`", folder_of(word)))
+    };
     Some(format!(
         "{PAGE}: the table of modules names {} where {} stands in the layers",
         word(&named),
@@ -354,7 +390,7 @@ pub(crate) fn show(_: &[String]) -> Outcome<()> {
     let sources = tracked()?;
     println!("| module | is for |\n|---|---|");
     for module in LAYERS.iter().copied().flatten() {
-        let folder = format!("src/{}/", module.name);
+        let folder = folder_of(module.name);
         let is_folder = sources.iter().any(|file| file.starts_with(&folder));
         let name = if is_folder { folder } else { format!("src/{}.rs", module.name) };
         println!("| `{name}` | {} |", module.about);
@@ -368,8 +404,11 @@ mod tests {
 
     /// Violations of a tree of these files.
     fn of(files: &[(&str, &str)]) -> Vec<String> {
-        let sources = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-        violations(&sources)
+        let file = |name: &str| match crate_of(name) {
+            Some(_) => name.to_owned(),
+            None => format!("src/{name}"),
+        };
+        violations(&files.iter().map(|(name, text)| (file(name), (*text).to_owned())).collect())
     }
 
     const GOOD: &[(&str, &str)] = &[
@@ -380,6 +419,9 @@ mod tests {
         ("json/text.rs", "use crate::status::Error; #[cfg(test)] mod tests { use crate::client::Client; }"),
         ("protocol/mod.rs", "use std::time::Duration; use crate::json::Text;"),
         ("client/mod.rs", "use crate::{json, protocol::*};"),
+        ("transport/mod.rs", "use phc_compression::Compressor;"),
+        ("compression/src/lib.rs", "mod body; pub struct Compressor; use crate::body::Body;"),
+        ("compression/src/body.rs", "pub struct Body;"),
         ("races/mod.rs", "use crate::client::Client; use std::thread;"),
     ];
 
@@ -400,6 +442,24 @@ mod tests {
             let found = with(&[("json/text.rs", text)]);
             assert_eq!(found.first().map(String::as_str), Some(upwards), "{found:?}");
         }
+    }
+
+    #[test]
+    fn an_arrow_upwards_to_a_crate_is_found() {
+        let upwards = "src/json/text.rs:1: `json` imports `phc_compression`, which is a higher layer";
+        assert_eq!(with(&[("json/text.rs", "use phc_compression::Compressor;")]), [upwards]);
+    }
+
+    #[test]
+    fn a_circle_in_a_crate_is_found() {
+        let found = with(&[
+            ("compression/src/other.rs", "use crate::body::Body;"),
+            ("compression/src/body.rs", "use crate::other::f;"),
+        ]);
+        assert!(
+            found.iter().any(|line| line.starts_with("a circle of files: `phc_compression::body`")),
+            "{found:?}"
+        );
     }
 
     #[test]
@@ -448,6 +508,9 @@ mod tests {
             ("flags/mod.rs", "use std::sync::{Arc, Mutex};", "`flags` uses `Mutex`"),
             ("client/mod.rs", "use reqwest::Client;", "`client` uses `reqwest`"),
             ("json/text.rs", "fn f() { unsafe { g() } }", "`unsafe` outside capi and runtime"),
+            ("compression/src/body.rs", "fn f() { unsafe { g() } }", "`unsafe` outside capi and runtime"),
+            ("compression/src/body.rs", "use std::thread;", "`phc_compression` uses `std::thread`"),
+            ("client/mod.rs", "use phc_compression::Compressor;", "`client` uses `phc_compression`"),
         ] {
             let found = with(&[(file, text)]);
             assert!(found.len() == 1 && found[0].contains(part), "{text}: {found:?}");
@@ -456,8 +519,12 @@ mod tests {
 
     #[test]
     fn the_page_names_the_modules_in_their_order() {
-        let rows: Vec<_> =
-            LAYERS.iter().copied().flatten().map(|one| format!("| `src/{}/` | x |\n", one.name)).collect();
+        let rows: Vec<_> = LAYERS
+            .iter()
+            .copied()
+            .flatten()
+            .map(|one| format!("| `{}` | x |\n", folder_of(one.name)))
+            .collect();
         let page = |rows: &[String]| {
             format!("# A\n\n## Modules\n\n| module | is for |\n|---|---|\n{}\n## B\n", rows.concat())
         };
@@ -466,9 +533,9 @@ mod tests {
         let (json, event) = (at("src/json/"), at("src/event/"));
         let mut other = rows.clone();
         other.swap(json, event);
-        assert!(page_differs(&page(&other)).unwrap().contains("names `src/event` where `src/json` stands"));
+        assert!(page_differs(&page(&other)).unwrap().contains("names `src/event/` where `src/json/` stands"));
         let page_of_fewer = page(&rows[..at("src/capi/")]);
-        assert!(page_differs(&page_of_fewer).unwrap().contains("names nothing more where `src/capi`"));
+        assert!(page_differs(&page_of_fewer).unwrap().contains("names nothing more where `src/capi/`"));
         assert!(page_differs("# A\n").is_some());
     }
 }

@@ -6,8 +6,13 @@ use crate::process::{self, Outcome, cargo, lines, read, tracked};
 
 /// Packages that have tests, with the folder of their sources. The first that fits is enough for a name that
 /// several have.
-const PACKAGES: &[(&str, &str)] =
-    &[("libphc", "src/"), ("phc-sink", "sink/"), ("phc-conformance", "conformance/"), ("xtask", "xtask/")];
+const PACKAGES: &[(&str, &str)] = &[
+    ("libphc", "src/"),
+    ("phc-compression", "compression/"),
+    ("phc-sink", "sink/"),
+    ("phc-conformance", "conformance/"),
+    ("xtask", "xtask/"),
+];
 /// The models of races are built by a feature of their own.
 const MODELS: &str = "race_models::";
 
@@ -43,8 +48,11 @@ pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
         if packages == ["libphc"] {
             test.arg("--lib");
         }
-        if packages.contains(&"libphc") {
-            test.args(["--features", "libphc/spool"]);
+        for (package, feature) in [("libphc", "libphc/spool"), ("phc-compression", "phc-compression/brotli")]
+        {
+            if packages.contains(&package) {
+                test.args(["--features", feature]);
+            }
         }
         if is_model && packages.contains(&"libphc") {
             test.args(["--features", "libphc/race-models"]);

@@ -65,6 +65,10 @@ pub(crate) fn packages(
             let key = (name.to_owned(), version.trim_start_matches('v').to_owned());
             above.truncate(depth);
             above.push(key.clone());
+            // A crate of this workspace is part of the product, which uses what that crate uses.
+            if words.next().is_some_and(|folder| folder.starts_with("(/")) {
+                continue;
+            }
             let Some(user) = depth.checked_sub(1).and_then(|at| above.get(at)) else { continue };
             match packages.get_mut(user) {
                 Some(package) => drop(package.uses.insert(key.clone())),
