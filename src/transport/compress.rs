@@ -59,23 +59,23 @@ pub(super) fn compress(
 mod tests {
     use super::*;
 
-    /// The crate of the compressors has the tests of what they write.
+    /// What each of them writes is tested in their own crate.
     #[test]
-    fn each_codec_writes_its_own_format() {
+    fn each_codec_has_its_own_compressor() {
         let body = b"{\"n\":1},".repeat(100);
-        let mut compressor = Compressor::new(1);
-        for (codec, begins) in [
+        let new = || Compressor::new(1);
+        for (codec, expected) in [
             (Codec::None, None),
-            (Codec::Gzip, Some(&[0x1f, 0x8b][..])),
-            (Codec::Deflate, Some(&[0x78])),
-            (Codec::Zstd, Some(&[0x28, 0xb5, 0x2f, 0xfd])),
-            (Codec::Br, cfg!(feature = "brotli").then_some(&[0x0b])),
+            (Codec::Gzip, new().gzip(&body)),
+            (Codec::Deflate, new().deflate(&body)),
+            (Codec::Zstd, new().zstd(&body)),
+            (Codec::Br, new().brotli(&body, &|| false)),
         ] {
-            let small = compress(&mut compressor, codec, &body, &|| false);
-            let start = small.as_deref().zip(begins).and_then(|(small, begins)| small.get(..begins.len()));
-            assert_eq!(start, begins, "{codec:?}");
-            assert_eq!(small.is_some(), begins.is_some(), "{codec:?}");
+            let works = codec != Codec::None && (codec != Codec::Br || cfg!(feature = "brotli"));
+            assert_eq!(expected.is_some(), works, "{codec:?}");
+            assert_eq!(compress(&mut new(), codec, &body, &|| false), expected, "{codec:?}");
         }
+        assert_eq!(compress(&mut new(), Codec::Br, &body, &|| true), None);
     }
 
     #[test]
