@@ -7,7 +7,7 @@
 //! A request is decompressed (`decode`), read with all its bytes (`read`, `members`), checked by itself
 //! (`check`) and against the requests before it (`history`). A `script`, or else `chaos`, says what is
 //! special about the response; `response` writes its body and `transmit` sends it, with every failure
-//! that the script asks for. Each URL prefix is a `namespace` with a script and records of its own, so
+//! that the script asks for. Requests of feature flags take the same way by `flags`. Each URL prefix is a `namespace` with a script and records of its own, so
 //! that many tests can share one sink; `view`, `page` and `terminal` show the records.
 //!
 //! No client makes it use memory without bounds: `connections`, `namespaces`, `kept` and `recent` see to that.
@@ -18,6 +18,7 @@ mod chaos;
 mod check;
 mod connections;
 mod decode;
+mod flags;
 mod history;
 mod kept;
 mod members;
@@ -39,10 +40,11 @@ mod transmit;
 mod view;
 
 pub use chaos::Chaos;
-pub use check::{RULES, Violation};
+pub use check::{FLAG_RULES, RULES, Violation};
+pub use flags::FlagRecord;
 pub use namespace::{IncomingRequest, MAX_BODY, MAX_WIRE_BODY, MEMORY, Namespace, Options, ResponsePlan};
 pub use page::snippets;
 pub use recent::Recent;
 pub use records::{EventRecord, RequestRecord, Summary};
-pub use script::Script;
+pub use script::{Endpoint, Script};
 pub use server::{Sink, Terminal};

@@ -17,13 +17,14 @@ use crate::check::body::Body;
 use crate::check::event::Event;
 use crate::check::headers::Headers;
 use crate::check::{Findings, Violation, is_instant};
+use crate::flags::{FlagRecord, FlagRequest, Flags};
 use crate::history::{EventState, History, SentResponse};
 use crate::kept::Kept;
 use crate::read::ReadRequest;
 use crate::recent::Recent;
 use crate::records::{EventRecord, RequestRecord, Summary};
 use crate::response::{self, EventResult};
-use crate::script::{Close, Request, Script, Step};
+use crate::script::{Close, Endpoint, Request, Script, Step};
 use crate::text::cut;
 use crate::timeline::{Second, Timeline};
 
@@ -38,11 +39,12 @@ const MAX_CODES: usize = 100;
 
 /// The parts of the memory that each kind of record may use, in 32nds.
 mod share {
-    pub(super) const EVENTS: usize = 14;
+    pub(super) const EVENTS: usize = 13;
     pub(super) const REQUESTS: usize = 5;
     pub(super) const VIOLATIONS: usize = 1;
     pub(super) const ACCEPTED: usize = 4;
     pub(super) const HISTORY: usize = 7;
+    pub(super) const FLAGS: usize = 1;
     pub(super) const CONNECTIONS: usize = 1;
 }
 
@@ -84,6 +86,8 @@ pub struct ResponsePlan {
     pub(crate) body: String,
     /// The step of the script, with everything that is special about the response.
     pub(crate) step: Step,
+    /// The `ETag` of the response.
+    pub(crate) etag: Option<String>,
     request_id: Option<Uuid>,
     /// What the client knows of each event once it has the response, and whether the event is stored.
     events: Vec<(Uuid, EventState, bool)>,
@@ -116,6 +120,7 @@ pub struct Namespace {
     script_number: u64,
     chaos: Option<Chaos>,
     history: History,
+    flags: Flags,
     records: Records,
     open_requests: u64,
 }
@@ -170,6 +175,7 @@ impl Namespace {
             script_number: 0,
             chaos: None,
             history: History::new(memory / 32 * share::HISTORY),
+            flags: Flags::new(memory / 32 * share::FLAGS),
             records: Records::new(memory),
             open_requests: 0,
         }
@@ -179,6 +185,7 @@ impl Namespace {
     /// client that is about to send a batch again breaks no rule by that.
     pub(crate) fn clear(&mut self) {
         self.records = Records::new(self.memory);
+        self.flags.clear(self.memory / 32 * share::FLAGS);
         self.epoch = next_epoch();
     }
 
@@ -197,6 +204,7 @@ impl Namespace {
             + records.accepted.bytes()
             + records.connections.bytes()
             + self.history.bytes()
+            + self.flags.bytes()
             + self.script.bytes()
     }
 
@@ -218,6 +226,16 @@ impl Namespace {
 
     pub(crate) fn script(&self) -> &Script {
         &self.script
+    }
+
+    /// The requests of feature flags, in order; the last 200,000, or fewer large ones.
+    #[must_use]
+    pub fn flag_requests(&self) -> &[FlagRecord] {
+        self.flags.records()
+    }
+
+    pub(crate) fn flags_mut(&mut self) -> &mut Flags {
+        &mut self.flags
     }
 
     pub(crate) fn has_chaos(&self) -> bool {
@@ -305,6 +323,7 @@ impl Namespace {
         let number = self.records.summary.requests + 1;
         let encoding = std::mem::take(&mut record.encoding);
         let step = self.script.take(&Request {
+            endpoint: Endpoint::Events,
             attempt: headers.attempt,
             number,
             events: body.events.iter().map(|event| event.name.as_str()).collect(),
@@ -328,6 +347,30 @@ impl Namespace {
         self.count(&record, &plan, findings);
         self.records.requests.push(record);
         plan
+    }
+
+    /// Checks a request of feature flags, records it, and plans the response.
+    pub(crate) fn record_flags(
+        &mut self,
+        request: &FlagRequest<'_>,
+        options: &Options,
+        started: Instant,
+    ) -> ResponsePlan {
+        let endpoint = request.endpoint;
+        let number = self.flags.count(endpoint) + 1;
+        let step = self.script.take(&Request { endpoint, number, ..Request::default() }).unwrap_or_default();
+        let mut findings = Findings::default();
+        let planned = self.flags.receive(request, &step, options, started, &mut findings);
+        let Summary { flag_requests, definition_requests, .. } = &mut self.records.summary;
+        *(if endpoint == Endpoint::Definitions { definition_requests } else { flag_requests }) += 1;
+        self.record_violations(0, "", findings);
+        ResponsePlan {
+            status: planned.status,
+            body: planned.body,
+            etag: planned.etag,
+            step,
+            ..ResponsePlan::default()
+        }
     }
 
     fn plan(&mut self, step: &Step, headers: &Headers, body: &Body, findings: &Findings) -> ResponsePlan {
@@ -401,7 +444,7 @@ impl Namespace {
     }
 
     fn count(&mut self, record: &RequestRecord, plan: &ResponsePlan, findings: Findings) {
-        let Records { summary, violations, connections, timeline, .. } = &mut self.records;
+        let Records { summary, connections, timeline, .. } = &mut self.records;
         if connections.get(&record.connection).is_none() {
             summary.connections += 1;
         }
@@ -420,10 +463,16 @@ impl Namespace {
             failed: u64::from(!(200..300).contains(&status)),
             violations: findings.list.len() as u64,
         });
+        self.record_violations(record.n, &record.request_id, findings);
+    }
+
+    /// Records broken rules of the request with this number: 0 for one of feature flags.
+    fn record_violations(&mut self, request: u64, request_id: &str, findings: Findings) {
+        let Records { summary, violations, .. } = &mut self.records;
         for (rule, uuid, message) in findings.list {
             *summary.violations.entry(rule).or_default() += 1;
-            let request_id = record.request_id.clone();
-            violations.push(Violation { rule, request: record.n, request_id, uuid, message });
+            let request_id = request_id.to_owned();
+            violations.push(Violation { rule, request, request_id, uuid, message });
         }
     }
 

@@ -80,7 +80,7 @@ fn read_body(headers: &Headers, body: &[u8], options: &Options, findings: &mut F
     }
 }
 
-fn header_texts(headers: &HeaderMap) -> BTreeMap<String, String> {
+pub(crate) fn header_texts(headers: &HeaderMap) -> BTreeMap<String, String> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }

@@ -136,6 +136,10 @@ pub struct Summary {
     pub verdicts: BTreeMap<String, u64>,
     /// Violations by rule.
     pub violations: BTreeMap<&'static str, u64>,
+    /// Requests for the values of feature flags.
+    pub flag_requests: u64,
+    /// Requests for the definitions of feature flags.
+    pub definition_requests: u64,
     /// The largest number of requests that were open at once.
     pub max_concurrent: u64,
     /// Connections that requests came on.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::text::cut;
@@ -74,9 +74,11 @@ pub(crate) struct Step {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct When {
+    /// The endpoint; that of events if absent.
+    endpoint: Endpoint,
     /// `PostHog-Attempt`
     attempt: Option<u64>,
-    /// The number of the request in its namespace, from 1.
+    /// The number of the request in its namespace, among those to its endpoint, from 1.
     request: Option<u64>,
     /// The name of an event in the batch.
     event: Option<String>,
@@ -84,6 +86,19 @@ pub(crate) struct When {
     min_events: Option<usize>,
     /// `Content-Encoding`; `identity` matches a request without it.
     encoding: Option<String>,
+}
+
+/// What a request is sent to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Endpoint {
+    /// `POST /i/v1/analytics/events`
+    #[default]
+    Events,
+    /// `POST /flags`
+    Flags,
+    /// `GET /flags/definitions`
+    Definitions,
 }
 
 /// A codec of a response's body.
@@ -166,6 +181,8 @@ impl Verdicts {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Request<'a> {
     /// See [`When`].
+    pub(crate) endpoint: Endpoint,
+    /// See [`When`].
     pub(crate) attempt: u64,
     /// See [`When`].
     pub(crate) number: u64,
@@ -177,7 +194,8 @@ pub(crate) struct Request<'a> {
 
 impl When {
     fn matches(&self, it: &Request<'_>) -> bool {
-        self.attempt.is_none_or(|attempt| attempt == it.attempt)
+        self.endpoint == it.endpoint
+            && self.attempt.is_none_or(|attempt| attempt == it.attempt)
             && self.request.is_none_or(|request| request == it.number)
             && self.event.as_ref().is_none_or(|event| it.events.contains(&event.as_str()))
             && self.min_events.is_none_or(|count| it.events.len() >= count)
@@ -275,7 +293,8 @@ impl Script {
 
     /// Returns the step for a request, and uses it up.
     pub(crate) fn take(&mut self, request: &Request<'_>) -> Option<Step> {
-        let matches = |step: &Step| step.when.as_ref().is_none_or(|when| when.matches(request));
+        let of_any = When::default();
+        let matches = |step: &Step| step.when.as_ref().unwrap_or(&of_any).matches(request);
         let Some(position) = self.steps.iter().position(matches) else {
             return self.then.clone().filter(matches);
         };
@@ -304,6 +323,18 @@ mod tests {
         let mut status =
             |attempt| script.take(&Request { attempt, ..Request::default() }).unwrap().status.unwrap();
         assert_eq!([status(1), status(2), status(2), status(1), status(1)], [503, 502, 503, 504, 504]);
+    }
+
+    #[test]
+    fn a_step_is_for_events_unless_it_names_another_endpoint() {
+        let mut script = Script::parse(
+            r#"{"steps":[{"status":503},{"when":{"endpoint":"flags"},"status":502}],"then":{"status":500}}"#,
+        )
+        .unwrap();
+        let mut status = |endpoint| script.take(&Request { endpoint, ..Request::default() })?.status;
+        assert_eq!(status(Endpoint::Definitions), None);
+        assert_eq!([status(Endpoint::Flags), status(Endpoint::Flags)], [Some(502), None]);
+        assert_eq!([status(Endpoint::Events), status(Endpoint::Events)], [Some(503), Some(500)]);
     }
 
     #[test]

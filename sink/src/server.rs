@@ -27,11 +27,18 @@ use crate::chaos::Chaos;
 use crate::connections::{ConnectionLimits, Connections, OpenConnection};
 use crate::namespace::{MEMORY, Namespace, Options};
 use crate::namespaces::Namespaces;
-use crate::script::{MAX_SCRIPT, Script};
+use crate::script::{Endpoint, MAX_SCRIPT, Script};
 use crate::transmit::{self, CutConnection};
 use crate::{origin, page, terminal, view};
 
 const EVENTS_PATH: &str = "/i/v1/analytics/events";
+
+/// The ends of the paths of feature flags, with the method and what is served there.
+const FLAG_PATHS: [(&str, &str, Endpoint); 3] = [
+    ("/flags", "POST", Endpoint::Flags),
+    ("/flags/definitions", "GET", Endpoint::Definitions),
+    ("/api/feature_flag/local_evaluation", "GET", Endpoint::Definitions),
+];
 
 /// The longest head of a request; a longer one gets a 431.
 const MAX_HEAD: usize = 128 << 10;
@@ -224,6 +231,16 @@ async fn route(
             plain(StatusCode::METHOD_NOT_ALLOWED, text)
         });
     }
+    for (path_of_flags, method, endpoint) in FLAG_PATHS {
+        if let Some(prefix) = path.trim_end_matches('/').strip_suffix(path_of_flags) {
+            return Ok(if request.method() == method {
+                transmit::receive_flags(&sink, prefix.trim_end_matches('/'), endpoint, connection, request)
+                    .await
+            } else {
+                plain(StatusCode::METHOD_NOT_ALLOWED, &format!("only {method} is supported here"))
+            });
+        }
+    }
     if let Err(reason) = origin::check(request.headers(), connection.is_local) {
         return Ok(plain(StatusCode::FORBIDDEN, reason));
     }
@@ -251,6 +268,7 @@ async fn control(sink: &Sink, prefix: &str, name: &str, request: Request) -> Res
         },
         ("GET", "_accepted") => view::accepted(&lock(namespace), &query).into_response(),
         ("GET", "_requests") => json(view::requests(&lock(namespace))),
+        ("GET", "_flags") => json(view::flags(&lock(namespace))),
         ("GET", "_violations") => json(view::violations(&lock(namespace))),
         ("GET", "_summary") => json(view::summary(&lock(namespace)).to_string()),
         ("GET", "_wait") => wait(sink, namespace, &query).await,
@@ -270,6 +288,20 @@ async fn control(sink: &Sink, prefix: &str, name: &str, request: Request) -> Res
                 } else {
                     plain(StatusCode::PAYLOAD_TOO_LARGE, "there are too many steps; set another script")
                 }
+            }
+            Err(response) => response,
+        },
+        ("POST", "_flags") => match body_text(request).await {
+            Ok(text) => match lock(namespace).flags_mut().set_values(&text) {
+                Ok(()) => done(),
+                Err(error) => plain(StatusCode::BAD_REQUEST, &error),
+            },
+            Err(response) => response,
+        },
+        ("POST", "_definitions") => match body_text(request).await {
+            Ok(text) => {
+                lock(namespace).flags_mut().set_definitions(text);
+                done()
             }
             Err(response) => response,
         },
@@ -318,6 +350,8 @@ async fn wait(sink: &Sink, namespace: &Mutex<Namespace>, query: &str) -> Respons
             let counts = [
                 ("requests", namespace.summary().requests),
                 ("events", namespace.summary().events),
+                ("flag_requests", namespace.summary().flag_requests),
+                ("definition_requests", namespace.summary().definition_requests),
                 ("accepted", namespace.accepted().len() as u64),
                 ("delivered", namespace.summary().delivered as u64),
             ];

@@ -17,9 +17,10 @@ use http_body_util::BodyExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
+use crate::flags::FlagRequest;
 use crate::namespace::{IncomingRequest, Namespace, ResponsePlan};
 use crate::read::ReadRequest;
-use crate::script::{Close, Compress};
+use crate::script::{Close, Compress, Endpoint};
 use crate::server::{Connection, Sink, lock, plain};
 
 /// The largest body that is read to its end, in bytes as sent. What is over the bound of the server is not kept.
@@ -65,7 +66,43 @@ pub(crate) async fn receive_events(
         sink.namespaces.uses(prefix, locked.bytes());
         (plan, locked.script_number())
     };
-    sink.connections.holds(number, plan.body.len());
+    respond(sink, namespace, connection, &plan, script_number).await
+}
+
+/// Receives a request of feature flags.
+pub(crate) async fn receive_flags(
+    sink: &Arc<Sink>,
+    prefix: &str,
+    endpoint: Endpoint,
+    connection: Connection,
+    request: Request,
+) -> Response {
+    let namespace = sink.namespace(prefix);
+    let namespace = &*namespace;
+    let (parts, body) = request.into_parts();
+    let number = connection.number;
+    let Some(body) = read_body(sink, number, body).await else {
+        return plain(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 64 MiB, or was cut off");
+    };
+    let (plan, script_number) = {
+        let mut locked = lock(namespace);
+        let request = FlagRequest { endpoint, parts: &parts, body: &body, connection: number };
+        let plan = locked.record_flags(&request, &sink.options, sink.started);
+        sink.namespaces.uses(prefix, locked.bytes());
+        (plan, locked.script_number())
+    };
+    respond(sink, namespace, connection, &plan, script_number).await
+}
+
+/// Sends a response as it was planned.
+async fn respond(
+    sink: &Arc<Sink>,
+    namespace: &Mutex<Namespace>,
+    connection: Connection,
+    plan: &ResponsePlan,
+    script_number: u64,
+) -> Response {
+    sink.connections.holds(connection.number, plan.body.len());
     sink.changed.notify_waiters();
     let step = &plan.step;
     if step.delay_ms > 0 {
@@ -81,7 +118,7 @@ pub(crate) async fn receive_events(
         send_endless_headers(connection).await;
         return cut_connection();
     }
-    let headers = scripted_headers(&plan);
+    let headers = scripted_headers(plan);
     let retry_after =
         headers.get("retry-after").and_then(|value| value.to_str().ok()).and_then(retry_after_seconds);
     match step.close {
@@ -91,10 +128,10 @@ pub(crate) async fn receive_events(
             // A client that is still connected will receive what is sent from here on, but hardly a body
             // that comes byte by byte.
             if step.drip_ms.is_none() {
-                lock(namespace).response_sent(&plan, sink.started, retry_after);
+                lock(namespace).response_sent(plan, sink.started, retry_after);
                 sink.changed.notify_waiters();
             }
-            with_headers(body_of(&plan), plan.status, headers)
+            with_headers(body_of(plan), plan.status, headers)
         }
     }
 }
@@ -237,6 +274,9 @@ async fn send_endless_headers(connection: Connection) {
 
 fn scripted_headers(plan: &ResponsePlan) -> HeaderMap {
     let mut headers = HeaderMap::new();
+    if let Some(etag) = plan.etag.as_ref().and_then(|etag| HeaderValue::try_from(etag).ok()) {
+        headers.insert("etag", etag);
+    }
     for (name, value) in &plan.step.headers {
         let value = match value.strip_prefix("{date+").and_then(|rest| rest.strip_suffix('}')) {
             Some(seconds) => {

@@ -48,6 +48,11 @@ pub(crate) fn requests(namespace: &Namespace) -> String {
     serde_json::to_string(namespace.requests()).unwrap_or_default()
 }
 
+/// `_flags`
+pub(crate) fn flags(namespace: &Namespace) -> String {
+    serde_json::to_string(namespace.flag_requests()).unwrap_or_default()
+}
+
 /// `_violations`
 pub(crate) fn violations(namespace: &Namespace) -> String {
     serde_json::to_string(namespace.violations()).unwrap_or_default()

@@ -4,11 +4,13 @@
 
 pub(crate) mod body;
 pub(crate) mod event;
+pub(crate) mod flags;
 pub(crate) mod headers;
 
 use serde::Serialize;
 
 use crate::text::cut;
+pub use flags::FLAG_RULES;
 
 /// The name of every rule, as in sink/README.md. `conformance/contract.json` says whose each of them is.
 pub const RULES: [&str; 56] = [
@@ -75,7 +77,7 @@ pub const RULES: [&str; 56] = [
 pub struct Violation {
     /// The rule's stable name; sink/README.md lists them.
     pub rule: &'static str,
-    /// The number of the request in its namespace, from 1.
+    /// The number of the request in its namespace, from 1; 0 for a request of feature flags.
     pub request: u64,
     /// The request id, as sent.
     pub request_id: String,
@@ -112,7 +114,7 @@ impl Findings {
     }
 
     fn push(&mut self, rule: &'static str, uuid: Option<String>, mut message: String) {
-        debug_assert!(RULES.contains(&rule), "{rule} is not in RULES");
+        debug_assert!(RULES.contains(&rule) || FLAG_RULES.contains(&rule), "{rule} is in no list of rules");
         if self.is_full() {
             return;
         }

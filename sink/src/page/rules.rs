@@ -1,4 +1,4 @@
-//! The text of each rule: the table in sink/README.md, which a test holds complete.
+//! The text of each rule: the two tables in sink/README.md, which tests hold complete.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -14,18 +14,22 @@ pub(crate) struct Rule {
 
 /// The rule of this name, or nothing about it.
 pub(crate) fn rule(name: &str) -> Rule {
-    static RULES: LazyLock<HashMap<String, Rule>> =
-        LazyLock::new(|| table(include_str!("../../README.md")).into_iter().collect());
+    static RULES: LazyLock<HashMap<String, Rule>> = LazyLock::new(|| {
+        HEADS.into_iter().flat_map(|head| table(include_str!("../../README.md"), head)).collect()
+    });
     RULES.get(name).cloned().unwrap_or_default()
 }
 
-/// The rows of the table that has the columns `rule` and `broken by`; a row may be of several rules.
-fn table(page: &str) -> Vec<(String, Rule)> {
+/// The first column of each table: of rules about events, and of those about feature flags.
+const HEADS: [&str; 2] = ["rule", "rule of flags"];
+
+/// The rows of the table that has this column and the column `broken by`; a row may be of several rules.
+fn table(page: &str, head: &str) -> Vec<(String, Rule)> {
     let cells = |line: &str| -> Vec<String> {
         line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
     };
-    let mut lines =
-        page.lines().skip_while(|line| !(line.contains("| rule |") && line.contains("broken by")));
+    let begin = format!("| {head} |");
+    let mut lines = page.lines().skip_while(|line| !(line.starts_with(&begin) && line.contains("broken by")));
     let heads = cells(lines.next().unwrap_or_default());
     let column = |row: &[String], head: &str| {
         let at = heads.iter().position(|name| name == head);
@@ -36,7 +40,7 @@ fn table(page: &str) -> Vec<(String, Rule)> {
         let row = cells(line);
         let broken_by = column(&row, "broken by").replace('`', "");
         let rule = Rule { broken_by, status: column(&row, "status") };
-        let names = column(&row, "rule");
+        let names = column(&row, head);
         rules.extend(names.split('`').skip(1).step_by(2).map(|name| (name.to_owned(), rule.clone())));
     }
     rules
@@ -55,6 +59,9 @@ mod tests {
         for name in ["sdk-info", "lone-surrogate", "empty-batch", "retry-too-early", "resent-after-refusal"] {
             assert!(!rule(name).broken_by.is_empty(), "{name}");
         }
+        for name in crate::check::FLAG_RULES {
+            assert!(!rule(name).broken_by.is_empty(), "{name}");
+        }
         assert_eq!(rule("no-such-rule"), Rule::default());
     }
 
@@ -62,6 +69,6 @@ mod tests {
     fn another_column_changes_nothing() {
         let page = "| rule | level | broken by | status |\n|---|---|---|---|\n| `a`, `b` | server | `x` there | 400 |\n\n| `c` |";
         let rule = Rule { broken_by: "x there".into(), status: "400".into() };
-        assert_eq!(table(page), [("a".to_owned(), rule.clone()), ("b".to_owned(), rule)]);
+        assert_eq!(table(page, "rule"), [("a".to_owned(), rule.clone()), ("b".to_owned(), rule)]);
     }
 }

@@ -24,7 +24,8 @@ function nothing() {
 function group(rule, isFirst) {
   const consequence = rule.status ? `The server refuses the request with ${rule.status}.` : "It is recorded only: the server takes the request.";
   const items = rule.newest.map((one) => el("li", {}, one.message, " ",
-    el("button", { type: "button", class: "link", click: () => showRequest(one.request) }, `request #${count(one.request)}`),
+    one.request === 0 ? "in a request of feature flags" :
+      el("button", { type: "button", class: "link", click: () => showRequest(one.request) }, `request #${count(one.request)}`),
     one.uuid ? " " : null,
     one.uuid ? el("button", { type: "button", class: "link", click: () => showEvent({ uuid: one.uuid }) }, "its event") : null));
   return el("details", { class: "rule", "data-rule": rule.rule, open: isFirst || open.has(rule.rule) },
