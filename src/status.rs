@@ -55,6 +55,7 @@ statuses! {
     18 INTERNAL            "internal"            "an internal error in libphc; the event was not taken. Please report it together with phc_last_error()";
     19 OUT_OF_RESOURCES    "out_of_resources"    "the system refused a thread, a descriptor, memory or randomness; try again later";
     20 WOULD_WAIT          "would_wait"          "some flags have no value without asking the server, and this call does not wait; the others have theirs";
+    21 UNAVAILABLE         "unavailable"         "the server did not return values or definitions of flags; phc_last_error() says why. What was evaluated here has its value";
 }
 
 impl Status {

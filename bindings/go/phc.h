@@ -249,6 +249,11 @@ typedef int32_t phc_log_level;
 typedef void (*phc_log_callback)(phc_log_level level, const char *message, void *user_data);
 
 /**
+ * What can be said of a query beyond whom it is about.
+ */
+typedef int32_t phc_flags_option;
+
+/**
  * The value of a feature flag.
  */
 typedef int32_t phc_flag_kind;
@@ -298,7 +303,7 @@ typedef struct phc_flag_detail {
      */
     int32_t has_experiment;
     /**
-     * 1 if it was evaluated here, by definitions; 0 if the flag is not in the snapshot.
+     * 1 if it was evaluated here, by definitions; 0 if the server did, or the flag is not in the snapshot.
      */
     int32_t is_local;
 } phc_flag_detail;
@@ -505,6 +510,10 @@ enum {
      * Some flags have no value without asking the server; the others have theirs.
      */
     PHC_WOULD_WAIT = 20,
+    /**
+     * The server did not return values or definitions of flags; phc_last_error says why.
+     */
+    PHC_UNAVAILABLE = 21,
 };
 
 enum {
@@ -524,6 +533,19 @@ enum {
      * Every attempt and its result; only with the setting log_level = debug.
      */
     PHC_LOG_DEBUG = 4,
+};
+
+enum {
+    /**
+     * The definitions that the client has are not used: the server evaluates all flags. 0 or 1; 0 unless
+     * it is set.
+     */
+    PHC_FLAGS_REMOTE_ONLY = 1,
+    /**
+     * The server does not look up where this machine is. 0 or 1; the setting disable_geoip unless it is
+     * set.
+     */
+    PHC_FLAGS_DISABLE_GEOIP = 2,
 };
 
 enum {
@@ -578,6 +600,14 @@ enum {
      * The person's enrolment in an early access feature decides.
      */
     PHC_FLAG_SUPER_CONDITION = 7,
+    /**
+     * A flag that it depends on is missing on the server.
+     */
+    PHC_FLAG_MISSING_DEPENDENCY = 8,
+    /**
+     * The server has a reason that this libphc does not know; phc_flags_json has its code.
+     */
+    PHC_FLAG_REASON_OTHER = 9,
 };
 
 enum {
@@ -601,6 +631,10 @@ enum {
      * The query lacks something: a property, the properties of a group, the device or distinct id.
      */
     PHC_FLAG_MISSING_CONTEXT = 4,
+    /**
+     * The server could not evaluate it, or what it returned is not understood.
+     */
+    PHC_FLAG_EVALUATION_FAILED = 5,
 };
 
 enum {
@@ -1250,6 +1284,15 @@ PHC_API PHC_WARN_UNUSED struct phc_flags_query *phc_flags_query_new(const char *
 PHC_API void phc_flags_query_free(struct phc_flags_query *query);
 
 /**
+ * Sets an option of the query to 0 or 1. Returns PHC_INVALID_ARGUMENT for another value, and for an
+ * option that is not known.
+ */
+PHC_API
+phc_status phc_flags_query_set_option(struct phc_flags_query *query,
+                                      phc_flags_option option,
+                                      int value);
+
+/**
  * Sets a property of the person to a value given as JSON text: "\"pro\"", "42", "true". Filters of
  * flags compare it; a flag with a filter on a property that is not set has no value.
  */
@@ -1317,13 +1360,25 @@ PHC_API phc_status phc_flags_ready(const struct phc_client *client, uint32_t tim
 
 /**
  * Evaluates the flags of a query by the definitions that the client has, and writes a snapshot of
- * their values into out, to be freed with phc_flags_free. Never waits, takes no lock, and sends
- * nothing. timeout_ms must be 0.
+ * their values into out, to be freed with phc_flags_free. With timeout_ms 0 it never waits, takes
+ * no lock, and sends nothing. Otherwise the server is asked for what has no value then, by one
+ * request, which is waited for at most timeout_ms, and never longer than the setting
+ * flags_timeout_ms; a value that was evaluated here stays. While the server does not respond, most
+ * calls return at once.
  *
- * Returns PHC_OK if every flag that was asked for has a value, or does not exist for this query
- * (it is for other evaluation contexts, or for clients only). Returns PHC_WOULD_WAIT, also with a
- * snapshot in out, if a flag has no value without asking the server: it has no definition, or
- * phc_flags_detail says why. With any other status out is NULL.
+ * Returns PHC_OK if every flag that was asked for has a value or does not exist for this query (it
+ * is for other evaluation contexts, or for clients only), or if the server has returned what it
+ * knows. There is a snapshot, with the values that are known, also with these:
+ * - PHC_WOULD_WAIT: with timeout_ms 0 a flag has no value (it has no definition, or
+ *   phc_flags_detail says why); also in test_mode, and for an empty distinct_id, which is never
+ *   asked about
+ * - PHC_TIMEOUT: the time limit passed first
+ * - PHC_UNAVAILABLE: the server returned no values, or is known not to respond; phc_last_error and
+ *   phc_flags_error say why
+ * - PHC_CLOSED and PHC_DISABLED, if the server would have been asked
+ * - PHC_OUT_OF_RESOURCES, if the I/O thread could not be started
+ *
+ * With PHC_INVALID_ARGUMENT and PHC_INTERNAL out is NULL.
  */
 PHC_API
 phc_status phc_flags_evaluate(const struct phc_client *client,
@@ -1334,7 +1389,7 @@ phc_status phc_flags_evaluate(const struct phc_client *client,
 /**
  * Evaluates one flag for a person of whom nothing else is known, and returns 1 if it is on, 0 if it
  * is off, and default_value if it has no value or an argument is NULL. A shorthand of query,
- * phc_flags_evaluate and phc_flags_enabled.
+ * phc_flags_evaluate with the time limit 0, and phc_flags_enabled: the server is not asked.
  */
 PHC_API
 int phc_flag_enabled(const struct phc_client *client,
@@ -1355,13 +1410,14 @@ PHC_API int phc_flags_enabled(struct phc_flags *flags, const char *key, int defa
 PHC_API phc_flag_kind phc_flags_get(struct phc_flags *flags, const char *key, const char **variant);
 
 /**
- * Returns the payload of the flag's value as JSON text, as it is in the definition; NULL if there
+ * Returns the payload of the flag's value as JSON text, as the project has it; NULL if there
  * is none. len (NULL is accepted) gets its length. It does not count as a read of the value.
  */
 PHC_API const char *phc_flags_payload(const struct phc_flags *flags, const char *key, size_t *len);
 
 /**
- * Returns how many flags the snapshot has, those without a value included.
+ * Returns how many flags the snapshot has, those without a value included: first those that were
+ * evaluated here, in the order of the definitions, then those of the server, by key.
  */
 PHC_API size_t phc_flags_count(const struct phc_flags *flags);
 
@@ -1396,7 +1452,9 @@ PHC_API PHC_RETURNS_NONNULL const char *phc_flag_unresolved_name(phc_flag_unreso
 /**
  * Returns what the snapshot lacks, in the words of the property $feature_flag_error, separated by
  * commas: local_evaluation_inconclusive if a flag has no value, flag_missing if one that was asked
- * for has no definition. Empty if it lacks nothing, and for NULL.
+ * for does not exist, evaluation_failed and errors_while_computing_flags if the server says so. If
+ * the server was asked in vain, it is one word: timeout, connection_error, api_error_<HTTP status>,
+ * quota_limited or unknown_error. Empty if it lacks nothing, and for NULL.
  */
 PHC_API PHC_RETURNS_NONNULL const char *phc_flags_error(const struct phc_flags *flags);
 

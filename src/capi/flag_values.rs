@@ -34,6 +34,11 @@ pub const PHC_FLAG_HOLDOUT: phc_flag_reason = 6;
 /// The person's enrolment in an early access feature decides.
 pub const PHC_FLAG_SUPER_CONDITION: phc_flag_reason = 7;
 
+/// A flag that it depends on is missing on the server.
+pub const PHC_FLAG_MISSING_DEPENDENCY: phc_flag_reason = 8;
+/// The server has a reason that this libphc does not know; phc_flags_json has its code.
+pub const PHC_FLAG_REASON_OTHER: phc_flag_reason = 9;
+
 /// Why a flag has no value. A number that a program does not know is a reason that was added
 /// later.
 pub type phc_flag_unresolved = i32;
@@ -47,6 +52,8 @@ pub const PHC_FLAG_UNSUPPORTED_DEFINITION: phc_flag_unresolved = 2;
 pub const PHC_FLAG_UNRESOLVED_DEPENDENCY: phc_flag_unresolved = 3;
 /// The query lacks something: a property, the properties of a group, the device or distinct id.
 pub const PHC_FLAG_MISSING_CONTEXT: phc_flag_unresolved = 4;
+/// The server could not evaluate it, or what it returned is not understood.
+pub const PHC_FLAG_EVALUATION_FAILED: phc_flag_unresolved = 5;
 
 /// What is known of one flag. The struct only ever grows at its end.
 #[repr(C)]
@@ -66,7 +73,7 @@ pub struct phc_flag_detail {
     pub unresolved: phc_flag_unresolved,
     /// Whether it belongs to an experiment: 1 or 0; -1 if that is not known.
     pub has_experiment: i32,
-    /// 1 if it was evaluated here, by definitions; 0 if the flag is not in the snapshot.
+    /// 1 if it was evaluated here, by definitions; 0 if the server did, or the flag is not in the snapshot.
     pub is_local: i32,
 }
 
@@ -99,7 +106,7 @@ impl phc_flag_detail {
                 _ => PHC_FLAG_RESOLVED,
             },
             has_experiment: found.has_experiment().map_or(-1, i32::from),
-            is_local: 1,
+            is_local: i32::from(found.is_local()),
         }
     }
 }
@@ -114,7 +121,7 @@ pub(super) fn kind(found: &Found<'_>) -> phc_flag_kind {
 }
 
 /// All reasons, by their number.
-pub(super) const REASONS: [Reason; 8] = [
+pub(super) const REASONS: [Reason; 10] = [
     Reason::None,
     Reason::FlagDisabled,
     Reason::NoGroupType,
@@ -123,13 +130,16 @@ pub(super) const REASONS: [Reason; 8] = [
     Reason::ConditionMatch,
     Reason::Holdout,
     Reason::SuperCondition,
+    Reason::MissingDependency,
+    Reason::Other,
 ];
 /// All reasons of flags without a value, by their number less one.
-pub(super) const UNRESOLVED: [Unresolved; 4] = [
+pub(super) const UNRESOLVED: [Unresolved; 5] = [
     Unresolved::ExperienceContinuity,
     Unresolved::UnsupportedDefinition,
     Unresolved::UnresolvedDependency,
     Unresolved::MissingContext,
+    Unresolved::EvaluationFailed,
 ];
 
 /// The position of a value in a table, as a number for C.
@@ -160,6 +170,8 @@ mod tests {
             (PHC_FLAG_CONDITION_MATCH, Reason::ConditionMatch),
             (PHC_FLAG_HOLDOUT, Reason::Holdout),
             (PHC_FLAG_SUPER_CONDITION, Reason::SuperCondition),
+            (PHC_FLAG_MISSING_DEPENDENCY, Reason::MissingDependency),
+            (PHC_FLAG_REASON_OTHER, Reason::Other),
         ];
         for (number, reason) in reasons {
             assert_eq!(reason_number(reason), number);
@@ -170,6 +182,7 @@ mod tests {
             (PHC_FLAG_UNSUPPORTED_DEFINITION, Unresolved::UnsupportedDefinition),
             (PHC_FLAG_UNRESOLVED_DEPENDENCY, Unresolved::UnresolvedDependency),
             (PHC_FLAG_MISSING_CONTEXT, Unresolved::MissingContext),
+            (PHC_FLAG_EVALUATION_FAILED, Unresolved::EvaluationFailed),
         ];
         for (number, reason) in unresolved {
             assert_eq!(unresolved_number(reason), number);

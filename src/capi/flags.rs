@@ -1,6 +1,7 @@
 //! Feature flags: their definitions, their evaluation, and phc_flags, which is what came of it.
 
 use std::ffi::{CStr, c_char, c_int};
+use std::time::Duration;
 
 use super::client::phc_client;
 use super::event::phc_event;
@@ -14,7 +15,6 @@ use super::handle::{Boxed, borrow, borrow_mut, fill, share, take, write};
 use super::rules;
 use super::status::{phc_status, status_of};
 use super::text::{bad_argument, copy_out, required, set_last_error, sized};
-use crate::client::flags;
 use crate::flags::{Query, Snapshot};
 use crate::json::repair;
 use crate::status::{Error, Status};
@@ -72,13 +72,25 @@ pub unsafe extern "C" fn phc_flags_ready(client: *const phc_client, timeout_ms: 
 }
 
 /// Evaluates the flags of a query by the definitions that the client has, and writes a snapshot of
-/// their values into out, to be freed with phc_flags_free. Never waits, takes no lock, and sends
-/// nothing. timeout_ms must be 0.
+/// their values into out, to be freed with phc_flags_free. With timeout_ms 0 it never waits, takes
+/// no lock, and sends nothing. Otherwise the server is asked for what has no value then, by one
+/// request, which is waited for at most timeout_ms, and never longer than the setting
+/// flags_timeout_ms; a value that was evaluated here stays. While the server does not respond, most
+/// calls return at once.
 ///
-/// Returns PHC_OK if every flag that was asked for has a value, or does not exist for this query
-/// (it is for other evaluation contexts, or for clients only). Returns PHC_WOULD_WAIT, also with a
-/// snapshot in out, if a flag has no value without asking the server: it has no definition, or
-/// phc_flags_detail says why. With any other status out is NULL.
+/// Returns PHC_OK if every flag that was asked for has a value or does not exist for this query (it
+/// is for other evaluation contexts, or for clients only), or if the server has returned what it
+/// knows. There is a snapshot, with the values that are known, also with these:
+/// - PHC_WOULD_WAIT: with timeout_ms 0 a flag has no value (it has no definition, or
+///   phc_flags_detail says why); also in test_mode, and for an empty distinct_id, which is never
+///   asked about
+/// - PHC_TIMEOUT: the time limit passed first
+/// - PHC_UNAVAILABLE: the server returned no values, or is known not to respond; phc_last_error and
+///   phc_flags_error say why
+/// - PHC_CLOSED and PHC_DISABLED, if the server would have been asked
+/// - PHC_OUT_OF_RESOURCES, if the I/O thread could not be started
+///
+/// With PHC_INVALID_ARGUMENT and PHC_INTERNAL out is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_flags_evaluate(
     client: *const phc_client,
@@ -97,9 +109,8 @@ pub unsafe extern "C" fn phc_flags_evaluate(
             empty()?;
             // SAFETY: the caller passes NULL or a live client, and NULL or a live query.
             let (client, query) = unsafe { (share(client, "client")?, borrow(query, "query")?) };
-            refuse_waiting(timeout_ms)?;
-            let snapshot = client.evaluate_flags(&query.0);
-            let status = flags::status_of(&snapshot);
+            let timeout = Duration::from_millis(timeout_ms.into());
+            let (snapshot, status) = client.evaluate_flags_within(&query.0, timeout);
             // SAFETY: the caller passes a place for a pointer.
             unsafe { write(out, phc_flags(snapshot).into_raw(), "out")? };
             status
@@ -110,7 +121,7 @@ pub unsafe extern "C" fn phc_flags_evaluate(
 
 /// Evaluates one flag for a person of whom nothing else is known, and returns 1 if it is on, 0 if it
 /// is off, and default_value if it has no value or an argument is NULL. A shorthand of query,
-/// phc_flags_evaluate and phc_flags_enabled.
+/// phc_flags_evaluate with the time limit 0, and phc_flags_enabled: the server is not asked.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_flag_enabled(
     client: *const phc_client,
@@ -205,7 +216,7 @@ pub unsafe extern "C" fn phc_flags_get(
     })
 }
 
-/// Returns the payload of the flag's value as JSON text, as it is in the definition; NULL if there
+/// Returns the payload of the flag's value as JSON text, as the project has it; NULL if there
 /// is none. len (NULL is accepted) gets its length. It does not count as a read of the value.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_flags_payload(
@@ -226,7 +237,8 @@ pub unsafe extern "C" fn phc_flags_payload(
     })
 }
 
-/// Returns how many flags the snapshot has, those without a value included.
+/// Returns how many flags the snapshot has, those without a value included: first those that were
+/// evaluated here, in the order of the definitions, then those of the server, by key.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_flags_count(flags: *const phc_flags) -> usize {
     // SAFETY: the caller passes NULL or a live snapshot.
@@ -299,7 +311,9 @@ pub extern "C" fn phc_flag_unresolved_name(reason: phc_flag_unresolved) -> *cons
 
 /// Returns what the snapshot lacks, in the words of the property $feature_flag_error, separated by
 /// commas: local_evaluation_inconclusive if a flag has no value, flag_missing if one that was asked
-/// for has no definition. Empty if it lacks nothing, and for NULL.
+/// for does not exist, evaluation_failed and errors_while_computing_flags if the server says so. If
+/// the server was asked in vain, it is one word: timeout, connection_error, api_error_<HTTP status>,
+/// quota_limited or unknown_error. Empty if it lacks nothing, and for NULL.
 ///
 /// cbindgen:prefix=PHC_API PHC_RETURNS_NONNULL
 #[unsafe(no_mangle)]

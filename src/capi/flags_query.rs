@@ -1,12 +1,12 @@
 //! phc_flags_query: for whom feature flags are evaluated, and which.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int};
 
 use super::guard::guard;
 use super::handle::{Boxed, borrow_mut, take};
 use super::rules;
 use super::status::{phc_status, status_of};
-use super::text::{optional, required, sized};
+use super::text::{bad_argument, optional, required, sized};
 use crate::flags::Query;
 use crate::json::{NOT_AN_OBJECT, SyntaxError, repair};
 use crate::status::{Error, Status};
@@ -52,6 +52,43 @@ unsafe fn change(
     // SAFETY: the caller passes NULL or a query that only this thread uses.
     let query = unsafe { borrow_mut(query, "query") };
     status_of(query.and_then(|query| change(&mut query.0)))
+}
+
+/// What can be said of a query beyond whom it is about.
+pub type phc_flags_option = i32;
+/// The definitions that the client has are not used: the server evaluates all flags. 0 or 1; 0 unless
+/// it is set.
+pub const PHC_FLAGS_REMOTE_ONLY: phc_flags_option = 1;
+/// The server does not look up where this machine is. 0 or 1; the setting disable_geoip unless it is
+/// set.
+pub const PHC_FLAGS_DISABLE_GEOIP: phc_flags_option = 2;
+
+/// Sets an option of the query to 0 or 1. Returns PHC_INVALID_ARGUMENT for another value, and for an
+/// option that is not known.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_flags_query_set_option(
+    query: *mut phc_flags_query,
+    option: phc_flags_option,
+    value: c_int,
+) -> phc_status {
+    guard(&rules::phc_flags_query_set_option, || {
+        // SAFETY: the caller passes NULL or a query that only this thread uses.
+        unsafe {
+            change(query, |query| {
+                let value = match value {
+                    0 => false,
+                    1 => true,
+                    _ => return Err(bad_argument("value", "neither 0 nor 1")),
+                };
+                match option {
+                    PHC_FLAGS_REMOTE_ONLY => query.set_remote_only(value),
+                    PHC_FLAGS_DISABLE_GEOIP => query.set_geoip_disable(value),
+                    _ => return Err(bad_argument("option", "unknown")),
+                }
+                Ok(())
+            })
+        }
+    })
 }
 
 /// The error of an argument that is not the JSON that is expected. `Ok(false)` stands for another type.

@@ -159,6 +159,7 @@ rules! {
     phc_flags_query_set_device_id anywhere,
     phc_flags_query_add_key anywhere,
     phc_flags_query_add_context anywhere,
+    phc_flags_query_set_option anywhere,
     phc_flags_query_free anywhere,
     phc_flags_definitions_set anywhere may_wait,
     phc_flags_ready anywhere,

@@ -53,6 +53,8 @@ pub const PHC_INTERNAL: phc_status = 18;
 pub const PHC_OUT_OF_RESOURCES: phc_status = 19;
 /// Some flags have no value without asking the server; the others have theirs.
 pub const PHC_WOULD_WAIT: phc_status = 20;
+/// The server did not return values or definitions of flags; phc_last_error says why.
+pub const PHC_UNAVAILABLE: phc_status = 21;
 
 /// No time limit, for functions with a timeout in milliseconds. 0 does not wait.
 pub const PHC_NO_LIMIT: u32 = u32::MAX;
@@ -164,6 +166,7 @@ mod tests {
             PHC_INTERNAL,
             PHC_OUT_OF_RESOURCES,
             PHC_WOULD_WAIT,
+            PHC_UNAVAILABLE,
         ];
         let all: Vec<i32> = Status::ALL.iter().map(|(status, ..)| status.number()).collect();
         assert_eq!(constants.to_vec(), all);

@@ -94,6 +94,8 @@ impl Client {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
+        #[cfg(feature = "flags")]
+        self.flags.stop();
         let close_by = timeout.map(|timeout| Instant::now() + timeout);
         // Made if there is none: a capture that is just beginning must find it shut.
         let process = self.process();

@@ -82,6 +82,18 @@ impl ProcessState {
         Ok(())
     }
 
+    /// Runs what `make` makes on the I/O thread; drops it where the threads have ended.
+    #[cfg(feature = "flags")]
+    pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        make: impl FnOnce(Arc<Transport>) -> F,
+    ) {
+        let threads = self.threads();
+        if let (Some(io), Some(transport)) = (&threads.io, &threads.transport) {
+            io.spawn(make(Arc::clone(transport)));
+        }
+    }
+
     /// Starts the callback thread for a callback that was just set, if the client has
     /// captured something.
     pub(super) fn callbacks_changed(&self, config: &Config, slots: &Arc<CallbackSlots>) -> Result<(), Error> {

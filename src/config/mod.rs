@@ -64,6 +64,15 @@ pub struct Config {
     pub(crate) shutdown_timeout: Duration,
     pub(crate) exit_flush: Duration,
     pub(crate) compression_level: u32,
+    pub(crate) secret_key: String,
+    pub(crate) local_evaluation: bool,
+    pub(crate) flags_timeout: Duration,
+    pub(crate) flags_max_retries: u32,
+    pub(crate) flags_poll_interval: Duration,
+    pub(crate) flags_idle_pause: Duration,
+    pub(crate) flags_definitions_timeout: Duration,
+    pub(crate) flags_called_events: bool,
+    pub(crate) flags_called_cache: usize,
 }
 
 /// What a setting is.
@@ -105,7 +114,7 @@ impl Config {
             return Ok(());
         }
         let setting = Setting::named(key)?;
-        let rejected = |reason| invalid(format!("{key} = {}: {reason}", syntax::shown(value)));
+        let rejected = |reason| invalid(format!("{key} = {}: {reason}", syntax::shown(key, value)));
         setting.assign(self, value).map_err(rejected)
     }
 

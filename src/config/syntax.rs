@@ -56,9 +56,15 @@ pub(super) fn path(text: &str) -> Result<String, String> {
 /// With this begins what a PEM file holds.
 const PEM_MARK: &str = "-----BEGIN";
 
-/// Returns a value as an error may show it: without the password of an address, and
-/// without the text of a PEM file.
-pub(super) fn shown(value: &str) -> String {
+/// The setting whose value is secret.
+pub(super) const SECRET_KEY: &str = "secret_key";
+
+/// Returns a value as an error may show it: without a secret key, without the password of an
+/// address, and without the text of a PEM file.
+pub(super) fn shown(key: &str, value: &str) -> String {
+    if key == SECRET_KEY {
+        return "(a key)".to_owned();
+    }
     if value.contains(PEM_MARK) {
         return "(the text of a PEM file)".to_owned();
     }
@@ -85,6 +91,20 @@ pub(super) fn project_key(key: &str) -> Result<(), String> {
         return Err("it must not have white space inside; was more than the key copied?".to_owned());
     }
     header_value(key).map(|_| ())
+}
+
+/// Checks a secret key, with which definitions of feature flags are fetched; empty means none. Returns it without
+/// white space around it.
+pub(super) fn secret_key(text: &str) -> Result<String, String> {
+    let key = text.trim();
+    if key.starts_with("phc_") {
+        return Err(
+            "this is the key of a project (phc_…), which is public; the feature flags secure key of the \
+                    project (phs_…) or a personal API key (phx_…) is expected"
+                .to_owned(),
+        );
+    }
+    project_key(key).map(|()| key.to_owned())
 }
 
 /// Returns a line for the log about a key that is accepted and is probably wrong.
@@ -149,7 +169,7 @@ mod tests {
             ("http://@x", "\"http://@x\""),
             ("", "\"\""),
         ] {
-            assert_eq!(shown(value), expected, "{value:?}");
+            assert_eq!(shown("proxy", value), expected, "{value:?}");
         }
         for refused in [
             "http//me:secret@proxy",

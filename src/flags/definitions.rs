@@ -18,6 +18,8 @@ pub(crate) enum Unresolved {
     UnresolvedDependency,
     /// A property, the properties of a group, the device id or the distinct id was not given, or is of no use.
     MissingContext,
+    /// The server could not evaluate it, or what it returned is not understood.
+    EvaluationFailed,
 }
 
 /// What cannot be known, while a flag is evaluated.

@@ -41,6 +41,24 @@ pub(crate) enum Reason {
     ConditionMatch,
     Holdout,
     SuperCondition,
+    /// Only the server says so: a flag that it depends on is missing.
+    MissingDependency,
+    /// A code of the server that is not known here.
+    Other,
+}
+
+impl Reason {
+    /// Those that have a code of the server.
+    pub(super) const KNOWN: [Reason; 8] = [
+        Reason::FlagDisabled,
+        Reason::NoGroupType,
+        Reason::NoConditionMatch,
+        Reason::OutOfRolloutBound,
+        Reason::ConditionMatch,
+        Reason::Holdout,
+        Reason::SuperCondition,
+        Reason::MissingDependency,
+    ];
 }
 
 /// What became of one flag.

@@ -6,7 +6,7 @@
 //!
 //! Its parts, each of which imports only those before it: `texts`, `hash`, `operator`, `tree` (JSON) ←
 //! `date`, `version`, `property` ← `matching` (an operator with its value) ← `definitions` (the compiled form), `graph`
-//! ← `compile`, `cohort` (from JSON), `query` ← `evaluate` ← `snapshot`.
+//! ← `compile`, `cohort` (from JSON), `query` ← `evaluate` ← `remote` (what the server evaluates) ← `snapshot`.
 
 mod cohort;
 mod compile;
@@ -19,6 +19,7 @@ mod matching;
 mod operator;
 mod property;
 mod query;
+pub(crate) mod remote;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -28,5 +29,5 @@ mod version;
 
 pub(crate) use definitions::{Definitions, Unresolved};
 pub(crate) use evaluate::{Reason, Value};
-pub(crate) use query::Query;
+pub(crate) use query::{Query, Whom};
 pub(crate) use snapshot::{Found, Snapshot};

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::tree::Value;
+use crate::json::write_string;
 
 /// What kind of JSON value a property has, as far as operators ask for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +104,25 @@ impl Properties {
             entry.text_end -= length;
             entry.lower_end -= length;
         }
+    }
+
+    /// Writes them as one JSON object.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        for (i, entry) in self.entries.iter().enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            let text = |start, end| self.text.get(start..end).unwrap_or_default();
+            write_string(out, text(entry.start, entry.key_end));
+            out.push(b':');
+            let value = text(entry.key_end, entry.text_end);
+            match entry.kind {
+                Kind::Text => write_string(out, value),
+                Kind::Number | Kind::Other => out.extend_from_slice(value.as_bytes()),
+            }
+        }
+        out.push(b'}');
     }
 
     fn position(&self, key: &str, fingerprint: u32) -> Option<usize> {

@@ -1,8 +1,10 @@
 //! For whom flags are evaluated, and which.
 
+use std::sync::Arc;
+
 use super::property::{Properties, fingerprint};
 use super::tree;
-use crate::json::SyntaxError;
+use crate::json::{SyntaxError, write_string};
 
 /// The longest distinct id, in Unicode scalar values; the server cuts longer ones.
 const MAX_ID: usize = 200;
@@ -26,6 +28,37 @@ pub(crate) struct Query {
     pub(super) keys: Vec<String>,
     /// If there are any, flags with contexts of their own must share one.
     pub(super) contexts: Vec<String>,
+    /// What the snapshots of the query share with it.
+    whom: Arc<Whom>,
+    is_remote_only: bool,
+}
+
+/// Whom an evaluation is about, as requests and events name it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Whom {
+    /// As it was given; the server cuts it itself.
+    pub distinct_id: String,
+    /// Type and key of each group.
+    pub groups: Vec<(String, String)>,
+    pub device_id: String,
+    /// If it was said.
+    pub geoip_disable: Option<bool>,
+}
+
+impl Whom {
+    /// Writes the groups as one JSON object.
+    pub(crate) fn write_groups(&self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        for (i, (kind, key)) in self.groups.iter().enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            write_string(out, kind);
+            out.push(b':');
+            write_string(out, key);
+        }
+        out.push(b'}');
+    }
 }
 
 impl Query {
@@ -34,8 +67,9 @@ impl Query {
         let mut person = Properties::default();
         person.set_string("distinct_id", distinct_id);
         let end = distinct_id.char_indices().nth(MAX_ID).map_or(distinct_id.len(), |(end, _)| end);
+        let whom = Arc::new(Whom { distinct_id: distinct_id.to_owned(), ..Whom::default() });
         let distinct_id = distinct_id.get(..end).unwrap_or_default().to_owned();
-        Query { distinct_id, person, ..Query::default() }
+        Query { distinct_id, person, whom, ..Query::default() }
     }
 
     /// Sets a property of the person to a JSON value.
@@ -64,6 +98,9 @@ impl Query {
         {
             return Ok(false);
         }
+        let groups = &mut Arc::make_mut(&mut self.whom).groups;
+        groups.retain(|(known, _)| known != kind);
+        groups.push((kind.to_owned(), key.to_owned()));
         self.groups.retain(|known| known.kind != kind);
         self.groups.push(group);
         Ok(true)
@@ -72,6 +109,7 @@ impl Query {
     /// Sets the device for flags that are bucketed by device.
     pub(crate) fn set_device_id(&mut self, device_id: &str) {
         device_id.clone_into(&mut self.device_id);
+        device_id.clone_into(&mut Arc::make_mut(&mut self.whom).device_id);
     }
 
     /// Asks for this flag, and so for no others than those that are asked for.
@@ -82,6 +120,29 @@ impl Query {
     /// Leaves out flags that have evaluation contexts, but none that is added here.
     pub(crate) fn add_context(&mut self, context: &str) {
         self.contexts.push(context.to_owned());
+    }
+
+    /// Says whether the server may use no address for this query, in place of the client's setting.
+    pub(crate) fn set_geoip_disable(&mut self, disable: bool) {
+        Arc::make_mut(&mut self.whom).geoip_disable = Some(disable);
+    }
+
+    /// Says whether it is evaluated by the server alone.
+    pub(crate) fn set_remote_only(&mut self, is_remote_only: bool) {
+        self.is_remote_only = is_remote_only;
+    }
+
+    pub(crate) fn is_remote_only(&self) -> bool {
+        self.is_remote_only
+    }
+
+    pub(crate) fn whom(&self) -> &Arc<Whom> {
+        &self.whom
+    }
+
+    /// The type of each group, and its properties.
+    pub(super) fn group_properties(&self) -> impl Iterator<Item = (&str, &Properties)> {
+        self.groups.iter().map(|group| (group.kind.as_str(), &group.properties))
     }
 
     pub(super) fn person(&self) -> &Properties {

@@ -1,13 +1,15 @@
 //! What an evaluation found: immutable, but for what was read.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::date::Nanoseconds;
 use super::definitions::{Definitions, Flag, Unresolved};
 use super::evaluate::{Evaluation, Outcome, Reason, Value};
-use super::query::Query;
+use super::query::{Query, Whom};
+use super::remote::{Failure, Remote, RemoteFlag, c_text};
+use super::texts::{TextRef, Texts};
 use crate::json::{write_integer, write_string};
 
 impl Unresolved {
@@ -18,6 +20,7 @@ impl Unresolved {
             Unresolved::UnsupportedDefinition => c"unsupported_definition",
             Unresolved::UnresolvedDependency => c"unresolved_dependency",
             Unresolved::MissingContext => c"missing_context",
+            Unresolved::EvaluationFailed => c"evaluation_failed",
         }
     }
 }
@@ -34,6 +37,8 @@ impl Reason {
             Reason::ConditionMatch => c"condition_match",
             Reason::Holdout => c"holdout_condition_value",
             Reason::SuperCondition => c"super_condition_value",
+            Reason::MissingDependency => c"missing_dependency",
+            Reason::Other => c"other",
         }
     }
 }
@@ -41,6 +46,7 @@ impl Reason {
 /// One flag of a snapshot.
 #[derive(Debug)]
 struct Entry {
+    /// In the definitions, or among the flags that the server has returned.
     position: u32,
     outcome: Outcome,
     accessed: AtomicBool,
@@ -81,14 +87,33 @@ pub(crate) struct Snapshot {
     entries: Entries,
     /// Whether a flag was asked for that has no definition.
     has_missing: bool,
+    /// What the server said, if it was asked.
+    asked: Option<Box<Asked>>,
+    whom: Arc<Whom>,
+}
+
+/// What the server has added to a snapshot.
+#[derive(Debug)]
+struct Asked {
+    /// Without any flag if it failed.
+    remote: Arc<Remote>,
+    entries: Vec<Entry>,
+    /// For `$feature_flag_error`.
+    error: CString,
 }
 
 /// What is known of one flag.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found<'a> {
-    definitions: &'a Definitions,
-    flag: &'a Flag,
+    source: Source<'a>,
     pub outcome: Outcome,
+}
+
+/// What has evaluated it.
+#[derive(Clone, Copy, Debug)]
+enum Source<'a> {
+    Local(&'a Definitions, &'a Flag),
+    Remote(&'a Remote, &'a RemoteFlag),
 }
 
 impl Snapshot {
@@ -98,7 +123,71 @@ impl Snapshot {
             Some(definitions) => evaluate(definitions, query, now),
             None => (Entries::Several(Vec::new()), !query.keys.is_empty()),
         };
-        Snapshot { definitions, entries, has_missing }
+        Snapshot { definitions, entries, has_missing, asked: None, whom: Arc::clone(query.whom()) }
+    }
+
+    /// Adds what the server said. A value that was evaluated here stays; a flag that has none gets the server's. A
+    /// failure is kept for [`Snapshot::error`].
+    pub(crate) fn with_server(mut self, query: &Query, result: Result<Remote, &Failure>) -> Self {
+        let (remote, failure) = match result {
+            Ok(remote) => (remote, None),
+            Err(failure) => (Remote::default(), Some(failure)),
+        };
+        let is_wanted = |key: &str| query.keys.is_empty() || query.keys.iter().any(|wanted| wanted == key);
+        let mut entries = Vec::new();
+        for (position, flag) in (0..).zip(remote.flags()) {
+            let key = remote.texts.get(flag.key);
+            if is_wanted(key) && self.get(key).is_none_or(|found| found.is_enabled().is_none()) {
+                entries.push(Entry::new(position, flag.outcome));
+            }
+        }
+        let is_replaced = |key: &str| {
+            let position = remote.position(key);
+            position.is_some_and(|position| {
+                entries.binary_search_by_key(&position, |entry| entry.position).is_ok()
+            })
+        };
+        let definitions = self.definitions.as_deref();
+        let key_of = |entry: &Entry| {
+            let flag = definitions?.flag(entry.position)?;
+            Some(definitions?.text(flag.key))
+        };
+        if self.entries.as_slice().iter().any(|entry| key_of(entry).is_some_and(is_replaced)) {
+            let kept = self.entries.as_slice().iter().filter(|entry| !key_of(entry).is_some_and(is_replaced));
+            self.entries = Entries::Several(kept.map(Entry::copy).collect());
+        }
+        self.asked = Some(Box::new(Asked { remote: Arc::new(remote), entries, error: CString::default() }));
+        self.has_missing = query.keys.iter().any(|key| self.get(key).is_none());
+        let error = failure.map_or_else(|| self.words_of_server(), Failure::word);
+        if let Some(asked) = &mut self.asked {
+            asked.error = CString::new(error).unwrap_or_default();
+        }
+        self
+    }
+
+    /// What a response with values lacks.
+    fn words_of_server(&self) -> String {
+        let has_errors = self.asked.as_ref().is_some_and(|asked| asked.remote.has_errors);
+        let has = |wanted: fn(Unresolved) -> bool| {
+            self.all().any(|found| matches!(found.outcome.value, Value::Unresolved(reason) if wanted(reason)))
+        };
+        let words = [
+            (has_errors, "errors_while_computing_flags"),
+            (has(|reason| reason == Unresolved::EvaluationFailed), "evaluation_failed"),
+            (has(|reason| reason != Unresolved::EvaluationFailed), "local_evaluation_inconclusive"),
+            (self.has_missing, "flag_missing"),
+        ];
+        words.iter().filter(|(is_so, _)| *is_so).map(|(_, word)| *word).collect::<Vec<_>>().join(",")
+    }
+
+    /// Whom it is about.
+    pub(crate) fn whom(&self) -> &Whom {
+        &self.whom
+    }
+
+    /// What the server returned, if it was asked.
+    pub(crate) fn remote(&self) -> Option<&Remote> {
+        self.asked.as_ref().map(|asked| &*asked.remote)
     }
 
     /// Whether each flag that was asked for has a value or does not exist for the query.
@@ -112,7 +201,10 @@ impl Snapshot {
     }
 
     /// What is missing, in the words of `$feature_flag_error`.
-    pub(crate) fn error(&self) -> &'static CStr {
+    pub(crate) fn error(&self) -> &CStr {
+        if let Some(asked) = &self.asked {
+            return &asked.error;
+        }
         match (self.has_unresolved(), self.has_missing) {
             (false, false) => c"",
             (true, false) => c"local_evaluation_inconclusive",
@@ -123,63 +215,95 @@ impl Snapshot {
 
     /// How many flags there are, those without a value included.
     pub(crate) fn len(&self) -> usize {
-        self.entries.as_slice().len()
+        self.entries.as_slice().len() + self.remote_entries().len()
     }
 
-    /// The flag at this place, in the order of the definitions.
+    fn remote_entries(&self) -> &[Entry] {
+        self.asked.as_ref().map_or(&[], |asked| &asked.entries)
+    }
+
+    /// The flag at this place: those that were evaluated here in the order of the definitions, then those of the server
+    /// by key.
     pub(crate) fn at(&self, index: usize) -> Option<Found<'_>> {
-        self.found(self.entries.as_slice().get(index)?)
+        let local = self.entries.as_slice();
+        match local.get(index) {
+            Some(entry) => self.local(entry),
+            None => self.of_server(self.remote_entries().get(index - local.len())?),
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = Found<'_>> {
+        let local = self.entries.as_slice().iter().filter_map(|entry| self.local(entry));
+        local.chain(self.remote_entries().iter().filter_map(|entry| self.of_server(entry)))
     }
 
     /// The flag with this key.
     pub(crate) fn get(&self, key: &str) -> Option<Found<'_>> {
-        self.found(self.entry(key)?)
+        self.entry(key).map(|(_, found)| found)
     }
 
     /// The same, and notes that its value was read.
     pub(crate) fn read(&self, key: &str) -> Option<Found<'_>> {
-        let entry = self.entry(key)?;
+        let (entry, found) = self.entry(key)?;
         entry.accessed.store(true, Ordering::Relaxed);
-        self.found(entry)
+        Some(found)
     }
 
-    fn entry(&self, key: &str) -> Option<&Entry> {
-        let position = self.definitions.as_ref()?.position(key)?;
-        let entries = self.entries.as_slice();
-        entries.get(entries.binary_search_by_key(&position, |entry| entry.position).ok()?)
+    fn entry(&self, key: &str) -> Option<(&Entry, Found<'_>)> {
+        let find = |entries, position: Option<u32>| by_position(entries, position?);
+        let position = self.definitions.as_ref().and_then(|definitions| definitions.position(key));
+        if let Some(entry) = find(self.entries.as_slice(), position) {
+            return Some((entry, self.local(entry)?));
+        }
+        let asked = self.asked.as_ref()?;
+        let entry = find(&asked.entries, asked.remote.position(key))?;
+        Some((entry, self.of_server(entry)?))
     }
 
-    fn found(&self, entry: &Entry) -> Option<Found<'_>> {
+    fn local(&self, entry: &Entry) -> Option<Found<'_>> {
         let definitions = self.definitions.as_deref()?;
-        Some(Found { definitions, flag: definitions.flag(entry.position)?, outcome: entry.outcome })
+        let source = Source::Local(definitions, definitions.flag(entry.position)?);
+        Some(Found { source, outcome: entry.outcome })
+    }
+
+    fn of_server(&self, entry: &Entry) -> Option<Found<'_>> {
+        let remote = self.remote()?;
+        let source = Source::Remote(remote, remote.flag(entry.position)?);
+        Some(Found { source, outcome: entry.outcome })
     }
 
     /// A copy with these flags only.
     pub(crate) fn only(&self, keys: &[&str]) -> Self {
-        let position = |key: &&str| self.definitions.as_ref()?.position(key);
-        let wanted: Vec<u32> = keys.iter().filter_map(position).collect();
-        self.filtered(|entry| wanted.contains(&entry.position))
+        self.filtered(|_, found| keys.contains(&found.key()))
     }
 
     /// A copy with those flags only whose value was read.
     pub(crate) fn only_accessed(&self) -> Self {
-        self.filtered(|entry| entry.accessed.load(Ordering::Relaxed))
+        self.filtered(|entry, _| entry.accessed.load(Ordering::Relaxed))
     }
 
-    fn filtered(&self, keep: impl Fn(&Entry) -> bool) -> Self {
-        let kept = self.entries.as_slice().iter().filter(|entry| keep(entry)).map(Entry::copy);
+    fn filtered(&self, keep: impl Fn(&Entry, &Found<'_>) -> bool) -> Self {
+        let is_kept =
+            |entry: &Entry, found: Option<Found<'_>>| found.is_some_and(|found| keep(entry, &found));
+        let local = self.entries.as_slice().iter().filter(|entry| is_kept(entry, self.local(entry)));
+        let remote = self.remote_entries().iter().filter(|entry| is_kept(entry, self.of_server(entry)));
+        let asked = self.asked.as_ref().map(|asked| {
+            let (remote, entries) = (Arc::clone(&asked.remote), remote.map(Entry::copy).collect());
+            Box::new(Asked { remote, entries, error: asked.error.clone() })
+        });
         Snapshot {
             definitions: self.definitions.clone(),
-            entries: Entries::Several(kept.collect()),
+            entries: Entries::Several(local.map(Entry::copy).collect()),
             has_missing: false,
+            asked,
+            whom: Arc::clone(&self.whom),
         }
     }
 
     /// The properties of an event that say which flags there are, as one JSON object.
     pub(crate) fn event_properties(&self) -> String {
-        let all = || self.entries.as_slice().iter().filter_map(|entry| self.found(entry));
         let mut out = b"{".to_vec();
-        for found in all() {
+        for found in self.all() {
             let Some(is_enabled) = found.is_enabled() else { continue };
             if out.len() > 1 {
                 out.push(b',');
@@ -192,7 +316,7 @@ impl Snapshot {
             }
         }
         let mut active: Vec<&str> =
-            all().filter(|found| found.is_enabled() == Some(true)).map(|found| found.key()).collect();
+            self.all().filter(|found| found.is_enabled() == Some(true)).map(|found| found.key()).collect();
         active.sort_unstable();
         for (i, key) in active.iter().enumerate() {
             out.extend_from_slice(if i == 0 { b",\"$active_feature_flags\":[" } else { b"," });
@@ -205,16 +329,15 @@ impl Snapshot {
     /// The whole snapshot as one JSON object.
     pub(crate) fn to_json(&self) -> String {
         let mut out = b"{\"flags\":{".to_vec();
-        let all = || self.entries.as_slice().iter().filter_map(|entry| self.found(entry));
         let mut comma = "";
-        for found in all().filter(|found| !matches!(found.outcome.value, Value::Unresolved(_))) {
+        for found in self.all().filter(|found| !matches!(found.outcome.value, Value::Unresolved(_))) {
             out.extend_from_slice(comma.as_bytes());
             found.write(&mut out);
             comma = ",";
         }
         out.extend_from_slice(b"},\"unresolved\":{");
         let mut comma = "";
-        for found in all() {
+        for found in self.all() {
             if let Value::Unresolved(reason) = found.outcome.value {
                 out.extend_from_slice(comma.as_bytes());
                 write_string(&mut out, found.key());
@@ -225,9 +348,17 @@ impl Snapshot {
         }
         out.extend_from_slice(b"},\"error\":");
         write_c(&mut out, self.error());
+        if let Some(request_id) = self.remote().and_then(Remote::request_id) {
+            out.extend_from_slice(b",\"request_id\":");
+            write_string(&mut out, request_id);
+        }
         out.push(b'}');
         String::from_utf8(out).unwrap_or_default()
     }
+}
+
+fn by_position(entries: &[Entry], position: u32) -> Option<&Entry> {
+    entries.get(entries.binary_search_by_key(&position, |entry| entry.position).ok()?)
 }
 
 fn evaluate(definitions: &Definitions, query: &Query, now: Nanoseconds) -> (Entries, bool) {
@@ -268,12 +399,31 @@ fn add(entries: &mut Vec<Entry>, evaluation: &mut Evaluation<'_>, position: u32)
 }
 
 impl<'a> Found<'a> {
+    fn texts(&self) -> &'a Texts {
+        match self.source {
+            Source::Local(definitions, _) => &definitions.kept.texts,
+            Source::Remote(remote, _) => &remote.texts,
+        }
+    }
+
+    fn key_text(&self) -> TextRef {
+        match self.source {
+            Source::Local(_, flag) => flag.key,
+            Source::Remote(_, flag) => flag.key,
+        }
+    }
+
     pub(crate) fn key(&self) -> &'a str {
-        self.definitions.text(self.flag.key)
+        self.texts().get(self.key_text())
     }
 
     pub(crate) fn key_c(&self) -> &'a CStr {
-        self.definitions.kept.texts.c(self.flag.key)
+        self.texts().c(self.key_text())
+    }
+
+    /// Whether it was evaluated here, by its definition.
+    pub(crate) fn is_local(&self) -> bool {
+        matches!(self.source, Source::Local(..))
     }
 
     /// Whether the flag is on; `None` if it has no value.
@@ -287,43 +437,72 @@ impl<'a> Found<'a> {
     /// The variant, for C.
     pub(crate) fn variant_c(&self) -> Option<&'a CStr> {
         let Value::Variant(variant) = self.outcome.value else { return None };
-        Some(self.definitions.kept.texts.c(variant))
+        Some(self.texts().c(variant))
     }
 
     /// The variant.
     pub(crate) fn variant(&self) -> Option<&'a str> {
         let Value::Variant(variant) = self.outcome.value else { return None };
-        Some(self.definitions.text(variant))
+        Some(self.texts().get(variant))
     }
 
-    fn payload_text(&self) -> Option<super::texts::TextRef> {
-        match self.outcome.value {
-            Value::True => self.definitions.payload(self.flag, "true"),
-            Value::Variant(variant) => self.definitions.payload(self.flag, self.definitions.text(variant)),
-            Value::False | Value::Unresolved(_) => None,
+    fn payload_text(&self) -> Option<TextRef> {
+        match (self.source, self.outcome.value) {
+            (_, Value::Unresolved(_)) => None,
+            (Source::Remote(_, flag), _) => flag.payload,
+            (Source::Local(definitions, flag), Value::True) => definitions.payload(flag, "true"),
+            (Source::Local(definitions, flag), Value::Variant(variant)) => {
+                definitions.payload(flag, definitions.text(variant))
+            }
+            (Source::Local(..), Value::False) => None,
         }
     }
 
     /// The payload of the value, as JSON text.
     pub(crate) fn payload(&self) -> Option<&'a str> {
-        self.payload_text().map(|text| self.definitions.text(text))
+        self.payload_text().map(|text| self.texts().get(text))
     }
 
     /// The payload for C.
     pub(crate) fn payload_c(&self) -> Option<&'a CStr> {
-        self.payload_text().map(|text| self.definitions.kept.texts.c(text))
+        self.payload_text().map(|text| self.texts().c(text))
     }
 
     pub(crate) fn id(&self) -> i64 {
-        self.flag.id
+        match self.source {
+            Source::Local(_, flag) => flag.id,
+            Source::Remote(_, flag) => flag.id,
+        }
     }
 
     pub(crate) fn version(&self) -> i64 {
-        self.flag.version
+        match self.source {
+            Source::Local(_, flag) => flag.version,
+            Source::Remote(_, flag) => flag.version,
+        }
     }
 
     pub(crate) fn has_experiment(&self) -> Option<bool> {
-        self.flag.has_experiment
+        match self.source {
+            Source::Local(_, flag) => flag.has_experiment,
+            Source::Remote(_, flag) => flag.has_experiment,
+        }
+    }
+
+    /// The code of the reason, also one that is not known here.
+    pub(crate) fn reason_code(&self) -> &'a CStr {
+        match self.source {
+            Source::Local(..) => self.outcome.reason.name(),
+            Source::Remote(remote, flag) => c_text(&remote.texts, flag.code),
+        }
+    }
+
+    /// The reason in the words of the server, or that it was evaluated here.
+    pub(crate) fn reason_description(&self) -> &'a str {
+        match self.source {
+            Source::Local(..) => "Evaluated locally",
+            Source::Remote(remote, flag) => flag.description.map_or("", |text| remote.texts.get(text)),
+        }
     }
 
     /// Writes the member of a flag with a value, in the form of the server's responses.
@@ -340,7 +519,7 @@ impl<'a> Found<'a> {
         out.extend_from_slice(b",\"variant\":");
         optional(out, self.variant());
         out.extend_from_slice(b",\"reason\":{\"code\":");
-        write_c(out, self.outcome.reason.name());
+        write_c(out, self.reason_code());
         out.extend_from_slice(b",\"condition_index\":");
         match self.outcome.condition {
             Some(index) => write_integer(out, index.into()),
@@ -356,7 +535,9 @@ impl<'a> Found<'a> {
             out.extend_from_slice(b",\"has_experiment\":");
             out.extend_from_slice(truth(has_experiment));
         }
-        out.extend_from_slice(b"},\"locally_evaluated\":true}");
+        out.extend_from_slice(b"},\"locally_evaluated\":");
+        out.extend_from_slice(truth(self.is_local()));
+        out.push(b'}');
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::json::{Cursor, Sound, SyntaxError, read_checked, unescape, write_string};
+use crate::json::{Cursor, Sound, SyntaxError, read_checked, repair, unescape, write_string};
 
 /// One value. A number is its text.
 #[derive(Clone, Debug)]
@@ -21,6 +21,20 @@ pub(crate) enum Value<'a> {
 pub(crate) fn read<T>(text: &[u8], then: impl FnOnce(&Value<'_>) -> T) -> Result<T, SyntaxError> {
     let sound = checked(text)?;
     let mut cursor = Cursor::new(&sound.text);
+    match value(&mut cursor, 0) {
+        Some((tree, _)) => Ok(then(&tree)),
+        None => Err(cursor.error()),
+    }
+}
+
+/// The same for text that is read and not sent on: a number beyond a double's range is no error.
+pub(crate) fn read_lenient<T>(text: &[u8], then: impl FnOnce(&Value<'_>) -> T) -> Result<T, SyntaxError> {
+    let text = repair(text);
+    let mut cursor = Cursor::lenient(text.as_bytes());
+    if cursor.value(0, 0).and_then(|end| cursor.end(end)).is_none() {
+        return Err(cursor.error());
+    }
+    let mut cursor = Cursor::lenient(text.as_bytes());
     match value(&mut cursor, 0) {
         Some((tree, _)) => Ok(then(&tree)),
         None => Err(cursor.error()),
@@ -200,8 +214,11 @@ fn write_number(out: &mut String, text: &str) {
             return out.push_str(text);
         }
     }
-    // Numbers beyond a double's range were refused when the text was read.
-    write_double(out, text.parse().unwrap_or(0.0));
+    // Numbers beyond a double's range are in text that was read leniently only, and keep their text.
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() => write_double(out, number),
+        _ => out.push_str(text),
+    }
 }
 
 fn write_double(out: &mut String, number: f64) {

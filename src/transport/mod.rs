@@ -5,6 +5,8 @@ mod compress;
 mod compression_thread;
 mod connections;
 mod errors;
+#[cfg(feature = "flags")]
+mod flags;
 mod resolver;
 mod shortage;
 mod tls;
@@ -29,6 +31,8 @@ use compress::{compress, takes_long};
 use compression_thread::CompressionThread;
 use connections::{Connections, Limits, Progress};
 use errors::{destination, error_chain, user_message};
+#[cfg(feature = "flags")]
+pub(crate) use flags::FlagCall;
 use resolver::Resolver;
 use shortage::Shortage;
 use tls::Tls;

@@ -154,6 +154,7 @@ QUERY_CALLER(phc_flags_query_set_group, "company", "acme", "{}")
 QUERY_CALLER(phc_flags_query_set_device_id, "device")
 QUERY_CALLER(phc_flags_query_add_key, "walked")
 QUERY_CALLER(phc_flags_query_add_context, "web")
+QUERY_CALLER(phc_flags_query_set_option, PHC_FLAGS_REMOTE_ONLY, 1)
 
 CALLER(phc_flags_query_new) {
     (void)at;

@@ -238,22 +238,6 @@ static void without_definitions_no_flag_has_a_value(void) {
     finish(client);
 }
 
-static void a_time_limit_is_refused(void) {
-    phc_client *client = make_client(NULL, NULL);
-    define(client, SHOP);
-    phc_flags_query *query = phc_flags_query_new("user");
-    const uint32_t limits[] = {1, 3000, PHC_NO_LIMIT};
-    for (int i = 0; i < 3; i++) {
-        phc_flags *flags = (phc_flags *)&query;
-        CHECK_EQ(phc_flags_evaluate(client, query, limits[i], &flags), PHC_INVALID_ARGUMENT);
-        CHECK(flags == NULL);
-        CHECK_HAS(phc_last_error(), "timeout_ms");
-        CHECK_EQ(phc_flags_ready(client, limits[i]), PHC_INVALID_ARGUMENT);
-    }
-    phc_flags_query_free(query);
-    finish(client);
-}
-
 static void evaluation_needs_neither_a_key_nor_an_open_client(void) {
     phc_config *config = phc_config_new("");
     phc_client *client = phc_client_new(config, NULL);
@@ -399,7 +383,6 @@ int main(int argc, char **argv) {
         TEST(what_a_query_says_is_what_is_evaluated),
         TEST(copies_have_some_of_the_flags),
         TEST(without_definitions_no_flag_has_a_value),
-        TEST(a_time_limit_is_refused),
         TEST(evaluation_needs_neither_a_key_nor_an_open_client),
         TEST(an_event_can_have_the_flags),
         TEST(evaluations_see_old_or_new_definitions_and_never_both),

@@ -26,8 +26,8 @@ static void every_status_has_a_name_and_a_message(void) {
     CHECK_STR(phc_status_name(PHC_OK), "ok");
     CHECK_STR(phc_status_name(PHC_QUEUE_FULL), "queue_full");
     CHECK_STR(phc_status_name(PHC_OUT_OF_RESOURCES), "out_of_resources");
-    CHECK_STR(phc_status_name(PHC_WOULD_WAIT), "would_wait");
-    for (phc_status i = 0; i <= PHC_WOULD_WAIT; i++) {
+    CHECK_STR(phc_status_name(PHC_UNAVAILABLE), "unavailable");
+    for (phc_status i = 0; i <= PHC_UNAVAILABLE; i++) {
         CHECK(phc_status_name(i)[0] != '\0' && strcmp(phc_status_name(i), "unknown") != 0);
         CHECK(phc_status_message(i)[0] != '\0');
         for (phc_status j = 0; j < i; j++) {
@@ -35,7 +35,7 @@ static void every_status_has_a_name_and_a_message(void) {
             CHECK(strcmp(phc_status_message(i), phc_status_message(j)) != 0);
         }
     }
-    const phc_status unknown[] = {PHC_WOULD_WAIT + 1, PHC_STATUS_SLOTS, -1, INT32_MAX, INT32_MIN};
+    const phc_status unknown[] = {PHC_UNAVAILABLE + 1, PHC_STATUS_SLOTS, -1, INT32_MAX, INT32_MIN};
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
         CHECK_STR(phc_status_name(unknown[i]), "unknown");
         CHECK_HAS(phc_status_message(unknown[i]), "unknown");

@@ -127,6 +127,10 @@ static void null_everywhere(void) {
     REFUSES_NULL(phc_flags_query_add_key(query, NULL));
     REFUSES_NULL(phc_flags_query_add_context(NULL, "c"));
     REFUSES_NULL(phc_flags_query_add_context(query, NULL));
+    REFUSES_NULL(phc_flags_query_set_option(NULL, PHC_FLAGS_REMOTE_ONLY, 1));
+    CHECK_EQ(phc_flags_query_set_option(query, PHC_FLAGS_REMOTE_ONLY, 2), PHC_INVALID_ARGUMENT);
+    CHECK_EQ(phc_flags_query_set_option(query, 0, 1), PHC_INVALID_ARGUMENT);
+    CHECK_HAS(phc_last_error(), "option");
     CHECK_EQ(phc_flags_query_set_person(query, "k", "{"), PHC_INVALID_JSON);
     CHECK_HAS(phc_last_error(), "byte 1");
     CHECK_EQ(phc_flags_query_set_person_json(query, "[]", 2), PHC_INVALID_JSON);

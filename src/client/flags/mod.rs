@@ -1,0 +1,84 @@
+//! Feature flags of a client: the definitions that it has, evaluation by them, and by the server where they do not
+//! suffice.
+//!
+//! Definitions are immutable behind one pointer, which is read without a lock: an evaluation never waits for a thread
+//! that loads new ones, and a forked child goes on with what it has inherited. What belongs to one process (the memory
+//! of an outage, requests) is in [`FlagProcess`], which a child makes anew.
+
+mod process;
+mod values;
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use arc_swap::ArcSwapOption;
+
+use super::Client;
+use crate::flags::{Definitions, Query, Snapshot};
+use crate::runtime::PerProcess;
+use crate::status::{Error, Status};
+use process::FlagProcess;
+
+/// The definitions of a client, if it has any, and what its evaluations share.
+#[derive(Default)]
+pub(super) struct Flags {
+    definitions: Arc<ArcSwapOption<Definitions>>,
+    process: PerProcess<Arc<FlagProcess>>,
+}
+
+impl Flags {
+    fn process(&self) -> &Arc<FlagProcess> {
+        self.process.get_or_make(Arc::default)
+    }
+
+    /// Ends the requests of this process.
+    pub(super) fn stop(&self) {
+        if let Some(process) = self.process.get() {
+            process.stop();
+        }
+    }
+}
+
+impl Client {
+    /// Replaces the definitions; if they are refused, those that are there stay.
+    pub(crate) fn set_flag_definitions(&self, json: &[u8]) -> Result<(), Error> {
+        self.flags.definitions.store(Some(Arc::new(Definitions::new(json)?)));
+        Ok(())
+    }
+
+    /// Whether there are definitions.
+    pub(crate) fn has_flag_definitions(&self) -> bool {
+        self.flags.definitions.load().is_some()
+    }
+
+    /// Evaluates flags by the definitions that are there. Never waits.
+    pub(crate) fn evaluate_flags(&self, query: &Query) -> Snapshot {
+        let definitions = self.flags.definitions.load_full().filter(|_| !query.is_remote_only());
+        // Few definitions compare dates.
+        let needs_now = definitions.as_ref().is_some_and(|definitions| definitions.needs_now());
+        let now = if needs_now { nanoseconds_now() } else { 0 };
+        Snapshot::new(definitions, query, now)
+    }
+
+    /// The same, and asks the server, for at most this time, for what has no value then. There is a snapshot with
+    /// what is known, whatever happens; the error says why the rest is not.
+    pub(crate) fn evaluate_flags_within(
+        &self,
+        query: &Query,
+        timeout: Duration,
+    ) -> (Snapshot, Result<(), Error>) {
+        let local = self.evaluate_flags(query);
+        if local.is_complete() {
+            (local, Ok(()))
+        } else if timeout.is_zero() {
+            (local, Err(Status::WOULD_WAIT.into()))
+        } else {
+            self.ask_server(local, query, timeout)
+        }
+    }
+}
+
+fn nanoseconds_now() -> i128 {
+    let since = UNIX_EPOCH.elapsed().unwrap_or_default();
+    i128::try_from(since.as_nanos()).unwrap_or(i128::MAX)
+}

@@ -1,0 +1,65 @@
+//! What the flag requests of one client share in one process, and how they end with the client.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use crate::flags::remote::Outage;
+use crate::sync::recover;
+
+/// See the module.
+pub(super) struct FlagProcess {
+    /// Lock order: no other lock is taken while it is held.
+    outage: Mutex<Outage>,
+    started: Instant,
+    is_stopped: AtomicBool,
+    stopped: Notify,
+}
+
+impl Default for FlagProcess {
+    fn default() -> Self {
+        FlagProcess {
+            outage: Mutex::default(),
+            started: Instant::now(),
+            is_stopped: AtomicBool::new(false),
+            stopped: Notify::new(),
+        }
+    }
+}
+
+impl FlagProcess {
+    /// The memory of an outage.
+    pub(super) fn outage(&self) -> MutexGuard<'_, Outage> {
+        recover(self.outage.lock())
+    }
+
+    /// The time that the rules count in.
+    pub(super) fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Ends all requests, also those that begin later.
+    pub(super) fn stop(&self) {
+        self.is_stopped.store(true, Ordering::SeqCst);
+        self.stopped.notify_waiters();
+    }
+
+    /// Runs a task until it ends or the client does; `None` in that case.
+    pub(super) async fn until_stopped<T>(&self, task: impl Future<Output = T>) -> Option<T> {
+        let stopped = async {
+            let mut notified = std::pin::pin!(self.stopped.notified());
+            // From here on a stop is not missed.
+            notified.as_mut().enable();
+            if !self.is_stopped.load(Ordering::SeqCst) {
+                notified.await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stopped => None,
+            done = task => Some(done),
+        }
+    }
+}
