@@ -27,17 +27,6 @@ pub struct phc_flags(Snapshot);
 
 impl Boxed for phc_flags {}
 
-/// The error of a time limit.
-fn refuse_waiting(timeout_ms: u32) -> Result<(), Error> {
-    if timeout_ms == 0 {
-        return Ok(());
-    }
-    Err(bad_argument(
-        "timeout_ms",
-        "not 0: flags are evaluated by the definitions that were set, without waiting",
-    ))
-}
-
 /// Sets the definitions of feature flags by which the client evaluates, in place of all earlier
 /// ones: one JSON object of len bytes (at most 32 MiB), as PostHog's endpoint /flags/definitions
 /// returns it. They are compiled once, here. Evaluations that run at the same time go on with the
@@ -57,17 +46,40 @@ pub unsafe extern "C" fn phc_flags_definitions_set(
     })
 }
 
-/// Returns PHC_OK if the client has definitions of feature flags, else PHC_WOULD_WAIT. timeout_ms
-/// must be 0.
+/// Returns PHC_OK if the client has definitions of feature flags. Otherwise it waits for them, for at
+/// most timeout_ms; the first call begins to fetch them, as the first evaluation does, if the client
+/// has the setting secret_key. Returns
+/// - PHC_WOULD_WAIT with timeout_ms 0, if there are none
+/// - PHC_TIMEOUT if none came in time
+/// - PHC_UNAVAILABLE if the server refuses them (phc_last_error says why), or if the client fetches
+///   none; they are then those that phc_flags_definitions_set gave it
+/// - PHC_CLOSED and PHC_DISABLED, with a time limit
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_flags_ready(client: *const phc_client, timeout_ms: u32) -> phc_status {
     guard(&rules::phc_flags_ready, || {
         // SAFETY: the caller passes NULL or a live client.
         let client = unsafe { share(client, "client") };
-        status_of(client.and_then(|client| {
-            refuse_waiting(timeout_ms)?;
-            if client.has_flag_definitions() { Ok(()) } else { Err(Status::WOULD_WAIT.into()) }
-        }))
+        status_of(
+            client.and_then(|client| {
+                client.wait_for_flag_definitions(Duration::from_millis(timeout_ms.into()))
+            }),
+        )
+    })
+}
+
+/// Fetches the definitions of feature flags from the server now, whatever the setting
+/// flags_poll_interval_ms says, and waits for that for at most timeout_ms. Definitions that cannot be
+/// fetched leave those that are there. Returns PHC_OK if the client has the newest definitions;
+/// PHC_UNAVAILABLE if they could not be fetched (phc_last_error says why), or the client has no
+/// setting secret_key; PHC_TIMEOUT if the time limit passed first; PHC_WOULD_WAIT with timeout_ms 0,
+/// when it has begun; PHC_CLOSED and PHC_DISABLED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn phc_flags_reload(client: *mut phc_client, timeout_ms: u32) -> phc_status {
+    guard(&rules::phc_flags_reload, || {
+        // SAFETY: the caller passes NULL or a live client.
+        let client = unsafe { share(client, "client") };
+        let timeout = Duration::from_millis(timeout_ms.into());
+        status_of(client.and_then(|client| client.reload_flag_definitions(timeout)))
     })
 }
 

@@ -71,13 +71,15 @@ impl Client {
                 super_properties.register(property, b"true")?;
             }
         }
+        #[cfg(feature = "flags")]
+        let flags = flags::Flags::new(&config);
         Ok(Client {
             config,
             kept: ArcSwap::from_pointee(Kept { super_properties, ..Kept::default() }),
             closed: AtomicBool::new(false),
             slots: Arc::default(),
             #[cfg(feature = "flags")]
-            flags: flags::Flags::default(),
+            flags,
             process: PerProcess::new(),
         })
     }

@@ -42,6 +42,8 @@ impl Definitions {
             compiler.group_types(tree.get("group_type_mapping"));
             compiler.cohorts(tree.get("cohorts"));
             compiler.flags(flags);
+            compiler.out.is_minimal =
+                tree.get("minimal_flag_called_events").and_then(Value::as_bool) == Some(true);
             Some(compiler.out)
         });
         let compiled = compiled.map_err(|error| refused(format!("the definitions are refused {error}")))?;

@@ -184,12 +184,22 @@ pub(crate) struct Definitions {
     /// The parts of all groups of cohorts, those of one group side by side.
     pub(super) nodes: Vec<Node>,
     pub(super) needs_now: bool,
+    /// Whether reads of flags without an experiment are reported with few properties.
+    pub(super) is_minimal: bool,
+    /// In ms since 1970; 0 if it is not known.
+    pub(super) loaded_at: i64,
 }
 
 impl Definitions {
     /// How many flags there are.
     pub(crate) fn len(&self) -> usize {
         self.flags.len()
+    }
+
+    /// Notes when they were loaded, in ms since 1970.
+    pub(crate) fn loaded_at(mut self, ms: i64) -> Self {
+        self.loaded_at = ms;
+        self
     }
 
     /// Whether the time has to be known to evaluate them.

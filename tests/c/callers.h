@@ -181,6 +181,12 @@ CALLER(phc_flags_definitions_set) { return of_status(define_walked(at->client));
 
 CALLER(phc_flags_ready) { return define_walked(at->client), of_status(phc_flags_ready(at->client, 0)); }
 
+/* It fetches none, whatever is called. */
+CALLER(phc_flags_reload) {
+    phc_status status = phc_flags_reload(at->client, 0);
+    return status == PHC_UNAVAILABLE ? WORKED : of_status(status);
+}
+
 /* The snapshot with that flag. */
 static phc_flags *walked(phc_client *client, phc_status *status) {
     define_walked(client);

@@ -138,6 +138,7 @@ static void null_everywhere(void) {
     REFUSES_NULL(phc_flags_definitions_set(NULL, "{}", 2));
     REFUSES_NULL(phc_flags_definitions_set(client, NULL, 2));
     REFUSES_NULL(phc_flags_ready(NULL, 0));
+    REFUSES_NULL(phc_flags_reload(NULL, 0));
     REFUSES_NULL(phc_flags_evaluate(NULL, query, 0, &flags));
     REFUSES_NULL(phc_flags_evaluate(client, NULL, 0, &flags));
     REFUSES_NULL(phc_flags_evaluate(client, query, 0, NULL));

@@ -5,6 +5,7 @@
 //! that loads new ones, and a forked child goes on with what it has inherited. What belongs to one process (the memory
 //! of an outage, requests) is in [`FlagProcess`], which a child makes anew.
 
+mod poll;
 mod process;
 mod values;
 
@@ -14,19 +15,30 @@ use std::time::{Duration, UNIX_EPOCH};
 use arc_swap::ArcSwapOption;
 
 use super::Client;
+use crate::config::Config;
 use crate::flags::{Definitions, Query, Snapshot};
 use crate::runtime::PerProcess;
 use crate::status::{Error, Status};
 use process::FlagProcess;
 
 /// The definitions of a client, if it has any, and what its evaluations share.
-#[derive(Default)]
 pub(super) struct Flags {
     definitions: Arc<ArcSwapOption<Definitions>>,
+    /// Whether definitions are fetched from the server.
+    fetches: bool,
     process: PerProcess<Arc<FlagProcess>>,
 }
 
 impl Flags {
+    pub(super) fn new(config: &Config) -> Self {
+        let has_key = !config.secret_key.is_empty() && !config.is_disabled();
+        Flags {
+            definitions: Arc::default(),
+            fetches: has_key && config.local_evaluation && !config.test_mode,
+            process: PerProcess::new(),
+        }
+    }
+
     fn process(&self) -> &Arc<FlagProcess> {
         self.process.get_or_make(Arc::default)
     }
@@ -35,6 +47,7 @@ impl Flags {
     pub(super) fn stop(&self) {
         if let Some(process) = self.process.get() {
             process.stop();
+            process.polling.stop();
         }
     }
 }
@@ -42,7 +55,8 @@ impl Flags {
 impl Client {
     /// Replaces the definitions; if they are refused, those that are there stay.
     pub(crate) fn set_flag_definitions(&self, json: &[u8]) -> Result<(), Error> {
-        self.flags.definitions.store(Some(Arc::new(Definitions::new(json)?)));
+        let definitions = Definitions::new(json)?.loaded_at(now_ms());
+        self.flags.definitions.store(Some(Arc::new(definitions)));
         Ok(())
     }
 
@@ -53,6 +67,7 @@ impl Client {
 
     /// Evaluates flags by the definitions that are there. Never waits.
     pub(crate) fn evaluate_flags(&self, query: &Query) -> Snapshot {
+        self.note_flag_use();
         let definitions = self.flags.definitions.load_full().filter(|_| !query.is_remote_only());
         // Few definitions compare dates.
         let needs_now = definitions.as_ref().is_some_and(|definitions| definitions.needs_now());
@@ -76,6 +91,11 @@ impl Client {
             self.ask_server(local, query, timeout)
         }
     }
+}
+
+/// The time in ms since 1970.
+fn now_ms() -> i64 {
+    i64::try_from(UNIX_EPOCH.elapsed().unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
 }
 
 fn nanoseconds_now() -> i128 {

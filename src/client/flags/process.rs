@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::poll::Polling;
 use crate::flags::remote::Outage;
 use crate::sync::recover;
 
@@ -16,6 +17,7 @@ pub(super) struct FlagProcess {
     started: Instant,
     is_stopped: AtomicBool,
     stopped: Notify,
+    pub(super) polling: Polling,
 }
 
 impl Default for FlagProcess {
@@ -25,6 +27,7 @@ impl Default for FlagProcess {
             started: Instant::now(),
             is_stopped: AtomicBool::new(false),
             stopped: Notify::new(),
+            polling: Polling::default(),
         }
     }
 }

@@ -53,6 +53,11 @@ impl Failure {
         Failure::new(Cause::Timeout, "the server did not return the values within the time limit")
     }
 
+    /// Definitions that are refused, for this reason.
+    pub(crate) fn unreadable(reason: &str) -> Self {
+        Failure::new(Cause::Unreadable, reason)
+    }
+
     /// The end of the client.
     pub(crate) fn closed() -> Self {
         Failure::new(Cause::Closed, "the client was closed before the server returned the values")

@@ -11,7 +11,7 @@ mod request;
 mod response;
 mod schedule;
 
-pub(crate) use decide::{Cause, Decision, Exchange, Failure, decide, failure_of, retry_wait};
+pub(crate) use decide::{Decision, Exchange, Failure, decide, failure_of, retry_wait};
 pub(crate) use outage::{Admission, Outage};
 pub(crate) use request::Sender;
 pub(crate) use response::Remote;
