@@ -46,7 +46,7 @@ pub unsafe extern "C" fn phc_client_new(
     guard_or(&rules::phc_client_new, failed, || {
         // SAFETY: the caller passes NULL or a live config.
         let config = unsafe { borrow(config, "config") };
-        let client = config.and_then(|config| Client::new(config.accepted()?.clone())).map(Arc::new);
+        let client = config.and_then(|config| Client::new(config.accepted()?.clone())).map(Client::shared);
         // SAFETY: the caller passes NULL or a place for a status.
         unsafe { constructed(client.map_err(|error| keep_text(&error)), status) }
     })
@@ -126,7 +126,7 @@ pub unsafe extern "C" fn phc_client_free(client: *mut phc_client) {
     guard(&rules::phc_client_free, || {
         // SAFETY: the caller passes NULL or a client that it never uses again.
         let Some(client) = (unsafe { take_count(client) }) else { return };
-        if inside() == Inside::Nothing { drop(client) } else { free_later(client) }
+        if inside() == Inside::Nothing { client.release() } else { free_later(client) }
     });
 }
 

@@ -1,6 +1,7 @@
 //! Feature flags: their definitions, their evaluation, and phc_flags, which is what came of it.
 
 use std::ffi::{CStr, c_char, c_int};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::client::phc_client;
@@ -10,12 +11,14 @@ use super::flag_values::{
     phc_flag_unresolved,
 };
 use super::flags_query::phc_flags_query;
-use super::guard::{guard, guard_or};
+use super::guard::{free_deferred, guard, guard_or};
 use super::handle::{Boxed, borrow, borrow_mut, fill, share, take, write};
 use super::rules;
 use super::status::{phc_status, status_of};
 use super::text::{bad_argument, copy_out, required, set_last_error, sized};
-use crate::flags::{Query, Snapshot};
+use crate::client::flags::Reporter;
+use crate::client::{Inside, inside};
+use crate::flags::{Found, Query, Snapshot};
 use crate::json::repair;
 use crate::status::{Error, Status};
 
@@ -23,9 +26,37 @@ use crate::status::{Error, Status};
 /// note of what was read; its functions are safe from any thread, also at the same time, and its
 /// free is the last call. It may outlive its client and newer definitions, and a forked child may
 /// use and free what it has inherited. Texts that its functions return live as long as it does.
-pub struct phc_flags(Snapshot);
+pub struct phc_flags {
+    snapshot: Snapshot,
+    /// Where reads are reported, if they are.
+    reporter: Option<Arc<Reporter>>,
+}
 
 impl Boxed for phc_flags {}
+
+impl phc_flags {
+    /// Another snapshot of the same evaluation.
+    fn copy(&self, snapshot: Snapshot) -> *mut Self {
+        phc_flags { snapshot, reporter: self.reporter.clone() }.into_raw()
+    }
+
+    /// The flag with this key, whose value is read.
+    fn read(&self, key: &str) -> Option<Found<'_>> {
+        let (found, is_new) = self.snapshot.read(key);
+        if is_new && let Some(reporter) = &self.reporter {
+            report(reporter, &self.snapshot, key);
+        }
+        found
+    }
+}
+
+/// Reports a read. A before_send callback that runs for it may have freed a client.
+fn report(reporter: &Reporter, snapshot: &Snapshot, key: &str) {
+    reporter.report(snapshot, key);
+    if inside() == Inside::Nothing {
+        free_deferred();
+    }
+}
 
 /// Sets the definitions of feature flags by which the client evaluates, in place of all earlier
 /// ones: one JSON object of len bytes (at most 32 MiB), as PostHog's endpoint /flags/definitions
@@ -124,7 +155,8 @@ pub unsafe extern "C" fn phc_flags_evaluate(
             let timeout = Duration::from_millis(timeout_ms.into());
             let (snapshot, status) = client.evaluate_flags_within(&query.0, timeout);
             // SAFETY: the caller passes a place for a pointer.
-            unsafe { write(out, phc_flags(snapshot).into_raw(), "out")? };
+            let reporter = client.flag_reporter();
+            unsafe { write(out, phc_flags { snapshot, reporter }.into_raw(), "out")? };
             status
         };
         status_of(evaluate())
@@ -151,6 +183,9 @@ pub unsafe extern "C" fn phc_flag_enabled(
             let mut query = Query::new(&repair(distinct_id));
             query.add_key(&repair(key));
             let snapshot = client.evaluate_flags(&query);
+            if let Some(reporter) = client.flag_reporter() {
+                report(&reporter, &snapshot, &repair(key));
+            }
             Ok(snapshot.at(0).and_then(|found| found.is_enabled()))
         };
         match enabled() {
@@ -175,18 +210,20 @@ unsafe fn of_flag<'a, T>(
     flags: *const phc_flags,
     key: *const c_char,
     absent: T,
-    find: impl FnOnce(&'a Snapshot, &str) -> Option<T>,
+    find: impl FnOnce(&'a phc_flags, &str) -> Option<T>,
 ) -> T {
     // SAFETY: the caller passes NULL or a live snapshot, and NULL or NUL-terminated text.
     let arguments = unsafe { borrow(flags, "flags").and_then(|flags| Ok((flags, required(key, "key")?))) };
     match arguments {
-        Ok((flags, key)) => find(&flags.0, &repair(key)).unwrap_or(absent),
+        Ok((flags, key)) => find(flags, &repair(key)).unwrap_or(absent),
         Err(error) => failed_with(&error, absent),
     }
 }
 
 /// Returns 1 if the flag is on, with or without a variant, 0 if it is off, and default_value if it
-/// has no value.
+/// has no value. The first read of a flag in a snapshot is captured as $feature_flag_called, unless
+/// the same value was read for the same person before, or the setting flags_called_events is false;
+/// that never waits, and happens neither inside before_send nor once the client was closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_flags_enabled(
     flags: *mut phc_flags,
@@ -202,7 +239,8 @@ pub unsafe extern "C" fn phc_flags_enabled(
     })
 }
 
-/// Returns what kind of value the flag has, and writes the variant into variant (NULL is accepted),
+/// Returns what kind of value the flag has, and, like phc_flags_enabled, notes and captures that it was
+/// read. Writes the variant into variant (NULL is accepted),
 /// or NULL if it has none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_flags_get(
@@ -239,7 +277,7 @@ pub unsafe extern "C" fn phc_flags_payload(
     let failed = |_| std::ptr::null();
     guard_or(&rules::phc_flags_payload, failed, || {
         // SAFETY: the caller passes NULL or a live snapshot, and NULL or NUL-terminated text.
-        let found = unsafe { of_flag(flags, key, None, |flags, key| Some(flags.get(key))) };
+        let found = unsafe { of_flag(flags, key, None, |flags, key| Some(flags.snapshot.get(key))) };
         let payload = found.and_then(|found| Some((found.payload()?, found.payload_c()?)));
         if !len.is_null() {
             // SAFETY: the caller passes a place for a length.
@@ -254,7 +292,9 @@ pub unsafe extern "C" fn phc_flags_payload(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_flags_count(flags: *const phc_flags) -> usize {
     // SAFETY: the caller passes NULL or a live snapshot.
-    guard(&rules::phc_flags_count, || unsafe { borrow(flags, "flags") }.map_or(0, |flags| flags.0.len()))
+    guard(&rules::phc_flags_count, || {
+        unsafe { borrow(flags, "flags") }.map_or(0, |flags| flags.snapshot.len())
+    })
 }
 
 /// Returns the key of the flag at this place; NULL beyond the last one.
@@ -264,7 +304,7 @@ pub unsafe extern "C" fn phc_flags_key(flags: *const phc_flags, index: usize) ->
     guard_or(&rules::phc_flags_key, failed, || {
         // SAFETY: the caller passes NULL or a live snapshot.
         let flags = unsafe { borrow(flags, "flags") };
-        let found = flags.ok().and_then(|flags| flags.0.at(index));
+        let found = flags.ok().and_then(|flags| flags.snapshot.at(index));
         found.map_or(std::ptr::null(), |found| found.key_c().as_ptr())
     })
 }
@@ -283,7 +323,7 @@ pub unsafe extern "C" fn phc_flags_detail(
         let detail = || {
             // SAFETY: the caller passes NULL or a live snapshot, and NULL or NUL-terminated text.
             let (flags, key) = unsafe { (borrow(flags, "flags")?, required(key, "key")?) };
-            let found = flags.0.get(&repair(key));
+            let found = flags.snapshot.get(&repair(key));
             let detail = found.map_or(phc_flag_detail::ABSENT, |found| phc_flag_detail::of(&found));
             // SAFETY: the caller passes NULL or a struct of `size` bytes.
             unsafe { fill(out, &detail, size) };
@@ -332,7 +372,7 @@ pub extern "C" fn phc_flag_unresolved_name(reason: phc_flag_unresolved) -> *cons
 pub unsafe extern "C" fn phc_flags_error(flags: *const phc_flags) -> *const c_char {
     guard(&rules::phc_flags_error, || {
         // SAFETY: the caller passes NULL or a live snapshot.
-        unsafe { borrow(flags, "flags") }.map_or(c"", |flags| flags.0.error()).as_ptr()
+        unsafe { borrow(flags, "flags") }.map_or(c"", |flags| flags.snapshot.error()).as_ptr()
     })
 }
 
@@ -344,7 +384,7 @@ pub unsafe extern "C" fn phc_flags_error(flags: *const phc_flags) -> *const c_ch
 pub unsafe extern "C" fn phc_flags_json(flags: *const phc_flags, buf: *mut c_char, len: usize) -> usize {
     guard(&rules::phc_flags_json, || {
         // SAFETY: the caller passes NULL or a live snapshot, and NULL or a buffer of `len` bytes.
-        unsafe { borrow(flags, "flags").map_or(0, |flags| copy_out(&flags.0.to_json(), buf, len)) }
+        unsafe { borrow(flags, "flags").map_or(0, |flags| copy_out(&flags.snapshot.to_json(), buf, len)) }
     })
 }
 
@@ -370,7 +410,7 @@ pub unsafe extern "C" fn phc_flags_only(
             let texts = keys.iter().map(|key| unsafe { required(*key, "key") }.map(repair));
             let texts: Vec<_> = texts.collect::<Result<_, _>>()?;
             let keys: Vec<&str> = texts.iter().map(|text| &**text).collect();
-            Ok(phc_flags(flags.0.only(&keys)).into_raw())
+            Ok(flags.copy(flags.snapshot.only(&keys)))
         };
         only().unwrap_or_else(|error| failed_with(&error, std::ptr::null_mut()))
     })
@@ -384,7 +424,7 @@ pub unsafe extern "C" fn phc_flags_only_accessed(flags: *const phc_flags) -> *mu
     guard(&rules::phc_flags_only_accessed, || {
         // SAFETY: the caller passes NULL or a live snapshot.
         match unsafe { borrow(flags, "flags") } {
-            Ok(flags) => phc_flags(flags.0.only_accessed()).into_raw(),
+            Ok(flags) => flags.copy(flags.snapshot.only_accessed()),
             Err(error) => failed_with(&error, std::ptr::null_mut()),
         }
     })
@@ -411,7 +451,7 @@ pub unsafe extern "C" fn phc_event_set_flags(event: *mut phc_event, flags: *cons
             // live snapshot.
             let (event, flags) = unsafe { (borrow_mut(event, "event")?, borrow(flags, "flags")?) };
             event.builder.check_closed()?;
-            event.builder.set_members(flags.0.event_properties().as_bytes(), &[])
+            event.builder.set_members(flags.snapshot.event_properties().as_bytes(), &[])
         };
         status_of(set())
     })

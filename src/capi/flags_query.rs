@@ -63,6 +63,9 @@ pub const PHC_FLAGS_REMOTE_ONLY: phc_flags_option = 1;
 /// set.
 pub const PHC_FLAGS_DISABLE_GEOIP: phc_flags_option = 2;
 
+/// Reads of the query's snapshots are not captured. 0 or 1; 0 unless it is set.
+pub const PHC_FLAGS_NO_EVENTS: phc_flags_option = 3;
+
 /// Sets an option of the query to 0 or 1. Returns PHC_INVALID_ARGUMENT for another value, and for an
 /// option that is not known.
 #[unsafe(no_mangle)]
@@ -82,6 +85,7 @@ pub unsafe extern "C" fn phc_flags_query_set_option(
                 };
                 match option {
                     PHC_FLAGS_REMOTE_ONLY => query.set_remote_only(value),
+                    PHC_FLAGS_NO_EVENTS => query.set_silent(value),
                     PHC_FLAGS_DISABLE_GEOIP => query.set_geoip_disable(value),
                     _ => return Err(bad_argument("option", "unknown")),
                 }

@@ -129,7 +129,10 @@ pub(super) fn free_later(client: Arc<Client>) {
 pub(super) fn free_deferred() {
     if ANY_DEFERRED.replace(false) {
         let _deferred = DeferredCancellation::begin();
-        let _ = catch_unwind(|| drop(DEFERRED.try_with(RefCell::take)));
+        let _ = catch_unwind(|| {
+            let clients = DEFERRED.try_with(RefCell::take).unwrap_or_default();
+            clients.into_iter().for_each(Client::release);
+        });
     }
 }
 

@@ -64,13 +64,7 @@ impl Client {
         if config.exit_flush > Duration::ZERO {
             exit::register()?;
         }
-        let mut super_properties = SuperProperties::default();
-        for (wanted, property) in [(config.disable_geoip, "$geoip_disable"), (config.is_server, "$is_server")]
-        {
-            if wanted {
-                super_properties.register(property, b"true")?;
-            }
-        }
+        let super_properties = Self::properties_of_settings(&config)?;
         #[cfg(feature = "flags")]
         let flags = flags::Flags::new(&config);
         Ok(Client {
@@ -82,6 +76,18 @@ impl Client {
             flags,
             process: PerProcess::new(),
         })
+    }
+
+    /// The super properties that settings stand for.
+    fn properties_of_settings(config: &Config) -> Result<SuperProperties, Error> {
+        let mut super_properties = SuperProperties::default();
+        for (wanted, property) in [(config.disable_geoip, "$geoip_disable"), (config.is_server, "$is_server")]
+        {
+            if wanted {
+                super_properties.register(property, b"true")?;
+            }
+        }
+        Ok(super_properties)
     }
 
     /// Encodes and enqueues an event, and returns its uuid. Never waits, unless the
@@ -110,11 +116,24 @@ impl Client {
         if kept.opted_out {
             return Err(Status::OPTED_OUT.into());
         }
-        let mut event = encoder.encode(input, &kept.super_properties, self.config.max_event_bytes)?;
+        self.take_with(encoder, input, &kept, &kept.super_properties, self.config.block_timeout)
+    }
+
+    /// Encodes and enqueues an event with these super properties, and waits for room for at most this time.
+    #[inline]
+    fn take_with(
+        &self,
+        encoder: &mut Encoder,
+        input: &EventInput<'_>,
+        kept: &Kept,
+        super_properties: &SuperProperties,
+        block_timeout: Duration,
+    ) -> Result<Uuid, Error> {
+        let mut event = encoder.encode(input, super_properties, self.config.max_event_bytes)?;
         if let Some(before_send) = &kept.before_send {
             self.ask_before_send(before_send, encoder, &mut event)?;
         }
-        self.enqueue(encoder.wire(), &event)?;
+        self.enqueue(encoder.wire(), &event, block_timeout)?;
         Ok(event.uuid)
     }
 
@@ -163,7 +182,7 @@ impl Client {
         Ok(())
     }
 
-    fn enqueue(&self, wire: &[u8], event: &EncodedEvent) -> Result<(), Error> {
+    fn enqueue(&self, wire: &[u8], event: &EncodedEvent, block_timeout: Duration) -> Result<(), Error> {
         failpoint::pass("client");
         let process = self.process();
         let delivery = &process.delivery;
@@ -171,7 +190,7 @@ impl Client {
             return delivery.update(|state| (state.enqueue_test_event(wire, event), Wake::NONE));
         }
         process.start(&self.config, &self.slots)?;
-        delivery.enqueue(wire, event, self.config.block_timeout).map_err(|refusal| match refusal {
+        delivery.enqueue(wire, event, block_timeout).map_err(|refusal| match refusal {
             Refusal::Status(status) => status.into(),
             Refusal::NoMemory => NoMemory.into(),
             // It has waited for as long as it may.
@@ -333,6 +352,20 @@ impl Client {
     fn make_process(&self) -> &ProcessState {
         let _deferred = DeferredCancellation::begin();
         self.process.get_or_make(|| ProcessState::new(&self.config, &self.slots))
+    }
+}
+
+/// What snapshots of flags need; without them there is nothing to it.
+#[cfg(not(feature = "flags"))]
+impl Client {
+    /// A client for several owners.
+    pub(crate) fn shared(self) -> Arc<Client> {
+        Arc::new(self)
+    }
+
+    /// Gives one reference back.
+    pub(crate) fn release(self: Arc<Self>) {
+        drop(self);
     }
 }
 

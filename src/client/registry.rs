@@ -26,7 +26,7 @@ pub(crate) fn open(name: &str, config: &Config) -> Result<Arc<Client>, Error> {
     if let Some(client) = found.filter(|client| !client.is_closed()) {
         return shared(client, name, config);
     }
-    let new = Arc::new(Client::new(config.clone())?);
+    let new = Client::new(config.clone())?.shared();
     let mut clients = clients();
     // Another thread may have opened it in the meantime.
     let found = existing(&clients, name);

@@ -6,8 +6,10 @@
 //!
 //! Its parts, each of which imports only those before it: `texts`, `hash`, `operator`, `tree` (JSON) ←
 //! `date`, `version`, `property` ← `matching` (an operator with its value) ← `definitions` (the compiled form), `graph`
-//! ← `compile`, `cohort` (from JSON), `query` ← `evaluate` ← `remote` (what the server evaluates) ← `snapshot`.
+//! ← `compile`, `cohort` (from JSON), `query` ← `evaluate` ← `remote` (what the server evaluates) ← `snapshot`
+//! ← `called` (what is said of a read).
 
+mod called;
 mod cohort;
 mod compile;
 mod date;
@@ -27,7 +29,8 @@ mod texts;
 mod tree;
 mod version;
 
+pub(crate) use called::{Read, Reported};
 pub(crate) use definitions::{Definitions, Unresolved};
 pub(crate) use evaluate::{Reason, Value};
-pub(crate) use query::{Query, Whom};
+pub(crate) use query::Query;
 pub(crate) use snapshot::{Found, Snapshot};

@@ -43,6 +43,8 @@ pub(crate) struct Whom {
     pub device_id: String,
     /// If it was said.
     pub geoip_disable: Option<bool>,
+    /// Whether reads are not reported.
+    pub is_silent: bool,
 }
 
 impl Whom {
@@ -125,6 +127,11 @@ impl Query {
     /// Says whether the server may use no address for this query, in place of the client's setting.
     pub(crate) fn set_geoip_disable(&mut self, disable: bool) {
         Arc::make_mut(&mut self.whom).geoip_disable = Some(disable);
+    }
+
+    /// Says whether reads of its snapshots are not reported.
+    pub(crate) fn set_silent(&mut self, is_silent: bool) {
+        Arc::make_mut(&mut self.whom).is_silent = is_silent;
     }
 
     /// Says whether it is evaluated by the server alone.

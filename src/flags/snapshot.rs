@@ -100,6 +100,8 @@ struct Asked {
     entries: Vec<Entry>,
     /// For `$feature_flag_error`.
     error: CString,
+    /// Whether it was asked in vain.
+    has_failed: bool,
 }
 
 /// What is known of one flag.
@@ -156,7 +158,12 @@ impl Snapshot {
             let kept = self.entries.as_slice().iter().filter(|entry| !key_of(entry).is_some_and(is_replaced));
             self.entries = Entries::Several(kept.map(Entry::copy).collect());
         }
-        self.asked = Some(Box::new(Asked { remote: Arc::new(remote), entries, error: CString::default() }));
+        self.asked = Some(Box::new(Asked {
+            remote: Arc::new(remote),
+            entries,
+            error: CString::default(),
+            has_failed: failure.is_some(),
+        }));
         self.has_missing = query.keys.iter().any(|key| self.get(key).is_none());
         let error = failure.map_or_else(|| self.words_of_server(), Failure::word);
         if let Some(asked) = &mut self.asked {
@@ -183,6 +190,26 @@ impl Snapshot {
     /// Whom it is about.
     pub(crate) fn whom(&self) -> &Whom {
         &self.whom
+    }
+
+    /// Why the server was asked in vain, if it was.
+    pub(crate) fn failure(&self) -> Option<&CStr> {
+        self.asked.as_ref().filter(|asked| asked.has_failed).map(|asked| &*asked.error)
+    }
+
+    /// Whether reads of flags without an experiment are reported with few properties, as the definitions or the
+    /// server say.
+    pub(crate) fn is_minimal(&self, is_local: bool) -> bool {
+        if is_local {
+            self.definitions.as_ref().is_some_and(|definitions| definitions.is_minimal)
+        } else {
+            self.remote().is_some_and(|remote| remote.is_minimal)
+        }
+    }
+
+    /// When the definitions were loaded, in ms since 1970, if that is known.
+    pub(crate) fn definitions_loaded_at(&self) -> Option<i64> {
+        self.definitions.as_ref().map(|definitions| definitions.loaded_at).filter(|at| *at != 0)
     }
 
     /// What the server returned, if it was asked.
@@ -242,11 +269,18 @@ impl Snapshot {
         self.entry(key).map(|(_, found)| found)
     }
 
-    /// The same, and notes that its value was read.
-    pub(crate) fn read(&self, key: &str) -> Option<Found<'_>> {
-        let (entry, found) = self.entry(key)?;
-        entry.accessed.store(true, Ordering::Relaxed);
-        Some(found)
+    /// The same, and notes that its value was read; also returns whether it was not before.
+    pub(crate) fn read(&self, key: &str) -> (Option<Found<'_>>, bool) {
+        match self.entry(key) {
+            Some((entry, found)) => {
+                let is_new = !entry.accessed.load(Ordering::Relaxed);
+                if is_new {
+                    entry.accessed.store(true, Ordering::Relaxed);
+                }
+                (Some(found), is_new)
+            }
+            None => (None, true),
+        }
     }
 
     fn entry(&self, key: &str) -> Option<(&Entry, Found<'_>)> {
@@ -289,7 +323,7 @@ impl Snapshot {
         let remote = self.remote_entries().iter().filter(|entry| is_kept(entry, self.of_server(entry)));
         let asked = self.asked.as_ref().map(|asked| {
             let (remote, entries) = (Arc::clone(&asked.remote), remote.map(Entry::copy).collect());
-            Box::new(Asked { remote, entries, error: asked.error.clone() })
+            Box::new(Asked { remote, entries, error: asked.error.clone(), has_failed: asked.has_failed })
         });
         Snapshot {
             definitions: self.definitions.clone(),

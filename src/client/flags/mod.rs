@@ -7,6 +7,7 @@
 
 mod poll;
 mod process;
+mod reads;
 mod values;
 
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use crate::flags::{Definitions, Query, Snapshot};
 use crate::runtime::PerProcess;
 use crate::status::{Error, Status};
 use process::FlagProcess;
+pub(crate) use reads::Reporter;
+use reads::Reporting;
 
 /// The definitions of a client, if it has any, and what its evaluations share.
 pub(super) struct Flags {
@@ -27,6 +30,7 @@ pub(super) struct Flags {
     /// Whether definitions are fetched from the server.
     fetches: bool,
     process: PerProcess<Arc<FlagProcess>>,
+    reporting: Reporting,
 }
 
 impl Flags {
@@ -36,6 +40,7 @@ impl Flags {
             definitions: Arc::default(),
             fetches: has_key && config.local_evaluation && !config.test_mode,
             process: PerProcess::new(),
+            reporting: Reporting::new(config),
         }
     }
 

@@ -430,8 +430,10 @@ fn a_snapshot_says_what_it_has_and_what_it_lacks() {
     assert!(all.get("nothing").is_none() && all.at(4).is_none() && !all.is_complete());
     // What was read, and only that.
     assert_eq!((all.only_accessed().len(), all.only_accessed().event_properties().as_str()), (0, "{}"));
-    assert_eq!(value_of(&all.read("a").unwrap()), on());
-    assert!(all.get("d").is_some() && all.read("nothing").is_none());
+    let (found, is_new) = all.read("a");
+    assert_eq!((value_of(&found.unwrap()), is_new), (on(), true));
+    assert!(!all.read("a").1, "it was read before");
+    assert!(all.get("d").is_some() && all.read("nothing").0.is_none());
     let read = all.only_accessed();
     assert_eq!((read.len(), read.at(0).unwrap().key(), read.is_complete()), (1, "a", true));
     assert_eq!(read.only_accessed().len(), 1);

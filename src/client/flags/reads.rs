@@ -1,0 +1,134 @@
+//! Reads of flags become events: `$feature_flag_called`, once for each value that is read for a person.
+//!
+//! A snapshot may outlive its client, and may be read while that is freed. So it has a [`Reporter`] in place of the
+//! client, which the end of the client closes: a read never waits for it, and no event is captured after it.
+
+use std::hash::RandomState;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
+use std::time::Duration;
+
+use super::super::{Client, CountUnwound, Inside, inside};
+use crate::config::Config;
+use crate::event::{Encoder, EventInput};
+use crate::flags::{Read, Reported, Snapshot};
+use crate::runtime::{PerProcess, fork_epoch};
+use crate::status::{Error, Status};
+use crate::sync::recover;
+
+/// How many threads can note reads at once without waiting for each other.
+const SHARDS: usize = 16;
+
+/// The way from a snapshot to its client.
+#[derive(Default)]
+pub(crate) struct Reporter {
+    client: OnceLock<Weak<Client>>,
+    /// Read by reads, which do not wait for it, and written by the end of the client. A forked child has another one.
+    ///
+    /// Lock order: the first lock to be taken; code of the host (`before_send`) may run while it is read.
+    gate: PerProcess<RwLock<()>>,
+}
+
+/// Which reads were reported in this process.
+struct Reads {
+    /// Lock order: no other lock is taken while one of them is held.
+    shards: [Mutex<Reported>; SHARDS],
+    keys: RandomState,
+}
+
+/// What a client needs to report reads.
+pub(in super::super) struct Reporting {
+    reporter: Option<Arc<Reporter>>,
+    reads: PerProcess<Reads>,
+}
+
+impl Reporting {
+    pub(super) fn new(config: &Config) -> Self {
+        let reports = config.flags_called_events && !config.is_disabled();
+        Reporting { reporter: reports.then(Arc::default), reads: PerProcess::new() }
+    }
+}
+
+impl Client {
+    /// A client that its snapshots can report to.
+    pub(crate) fn shared(self) -> Arc<Client> {
+        let client = Arc::new(self);
+        if let Some(reporter) = &client.flags.reporting.reporter {
+            let _ = reporter.client.set(Arc::downgrade(&client));
+        }
+        client
+    }
+
+    /// Gives one reference back. If it is the last one, the client ends here, and not in a read.
+    pub(crate) fn release(self: Arc<Self>) {
+        let reporter = self.flags.reporting.reporter.clone();
+        let gate = reporter.as_ref().map(|reporter| reporter.gate.get_or_make(RwLock::default));
+        let _closed = gate.map(|gate| gate.write().unwrap_or_else(PoisonError::into_inner));
+        drop(self);
+    }
+
+    /// What the client's snapshots report to; `None` if reads are not reported.
+    pub(crate) fn flag_reporter(&self) -> Option<Arc<Reporter>> {
+        self.flags.reporting.reporter.clone()
+    }
+
+    fn flag_was_read(&self, read: &Read<'_>) {
+        let reads = self.flags.reporting.reads.get_or_make(|| {
+            let each = self.config.flags_called_cache.div_ceil(SHARDS);
+            let shards = std::array::from_fn(|_| Mutex::new(Reported::new(each)));
+            Reads { shards, keys: RandomState::new() }
+        });
+        let hash = read.hash(&reads.keys);
+        let shard = usize::try_from(hash & 0xFF).unwrap_or(0) % SHARDS;
+        let Some(shard) = reads.shards.get(shard) else { return };
+        if recover(shard.lock()).add(hash) && self.capture_read(read).is_err() {
+            recover(shard.lock()).remove(hash);
+        }
+    }
+
+    /// Captures the event of a read: like any other, but it never waits for room, and few of them have super
+    /// properties.
+    #[cold]
+    fn capture_read(&self, read: &Read<'_>) -> Result<(), Error> {
+        let kept = self.kept.load();
+        if self.is_closed() || kept.opted_out {
+            return Err(Status::CLOSED.into());
+        }
+        let properties = read.properties();
+        let input = EventInput::Parts {
+            distinct_id: read.distinct_id().as_bytes(),
+            event: b"$feature_flag_called",
+            properties: Some(&properties),
+        };
+        let of_settings;
+        let super_properties = if read.is_minimal() {
+            of_settings = Self::properties_of_settings(&self.config)?;
+            &of_settings
+        } else {
+            &kept.super_properties
+        };
+        let mut encoder = Encoder::take(fork_epoch());
+        let unwound = CountUnwound(self);
+        let result = self.take_with(&mut encoder, &input, &kept, super_properties, Duration::ZERO);
+        std::mem::forget(unwound);
+        encoder.keep();
+        if let Err(error) = &result {
+            self.count_refused(error.status);
+        }
+        result.map(|_| ())
+    }
+}
+
+impl Reporter {
+    /// Reports the read of a flag, unless its client has ended or ends just now.
+    pub(crate) fn report(&self, snapshot: &Snapshot, key: &str) {
+        let read = Read::new(snapshot, key);
+        // An event of before_send would be passed to before_send.
+        if !read.is_reportable() || inside() == Inside::BeforeSend {
+            return;
+        }
+        let Ok(_open) = self.gate.get_or_make(RwLock::default).try_read() else { return };
+        if let Some(client) = self.client.get().and_then(Weak::upgrade) {
+            client.flag_was_read(&read);
+        }
+    }
+}
