@@ -118,6 +118,7 @@ enum {
 enum {
     PHC_FLAGS_REMOTE_ONLY = 1,
     PHC_FLAGS_DISABLE_GEOIP = 2,
+    PHC_FLAGS_NO_EVENTS = 3,
 };
 enum {
     PHC_FLAG_ABSENT = 0,
@@ -328,6 +329,7 @@ phc_status phc_flags_query_add_key(struct phc_flags_query *query, const char *ke
 phc_status phc_flags_query_add_context(struct phc_flags_query *query, const char *context);
 phc_status phc_flags_definitions_set(struct phc_client *client, const char *json, size_t len);
 phc_status phc_flags_ready(const struct phc_client *client, uint32_t timeout_ms);
+phc_status phc_flags_reload(struct phc_client *client, uint32_t timeout_ms);
 phc_status phc_flags_evaluate(const struct phc_client *client,
                               const struct phc_flags_query *query,
                               uint32_t timeout_ms,

@@ -546,6 +546,10 @@ enum {
      * set.
      */
     PHC_FLAGS_DISABLE_GEOIP = 2,
+    /**
+     * Reads of the query's snapshots are not captured. 0 or 1; 0 unless it is set.
+     */
+    PHC_FLAGS_NO_EVENTS = 3,
 };
 
 enum {
@@ -1353,10 +1357,30 @@ phc_status phc_flags_definitions_set(struct phc_client *client,
                                      size_t len);
 
 /**
- * Returns PHC_OK if the client has definitions of feature flags, else PHC_WOULD_WAIT. timeout_ms
- * must be 0.
+ * Returns PHC_OK if the client has definitions of feature flags. Otherwise it waits for them, for at
+ * most timeout_ms; the first call begins to fetch them, as the first evaluation does, if the client
+ * has the setting secret_key. Returns
+ * - PHC_WOULD_WAIT with timeout_ms 0, if there are none
+ * - PHC_TIMEOUT if none came in time
+ * - PHC_UNAVAILABLE if the server refuses them (phc_last_error says why), or if the client fetches
+ *   none; they are then those that phc_flags_definitions_set gave it
+ * - PHC_CLOSED and PHC_DISABLED, with a time limit
  */
-PHC_API phc_status phc_flags_ready(const struct phc_client *client, uint32_t timeout_ms);
+PHC_API
+phc_status phc_flags_ready(const struct phc_client *client,
+                           uint32_t timeout_ms);
+
+/**
+ * Fetches the definitions of feature flags from the server now, whatever the setting
+ * flags_poll_interval_ms says, and waits for that for at most timeout_ms. Definitions that cannot be
+ * fetched leave those that are there. Returns PHC_OK if the client has the newest definitions;
+ * PHC_UNAVAILABLE if they could not be fetched (phc_last_error says why), or the client has no
+ * setting secret_key; PHC_TIMEOUT if the time limit passed first; PHC_WOULD_WAIT with timeout_ms 0,
+ * when it has begun; PHC_CLOSED and PHC_DISABLED.
+ */
+PHC_API
+phc_status phc_flags_reload(struct phc_client *client,
+                            uint32_t timeout_ms);
 
 /**
  * Evaluates the flags of a query by the definitions that the client has, and writes a snapshot of
@@ -1399,15 +1423,21 @@ int phc_flag_enabled(const struct phc_client *client,
 
 /**
  * Returns 1 if the flag is on, with or without a variant, 0 if it is off, and default_value if it
- * has no value.
+ * has no value. The first read of a flag in a snapshot is captured as $feature_flag_called, unless
+ * the same value was read for the same person before, or the setting flags_called_events is false;
+ * that never waits, and happens neither inside before_send nor once the client was closed.
  */
 PHC_API int phc_flags_enabled(struct phc_flags *flags, const char *key, int default_value);
 
 /**
- * Returns what kind of value the flag has, and writes the variant into variant (NULL is accepted),
+ * Returns what kind of value the flag has, and, like phc_flags_enabled, notes and captures that it was
+ * read. Writes the variant into variant (NULL is accepted),
  * or NULL if it has none.
  */
-PHC_API phc_flag_kind phc_flags_get(struct phc_flags *flags, const char *key, const char **variant);
+PHC_API
+phc_flag_kind phc_flags_get(struct phc_flags *flags,
+                            const char *key,
+                            const char **variant);
 
 /**
  * Returns the payload of the flag's value as JSON text, as the project has it; NULL if there

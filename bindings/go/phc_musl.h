@@ -79,6 +79,7 @@
 #define phc_flags_query_set_person musl_phc_flags_query_set_person
 #define phc_flags_query_set_person_json musl_phc_flags_query_set_person_json
 #define phc_flags_ready musl_phc_flags_ready
+#define phc_flags_reload musl_phc_flags_reload
 #define phc_flush musl_phc_flush
 #define phc_flush_begin musl_phc_flush_begin
 #define phc_flush_end musl_phc_flush_end

@@ -5,7 +5,7 @@ use std::ffi::{CStr, CString, c_char};
 use std::ptr;
 
 use phc::capi::client::{phc_client, phc_client_free, phc_client_new};
-use phc::capi::config::{phc_config_free, phc_config_new};
+use phc::capi::config::{phc_config_free, phc_config_new, phc_config_set};
 use phc::capi::flag_values::{
     PHC_FLAG_ABSENT, PHC_FLAG_FALSE, PHC_FLAG_RESOLVED, PHC_FLAG_VARIANT, phc_flag_detail,
 };
@@ -34,6 +34,8 @@ pub fn run(data: &[u8]) {
     // SAFETY: every pointer is that of a live object of its type, or of a text that ends in NUL.
     unsafe {
         let config = phc_config_new(c"phc_key".as_ptr());
+        // Reads are captured, and sent nowhere.
+        assert_eq!(phc_config_set(config, c"test_mode".as_ptr(), c"true".as_ptr()), PHC_OK);
         let client = phc_client_new(config, ptr::null_mut());
         phc_config_free(config);
         let status = phc_flags_definitions_set(client, definitions.as_ptr().cast(), definitions.len());

@@ -113,7 +113,7 @@ static void what_was_fetched_survives_failures(void) {
     sink_post("_definitions", ON);
     phc_client *client = make_client("secret_key", "phs_secret", "flags_poll_interval_ms", "20", NULL);
     CHECK_EQ(phc_flags_ready(client, 20000), PHC_OK);
-    const char *failures[] = {"\"status\":500",  "\"status\":503",      "\"body\":\"<html>\"",
+    const char *failures[] = {"\"status\":500", "\"status\":503",         "\"body\":\"<html>\"",
                               "\"body\":\"{\"", "\"close\":\"mid_body\"", "\"close\":\"before_response\""};
     for (int i = 0; i < 6; i++) {
         char text[200];
@@ -204,7 +204,8 @@ static void *wait_and_be_ended(void *client) {
 
 static void a_close_ends_fetching(void) {
     script("{\"steps\":[" DEFINITIONS "\"never\":true}]}");
-    phc_client *client = make_client("secret_key", "phs_secret", "flags_definitions_timeout_ms", "60000", NULL);
+    phc_client *client =
+        make_client("secret_key", "phs_secret", "flags_definitions_timeout_ms", "60000", NULL);
     pthread_t waiting;
     pthread_create(&waiting, NULL, wait_and_be_ended, client);
     wait_for("definition_requests=1");

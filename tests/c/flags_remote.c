@@ -128,14 +128,15 @@ static void a_request_has_what_the_query_has(void) {
 }
 
 static void every_form_of_response_is_understood(void) {
-    script("{\"steps\":["
-           "{\"when\":{\"endpoint\":\"flags\"},\"body\":\"{\\\"featureFlags\\\":{\\\"a\\\":\\\"old\\\"},"
-           "\\\"featureFlagPayloads\\\":{\\\"a\\\":\\\"7\\\"}}\"},"
-           "{\"when\":{\"endpoint\":\"flags\"},\"body\":\"{\\\"flags\\\":{\\\"a\\\":{\\\"value\\\":{\\\"k\\\":1}}}}\"},"
-           "{\"when\":{\"endpoint\":\"flags\"},\"body\":\"{\\\"flags\\\":{\\\"a\\\":{\\\"enabled\\\":1}}}\"},"
-           "{\"when\":{\"endpoint\":\"flags\"},\"body\":\"{\\\"flags\\\":{},\\\"quotaLimited\\\":[\\\"feature_flags\\\"]}\"},"
-           "{\"when\":{\"endpoint\":\"flags\"},\"body\":\"<html>\"},"
-           "{\"when\":{\"endpoint\":\"flags\"},\"status\":401}]}");
+    script(
+        "{\"steps\":["
+        "{\"when\":{\"endpoint\":\"flags\"},\"body\":\"{\\\"featureFlags\\\":{\\\"a\\\":\\\"old\\\"},"
+        "\\\"featureFlagPayloads\\\":{\\\"a\\\":\\\"7\\\"}}\"},"
+        "{\"when\":{\"endpoint\":\"flags\"},\"body\":\"{\\\"flags\\\":{\\\"a\\\":{\\\"value\\\":{\\\"k\\\":1}}}}\"},"
+        "{\"when\":{\"endpoint\":\"flags\"},\"body\":\"{\\\"flags\\\":{\\\"a\\\":{\\\"enabled\\\":1}}}\"},"
+        "{\"when\":{\"endpoint\":\"flags\"},\"body\":\"{\\\"flags\\\":{},\\\"quotaLimited\\\":[\\\"feature_flags\\\"]}\"},"
+        "{\"when\":{\"endpoint\":\"flags\"},\"body\":\"<html>\"},"
+        "{\"when\":{\"endpoint\":\"flags\"},\"status\":401}]}");
     phc_client *client = make_client(NULL, NULL);
     const char *variant = NULL;
     phc_flags *flags = ask(client, "a", 10000, PHC_OK);
@@ -189,7 +190,8 @@ static void only_what_may_help_is_tried_again(void) {
     const int final[] = {400, 408, 429, 500, 503};
     for (int i = 0; i < 5; i++) {
         char text[200], word[40];
-        snprintf(text, sizeof text, "{\"steps\":[{\"when\":{\"endpoint\":\"flags\"},\"status\":%d}]}", final[i]);
+        snprintf(text, sizeof text, "{\"steps\":[{\"when\":{\"endpoint\":\"flags\"},\"status\":%d}]}",
+                 final[i]);
         script(text);
         sink_post("_clear", "");
         phc_flags *flags = ask(client, "a", 60000, PHC_UNAVAILABLE);

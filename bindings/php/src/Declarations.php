@@ -90,6 +90,7 @@ typedef void (*phc_free_callback)(void *user_data);
 typedef void (*phc_delivery_callback)(const struct phc_report *report, void *user_data);
 typedef int32_t phc_log_level;
 typedef void (*phc_log_callback)(phc_log_level level, const char *message, void *user_data);
+typedef int32_t phc_flags_option;
 typedef int32_t phc_flag_kind;
 typedef int32_t phc_flag_reason;
 typedef int32_t phc_flag_unresolved;
@@ -153,12 +154,18 @@ enum {
     PHC_INTERNAL = 18,
     PHC_OUT_OF_RESOURCES = 19,
     PHC_WOULD_WAIT = 20,
+    PHC_UNAVAILABLE = 21,
 };
 enum {
     PHC_LOG_ERROR = 1,
     PHC_LOG_WARNING = 2,
     PHC_LOG_INFO = 3,
     PHC_LOG_DEBUG = 4,
+};
+enum {
+    PHC_FLAGS_REMOTE_ONLY = 1,
+    PHC_FLAGS_DISABLE_GEOIP = 2,
+    PHC_FLAGS_NO_EVENTS = 3,
 };
 enum {
     PHC_FLAG_ABSENT = 0,
@@ -175,6 +182,8 @@ enum {
     PHC_FLAG_CONDITION_MATCH = 5,
     PHC_FLAG_HOLDOUT = 6,
     PHC_FLAG_SUPER_CONDITION = 7,
+    PHC_FLAG_MISSING_DEPENDENCY = 8,
+    PHC_FLAG_REASON_OTHER = 9,
 };
 enum {
     PHC_FLAG_RESOLVED = 0,
@@ -182,6 +191,7 @@ enum {
     PHC_FLAG_UNSUPPORTED_DEFINITION = 2,
     PHC_FLAG_UNRESOLVED_DEPENDENCY = 3,
     PHC_FLAG_MISSING_CONTEXT = 4,
+    PHC_FLAG_EVALUATION_FAILED = 5,
 };
 enum {
     PHC_LOSS_NONE = 0,
@@ -348,6 +358,9 @@ phc_status phc_capture_exception(struct phc_client *client,
                                  char *uuid_out);
 struct phc_flags_query *phc_flags_query_new(const char *distinct_id);
 void phc_flags_query_free(struct phc_flags_query *query);
+phc_status phc_flags_query_set_option(struct phc_flags_query *query,
+                                      phc_flags_option option,
+                                      int value);
 phc_status phc_flags_query_set_person(struct phc_flags_query *query,
                                       const char *key,
                                       const char *value_json);
@@ -363,6 +376,7 @@ phc_status phc_flags_query_add_key(struct phc_flags_query *query, const char *ke
 phc_status phc_flags_query_add_context(struct phc_flags_query *query, const char *context);
 phc_status phc_flags_definitions_set(struct phc_client *client, const char *json, size_t len);
 phc_status phc_flags_ready(const struct phc_client *client, uint32_t timeout_ms);
+phc_status phc_flags_reload(struct phc_client *client, uint32_t timeout_ms);
 phc_status phc_flags_evaluate(const struct phc_client *client,
                               const struct phc_flags_query *query,
                               uint32_t timeout_ms,

@@ -321,6 +321,28 @@ mod tests {
     }
 
     #[test]
+    fn a_damaged_response_is_values_or_unreadable() {
+        let sound = r#"{"flags":{"a":{"key":"a","enabled":true,"variant":"x","reason":{"code":"condition_match"},
+            "metadata":{"id":1,"payload":"{}"}},"b":{"value":[1e9,{"k":null}]}},"quotaLimited":[],"evaluatedAt":1}"#;
+        let mut random = crate::random::Random::new(5);
+        let mut readable = 0;
+        for _ in 0..5000 {
+            let mut bytes = sound.as_bytes().to_vec();
+            for _ in 0..=random.below(3) {
+                let at = usize::try_from(random.below(bytes.len() as u64)).unwrap();
+                bytes[at] = random.one_of(b"{}[],:\"\\01.ex\xff");
+            }
+            if let Reply::Values(remote) = read(&bytes) {
+                readable += 1;
+                for (position, flag) in (0..).zip(remote.flags()) {
+                    assert_eq!(remote.position(remote.texts.get(flag.key)), Some(position));
+                }
+            }
+        }
+        assert!((1000..5000).contains(&readable), "{readable}");
+    }
+
+    #[test]
     fn details_and_the_envelope_are_read() {
         let remote = values(
             r#"{"flags":{"a":{"enabled":true,"reason":{"code":"condition_match","condition_index":2.0,"description":"Matched"},
