@@ -5,7 +5,8 @@ use std::hash::{BuildHasher, Hash, Hasher};
 
 use super::Value;
 use super::definitions::Unresolved;
-use super::snapshot::{Found, Snapshot};
+use super::found::{Found, truth};
+use super::snapshot::Snapshot;
 use crate::json::{read_checked, write_integer, write_string};
 
 /// How many reads share a bucket.
@@ -212,10 +213,6 @@ impl Members {
         self.0.extend_from_slice(if self.0.is_empty() { b"{}" } else { b"}" });
         self.0
     }
-}
-
-fn truth(value: bool) -> &'static [u8] {
-    if value { b"true" } else { b"false" }
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@
 //!
 //! Its parts, each of which imports only those before it: `texts`, `hash`, `operator`, `tree` (JSON) ←
 //! `date`, `version`, `property` ← `matching` (an operator with its value) ← `definitions` (the compiled form), `graph`
-//! ← `compile`, `cohort` (from JSON), `query` ← `evaluate` ← `remote` (what the server evaluates) ← `snapshot`
-//! ← `called` (what is said of a read).
+//! ← `compile`, `cohort` (from JSON), `query` ← `evaluate` ← `remote` (what the server evaluates) ← `found` ←
+//! `snapshot` ← `called` (what is said of a read).
 
 mod called;
 mod cohort;
@@ -15,6 +15,7 @@ mod compile;
 mod date;
 mod definitions;
 mod evaluate;
+mod found;
 mod graph;
 mod hash;
 mod matching;
@@ -32,5 +33,6 @@ mod version;
 pub(crate) use called::{Read, Reported};
 pub(crate) use definitions::{Definitions, Unresolved};
 pub(crate) use evaluate::{Reason, Value};
+pub(crate) use found::Found;
 pub(crate) use query::Query;
-pub(crate) use snapshot::{Found, Snapshot};
+pub(crate) use snapshot::Snapshot;

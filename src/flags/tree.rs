@@ -27,7 +27,7 @@ pub(crate) fn read<T>(text: &[u8], then: impl FnOnce(&Value<'_>) -> T) -> Result
     }
 }
 
-/// The same for text that is read and not sent on: a number beyond a double's range is no error.
+/// The same for text that is read and not sent on: a number beyond a double's range is accepted.
 pub(crate) fn read_lenient<T>(text: &[u8], then: impl FnOnce(&Value<'_>) -> T) -> Result<T, SyntaxError> {
     let text = repair(text);
     let mut cursor = Cursor::lenient(text.as_bytes());

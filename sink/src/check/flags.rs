@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Findings;
 use crate::view::parameter;
 
-/// The name of every rule of flag requests. They are no part of the contract of Capture v1.
+/// The name of every rule of flag requests. They do not belong to the contract of Capture v1.
 pub const FLAG_RULES: [&str; 11] = [
     "definitions-authorization",
     "definitions-etag",

@@ -6,6 +6,7 @@
 //! of an outage, requests) is in [`FlagProcess`], which a child makes anew.
 
 mod poll;
+mod polling;
 mod process;
 mod reads;
 mod values;
@@ -20,7 +21,7 @@ use crate::config::Config;
 use crate::flags::{Definitions, Query, Snapshot};
 use crate::runtime::PerProcess;
 use crate::status::{Error, Status};
-use process::FlagProcess;
+use process::{FlagProcess, now_ms};
 pub(crate) use reads::Reporter;
 use reads::Reporting;
 
@@ -96,11 +97,6 @@ impl Client {
             self.ask_server(local, query, timeout)
         }
     }
-}
-
-/// The time in ms since 1970.
-fn now_ms() -> i64 {
-    i64::try_from(UNIX_EPOCH.elapsed().unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
 }
 
 fn nanoseconds_now() -> i128 {

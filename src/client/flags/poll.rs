@@ -3,15 +3,15 @@
 //! A failed request never costs the definitions that are there, but where the project has used up its flag requests:
 //! then the server wants no flag to be evaluated by them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::Notify;
 use tokio::time::Instant as TaskInstant;
 
-use super::{Client, now_ms};
+use super::super::Client;
+use super::process::{FlagProcess, now_ms};
 use crate::config::LogLevel;
 use crate::delivery::Delivery;
 use crate::event::uuid::UuidSource;
@@ -19,76 +19,7 @@ use crate::flags::Definitions;
 use crate::flags::remote::{Exchange, Failure, Polled, Schedule, failure_of};
 use crate::runtime::DeferredCancellation;
 use crate::status::{Error, Status};
-use crate::sync::recover;
 use crate::transport::{FlagCall, Transport};
-
-/// What the poller of one process and those who wait for it share.
-#[derive(Default)]
-pub(super) struct Polling {
-    is_started: AtomicBool,
-    /// Whether flags were evaluated since the poller has last looked.
-    is_used: AtomicBool,
-    is_paused: AtomicBool,
-    wake: Notify,
-    /// Lock order: no other lock is taken while it is held.
-    progress: Mutex<Progress>,
-    changed: Condvar,
-}
-
-/// Requests are numbered from 1.
-#[derive(Default)]
-struct Progress {
-    begun: u64,
-    ended: u64,
-    /// The last one that is asked for.
-    asked: u64,
-    /// Why the last one that has ended brought nothing.
-    failure: Option<Failure>,
-    is_stopped: bool,
-}
-
-impl Polling {
-    fn progress(&self) -> MutexGuard<'_, Progress> {
-        recover(self.progress.lock())
-    }
-
-    fn change<T>(&self, change: impl FnOnce(&mut Progress) -> T) -> T {
-        let result = change(&mut self.progress());
-        self.changed.notify_all();
-        result
-    }
-
-    /// Ends the waits, and those to come.
-    pub(super) fn stop(&self) {
-        self.change(|progress| progress.is_stopped = true);
-    }
-
-    /// Waits until `look` returns something; `None` at the deadline.
-    fn wait<T>(&self, deadline: Instant, look: impl Fn(&Progress) -> Option<T>) -> Option<T> {
-        let mut progress = self.progress();
-        loop {
-            if let Some(found) = look(&progress) {
-                return Some(found);
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return None;
-            }
-            progress = recover(self.changed.wait_timeout(progress, left)).0;
-        }
-    }
-
-    /// Notes an evaluation, and ends a pause.
-    #[inline]
-    fn note_use(&self) {
-        if !self.is_used.load(Ordering::Relaxed) {
-            self.is_used.store(true, Ordering::SeqCst);
-            if self.is_paused.load(Ordering::SeqCst) {
-                self.wake.notify_one();
-            }
-        }
-    }
-}
 
 impl Client {
     /// Notes that flags are evaluated; the first time in a process, starts to fetch definitions if the client does so.
@@ -208,7 +139,7 @@ fn unavailable(failure: &Failure) -> Error {
 
 /// The task.
 struct Poller {
-    process: Arc<super::process::FlagProcess>,
+    process: Arc<FlagProcess>,
     definitions: Arc<ArcSwapOption<Definitions>>,
     delivery: Arc<Delivery>,
     limit: Duration,

@@ -2,18 +2,18 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use tokio::sync::Notify;
 
-use super::poll::Polling;
-use crate::flags::remote::Outage;
+use super::polling::Polling;
+use crate::flags::remote::FlagCircuit;
 use crate::sync::recover;
 
 /// See the module.
 pub(super) struct FlagProcess {
     /// Lock order: no other lock is taken while it is held.
-    outage: Mutex<Outage>,
+    circuit: Mutex<FlagCircuit>,
     started: Instant,
     is_stopped: AtomicBool,
     stopped: Notify,
@@ -23,7 +23,7 @@ pub(super) struct FlagProcess {
 impl Default for FlagProcess {
     fn default() -> Self {
         FlagProcess {
-            outage: Mutex::default(),
+            circuit: Mutex::default(),
             started: Instant::now(),
             is_stopped: AtomicBool::new(false),
             stopped: Notify::new(),
@@ -33,9 +33,9 @@ impl Default for FlagProcess {
 }
 
 impl FlagProcess {
-    /// The memory of an outage.
-    pub(super) fn outage(&self) -> MutexGuard<'_, Outage> {
-        recover(self.outage.lock())
+    /// The memory of an circuit.
+    pub(super) fn circuit(&self) -> MutexGuard<'_, FlagCircuit> {
+        recover(self.circuit.lock())
     }
 
     /// The time that the rules count in.
@@ -65,4 +65,9 @@ impl FlagProcess {
             done = task => Some(done),
         }
     }
+}
+
+/// The time in ms since 1970.
+pub(super) fn now_ms() -> i64 {
+    i64::try_from(UNIX_EPOCH.elapsed().unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
 }

@@ -52,7 +52,7 @@ struct Completion {
 impl Completion {
     fn complete(mut self, result: Result<Remote, Failure>) {
         self.has_learnt = true;
-        self.process.outage().ended(self.process.now(), result.as_ref().err());
+        self.process.circuit().ended(self.process.now(), result.as_ref().err());
         self.end(result);
     }
 
@@ -65,7 +65,7 @@ impl Completion {
 impl Drop for Completion {
     fn drop(&mut self) {
         if !self.has_learnt {
-            self.process.outage().cancelled();
+            self.process.circuit().cancelled();
             self.end(Err(Failure::closed()));
         }
     }
@@ -114,7 +114,7 @@ impl Client {
             Limits { timeout: self.config.flags_timeout, max_retries: self.config.flags_max_retries };
         let deadline = Instant::now() + timeout.min(limits.timeout);
         let process = self.flags.process();
-        if let Admission::Held(failure) = process.outage().admit(process.now()) {
+        if let Admission::Held(failure) = process.circuit().admit(process.now()) {
             return Ok(Err(failure));
         }
         let call = Arc::new(Call::default());

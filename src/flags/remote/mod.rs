@@ -3,16 +3,16 @@
 //!
 //! Time goes in as an argument and waits come out; who sends is `transport`, and who waits is `client`. The parts:
 //! `request` writes the body, `response` reads every form of the server's, `decide` says what an exchange means,
-//! `outage` remembers that the server does not respond, `schedule` spaces the requests for definitions.
+//! `circuit` remembers that the server does not respond, `schedule` spaces the requests for definitions.
 
+mod circuit;
 mod decide;
-mod outage;
 mod request;
 mod response;
 mod schedule;
 
+pub(crate) use circuit::{Admission, FlagCircuit};
 pub(crate) use decide::{Decision, Exchange, Failure, decide, failure_of, retry_wait};
-pub(crate) use outage::{Admission, Outage};
 pub(crate) use request::Sender;
 pub(crate) use response::Remote;
 pub(super) use response::{RemoteFlag, c_text};

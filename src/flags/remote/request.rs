@@ -13,7 +13,7 @@ pub(crate) struct Sender<'a> {
 }
 
 impl Query {
-    /// The body of the request that evaluates this query. The server is told nothing but what the query has:
+    /// The body of the request that evaluates this query. It names nothing but what the query has:
     /// `evaluation_runtime` is there because it would otherwise guess from the `User-Agent`, and leave out flags for
     /// servers.
     pub(crate) fn request_body(&self, sender: Sender<'_>) -> Vec<u8> {

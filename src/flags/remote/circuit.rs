@@ -13,7 +13,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Whether the server is considered down. Times are since any fixed moment.
 #[derive(Debug, Default)]
-pub(crate) struct Outage {
+pub(crate) struct FlagCircuit {
     failures: u32,
     last: Option<Failure>,
     /// When the next call may ask; meaningful from the threshold on.
@@ -30,7 +30,7 @@ pub(crate) enum Admission {
     Held(Failure),
 }
 
-impl Outage {
+impl FlagCircuit {
     /// Whether a call may ask now.
     pub(crate) fn admit(&mut self, now: Duration) -> Admission {
         match &self.last {
@@ -49,7 +49,7 @@ impl Outage {
         }
     }
 
-    /// A call has ended: with values, or with a failure. One that is no outage ends the memory, too.
+    /// A call has ended: with values, or with a failure. One that is not an outage ends the memory, too.
     pub(crate) fn ended(&mut self, now: Duration, failure: Option<&Failure>) {
         self.is_probing = false;
         let Some(failure) = failure.filter(|failure| failure.is_outage()) else {
@@ -78,51 +78,51 @@ mod tests {
         Duration::from_millis(ms)
     }
 
-    fn may_ask(outage: &mut Outage, ms: u64) -> bool {
-        outage.admit(at(ms)) == Admission::Ask
+    fn may_ask(circuit: &mut FlagCircuit, ms: u64) -> bool {
+        circuit.admit(at(ms)) == Admission::Ask
     }
 
     #[test]
     fn after_three_failures_one_call_at_a_time_asks_and_the_wait_doubles() {
-        let mut outage = Outage::default();
+        let mut circuit = FlagCircuit::default();
         let down = failure_of(503);
         for ms in [0, 10, 20] {
-            assert!(may_ask(&mut outage, ms));
-            outage.ended(at(ms), Some(&down));
+            assert!(may_ask(&mut circuit, ms));
+            circuit.ended(at(ms), Some(&down));
         }
-        let Admission::Held(failure) = outage.admit(at(1019)) else { panic!("it asks") };
+        let Admission::Held(failure) = circuit.admit(at(1019)) else { panic!("it asks") };
         assert!(
             failure.cause == down.cause
                 && failure.message.contains("last 3")
                 && failure.message.contains("503")
         );
-        assert!(may_ask(&mut outage, 1020));
-        assert!(!may_ask(&mut outage, 1020), "one is asking");
-        outage.cancelled();
-        assert!(may_ask(&mut outage, 1020));
-        outage.ended(at(2000), Some(&down));
-        assert!(!may_ask(&mut outage, 3999));
-        assert!(may_ask(&mut outage, 4000));
+        assert!(may_ask(&mut circuit, 1020));
+        assert!(!may_ask(&mut circuit, 1020), "one is asking");
+        circuit.cancelled();
+        assert!(may_ask(&mut circuit, 1020));
+        circuit.ended(at(2000), Some(&down));
+        assert!(!may_ask(&mut circuit, 3999));
+        assert!(may_ask(&mut circuit, 4000));
         for _ in 0..20 {
-            outage.ended(at(5000), Some(&down));
+            circuit.ended(at(5000), Some(&down));
         }
-        assert!(!may_ask(&mut outage, 34_999));
-        assert!(may_ask(&mut outage, 35_000));
-        outage.ended(at(36_000), None);
-        assert!(may_ask(&mut outage, 36_000) && may_ask(&mut outage, 36_000));
+        assert!(!may_ask(&mut circuit, 34_999));
+        assert!(may_ask(&mut circuit, 35_000));
+        circuit.ended(at(36_000), None);
+        assert!(may_ask(&mut circuit, 36_000) && may_ask(&mut circuit, 36_000));
     }
 
     #[test]
-    fn a_refusal_is_no_outage() {
-        let mut outage = Outage::default();
+    fn a_refusal_is_not_an_outage() {
+        let mut circuit = FlagCircuit::default();
         for ms in 0..10 {
-            assert!(may_ask(&mut outage, ms));
-            outage.ended(at(ms), Some(&failure_of(401)));
+            assert!(may_ask(&mut circuit, ms));
+            circuit.ended(at(ms), Some(&failure_of(401)));
         }
-        outage.ended(at(20), Some(&Failure::timeout()));
-        outage.ended(at(20), Some(&Failure::timeout()));
-        outage.ended(at(20), Some(&failure_of(429)));
-        outage.ended(at(20), Some(&Failure::timeout()));
-        assert!(may_ask(&mut outage, 20));
+        circuit.ended(at(20), Some(&Failure::timeout()));
+        circuit.ended(at(20), Some(&Failure::timeout()));
+        circuit.ended(at(20), Some(&failure_of(429)));
+        circuit.ended(at(20), Some(&Failure::timeout()));
+        assert!(may_ask(&mut circuit, 20));
     }
 }
