@@ -140,19 +140,16 @@ impl Flags {
         let FlagRequest { endpoint, parts, body, connection } = *request;
         let query = parts.uri.query().unwrap_or_default();
         let key = options.api_key.as_deref();
-        let (value, planned) = match endpoint {
-            Endpoint::Definitions => {
-                let was_sent = |etag: &str| self.was_sent(etag);
-                rules::definitions(&parts.headers, query, key, was_sent, findings);
-                (Value::Null, self.definitions_for(parts))
-            }
-            _ => {
-                let encoding = parts.headers.get("content-encoding").and_then(|value| value.to_str().ok());
-                let text = decode(encoding, body, options.max_body).unwrap_or_default();
-                let value = rules::evaluation(&parts.headers, query, &text, key, findings);
-                let planned = FlagPlan { status: 200, body: self.values_for(&value).to_string(), etag: None };
-                (value, planned)
-            }
+        let (value, planned) = if endpoint == Endpoint::Definitions {
+            let was_sent = |etag: &str| self.was_sent(etag);
+            rules::definitions(&parts.headers, query, key, was_sent, findings);
+            (Value::Null, self.definitions_for(parts))
+        } else {
+            let encoding = parts.headers.get("content-encoding").and_then(|value| value.to_str().ok());
+            let text = decode(encoding, body, options.max_body).unwrap_or_default();
+            let value = rules::evaluation(&parts.headers, query, &text, key, findings);
+            let planned = FlagPlan { status: 200, body: self.values_for(&value).to_string(), etag: None };
+            (value, planned)
         };
         let refused = findings.status.filter(|_| step.status.is_none() && step.body.is_none());
         let mut plan = match (step.status, refused) {

@@ -102,9 +102,12 @@ fn a_script_says_what_is_special_about_a_response() {
     assert_eq!(sink.send("", 1, 1, &support::batch(&[])), 503, "the step without an endpoint is for events");
 }
 
+/// A rule, what breaks it, and the status of the response.
+type Change = (&'static str, fn(&mut Value), u16);
+
 #[test]
 fn each_rule_is_broken_by_one_change() {
-    let changes: &[(&str, fn(&mut Value), u16)] = &[
+    let changes: &[Change] = &[
         ("flags-token", |query| query["token"] = json!(""), 401),
         ("flags-distinct-id", |query| drop(query.as_object_mut().unwrap().remove("distinct_id")), 400),
         ("flags-geoip", |query| drop(query.as_object_mut().unwrap().remove("geoip_disable")), 200),

@@ -154,8 +154,8 @@ pub unsafe extern "C" fn phc_flags_evaluate(
             let (client, query) = unsafe { (share(client, "client")?, borrow(query, "query")?) };
             let timeout = Duration::from_millis(timeout_ms.into());
             let (snapshot, status) = client.evaluate_flags_within(&query.0, timeout);
-            // SAFETY: the caller passes a place for a pointer.
             let reporter = client.flag_reporter();
+            // SAFETY: the caller passes a place for a pointer.
             unsafe { write(out, phc_flags { snapshot, reporter }.into_raw(), "out")? };
             status
         };
@@ -291,8 +291,8 @@ pub unsafe extern "C" fn phc_flags_payload(
 /// evaluated here, in the order of the definitions, then those of the server, by key.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_flags_count(flags: *const phc_flags) -> usize {
-    // SAFETY: the caller passes NULL or a live snapshot.
     guard(&rules::phc_flags_count, || {
+        // SAFETY: the caller passes NULL or a live snapshot.
         unsafe { borrow(flags, "flags") }.map_or(0, |flags| flags.snapshot.len())
     })
 }

@@ -103,13 +103,12 @@ impl<'a> Found<'a> {
 
     fn payload_text(&self) -> Option<TextRef> {
         match (self.source, self.outcome.value) {
-            (_, Value::Unresolved(_)) => None,
+            (_, Value::Unresolved(_)) | (Source::Local(..), Value::False) => None,
             (Source::Remote(_, flag), _) => flag.payload,
             (Source::Local(definitions, flag), Value::True) => definitions.payload(flag, "true"),
             (Source::Local(definitions, flag), Value::Variant(variant)) => {
                 definitions.payload(flag, definitions.text(variant))
             }
-            (Source::Local(..), Value::False) => None,
         }
     }
 

@@ -135,7 +135,7 @@ pub(crate) fn definitions(
     }
     match parameter(query, "token") {
         None | Some("") => {
-            findings.refuse(401, "definitions-token", "the query must have the project key as token")
+            findings.refuse(401, "definitions-token", "the query must have the project key as token");
         }
         Some(token) if api_key.is_some_and(|expected| expected != token) => {
             findings.status.get_or_insert((401, "definitions-token"));

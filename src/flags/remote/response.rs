@@ -94,7 +94,7 @@ impl Remote {
                     let mut flag = RemoteFlag::failed(texts, key);
                     flag.set_value(texts, &Value::Bool(true));
                     flag
-                }))
+                }));
             }
             _ => {}
         }
@@ -298,8 +298,8 @@ mod tests {
     #[test]
     fn a_part_of_the_wrong_type_costs_its_own_flag_only() {
         for bad in [
-            r#"7"#,
-            r#"null"#,
+            "7",
+            "null",
             r#"{"enabled":"yes"}"#,
             r#"{"enabled":true,"variant":1}"#,
             r#"{"enabled":true,"failed":"no"}"#,

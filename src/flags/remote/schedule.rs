@@ -16,9 +16,9 @@ pub(crate) enum Polled {
 }
 
 /// The first wait after a refusal, which doubles, and the longest.
-const REFUSED: (Duration, Duration) = (Duration::from_mins(1), Duration::from_mins(10));
+const REFUSED: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(600));
 /// The longest wait that a `Retry-After` can ask for.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// The waits between requests for definitions.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ mod tests {
     const MIDDLE: u16 = u16::MAX / 2 + 1;
 
     fn seconds(schedule: &mut Schedule, polled: Polled) -> u64 {
-        (schedule.after(polled, MIDDLE).unwrap().as_secs_f64()).round() as u64
+        (schedule.after(polled, MIDDLE).unwrap() + Duration::from_millis(500)).as_secs()
     }
 
     #[test]
@@ -86,7 +86,7 @@ mod tests {
         assert_eq!([(); 6].map(|()| seconds(&mut schedule, Polled::Refused)), [60, 120, 240, 480, 600, 600]);
         assert_eq!(seconds(&mut schedule, Polled::Current), 30);
         assert_eq!(seconds(&mut schedule, Polled::Refused), 60);
-        let mut slow = Schedule::new(Duration::from_hours(1));
+        let mut slow = Schedule::new(Duration::from_secs(3600));
         assert_eq!(seconds(&mut slow, Polled::Refused), 3600);
     }
 
