@@ -1,6 +1,8 @@
 //! What belongs to a client in one process: its delivery and its threads. A forked child
 //! makes its own.
 
+#[cfg(feature = "flags")]
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -82,11 +84,12 @@ impl ProcessState {
         Ok(())
     }
 
-    /// Runs what `make` makes on the I/O thread; drops it where the threads have ended.
+    /// Runs what `make` makes on the I/O thread; drops it where the threads have ended. The task is boxed, so that all
+    /// kinds of tasks share the code that runs one.
     #[cfg(feature = "flags")]
-    pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(
+    pub(super) fn spawn(
         &self,
-        make: impl FnOnce(Arc<Transport>) -> F,
+        make: impl FnOnce(Arc<Transport>) -> Pin<Box<dyn Future<Output = ()> + Send>>,
     ) {
         let threads = self.threads();
         if let (Some(io), Some(transport)) = (&threads.io, &threads.transport) {

@@ -3,6 +3,7 @@
 //! It takes the connections of the client's other requests, and none of their places: events that wait do not delay it,
 //! and it does not delay them.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -34,8 +35,16 @@ pub(crate) enum FlagCall {
 }
 
 impl Transport {
-    /// Makes one request, for at most this time.
-    pub(crate) async fn call_flags(&self, call: &FlagCall, limit: Duration) -> Exchange {
+    /// Makes one request, for at most this time. It is boxed, so that its code is there once.
+    pub(crate) fn call_flags<'a>(
+        &'a self,
+        call: &'a FlagCall,
+        limit: Duration,
+    ) -> Pin<Box<dyn Future<Output = Exchange> + Send + 'a>> {
+        Box::pin(self.exchange_flags(call, limit))
+    }
+
+    async fn exchange_flags(&self, call: &FlagCall, limit: Duration) -> Exchange {
         let no_response = |message, timed_out| Exchange::NoResponse { message, timed_out };
         let (client, number) = match self.connections.get(|| self.build()) {
             Ok(kept) => kept,

@@ -60,10 +60,12 @@ impl Client {
             logged: None,
             log_level: self.config.log_level,
         };
-        of_client.spawn(|transport| async move {
-            let process = Arc::clone(&poller.process);
-            process.until_stopped(poller.run(transport)).await;
-            process.polling.stop();
+        of_client.spawn(|transport| {
+            Box::pin(async move {
+                let process = Arc::clone(&poller.process);
+                process.until_stopped(poller.run(transport)).await;
+                process.polling.stop();
+            })
         });
         Ok(())
     }

@@ -125,11 +125,13 @@ impl Client {
         let sender = Sender { token: &self.config.api_key, disable_geoip: self.config.disable_geoip };
         let body = Bytes::from(query.request_body(sender));
         // If the client has ended in the meantime, the completion is dropped, and says so.
-        of_client.spawn(|transport| async move {
-            let process = Arc::clone(&completion.process);
-            if let Some(result) = process.until_stopped(values(&transport, body, limits)).await {
-                completion.complete(result);
-            }
+        of_client.spawn(|transport| {
+            Box::pin(async move {
+                let process = Arc::clone(&completion.process);
+                if let Some(result) = process.until_stopped(values(&transport, body, limits)).await {
+                    completion.complete(result);
+                }
+            })
         });
         Ok(call.wait(deadline))
     }
