@@ -372,7 +372,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "flags_called_cache",
         default: "50000",
-        doc: "How many such reads are remembered, each in about 32 bytes, so that they are captured once. Over it, those are forgotten whose last read is the oldest.",
+        doc: "How many such reads are remembered, each in eight bytes, so that they are captured once. Over it, those are forgotten whose last read is the oldest.",
         slot: |c| Slot::Size(&mut c.flags_called_cache, 0..=10_000_000),
     },
     Setting {

@@ -213,7 +213,7 @@ impl Poller {
         self.logged = failure.cloned();
         let line = match failure {
             Some(failure) => {
-                format!("definitions of feature flags: {}; those that are there are kept", failure.message)
+                format!("definitions of feature flags: {}", failure.message)
             }
             None => "definitions of feature flags are fetched again".to_owned(),
         };
