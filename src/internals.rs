@@ -1,5 +1,7 @@
-//! What fuzz targets, benchmarks and xtask use of the library's inside. It is not an
+//! What fuzz targets, benchmarks, xtask and phc-cli use of the library's inside. It is not an
 //! API: everything in it may change at any time.
+
+pub mod tool;
 
 use std::time::Duration;
 

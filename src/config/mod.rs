@@ -127,7 +127,7 @@ impl Config {
     }
 
     /// The value of a setting as text, as [`Config::set`] accepts it.
-    pub(crate) fn get(&mut self, key: &str) -> Result<String, Error> {
+    pub fn get(&mut self, key: &str) -> Result<String, Error> {
         if let Some(name) = key.strip_prefix(HEADER_PREFIX) {
             let name = name.to_ascii_lowercase();
             let header = self.headers.iter().find(|(existing, _)| *existing == name);

@@ -29,6 +29,32 @@ pub(super) enum Taking<D: Disk> {
     WithoutLock,
 }
 
+/// What the lock of an instance says of its process.
+#[cfg(feature = "internals")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// Its process lives, or another one has taken it over.
+    Alive,
+    /// Its process is dead, and no other one has taken it over.
+    Dead,
+    /// It has no lock: it is being made, or a power cut took the name of the lock.
+    WithoutLock,
+    /// The file system has no locks.
+    Unknown,
+}
+
+/// What the lock of an instance says, without waiting. A lock that is granted is let go of at once.
+#[cfg(feature = "internals")]
+pub(super) fn life<D: Disk>(disk: &D, folder: &D::Folder) -> Result<Life, DiskError> {
+    match disk.try_lock(folder, LOCK, false) {
+        Ok(Locking::Granted(_)) => Ok(Life::Dead),
+        Ok(Locking::Taken) => Ok(Life::Alive),
+        Ok(Locking::Unsupported) => Ok(Life::Unknown),
+        Err(error) if error.kind == ErrorKind::Missing => Ok(Life::WithoutLock),
+        Err(error) => Err(error),
+    }
+}
+
 /// A segment's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SegmentFile {

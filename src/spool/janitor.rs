@@ -13,10 +13,10 @@ use super::moment::Moment;
 use super::root::{is_destination, open_or_make};
 
 const JANITOR: &str = "janitor";
-const BAD: &str = "bad";
+pub(super) const BAD: &str = "bad";
 
 /// How long a folder without a lock is left to the process that may be making it.
-const BEING_MADE: Duration = Duration::from_secs(60);
+pub(super) const BEING_MADE: Duration = Duration::from_secs(60);
 /// How long the segments of a destination that no client names are kept.
 const FORGOTTEN: Duration = Duration::from_secs(30 * 86_400);
 /// How often such destinations are looked for.

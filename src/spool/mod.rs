@@ -8,6 +8,8 @@
 
 mod contents;
 mod disk;
+#[cfg(feature = "internals")]
+mod inspect;
 mod instance;
 mod janitor;
 mod moment;
@@ -25,6 +27,10 @@ mod tests;
 pub use contents::Unreadable;
 pub(crate) use contents::{Contents, StoredEvent};
 pub(crate) use disk::{Disk, DiskError, ErrorKind};
+#[cfg(feature = "internals")]
+pub use inspect::{BadSegment, DestinationFolder, Discarded, InstanceFolder, NotRead, SegmentEntry, SpoolFolder};
+#[cfg(feature = "internals")]
+pub use instance::Life;
 pub(crate) use moment::Moment;
 pub(crate) use record::{AttemptRecord, BatchRecord, Header, ParkedRecord, VerdictRecord};
 pub(crate) use root::{Destination, open_root};

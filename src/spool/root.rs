@@ -50,14 +50,7 @@ pub(super) fn is_destination(name: &str) -> bool {
 /// Opens the folder that a setting names, and makes it if it is missing. The error says what is wrong with it.
 pub(crate) fn open_root<D: Disk>(disk: &D, path: &Path) -> Result<D::Folder, DiskError> {
     let folder = disk.open_root(path)?;
-    let names = disk.list(&folder)?;
-    if !names.iter().any(|name| name == MARKER) {
-        // After a power cut, the marker's name alone may be missing.
-        if let Some(other) = names.iter().find(|name| !is_destination(name)) {
-            let text =
-                format!("it has {other:?} in it, and no file {MARKER:?}: name a folder that is empty or new");
-            return Err(DiskError::new(ErrorKind::Foreign, text));
-        }
+    if !has_marker(&disk.list(&folder)?)? {
         match disk.create(&folder, MARKER) {
             Ok(file) => drop(disk.append(&file, MARKER_TEXT)?),
             Err(error) if error.kind == ErrorKind::Exists => {}
@@ -70,6 +63,41 @@ pub(crate) fn open_root<D: Disk>(disk: &D, path: &Path) -> Result<D::Folder, Dis
         let _ = disk.append(&file, MARKER_TEXT);
         return Ok(folder);
     }
+    check_marker(&text)?;
+    Ok(folder)
+}
+
+/// Says what is wrong with a folder that should be a spool already. Nothing is made or written.
+#[cfg(feature = "internals")]
+pub(super) fn check_root<D: Disk>(disk: &D, folder: &D::Folder) -> Result<(), DiskError> {
+    let names = disk.list(folder)?;
+    if has_marker(&names)? {
+        return check_marker(&disk.read(folder, MARKER, 64)?);
+    }
+    if names.is_empty() {
+        return Err(DiskError::new(ErrorKind::Foreign, "it is empty: no process has kept an event in it"));
+    }
+    Ok(())
+}
+
+/// Whether the marker is among the names of a folder. The error names what else is there.
+fn has_marker(names: &[String]) -> Result<bool, DiskError> {
+    if names.iter().any(|name| name == MARKER) {
+        return Ok(true);
+    }
+    // After a power cut, the marker's name alone may be missing.
+    match names.iter().find(|name| !is_destination(name)) {
+        None => Ok(false),
+        Some(other) => {
+            let text =
+                format!("it has {other:?} in it, and no file {MARKER:?}: name a folder that is empty or new");
+            Err(DiskError::new(ErrorKind::Foreign, text))
+        }
+    }
+}
+
+/// Says whether the text of the marker is that of a version that is known.
+fn check_marker(text: &[u8]) -> Result<(), DiskError> {
     // A power cut may have taken the end of it, and left zeros.
     let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
     let is_cut = text.get(..end).is_some_and(|begin| MARKER_TEXT.starts_with(begin));
@@ -77,7 +105,7 @@ pub(crate) fn open_root<D: Disk>(disk: &D, path: &Path) -> Result<D::Folder, Dis
         let text = format!("its file {MARKER:?} is not one that this version of libphc knows");
         return Err(DiskError::new(ErrorKind::Foreign, text));
     }
-    Ok(folder)
+    Ok(())
 }
 
 /// Opens a folder, and makes it if it is missing.

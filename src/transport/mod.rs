@@ -7,6 +7,8 @@ mod connections;
 mod errors;
 #[cfg(feature = "flags")]
 mod flags;
+#[cfg(feature = "internals")]
+pub(crate) mod probe;
 mod resolver;
 mod shortage;
 mod tls;
