@@ -40,15 +40,24 @@ pub(crate) fn time(time: Duration) -> String {
     if parts.is_empty() { format!("{} ms", time.as_millis()) } else { parts.join(" ") }
 }
 
+/// Text of a server as a terminal may show it: without control characters, which could change what is on it.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn numbers_are_as_people_write_them() {
-        for (bytes, expected) in
-            [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1 << 20, "1.0 MiB"), (u64::MAX, "17179869183.9 GiB")]
-        {
+        for (bytes, expected) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1 << 20, "1.0 MiB"),
+            (u64::MAX, "17179869183.9 GiB"),
+        ] {
             assert_eq!(size(bytes), expected);
         }
         for (ms, expected) in [
@@ -61,6 +70,7 @@ mod tests {
         ] {
             assert_eq!(time(Duration::from_millis(ms)), expected);
         }
+        assert_eq!(printable("a\x1b[2Jb\n"), "a\u{fffd}[2Jb\u{fffd}");
         assert_eq!((counted(1, "event"), counted(0, "event")), ("1 event".to_owned(), "0 events".to_owned()));
     }
 }

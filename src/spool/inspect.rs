@@ -174,7 +174,9 @@ impl fmt::Display for NotRead {
         f.write_str(match self {
             NotRead::Unreadable(Unreadable::Empty) => "empty: its process ended before it wrote an event",
             NotRead::Unreadable(Unreadable::Foreign) => "not a segment of libphc",
-            NotRead::Unreadable(Unreadable::Newer) => "of a later version of libphc, which this one does not read",
+            NotRead::Unreadable(Unreadable::Newer) => {
+                "of a later version of libphc, which this one does not read"
+            }
             NotRead::Unreadable(Unreadable::Damaged) => "damaged beyond use",
             NotRead::Gone => "removed in the meantime",
             NotRead::Disk(text) => text,

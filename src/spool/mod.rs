@@ -28,7 +28,9 @@ pub use contents::Unreadable;
 pub(crate) use contents::{Contents, StoredEvent};
 pub(crate) use disk::{Disk, DiskError, ErrorKind};
 #[cfg(feature = "internals")]
-pub use inspect::{BadSegment, DestinationFolder, Discarded, InstanceFolder, NotRead, SegmentEntry, SpoolFolder};
+pub use inspect::{
+    BadSegment, DestinationFolder, Discarded, InstanceFolder, NotRead, SegmentEntry, SpoolFolder,
+};
 #[cfg(feature = "internals")]
 pub use instance::Life;
 pub(crate) use moment::Moment;

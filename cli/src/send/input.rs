@@ -23,16 +23,17 @@ pub(crate) struct Input {
 impl Input {
     /// Opens a file; without one, or for `-`, standard input.
     pub(crate) fn open(path: Option<&Path>) -> Result<Self, Failure> {
-        let (reader, name, length): (Box<dyn BufRead>, _, _) = match path.filter(|path| *path != Path::new("-")) {
-            None => (Box::new(stdin().lock()), "standard input".to_owned(), None),
-            Some(path) => {
-                let name = path.display().to_string();
-                let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
-                let (data, file) =
-                    opened.map_err(|error| Failure::Files(format!("{name} cannot be read: {error}")))?;
-                (Box::new(BufReader::new(file)), name, data.is_file().then(|| data.len()))
-            }
-        };
+        let (reader, name, length): (Box<dyn BufRead>, _, _) =
+            match path.filter(|path| *path != Path::new("-")) {
+                None => (Box::new(stdin().lock()), "standard input".to_owned(), None),
+                Some(path) => {
+                    let name = path.display().to_string();
+                    let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
+                    let (data, file) =
+                        opened.map_err(|error| Failure::Files(format!("{name} cannot be read: {error}")))?;
+                    (Box::new(BufReader::new(file)), name, data.is_file().then(|| data.len()))
+                }
+            };
         Ok(Input { reader, name, length, bytes_read: 0, number: 0, line: Vec::new() })
     }
 
@@ -51,7 +52,8 @@ impl Input {
         loop {
             self.line.clear();
             let read = self.reader.by_ref().take(MAX_LINE + 1).read_until(b'\n', &mut self.line);
-            let read = read.map_err(|error| Failure::Files(format!("{} cannot be read: {error}", self.name)))?;
+            let read =
+                read.map_err(|error| Failure::Files(format!("{} cannot be read: {error}", self.name)))?;
             if read == 0 {
                 return Ok(false);
             }

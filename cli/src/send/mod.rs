@@ -12,7 +12,7 @@ use phc::internals::{Error, EventBuilder, EventInput, Status};
 
 use crate::arguments::SendArguments;
 use crate::outcome::{Failure, Outcome};
-use crate::text::counted;
+use crate::text::{counted, printable};
 use input::Input;
 use progress::Progress;
 
@@ -40,7 +40,8 @@ pub(crate) fn run(arguments: &SendArguments) -> Result<Outcome, Failure> {
         None => {
             let mut input = Input::open(arguments.file.as_deref())?;
             let progress = Progress::of(input.length());
-            let lines = with_losses(&client, &progress, || send_lines(&client, &mut input, &progress, deadline));
+            let lines =
+                with_losses(&client, &progress, || send_lines(&client, &mut input, &progress, deadline));
             progress.end();
             let outcome = summary(&client.counts(), lines.refused);
             match lines.failure {
@@ -82,9 +83,11 @@ fn with_losses<T>(client: &ToolClient, progress: &Progress, work: impl FnOnce() 
 
 fn list(losses: &Losses, progress: &Progress) {
     for loss in &losses.events {
-        let because = [loss.details.as_str(), losses.error.as_str()].into_iter().find(|text| !text.is_empty());
+        let because =
+            [loss.details.as_str(), losses.error.as_str()].into_iter().find(|text| !text.is_empty());
         let because = because.map(|text| format!(": {text}")).unwrap_or_default();
         let maybe = if loss.maybe_delivered { " (the server may have stored it)" } else { "" };
+        let because = printable(&because);
         progress.print(&format!("lost {} {}{maybe}{because}", loss.uuid, loss.reason));
     }
     if losses.unnamed > 0 {
@@ -153,7 +156,10 @@ fn send_lines(
         match capture(client, input.line(), deadline) {
             Ok(()) => taken += 1,
             Err(error) if error.status == Status::QUEUE_FULL => {
-                progress.print(&format!("the time limit has passed: line {} and later ones were not sent", input.number()));
+                progress.print(&format!(
+                    "the time limit has passed: line {} and later ones were not sent",
+                    input.number()
+                ));
                 lines.refused += 1;
                 break;
             }

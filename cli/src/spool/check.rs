@@ -6,7 +6,7 @@ use std::io::Write;
 use phc::internals::tool::{DestinationFolder, Life, NotRead, SegmentSummary, Unreadable};
 use uuid::Uuid;
 
-use super::{destinations, instances, line, read};
+use super::{destinations, instances, line, look_at, read};
 use crate::arguments::SpoolFolderArguments;
 use crate::outcome::{Failure, Outcome};
 use crate::text::{counted, size};
@@ -34,26 +34,26 @@ pub(super) fn run(arguments: &SpoolFolderArguments, out: &mut impl Write) -> Res
     for destination in destinations(arguments)? {
         for instance in instances(&destination)? {
             let place = format!("{}/{}", destination.name(), instance.name());
-            let life = instance.life();
-            let segments = match (&life, instance.segments()) {
-                (Ok(_), Ok(segments)) => segments,
-                (Err(text), _) | (_, Err(text)) => {
-                    found.problem(out, &place, text)?;
+            let (life, segments) = match look_at(&instance) {
+                Ok(looked) => looked,
+                Err(text) => {
+                    found.problem(out, &place, &text)?;
                     continue;
                 }
             };
             for segment in segments {
                 let place = format!("{place}/{}", segment.name);
-                let read = read(&instance, &life, &segment).map(|(summary, _)| summary);
+                let read = read(&instance, life, &segment).map(|(summary, _)| summary);
                 let pending = found.add(out, &place, segment.bytes, read, &destination)?;
-                if life == Ok(Life::Dead) {
+                if life == Life::Dead {
                     found.of_dead += pending;
                 } else {
                     found.of_living += pending;
                 }
             }
         }
-        let bad = destination.bad().map_err(|text| Failure::Files(format!("{}: {text}", destination.name())))?;
+        let bad =
+            destination.bad().map_err(|text| Failure::Files(format!("{}: {text}", destination.name())))?;
         for segment in bad {
             let entry = segment.entry();
             let place = format!("{}/bad/{}", destination.name(), entry.name);
@@ -98,7 +98,8 @@ impl Found {
         }
         let named = format!("d-{:032x}", u128::from_be_bytes(summary.destination));
         if named != destination.name() {
-            let text = format!("it belongs to the destination {named}; it is sent to the one in whose folder it is");
+            let text =
+                format!("it belongs to the destination {named}; it is sent to the one in whose folder it is");
             self.problem(out, place, &text)?;
         }
         let pending = summary.pending.len() as u64;

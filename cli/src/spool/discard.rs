@@ -5,7 +5,7 @@ use std::io::Write;
 
 use phc::internals::tool::{DestinationFolder, Life, NotRead, Unreadable};
 
-use super::{destinations, instances, line, read};
+use super::{destinations, instances, line, look_at, read};
 use crate::arguments::DiscardArguments;
 use crate::outcome::{Failure, Outcome};
 use crate::text::{counted, size};
@@ -24,14 +24,20 @@ pub(super) fn run(arguments: &DiscardArguments, out: &mut impl Write) -> Result<
     for destination in destinations(&arguments.spool)? {
         for instance in instances(&destination)? {
             let place = format!("{}/{}", destination.name(), instance.name());
-            if !matches!(instance.life(), Ok(Life::Dead | Life::WithoutLock)) {
-                left.instances += 1;
-                continue;
-            }
+            let segments = match look_at(&instance) {
+                Ok((Life::Dead | Life::WithoutLock, segments)) => segments,
+                Ok((Life::Alive | Life::Unknown, _)) => {
+                    left.instances += 1;
+                    continue;
+                }
+                Err(text) => {
+                    failure = Some(format!("{place}: {text}"));
+                    continue;
+                }
+            };
             if !arguments.yes {
-                let segments = instance.segments().map_err(|text| Failure::Files(format!("{place}: {text}")))?;
                 for segment in segments {
-                    let events = match read(&instance, &Ok(Life::Dead), &segment) {
+                    let events = match read(&instance, Life::Dead, &segment) {
                         Ok((summary, _)) => summary.pending.len() as u64,
                         Err(NotRead::Unreadable(Unreadable::Empty | Unreadable::Damaged)) => 0,
                         Err(_) => continue,
@@ -44,7 +50,8 @@ pub(super) fn run(arguments: &DiscardArguments, out: &mut impl Write) -> Result<
                 Ok(Some(done)) => {
                     total.add(done.segments, done.events, done.bytes);
                     left.files += done.left_alone;
-                    let (segments, events) = (counted(done.segments, "segment"), counted(done.events, "event"));
+                    let (segments, events) =
+                        (counted(done.segments, "segment"), counted(done.events, "event"));
                     line!(out, "{place}: removed {segments} with {events}, {}", size(done.bytes))?;
                 }
                 // Another process has taken it over just now.
@@ -58,8 +65,12 @@ pub(super) fn run(arguments: &DiscardArguments, out: &mut impl Write) -> Result<
     }
     left.report(out)?;
     let Total { segments, events, bytes } = total;
-    let summary =
-        format!("{} with {}, {}", counted(segments, "segment"), counted(events, "pending event"), size(bytes));
+    let summary = format!(
+        "{} with {}, {}",
+        counted(segments, "segment"),
+        counted(events, "pending event"),
+        size(bytes)
+    );
     if let Some(text) = failure {
         return Err(Failure::Files(format!("{text}; removed before that: {summary}")));
     }
@@ -71,7 +82,9 @@ pub(super) fn run(arguments: &DiscardArguments, out: &mut impl Write) -> Result<
     if segments == 0 {
         return Ok(Outcome::Good);
     }
-    Err(Failure::Usage("nothing was removed: repeat the command with --yes to remove them for good".to_owned()))
+    Err(Failure::Usage(
+        "nothing was removed: repeat the command with --yes to remove them for good".to_owned(),
+    ))
 }
 
 fn discard_bad(
@@ -120,7 +133,7 @@ struct Left {
 impl Left {
     fn report(&self, out: &mut impl Write) -> Result<(), Failure> {
         if self.instances > 0 {
-            line!(out, "{} left alone: a process that is alive has the lock", counted(self.instances, "instance"))?;
+            line!(out, "{} left alone: as of a living process", counted(self.instances, "instance"))?;
         }
         if self.files > 0 {
             line!(out, "{} left alone: not of a version that is known", counted(self.files, "file"))?;

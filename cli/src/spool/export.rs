@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 
 use phc::internals::tool::{Life, NotRead, SegmentSummary, Unreadable};
 
-use super::{destinations, instances, read};
+use super::{destinations, instances, look_at, read};
 use crate::arguments::ExportArguments;
 use crate::outcome::{Failure, Outcome, output_failed};
 use crate::text::counted;
@@ -36,10 +36,12 @@ pub(super) fn run(arguments: &ExportArguments, out: &mut impl Write) -> Result<O
             let name = path.display().to_string();
             // The events of the spool are readable by its user only.
             let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-            let file = file.map_err(|error| Failure::Files(match error.kind() {
-                io::ErrorKind::AlreadyExists => format!("{name} is there already: name a new file"),
-                _ => format!("{name} cannot be made: {error}"),
-            }))?;
+            let file = file.map_err(|error| {
+                Failure::Files(match error.kind() {
+                    io::ErrorKind::AlreadyExists => format!("{name} is there already: name a new file"),
+                    _ => format!("{name} cannot be made: {error}"),
+                })
+            })?;
             Target::File(BufWriter::new(file), name)
         }
     };
@@ -47,22 +49,23 @@ pub(super) fn run(arguments: &ExportArguments, out: &mut impl Write) -> Result<O
     for destination in found {
         for instance in instances(&destination)? {
             let place = format!("{}/{}", destination.name(), instance.name());
-            let life = instance.life();
-            let segments = match (&life, instance.segments()) {
-                (Ok(_), Ok(segments)) => segments,
-                (Err(text), _) | (_, Err(text)) => {
-                    exported.not_read(&place, text);
+            let (life, segments) = match look_at(&instance) {
+                Ok(found) => found,
+                Err(text) => {
+                    exported.not_read(&place, &text);
                     continue;
                 }
             };
             for segment in segments {
-                match read(&instance, &life, &segment) {
-                    Ok((summary, _)) if life == Ok(Life::Dead) || arguments.living => {
+                match read(&instance, life, &segment) {
+                    Ok((summary, _)) if life == Life::Dead || arguments.living => {
                         exported.write(&summary, &mut target)?;
                     }
                     Ok((summary, _)) => exported.of_living += summary.pending.len() as u64,
                     Err(NotRead::Gone | NotRead::Unreadable(Unreadable::Empty)) => {}
-                    Err(reason) => exported.not_read(&format!("{place}/{}", segment.name), &reason.to_string()),
+                    Err(reason) => {
+                        exported.not_read(&format!("{place}/{}", segment.name), &reason.to_string())
+                    }
                 }
             }
         }
@@ -110,7 +113,11 @@ fn incomplete(name: &str, error: &io::Error) -> Failure {
 }
 
 impl Exported {
-    fn write<W: Write>(&mut self, summary: &SegmentSummary, target: &mut Target<'_, W>) -> Result<(), Failure> {
+    fn write<W: Write>(
+        &mut self,
+        summary: &SegmentSummary,
+        target: &mut Target<'_, W>,
+    ) -> Result<(), Failure> {
         self.segments += 1;
         for (_, _, wire) in &summary.pending {
             target.write(&in_one_line(wire))?;
@@ -129,8 +136,11 @@ impl Exported {
         let (events, segments) = (counted(self.events, "event"), counted(self.segments, "segment"));
         eprintln!("{events} of {segments} written");
         if self.historical > 0 {
-            let (events, are) = (counted(self.historical, "event"), if self.historical == 1 { "is" } else { "are" });
-            eprintln!("{events} of these {are} part of an import: phc-cli send --historical sends them as that");
+            let (events, are) =
+                (counted(self.historical, "event"), if self.historical == 1 { "is" } else { "are" });
+            eprintln!(
+                "{events} of these {are} part of an import: phc-cli send --historical sends them as that"
+            );
         }
         if self.of_living > 0 {
             let events = counted(self.of_living, "event");

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use jiff::Timestamp;
-use phc::internals::tool::{NotRead, SegmentEntry, SegmentSummary};
+use phc::internals::tool::{Life, NotRead, SegmentEntry, SegmentSummary};
 
-use super::{destinations, instances, life_word, line, read};
+use super::{destinations, instances, line, look_at, read};
 use crate::arguments::SpoolFolderArguments;
 use crate::outcome::{Failure, Outcome};
 use crate::text::{counted, size, time};
@@ -24,22 +24,22 @@ pub(super) fn run(arguments: &SpoolFolderArguments, out: &mut impl Write) -> Res
     for destination in destinations(arguments)? {
         line!(out, "{}", destination.name())?;
         for instance in instances(&destination)? {
-            let life = instance.life();
-            line!(out, "  {} {}", instance.name(), life_word(&life))?;
-            let segments = match (&life, instance.segments()) {
-                (Ok(_), Ok(segments)) => segments,
-                (Err(text), _) | (_, Err(text)) => {
-                    line!(out, "    cannot be looked at: {text}")?;
+            let (life, segments) = match look_at(&instance) {
+                Ok(found) => found,
+                Err(text) => {
+                    line!(out, "  {}  cannot be looked at: {text}", instance.name())?;
                     continue;
                 }
             };
+            line!(out, "  {}  {}", instance.name(), life_word(life))?;
             for segment in segments {
-                let found = read(&instance, &life, &segment);
+                let found = read(&instance, life, &segment);
                 let found = found.map(|(summary, age)| (summary, time(age)));
                 list_segment(&segment, &found, &mut total, out)?;
             }
         }
-        let bad = destination.bad().map_err(|text| Failure::Files(format!("{}: {text}", destination.name())))?;
+        let bad =
+            destination.bad().map_err(|text| Failure::Files(format!("{}: {text}", destination.name())))?;
         if !bad.is_empty() {
             line!(out, "  bad, segments that were set aside:")?;
         }
@@ -49,14 +49,18 @@ pub(super) fn run(arguments: &SpoolFolderArguments, out: &mut impl Write) -> Res
         }
     }
     let Total { segments, events, bytes } = total;
-    line!(
-        out,
-        "{} in {}, {}",
-        counted(events, "pending event"),
-        counted(segments, "segment"),
-        size(bytes)
-    )?;
+    line!(out, "{} in {}, {}", counted(events, "pending event"), counted(segments, "segment"), size(bytes))?;
     Ok(Outcome::Good)
+}
+
+/// What the lock says of an instance, in a word.
+fn life_word(life: Life) -> &'static str {
+    match life {
+        Life::Alive => "alive",
+        Life::Dead => "dead",
+        Life::WithoutLock => "without a lock: it is being made, or was left by a power cut",
+        Life::Unknown => "alive or dead: this file system has no locks",
+    }
 }
 
 fn list_segment(
@@ -93,7 +97,8 @@ fn remarks(summary: &SegmentSummary) -> String {
         summary.attempt.map(|(attempt, _)| format!("attempt {attempt}")),
         parked,
         summary.maybe_delivered.then(|| "may have been delivered".to_owned()),
-        (summary.takeovers > 0).then(|| format!("taken over {}", counted(u64::from(summary.takeovers), "time"))),
+        (summary.takeovers > 0)
+            .then(|| format!("taken over {}", counted(u64::from(summary.takeovers), "time"))),
         summary.historical_migration.then(|| "import".to_owned()),
         (!summary.origin.is_empty()).then(|| format!("by {}", summary.origin)),
         (summary.missing > 0).then(|| format!("{} missing", counted(u64::from(summary.missing), "event"))),

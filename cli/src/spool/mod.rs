@@ -39,7 +39,8 @@ fn destinations(arguments: &SpoolFolderArguments) -> Result<Vec<DestinationFolde
     let unusable = |text: String| {
         Failure::Files(format!("{} cannot be used as a spool: {text}", arguments.folder.display()))
     };
-    let mut found = SpoolFolder::open(&arguments.folder).and_then(|spool| spool.destinations()).map_err(unusable)?;
+    let mut found =
+        SpoolFolder::open(&arguments.folder).and_then(|spool| spool.destinations()).map_err(unusable)?;
     if let Some(wanted) = &arguments.destination {
         found.retain(|destination| destination.name().starts_with(wanted.as_str()));
         if found.is_empty() {
@@ -57,26 +58,20 @@ fn instances(destination: &DestinationFolder) -> Result<Vec<InstanceFolder>, Fai
     destination.instances().map_err(|text| Failure::Files(format!("{}: {text}", destination.name())))
 }
 
-/// What the lock says of an instance, in a word.
-fn life_word(life: &Result<Life, String>) -> &'static str {
-    match life {
-        Ok(Life::Alive) => "alive",
-        Ok(Life::Dead) => "dead",
-        Ok(Life::WithoutLock) => "no lock",
-        Ok(Life::Unknown) => "unknown",
-        Err(_) => "failed",
-    }
+/// What the lock says of an instance, and its segments.
+fn look_at(instance: &InstanceFolder) -> Result<(Life, Vec<SegmentEntry>), String> {
+    Ok((instance.life()?, instance.segments()?))
 }
 
 /// Reads a segment; one of a process that may be alive several times if it seems to be damaged, because what is being
 /// written just now looks like that.
 fn read(
     instance: &InstanceFolder,
-    life: &Result<Life, String>,
+    life: Life,
     segment: &SegmentEntry,
 ) -> Result<(SegmentSummary, Duration), NotRead> {
     let mut found = instance.read(segment);
-    if *life != Ok(Life::Dead) {
+    if life != Life::Dead {
         for _ in 0..READ_AGAIN {
             match &found {
                 Ok((summary, _)) if summary.damaged == 0 && summary.missing == 0 => break,
