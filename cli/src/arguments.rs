@@ -97,19 +97,23 @@ pub(crate) enum SpoolCommand {
     ///
     /// An instance is one client of one process: alive, if the process is, or dead. A segment has the events of one
     /// batch. The name of a destination is a digest of its host and its key.
+    #[command(after_help = EXIT_CODES)]
     List(SpoolFolderArguments),
     /// Reads every segment, reports damage, and adds up.
     ///
     /// The exit code is 1 if a segment is damaged, was set aside, or belongs to another destination.
+    #[command(after_help = EXIT_CODES)]
     Check(SpoolFolderArguments),
     /// Writes pending events as NDJSON, in the form that `phc-cli send` reads. Removes nothing.
     ///
     /// The events of living processes are left out, for these send them: --living includes them.
+    #[command(after_help = EXIT_CODES)]
     Export(ExportArguments),
     /// Removes what dead processes left, whose events are then never sent.
     ///
     /// Without --yes it only says what it would remove. What a living process has is never touched, nor are files
     /// that this version of libphc does not know.
+    #[command(after_help = EXIT_CODES)]
     Discard(DiscardArguments),
 }
 

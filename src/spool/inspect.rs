@@ -15,7 +15,7 @@ use super::disk::{Disk, DiskError, ErrorKind};
 use super::instance::{Instance, Life, SegmentFile, Taking, is_instance, life, segments};
 use super::janitor::{BAD, BEING_MADE};
 use super::moment::Moment;
-use super::root::{check_root, is_destination};
+use super::root::{check_existing_marker, check_names, is_destination};
 use super::segment::{ENDING, MAX_BYTES};
 use super::summary::{SegmentSummary, read_segment};
 use super::unix_disk::{UnixDisk, boot_id, open_own_root};
@@ -32,8 +32,12 @@ pub struct SpoolFolder {
 impl SpoolFolder {
     /// Opens a spool that is there. The error says what is wrong with the folder.
     pub fn open(path: &Path) -> Result<Self, String> {
+        // First what is in it: another folder's owner and mode are nothing to be changed for libphc.
+        let entries = std::fs::read_dir(path).map_err(|error| format!("listing it failed: {error}"))?;
+        let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        check_names(&names.collect::<Vec<_>>()).map_err(text)?;
         let root = open_own_root(path).map_err(text)?;
-        check_root(&UnixDisk, &root).map_err(text)?;
+        check_existing_marker(&UnixDisk, &root).map_err(text)?;
         Ok(SpoolFolder { root, boot_id: boot_id() })
     }
 
@@ -60,7 +64,7 @@ pub struct DestinationFolder {
 }
 
 /// What [`DestinationFolder::discard`] has removed, and left.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Discarded {
     /// Segments that were removed.
     pub segments: u64,
@@ -70,6 +74,8 @@ pub struct Discarded {
     pub bytes: u64,
     /// Files that are called as segments are and are not ones of a version that is known: they are still there.
     pub left_alone: u64,
+    /// Files that could not be read or removed, with the reasons: they are still there, too.
+    pub failed: Vec<String>,
 }
 
 impl DestinationFolder {
@@ -109,7 +115,7 @@ impl DestinationFolder {
     /// Removes the segments of a dead instance, and its folder if nothing else is in it; `None` if its process is
     /// alive, or if it has no lock and may be just being made. What is not a segment of a version that is known stays.
     ///
-    /// The lock is held meanwhile, so no process can take the instance over. An error leaves the rest where it is.
+    /// The lock is held meanwhile, so no process can take the instance over.
     pub fn discard(&self, instance: &str) -> Result<Option<Discarded>, String> {
         let now = Moment::now(self.boot_id);
         let changed = match UnixDisk.stat(&self.folder, instance) {
@@ -124,16 +130,24 @@ impl DestinationFolder {
         };
         let mut discarded = Discarded::default();
         for file in taken.segments(&UnixDisk).map_err(text)? {
-            match read(&taken.folder, &file.name) {
-                Ok(summary) => discarded.events += summary.pending.len() as u64,
-                Err(NotRead::Unreadable(Unreadable::Foreign | Unreadable::Newer) | NotRead::Disk(_)) => {
+            let events = match read(&taken.folder, &file.name) {
+                Ok(summary) => summary.pending.len() as u64,
+                Err(NotRead::Unreadable(Unreadable::Foreign | Unreadable::Newer)) => {
                     discarded.left_alone += 1;
                     continue;
                 }
-                Err(NotRead::Unreadable(_) | NotRead::Gone) => {}
+                Err(NotRead::Disk(text)) => {
+                    discarded.failed.push(text);
+                    continue;
+                }
+                Err(NotRead::Unreadable(_) | NotRead::Gone) => 0,
+            };
+            if let Err(error) = UnixDisk.remove(&taken.folder, &file.name) {
+                discarded.failed.push(text(error));
+                continue;
             }
-            UnixDisk.remove(&taken.folder, &file.name).map_err(text)?;
             discarded.segments += 1;
+            discarded.events += events;
             discarded.bytes += file.bytes;
         }
         taken.remove(&UnixDisk, &self.folder).map_err(text)?;

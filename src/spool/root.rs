@@ -67,17 +67,27 @@ pub(crate) fn open_root<D: Disk>(disk: &D, path: &Path) -> Result<D::Folder, Dis
     Ok(folder)
 }
 
-/// Says what is wrong with a folder that should be a spool already. Nothing is made or written.
+/// Says what is wrong with a folder that should be a spool already, by the names in it. Nothing is made or written.
 #[cfg(feature = "internals")]
-pub(super) fn check_root<D: Disk>(disk: &D, folder: &D::Folder) -> Result<(), DiskError> {
-    let names = disk.list(folder)?;
-    if has_marker(&names)? {
-        return check_marker(&disk.read(folder, MARKER, 64)?);
+pub(super) fn check_names(names: &[String]) -> Result<(), DiskError> {
+    let text = match names.iter().find(|name| *name != MARKER && !is_destination(name)) {
+        Some(other) if !names.iter().any(|name| name == MARKER) => {
+            format!("it is not a spool: it has {other:?} in it, and no file {MARKER:?}")
+        }
+        None if names.is_empty() => "it is empty: no process has kept an event in it".to_owned(),
+        _ => return Ok(()),
+    };
+    Err(DiskError::new(ErrorKind::Foreign, text))
+}
+
+/// Says what is wrong with the marker of a spool, which a power cut may have taken.
+#[cfg(feature = "internals")]
+pub(super) fn check_existing_marker<D: Disk>(disk: &D, folder: &D::Folder) -> Result<(), DiskError> {
+    match disk.read(folder, MARKER, 64) {
+        Ok(text) => check_marker(&text),
+        Err(error) if error.kind == ErrorKind::Missing => Ok(()),
+        Err(error) => Err(error),
     }
-    if names.is_empty() {
-        return Err(DiskError::new(ErrorKind::Foreign, "it is empty: no process has kept an event in it"));
-    }
-    Ok(())
 }
 
 /// Whether the marker is among the names of a folder. The error names what else is there.

@@ -10,6 +10,7 @@ mod c_special;
 mod c_target;
 mod ca_files;
 mod checks;
+mod cli;
 mod client_certificates;
 mod conformance;
 
@@ -70,6 +71,7 @@ const TASKS: &[Task] = &[
     ("proxies", "", network::proxies),
     ("addresses", "", network::addresses),
     ("environment", "", network::environment),
+    ("cli", "[--binary FILE]", cli::task),
     ("ruby-hosts", "[full]", ruby::hosts),
     ("php-hosts", "[full]", php_hosts::task),
     ("format", "[--check]", form::format),

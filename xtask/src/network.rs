@@ -118,16 +118,16 @@ fn namespace() -> Outcome<Vec<String>> {
 }
 
 /// A proxy that people run.
-struct Proxy {
+pub(crate) struct Proxy {
     child: Child,
-    address: String,
+    pub address: String,
     log: PathBuf,
 }
 
 impl Proxy {
     /// tinyproxy with these lines in its configuration. A port that is free now may be taken before it listens:
     /// then it is tried again.
-    fn start(work: &TempFolder, name: &str, lines: &str) -> Outcome<Self> {
+    pub(crate) fn start(work: &TempFolder, name: &str, lines: &str) -> Outcome<Self> {
         let (config, log) = (work.join(format!("{name}.conf")), work.join(format!("{name}.log")));
         for _ in 0..20 {
             let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();

@@ -98,6 +98,7 @@ pub(crate) const STEPS: &[Step] = &[
     built("network", "tls", "xtask tls", 600, "what is trusted, what is refused, and how it is reported"),
     built("network", "proxies", "xtask proxies", 600, "through a proxy, and when it is in the way"),
     built("network", "addresses", "xtask addresses", 600, "IPv6, and names with several addresses"),
+    built("network", "cli", "xtask cli", 1200, "phc-cli: spools, sending, the steps of a connection"),
     built("cpp", "cpp-tests", "xtask cpp", 1200, "headers under every compiler; black-box tests"),
     built("cpp", "cpp-valgrind", "xtask cpp --valgrind values tracking delivery callbacks settings misuse statuses", 1200, "black-box tests under valgrind"),
     built("cpp", "cpp-projects", "tests/cmake.sh", 1200, "find_package, add_subdirectory, pkg-config"),

@@ -69,7 +69,8 @@ pub(super) fn get(stream: &mut Connection, url: &str, proxy: Option<&Proxy>) -> 
     if let Some((_, meaning)) = STATUSES.iter().find(|(statuses, _)| statuses.contains(&head.status)) {
         return Err(format!("{line}: {meaning}"));
     }
-    let text = format!("{line} to a GET ({})", time(head.took));
+    let expected = if head.status == 405 { ", as expected: events are posted" } else { "" };
+    let text = format!("the server responds: {line}{expected} ({})", time(head.took));
     Ok((head, text))
 }
 

@@ -87,12 +87,11 @@ impl Found {
         let Ok(summary) = read else { return Ok(0) };
         if summary.damaged > 0 || summary.missing > 0 {
             let text = format!(
-                "{} of its bytes {} not records; {} of {} can be sent, {} missing",
+                "{} of bytes damaged; of {}, {} can be sent and {} missing",
                 counted(u64::from(summary.damaged), "run"),
-                if summary.damaged == 1 { "is" } else { "are" },
-                summary.pending.len(),
                 counted(u64::from(summary.events), "event"),
-                summary.missing
+                summary.pending.len(),
+                if summary.missing == 1 { "1 is".to_owned() } else { format!("{} are", summary.missing) }
             );
             self.problem(out, place, &text)?;
         }

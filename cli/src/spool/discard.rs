@@ -52,6 +52,7 @@ pub(super) fn run(arguments: &DiscardArguments, out: &mut impl Write) -> Result<
                     left.files += done.left_alone;
                     let (segments, events) =
                         (counted(done.segments, "segment"), counted(done.events, "event"));
+                    failure = done.failed.first().map(|text| format!("{place}: {text}")).or(failure);
                     line!(out, "{place}: removed {segments} with {events}, {}", size(done.bytes))?;
                 }
                 // Another process has taken it over just now.
@@ -72,7 +73,7 @@ pub(super) fn run(arguments: &DiscardArguments, out: &mut impl Write) -> Result<
         size(bytes)
     );
     if let Some(text) = failure {
-        return Err(Failure::Files(format!("{text}; removed before that: {summary}")));
+        return Err(Failure::Files(format!("{text}; removed: {summary}")));
     }
     if arguments.yes {
         line!(out, "removed: {summary}")?;

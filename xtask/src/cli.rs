@@ -1,0 +1,145 @@
+//! phc-cli, the program itself: against the sink, servers with TLS, proxies, and spools made for the run.
+
+mod connection;
+mod sending;
+mod spool;
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use crate::arguments::Arguments;
+use crate::checks::{Checks, ensure};
+use crate::process::{Outcome, TempFolder, at, built_sink, cargo, command, limited, quietly, run};
+
+/// `cli [--binary FILE]`: without a file, one is built.
+pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
+    let binary = Arguments::new(arguments).option("--binary")?;
+    let binary = match binary {
+        Some(binary) => std::fs::canonicalize(binary)?,
+        None => {
+            run(&mut cargo("build -q --locked -p phc-cli"))?;
+            at("target/debug/phc-cli")
+        }
+    };
+    built_sink()?;
+    let mut test = Cli::new(binary)?;
+    help(&mut test)?;
+    spool::all(&mut test)?;
+    sending::all(&mut test)?;
+    connection::all(&mut test)?;
+    test.checks.finish("phc-cli")
+}
+
+/// The program, and what it said last.
+struct Cli {
+    binary: PathBuf,
+    work: TempFolder,
+    checks: Checks,
+    output: String,
+    errors: String,
+}
+
+impl Cli {
+    fn new(binary: PathBuf) -> Outcome<Self> {
+        let (output, errors) = (String::new(), String::new());
+        Ok(Cli { binary, work: TempFolder::new()?, checks: Checks::default(), output, errors })
+    }
+
+    /// A path in the folder of the run.
+    fn path(&self, name: &str) -> String {
+        self.work.join(name).display().to_string()
+    }
+
+    /// Runs it; it ends with this exit code, and its output and its errors together have these words.
+    fn expect(&mut self, what: &str, arguments: &[&str], code: i32, expected: &[&str]) -> Outcome<()> {
+        self.expect_with(what, &[], arguments, "", code, expected)
+    }
+
+    /// The same with a program before it, such as strace, and with this text on standard input.
+    fn expect_with(
+        &mut self,
+        what: &str,
+        before: &[&str],
+        arguments: &[&str],
+        input: &str,
+        code: i32,
+        expected: &[&str],
+    ) -> Outcome<()> {
+        let mut words: Vec<String> = before.iter().map(|word| (*word).to_owned()).collect();
+        words.push(self.binary.display().to_string());
+        let mut program = command(words);
+        program.args(arguments).env_remove("POSTHOG_HOST").env_remove("POSTHOG_API_KEY");
+        let file = self.work.join("input");
+        std::fs::write(&file, input)?;
+        let mut limited = limited(60, &program);
+        let ended = limited.stdin(Stdio::from(std::fs::File::open(file)?)).output()?;
+        self.output = String::from_utf8_lossy(&ended.stdout).into_owned();
+        self.errors = String::from_utf8_lossy(&ended.stderr).into_owned();
+        let said = format!("{}{}", self.output, self.errors);
+        let missing: Vec<_> = expected.iter().filter(|words| !said.contains(**words)).collect();
+        let outcome = ensure(ended.status.code() == Some(code) && missing.is_empty(), || {
+            format!("{}, expected {code}; without {missing:?}:\n{said}", ended.status)
+        });
+        self.checks.check(what, outcome);
+        Ok(())
+    }
+}
+
+/// Help texts, man pages and completions.
+fn help(test: &mut Cli) -> Outcome<()> {
+    const COMMANDS: [&str; 7] = ["", "check", "send", "spool", "spool list", "spool export", "spool discard"];
+    for name in COMMANDS {
+        let mut arguments: Vec<&str> = name.split_whitespace().collect();
+        arguments.push("--help");
+        test.expect(
+            &format!("help: {name:?}"),
+            &arguments,
+            0,
+            &["Usage: phc-cli", "Exit codes:", "-h, --help"],
+        )?;
+    }
+    test.expect("no arguments", &[], 2, &["Usage: phc-cli"])?;
+    test.expect("an unknown option", &["spool", "list", "--al", "x"], 2, &["--al"])?;
+    let folder = test.path("man");
+    std::fs::create_dir(&folder)?;
+    test.expect("man pages", &["man-pages", &folder], 0, &[])?;
+    let page =
+        quietly(command(["man", "--warnings", "-l"]).arg(format!("{folder}/phc-cli-spool-discard.1")))?;
+    test.checks.that("a man page is readable", page.contains("--yes") && !page.contains("warning"));
+    test.expect(
+        "man pages into no folder",
+        &["man-pages", "/nonexistent/x"],
+        3,
+        &["/nonexistent/x cannot be written to"],
+    )?;
+    test.expect("completions for bash", &["completions", "bash"], 0, &["--distinct-id"])?;
+    let script = test.path("completions.bash");
+    std::fs::write(&script, &test.output)?;
+    let check = format!(
+        ". {script}; COMP_WORDS=(phc-cli spool d); COMP_CWORD=2; _phc-cli phc-cli d spool; echo \"${{COMPREPLY[*]}}\""
+    );
+    let completed = quietly(command(["bash", "-c"]).arg(check))?;
+    test.checks.that("bash completes a command", completed.contains("discard"));
+    test.expect("completions for zsh", &["completions", "zsh"], 0, &["#compdef phc-cli"])?;
+    test.expect("completions for fish", &["completions", "fish"], 0, &["complete -c phc-cli"])
+}
+
+/// Every file below a folder: its path, its mode, its inode and its bytes.
+fn snapshot(folder: &Path) -> Outcome<Vec<(PathBuf, u32, u64, Vec<u8>)>> {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder)? {
+            let path = entry?.path();
+            let data = std::fs::symlink_metadata(&path)?;
+            let bytes = if data.is_file() { std::fs::read(&path)? } else { Vec::new() };
+            found.push((path.clone(), data.mode(), data.ino(), bytes));
+            if data.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
