@@ -31,12 +31,14 @@ tools-build:
 
 ##@ Build
 LISTEN = 127.0.0.1:8000
-.PHONY: build sink sink-up demo clean
+.PHONY: build sink cli sink-up demo clean
 build: tools-build ## the library that ships, in target/ship
 	$(CARGO) rustc --locked --release -p libphc --crate-type staticlib
 	@scripts/ship.sh $(BUILD) $(SHIP) $(MAJOR)
 sink: tools-build ## the test server, target/release/phc-sink, and the conformance runner
 	$(CARGO) build --locked --release -p phc-sink -p phc-conformance
+cli: tools-build ## the command-line tool, target/release/phc-cli: docs/phc-cli.md
+	$(CARGO) build --locked --release -p phc-cli
 sink-up: sink ## phc-sink on LISTEN=127.0.0.1:8000, with its live page; prints a program for each language
 	@exec $(SINK) --listen $(LISTEN) --snippets
 demo: build sink ## the C example against the sink, or against HOST=… API_KEY=…
@@ -54,7 +56,7 @@ LINK    =
 WRAP    =
 SECONDS = 60
 SEED    = 1
-.PHONY: test test-long test-list test-rust test-c test-cpp test-go test-ruby test-php test-hosts test-sink-page sanitize soak fuzz
+.PHONY: test test-long test-list test-rust test-c test-cpp test-go test-ruby test-php test-hosts test-cli test-sink-page sanitize soak fuzz
 test: tools ## everything, in every language; STEPS="c go" for these steps or groups
 	@$(XTASK) test $(STEPS)
 test-list: tools ## the steps of make test and make test-long
@@ -75,6 +77,8 @@ test-php: tools ## NAME=testEventsArrive
 	@$(XTASK) php "$(NAME)"
 test-hosts: tools ## the bindings in their web servers and job runners, with full numbers
 	@$(XTASK) test ruby-hosts-full php-hosts-full
+test-cli: tools sink ## phc-cli against the sink, servers, proxies and spools
+	@$(XTASK) cli
 test-sink-page: tools build sink ## the sink's page in a headless Chromium: NAME=pause
 	@tests/sink-page.sh "$(NAME)"
 # races, memory, address, thread, ruby
@@ -160,12 +164,16 @@ go: build ## archive and header for the Go package, into bindings/go
 RELOCATABLE ?= 1
 INSTALL = PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DESTDIR='$(DESTDIR)' SHIP='$(SHIP)' \
   RELOCATABLE='$(RELOCATABLE)' VERSION='$(VERSION)' MAJOR='$(MAJOR)' scripts/install.sh
-.PHONY: install uninstall stage
+.PHONY: install uninstall install-cli uninstall-cli stage
 install: ## into PREFIX, LIBDIR and INCLUDEDIR, below DESTDIR
 	@[ -f $(SHIP)/libphc.a ] || $(MAKE) --no-print-directory build
 	@$(INSTALL) install
 uninstall: ## removes what install put there
 	@$(INSTALL) uninstall
+install-cli: cli ## phc-cli, its man pages and completions, into PREFIX
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install-cli.sh install $(BUILD)/phc-cli
+uninstall-cli: ## removes what install-cli put there
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install-cli.sh uninstall
 
 stage: # an installation that examples and tests are built against
 	@$(MAKE) -s install PREFIX=/usr LIBDIR=/usr/lib INCLUDEDIR=/usr/include DESTDIR=$(STAGE) >/dev/null
