@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Ok(Outcome::Bad) => ExitCode::from(outcome::BAD),
         Err(failure) => {
             if !matches!(failure, Failure::ClosedOutput) {
-                eprintln!("phc-cli: {failure}");
+                text::say(format_args!("phc-cli: {failure}"));
             }
             failure.exit_code()
         }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use phc::internals::Config;
+use phc::internals::tool::ToolClient;
 
 use crate::arguments::pair;
 use crate::outcome::Failure;
@@ -33,9 +34,10 @@ impl ConnectionOptions {
         let given = self.settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         let all = defaults.iter().copied().chain([("host", self.host.as_str())]).chain(given);
         for (key, value) in all {
-            config.set(key, value).map_err(|error| Failure::Usage(error.message.to_string()))?;
+            config.set(key, value)?;
         }
-        config.check().map_err(|error| Failure::Usage(error.message.to_string()))?;
+        // Also reads the files of certificates that the settings name. Nothing is started or sent.
+        ToolClient::open(config.clone())?;
         Ok(config)
     }
 }

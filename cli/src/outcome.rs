@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use phc::internals::Error;
+
 /// What a command has found, once it was able to do its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -54,6 +56,13 @@ impl fmt::Display for Failure {
             Failure::Usage(text) | Failure::Files(text) => f.write_str(text),
             Failure::ClosedOutput => f.write_str("standard output was closed"),
         }
+    }
+}
+
+/// What libphc does not accept of a setting or an event on the command line.
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Usage(error.message.to_string())
     }
 }
 

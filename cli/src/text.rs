@@ -1,5 +1,7 @@
 //! Numbers, sizes and times, as people read them.
 
+use std::fmt;
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 /// A number with its noun: `1 event`, `2 events`.
@@ -38,6 +40,11 @@ pub(crate) fn time(time: Duration) -> String {
         .map(|(count, name)| format!("{count} {name}"))
         .collect();
     if parts.is_empty() { format!("{} ms", time.as_millis()) } else { parts.join(" ") }
+}
+
+/// Writes a line to standard error. Where that is closed, there is no place to say so.
+pub(crate) fn say(text: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// Text of a server as a terminal may show it: without control characters, which could change what is on it.

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 #[cfg(all(unix, feature = "spool"))]
 pub use crate::spool::{
-    BadSegment, DestinationFolder, Discarded, InstanceFolder, Life, NotRead, SegmentEntry, SegmentSummary,
-    SpoolFolder, Unreadable,
+    BadSegment, DestinationFolder, Discarded, InstanceFolder, Liveness, NotRead, SegmentEntry,
+    SegmentSummary, SpoolFolder, Unreadable,
 };
 
 use crate::client::Client;
@@ -114,7 +114,7 @@ impl Losses {
                 uuid: event.uuid,
                 reason: LossReason::name(event.loss?),
                 maybe_delivered: event.maybe_delivered,
-                details: details.to_string(),
+                details,
             })
         });
         Losses { events: lost.collect(), error: report.error, unnamed: report.missed_events }

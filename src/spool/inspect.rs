@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::contents::Unreadable;
 use super::disk::{Disk, DiskError, ErrorKind};
-use super::instance::{Instance, Life, SegmentFile, Taking, is_instance, life, segments};
+use super::instance::{Instance, Liveness, SegmentFile, Taking, is_instance, liveness, segments};
 use super::janitor::{BAD, BEING_MADE};
 use super::moment::Moment;
 use super::root::{check_existing_marker, check_names, is_destination};
@@ -205,8 +205,8 @@ impl InstanceFolder {
     }
 
     /// Whether its process is alive, by its lock.
-    pub fn life(&self) -> Result<Life, String> {
-        life(&UnixDisk, self.folder()?).map_err(text)
+    pub fn liveness(&self) -> Result<Liveness, String> {
+        liveness(&UnixDisk, self.folder()?).map_err(text)
     }
 
     /// Its segments, the oldest first.

@@ -32,7 +32,7 @@ pub(super) enum Taking<D: Disk> {
 /// What the lock of an instance says of its process.
 #[cfg(feature = "internals")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Life {
+pub enum Liveness {
     /// Its process lives, or another one has taken it over.
     Alive,
     /// Its process is dead, and no other one has taken it over.
@@ -45,12 +45,12 @@ pub enum Life {
 
 /// What the lock of an instance says, without waiting. A lock that is granted is let go of at once.
 #[cfg(feature = "internals")]
-pub(super) fn life<D: Disk>(disk: &D, folder: &D::Folder) -> Result<Life, DiskError> {
+pub(super) fn liveness<D: Disk>(disk: &D, folder: &D::Folder) -> Result<Liveness, DiskError> {
     match disk.try_lock(folder, LOCK, false) {
-        Ok(Locking::Granted(_)) => Ok(Life::Dead),
-        Ok(Locking::Taken) => Ok(Life::Alive),
-        Ok(Locking::Unsupported) => Ok(Life::Unknown),
-        Err(error) if error.kind == ErrorKind::Missing => Ok(Life::WithoutLock),
+        Ok(Locking::Granted(_)) => Ok(Liveness::Dead),
+        Ok(Locking::Taken) => Ok(Liveness::Alive),
+        Ok(Locking::Unsupported) => Ok(Liveness::Unknown),
+        Err(error) if error.kind == ErrorKind::Missing => Ok(Liveness::WithoutLock),
         Err(error) => Err(error),
     }
 }

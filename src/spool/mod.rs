@@ -32,7 +32,7 @@ pub use inspect::{
     BadSegment, DestinationFolder, Discarded, InstanceFolder, NotRead, SegmentEntry, SpoolFolder,
 };
 #[cfg(feature = "internals")]
-pub use instance::Life;
+pub use instance::Liveness;
 pub(crate) use moment::Moment;
 pub(crate) use record::{AttemptRecord, BatchRecord, Header, ParkedRecord, VerdictRecord};
 pub(crate) use root::{Destination, open_root};

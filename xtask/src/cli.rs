@@ -14,12 +14,11 @@ use crate::process::{Outcome, TempFolder, at, built_sink, cargo, command, limite
 /// `cli [--binary FILE]`: without a file, one is built.
 pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
     let binary = Arguments::new(arguments).option("--binary")?;
-    let binary = match binary {
-        Some(binary) => std::fs::canonicalize(binary)?,
-        None => {
-            run(&mut cargo("build -q --locked -p phc-cli"))?;
-            at("target/debug/phc-cli")
-        }
+    let binary = if let Some(binary) = binary {
+        std::fs::canonicalize(binary)?
+    } else {
+        run(&mut cargo("build -q --locked -p phc-cli"))?;
+        at("target/debug/phc-cli")
     };
     built_sink()?;
     let mut test = Cli::new(binary)?;
@@ -116,7 +115,7 @@ fn help(test: &mut Cli) -> Outcome<()> {
     let script = test.path("completions.bash");
     std::fs::write(&script, &test.output)?;
     let check = format!(
-        ". {script}; COMP_WORDS=(phc-cli spool d); COMP_CWORD=2; _phc-cli phc-cli d spool; echo \"${{COMPREPLY[*]}}\""
+        ". {script}; COMP_WORDS=(phc-cli spool d); COMP_CWORD=2; f=$(complete -p phc-cli | sed 's/.*-F //;s/ .*//'); $f phc-cli d spool; echo \"${{COMPREPLY[*]}}\""
     );
     let completed = quietly(command(["bash", "-c"]).arg(check))?;
     test.checks.that("bash completes a command", completed.contains("discard"));
@@ -124,8 +123,11 @@ fn help(test: &mut Cli) -> Outcome<()> {
     test.expect("completions for fish", &["completions", "fish"], 0, &["complete -c phc-cli"])
 }
 
-/// Every file below a folder: its path, its mode, its inode and its bytes.
-fn snapshot(folder: &Path) -> Outcome<Vec<(PathBuf, u32, u64, Vec<u8>)>> {
+/// A file: its path, its mode, its inode and its bytes.
+type Seen = (PathBuf, u32, u64, Vec<u8>);
+
+/// Every file below a folder.
+fn snapshot(folder: &Path) -> Outcome<Vec<Seen>> {
     use std::os::unix::fs::MetadataExt as _;
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];

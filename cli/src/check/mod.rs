@@ -8,6 +8,8 @@ mod http;
 mod route;
 mod tls;
 
+use std::io::{self, Write as _};
+
 use phc::internals::Config;
 use phc::internals::tool::endpoint;
 
@@ -25,19 +27,24 @@ type Step<T> = Result<T, String>;
 pub(crate) fn run(arguments: &CheckArguments) -> Result<Outcome, Failure> {
     let mut config = arguments.connection.config(DEFAULTS)?;
     let url = endpoint(&config);
-    println!("{url}");
+    let _ = writeln!(io::stdout(), "{url}");
     let mut report = Report { failed: false };
     let arrived = steps(&mut config, &url, &mut report).is_some();
     match (arguments.send, arrived) {
         (true, true) => {
             report.step("event", || event::send(config).map(|text| ((), text)));
         }
-        (true, false) => report.line("-", "event", "not sent, because a step before it failed"),
+        (true, false) => line("-", "event", "not sent, because a step before it failed"),
         (false, _) => {
-            report.line("-", "event", "not sent: only --send, which sends one, can check the project key");
+            line("-", "event", "not sent: only --send, which sends one, can check the project key");
         }
     }
     Ok(if report.failed { Outcome::Bad } else { Outcome::Good })
+}
+
+/// Prints a line. A reader that has seen enough is not an error.
+fn line(outcome: &str, step: &str, text: &str) {
+    let _ = writeln!(io::stdout(), "{outcome:<7} {step:<6} {text}");
 }
 
 /// What the lines say so far.
@@ -46,20 +53,16 @@ struct Report {
 }
 
 impl Report {
-    fn line(&mut self, outcome: &str, step: &str, text: &str) {
-        println!("{outcome:<7} {step:<6} {text}");
-    }
-
     /// Makes a step. `None` if it failed.
     fn step<T>(&mut self, name: &str, step: impl FnOnce() -> Step<(T, String)>) -> Option<T> {
         match step() {
             Ok((result, text)) => {
-                self.line("ok", name, &text);
+                line("ok", name, &text);
                 Some(result)
             }
             Err(text) => {
                 self.failed = true;
-                self.line("failed", name, &text);
+                line("failed", name, &text);
                 None
             }
         }

@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 
 use super::route::Connection;
-use super::{Report, Step, certificates};
+use super::{Report, Step, certificates, line};
 
 type TlsStream = StreamOwned<ClientConnection, Connection>;
 
@@ -36,14 +36,14 @@ pub(super) fn step(
         Ok((stream, text))
     });
     for note in &notes {
-        report.line("", "", note);
+        line("", "", note);
     }
     let chain = match &made {
         Some(stream) => stream.conn.peer_certificates().map(<[_]>::to_vec),
         None => again().ok().and_then(|stream| presented(host, stream)),
     };
-    for line in certificates::lines(&chain.unwrap_or_default()) {
-        report.line("", "", &line);
+    for certificate in certificates::lines(&chain.unwrap_or_default()) {
+        line("", "", &certificate);
     }
     made.map(|stream| Box::new(stream) as Connection)
 }

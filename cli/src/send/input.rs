@@ -31,7 +31,7 @@ impl Input {
                     let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
                     let (data, file) =
                         opened.map_err(|error| Failure::Files(format!("{name} cannot be read: {error}")))?;
-                    (Box::new(BufReader::new(file)), name, data.is_file().then(|| data.len()))
+                    (Box::new(BufReader::new(file)), name, data.is_file().then_some(data.len()))
                 }
             };
         Ok(Input { reader, name, length, bytes_read: 0, number: 0, line: Vec::new() })

@@ -3,6 +3,7 @@
 mod input;
 mod progress;
 
+use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,12 +13,10 @@ use phc::internals::{Error, EventBuilder, EventInput, Status};
 
 use crate::arguments::SendArguments;
 use crate::outcome::{Failure, Outcome};
-use crate::text::{counted, printable};
+use crate::text::{counted, printable, say};
 use input::Input;
 use progress::Progress;
 
-/// Reading waits for space in the queue instead of losing events.
-const DEFAULTS: &[(&str, &str)] = &[("overflow", "block"), ("block_timeout_ms", "100")];
 /// How often the progress is shown, and the time limit looked at.
 const TICK: Duration = Duration::from_millis(100);
 /// If so many lines are refused from the first one on, the input is probably not what is expected.
@@ -25,35 +24,23 @@ const REFUSED_AT_FIRST: u64 = 20;
 
 /// Sends, and waits until every event has ended.
 pub(crate) fn run(arguments: &SendArguments) -> Result<Outcome, Failure> {
-    let mut config = arguments.connection.config(DEFAULTS)?;
+    let mut config = arguments.connection.config(&[])?;
     if arguments.historical {
-        config.set("historical_migration", "true").map_err(refused)?;
+        config.set("historical_migration", "true")?;
     }
-    let client = ToolClient::open(config).map_err(refused)?;
+    let client = ToolClient::open(config)?;
     let deadline = arguments.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-    match &arguments.event {
-        Some(event) => {
-            let progress = Progress::hidden();
-            with_losses(&client, &progress, || send_one(&client, event, arguments, deadline))?;
-            Ok(summary(&client.counts(), 0))
-        }
-        None => {
-            let mut input = Input::open(arguments.file.as_deref())?;
-            let progress = Progress::of(input.length());
-            let lines =
-                with_losses(&client, &progress, || send_lines(&client, &mut input, &progress, deadline));
-            progress.end();
-            let outcome = summary(&client.counts(), lines.refused);
-            match lines.failure {
-                Some(failure) => Err(failure),
-                None => Ok(outcome),
-            }
-        }
+    if let Some(event) = &arguments.event {
+        let progress = Progress::hidden();
+        with_losses(&client, &progress, || send_one(&client, event, arguments, deadline))?;
+        return Ok(summary(&client.counts(), 0));
     }
-}
-
-fn refused(error: Error) -> Failure {
-    Failure::Usage(error.message.to_string())
+    let mut input = Input::open(arguments.file.as_deref())?;
+    let progress = Progress::of(input.length());
+    let lines = with_losses(&client, &progress, || send_lines(&client, &mut input, &progress, deadline));
+    progress.end();
+    let outcome = summary(&client.counts(), lines.refused);
+    lines.failure.map_or(Ok(outcome), Err)
 }
 
 /// Does the work, closes the client, and lists the losses meanwhile, on a thread of its own: reports that are not read
@@ -102,9 +89,9 @@ fn send_one(
     arguments: &SendArguments,
     deadline: Option<Instant>,
 ) -> Result<(), Failure> {
-    let builder = built(event, arguments).map_err(refused)?;
-    let uuid = client.capture(&EventInput::Built(&builder)).map_err(refused)?;
-    println!("{uuid}");
+    let builder = built(event, arguments)?;
+    let uuid = client.capture(&EventInput::Built(&builder))?;
+    let _ = writeln!(io::stdout(), "{uuid}");
     wait(client, deadline);
     Ok(())
 }
@@ -185,7 +172,10 @@ fn send_lines(
 fn capture(client: &ToolClient, line: &[u8], deadline: Option<Instant>) -> Result<(), Error> {
     loop {
         match client.capture(&EventInput::Json(line)) {
-            Err(error) if error.status == Status::QUEUE_FULL && !has_passed(deadline) => {}
+            // A flush, and not the setting `overflow`: a queue that holds less than a batch is sent at once.
+            Err(error) if error.status == Status::QUEUE_FULL && !has_passed(deadline) => {
+                let _ = client.flush(TICK);
+            }
             other => return other.map(|_| ()),
         }
     }
@@ -203,12 +193,13 @@ fn has_passed(deadline: Option<Instant>) -> bool {
 fn summary(counts: &Counts, refused: u64) -> Outcome {
     let Counts { captured, delivered, lost, maybe_delivered, delivered_with_remark, .. } = *counts;
     let parts = [
+        Some(format!("{delivered} of {} delivered", counted(captured, "event"))),
         (lost > 0).then(|| format!("{lost} lost")),
         (maybe_delivered > 0).then(|| format!("{maybe_delivered} of these may have been delivered")),
         (refused > 0).then(|| format!("{} refused", counted(refused, "line"))),
         (delivered_with_remark > 0).then(|| format!("the server made a remark on {delivered_with_remark}")),
     ];
-    let more: String = parts.into_iter().flatten().map(|part| format!("; {part}")).collect();
-    eprintln!("{delivered} of {} delivered{more}", counted(captured, "event"));
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    say(format_args!("{}", parts.join("; ")));
     if lost == 0 && refused == 0 { Outcome::Good } else { Outcome::Bad }
 }

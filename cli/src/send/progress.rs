@@ -5,6 +5,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use phc::internals::tool::Counts;
 
+use crate::text::say;
+
 /// See the module. Safe to use from any thread.
 pub(crate) struct Progress(ProgressBar);
 
@@ -38,7 +40,7 @@ impl Progress {
 
     /// Prints a line to standard error, above the bar.
     pub(crate) fn print(&self, line: &str) {
-        self.0.suspend(|| eprintln!("{line}"));
+        self.0.suspend(|| say(format_args!("{line}")));
     }
 
     /// Removes the bar.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io::Write;
 
-use phc::internals::tool::{DestinationFolder, Life, NotRead, SegmentSummary, Unreadable};
+use phc::internals::tool::{DestinationFolder, Liveness, NotRead, SegmentSummary, Unreadable};
 use uuid::Uuid;
 
 use super::{destinations, instances, line, look_at, read};
@@ -34,7 +34,7 @@ pub(super) fn run(arguments: &SpoolFolderArguments, out: &mut impl Write) -> Res
     for destination in destinations(arguments)? {
         for instance in instances(&destination)? {
             let place = format!("{}/{}", destination.name(), instance.name());
-            let (life, segments) = match look_at(&instance) {
+            let (liveness, segments) = match look_at(&instance) {
                 Ok(looked) => looked,
                 Err(text) => {
                     found.problem(out, &place, &text)?;
@@ -43,9 +43,9 @@ pub(super) fn run(arguments: &SpoolFolderArguments, out: &mut impl Write) -> Res
             };
             for segment in segments {
                 let place = format!("{place}/{}", segment.name);
-                let read = read(&instance, life, &segment).map(|(summary, _)| summary);
+                let read = read(&instance, liveness, &segment).map(|(summary, _)| summary);
                 let pending = found.add(out, &place, segment.bytes, read, &destination)?;
-                if life == Life::Dead {
+                if liveness == Liveness::Dead {
                     found.of_dead += pending;
                 } else {
                     found.of_living += pending;

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use phc::internals::tool::{DestinationFolder, Life, NotRead, Unreadable};
+use phc::internals::tool::{DestinationFolder, Liveness, NotRead, Unreadable};
 
 use super::{destinations, instances, line, look_at, read};
 use crate::arguments::DiscardArguments;
@@ -25,8 +25,8 @@ pub(super) fn run(arguments: &DiscardArguments, out: &mut impl Write) -> Result<
         for instance in instances(&destination)? {
             let place = format!("{}/{}", destination.name(), instance.name());
             let segments = match look_at(&instance) {
-                Ok((Life::Dead | Life::WithoutLock, segments)) => segments,
-                Ok((Life::Alive | Life::Unknown, _)) => {
+                Ok((Liveness::Dead | Liveness::WithoutLock, segments)) => segments,
+                Ok((Liveness::Alive | Liveness::Unknown, _)) => {
                     left.instances += 1;
                     continue;
                 }
@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &DiscardArguments, out: &mut impl Write) -> Result<
             };
             if !arguments.yes {
                 for segment in segments {
-                    let events = match read(&instance, Life::Dead, &segment) {
+                    let events = match read(&instance, Liveness::Dead, &segment) {
                         Ok((summary, _)) => summary.pending.len() as u64,
                         Err(NotRead::Unreadable(Unreadable::Empty | Unreadable::Damaged)) => 0,
                         Err(_) => continue,

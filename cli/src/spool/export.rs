@@ -4,12 +4,12 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 
-use phc::internals::tool::{Life, NotRead, SegmentSummary, Unreadable};
+use phc::internals::tool::{Liveness, NotRead, SegmentSummary, Unreadable};
 
 use super::{destinations, instances, look_at, read};
 use crate::arguments::ExportArguments;
 use crate::outcome::{Failure, Outcome, output_failed};
-use crate::text::counted;
+use crate::text::{counted, say};
 
 /// What was written, and what was not.
 #[derive(Default)]
@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &ExportArguments, out: &mut impl Write) -> Result<O
     for destination in found {
         for instance in instances(&destination)? {
             let place = format!("{}/{}", destination.name(), instance.name());
-            let (life, segments) = match look_at(&instance) {
+            let (liveness, segments) = match look_at(&instance) {
                 Ok(found) => found,
                 Err(text) => {
                     exported.not_read(&place, &text);
@@ -57,14 +57,14 @@ pub(super) fn run(arguments: &ExportArguments, out: &mut impl Write) -> Result<O
                 }
             };
             for segment in segments {
-                match read(&instance, life, &segment) {
-                    Ok((summary, _)) if life == Life::Dead || arguments.living => {
+                match read(&instance, liveness, &segment) {
+                    Ok((summary, _)) if liveness == Liveness::Dead || arguments.living => {
                         exported.write(&summary, &mut target)?;
                     }
                     Ok((summary, _)) => exported.of_living += summary.pending.len() as u64,
                     Err(NotRead::Gone | NotRead::Unreadable(Unreadable::Empty)) => {}
                     Err(reason) => {
-                        exported.not_read(&format!("{place}/{}", segment.name), &reason.to_string())
+                        exported.not_read(&format!("{place}/{}", segment.name), &reason.to_string());
                     }
                 }
             }
@@ -129,12 +129,12 @@ impl Exported {
 
     fn not_read(&mut self, place: &str, text: &str) {
         self.unreadable += 1;
-        eprintln!("{place}: {text}");
+        say(format_args!("{place}: {text}"));
     }
 
     fn report(&self) {
         let (events, segments) = (counted(self.events, "event"), counted(self.segments, "segment"));
-        eprintln!("{events} of {segments} written");
+        say(format_args!("{events} of {segments} written"));
         if self.historical > 0 {
             let (events, are) =
                 (counted(self.historical, "event"), if self.historical == 1 { "is" } else { "are" });
@@ -144,7 +144,9 @@ impl Exported {
         }
         if self.of_living > 0 {
             let events = counted(self.of_living, "event");
-            eprintln!("{events} of living processes left out, for these send them; --living includes them");
+            say(format_args!(
+                "{events} of living processes left out, for these send them; --living includes them"
+            ));
         }
     }
 }

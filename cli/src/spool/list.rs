@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use jiff::Timestamp;
-use phc::internals::tool::{Life, NotRead, SegmentEntry, SegmentSummary};
+use phc::internals::tool::{Liveness, NotRead, SegmentEntry, SegmentSummary};
 
 use super::{destinations, instances, line, look_at, read};
 use crate::arguments::SpoolFolderArguments;
@@ -24,16 +24,16 @@ pub(super) fn run(arguments: &SpoolFolderArguments, out: &mut impl Write) -> Res
     for destination in destinations(arguments)? {
         line!(out, "{}", destination.name())?;
         for instance in instances(&destination)? {
-            let (life, segments) = match look_at(&instance) {
+            let (liveness, segments) = match look_at(&instance) {
                 Ok(found) => found,
                 Err(text) => {
                     line!(out, "  {}  cannot be looked at: {text}", instance.name())?;
                     continue;
                 }
             };
-            line!(out, "  {}  {}", instance.name(), life_word(life))?;
+            line!(out, "  {}  {}", instance.name(), liveness_word(liveness))?;
             for segment in segments {
-                let found = read(&instance, life, &segment);
+                let found = read(&instance, liveness, &segment);
                 let found = found.map(|(summary, age)| (summary, time(age)));
                 list_segment(&segment, &found, &mut total, out)?;
             }
@@ -54,12 +54,12 @@ pub(super) fn run(arguments: &SpoolFolderArguments, out: &mut impl Write) -> Res
 }
 
 /// What the lock says of an instance, in a word.
-fn life_word(life: Life) -> &'static str {
-    match life {
-        Life::Alive => "alive",
-        Life::Dead => "dead",
-        Life::WithoutLock => "without a lock: it is being made, or was left by a power cut",
-        Life::Unknown => "alive or dead: this file system has no locks",
+fn liveness_word(liveness: Liveness) -> &'static str {
+    match liveness {
+        Liveness::Alive => "alive",
+        Liveness::Dead => "dead",
+        Liveness::WithoutLock => "without a lock: it is being made, or was left by a power cut",
+        Liveness::Unknown => "alive or dead: this file system has no locks",
     }
 }
 
@@ -104,5 +104,5 @@ fn remarks(summary: &SegmentSummary) -> String {
         (summary.missing > 0).then(|| format!("{} missing", counted(u64::from(summary.missing), "event"))),
         (summary.damaged > 0).then(|| "damaged".to_owned()),
     ];
-    parts.into_iter().flatten().map(|part| format!("  {part}")).collect()
+    parts.into_iter().flatten().fold(String::new(), |text, part| text + "  " + &part)
 }

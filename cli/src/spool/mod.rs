@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use phc::internals::tool::{
-    DestinationFolder, InstanceFolder, Life, NotRead, SegmentEntry, SegmentSummary, SpoolFolder,
+    DestinationFolder, InstanceFolder, Liveness, NotRead, SegmentEntry, SegmentSummary, SpoolFolder,
 };
 
 use crate::arguments::{SpoolCommand, SpoolFolderArguments};
@@ -59,19 +59,19 @@ fn instances(destination: &DestinationFolder) -> Result<Vec<InstanceFolder>, Fai
 }
 
 /// What the lock says of an instance, and its segments.
-fn look_at(instance: &InstanceFolder) -> Result<(Life, Vec<SegmentEntry>), String> {
-    Ok((instance.life()?, instance.segments()?))
+fn look_at(instance: &InstanceFolder) -> Result<(Liveness, Vec<SegmentEntry>), String> {
+    Ok((instance.liveness()?, instance.segments()?))
 }
 
 /// Reads a segment; one of a process that may be alive several times if it seems to be damaged, because what is being
 /// written just now looks like that.
 fn read(
     instance: &InstanceFolder,
-    life: Life,
+    liveness: Liveness,
     segment: &SegmentEntry,
 ) -> Result<(SegmentSummary, Duration), NotRead> {
     let mut found = instance.read(segment);
-    if life != Life::Dead {
+    if liveness != Liveness::Dead {
         for _ in 0..READ_AGAIN {
             match &found {
                 Ok((summary, _)) if summary.damaged == 0 && summary.missing == 0 => break,

@@ -118,14 +118,14 @@ fn secure(test: &mut Cli) -> Outcome<()> {
 fn proxies(test: &mut Cli) -> Outcome<()> {
     let open = Proxy::start(&test.work, "open", "")?;
     let strict = Proxy::start(&test.work, "strict", "ConnectPort 1")?;
-    let guarded = Proxy::start(&test.work, "guarded", "BasicAuth me se%cret")?;
+    let guarded = Proxy::start(&test.work, "guarded", "BasicAuth me secret")?;
     let through = |proxy: &Proxy, credentials: &str| format!("proxy=http://{credentials}{}", proxy.address);
     let (certificate, key) = (test.path("good.pem"), test.path("good.key"));
     let ca = format!("ca_file={}", test.path("ca.pem"));
     let (plain, secure) = (Sink::start(&[])?, Sink::start(&["--tls-cert", &certificate, "--tls-key", &key])?);
     let (http, https) = (plain.url(), format!("https://127.0.0.1:{}", secure.port));
     let (by_open, by_strict) = (through(&open, ""), through(&strict, ""));
-    let (right, without) = (through(&guarded, "me:se%25cret@"), through(&guarded, ""));
+    let (right, without) = (through(&guarded, "me:se%63ret@"), through(&guarded, ""));
     let nowhere = "proxy=http://me:secret@127.0.0.1:1".to_owned();
     for (what, url, proxy, code, expected) in [
         ("http", &http, &by_open, 0, ["ok      proxy  requests for ", "ok      http "]),
@@ -146,7 +146,7 @@ fn proxies(test: &mut Cli) -> Outcome<()> {
         let arguments = with(url, &["--set", proxy, "--set", &ca]);
         test.expect(&format!("proxy: {what}"), &arguments, code, &expected)?;
         let said = format!("{}{}", test.output, test.errors);
-        test.checks.that("no password is shown", !said.contains("secret") && !said.contains("se%"));
+        test.checks.that("no password is shown", !said.contains("secret") && !said.contains("se%63"));
     }
     let not_one = format!("proxy=http://127.0.0.1:{}", secure.port);
     test.expect(
@@ -208,7 +208,7 @@ fn other_servers(test: &mut Cli) -> Outcome<()> {
             let (mut request, mut part) = (Vec::new(), [0; 4096]);
             while !request.ends_with(b"\r\n\r\n") {
                 match stream.read(&mut part) {
-                    Ok(length @ 1..) => request.extend_from_slice(&part[..length]),
+                    Ok(length @ 1..) => request.extend_from_slice(part.get(..length).unwrap_or_default()),
                     _ => return,
                 }
             }

@@ -50,15 +50,15 @@ fn one(test: &mut Cli, sink: &Sink) -> Outcome<()> {
 
 fn lines(test: &mut Cli, sink: &Sink) -> Outcome<()> {
     let url = format!("{}/lines", sink.url());
-    let text = "{\"event\":\"a\",\"distinct_id\":\"x\"}\r\n\n  {\"event\":\"b\",\"distinct_id\":\"y\"}\n{\"event\":\"c\"}\n\
+    let input = "{\"event\":\"a\",\"distinct_id\":\"x\"}\r\n\n  {\"event\":\"b\",\"distinct_id\":\"y\"}\n{\"event\":\"c\"}\n\
                 {\"event\":\"d\",\"distinct_id\":\"z\"}";
     let expected = ["line 4: refused: ", "distinct_id", "3 of 3 events delivered; 1 line refused"];
-    test.expect_with("standard input", &[], &with(&url, &[]), text, 1, &expected)?;
+    test.expect_with("standard input", &[], &with(&url, &[]), input, 1, &expected)?;
     let names = sink.get("/lines/_events")?;
     let arrived = ["a", "b", "d"].iter().all(|name| names.contains(&format!("\"event\":\"{name}\"")));
     test.checks.that("the other lines arrive", arrived && !names.contains("\"event\":\"c\""));
     let file = test.path("events.ndjson");
-    std::fs::write(&file, text)?;
+    std::fs::write(&file, input)?;
     let url = format!("{}/file", sink.url());
     test.expect("a file", &with(&url, &[&file]), 1, &["line 4: refused: ", "3 of 3 events"])?;
     test.expect(
@@ -99,7 +99,7 @@ fn losses(test: &mut Cli, sink: &Sink) -> Outcome<()> {
         r#"{"then":{"verdicts":{"bad":{"result":"drop","details":"no\u001b[2J"},"*":"ok"}}}"#,
     )?;
     let uuid = "01980000-0000-7000-8000-000000000001";
-    let text = format!(
+    let input = format!(
         "{{\"event\":\"good\",\"distinct_id\":\"x\"}}\n{{\"event\":\"bad\",\"distinct_id\":\"x\",\"uuid\":\"{uuid}\"}}"
     );
     let line = format!("lost {uuid} dropped: no");
@@ -107,7 +107,7 @@ fn losses(test: &mut Cli, sink: &Sink) -> Outcome<()> {
         "an event that the server drops",
         &[],
         &with(&url, &[]),
-        &text,
+        &input,
         1,
         &[&line, "1 of 2 events delivered; 1 lost"],
     )?;
