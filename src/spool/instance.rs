@@ -39,7 +39,7 @@ pub enum Liveness {
     Dead,
     /// It has no lock: it is being made, or a power cut took the name of the lock.
     WithoutLock,
-    /// The file system has no locks.
+    /// The lock cannot be tried: the file system has no locks, or is read-only.
     Unknown,
 }
 
@@ -51,6 +51,7 @@ pub(super) fn liveness<D: Disk>(disk: &D, folder: &D::Folder) -> Result<Liveness
         Ok(Locking::Taken) => Ok(Liveness::Alive),
         Ok(Locking::Unsupported) => Ok(Liveness::Unknown),
         Err(error) if error.kind == ErrorKind::Missing => Ok(Liveness::WithoutLock),
+        Err(error) if error.kind == ErrorKind::Denied => Ok(Liveness::Unknown),
         Err(error) => Err(error),
     }
 }

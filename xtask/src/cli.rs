@@ -5,7 +5,7 @@ mod sending;
 mod spool;
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 
 use crate::arguments::Arguments;
 use crate::checks::{Checks, ensure};
@@ -64,23 +64,28 @@ impl Cli {
         code: i32,
         expected: &[&str],
     ) -> Outcome<()> {
-        let mut words: Vec<String> = before.iter().map(|word| (*word).to_owned()).collect();
-        words.push(self.binary.display().to_string());
-        let mut program = command(words);
-        program.args(arguments).env_remove("POSTHOG_HOST").env_remove("POSTHOG_API_KEY");
-        let file = self.work.join("input");
-        std::fs::write(&file, input)?;
-        let mut limited = limited(60, &program);
-        let ended = limited.stdin(Stdio::from(std::fs::File::open(file)?)).output()?;
-        self.output = String::from_utf8_lossy(&ended.stdout).into_owned();
-        self.errors = String::from_utf8_lossy(&ended.stderr).into_owned();
+        let binary = self.binary.display().to_string();
+        let words: Vec<&str> = before.iter().chain([&binary.as_str()]).chain(arguments).copied().collect();
+        let status = self.run(&words, input)?;
         let said = format!("{}{}", self.output, self.errors);
         let missing: Vec<_> = expected.iter().filter(|words| !said.contains(**words)).collect();
-        let outcome = ensure(ended.status.code() == Some(code) && missing.is_empty(), || {
-            format!("{}, expected {code}; without {missing:?}:\n{said}", ended.status)
+        let outcome = ensure(status.code() == Some(code) && missing.is_empty(), || {
+            format!("{status}, expected {code}; without {missing:?}:\n{said}")
         });
         self.checks.check(what, outcome);
         Ok(())
+    }
+
+    /// Runs a command line, with this text on standard input, and keeps what it says.
+    fn run(&mut self, words: &[&str], input: &str) -> Outcome<ExitStatus> {
+        let mut program = command(words);
+        program.env_remove("POSTHOG_HOST").env_remove("POSTHOG_API_KEY");
+        let file = self.work.join("input");
+        std::fs::write(&file, input)?;
+        let ended = limited(60, &program).stdin(Stdio::from(std::fs::File::open(file)?)).output()?;
+        self.output = String::from_utf8_lossy(&ended.stdout).into_owned();
+        self.errors = String::from_utf8_lossy(&ended.stderr).into_owned();
+        Ok(ended.status)
     }
 }
 

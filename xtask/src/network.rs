@@ -108,7 +108,7 @@ impl OneEvent {
 }
 
 /// What gives a program mounts of its own here.
-fn namespace() -> Outcome<Vec<String>> {
+pub(crate) fn namespace() -> Outcome<Vec<String>> {
     for way in ["unshare -m", "unshare -rm", "sudo unshare -m"] {
         if said(&mut command(words(&format!("{way} mount -t tmpfs none /mnt"))))?.0 {
             return Ok(words(way));

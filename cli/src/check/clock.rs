@@ -63,9 +63,8 @@ mod tests {
             (-3_600_000, Err("1 h behind")),
         ] {
             let decided = decide(server, at(ms), took);
-            let text = match (&decided, expected) {
-                (Ok(text), Ok(_)) | (Err(text), Err(_)) => text,
-                _ => panic!("{ms}: {decided:?}"),
+            let ((Ok(text), Ok(_)) | (Err(text), Err(_))) = (&decided, expected) else {
+                panic!("{ms}: {decided:?}");
             };
             let (Ok(expected) | Err(expected)) = expected;
             assert!(text.contains(expected), "{ms}: {text}");

@@ -145,7 +145,7 @@ impl Exported {
         if self.of_living > 0 {
             let events = counted(self.of_living, "event");
             say(format_args!(
-                "{events} of living processes left out, for these send them; --living includes them"
+                "{events} of living processes left out, or of some whose lock cannot be tried; --living includes them"
             ));
         }
     }

@@ -59,7 +59,7 @@ fn liveness_word(liveness: Liveness) -> &'static str {
         Liveness::Alive => "alive",
         Liveness::Dead => "dead",
         Liveness::WithoutLock => "without a lock: it is being made, or was left by a power cut",
-        Liveness::Unknown => "alive or dead: this file system has no locks",
+        Liveness::Unknown => "alive or dead: its lock cannot be tried",
     }
 }
 

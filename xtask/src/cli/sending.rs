@@ -87,6 +87,23 @@ fn lines(test: &mut Cli, sink: &Sink) -> Outcome<()> {
     )?;
     let accepted = sink.get("/many/_accepted")?.lines().count();
     test.checks.that("all of them are stored", accepted == 5000);
+    let file = test.path("many.ndjson");
+    std::fs::write(&file, &many)?;
+    let shown = format!("{} send {file}", test.binary.display());
+    let terminal = [
+        "env",
+        "POSTHOG_API_KEY=phc_test",
+        &format!("POSTHOG_HOST={url}/terminal"),
+        "script",
+        "-qec",
+        &shown,
+        "/dev/null",
+    ];
+    test.run(&terminal, "")?;
+    let bar = test.output.contains(" %  ") && test.output.contains("5000 of 5000 events delivered");
+    test.checks.that("a bar on a terminal", bar);
+    test.expect("none in a file", &with(&url, &[&file]), 0, &["5000 of 5000 events delivered"])?;
+    test.checks.that("no bar in a file", !test.errors.contains(" %  "));
     let outcome = sink.no_violations("/many");
     test.checks.check("no rule is broken", outcome);
     Ok(())

@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use super::{Cli, Seen, snapshot};
+use crate::network::namespace;
 use crate::process::{Outcome, at, command, run};
 
 /// The destination of the golden segments, and another one.
@@ -351,6 +352,7 @@ fn failing_disk(test: &mut Cli) -> Outcome<()> {
     let reading = ["strace", "-o", "/dev/null", "-P", &segment, "-e", "inject=read:error=EIO"];
     let removing = ["strace", "-o", "/dev/null", "-e", "inject=unlinkat:error=EROFS"];
     let before = snapshot(&spool.folder)?;
+    read_only(test, &folder)?;
     let check = ["spool", "check", &folder];
     test.expect_with(
         "check",
@@ -371,4 +373,25 @@ fn failing_disk(test: &mut Cli) -> Outcome<()> {
     let of = |all: &[Seen]| all.iter().find(|file| file.0 == path).cloned();
     test.checks.that("the segment is as it was", of(&now).is_some() && of(&now) == of(&before));
     Ok(())
+}
+
+/// Where no lock can be opened, no process is taken for a dead one, and its events can be exported nevertheless.
+fn read_only(test: &mut Cli, folder: &str) -> Outcome<()> {
+    let mut before = namespace()?;
+    let script =
+        format!("mount --bind {folder} {folder} && mount -o remount,ro,bind {folder} && exec \"$0\" \"$@\"");
+    before.extend(["sh".to_owned(), "-c".to_owned(), script]);
+    let before: Vec<&str> = before.iter().map(String::as_str).collect();
+    let list = ["spool", "list", folder];
+    let expected = ["alive or dead: its lock cannot be tried", "2 pending events in 2 segments"];
+    test.expect_with("list on a read-only disk", &before, &list, "", 0, &expected)?;
+    let export = ["spool", "export", folder];
+    let expected =
+        ["0 events of 0 segments written", "2 events of living processes left out, or", "--living includes"];
+    test.expect_with("export from a read-only disk", &before, &export, "", 0, &expected)?;
+    let export = ["spool", "export", "--living", folder];
+    test.expect_with("all of it", &before, &export, "", 0, &["2 events of 2 segments written"])?;
+    let discard = ["spool", "discard", "--yes", folder];
+    let expected = ["1 instance left alone", "removed: 0 segments"];
+    test.expect_with("discard on a read-only disk", &before, &discard, "", 0, &expected)
 }
