@@ -120,7 +120,7 @@ fn listing(test: &mut Cli) -> Outcome<()> {
         "i-2-00000000000000ff  alive",
         "00000001.phs       264 B       1 event  age ",
         "batch 01980000-0000-7000-9000-000000000000  attempt 2  put aside 1 time until 2026-09-21T14:14:20Z",
-        "by posthog-c/0.1.0",
+        "by posthog-c/",
         "4 pending events in 3 segments, 1.1 KiB",
     ];
     test.expect("list", &["spool", "list", &folder], 0, &expected)?;
