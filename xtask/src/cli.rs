@@ -107,9 +107,9 @@ fn help(test: &mut Cli) -> Outcome<()> {
     let folder = test.path("man");
     std::fs::create_dir(&folder)?;
     test.expect("man pages", &["man-pages", &folder], 0, &[])?;
-    let page =
-        quietly(command(["man", "--warnings", "-l"]).arg(format!("{folder}/phc-cli-spool-discard.1")))?;
-    test.checks.that("a man page is readable", page.contains("--yes") && !page.contains("warning"));
+    let page = std::fs::read_to_string(format!("{folder}/phc-cli-spool-discard.1"))?;
+    let is_page = page.contains(".TH phc-cli-spool-discard 1") && page.contains("\\-\\-yes");
+    test.checks.that("each command has a man page", is_page);
     test.expect(
         "man pages into no folder",
         &["man-pages", "/nonexistent/x"],
