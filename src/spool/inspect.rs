@@ -5,9 +5,7 @@
 //! Errors are texts for people. Nothing here waits: locks are only tried.
 
 use std::fmt;
-use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::contents::Unreadable;
@@ -18,9 +16,9 @@ use super::moment::Moment;
 use super::root::{check_existing_marker, check_names, is_destination};
 use super::segment::{ENDING, MAX_BYTES};
 use super::summary::{SegmentSummary, read_segment};
-use super::unix_disk::{UnixDisk, boot_id, open_own_root};
+use super::unix_disk::{UnixDisk, boot_id};
 
-type Folder = Arc<OwnedFd>;
+type Folder = <UnixDisk as Disk>::Folder;
 
 /// The folder of a spool.
 #[derive(Debug)]
@@ -36,7 +34,8 @@ impl SpoolFolder {
         let entries = std::fs::read_dir(path).map_err(|error| format!("listing it failed: {error}"))?;
         let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
         check_names(&names.collect::<Vec<_>>()).map_err(text)?;
-        let root = open_own_root(path).map_err(text)?;
+        // It would make the folder; but that has just been listed.
+        let root = UnixDisk.open_root(path).map_err(text)?;
         check_existing_marker(&UnixDisk, &root).map_err(text)?;
         Ok(SpoolFolder { root, boot_id: boot_id() })
     }
@@ -107,7 +106,7 @@ impl DestinationFolder {
         let segments = segments(&UnixDisk, &folder).map_err(text)?;
         let of = |file: SegmentFile| {
             let entry = SegmentEntry { name: file.name, bytes: file.bytes };
-            BadSegment { entry, folder: Arc::clone(&folder), boot_id: self.boot_id }
+            BadSegment { entry, folder: folder.clone(), boot_id: self.boot_id }
         };
         Ok(segments.into_iter().map(of).collect())
     }

@@ -38,7 +38,20 @@ impl Disk for UnixDisk {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(failure("making it", error)),
         }
-        open_own_root(path)
+        let folder = fs::open(path, FOLDER, Mode::empty()).map_err(|error| failure("opening it", error))?;
+        let stat = fs::fstat(&folder).map_err(|error| failure("looking at it", error))?;
+        let (owner, mode) = (stat.st_uid, Mode::from_raw_mode(stat.st_mode));
+        let user = process::geteuid().as_raw();
+        if owner != user {
+            let text = format!("it belongs to user {owner}, and this process runs as user {user}");
+            return Err(DiskError::new(ErrorKind::Foreign, text));
+        }
+        if mode.intersects(OTHERS_WRITE) {
+            let mode = mode.as_raw_mode();
+            let text = format!("others may write to it: its mode is {mode:o}, and 700 is what it should be");
+            return Err(DiskError::new(ErrorKind::Foreign, text));
+        }
+        Ok(Arc::new(folder))
     }
 
     fn open_folder(&self, parent: &Self::Folder, name: &str) -> Result<Self::Folder, DiskError> {
@@ -179,25 +192,6 @@ impl Disk for UnixDisk {
         let system = fs::fstatvfs(folder).map_err(|error| failure("asking for the free space", error))?;
         Ok(system.f_bavail.saturating_mul(system.f_frsize))
     }
-}
-
-/// Opens the folder that a setting or a command line names, and makes nothing. It belongs to the user of this process,
-/// and no one else may write to it.
-pub(super) fn open_own_root(path: &Path) -> Result<Arc<OwnedFd>, DiskError> {
-    let folder = fs::open(path, FOLDER, Mode::empty()).map_err(|error| failure("opening it", error))?;
-    let stat = fs::fstat(&folder).map_err(|error| failure("looking at it", error))?;
-    let (owner, mode) = (stat.st_uid, Mode::from_raw_mode(stat.st_mode));
-    let user = process::geteuid().as_raw();
-    if owner != user {
-        let text = format!("it belongs to user {owner}, and this process runs as user {user}");
-        return Err(DiskError::new(ErrorKind::Foreign, text));
-    }
-    if mode.intersects(OTHERS_WRITE) {
-        let mode = mode.as_raw_mode();
-        let text = format!("others may write to it: its mode is {mode:o}, and 700 is what it should be");
-        return Err(DiskError::new(ErrorKind::Foreign, text));
-    }
-    Ok(Arc::new(folder))
 }
 
 /// Opens a file, if it is a regular one of this user with one name.

@@ -134,7 +134,7 @@ fn losses(test: &mut Cli, sink: &Sink) -> Outcome<()> {
     let expected = ["rejected", "does not know the project key", "0 of 1 event delivered; 1 lost"];
     test.expect("a key that is refused", &with(&url, &event), 1, &expected)?;
     sink.post("/lost/_script", r#"{"then":{"never":true}}"#)?;
-    let late = [&event[..], &["--timeout", "1"]].concat();
+    let late = [&event[..], &["--timeout", "4"]].concat();
     let expected = ["closed (the server may have stored it)", "1 of these may have been delivered"];
     test.expect("a time limit", &with(&url, &late), 1, &expected)?;
     // The first attempt is the one that is retried.
