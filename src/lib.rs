@@ -43,8 +43,6 @@ mod race_models;
 mod random;
 mod runtime;
 #[cfg(all(unix, feature = "spool"))]
-#[cfg_attr(not(test), expect(dead_code, reason = "delivery does not use it yet"))]
-#[expect(unused_imports, reason = "delivery does not use it yet")]
 mod spool;
 mod status;
 mod suggest;

@@ -56,6 +56,7 @@ statuses! {
     19 OUT_OF_RESOURCES    "out_of_resources"    "the system refused a thread, a descriptor, memory or randomness; try again later";
     20 WOULD_WAIT          "would_wait"          "some flags have no value without asking the server, and this call does not wait; the others have theirs";
     21 UNAVAILABLE         "unavailable"         "the server did not return values or definitions of flags; phc_last_error() says why. What was evaluated here has its value";
+    22 SPOOL               "spool"               "the disk did not take everything, or this client has no spool; phc_last_error() says which. Nothing was abandoned by this call";
 }
 
 impl Status {

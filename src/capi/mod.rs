@@ -31,6 +31,7 @@ mod guard;
 mod handle;
 pub mod report;
 pub(crate) mod rules;
+pub mod spool;
 pub mod stats;
 pub mod status;
 mod text;

@@ -35,6 +35,12 @@ pub const PHC_LOSS_EVICTED: phc_loss = 6;
 pub const PHC_LOSS_CLOSED: phc_loss = 7;
 /// An internal error in libphc.
 pub const PHC_LOSS_INTERNAL: phc_loss = 8;
+/// It was on disk for longer than spool_max_age_ms.
+pub const PHC_LOSS_EXPIRED: phc_loss = 9;
+/// It was on disk, and could not be read any more.
+pub const PHC_LOSS_CORRUPT: phc_loss = 10;
+/// phc_spool_discard has ended it.
+pub const PHC_LOSS_DISCARDED: phc_loss = 11;
 
 /// One attempt, or one other occasion on which events ended. It belongs to one thread at a time;
 /// its texts live as long as it does, and a polled one may outlive its client. Its functions
@@ -325,6 +331,9 @@ pub extern "C" fn phc_loss_name(loss: phc_loss) -> *const c_char {
             c"evicted",
             c"closed",
             c"internal",
+            c"expired",
+            c"corrupt",
+            c"discarded",
         ];
         usize::try_from(loss).ok().and_then(|loss| names.get(loss)).unwrap_or(&c"unknown").as_ptr()
     })
@@ -351,6 +360,9 @@ mod tests {
             PHC_LOSS_EVICTED,
             PHC_LOSS_CLOSED,
             PHC_LOSS_INTERNAL,
+            PHC_LOSS_EXPIRED,
+            PHC_LOSS_CORRUPT,
+            PHC_LOSS_DISCARDED,
         ];
         assert_eq!(constants.to_vec(), LossReason::ALL.map(|(reason, _)| loss_number(Some(reason))).to_vec());
     }

@@ -101,6 +101,8 @@ rules! {
     phc_flush_begin not_in_callbacks may_wait,
     phc_flush_wait not_in_callbacks may_wait,
     phc_flush_end anywhere,
+    phc_persist not_in_callbacks may_wait,
+    phc_spool_discard not_in_callbacks may_wait,
     phc_set_error_callback anywhere may_wait,
     phc_set_delivery_callback anywhere may_wait,
     phc_set_log_callback anywhere may_wait,

@@ -18,7 +18,8 @@ pub const PHC_LOSS_SLOTS: usize = 32;
 pub const PHC_STATUS_SLOTS: usize = 64;
 
 /// Counters of one instant, since the client was made or, in a forked child, since the fork.
-/// Always captured = delivered + lost + pending_events. The struct only ever grows at its end.
+/// Always captured + recovered = delivered + lost + kept + pending_events. The struct only ever
+/// grows at its end.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct phc_stats {
@@ -32,9 +33,9 @@ pub struct phc_stats {
     pub lost: u64,
     /// Lost events that the server may have stored nevertheless.
     pub maybe_delivered: u64,
-    /// Captured events that are waiting, in flight or in back-off.
+    /// Events that are waiting, in flight or in back-off, in memory or on disk.
     pub pending_events: u64,
-    /// Their bytes and bookkeeping, as counted for the setting queue_max_bytes.
+    /// Bytes and bookkeeping of those in memory, as counted for the setting queue_max_bytes.
     pub pending_bytes: u64,
     /// Captures that did not take an event, except for those that returned PHC_REENTRANT.
     pub refused: u64,
@@ -59,6 +60,13 @@ pub struct phc_stats {
     /// known. The most common details are person_processing_disabled: the distinct_id looks
     /// like a placeholder ("anonymous", "null", ...), and the event belongs to no person.
     pub delivered_with_remark: u64,
+    /// Events that ended processes, or closed clients, had left on disk (see the setting
+    /// spool_dir), and that this client has taken over.
+    pub recovered: u64,
+    /// Events that were left on disk when this client was closed; a later client sends them.
+    pub kept: u64,
+    /// Pending events that are on disk.
+    pub spooled: u64,
 }
 
 // SAFETY: numbers of the same size.
@@ -95,6 +103,9 @@ impl From<&Stats> for phc_stats {
             lost_by_reason,
             refused_by_status,
             delivered_with_remark: stats.delivered_with_remark,
+            recovered: stats.recovered,
+            kept: stats.kept,
+            spooled: stats.spooled,
         }
     }
 }

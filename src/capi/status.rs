@@ -55,6 +55,8 @@ pub const PHC_OUT_OF_RESOURCES: phc_status = 19;
 pub const PHC_WOULD_WAIT: phc_status = 20;
 /// The server did not return values or definitions of flags; phc_last_error says why.
 pub const PHC_UNAVAILABLE: phc_status = 21;
+/// The disk did not take everything, or the client has no spool; phc_last_error() says which.
+pub const PHC_SPOOL: phc_status = 22;
 
 /// No time limit, for functions with a timeout in milliseconds. 0 does not wait.
 pub const PHC_NO_LIMIT: u32 = u32::MAX;
@@ -167,6 +169,7 @@ mod tests {
             PHC_OUT_OF_RESOURCES,
             PHC_WOULD_WAIT,
             PHC_UNAVAILABLE,
+            PHC_SPOOL,
         ];
         let all: Vec<i32> = Status::ALL.iter().map(|(status, ..)| status.number()).collect();
         assert_eq!(constants.to_vec(), all);

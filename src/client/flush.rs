@@ -87,7 +87,8 @@ impl Client {
     }
 
     /// Takes no more events, waits like [`Client::flush`], and at the time limit cancels
-    /// what is in flight and ends what is left as lost (`closed`). Fails with
+    /// what is in flight, leaves what is left on disk if there is a spool, and ends the rest
+    /// as lost (`closed`). Fails with
     /// `PHC_LOST_EVENTS` if any event that was captured in this process is lost. A second
     /// close does nothing.
     pub(crate) fn close(&self, timeout: Option<Duration>) -> Result<(), Error> {
@@ -104,8 +105,10 @@ impl Client {
         if timeout != Some(Duration::ZERO) {
             self.flush_pending(timeout);
         }
+        #[cfg(all(unix, feature = "spool"))]
+        process.close_disk(close_by);
         let (lost, cause) = process.delivery.update(|state| {
-            let wake = state.fail_all_pending(LossReason::Closed);
+            let wake = state.end_all(LossReason::Closed);
             // Pollers learn that there will be no more reports.
             let end = Wake { sender: true, settled: true, reports: true };
             ((state.stats().lost_total(), state.cause_of_losses()), wake | end)

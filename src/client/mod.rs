@@ -6,11 +6,17 @@
 
 mod callback_thread;
 mod callbacks;
+#[cfg(all(unix, feature = "spool"))]
+mod disk_thread;
 #[cfg(feature = "flags")]
 pub(crate) mod flags;
 mod flush;
 mod process;
 pub(crate) mod registry;
+#[cfg(all(unix, feature = "spool"))]
+mod spool;
+#[cfg(all(unix, feature = "spool"))]
+mod spool_driver;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,8 +31,10 @@ pub(crate) use callbacks::{
 use callbacks::{Callback, CallbackSlots};
 use process::ProcessState;
 
+#[cfg(all(unix, feature = "spool"))]
+use crate::config::SpoolSafety;
 use crate::config::{Config, LogLevel};
-use crate::delivery::{Refusal, Report, Signal, Stats, Wait, Wake, has_passed};
+use crate::delivery::{DeliveryState, Refusal, Report, Signal, Stats, Wait, Wake, has_passed};
 use crate::event::{EncodedEvent, Encoder, EventInput, SuperProperties};
 use crate::failpoint;
 use crate::memory::NoMemory;
@@ -61,9 +69,11 @@ impl Client {
         // What is wrong with the settings is reported now, not at the first capture.
         Transport::new(&config)?;
         runtime::prepare()?;
-        if config.exit_flush > Duration::ZERO {
+        if config.exit_flush > Duration::ZERO || config.has_spool() {
             exit::register()?;
         }
+        #[cfg(all(unix, feature = "spool"))]
+        spool::prepare(&config)?;
         let super_properties = Self::properties_of_settings(&config)?;
         #[cfg(feature = "flags")]
         let flags = flags::Flags::new(&config);
@@ -191,11 +201,16 @@ impl Client {
         }
         process.start(&self.config, &self.slots)?;
         delivery.enqueue(wire, event, block_timeout).map_err(|refusal| match refusal {
-            Refusal::Status(status) => status.into(),
+            Refusal::Status(status) => Error::from(status),
             Refusal::NoMemory => NoMemory.into(),
             // It has waited for as long as it may.
             Refusal::Block => Status::QUEUE_FULL.into(),
-        })
+        })?;
+        #[cfg(all(unix, feature = "spool"))]
+        if self.config.spool_safety == SpoolSafety::Call && self.config.has_spool() {
+            self.await_disk();
+        }
+        Ok(())
     }
 
     /// Counts an event that a binding's own `before_send` has discarded.
@@ -326,10 +341,7 @@ impl Client {
 
     /// All counters, of one instant.
     pub(crate) fn stats(&self) -> Stats {
-        self.process
-            .get()
-            .map(|process| process.delivery.read(|state| state.stats().clone()))
-            .unwrap_or_default()
+        self.process.get().map(|process| process.delivery.read(DeliveryState::stats_now)).unwrap_or_default()
     }
 
     /// Whether it was closed, in this process or before a fork.

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use super::callback_thread::CallbackThread;
 use super::callbacks::CallbackSlots;
+#[cfg(all(unix, feature = "spool"))]
+use super::disk_thread::DiskThread;
 use crate::config::Config;
 use crate::delivery::{Delivery, SendLoop, Signal, Wait, Wake, has_passed};
 use crate::runtime::exit::{FlushAtExit, flush_at_exit};
@@ -32,8 +34,13 @@ struct Threads {
     io: Option<IoThreadGuard>,
     transport: Option<Arc<Transport>>,
     callbacks: Option<CallbackThread>,
+    #[cfg(all(unix, feature = "spool"))]
+    disk: Option<DiskThread>,
 }
 
+/// How much longer than its own limit a close may take to leave on disk what is pending.
+#[cfg(all(unix, feature = "spool"))]
+const DISK_GRACE: Duration = Duration::from_millis(250);
 /// How long a close waits for the send loop to cancel what is in flight. It takes
 /// microseconds unless the machine is busy.
 const STOP_GRACE: Duration = Duration::from_millis(40);
@@ -74,11 +81,13 @@ impl ProcessState {
             io.spawn(SendLoop::new(Arc::clone(&self.delivery), Arc::clone(&transport), config).run());
             threads.io = Some(io);
             threads.transport = Some(transport);
-            if config.exit_flush > Duration::ZERO {
+            if config.exit_flush > Duration::ZERO || config.has_spool() {
                 let pending: Arc<dyn FlushAtExit> = Arc::clone(&self.delivery) as _;
-                flush_at_exit(Arc::downgrade(&pending), config.exit_flush);
+                flush_at_exit(Arc::downgrade(&pending), config.exit_flush, config.has_spool());
             }
         }
+        #[cfg(all(unix, feature = "spool"))]
+        self.start_disk_thread(&mut threads, config)?;
         self.start_callback_thread(&mut threads, config, slots)?;
         self.started.store(true, Ordering::Release);
         Ok(())
@@ -126,6 +135,33 @@ impl ProcessState {
         Ok(())
     }
 
+    #[cfg(all(unix, feature = "spool"))]
+    fn start_disk_thread(&self, threads: &mut Threads, config: &Config) -> Result<(), Error> {
+        if threads.disk.is_none() && config.has_spool() {
+            let started = DiskThread::start(Arc::clone(&self.delivery), config);
+            threads.disk = Some(started.map_err(|error| {
+                Error::new(Status::OUT_OF_RESOURCES, format!("the disk thread could not be started: {error}"))
+            })?);
+        }
+        Ok(())
+    }
+
+    /// Whether the disk thread runs, so that there is something to wait for.
+    #[cfg(all(unix, feature = "spool"))]
+    pub(super) fn has_disk_thread(&self) -> bool {
+        self.threads().disk.is_some()
+    }
+
+    /// Leaves on disk what is pending, in a close with this deadline.
+    #[cfg(all(unix, feature = "spool"))]
+    pub(super) fn close_disk(&self, close_by: Option<Instant>) {
+        let now = Instant::now();
+        let deadline = close_by.map_or(now, |close_by| close_by.max(now)) + DISK_GRACE;
+        if self.has_disk_thread() {
+            DiskThread::close(&self.delivery, deadline);
+        }
+    }
+
     /// Waits, after a close with this deadline, until nothing is sent any more.
     pub(super) fn wait_sender_stopped(&self, close_by: Option<Instant>) {
         if self.threads().io.is_none() {
@@ -144,7 +180,12 @@ impl ProcessState {
 
     /// Ends the threads, once the client is closed.
     pub(super) fn end_threads(&self, limit: Duration) {
-        let Threads { io, transport, callbacks } = std::mem::take(&mut *self.threads());
+        let threads = std::mem::take(&mut *self.threads());
+        #[cfg(all(unix, feature = "spool"))]
+        if let Some(disk) = threads.disk {
+            disk.end(&self.delivery);
+        }
+        let Threads { io, transport, callbacks, .. } = threads;
         if let Some(callbacks) = callbacks {
             // What the close has lost is still reported, to a callback that is not too
             // slow.

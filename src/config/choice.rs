@@ -77,6 +77,20 @@ choices! {
         All = "all",
     }
 
+    /// What of the pending events survives what, with a spool.
+    SpoolSafety {
+        /// They are written when the client is closed, at the exit, and while the server does not respond.
+        Exit = "exit",
+        /// Also: what was captured longer ago than `spool_write_ms` survives a crash of the process.
+        #[default]
+        Crash = "crash",
+        /// Also: an event whose capture has returned survives a crash of the process.
+        Call = "call",
+        /// As `crash`, and what was captured longer ago than `spool_write_ms` and `spool_sync_ms` survives a power
+        /// cut.
+        Power = "power",
+    }
+
     /// What looks up names.
     ResolverKind {
         /// The library itself, from `/etc/hosts` and by DNS.

@@ -18,7 +18,7 @@ use crate::protocol::headers::MAX_SDK_INFO;
 use crate::protocol::{Backoff, RetryPolicy};
 use crate::status::{Error, Status};
 use crate::suggest::did_you_mean;
-pub(crate) use choice::{Codec, LogLevel, Overflow, Reports, ResolverKind};
+pub(crate) use choice::{Codec, LogLevel, Overflow, Reports, ResolverKind, SpoolSafety};
 #[cfg(feature = "internals")]
 pub use page::settings_page;
 use table::{SETTINGS, Setting};
@@ -73,6 +73,14 @@ pub struct Config {
     pub(crate) flags_definitions_timeout: Duration,
     pub(crate) flags_called_events: bool,
     pub(crate) flags_called_cache: usize,
+    pub(crate) spool_dir: String,
+    pub(crate) spool_safety: SpoolSafety,
+    pub(crate) spool_write: Duration,
+    pub(crate) spool_sync: Duration,
+    pub(crate) spool_max_bytes: u64,
+    pub(crate) spool_min_free_bytes: u64,
+    pub(crate) spool_max_age: Duration,
+    pub(crate) spool_adopt: bool,
 }
 
 /// What a setting is.
@@ -173,6 +181,11 @@ impl Config {
     /// Whether the client sends nothing because it has no project key.
     pub(crate) fn is_disabled(&self) -> bool {
         self.api_key.is_empty()
+    }
+
+    /// Whether pending events are kept on disk.
+    pub(crate) fn has_spool(&self) -> bool {
+        !self.spool_dir.is_empty() && !self.test_mode && !self.is_disabled()
     }
 
     /// `<name>/<version>` of the SDK.

@@ -53,6 +53,14 @@ pub(super) fn path(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// Checks the path of the spool's folder.
+pub(super) fn spool_dir(text: &str) -> Result<String, String> {
+    if cfg!(not(all(unix, feature = "spool"))) && !text.is_empty() {
+        return Err("this libphc was built without the spool, which keeps events on disk".to_owned());
+    }
+    path(text)
+}
+
 /// With this begins what a PEM file holds.
 const PEM_MARK: &str = "-----BEGIN";
 

@@ -7,11 +7,16 @@ use uuid::Uuid;
 
 use super::open_batch::{OpenBatch, Span, offset};
 use super::report::Report;
+use super::segments::Mark;
+#[cfg(all(unix, feature = "spool"))]
+use super::segments::changes::BatchFacts;
 use crate::event::timestamp::Timestamp;
 use crate::failpoint;
 use crate::memory::{NoMemory, copied};
 use crate::protocol::AttemptDecision;
 use crate::protocol::envelope::{FRONT, back, front};
+#[cfg(all(unix, feature = "spool"))]
+use crate::spool::{AttemptRecord, Contents, ParkedRecord};
 use crate::transport::AttemptRequest;
 
 /// Names a batch within its client.
@@ -43,6 +48,12 @@ impl Payload {
         &self.spans
     }
 
+    /// The wire bytes of an event.
+    #[cfg(all(unix, feature = "spool"))]
+    pub(super) fn wire(&self, span: &Span) -> &[u8] {
+        self.body.get(span.start as usize..span.end as usize).unwrap_or_default()
+    }
+
     /// The wire bytes of each event.
     #[cfg(test)]
     pub(super) fn wires(&self) -> impl Iterator<Item = &[u8]> {
@@ -59,6 +70,8 @@ pub(crate) struct OpenAttempt {
     pub(crate) payload: Arc<Payload>,
     /// Attempts of the budget that are used, this one included.
     pub(crate) used: u32,
+    /// How many times the batch was parked.
+    pub(crate) times_parked: u32,
 }
 
 /// A batch between its first attempt and its end.
@@ -79,6 +92,14 @@ pub(super) struct Batch {
     /// Attempts that count against `max_retries`.
     used: u32,
     in_flight: bool,
+    /// How many times its budget was spent and began anew.
+    times_parked: u32,
+    /// When it may be sent again after the last time, in milliseconds since 1970.
+    parked_until_ms: i64,
+    /// Who captured its events, if that was another SDK than the client's.
+    origin: Option<Arc<str>>,
+    /// The segment that its events are in, on disk.
+    mark: Mark,
     /// Whether any attempt ended without our learning what the server did.
     response_unknown: bool,
     /// The events that are still pending.
@@ -97,7 +118,7 @@ impl Batch {
         historical_migration: bool,
     ) -> Self {
         failpoint::pass("batch");
-        let OpenBatch { mut body, mut uuids, mut spans, removed, .. } = open;
+        let OpenBatch { mut body, mut uuids, mut spans, removed, mark, .. } = open;
         let payload = if removed == 0 {
             if let Some(space) = body.get_mut(..FRONT) {
                 space.copy_from_slice(&front(created_at));
@@ -109,7 +130,7 @@ impl Batch {
             spans.drain(..removed);
             Payload { uuids, spans, body: Bytes::from(body) }
         };
-        let mut batch = Self::of(payload, request_id, created_at, historical_migration);
+        let mut batch = Batch { mark, ..Self::of(payload, request_id, created_at, historical_migration) };
         if removed > 0 {
             batch.is_packed = false;
             batch.pack_if_possible();
@@ -127,6 +148,10 @@ impl Batch {
             sent_before_ms: 0,
             used: 0,
             in_flight: false,
+            times_parked: 0,
+            parked_until_ms: 0,
+            origin: None,
+            mark: Mark::default(),
             response_unknown: false,
             payload: Arc::new(payload),
             is_packed: true,
@@ -156,9 +181,11 @@ impl Batch {
                 attempt: self.attempt,
                 body: self.payload.body.clone(),
                 events: self.payload.uuids.len(),
+                sdk_info: self.origin.clone(),
             },
             payload: Arc::clone(&self.payload),
             used: self.used,
+            times_parked: self.times_parked,
         })
     }
 
@@ -167,6 +194,56 @@ impl Batch {
         self.in_flight = false;
         self.response_unknown |= decision.response_unknown;
         self.used -= u32::from(decision.refund);
+        if decision.park {
+            self.used = 0;
+            self.times_parked += 1;
+            let wait = i64::try_from(decision.wait.as_millis()).unwrap_or(i64::MAX);
+            self.parked_until_ms = self.sent_at_ms.saturating_add(wait);
+        }
+    }
+
+    /// The segment that its events are in, on disk.
+    pub(super) fn mark(&self) -> Mark {
+        self.mark
+    }
+
+    /// Names its segment.
+    #[cfg(all(unix, feature = "spool"))]
+    pub(super) fn set_mark(&mut self, mark: Mark) {
+        self.mark = mark;
+    }
+
+    /// The events that are still pending, to be read while the state is not locked.
+    #[cfg(all(unix, feature = "spool"))]
+    pub(super) fn shared_payload(&self) -> &Arc<Payload> {
+        &self.payload
+    }
+
+    /// What of it goes to disk, besides its events.
+    #[cfg(all(unix, feature = "spool"))]
+    pub(super) fn facts(&self) -> BatchFacts {
+        let parked = ParkedRecord { times: self.times_parked, not_before_ms: self.parked_until_ms };
+        BatchFacts {
+            request_id: self.request_id,
+            created_at_ms: self.created_at.unix_ms(),
+            attempt: AttemptRecord { attempt: self.attempt, sent_at_ms: self.sent_at_ms, used: self.used },
+            in_flight: self.in_flight,
+            response_unknown: self.response_unknown,
+            parked: (self.times_parked > 0).then_some(parked),
+        }
+    }
+
+    /// Goes on where the segment ends that its events come from.
+    #[cfg(all(unix, feature = "spool"))]
+    pub(super) fn resume(&mut self, contents: &Contents<'_>, origin: Option<Arc<str>>) {
+        if let Some(attempt) = contents.attempt.filter(|_| contents.batch.is_some()) {
+            (self.attempt, self.used, self.sent_at_ms) = (attempt.attempt, attempt.used, attempt.sent_at_ms);
+        }
+        if let Some(parked) = contents.parked {
+            (self.times_parked, self.parked_until_ms) = (parked.times, parked.not_before_ms);
+        }
+        self.response_unknown = contents.maybe_delivered;
+        self.origin = origin;
     }
 
     /// Takes back the attempt in flight, of which nothing was sent.
@@ -271,7 +348,14 @@ impl Batch {
             // Both refer to the whole body until they have been packed.
             let payload = Payload { uuids: uuids.to_vec(), spans: spans.to_vec(), body: body.clone() };
             let batch = Self::of(payload, request_id, created_at, self.historical_migration);
-            Batch { response_unknown: self.response_unknown, is_packed: false, ..batch }
+            Batch {
+                response_unknown: self.response_unknown,
+                is_packed: false,
+                times_parked: self.times_parked,
+                origin: self.origin.clone(),
+                mark: self.mark,
+                ..batch
+            }
         };
         let [first, second] = request_ids;
         let mut halves = [half(first, first_uuids, first_spans), half(second, second_uuids, second_spans)];

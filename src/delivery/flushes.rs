@@ -74,6 +74,25 @@ impl Flushes {
         }
     }
 
+    /// Counts an event, by its number, that is left to a later client.
+    #[cfg(all(unix, feature = "spool"))]
+    pub(super) fn keep(&mut self, seq: u64) {
+        for flush in self.list.iter_mut().filter(|flush| seq <= flush.through) {
+            flush.result.pending -= 1;
+            flush.result.settled += 1;
+        }
+    }
+
+    /// Counts an event, by its number, that is lost on disk.
+    #[cfg(all(unix, feature = "spool"))]
+    pub(super) fn lose(&mut self, seq: u64) {
+        for flush in self.list.iter_mut().filter(|flush| seq <= flush.through) {
+            flush.result.pending -= 1;
+            flush.result.settled += 1;
+            flush.result.lost += 1;
+        }
+    }
+
     /// Counts everything that is pending as lost: its events are not known one by one.
     pub(super) fn lose_pending(&mut self) {
         for flush in &mut self.list {

@@ -22,6 +22,12 @@ pub(crate) enum LossReason {
     Closed = 7,
     /// An internal error in libphc.
     Internal = 8,
+    /// It was on disk for longer than `spool_max_age_ms`.
+    Expired = 9,
+    /// It was on disk and could not be read any more.
+    Corrupt = 10,
+    /// The host has discarded what was pending.
+    Discarded = 11,
 }
 
 impl LossReason {
@@ -29,7 +35,7 @@ impl LossReason {
     pub(crate) const COUNT: usize = Self::ALL.len();
 
     /// Every reason with its name, in the order of the numbers.
-    pub(crate) const ALL: [(LossReason, &'static str); 8] = [
+    pub(crate) const ALL: [(LossReason, &'static str); 11] = [
         (LossReason::Dropped, "dropped"),
         (LossReason::RetryExhausted, "retry_exhausted"),
         (LossReason::Rejected, "rejected"),
@@ -38,6 +44,9 @@ impl LossReason {
         (LossReason::Evicted, "evicted"),
         (LossReason::Closed, "closed"),
         (LossReason::Internal, "internal"),
+        (LossReason::Expired, "expired"),
+        (LossReason::Corrupt, "corrupt"),
+        (LossReason::Discarded, "discarded"),
     ];
 
     /// The reason's name in reports.

@@ -17,6 +17,11 @@ mod queue;
 mod report;
 mod report_queue;
 mod scheduler;
+#[cfg(all(unix, feature = "spool"))]
+mod segments;
+#[cfg(not(all(unix, feature = "spool")))]
+#[path = "segments_off.rs"]
+mod segments;
 mod send_loop;
 mod staging;
 mod state;
@@ -35,9 +40,13 @@ pub(crate) use monitor::{Delivery, Signal, Wait, has_passed};
 pub(crate) use report::{CallbacksSet, EventReport, Report, SplitReport};
 #[cfg(all(test, feature = "race-models"))]
 pub(crate) use scheduler::Step;
+#[cfg(all(unix, feature = "spool"))]
+pub(crate) use segments::changes::Changes;
 pub(crate) use send_loop::SendLoop;
 #[cfg(all(test, feature = "race-models"))]
 pub(crate) use send_loop::SenderExitGuard;
 pub(crate) use state::{DeliveryState, Refusal};
+#[cfg(all(unix, feature = "spool"))]
+pub(crate) use state::{Loaded, Orders};
 pub(crate) use stats::Stats;
 pub(crate) use wake::Wake;

@@ -28,6 +28,7 @@ pub(crate) struct Delivery {
     stages: Stages,
     settled: Condvar,
     reports: Condvar,
+    disk: Condvar,
     sender: Notify,
     readiness: OnceLock<ReadinessFd>,
     started: Instant,
@@ -40,6 +41,7 @@ struct Guarded {
     /// Threads that wait for each signal.
     settled_waiters: usize,
     reports_waiters: usize,
+    disk_waiters: usize,
 }
 
 /// What a thread waits for.
@@ -49,6 +51,9 @@ pub(crate) enum Signal {
     Settled,
     /// Reports or log lines were added, or the client was shut.
     Reports,
+    /// There is work for the thread of the disk.
+    #[cfg_attr(not(all(unix, feature = "spool")), allow(dead_code, reason = "there is no such thread"))]
+    Disk,
 }
 
 /// What one look at the state resulted in.
@@ -68,10 +73,12 @@ impl Delivery {
                 capturers: Capturers::default(),
                 settled_waiters: 0,
                 reports_waiters: 0,
+                disk_waiters: 0,
             }),
             stages: Stages::default(),
             settled: Condvar::new(),
             reports: Condvar::new(),
+            disk: Condvar::new(),
             sender: Notify::new(),
             readiness: OnceLock::new(),
             started: Instant::now(),
@@ -225,6 +232,7 @@ impl Delivery {
         let condition = match signal {
             Signal::Settled => &self.settled,
             Signal::Reports => &self.reports,
+            Signal::Disk => &self.disk,
         };
         let Some(until) = until else { return recover(condition.wait(guarded)) };
         let left = until.saturating_duration_since(Instant::now());
@@ -233,7 +241,7 @@ impl Delivery {
 
     /// The one place that wakes. The readiness descriptor is set under the lock, so that
     /// it never lags behind the report queue; threads are woken after it.
-    fn unlock_and_wake(&self, guarded: MutexGuard<'_, Guarded>, wake: Wake) {
+    fn unlock_and_wake(&self, mut guarded: MutexGuard<'_, Guarded>, wake: Wake) {
         if wake.reports
             && let Some(readiness) = self.readiness.get()
         {
@@ -241,6 +249,7 @@ impl Delivery {
         }
         let settled = wake.settled && guarded.settled_waiters > 0;
         let reports = wake.reports && guarded.reports_waiters > 0;
+        let disk = guarded.state.take_disk_wake() && guarded.disk_waiters > 0;
         drop(guarded);
         if wake.sender {
             self.wake_sender();
@@ -250,6 +259,9 @@ impl Delivery {
         }
         if reports {
             self.reports.notify_all();
+        }
+        if disk {
+            self.disk.notify_all();
         }
     }
 
@@ -340,6 +352,7 @@ impl Guarded {
         match signal {
             Signal::Settled => &mut self.settled_waiters,
             Signal::Reports => &mut self.reports_waiters,
+            Signal::Disk => &mut self.disk_waiters,
         }
     }
 }
@@ -357,6 +370,21 @@ pub(crate) fn has_passed(deadline: Option<Instant>) -> bool {
 }
 
 impl FlushAtExit for Delivery {
+    #[cfg(all(unix, feature = "spool"))]
+    fn write(&self, deadline: Option<Instant>) {
+        let order = self.update(|state| (state.ask_write(), Wake::NONE));
+        self.wait_for(Signal::Settled, |state| {
+            if state.is_written(order) || has_passed(deadline) {
+                Wait::Done((), Wake::NONE)
+            } else {
+                Wait::Until(deadline)
+            }
+        });
+    }
+
+    #[cfg(not(all(unix, feature = "spool")))]
+    fn write(&self, _: Option<Instant>) {}
+
     fn begin_flush(&self) -> u64 {
         self.update(|state| state.begin_flush(false))
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::segments::Mark;
 use crate::memory::NoMemory;
 use crate::protocol::envelope::{FRONT, back};
 use crate::runtime::provide_pages;
@@ -70,6 +71,8 @@ pub(super) struct OpenBatch {
     pub(super) opened_at: Duration,
     /// How many bytes of the body's memory have been touched or provided.
     pub(super) provided: usize,
+    /// The segment that its events are in, on disk.
+    pub(super) mark: Mark,
 }
 
 impl OpenBatch {
@@ -167,6 +170,7 @@ impl OpenBatch {
         self.uuids.clear();
         self.spans.clear();
         self.removed = 0;
+        self.mark = Mark::default();
     }
 
     /// The events that have not been removed.

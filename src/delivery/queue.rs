@@ -16,6 +16,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::open_batch::{ENVELOPE_BACK, OpenBatch, Span};
+use super::segments::Mark;
 use crate::failpoint;
 use crate::memory::{NoMemory, copied};
 use crate::protocol::envelope::FRONT;
@@ -44,6 +45,17 @@ pub(super) struct Queue {
     flush_through: u64,
     /// Memory of finished batches, to be filled again.
     free_list: Vec<OpenBatch>,
+}
+
+/// An event that was removed to make room.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Evicted {
+    pub(super) uuid: Uuid,
+    pub(super) span: Span,
+    /// The segment of its batch.
+    pub(super) mark: Mark,
+    /// Whether its batch is empty now.
+    pub(super) was_last: bool,
 }
 
 /// How many stages may move events into the queue, each of them by two batches at most.
@@ -202,7 +214,10 @@ impl Queue {
             body,
             uuids,
             spans,
-            ..OpenBatch { removed: batch.removed, opened_at: batch.opened_at, ..OpenBatch::default() }
+            removed: batch.removed,
+            opened_at: batch.opened_at,
+            mark: batch.mark,
+            provided: 0,
         };
         self.recycle(batch);
         own
@@ -243,16 +258,36 @@ impl Queue {
         (!open.is_empty()).then(|| self.shrunk(open))
     }
 
-    /// Removes the oldest waiting event.
-    pub(super) fn evict(&mut self) -> Option<(Uuid, Span)> {
+    /// Removes the oldest waiting event. Also returns the segment of its batch, and whether that was the last event
+    /// in it.
+    pub(super) fn evict(&mut self) -> Option<Evicted> {
         let batch = self.full.front_mut().unwrap_or(&mut self.open);
-        let evicted = batch.events().next().map(|(uuid, span)| (*uuid, *span));
-        batch.removed += usize::from(evicted.is_some());
-        if evicted.is_some() && batch.is_empty() {
+        let (uuid, span) = batch.events().next().map(|(uuid, span)| (*uuid, *span))?;
+        batch.removed += 1;
+        let evicted = Evicted { uuid, span, mark: batch.mark, was_last: batch.is_empty() };
+        if evicted.was_last {
             let empty = self.full.pop_front().unwrap_or_else(|| std::mem::take(&mut self.open));
             self.recycle(empty);
         }
-        evicted
+        Some(evicted)
+    }
+
+    /// The batches of the waiting events, the oldest first.
+    #[cfg(all(unix, feature = "spool"))]
+    pub(super) fn batches_mut(&mut self) -> impl Iterator<Item = &mut OpenBatch> {
+        self.full.iter_mut().chain(Some(&mut self.open).filter(|open| !open.is_empty()))
+    }
+
+    /// The oldest full batch.
+    #[cfg(all(unix, feature = "spool"))]
+    pub(super) fn oldest_full(&self) -> Option<&OpenBatch> {
+        self.full.front()
+    }
+
+    /// Takes the oldest full batch.
+    #[cfg(all(unix, feature = "spool"))]
+    pub(super) fn take_full(&mut self) -> Option<OpenBatch> {
+        self.full.pop_front()
     }
 
     /// Keeps the memory of a finished batch for a later one. If the free list is full,
@@ -400,7 +435,7 @@ mod tests {
     fn evicts_the_oldest_first() {
         let mut queue = Queue::new(LIMITS);
         (1..=6).for_each(|seq| push(&mut queue, seq, 10));
-        let gone: Vec<_> = (0..5).map(|_| queue.evict().unwrap().1.seq).collect();
+        let gone: Vec<_> = (0..5).map(|_| queue.evict().unwrap().span.seq).collect();
         assert_eq!(gone, [1, 2, 3, 4, 5]);
         assert_eq!(sizes(&mut queue), [1]);
         assert_eq!(queue.evict(), None);

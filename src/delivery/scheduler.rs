@@ -41,6 +41,12 @@ pub(crate) struct Scheduler {
     backoff: Backoff,
     in_flight: usize,
     in_back_off: Vec<(Duration, BatchId)>,
+    /// Batches whose budget is spent while others succeed. They never are the probe, and keep no other waiting.
+    parked: Vec<(Duration, BatchId)>,
+    /// Batches that came from the disk and have not been tried yet.
+    loaded: Vec<(Duration, BatchId)>,
+    /// Whether the last batch that was begun came from the disk.
+    last_was_loaded: bool,
     breaker: CircuitBreaker,
     shortage: Shortage,
     /// Until when a timer is kept although no event waits: while events flow, the first
@@ -57,6 +63,9 @@ impl Scheduler {
             backoff,
             in_flight: 0,
             in_back_off: Vec::new(),
+            parked: Vec::new(),
+            loaded: Vec::new(),
+            last_was_loaded: false,
             breaker: CircuitBreaker::default(),
             shortage: Shortage::default(),
             timer_kept_until: Duration::ZERO,
@@ -64,7 +73,8 @@ impl Scheduler {
     }
 
     /// Decides the next step. Retries that are due go before new batches, the one due
-    /// first before the others. While the circuit is open or the machine is short of
+    /// first before the others. A batch from the disk goes when nothing else is to be done,
+    /// and else in turn with new ones. While the circuit is open or the machine is short of
     /// something, one probe at a time goes, a batch that has begun before a new one.
     pub(crate) fn next(&mut self, now: Duration, backlog: Backlog) -> Step {
         let probe_at = self.next_probe();
@@ -74,23 +84,40 @@ impl Scheduler {
             return Step::Sleep { until: None, wake_on: WakeOn::default() };
         }
         let not_before = probe_at.unwrap_or_default();
-        let retry = self.in_back_off.iter().enumerate().min_by_key(|(_, waiting)| **waiting);
-        let retry = retry.map(|(position, (due, _))| (position, (*due).max(not_before)));
-        if let Some((position, due)) = retry
+        let retry = first(&self.in_back_off).map(|(due, position)| (due.max(not_before), position));
+        if let Some((due, position)) = retry
             && due <= now
         {
-            let (_, batch) = self.in_back_off.swap_remove(position);
-            self.in_flight += 1;
-            return Step::StartAttempt(batch);
+            return self.start(self.in_back_off.get(position).copied());
+        }
+        let parked = first(&self.parked).filter(|_| !open);
+        if let Some((due, position)) = parked
+            && due <= now
+        {
+            return self.start(self.parked.get(position).copied());
         }
         let may_begin = !open || self.in_back_off.is_empty();
+        let loaded = first(&self.loaded).filter(|_| may_begin);
+        let loaded = loaded.map(|(due, position)| (due.max(not_before), position));
+        if let Some((due, position)) = loaded
+            && due <= now
+            && !(self.last_was_loaded && backlog.ready)
+        {
+            let step = self.start(self.loaded.get(position).copied());
+            self.last_was_loaded = true;
+            return step;
+        }
         if may_begin && backlog.ready && not_before <= now {
+            self.last_was_loaded = false;
             self.in_flight += 1;
             self.timer_kept_until = now + self.flush_interval;
             return Step::TakeBatch;
         }
-        let mut until = retry.map(|(_, due)| due);
+        let mut until = retry.map(|(due, _)| due);
         let mut sooner = |time: Duration| until = Some(until.map_or(time, |until| until.min(time)));
+        for (due, _) in parked.into_iter().chain(loaded) {
+            sooner(due);
+        }
         if may_begin {
             if backlog.ready {
                 // Only the time of the probe is missing, whenever the open batch may be due.
@@ -107,6 +134,21 @@ impl Scheduler {
             full_batch: may_begin && not_before <= now,
         };
         Step::Sleep { until, wake_on }
+    }
+
+    /// Begins an attempt of a batch that waited.
+    fn start(&mut self, waiting: Option<(Duration, BatchId)>) -> Step {
+        let batch = waiting.map_or(0, |(_, batch)| batch);
+        for list in [&mut self.in_back_off, &mut self.parked, &mut self.loaded] {
+            list.retain(|(_, other)| *other != batch);
+        }
+        self.in_flight += 1;
+        Step::StartAttempt(batch)
+    }
+
+    /// A batch came from the disk. It is begun at this time or later.
+    pub(crate) fn batch_loaded(&mut self, due: Duration, batch: BatchId) {
+        self.loaded.push((due, batch));
     }
 
     /// When the next probe may be sent; `None` if more than probes may be.
@@ -136,9 +178,11 @@ impl Scheduler {
             HostSign::Fails => {
                 self.breaker.request_failed(now, &self.backoff, random, decision.retry_after);
             }
+            HostSign::Refuses => self.breaker.host_refused(now, &self.backoff),
             HostSign::None => {}
         }
-        self.in_back_off.extend(again.iter().map(|batch| (now + decision.wait, *batch)));
+        let list = if decision.park { &mut self.parked } else { &mut self.in_back_off };
+        list.extend(again.iter().map(|batch| (now + decision.wait, *batch)));
     }
 
     /// A step was not carried out: its batch had been settled in the meantime.
@@ -171,8 +215,14 @@ impl Scheduler {
 
     /// Whether nothing is in flight or in back-off.
     pub(crate) fn is_idle(&self) -> bool {
-        self.in_flight == 0 && self.in_back_off.is_empty()
+        self.in_flight == 0 && [&self.in_back_off, &self.parked, &self.loaded].into_iter().all(Vec::is_empty)
     }
+}
+
+/// The batch that is due first: when that is, and its position.
+fn first(waiting: &[(Duration, BatchId)]) -> Option<(Duration, usize)> {
+    let first = waiting.iter().enumerate().min_by_key(|(_, waiting)| **waiting);
+    first.map(|(position, (due, _))| (*due, position))
 }
 
 #[cfg(test)]

@@ -10,8 +10,7 @@ use std::time::Duration;
 use tokio::task::{Id, JoinSet};
 use uuid::Uuid;
 
-use super::batch::BatchId;
-use super::batch::Payload;
+use super::batch::{BatchId, OpenAttempt, Payload};
 use super::monitor::Delivery;
 use super::scheduler::{Scheduler, Step};
 use super::wake::Wake;
@@ -20,7 +19,9 @@ use crate::event::timestamp::Timestamp;
 use crate::event::uuid::UuidSource;
 use crate::failpoint;
 use crate::memory::NoMemory;
-use crate::protocol::{Attempt, AttemptDecision, AttemptResult, Disposition, RetryPolicy, decide};
+use crate::protocol::{
+    Attempt, AttemptDecision, AttemptResult, Disposition, HostSign, Keeping, RetryPolicy, decide,
+};
 use crate::status::Error;
 use crate::transport::Transport;
 
@@ -30,11 +31,14 @@ pub(crate) struct SendLoop {
     transport: Arc<Transport>,
     policy: RetryPolicy,
     log_level: LogLevel,
+    has_spool: bool,
     scheduler: Scheduler,
     uuids: UuidSource,
     attempts: JoinSet<Sent>,
     in_flight: HashMap<Id, InFlight>,
     shortage_log: ShortageLog,
+    /// Whether the circuit is open because the host refuses what this client sends.
+    refused: bool,
 }
 
 /// What the log has said of a shortage on this machine.
@@ -58,6 +62,7 @@ struct InFlight {
     request_id: Uuid,
     attempt: u32,
     used: u32,
+    times_parked: u32,
     payload: Arc<Payload>,
 }
 
@@ -71,11 +76,13 @@ impl SendLoop {
             transport,
             policy,
             log_level: config.log_level,
+            has_spool: config.has_spool(),
             scheduler,
             uuids: UuidSource::new(),
             attempts: JoinSet::new(),
             in_flight: HashMap::new(),
             shortage_log: ShortageLog::default(),
+            refused: false,
         }
     }
 
@@ -156,21 +163,21 @@ impl SendLoop {
                 return self.shortage_met("the process has no memory left for a request");
             }
         };
-        let (request, transport) = (open.request, Arc::clone(&self.transport));
+        let (request, transport) = (open.request.clone(), Arc::clone(&self.transport));
         let (request_id, attempt) = (request.request_id, request.attempt);
         let task = self.attempts.spawn(async move {
             let (codec, body) = transport.compress(&request.body).await;
             let sent_bytes = body.len() as u64;
             (transport.send(&request, codec, body).await, codec, sent_bytes)
         });
-        let in_flight = InFlight { batch, request_id, attempt, used: open.used, payload: open.payload };
+        let OpenAttempt { used, times_parked, payload, .. } = open;
+        let in_flight = InFlight { batch, request_id, attempt, used, times_parked, payload };
         self.in_flight.insert(task.id(), in_flight);
     }
 
     fn end_attempt(&mut self, id: Id, (result, codec, sent_bytes): Sent) {
-        let Some(InFlight { batch, request_id, attempt, used, payload }) = self.in_flight.remove(&id) else {
-            return;
-        };
+        let Some(ended) = self.in_flight.remove(&id) else { return };
+        let InFlight { batch, request_id, attempt, used, times_parked, payload } = ended;
         let can_change_codec = !matches!(codec, Codec::None | Codec::Gzip);
         if can_change_codec && matches!(result, AttemptResult::Response { status: 415, .. }) {
             self.transport.fall_back_to_gzip();
@@ -183,7 +190,9 @@ impl SendLoop {
         }
         let random = self.random();
         let decision = {
-            let attempt = Attempt { uuids: payload.uuids(), used, can_change_codec, random };
+            let host_is_down = self.scheduler.is_circuit_open();
+            let keeping = self.has_spool.then_some(Keeping { host_is_down, times_parked });
+            let attempt = Attempt { uuids: payload.uuids(), used, can_change_codec, random, keeping };
             decide(&result, &attempt, &self.policy)
         };
         if !decision.unsent {
@@ -223,21 +232,33 @@ impl SendLoop {
         decision.unsent |= no_ids.is_some();
         self.scheduler.attempt_ended(self.delivery.now(), &decision, random, &again);
         if decision.unsent {
-            let message = no_ids.unwrap_or(decision.error);
+            let message = no_ids.unwrap_or_else(|| decision.error.clone());
             self.shortage_met(&message);
         } else if was_short {
             self.shortage_ended();
         }
-        if was_open != self.scheduler.is_circuit_open() {
-            self.log(LogLevel::Debug, || {
-                let line = if was_open {
-                    "the server responds again; sending goes on"
-                } else {
-                    "several requests in a row failed; one batch at a time probes the server"
-                };
-                line.to_owned()
-            });
+        let is_refused = decision.host == HostSign::Refuses && !self.refused;
+        if was_open != self.scheduler.is_circuit_open() || is_refused {
+            self.circuit_changed(&decision);
         }
+    }
+
+    /// Logs that the circuit has opened or closed, and has what waits written to disk or not.
+    fn circuit_changed(&mut self, decision: &AttemptDecision) {
+        let is_open = self.scheduler.is_circuit_open();
+        self.delivery.update(|state| (state.set_holding(is_open), Wake::NONE));
+        self.refused |= decision.host == HostSign::Refuses;
+        let level = if self.refused { LogLevel::Error } else { LogLevel::Debug };
+        self.log(level, || match (is_open, decision.host) {
+            (true, HostSign::Refuses) => format!(
+                "{}; nothing is lost: events wait in spool_dir, and one batch every {} ms tries again",
+                decision.error,
+                self.policy.backoff.max.as_millis()
+            ),
+            (true, _) => "several requests in a row failed; one batch at a time probes the server".to_owned(),
+            (false, _) => "the server responds again; sending goes on".to_owned(),
+        });
+        self.refused &= is_open;
     }
 
     fn log(&self, level: LogLevel, line: impl FnOnce() -> String) {

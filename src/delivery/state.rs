@@ -8,7 +8,12 @@
 //! comes in as a value.
 
 mod attempts;
+#[cfg(all(unix, feature = "spool"))]
+mod disk;
 mod endings;
+
+#[cfg(all(unix, feature = "spool"))]
+pub(crate) use disk::{Loaded, Orders};
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,9 +23,10 @@ use super::flushes::{FlushId, FlushResult, Flushes};
 use super::log_queue::LogQueue;
 use super::loss::LossReason;
 use super::open_batch::cost;
-use super::queue::{BatchLimits, Queue};
+use super::queue::{BatchLimits, Evicted, Queue};
 use super::report::{CallbacksSet, Report, Wanted};
 use super::report_queue::ReportQueue;
+use super::segments::Segments;
 use super::staging::{Allowance, Staged};
 use super::stats::Stats;
 use super::test_queue::TestQueue;
@@ -47,6 +53,10 @@ pub(crate) struct DeliveryState {
     queue: Queue,
     batches: BTreeMap<BatchId, Batch>,
     last_batch: BatchId,
+    /// Batches that came from the disk, and how long the first attempt of each waits.
+    loaded: Vec<(BatchId, Duration)>,
+    /// What of all this is on disk.
+    segments: Segments,
     stats: Stats,
     flushes: Flushes,
     reports: ReportQueue,
@@ -65,6 +75,9 @@ pub(crate) struct DeliveryState {
     callbacks: CallbacksSet,
     wanted: Wanted,
     reports_setting: Reports,
+    /// Up to here there is room, and nothing need be done to make more.
+    easy_events: u64,
+    easy_bytes: u64,
     max_events: u64,
     max_bytes: u64,
     overflow: Overflow,
@@ -80,10 +93,15 @@ impl DeliveryState {
             max_events: config.max_batch_events,
             max_body: config.max_batch_bytes - envelope::back(config.historical_migration).len(),
         };
+        let segments = Segments::new(config);
         DeliveryState {
+            easy_events: segments.uncrowded(config.queue_max_events),
+            easy_bytes: segments.uncrowded(config.queue_max_bytes),
             queue: Queue::new(limits),
             batches: BTreeMap::new(),
             last_batch: 0,
+            loaded: Vec::new(),
+            segments,
             stats: Stats::default(),
             flushes: Flushes::default(),
             reports: ReportQueue::default(),
@@ -119,11 +137,14 @@ impl DeliveryState {
         }
         let cost = cost(wire.len());
         let mut wake = Wake::NONE;
-        if !self.has_room(cost) {
-            let result;
-            (result, wake) = self.make_room(cost);
-            if result.is_err() {
-                return (result, wake);
+        if !self.fits_within(cost, self.easy_events, self.easy_bytes) {
+            self.segments.crowded();
+            if !self.has_room(cost) {
+                let result;
+                (result, wake) = self.make_room(cost);
+                if result.is_err() {
+                    return (result, wake);
+                }
             }
         }
         let was_empty = self.queue.is_empty();
@@ -135,6 +156,7 @@ impl DeliveryState {
         self.count_captured(event);
         self.stats.pending_events += 1;
         self.stats.pending_bytes += cost;
+        self.segments.event_captured();
         (Ok(()), wake | self.wake_for_captures(was_empty))
     }
 
@@ -165,7 +187,7 @@ impl DeliveryState {
     /// Whether threads may stage events. A queue that evicts its oldest event has to have all of
     /// them in their order.
     pub(super) fn may_stage(&self) -> bool {
-        self.shut.is_none() && self.overflow != Overflow::DropOldest
+        self.shut.is_none() && self.overflow != Overflow::DropOldest && !self.segments.watches_captures()
     }
 
     /// What one more stage may take, if that is worth one.
@@ -250,8 +272,13 @@ impl DeliveryState {
 
     /// Whether there is room for an event, beside those that stages may take.
     fn has_room(&self, cost: u64) -> bool {
-        self.stats.pending_events + self.allowed.events < self.max_events
-            && self.stats.pending_bytes + self.allowed.bytes + cost <= self.max_bytes
+        self.fits_within(cost, self.max_events, self.max_bytes)
+    }
+
+    #[inline]
+    fn fits_within(&self, cost: u64, max_events: u64, max_bytes: u64) -> bool {
+        self.stats.pending_events + self.allowed.events < max_events
+            && self.stats.pending_bytes + self.allowed.bytes + cost <= max_bytes
     }
 
     fn make_room(&mut self, cost: u64) -> (Result<(), Refusal>, Wake) {
@@ -265,8 +292,12 @@ impl DeliveryState {
         let (mut report, mut wake) = (Report::default(), Wake::NONE);
         // What is in flight cannot be evicted, so this can fail too.
         while !self.has_room(cost) {
-            let Some((uuid, span)) = self.queue.evict() else { break };
+            let Some(Evicted { uuid, span, mark, was_last }) = self.queue.evict() else { break };
             self.settle(&span, Some(LossReason::Evicted), false);
+            self.segments.event_ended(mark, &span);
+            if was_last {
+                self.segments.batch_ended(mark);
+            }
             self.report_event(&mut report, uuid, Some(LossReason::Evicted), false, None);
             wake.settled = true;
         }
@@ -282,7 +313,9 @@ impl DeliveryState {
     pub(crate) fn begin_flush(&mut self, sliced: bool) -> (FlushId, Wake) {
         let through = self.stats.captured;
         self.queue.flush_through(through);
-        let id = self.flushes.begin(sliced, through, self.stats.pending_events);
+        // Another process does not wait for what it has left to this one.
+        let own = self.stats.pending_events - self.segments.recovered_pending;
+        let id = self.flushes.begin(sliced, through, own);
         (id, Wake { sender: true, ..Wake::NONE })
     }
 
@@ -313,7 +346,11 @@ impl DeliveryState {
     pub(crate) fn stop_sender(&mut self) -> Wake {
         self.shut.get_or_insert(Status::INTERNAL);
         self.sender_stopped = true;
-        self.fail_all_pending(LossReason::Internal) | Wake { settled: true, reports: true, sender: false }
+        if self.segments.is_frozen() {
+            // A close settles what is left.
+            return Wake { settled: true, ..Wake::NONE };
+        }
+        self.end_all(LossReason::Internal) | Wake { settled: true, reports: true, sender: false }
     }
 
     /// Whether the send loop has ended.
@@ -324,6 +361,22 @@ impl DeliveryState {
     /// The counters.
     pub(crate) fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// A copy of the counters, with those that are worked out.
+    pub(crate) fn stats_now(&self) -> Stats {
+        Stats { spooled: self.segments.spooled(), ..self.stats.clone() }
+    }
+
+    /// Records whether the server does not respond, or refuses whatever it is sent.
+    pub(crate) fn set_holding(&mut self, is_holding: bool) {
+        self.segments.set_holding(is_holding);
+    }
+
+    /// Whether the thread of the disk is to be woken; asked once.
+    #[inline]
+    pub(super) fn take_disk_wake(&mut self) -> bool {
+        self.segments.take_wake()
     }
 
     // -- reports and log lines

@@ -1,7 +1,7 @@
 //! Counters that add up.
 //!
-//! `captured = delivered + lost + pending` at every instant. `pending` is counted by
-//! itself and not derived, so that the equation is a check and not a tautology.
+//! `captured + recovered = delivered + lost + kept + pending` at every instant. `pending` is
+//! counted by itself and not derived, so that the equation is a check and not a tautology.
 
 use super::loss::LossReason;
 use crate::status::Status;
@@ -9,7 +9,7 @@ use crate::status::Status;
 macro_rules! stats {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// The counters of one client in one process. They only ever grow, except for
-        /// `pending_events` and `pending_bytes`.
+        /// `pending_events`, `pending_bytes` and `spooled`.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub(crate) struct Stats {
             $($(#[$doc])* pub(crate) $name: u64,)*
@@ -40,7 +40,7 @@ stats! {
     delivered_with_remark,
     /// Lost events that the server may have stored nevertheless.
     maybe_delivered,
-    /// Captured events that are neither delivered nor lost yet.
+    /// Events that are neither delivered nor lost nor kept yet.
     pending_events,
     /// Their wire bytes and bookkeeping.
     pending_bytes,
@@ -56,6 +56,12 @@ stats! {
     body_bytes,
     /// Bytes of request bodies as sent.
     sent_bytes,
+    /// Events that another process, or an earlier client, had left on disk, and that this client has taken over.
+    recovered,
+    /// Events that were left on disk when the client was closed, for a later one.
+    kept,
+    /// Pending events that are on disk.
+    spooled,
 }
 
 impl Stats {
@@ -72,7 +78,7 @@ impl Stats {
     /// Whether the counters add up.
     #[cfg(test)]
     pub(crate) fn add_up(&self) -> bool {
-        self.captured == self.delivered + self.lost_total() + self.pending_events
+        self.captured + self.recovered == self.delivered + self.lost_total() + self.kept + self.pending_events
     }
 
     /// Counts one lost event.

@@ -48,6 +48,12 @@ impl CircuitBreaker {
         self.failures = self.failures.saturating_add(1);
         self.next_probe = now.saturating_add(backoff.wait(self.failures, random, retry_after));
     }
+
+    /// The host refuses what this client sends: the circuit opens at once, and the probes are as rare as they get.
+    pub(crate) fn host_refused(&mut self, now: Duration, backoff: &Backoff) {
+        self.failures = self.failures.max(THRESHOLD);
+        self.next_probe = now.saturating_add(backoff.max);
+    }
 }
 
 #[cfg(test)]

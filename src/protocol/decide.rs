@@ -72,6 +72,62 @@ pub struct Attempt<'a> {
     pub can_change_codec: bool,
     /// Spreads the wait before the next attempt.
     pub random: u16,
+    /// What is known of a batch whose events are on disk, so that no outage ends them; `None` without a spool.
+    pub keeping: Option<Keeping>,
+}
+
+/// A batch that outlives outages, because the client has a spool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keeping {
+    /// Whether the circuit is open: the failure is the host's and not the batch's, and spends none of its budget.
+    pub host_is_down: bool,
+    /// How many times it was parked.
+    pub times_parked: u32,
+}
+
+/// How many times a batch with a spent budget is parked before its events are lost.
+const MAX_PARKED: u32 = 8;
+/// How long it is parked first. The time doubles up to [`LONGEST_PARKED`].
+const FIRST_PARKED: Duration = Duration::from_secs(60);
+const LONGEST_PARKED: Duration = Duration::from_secs(3600);
+
+/// How the events of an attempt are sent again.
+#[derive(Clone, Copy)]
+struct Again {
+    wait: Duration,
+    /// The attempt does not count.
+    refund: bool,
+    /// The batch is parked.
+    park: bool,
+}
+
+impl Again {
+    /// `None` when the budget of the batch is spent.
+    fn after(
+        attempt: &Attempt<'_>,
+        policy: &RetryPolicy,
+        host: HostSign,
+        retry_after: Option<Duration>,
+    ) -> Option<Again> {
+        let wait = policy.backoff.wait(attempt.used, attempt.random, retry_after);
+        match attempt.keeping {
+            Some(Keeping { host_is_down: true, .. }) if host == HostSign::Fails => {
+                Some(Again { wait, refund: true, park: false })
+            }
+            _ if attempt.used <= policy.max_retries => Some(Again { wait, refund: false, park: false }),
+            Some(Keeping { times_parked, .. }) if times_parked < MAX_PARKED => {
+                let wait = FIRST_PARKED.saturating_mul(1 << times_parked).min(LONGEST_PARKED);
+                Some(Again { wait, refund: false, park: true })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether a whole batch with this status is refused for what the host can change: the key, the proxy, the address,
+/// the plan. With a spool its events are held then, and not lost.
+fn is_refusal(status: u16) -> bool {
+    matches!(status, 300..=399 | 401..=404 | 407)
 }
 
 /// Why the protocol gives up on an event.
@@ -108,6 +164,8 @@ pub enum HostSign {
     Responds,
     /// It fails: there was no response on a new connection, or a 5xx.
     Fails,
+    /// It refuses whatever this client sends, for now.
+    Refuses,
     /// Nothing: the request has probably not reached it.
     None,
 }
@@ -132,6 +190,8 @@ pub struct AttemptDecision {
     pub split: bool,
     /// Whether the attempt does not count against the budget.
     pub refund: bool,
+    /// Whether the budget is spent and begins anew after the wait, while other batches go on.
+    pub park: bool,
     /// Whether nothing was sent, so that there was no attempt at all. Then every event is sent
     /// again, as soon as this machine can.
     pub unsent: bool,
@@ -152,11 +212,7 @@ pub struct AttemptDecision {
 pub fn decide(result: &AttemptResult, attempt: &Attempt<'_>, policy: &RetryPolicy) -> AttemptDecision {
     failpoint::pass("protocol");
     let mut decision = AttemptDecision::default();
-    // The wait before the next attempt, or `None` when the budget is spent.
-    let retry_wait = |retry_after| {
-        (attempt.used <= policy.max_retries)
-            .then(|| policy.backoff.wait(attempt.used, attempt.random, retry_after))
-    };
+    let again = |host, retry_after| Again::after(attempt, policy, host, retry_after);
     match result {
         AttemptResult::Response { status, retry_after, location, body } => {
             decision.status = *status;
@@ -164,9 +220,9 @@ pub fn decide(result: &AttemptResult, attempt: &Attempt<'_>, policy: &RetryPolic
             decision.host = HostSign::of_status(*status);
             // A gateway sends these when it lost the server's own response.
             decision.response_unknown = matches!(status, 502 | 504);
-            let wait = retry_wait(*retry_after);
+            let again = again(decision.host, *retry_after);
             match classify(*status, &policy.retry_statuses) {
-                Class::Success => decision.read_verdicts(body, attempt, wait),
+                Class::Success => decision.read_verdicts(body, attempt, again),
                 Class::TooLarge if attempt.uuids.len() > 1 => {
                     decision.split = true;
                     decision.retry_all(attempt, Duration::ZERO);
@@ -175,7 +231,12 @@ pub fn decide(result: &AttemptResult, attempt: &Attempt<'_>, policy: &RetryPolic
                     decision.refund = true;
                     decision.retry_all(attempt, Duration::ZERO);
                 }
-                Class::Retryable => decision.retry_or_lose(attempt, wait, Failure::Rejected),
+                Class::Retryable => decision.retry_or_lose(attempt, again, Failure::Rejected),
+                Class::Terminal if attempt.keeping.is_some() && is_refusal(*status) => {
+                    decision.host = HostSign::Refuses;
+                    decision.refund = true;
+                    decision.retry_all(attempt, policy.backoff.max);
+                }
                 _ => decision.retry_or_lose(attempt, None, Failure::Rejected),
             }
             if !matches!(status, 200..=299) {
@@ -191,16 +252,20 @@ pub fn decide(result: &AttemptResult, attempt: &Attempt<'_>, policy: &RetryPolic
         }
         AttemptResult::NoResponse { message, maybe_sent } => {
             decision.host = HostSign::Fails;
-            decision.no_response(message, *maybe_sent, attempt, retry_wait(None));
+            decision.no_response(message, *maybe_sent, attempt, again(HostSign::Fails, None));
         }
         AttemptResult::StaleConnection { message } => {
             decision.host = HostSign::None;
-            decision.no_response(message, true, attempt, retry_wait(None).map(|_| Duration::ZERO));
+            // Only the next attempt shows how the host is.
+            let at_once =
+                |again: Again| if again.park { again } else { Again { wait: Duration::ZERO, ..again } };
+            decision.no_response(message, true, attempt, again(HostSign::None, None).map(at_once));
         }
         AttemptResult::LocalShortage { message } => {
             decision.host = HostSign::None;
             decision.unsent = true;
-            decision.no_response(message, false, attempt, Some(Duration::ZERO));
+            let at_once = Again { wait: Duration::ZERO, refund: false, park: false };
+            decision.no_response(message, false, attempt, Some(at_once));
         }
     }
     decision
@@ -217,9 +282,13 @@ impl AttemptDecision {
         self.wait = wait;
     }
 
-    fn retry_or_lose(&mut self, attempt: &Attempt<'_>, wait: Option<Duration>, failure: Failure) {
-        match wait {
-            Some(wait) => self.retry_all(attempt, wait),
+    fn retry_or_lose(&mut self, attempt: &Attempt<'_>, again: Option<Again>, failure: Failure) {
+        match again {
+            Some(again) => {
+                self.retry_all(attempt, again.wait);
+                self.refund = again.refund;
+                self.park = again.park;
+            }
             None => self.dispositions = vec![Disposition::Lost(failure); attempt.uuids.len()],
         }
     }
@@ -227,19 +296,13 @@ impl AttemptDecision {
     /// Out of line, so that what is decided for each event of a response stays in one place.
     #[cold]
     #[inline(never)]
-    fn no_response(
-        &mut self,
-        message: &str,
-        maybe_sent: bool,
-        attempt: &Attempt<'_>,
-        wait: Option<Duration>,
-    ) {
+    fn no_response(&mut self, message: &str, maybe_sent: bool, attempt: &Attempt<'_>, again: Option<Again>) {
         self.response_unknown = maybe_sent;
         message.clone_into(&mut self.error);
-        self.retry_or_lose(attempt, wait, Failure::Transport);
+        self.retry_or_lose(attempt, again, Failure::Transport);
     }
 
-    fn read_verdicts(&mut self, body: &[u8], attempt: &Attempt<'_>, wait: Option<Duration>) {
+    fn read_verdicts(&mut self, body: &[u8], attempt: &Attempt<'_>, again: Option<Again>) {
         self.verdicts = match response::verdicts(body, attempt.uuids) {
             Ok(verdicts) => verdicts,
             // A broken success must not loop, so it is final.
@@ -252,12 +315,15 @@ impl AttemptDecision {
         let disposition =
             |verdict: &Option<Box<Verdict>>| match verdict.as_deref().map(|verdict| verdict.code.as_ref()) {
                 Some("drop") => Disposition::Lost(Failure::Dropped),
-                Some("retry") if wait.is_some() => Disposition::Retry,
+                Some("retry") if again.is_some() => Disposition::Retry,
                 Some("retry") => Disposition::Lost(Failure::RetryExhausted),
                 _ => Disposition::Delivered,
             };
         self.dispositions = self.verdicts.iter().map(disposition).collect();
-        self.wait = wait.unwrap_or_default();
+        if let Some(again) = again {
+            self.wait = again.wait;
+            self.park = again.park;
+        }
     }
 }
 
@@ -287,7 +353,7 @@ mod tests {
 
     fn decided(status: u16, body: &str, count: u128, used: u32) -> AttemptDecision {
         let uuids = uuids(count);
-        let attempt = Attempt { uuids: &uuids, used, can_change_codec: false, random: 0 };
+        let attempt = Attempt { uuids: &uuids, used, can_change_codec: false, random: 0, keeping: None };
         decide(&response(status, body), &attempt, &policy())
     }
 
@@ -359,7 +425,7 @@ mod tests {
     fn another_codec_is_tried_only_while_there_is_one() {
         let uuids = uuids(1);
         for can_change_codec in [true, false] {
-            let attempt = Attempt { uuids: &uuids, used: 4, can_change_codec, random: 0 };
+            let attempt = Attempt { uuids: &uuids, used: 4, can_change_codec, random: 0, keeping: None };
             let decision = decide(&response(415, ""), &attempt, &policy());
             assert_eq!((retries(&decision), decision.refund), (can_change_codec, can_change_codec));
             assert_eq!(decision.wait, Duration::ZERO);
@@ -374,7 +440,8 @@ mod tests {
             location: Some("https://elsewhere/".into()),
             body: Vec::new(),
         };
-        let attempt = Attempt { uuids: &uuids(1), used: 1, can_change_codec: false, random: 0 };
+        let attempt =
+            Attempt { uuids: &uuids(1), used: 1, can_change_codec: false, random: 0, keeping: None };
         let decision = decide(&result, &attempt, &policy());
         assert!(decision.error.contains("https://elsewhere/"), "{}", decision.error);
         assert!(!retries(&decision));
@@ -385,7 +452,11 @@ mod tests {
         let result = AttemptResult::NoResponse { message: "refused".into(), maybe_sent: false };
         let uuids = uuids(1);
         let used = |used| {
-            decide(&result, &Attempt { uuids: &uuids, used, can_change_codec: false, random: 0 }, &policy())
+            decide(
+                &result,
+                &Attempt { uuids: &uuids, used, can_change_codec: false, random: 0, keeping: None },
+                &policy(),
+            )
         };
         assert_eq!(used(2).wait, Duration::from_millis(400));
         assert_eq!(used(4).dispositions, [Disposition::Lost(Failure::Transport)]);
@@ -397,7 +468,11 @@ mod tests {
         let result = AttemptResult::StaleConnection { message: "reset".into() };
         let uuids = uuids(2);
         let used = |used| {
-            decide(&result, &Attempt { uuids: &uuids, used, can_change_codec: false, random: 9 }, &policy())
+            decide(
+                &result,
+                &Attempt { uuids: &uuids, used, can_change_codec: false, random: 9, keeping: None },
+                &policy(),
+            )
         };
         for attempt in 1..=3 {
             let decision = used(attempt);
@@ -416,7 +491,7 @@ mod tests {
         let result = AttemptResult::LocalShortage { message: "no descriptors".into() };
         let uuids = uuids(2);
         for used in [1, 4, 99] {
-            let attempt = Attempt { uuids: &uuids, used, can_change_codec: false, random: 0 };
+            let attempt = Attempt { uuids: &uuids, used, can_change_codec: false, random: 0, keeping: None };
             let decision = decide(&result, &attempt, &policy());
             assert_eq!(decision.dispositions, [Disposition::Retry; 2]);
             assert!(decision.unsent && decision.host == HostSign::None && !decision.response_unknown);

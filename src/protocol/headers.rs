@@ -21,6 +21,9 @@ pub(crate) fn of_client(api_key: &str, sdk_info: &str) -> [(&'static str, String
     ]
 }
 
+/// The headers that name the SDK.
+pub(crate) const OF_SDK: [&str; 2] = ["user-agent", "posthog-sdk-info"];
+
 /// The headers of one attempt. The request id is that of the batch on every attempt;
 /// the timestamp is the attempt's own.
 pub(crate) fn of_attempt(request_id: Uuid, attempt: u32, now: Timestamp) -> [(&'static str, String); 3] {

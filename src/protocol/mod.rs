@@ -19,7 +19,7 @@ pub(crate) mod verdict;
 pub use backoff::Backoff;
 pub(crate) use circuit_breaker::CircuitBreaker;
 pub use decide::{
-    Attempt, AttemptDecision, AttemptResult, Disposition, Failure, HostSign, RetryPolicy, decide,
+    Attempt, AttemptDecision, AttemptResult, Disposition, Failure, HostSign, Keeping, RetryPolicy, decide,
 };
 pub(crate) use shortage::Shortage;
 pub use verdict::Verdict;

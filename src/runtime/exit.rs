@@ -1,5 +1,5 @@
-//! The flush at the end of the process, for clients that ask for it with
-//! `exit_flush_ms`.
+//! What is done with pending events at the end of the process: for clients with a spool they are written to disk, and
+//! for clients that ask for it with `exit_flush_ms` they are sent.
 //!
 //! One exit handler per process is registered, when the first such client is made. A
 //! forked child inherits it, and in the child it does nothing until the child captures
@@ -17,6 +17,9 @@ use crate::sync::recover;
 
 /// What the exit handler flushes.
 pub(crate) trait FlushAtExit: Send + Sync {
+    /// Has everything that is pending written to disk, and waits until that is done, at most until `deadline`.
+    fn write(&self, deadline: Option<Instant>);
+
     /// Begins a flush of everything that is pending and returns its number.
     fn begin_flush(&self) -> u64;
 
@@ -33,7 +36,11 @@ static TARGETS: PerProcess<Mutex<Vec<Target>>> = PerProcess::new();
 struct Target {
     pending: Weak<dyn FlushAtExit>,
     limit: Duration,
+    writes: bool,
 }
+
+/// How long the end of a process waits for the disk at most.
+const WRITE_LIMIT: Duration = Duration::from_millis(250);
 
 /// Registers the exit handler, before there is anything that it could lose.
 ///
@@ -48,11 +55,12 @@ pub(crate) fn register() -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes the end of the process wait for `pending`, at most for `limit`.
-pub(crate) fn flush_at_exit(pending: Weak<dyn FlushAtExit>, limit: Duration) {
+/// Makes the end of the process wait until `pending` is written to disk, if `writes` says so, and until it is sent, at
+/// most for `limit`.
+pub(crate) fn flush_at_exit(pending: Weak<dyn FlushAtExit>, limit: Duration, writes: bool) {
     let mut targets = recover(TARGETS.get_or_make(Mutex::default).lock());
     targets.retain(|target| target.pending.strong_count() > 0);
-    targets.push(Target { pending, limit });
+    targets.push(Target { pending, limit, writes });
 }
 
 extern "C" fn at_exit() {
@@ -61,9 +69,14 @@ extern "C" fn at_exit() {
         let Some(targets) = TARGETS.get() else { return };
         let started = Instant::now();
         let targets = std::mem::take(&mut *recover(targets.lock()));
+        let clients = targets.iter().filter_map(|target| Some((target.pending.upgrade()?, target)));
+        for (pending, _) in clients.filter(|(_, target)| target.writes) {
+            pending.write(started.checked_add(WRITE_LIMIT));
+        }
         // All flushes begin before one is waited for.
         let begun: Vec<_> = targets
             .iter()
+            .filter(|target| target.limit > Duration::ZERO)
             .filter_map(|target| Some((target.pending.upgrade()?, target.limit)))
             .map(|(pending, limit)| (pending.begin_flush(), pending, limit))
             .collect();

@@ -59,6 +59,12 @@ pub(crate) fn fork_epoch() -> u64 {
     }
 }
 
+/// The number, or 0 where it was not drawn yet; async-signal-safe.
+#[cfg(all(unix, feature = "spool"))]
+pub(super) fn drawn_epoch() -> u64 {
+    PAGE.epoch.load(Ordering::Relaxed)
+}
+
 /// Draws the epoch of this process. Threads that race here agree on one; nothing is
 /// waited for, so a fork or a signal at any point does no harm.
 #[cold]

@@ -33,6 +33,9 @@ pub(crate) use system::{
     certificate_store, loaded_image, provide_pages, state_of_file, with_symbol,
 };
 
+#[cfg(all(unix, feature = "spool"))]
+pub(crate) use system::{OwnDescriptor, close_in_children};
+
 use crate::status::Error;
 
 /// What must be so before there is a client: the library stays loaded, and every fork is

@@ -24,6 +24,7 @@ mod unix_disk;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "internals")]
 pub use contents::Unreadable;
 pub(crate) use contents::{Contents, StoredEvent};
 pub(crate) use disk::{Disk, DiskError, ErrorKind};
@@ -34,13 +35,9 @@ pub use inspect::{
 #[cfg(feature = "internals")]
 pub use instance::Liveness;
 pub(crate) use moment::Moment;
-pub(crate) use record::{AttemptRecord, BatchRecord, Header, ParkedRecord, VerdictRecord};
+pub(crate) use record::{AttemptRecord, BatchRecord, ParkedRecord, VerdictRecord};
 pub(crate) use root::{Destination, open_root};
-pub(crate) use segment::FORMAT;
-pub(crate) use store::{
-    Appender, Health, Identity, Kept, LostOnDisk, Notice, Recovered, Safety, SegmentId, Settings, Spare,
-    Store,
-};
+pub(crate) use store::{Health, Identity, LostOnDisk, Notice, Recovered, SegmentId, Settings, Store};
 #[cfg(feature = "internals")]
 pub use summary::{SegmentSummary, read_segment};
 pub(crate) use unix_disk::{UnixDisk, boot_id};

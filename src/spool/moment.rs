@@ -30,7 +30,7 @@ impl Moment {
     }
 
     /// Milliseconds since the start of the system, so much later.
-    pub(super) fn after(self, time: Duration) -> u64 {
+    pub(crate) fn after(self, time: Duration) -> u64 {
         self.boot_ms.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
     }
 }

@@ -25,11 +25,12 @@ use super::janitor::Janitor;
 use super::moment::Moment;
 use super::record::{AttemptRecord, BatchRecord, ParkedRecord, Record, VerdictRecord};
 use super::segment::MAX_BYTES;
+use crate::config::SpoolSafety;
 pub(crate) use health::Health;
 use health::HealthState;
 pub(crate) use parts::Spare;
 use parts::{Adopted, Ended, SegmentState, Waiting};
-pub(crate) use settings::{Identity, Safety, Settings};
+pub(crate) use settings::{Identity, Settings};
 
 /// When a client looks for dead processes first, after its start.
 const FIRST_ROUND: Duration = Duration::from_secs(2);
@@ -57,6 +58,8 @@ pub(crate) enum Notice {
         segment: Option<SegmentId>,
         /// How many events.
         events: u32,
+        /// The uuids of those that could be read.
+        uuids: Vec<Uuid>,
         /// Why.
         reason: LostOnDisk,
     },
@@ -75,6 +78,8 @@ pub(crate) enum LostOnDisk {
     Corrupt,
     /// They made space for newer ones.
     Evicted,
+    /// The host does not want what is pending to be sent.
+    Discarded,
 }
 
 /// A segment that a dead process left, or one of this client's that is read again.
@@ -122,6 +127,8 @@ pub(crate) struct Store<D: Disk> {
     segments: BTreeMap<SegmentId, SegmentState<D>>,
     /// Files of segments that have ended, to be removed.
     ended: Vec<Ended<D>>,
+    /// Whether more have since the last try to remove them.
+    has_new_ended: bool,
     /// A file that waits for the next batch (`call`).
     spare: Option<Spare<D>>,
     /// Segments whose files are open, the one used last at the end.
@@ -141,6 +148,8 @@ pub(crate) struct Store<D: Disk> {
     write_at: Option<u64>,
     sync_at: Option<u64>,
     janitor_at: Option<u64>,
+    /// How many times it looked for dead processes since something was announced.
+    idle_rounds: u32,
     random: u64,
     notices: Vec<Notice>,
 }
@@ -158,6 +167,7 @@ impl<D: Disk> Store<D> {
             health: HealthState::default(),
             segments: BTreeMap::new(),
             ended: Vec::new(),
+            has_new_ended: false,
             spare: None,
             open_files: VecDeque::new(),
             next_number: 1,
@@ -171,6 +181,7 @@ impl<D: Disk> Store<D> {
             write_at: None,
             sync_at: None,
             janitor_at,
+            idle_rounds: 0,
             notices: Vec::new(),
         }
     }
@@ -179,12 +190,17 @@ impl<D: Disk> Store<D> {
 
     /// Something waits in memory to be added: at `crash`, `call` and `power` it is, once the write interval has passed.
     pub(crate) fn announce(&mut self, now: Moment) {
-        if self.settings.safety != Safety::Exit {
+        if self.settings.adopts {
+            self.idle_rounds = 0;
+            self.janitor_at.get_or_insert(now.after(FIRST_ROUND));
+        }
+        if self.settings.safety != SpoolSafety::Exit {
             self.write_at.get_or_insert(now.after(self.settings.write_every));
         }
     }
 
     /// Whether it is time to add what waits in memory, and the disk is able to take it.
+    #[cfg(test)]
     pub(crate) fn wants_events(&self, now: Moment) -> bool {
         self.health.health == Health::Ok && self.write_at.is_some_and(|at| at <= now.boot_ms)
     }
@@ -238,6 +254,7 @@ impl<D: Disk> Store<D> {
             let folder = folder.or_else(|| self.home.as_ref().map(|home| home.instance.folder.clone()));
             if let Some(folder) = folder.filter(|_| !files.is_empty() || from.is_some()) {
                 self.ended.push(Ended { folder, files, from });
+                self.has_new_ended = true;
             }
         }
     }
@@ -249,19 +266,30 @@ impl<D: Disk> Store<D> {
         }
     }
 
-    /// Ends everything, what dead processes left to this one included. Returns the segments that were never handed
-    /// out, whose events have ended by this.
-    pub(crate) fn discard(&mut self) -> usize {
+    /// Ends everything: the segments of this client, whose events have ended, and those that dead processes have left,
+    /// which it takes over first. Returns whether all of it is removed.
+    pub(crate) fn discard(&mut self, now: Moment) -> (bool, Vec<Notice>) {
         let ids: Vec<_> = self.segments.keys().copied().collect();
         for id in ids {
             self.end(id);
         }
-        let waiting = std::mem::take(&mut self.waiting);
-        let count = waiting.len();
-        for waiting in waiting {
-            self.end_waiting(waiting);
+        if !self.may_try(now) || !self.open_home(now) {
+            return (false, std::mem::take(&mut self.notices));
         }
-        count
+        loop {
+            self.remove_ended(now);
+            self.look_for_dead(now);
+            let waiting = std::mem::take(&mut self.waiting);
+            if waiting.is_empty() {
+                break;
+            }
+            for waiting in waiting {
+                let (events, uuids) = self.read_waiting(&waiting);
+                self.note_lost(events, uuids, LostOnDisk::Discarded);
+                self.end_waiting(waiting);
+            }
+        }
+        (self.ended.is_empty(), std::mem::take(&mut self.notices))
     }
 
     // -- the steps
@@ -272,6 +300,8 @@ impl<D: Disk> Store<D> {
         let has_work =
             !self.ended.is_empty() || self.segments.values().any(|segment| !segment.pending.is_empty());
         let own = match self.health.retry_at() {
+            // To remove files needs no space, and makes some.
+            Some(_) if self.health.health == Health::Full && self.has_new_ended => Some(0),
             Some(retry_at) => Some(retry_at),
             None if has_work => Some(0),
             None => [self.write_at, self.sync_at].into_iter().flatten().min(),
@@ -290,12 +320,26 @@ impl<D: Disk> Store<D> {
             if self.write_pending(now) && self.sync_at.is_some_and(|at| at <= now.boot_ms) {
                 self.sync_all(now);
             }
+        } else if self.health.health == Health::Full && self.has_new_ended {
+            self.remove_ended(now);
+            if self.health.health == Health::Full {
+                self.health.retry_at = now.boot_ms;
+            }
         }
         if self.janitor_at.is_some_and(|at| at <= now.boot_ms) {
             self.look_for_dead(now);
         }
         self.make_spare();
         std::mem::take(&mut self.notices)
+    }
+
+    /// Whether the disk is to be used: it works, or it is time to try it again, or `at_once` says so.
+    pub(crate) fn revive(&mut self, at_once: bool, now: Moment) -> (bool, Vec<Notice>) {
+        if at_once {
+            self.health.retry_at = now.boot_ms;
+        }
+        let is_able = self.may_try(now);
+        (is_able, std::mem::take(&mut self.notices))
     }
 
     /// Writes and syncs everything that was added. Returns whether all of it outlives a power cut now.
@@ -313,7 +357,7 @@ impl<D: Disk> Store<D> {
         if self.may_try(now) && (self.segments.is_empty() && self.ended.is_empty() || self.open_home(now)) {
             self.remove_ended(now);
             self.seal_all();
-            if self.write_pending(now) && self.settings.safety == Safety::Power {
+            if self.write_pending(now) && self.settings.safety == SpoolSafety::Power {
                 self.sync_all(now);
             }
         }
@@ -412,6 +456,13 @@ pub(crate) struct Appender<D: Disk> {
     file: Arc<D::File>,
 }
 
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "captures at `call` wait for the disk thread, and do not append by themselves yet"
+    )
+)]
 impl<D: Disk> Appender<D> {
     /// Appends an event in one call of the system. After an error the event is not on disk as a whole, and is added
     /// to the store like others. `buffer` is memory that is used again.

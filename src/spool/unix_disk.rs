@@ -4,7 +4,6 @@
 //! regular file of this user with one name, and no descriptor outlives an exec.
 
 use std::ffi::CStr;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,6 +14,7 @@ use rustix::{fs, io, process};
 
 use super::disk::{Disk, DiskError, ErrorKind, Locking, Stat, StatKind};
 use super::moment::Moment;
+use crate::runtime::OwnDescriptor;
 
 /// See the module.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,9 +29,9 @@ const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::C
 const FILE: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 impl Disk for UnixDisk {
-    type Folder = Arc<OwnedFd>;
-    type File = OwnedFd;
-    type Lock = OwnedFd;
+    type Folder = Arc<OwnDescriptor>;
+    type File = OwnDescriptor;
+    type Lock = OwnDescriptor;
 
     fn open_root(&self, path: &Path) -> Result<Self::Folder, DiskError> {
         match fs::mkdir(path, FOLDER_MODE) {
@@ -51,7 +51,7 @@ impl Disk for UnixDisk {
             let text = format!("others may write to it: its mode is {mode:o}, and 700 is what it should be");
             return Err(DiskError::new(ErrorKind::Foreign, text));
         }
-        Ok(Arc::new(folder))
+        Ok(Arc::new(folder.into()))
     }
 
     fn open_folder(&self, parent: &Self::Folder, name: &str) -> Result<Self::Folder, DiskError> {
@@ -64,7 +64,7 @@ impl Disk for UnixDisk {
                 format!("{name} belongs to user {}", stat.st_uid),
             ));
         }
-        Ok(Arc::new(folder))
+        Ok(Arc::new(folder.into()))
     }
 
     fn make_folder(&self, parent: &Self::Folder, name: &str) -> Result<(), DiskError> {
@@ -104,7 +104,9 @@ impl Disk for UnixDisk {
 
     fn create(&self, folder: &Self::Folder, name: &str) -> Result<Self::File, DiskError> {
         let flags = FILE | OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL;
-        fs::openat(folder, name, flags, FILE_MODE).map_err(|error| failed("making", name, error))
+        fs::openat(folder, name, flags, FILE_MODE)
+            .map(OwnDescriptor::from)
+            .map_err(|error| failed("making", name, error))
     }
 
     fn open(&self, folder: &Self::Folder, name: &str) -> Result<Self::File, DiskError> {
@@ -195,7 +197,7 @@ impl Disk for UnixDisk {
 }
 
 /// Opens a file, if it is a regular one of this user with one name.
-fn own_file(folder: &OwnedFd, name: &str, flags: OFlags) -> Result<OwnedFd, DiskError> {
+fn own_file(folder: &OwnDescriptor, name: &str, flags: OFlags) -> Result<OwnDescriptor, DiskError> {
     let file =
         fs::openat(folder, name, FILE | flags, FILE_MODE).map_err(|error| failed("opening", name, error))?;
     let stat = fs::fstat(&file).map_err(|error| failed("looking at", name, error))?;
@@ -203,7 +205,7 @@ fn own_file(folder: &OwnedFd, name: &str, flags: OFlags) -> Result<OwnedFd, Disk
         && stat.st_uid == process::geteuid().as_raw()
         && stat.st_nlink == 1;
     if is_own {
-        return Ok(file);
+        return Ok(file.into());
     }
     if stat.st_nlink == 0 {
         // It was removed just now.

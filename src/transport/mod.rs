@@ -53,6 +53,8 @@ pub(crate) struct AttemptRequest {
     pub(crate) body: Bytes,
     /// The number of events in it, which bounds the response.
     pub(crate) events: usize,
+    /// Name and version of the SDK that captured them, if that is another one than the client's.
+    pub(crate) sdk_info: Option<Arc<str>>,
 }
 
 /// How one client reaches its host. It lives on the I/O thread.
@@ -195,6 +197,13 @@ impl Transport {
         for (name, value) in headers::of_attempt(request.request_id, request.attempt, Timestamp::now()) {
             if let Ok(value) = HeaderValue::try_from(value) {
                 request_headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+        if let Some(sdk_info) = request.sdk_info.as_deref() {
+            for name in headers::OF_SDK {
+                if let Ok(value) = HeaderValue::try_from(sdk_info) {
+                    request_headers.insert(HeaderName::from_static(name), value);
+                }
             }
         }
         if let Some(encoding) = codec.content_encoding() {

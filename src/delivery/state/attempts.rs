@@ -22,8 +22,11 @@ impl DeliveryState {
     /// is pending any more. What a sleeping loop wants to be woken for is recorded under
     /// the same lock under which the queue was looked at, so no capture is missed.
     pub(crate) fn next_step(&mut self, scheduler: &mut Scheduler, now: Duration) -> Option<Step> {
-        if self.is_finished() {
+        if self.is_finished() || self.segments.is_frozen() {
             return None;
+        }
+        for (batch, wait) in std::mem::take(&mut self.loaded) {
+            scheduler.batch_loaded(now + wait, batch);
         }
         let backlog = Backlog { ready: self.queue.is_ready(now), due_at: self.queue.due_at() };
         let step = scheduler.next(now, backlog);
@@ -39,10 +42,11 @@ impl DeliveryState {
     /// Makes a batch of the oldest waiting events.
     pub(crate) fn take_batch(&mut self, request_id: Uuid, now: Timestamp) -> Option<BatchId> {
         let open = self.queue.take_batch()?;
+        self.segments.changed();
         Some(self.add_batch(Batch::new(open, request_id, now, self.historical_migration)))
     }
 
-    fn add_batch(&mut self, batch: Batch) -> BatchId {
+    pub(super) fn add_batch(&mut self, batch: Batch) -> BatchId {
         self.last_batch += 1;
         self.batches.insert(self.last_batch, batch);
         self.last_batch
@@ -57,6 +61,7 @@ impl DeliveryState {
     ) -> Result<Option<OpenAttempt>, NoMemory> {
         let Some(batch) = self.batches.get_mut(&id) else { return Ok(None) };
         let attempt = batch.begin_attempt(now)?;
+        self.segments.changed();
         self.stats.requests += 1;
         self.stats.retries += u64::from(attempt.request.attempt > 1);
         self.stats.body_bytes += attempt.request.body.len() as u64;
@@ -78,6 +83,9 @@ impl DeliveryState {
             return (self.take_back_attempt(id).into_iter().collect(), Wake::NONE);
         }
         self.stats.sent_bytes += sent_bytes;
+        if self.segments.is_frozen() {
+            return (Vec::new(), Wake::NONE);
+        }
         let Some(mut batch) = self.batches.remove(&id) else { return (Vec::new(), Wake::NONE) };
         failpoint::pass("state");
         batch.end_attempt(decision);
@@ -113,6 +121,9 @@ impl DeliveryState {
             self.settle(span, loss, maybe_delivered);
             self.report_event(&mut report, *uuid, loss, maybe_delivered, verdict);
         }
+        let ended = decision.dispositions.iter().zip(batch.payload().spans());
+        let ended = ended.filter(|(disposition, _)| **disposition != Disposition::Retry);
+        self.segments.events_ended(batch.mark(), ended.map(|(_, span)| span));
         if any_lost {
             let verdict = lost_by_verdict.filter(|_| decision.error.is_empty());
             self.log.set_last_error(verdict.as_ref().unwrap_or(&decision.error));
@@ -121,6 +132,7 @@ impl DeliveryState {
         report.error = std::mem::take(&mut decision.error);
         let wake = self.push_report(report) | Wake { settled: true, ..self.wake_for_log() };
         if !pending {
+            self.segments.batch_ended(batch.mark());
             if let Some(memory) = batch.into_memory() {
                 self.queue.recycle(memory);
             }
@@ -128,6 +140,7 @@ impl DeliveryState {
         }
         if decision.split {
             if let Some((request_ids, now)) = new_ids() {
+                self.segments.batch_split(batch.mark());
                 return (batch.split(request_ids, now).map(|half| self.add_batch(half)).into(), wake);
             }
             batch.refund_attempt();

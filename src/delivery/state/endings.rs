@@ -46,6 +46,12 @@ impl DeliveryState {
         Wake { reports: true, ..Wake::NONE }
     }
 
+    /// Ends everything that is pending, at the end of the client.
+    #[cfg(not(all(unix, feature = "spool")))]
+    pub(crate) fn end_all(&mut self, reason: LossReason) -> Wake {
+        self.fail_all_pending(reason)
+    }
+
     /// Ends every pending event at once, for one reason.
     pub(crate) fn fail_all_pending(&mut self, reason: LossReason) -> Wake {
         let mut wake = Wake { settled: true, ..Wake::NONE };
@@ -58,12 +64,15 @@ impl DeliveryState {
             let events = payload.uuids().iter().zip(payload.spans());
             let report = Report { error: shortage.clone(), ..batch.report() };
             wake = wake | self.fail_events(report, events, reason, batch.maybe_delivered());
+            self.segments.batch_ended(batch.mark());
         }
         while let Some(open) = self.queue.take_batch() {
             let report = Report { error: shortage.clone(), ..Report::default() };
             wake = wake | self.fail_events(report, open.events(), reason, false);
+            self.segments.batch_ended(open.mark);
         }
         self.queue.shrink();
+        self.segments.recovered_pending = 0;
         wake | self.fail_unaccounted(reason)
     }
 

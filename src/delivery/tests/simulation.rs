@@ -188,8 +188,13 @@ impl World {
         let Some(((arrival, batch), (attempt, result))) = self.in_flight.pop_first() else { return };
         self.now = self.now.max(arrival);
         let random = u16::try_from(self.random.below(65_536)).unwrap();
-        let about =
-            Attempt { uuids: attempt.payload.uuids(), used: attempt.used, can_change_codec: false, random };
+        let about = Attempt {
+            uuids: attempt.payload.uuids(),
+            used: attempt.used,
+            can_change_codec: false,
+            random,
+            keeping: None,
+        };
         let mut decision = decide(&result, &about, &self.policy);
         let ids = [self.uuid(), self.uuid()];
         let has_ids = self.random.below(4) > 0;

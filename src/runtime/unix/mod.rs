@@ -2,6 +2,8 @@
 
 mod cancellation;
 mod children;
+#[cfg(feature = "spool")]
+mod descriptors;
 #[cfg(target_os = "linux")]
 mod images;
 #[cfg(target_os = "linux")]
@@ -22,6 +24,8 @@ use crate::status::Error;
 
 pub(crate) use cancellation::DeferredCancellation;
 pub(super) use children::{at_exit, empty_in_children};
+#[cfg(feature = "spool")]
+pub(crate) use descriptors::{OwnDescriptor, close_in_children};
 #[cfg(target_os = "linux")]
 pub(crate) use images::loaded_image;
 #[cfg(target_os = "linux")]

@@ -1,5 +1,7 @@
 //! What dead processes left: taken over, read, and sent by this one.
 
+use uuid::Uuid;
+
 use super::parts::{Adopted, Ended, SegmentState, Waiting};
 use super::{LostOnDisk, Notice, Recovered, SegmentId, Store};
 use crate::spool::contents::{Contents, Unreadable};
@@ -12,6 +14,8 @@ use crate::spool::segment::MAX_BYTES;
 
 /// How often a client looks for dead processes, give or take a third.
 const ROUND_MS: u64 = 30_000;
+/// How many rounds follow the last capture. One that was killed together with this client's last work is found.
+const IDLE_ROUNDS: u32 = 3;
 /// When there are more than are taken at once.
 const NEXT_ROUND_MS: u64 = 1000;
 /// How many instances of others a client has at once: each has two descriptors.
@@ -25,11 +29,19 @@ enum Found {
     /// Its events are sent by this process.
     Pending { events: u32 },
     /// It is removed; so many events were lost with it.
-    Done { lost: u32, reason: LostOnDisk },
+    Done { lost: u32, uuids: Vec<Uuid>, reason: LostOnDisk },
     /// It is kept apart.
-    Bad { events: u32 },
+    Bad { events: u32, uuids: Vec<Uuid> },
     /// It stays as it is.
     LeftAlone,
+}
+
+fn done(lost: u32, uuids: Vec<Uuid>, reason: LostOnDisk) -> Found {
+    Found::Done { lost, uuids, reason }
+}
+
+fn uuids_of(contents: &Contents<'_>) -> Vec<Uuid> {
+    contents.pending.iter().map(|event| event.uuid).collect()
 }
 
 impl<D: Disk> Store<D> {
@@ -74,7 +86,17 @@ impl<D: Disk> Store<D> {
                 wait = 0;
             }
         }
-        self.janitor_at = Some(now.boot_ms.saturating_add(wait));
+        // An idle client is not woken: those that capture look, and this one when it does.
+        self.idle_rounds += 1;
+        let is_idle = self.idle_rounds > IDLE_ROUNDS && self.adopted.is_empty();
+        self.janitor_at = (!is_idle).then(|| now.boot_ms.saturating_add(wait));
+    }
+
+    /// How many events a segment has that no one has taken over yet, and the uuids of those that can be read.
+    pub(super) fn read_waiting(&self, waiting: &Waiting) -> (u32, Vec<Uuid>) {
+        let adopted = self.adopted.iter().find(|adopted| adopted.key == waiting.from);
+        adopted
+            .map_or((0, Vec::new()), |adopted| self.read_events(&adopted.instance.folder, &waiting.file.name))
     }
 
     /// Reads the next segment that a dead process left, and takes it over under this id. What is too old, damaged or
@@ -104,13 +126,13 @@ impl<D: Disk> Store<D> {
                     recovered = Some(Recovered { segment: id, bytes });
                     break;
                 }
-                Found::Done { lost, reason } => {
-                    self.note_lost(lost, reason);
+                Found::Done { lost, uuids, reason } => {
+                    self.note_lost(lost, uuids, reason);
                     self.end_waiting(waiting);
                 }
-                Found::Bad { events } => {
+                Found::Bad { events, uuids } => {
                     if self.put_into_bad(&waiting) {
-                        self.note_lost(events, LostOnDisk::Corrupt);
+                        self.note_lost(events, uuids, LostOnDisk::Corrupt);
                     }
                 }
                 Found::LeftAlone => self.set_aside(&waiting, true),
@@ -123,19 +145,19 @@ impl<D: Disk> Store<D> {
     fn examine(&mut self, folder: &D::Folder, file: &SegmentFile, bytes: &[u8], now: Moment) -> Found {
         let contents = match Contents::read(bytes) {
             Ok(contents) => contents,
-            Err(Unreadable::Empty) => return Found::Done { lost: 0, reason: LostOnDisk::Corrupt },
-            Err(Unreadable::Damaged) => return Found::Bad { events: 0 },
+            Err(Unreadable::Empty) => return done(0, Vec::new(), LostOnDisk::Corrupt),
+            Err(Unreadable::Damaged) => return Found::Bad { events: 0, uuids: Vec::new() },
             Err(Unreadable::Foreign | Unreadable::Newer) => return Found::LeftAlone,
         };
         let pending = u32::try_from(contents.pending.len()).unwrap_or(u32::MAX);
         if pending == 0 {
-            return Found::Done { lost: contents.missing, reason: LostOnDisk::Corrupt };
+            return done(contents.missing, Vec::new(), LostOnDisk::Corrupt);
         }
         if contents.header.begun.age(now, contents.first_takeover_ms) > self.settings.max_age {
-            return Found::Done { lost: pending + contents.missing, reason: LostOnDisk::Expired };
+            return done(pending + contents.missing, uuids_of(&contents), LostOnDisk::Expired);
         }
         if contents.takeovers >= MAX_TAKEOVERS {
-            return Found::Bad { events: pending + contents.missing };
+            return Found::Bad { events: pending + contents.missing, uuids: uuids_of(&contents) };
         }
         match self.mark(folder, file, &contents, now) {
             Ok(()) => {}
@@ -144,7 +166,7 @@ impl<D: Disk> Store<D> {
             // What cannot be written to cannot be removed either, and would be sent by every process.
             Err(_) => return Found::LeftAlone,
         }
-        self.note_lost(contents.missing, LostOnDisk::Corrupt);
+        self.note_lost(contents.missing, Vec::new(), LostOnDisk::Corrupt);
         Found::Pending { events: contents.events }
     }
 
@@ -181,32 +203,32 @@ impl<D: Disk> Store<D> {
     /// memory are not lost for the sake of others.
     pub(super) fn evict_oldest(&mut self) -> bool {
         if let Some(waiting) = self.waiting.pop_front() {
-            let adopted = self.adopted.iter().find(|adopted| adopted.key == waiting.from);
-            let events =
-                adopted.map_or(0, |adopted| self.count_events(&adopted.instance.folder, &waiting.file.name));
-            self.note_lost(events, LostOnDisk::Evicted);
+            let (events, uuids) = self.read_waiting(&waiting);
+            self.note_lost(events, uuids, LostOnDisk::Evicted);
             return self.end_waiting_now(waiting);
         }
         let on_disk = self.segments.iter().find(|(_, segment)| !segment.in_memory && segment.name.is_some());
         let Some((id, segment)) = on_disk else { return false };
         let (id, home) = (*id, self.home.as_ref().map(|home| &home.instance.folder));
         let (folder, name) = (segment.folder.as_ref().or(home), segment.name.as_ref());
-        let events = folder.zip(name).map_or(0, |(folder, name)| self.count_events(folder, name));
+        let read = folder.zip(name).map(|(folder, name)| self.read_events(folder, name));
+        let (events, uuids) = read.unwrap_or_default();
         self.end(id);
-        self.notices.push(Notice::Lost { segment: Some(id), events, reason: LostOnDisk::Evicted });
+        self.notices.push(Notice::Lost { segment: Some(id), events, uuids, reason: LostOnDisk::Evicted });
         self.remove_last_ended()
     }
 
-    fn count_events(&self, folder: &D::Folder, name: &str) -> u32 {
+    fn read_events(&self, folder: &D::Folder, name: &str) -> (u32, Vec<Uuid>) {
         let bytes = self.disk.read(folder, name, MAX_BYTES + 1).unwrap_or_default();
-        Contents::read(&bytes).map_or(0, |contents| {
-            u32::try_from(contents.pending.len()).unwrap_or(u32::MAX) + contents.missing
+        Contents::read(&bytes).map_or((0, Vec::new()), |contents| {
+            let uuids = uuids_of(&contents);
+            (u32::try_from(uuids.len()).unwrap_or(u32::MAX) + contents.missing, uuids)
         })
     }
 
-    fn note_lost(&mut self, events: u32, reason: LostOnDisk) {
+    pub(super) fn note_lost(&mut self, events: u32, uuids: Vec<Uuid>, reason: LostOnDisk) {
         if events > 0 {
-            self.notices.push(Notice::Lost { segment: None, events, reason });
+            self.notices.push(Notice::Lost { segment: None, events, uuids, reason });
         }
     }
 
@@ -215,6 +237,7 @@ impl<D: Disk> Store<D> {
         if let Some(adopted) = self.adopted.iter().find(|adopted| adopted.key == waiting.from) {
             let (folder, SegmentFile { name, bytes }) = (adopted.instance.folder.clone(), waiting.file);
             self.ended.push(Ended { folder, files: vec![(name, bytes)], from: Some(waiting.from) });
+            self.has_new_ended = true;
         }
     }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::health::Health;
 use super::parts::{Ended, SegmentState, Spare};
-use super::{Appender, Home, Notice, Safety, SegmentId, Store};
+use super::{Appender, Home, Notice, SegmentId, Store};
+use crate::config::SpoolSafety;
 use crate::memory::NoMemory;
 use crate::spool::disk::{Disk, DiskError, ErrorKind};
 use crate::spool::instance::segment_name;
@@ -20,6 +21,13 @@ const MAX_UNSYNCED: usize = 64;
 /// How long a list of all segments is good for.
 const LIST_MS: u64 = 1000;
 
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "captures at `call` wait for the disk thread, and do not append by themselves yet"
+    )
+)]
 impl<D: Disk + Clone> Store<D> {
     /// Takes the file that was made in advance for the next batch, and what appends to it. `None` if there is none: then
     /// the events of that batch are added like those at `crash`.
@@ -31,6 +39,13 @@ impl<D: Disk + Clone> Store<D> {
 }
 
 impl<D: Disk> Store<D> {
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "captures at `call` wait for the disk thread, and do not append by themselves yet"
+        )
+    )]
     /// Makes the file of a segment the one that was made in advance. `events` are in it already.
     pub(crate) fn bind(&mut self, id: SegmentId, spare: Spare<D>, events: u32) {
         let segment = self.segments.entry(id).or_default();
@@ -45,7 +60,10 @@ impl<D: Disk> Store<D> {
 
     /// Makes the file for the next batch, if capturing threads write by themselves.
     pub(super) fn make_spare(&mut self) {
-        if self.settings.safety != Safety::Call || self.spare.is_some() || self.health.health != Health::Ok {
+        if self.settings.safety != SpoolSafety::Call
+            || self.spare.is_some()
+            || self.health.health != Health::Ok
+        {
             return;
         }
         let mut header = Vec::new();
@@ -104,7 +122,7 @@ impl<D: Disk> Store<D> {
             match self.write_segment(id) {
                 Ok(()) => {
                     // At `power`, the disk has not taken it before it is synced.
-                    if self.settings.safety != Safety::Power {
+                    if self.settings.safety != SpoolSafety::Power {
                         self.worked();
                     }
                     self.close_old_files();
@@ -134,7 +152,7 @@ impl<D: Disk> Store<D> {
 
     /// At `power`, what was written is synced after the interval.
     pub(super) fn plan_sync(&mut self, now: Moment) {
-        if self.settings.safety == Safety::Power {
+        if self.settings.safety == SpoolSafety::Power {
             self.sync_at.get_or_insert(now.after(self.settings.sync_every));
         }
     }
@@ -157,7 +175,7 @@ impl<D: Disk> Store<D> {
         // A large batch leaves its memory.
         segment.pending = Vec::new();
         self.note(Notice::Stored { segment: id, synced: false });
-        if self.settings.safety != Safety::Power {
+        if self.settings.safety != SpoolSafety::Power {
             self.remove_older(id);
         }
         Ok(())
@@ -213,7 +231,7 @@ impl<D: Disk> Store<D> {
     /// error of the disk would be reported to the descriptor that wrote.
     fn close_old_files(&mut self) {
         while self.open_files.len() > MAX_OPEN {
-            let must_sync = self.settings.safety == Safety::Power;
+            let must_sync = self.settings.safety == SpoolSafety::Power;
             let Some(oldest) = self.open_files.pop_front() else { return };
             if let Some(segment) = self.segments.get_mut(&oldest) {
                 if must_sync && !segment.is_synced {
@@ -356,6 +374,7 @@ impl<D: Disk> Store<D> {
 
     /// Removes the files of what has ended. What cannot be removed now is tried again.
     pub(super) fn remove_ended(&mut self, now: Moment) {
+        self.has_new_ended = false;
         for mut ended in std::mem::take(&mut self.ended) {
             let mut error = None;
             ended.files.retain(|(name, bytes)| match self.disk.remove(&ended.folder, name) {

@@ -3,26 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::SpoolSafety;
 use crate::spool::root::Destination;
-
-/// What survives what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Safety {
-    /// Pending events are written when the client is closed, at the exit, and while the server does not respond.
-    Exit,
-    /// Also: what was captured longer ago than the write interval outlives the process.
-    Crash,
-    /// Also: an event whose capture has returned outlives the process.
-    Call,
-    /// As `Crash`, and what was captured longer ago than the write and the sync interval outlives a power cut.
-    Power,
-}
 
 /// The settings of a spool.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     /// `spool_safety`
-    pub(crate) safety: Safety,
+    pub(crate) safety: SpoolSafety,
     /// `spool_write_ms`
     pub(crate) write_every: Duration,
     /// `spool_sync_ms`

@@ -5,9 +5,11 @@ use uuid::Uuid;
 
 use super::naive;
 use crate::spool::moment::Moment;
+use crate::spool::record::Header;
 use crate::spool::record::Record;
+use crate::spool::segment::FORMAT;
 use crate::spool::segment::begin;
-use crate::spool::{AttemptRecord, BatchRecord, Contents, FORMAT, Header, ParkedRecord, VerdictRecord};
+use crate::spool::{AttemptRecord, BatchRecord, Contents, ParkedRecord, VerdictRecord};
 
 const WAITING: &[u8] = include_bytes!("../../../tests/spool/format-1/waiting.phs");
 const RETRIED: &[u8] = include_bytes!("../../../tests/spool/format-1/retried.phs");

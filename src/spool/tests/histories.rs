@@ -11,10 +11,11 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::sim_disk::SimDisk;
+use crate::config::SpoolSafety;
 use crate::random::Random;
 use crate::spool::store::Appender;
 use crate::spool::{
-    AttemptRecord, BatchRecord, Destination, ErrorKind, Health, Identity, Moment, Notice, Safety, SegmentId,
+    AttemptRecord, BatchRecord, Destination, ErrorKind, Health, Identity, Moment, Notice, SegmentId,
     Settings, Store, VerdictRecord,
 };
 
@@ -22,7 +23,7 @@ const WRITE_EVERY: Duration = Duration::from_millis(50);
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 const YEAR_MS: i64 = 365 * 86_400_000;
 
-pub(super) fn settings(safety: Safety) -> Settings {
+pub(super) fn settings(safety: SpoolSafety) -> Settings {
     Settings {
         safety,
         write_every: WRITE_EVERY,
@@ -88,7 +89,7 @@ impl Batch {
 struct Process {
     disk: SimDisk,
     store: Store<SimDisk>,
-    safety: Safety,
+    safety: SpoolSafety,
     batches: Vec<Batch>,
     next: u64,
 }
@@ -142,7 +143,12 @@ impl World {
 
     fn start_process(&mut self) {
         self.pids += 1;
-        let safety = self.random.one_of(&[Safety::Exit, Safety::Crash, Safety::Call, Safety::Power]);
+        let safety = self.random.one_of(&[
+            SpoolSafety::Exit,
+            SpoolSafety::Crash,
+            SpoolSafety::Call,
+            SpoolSafety::Power,
+        ]);
         let disk = self.disk.process();
         let store = Store::new(disk.clone(), settings(safety), identity(self.pids), self.now);
         self.processes.push(Process { disk, store, safety, batches: Vec::new(), next: 1 });
@@ -295,7 +301,7 @@ impl World {
             maybe_delivered: false,
         };
         batch.made = Some(made);
-        if process.safety != Safety::Exit || batch.added > 0 {
+        if process.safety != SpoolSafety::Exit || batch.added > 0 {
             process.store.add_batch(batch.segment, made);
         }
     }
@@ -314,7 +320,7 @@ impl World {
         }
         let attempt =
             AttemptRecord { attempt: batch.attempt, sent_at_ms: self.now.wall_ms, used: batch.attempt };
-        if process.safety != Safety::Exit || batch.added > 0 {
+        if process.safety != SpoolSafety::Exit || batch.added > 0 {
             process.store.add_attempt(batch.segment, attempt);
         }
     }
@@ -350,7 +356,7 @@ impl World {
             response_unknown: batch.response_unknown,
             ended: &batch.ended_bits(),
         };
-        if process.safety != Safety::Exit || batch.added > 0 {
+        if process.safety != SpoolSafety::Exit || batch.added > 0 {
             process.store.add_verdicts(segment, verdicts);
         }
     }
@@ -433,7 +439,7 @@ impl World {
             return;
         };
         let is_whole = batch.events.iter().all(|(_, uuid, ended)| *ended || self.events[uuid].stored);
-        let must_sync = process.safety == Safety::Power && !batch.is_adopted;
+        let must_sync = process.safety == SpoolSafety::Power && !batch.is_adopted;
         let is_synced = batch.events.iter().all(|(_, uuid, ended)| *ended || self.events[uuid].synced);
         if batch.in_memory && is_whole && (is_synced || !must_sync) {
             batch.in_memory = false;
@@ -456,12 +462,12 @@ impl World {
         self.pass(WRITE_EVERY);
         self.step(at);
         let safety = self.processes[at].safety;
-        if safety == Safety::Power {
+        if safety == SpoolSafety::Power {
             self.pass(SYNC_EVERY);
             self.step(at);
         }
         let process = &self.processes[at];
-        if self.may_fail || process.disk.is_dead() || safety == Safety::Exit {
+        if self.may_fail || process.disk.is_dead() || safety == SpoolSafety::Exit {
             return;
         }
         assert_eq!(process.store.health(), Health::Ok, "{}", self.health);
@@ -469,7 +475,7 @@ impl World {
             for (_, uuid, ended) in batch.events.iter().filter(|_| !batch.is_adopted) {
                 let event = &self.events[uuid];
                 assert!(*ended || event.stored, "not written in time");
-                assert!(*ended || safety != Safety::Power || event.synced, "not synced in time");
+                assert!(*ended || safety != SpoolSafety::Power || event.synced, "not synced in time");
             }
         }
     }

@@ -9,9 +9,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use uuid::Uuid;
 
 use super::histories::{identity, settings};
+use crate::config::SpoolSafety;
+use crate::runtime::OwnDescriptor;
 use crate::spool::disk::{Disk, Locking, StatKind};
 use crate::spool::{
-    ErrorKind, Health, Identity, Moment, Notice, Safety, SegmentId, Store, UnixDisk, boot_id, open_root,
+    ErrorKind, Health, Identity, Moment, Notice, SegmentId, Store, UnixDisk, boot_id, open_root,
 };
 
 /// A folder that is removed in the end.
@@ -47,7 +49,7 @@ fn later(ms: u64) -> Moment {
     Moment { boot_ms: now.boot_ms + ms, wall_ms: now.wall_ms + i64::try_from(ms).unwrap(), ..now }
 }
 
-fn store(place: &Place, safety: Safety, pid: u32) -> Store<UnixDisk> {
+fn store(place: &Place, safety: SpoolSafety, pid: u32) -> Store<UnixDisk> {
     let identity = Identity { folder: place.spool(), ..identity(pid) };
     Store::new(UnixDisk, settings(safety), identity, now())
 }
@@ -73,7 +75,7 @@ fn is_root() -> bool {
 
 #[test]
 fn what_one_process_leaves_another_one_recovers() {
-    for safety in [Safety::Exit, Safety::Crash, Safety::Call, Safety::Power] {
+    for safety in [SpoolSafety::Exit, SpoolSafety::Crash, SpoolSafety::Call, SpoolSafety::Power] {
         let place = Place::new();
         let mut first = store(&place, safety, 1);
         add(&mut first, 1, 5);
@@ -86,7 +88,7 @@ fn what_one_process_leaves_another_one_recovers() {
             first.bind(SegmentId(2), spare, 1);
             appended = 1;
         }
-        assert_eq!(appended, usize::from(safety == Safety::Call));
+        assert_eq!(appended, usize::from(safety == SpoolSafety::Call));
         for file in files_below(&place.spool()) {
             assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600, "{file:?}");
         }
@@ -115,16 +117,16 @@ fn what_one_process_leaves_another_one_recovers() {
 #[test]
 fn a_living_process_keeps_its_lock_whatever_else_is_opened_and_closed() {
     let place = Place::new();
-    let mut first = store(&place, Safety::Crash, 1);
+    let mut first = store(&place, SpoolSafety::Crash, 1);
     add(&mut first, 1, 1);
     let _ = first.step(now());
     for _ in 0..3 {
-        let mut second = store(&place, Safety::Crash, 2);
+        let mut second = store(&place, SpoolSafety::Crash, 2);
         let _ = [second.step(now()), second.step(later(2100))];
         assert_eq!(second.waiting(), 0);
     }
     drop(first);
-    let mut second = store(&place, Safety::Crash, 3);
+    let mut second = store(&place, SpoolSafety::Crash, 3);
     let _ = [second.step(now()), second.step(later(2100))];
     assert_eq!(second.waiting(), 1);
 }
@@ -132,7 +134,7 @@ fn a_living_process_keeps_its_lock_whatever_else_is_opened_and_closed() {
 #[test]
 fn no_descriptor_is_inherited_by_other_programs() {
     let place = Place::new();
-    let mut store = store(&place, Safety::Call, 1);
+    let mut store = store(&place, SpoolSafety::Call, 1);
     add(&mut store, 1, 1);
     let _ = store.step(now());
     let listing = Command::new("ls").args(["-l", "/proc/self/fd"]).output().unwrap();
@@ -224,7 +226,7 @@ fn a_lock_on_a_file_that_was_removed_is_recognised() {
 #[test]
 fn a_folder_that_is_removed_in_the_middle_is_made_again() {
     let place = Place::new();
-    let mut store = store(&place, Safety::Crash, 1);
+    let mut store = store(&place, SpoolSafety::Crash, 1);
     add(&mut store, 1, 3);
     let _ = store.step(now());
     fs::remove_dir_all(place.spool()).unwrap();
@@ -245,7 +247,7 @@ fn a_folder_that_is_removed_in_the_middle_is_made_again() {
 #[test]
 fn errors_of_the_system_have_their_kinds() {
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let file = std::os::fd::OwnedFd::from(full);
+    let file = OwnDescriptor::from(std::os::fd::OwnedFd::from(full));
     assert_eq!(UnixDisk.append(&file, b"x").unwrap_err().kind, ErrorKind::Full);
     let place = Place::new();
     let folder = open_root(&UnixDisk, &place.spool()).unwrap();

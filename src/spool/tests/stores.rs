@@ -5,12 +5,13 @@ use uuid::Uuid;
 use super::histories::{identity, settings};
 use super::reading::segment;
 use super::sim_disk::SimDisk;
+use crate::config::SpoolSafety;
 use crate::spool::disk::Disk;
 use crate::spool::record::Record;
 use crate::spool::root::open_root;
 use crate::spool::{
     AttemptRecord, BatchRecord, Destination, ErrorKind, Health, Identity, LostOnDisk, Moment, Notice,
-    ParkedRecord, Recovered, Safety, SegmentId, Settings, Store, VerdictRecord,
+    ParkedRecord, Recovered, SegmentId, Settings, Store, VerdictRecord,
 };
 
 const START: Moment = Moment { wall_ms: 1_790_000_000_000, boot_ms: 10_000, boot_id: 3 };
@@ -34,7 +35,7 @@ fn add(store: &mut Store<SimDisk>, id: u64, events: u32) {
 /// A store that a process left when it was killed, with these segments of so many events.
 fn leave(disk: &SimDisk, pid: u32, segments: &[u32]) {
     let own = disk.process();
-    let mut store = Store::new(own.clone(), settings(Safety::Crash), identity(pid), START);
+    let mut store = Store::new(own.clone(), settings(SpoolSafety::Crash), identity(pid), START);
     (1..).zip(segments).for_each(|(id, events)| add(&mut store, id, *events));
     let _ = store.step(START);
     own.kill();
@@ -64,8 +65,20 @@ fn events(recovered: &[Recovered]) -> usize {
     recovered.iter().map(|recovered| recovered.contents().unwrap().pending.len()).sum()
 }
 
+/// The notices without what the uuids are; each event has one that can be read, unless it is corrupt.
+fn without_uuids(notices: Vec<Notice>) -> Vec<Notice> {
+    let mut notices = notices;
+    for notice in &mut notices {
+        if let Notice::Lost { events, uuids, reason, .. } = notice {
+            assert!(uuids.len() == *events as usize || *reason == LostOnDisk::Corrupt, "{uuids:?}");
+            uuids.clear();
+        }
+    }
+    notices
+}
+
 fn lost(events: u32, reason: LostOnDisk) -> Notice {
-    Notice::Lost { segment: None, events, reason }
+    Notice::Lost { segment: None, events, uuids: Vec::new(), reason }
 }
 
 /// Whether a path is that of a segment.
@@ -80,7 +93,7 @@ fn files(disk: &SimDisk) -> Vec<String> {
 #[test]
 fn what_ends_before_its_step_is_never_written() {
     let disk = SimDisk::new(1);
-    let mut store = store(&disk, 1, settings(Safety::Crash));
+    let mut store = store(&disk, 1, settings(SpoolSafety::Crash));
     let _ = store.step(START);
     store.announce(START);
     assert_eq!(store.due(), Some(START.boot_ms + 50));
@@ -97,7 +110,7 @@ fn what_ends_before_its_step_is_never_written() {
 #[test]
 fn a_full_disk_is_tried_again_after_five_seconds() {
     let disk = SimDisk::new(1);
-    let mut store = store(&disk, 1, settings(Safety::Crash));
+    let mut store = store(&disk, 1, settings(SpoolSafety::Crash));
     let _ = store.step(START);
     let used = disk.used();
     disk.faults(|faults| faults.capacity = Some(used + 300));
@@ -120,7 +133,7 @@ fn a_full_disk_is_tried_again_after_five_seconds() {
 #[test]
 fn the_file_system_keeps_its_free_space() {
     let disk = SimDisk::new(1);
-    let mut store = store(&disk, 1, Settings { min_free_bytes: 5000, ..settings(Safety::Crash) });
+    let mut store = store(&disk, 1, Settings { min_free_bytes: 5000, ..settings(SpoolSafety::Crash) });
     disk.faults(|faults| faults.capacity = Some(5100));
     add(&mut store, 1, 5);
     let notices = store.step(START);
@@ -143,7 +156,7 @@ fn errors_have_their_states_and_times() {
         (ErrorKind::Other, Health::Off, 60_000),
     ] {
         let disk = SimDisk::new(1);
-        let mut store = store(&disk, 1, Settings { adopts: false, ..settings(Safety::Crash) });
+        let mut store = store(&disk, 1, Settings { adopts: false, ..settings(SpoolSafety::Crash) });
         let _ = store.step(START);
         disk.faults(|faults| faults.writes = Some((100, kind)));
         add(&mut store, 1, 3);
@@ -160,7 +173,7 @@ fn errors_have_their_states_and_times() {
 fn a_file_at_which_the_disk_failed_is_written_again_and_then_given_up() {
     for fails_at_sync in [false, true] {
         let disk = SimDisk::new(1);
-        let safety = if fails_at_sync { Safety::Power } else { Safety::Crash };
+        let safety = if fails_at_sync { SpoolSafety::Power } else { SpoolSafety::Crash };
         let mut store = store(&disk, 1, Settings { adopts: false, ..settings(safety) });
         let failing = Some((100, ErrorKind::Failed));
         let fail = |fault| {
@@ -209,7 +222,7 @@ fn a_file_at_which_the_disk_failed_is_written_again_and_then_given_up() {
 #[test]
 fn a_spool_that_cannot_be_used_is_tried_again_after_a_minute() {
     let disk = SimDisk::new(1);
-    let mut store = store(&disk, 1, settings(Safety::Crash));
+    let mut store = store(&disk, 1, settings(SpoolSafety::Crash));
     disk.faults(|faults| faults.read_only = true);
     add(&mut store, 1, 3);
     let notices = store.step(START);
@@ -228,7 +241,7 @@ fn the_quota_holds_for_all_processes_together() {
     let disk = SimDisk::new(1);
     leave(&disk, 1, &[20, 20]);
     let used = disk.used();
-    let quota = Settings { max_bytes: used + 200, ..settings(Safety::Crash) };
+    let quota = Settings { max_bytes: used + 200, ..settings(SpoolSafety::Crash) };
     // Without eviction nothing more is written.
     let (mut full, _) = adopting(&disk, quota, START);
     add(&mut full, 1, 20);
@@ -240,7 +253,7 @@ fn the_quota_holds_for_all_processes_together() {
     let (mut store, _) = adopting(&disk, Settings { evicts: true, ..quota }, START);
     assert_eq!(store.waiting(), 2);
     add(&mut store, 1, 20);
-    let notices = store.step(later(START, 3000));
+    let notices = without_uuids(store.step(later(START, 3000)));
     assert_eq!(
         notices,
         [lost(20, LostOnDisk::Evicted), Notice::Stored { segment: SegmentId(1), synced: false }]
@@ -248,14 +261,15 @@ fn the_quota_holds_for_all_processes_together() {
     assert_eq!((store.waiting(), files(&disk).len()), (1, 2));
     // Events in memory are not lost for others: the second goes, and then nothing can.
     add(&mut store, 2, 20);
-    assert_eq!(store.step(later(START, 3100))[0], lost(20, LostOnDisk::Evicted));
+    assert_eq!(without_uuids(store.step(later(START, 3100)))[0], lost(20, LostOnDisk::Evicted));
     add(&mut store, 3, 20);
     let notices = store.step(later(START, 3200));
     assert!(matches!(&notices[..], [Notice::Health(Health::Full, _)]), "{notices:?}");
     // A segment that has left memory may go.
     store.release(SegmentId(1));
-    let notices = store.step(later(START, 8200));
-    let first = Notice::Lost { segment: Some(SegmentId(1)), events: 20, reason: LostOnDisk::Evicted };
+    let notices = without_uuids(store.step(later(START, 8200)));
+    let (events, reason) = (20, LostOnDisk::Evicted);
+    let first = Notice::Lost { segment: Some(SegmentId(1)), events, uuids: Vec::new(), reason };
     assert_eq!(notices[0], first);
     assert!(store.load(SegmentId(1)).is_err());
 }
@@ -274,10 +288,10 @@ fn old_events_expire_by_a_clock_that_is_not_set() {
     ] {
         let disk = SimDisk::new(1);
         leave(&disk, 1, &[4]);
-        let (mut store, _) = adopting(&disk, settings(Safety::Crash), now);
+        let (mut store, _) = adopting(&disk, settings(SpoolSafety::Crash), now);
         let (recovered, notices) = recover_all(&mut store, now);
         assert_eq!(recovered.is_empty(), expired, "{now:?}");
-        assert_eq!(notices.contains(&lost(4, LostOnDisk::Expired)), expired);
+        assert_eq!(without_uuids(notices).contains(&lost(4, LostOnDisk::Expired)), expired);
         let _ = store.step(later(now, 3000));
         assert_eq!(files(&disk).is_empty(), expired);
     }
@@ -287,7 +301,7 @@ fn old_events_expire_by_a_clock_that_is_not_set() {
 fn a_batch_is_taken_over_as_it_was() {
     let disk = SimDisk::new(1);
     let own = disk.process();
-    let mut first = Store::new(own.clone(), settings(Safety::Crash), identity(1), START);
+    let mut first = Store::new(own.clone(), settings(SpoolSafety::Crash), identity(1), START);
     let batch =
         BatchRecord { request_id: Uuid::from_u128(7), created_at_ms: 77, events: 3, maybe_delivered: false };
     add(&mut first, 1, 3);
@@ -300,7 +314,7 @@ fn a_batch_is_taken_over_as_it_was() {
     assert!(first.add_parked(SegmentId(1), parked));
     let (kept, _) = first.close(START);
     assert_eq!((kept.segments, kept.incomplete), (1, 0));
-    let (mut second, _) = adopting(&disk, settings(Safety::Crash), START);
+    let (mut second, _) = adopting(&disk, settings(SpoolSafety::Crash), START);
     let (recovered, _) = recover_all(&mut second, START);
     let contents = recovered[0].contents().unwrap();
     assert_eq!((contents.batch, contents.attempt.unwrap().attempt), (Some(batch), 1));
@@ -327,7 +341,7 @@ fn a_batch_is_taken_over_as_it_was() {
 fn a_file_that_is_removed_by_others_concerns_its_segment_only() {
     let disk = SimDisk::new(1);
     leave(&disk, 1, &[3]);
-    let (mut store, _) = adopting(&disk, settings(Safety::Crash), START);
+    let (mut store, _) = adopting(&disk, settings(SpoolSafety::Crash), START);
     (1..=20).for_each(|id| add(&mut store, id, 2));
     let _ = store.step(later(START, 3000));
     let (recovered, _) = store.recover(SegmentId(99), START);
@@ -355,16 +369,16 @@ fn a_file_that_is_removed_by_others_concerns_its_segment_only() {
 fn the_living_are_left_alone() {
     let disk = SimDisk::new(1);
     let living = disk.process();
-    let mut first = Store::new(living.clone(), settings(Safety::Crash), identity(1), START);
+    let mut first = Store::new(living.clone(), settings(SpoolSafety::Crash), identity(1), START);
     add(&mut first, 1, 3);
     let _ = first.step(START);
-    let (mut second, _) = adopting(&disk, settings(Safety::Crash), START);
+    let (mut second, _) = adopting(&disk, settings(SpoolSafety::Crash), START);
     assert_eq!(second.waiting(), 0);
     living.kill();
     let _ = second.step(later(START, 45_000));
     assert_eq!(second.waiting(), 1);
     // A third one cannot have it, too.
-    let (third, _) = adopting(&disk, settings(Safety::Crash), later(START, 45_000));
+    let (third, _) = adopting(&disk, settings(SpoolSafety::Crash), later(START, 45_000));
     assert_eq!(third.waiting(), 0);
 }
 
@@ -373,7 +387,7 @@ fn the_living_are_left_alone() {
 fn an_instance_whose_lock_was_removed_meanwhile_is_not_taken_over() {
     let disk = SimDisk::new(1);
     leave(&disk, 1, &[3]);
-    let mut store = store(&disk, 2, settings(Safety::Crash));
+    let mut store = store(&disk, 2, settings(SpoolSafety::Crash));
     let _ = store.step(START);
     disk.faults(|faults| faults.removes_locks = true);
     let _ = store.step(later(START, 2001));
@@ -384,7 +398,7 @@ fn an_instance_whose_lock_was_removed_meanwhile_is_not_taken_over() {
 #[test]
 fn a_record_that_was_cut_is_written_again_as_a_whole() {
     let disk = SimDisk::new(1);
-    let mut store = store(&disk, 1, Settings { adopts: false, ..settings(Safety::Call) });
+    let mut store = store(&disk, 1, Settings { adopts: false, ..settings(SpoolSafety::Call) });
     let _ = store.step(START);
     let (spare, appender) = store.take_spare().unwrap();
     store.bind(SegmentId(1), spare, 0);
@@ -407,7 +421,7 @@ fn without_locks_nothing_is_taken_over() {
     let disk = SimDisk::new(1);
     disk.faults(|faults| faults.no_locks = true);
     leave(&disk, 1, &[3]);
-    let (store, notices) = adopting(&disk, settings(Safety::Crash), START);
+    let (store, notices) = adopting(&disk, settings(SpoolSafety::Crash), START);
     assert_eq!((store.waiting(), store.health(), notices), (0, Health::Ok, vec![]));
 }
 
@@ -417,15 +431,15 @@ fn a_segment_that_ends_its_processes_is_given_up() {
     leave(&disk, 1, &[3]);
     for _ in 0..5 {
         let process = disk.process();
-        let mut store = Store::new(process.clone(), settings(Safety::Crash), identity(2), START);
+        let mut store = Store::new(process.clone(), settings(SpoolSafety::Crash), identity(2), START);
         let _ = [store.step(START), store.step(later(START, 2001))];
         assert_eq!(events(&recover_all(&mut store, START).0), 3);
         process.kill();
     }
-    let (mut store, _) = adopting(&disk, settings(Safety::Crash), START);
+    let (mut store, _) = adopting(&disk, settings(SpoolSafety::Crash), START);
     let (recovered, notices) = recover_all(&mut store, START);
     assert_eq!(recovered.len(), 0);
-    assert!(notices.contains(&lost(3, LostOnDisk::Corrupt)), "{notices:?}");
+    assert!(without_uuids(notices).contains(&lost(3, LostOnDisk::Corrupt)));
     assert!(files(&disk)[0].contains("/bad/"));
 }
 
@@ -435,7 +449,7 @@ fn a_segment_that_processes_let_go_of_in_order_is_not_given_up() {
     let disk = SimDisk::new(1);
     leave(&disk, 1, &[3]);
     for _ in 0..20 {
-        let (mut store, _) = adopting(&disk, settings(Safety::Crash), START);
+        let (mut store, _) = adopting(&disk, settings(SpoolSafety::Crash), START);
         assert_eq!(events(&recover_all(&mut store, START).0), 3);
         let (kept, _) = store.close(later(START, 3000));
         assert_eq!(kept.segments, 1);
@@ -452,12 +466,12 @@ fn damaged_events_are_counted_once() {
     });
     for round in 0..2 {
         let process = disk.process();
-        let mut store = Store::new(process.clone(), settings(Safety::Crash), identity(2), START);
+        let mut store = Store::new(process.clone(), settings(SpoolSafety::Crash), identity(2), START);
         let _ = [store.step(START), store.step(later(START, 2001))];
         let (recovered, notices) = recover_all(&mut store, START);
         assert_eq!(events(&recovered), 4);
         let expected: &[_] = if round == 0 { &[lost(1, LostOnDisk::Corrupt)] } else { &[] };
-        assert_eq!(notices, expected);
+        assert_eq!(without_uuids(notices), expected);
         process.kill();
     }
 }
@@ -479,7 +493,7 @@ fn what_is_not_ours_or_newer_stays_byte_for_byte() {
     disk.give_away(folder, "00000004.phs");
     disk.put(folder, "notes.txt", b"mine");
     let before = disk.tree();
-    let (mut store, _) = adopting(&disk, settings(Safety::Crash), START);
+    let (mut store, _) = adopting(&disk, settings(SpoolSafety::Crash), START);
     let (recovered, notices) = recover_all(&mut store, START);
     assert_eq!((events(&recovered), notices), (2, vec![]));
     for recovered in &recovered {
@@ -506,13 +520,13 @@ fn what_is_not_ours_or_newer_stays_byte_for_byte() {
 fn what_cannot_be_removed_is_not_taken_over() {
     let disk = SimDisk::new(1);
     leave(&disk, 1, &[2]);
-    let (mut store, _) = adopting(&disk, settings(Safety::Crash), START);
+    let (mut store, _) = adopting(&disk, settings(SpoolSafety::Crash), START);
     disk.faults(|faults| faults.read_only = true);
     assert_eq!(recover_all(&mut store, START).0.len(), 0);
     assert_eq!(files(&disk).len(), 1);
     // On a full disk it is, for that frees space.
     disk.faults(|faults| faults.read_only = false);
-    let (mut store, _) = adopting(&disk, settings(Safety::Crash), later(START, 5000));
+    let (mut store, _) = adopting(&disk, settings(SpoolSafety::Crash), later(START, 5000));
     let used = disk.used();
     disk.faults(|faults| faults.capacity = Some(used));
     let (recovered, _) = recover_all(&mut store, START);
@@ -526,7 +540,7 @@ fn what_cannot_be_removed_is_not_taken_over() {
 fn a_folder_that_is_being_made_is_left_for_a_minute() {
     let disk = SimDisk::new(1);
     disk.set_wall_ms(START.wall_ms);
-    let (mut store, _) = adopting(&disk, settings(Safety::Crash), START);
+    let (mut store, _) = adopting(&disk, settings(SpoolSafety::Crash), START);
     let root = open_root(&disk, "/spool".as_ref()).unwrap();
     let destination = disk.open_folder(&root, &identity(1).destination.folder_name()).unwrap();
     for name in ["i-5-0000000000000005", "i-6-0000000000000006"] {
@@ -545,7 +559,7 @@ fn a_folder_that_is_being_made_is_left_for_a_minute() {
 fn many_dead_processes_are_taken_over_some_at_a_time() {
     let disk = SimDisk::new(1);
     (1..=40).for_each(|pid| leave(&disk, pid, &[1]));
-    let (mut store, _) = adopting(&disk, settings(Safety::Crash), START);
+    let (mut store, _) = adopting(&disk, settings(SpoolSafety::Crash), START);
     assert_eq!(store.waiting(), 16);
     let (mut all, mut now) = (0, START);
     for _ in 0..10 {
@@ -566,13 +580,13 @@ fn segments_of_forgotten_destinations_go_after_thirty_days() {
     let disk = SimDisk::new(1);
     let other = Identity { destination: Destination::of("https://host", "rotated"), ..identity(1) };
     let process = disk.process();
-    let mut store = Store::new(process.clone(), settings(Safety::Crash), other, START);
+    let mut store = Store::new(process.clone(), settings(SpoolSafety::Crash), other, START);
     add(&mut store, 1, 3);
     let _ = store.step(START);
     process.kill();
     for (days, left) in [(29, 1), (31, 0)] {
         let now = later(START, days * 86_400_000);
-        let (_store, notices) = adopting(&disk, settings(Safety::Crash), now);
+        let (_store, notices) = adopting(&disk, settings(SpoolSafety::Crash), now);
         assert_eq!(files(&disk).len(), left);
         assert_eq!(notices.iter().any(|notice| matches!(notice, Notice::Log(_))), left == 0);
     }
@@ -597,7 +611,7 @@ fn bad_segments_are_bounded() {
         });
     }
     let mut now = START;
-    let (mut store, _) = adopting(&disk, settings(Safety::Crash), now);
+    let (mut store, _) = adopting(&disk, settings(SpoolSafety::Crash), now);
     for _ in 0..10 {
         assert_eq!(recover_all(&mut store, now).0.len(), 0);
         now = later(now, 3001);
@@ -610,19 +624,23 @@ fn bad_segments_are_bounded() {
 fn a_discard_leaves_nothing() {
     let disk = SimDisk::new(1);
     leave(&disk, 1, &[3, 4]);
-    let (mut store, _) = adopting(&disk, settings(Safety::Crash), START);
+    let (mut store, _) = adopting(&disk, settings(SpoolSafety::Crash), START);
     add(&mut store, 1, 3);
     let _ = store.step(later(START, 3000));
     let _ = store.recover(SegmentId(9), START);
-    assert_eq!(store.discard(), 1);
-    let _ = store.step(later(START, 3000));
+    // What was left since the last look is discarded, too.
+    leave(&disk, 3, &[5]);
+    let (done, notices) = store.discard(later(START, 3000));
+    assert!(done);
+    let expected = [lost(4, LostOnDisk::Discarded), lost(5, LostOnDisk::Discarded)];
+    assert_eq!(without_uuids(notices), expected);
     assert_eq!(files(&disk).len(), 0);
 }
 
 #[test]
 fn a_close_without_events_leaves_no_instance() {
     let disk = SimDisk::new(1);
-    for safety in [Safety::Exit, Safety::Crash, Safety::Call, Safety::Power] {
+    for safety in [SpoolSafety::Exit, SpoolSafety::Crash, SpoolSafety::Call, SpoolSafety::Power] {
         let mut store = store(&disk, 1, settings(safety));
         let _ = store.step(START);
         add(&mut store, 1, 2);
@@ -636,7 +654,7 @@ fn a_close_without_events_leaves_no_instance() {
 #[test]
 fn few_files_are_open_at_a_time() {
     let disk = SimDisk::new(1);
-    for safety in [Safety::Crash, Safety::Power] {
+    for safety in [SpoolSafety::Crash, SpoolSafety::Power] {
         let mut store = store(&disk, 1, settings(safety));
         let _ = store.step(START);
         for id in 1..=300 {

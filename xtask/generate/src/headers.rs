@@ -9,11 +9,12 @@ use phc::internals::CALL_RULES;
 use crate::{Outcome, keep, root};
 
 /// The files of `src/capi/` behind each header, in the order of the header.
-const PHC: [&str; 14] = [
+const PHC: [&str; 15] = [
     "status",
     "config",
     "client",
     "flush",
+    "spool",
     "callbacks",
     "capture",
     "event",

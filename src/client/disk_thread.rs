@@ -1,0 +1,132 @@
+//! The thread that does all work on the disk for one client, `phc-disk`. A disk that hangs stops this thread, and
+//! neither captures nor the network.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::spool_driver::{SpoolDriver, Turn};
+use crate::config::Config;
+use crate::delivery::{Delivery, LossReason, Signal, Wait, Wake, has_passed};
+use crate::event::timestamp::Timestamp;
+use crate::event::uuid::UuidSource;
+use crate::runtime;
+use crate::spool::{Moment, UnixDisk, boot_id};
+
+/// The thread's name, as `ps -T` shows it.
+const NAME: &str = "phc-disk";
+
+/// See the module. It ends once the client is closed.
+pub(super) struct DiskThread {
+    thread: JoinHandle<()>,
+}
+
+impl DiskThread {
+    /// Starts the thread of a client that has a spool.
+    pub(super) fn start(delivery: Arc<Delivery>, config: &Config) -> std::io::Result<DiskThread> {
+        let config = config.clone();
+        // Without randomness, the name of the instance is still not the last one of this process.
+        let uuid = UuidSource::new().uuid_v7(Timestamp::now().unix_ms());
+        let random = uuid.map_or_else(|_| runtime::fork_epoch(), |uuid| uuid.as_u64_pair().1);
+        let thread = runtime::spawn(NAME, move || run(&delivery, &config, random))?;
+        Ok(DiskThread { thread })
+    }
+
+    /// Has everything that is pending written, once nothing is sent any more, and waits until that is done, at most
+    /// until `deadline`.
+    pub(super) fn close(delivery: &Delivery, deadline: Instant) {
+        delivery.update(|state| ((), state.freeze()));
+        let deadline = Some(deadline);
+        delivery.wait_for(Signal::Settled, |state| {
+            if state.is_disk_closed() || has_passed(deadline) {
+                Wait::Done((), Wake::NONE)
+            } else {
+                Wait::Until(deadline)
+            }
+        });
+    }
+
+    /// Waits for the end of the thread, unless the disk holds it up.
+    pub(super) fn end(self, delivery: &Delivery) {
+        if delivery.read(|state| state.is_disk_closed()) {
+            let _ = self.thread.join();
+        }
+    }
+}
+
+fn run(delivery: &Delivery, config: &Config, random: u64) {
+    let _guard = Exit(delivery);
+    let boot_id = boot_id();
+    let mut driver = SpoolDriver::new(config, UnixDisk, std::process::id(), random, Moment::now(boot_id));
+    loop {
+        let now = Moment::now(boot_id);
+        match driver.turn(delivery, now) {
+            Turn::Again => {}
+            Turn::Sleep { until, is_timed } => {
+                let until = until.map(|until| Duration::from_millis(until.saturating_sub(now.boot_ms)));
+                sleep(delivery, until.and_then(|wait| Instant::now().checked_add(wait)), is_timed);
+            }
+            Turn::Closed => return,
+        }
+    }
+}
+
+fn sleep(delivery: &Delivery, until: Option<Instant>, is_timed: bool) {
+    let mut has_begun = false;
+    delivery.wait_for(Signal::Disk, |state| {
+        if !has_begun {
+            has_begun = true;
+            state.disk_sleeps(is_timed);
+        }
+        if state.is_disk_awake() || has_passed(until) {
+            Wait::Done((), Wake::NONE)
+        } else {
+            Wait::Until(until)
+        }
+    });
+}
+
+/// However the thread ends, a close does not wait for it.
+struct Exit<'a>(&'a Delivery);
+
+impl Drop for Exit<'_> {
+    fn drop(&mut self) {
+        self.0.update(|state| ((), state.disk_stopped()));
+    }
+}
+
+impl Delivery {
+    /// Waits until everything that was captured before is on disk, or cannot be; at most until `deadline`.
+    pub(super) fn wait_written(&self, deadline: Instant) {
+        let (deadline, mut through) = (Some(deadline), None);
+        self.wait_for(Signal::Settled, |state| {
+            let through = *through.get_or_insert(state.stats().captured);
+            if state.is_written_through(through) || has_passed(deadline) {
+                Wait::Done((), Wake::NONE)
+            } else {
+                Wait::Until(deadline)
+            }
+        });
+    }
+
+    /// Ends what is pending, in memory and on disk; returns how many events that were, once their files are removed.
+    pub(super) fn discard(&self, deadline: Option<Instant>) -> Option<u64> {
+        let lost = |state: &crate::delivery::DeliveryState| {
+            state.stats().lost.get(LossReason::Discarded.index()).copied().unwrap_or_default()
+        };
+        let (before, order) = self.update(|state| {
+            let before = lost(state);
+            let (order, wake) = state.ask_discard();
+            ((before, order), wake)
+        });
+        self.wait_for(Signal::Settled, |state| {
+            if state.is_discarded(order) {
+                Wait::Done(Some(lost(state) - before), Wake::NONE)
+            } else if has_passed(deadline) {
+                Wait::Done(None, Wake::NONE)
+            } else {
+                Wait::Until(deadline)
+            }
+        })
+    }
+}

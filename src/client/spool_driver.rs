@@ -1,0 +1,285 @@
+//! What the disk thread does in each of its turns: it takes from the delivery what is to be written, gives it to the
+//! store, has the store do what is due, and brings back what left memory or what ended processes have left.
+//!
+//! It has no thread and no clock of its own, so that the simulation of whole processes runs it, too.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::config::{Config, LogLevel, SpoolSafety};
+use crate::delivery::{Changes, Delivery, Loaded, LossReason, Orders, Wake};
+use crate::event::timestamp::Timestamp;
+use crate::event::uuid::UuidSource;
+use crate::memory::NoMemory;
+use crate::spool::{
+    Destination, Disk, ErrorKind, Health, Identity, LostOnDisk, Moment, Notice, Recovered, SegmentId,
+    Settings, Store,
+};
+use crate::status::Status;
+
+/// After how long a segment is read again that could not be, in milliseconds.
+const LOAD_AGAIN_MS: u64 = 1000;
+
+/// See the module.
+pub(super) struct SpoolDriver<D: Disk> {
+    /// `None` once it is closed.
+    store: Option<Store<D>>,
+    safety: SpoolSafety,
+    write_every: Duration,
+    sdk_info: String,
+    /// When new events are written, in milliseconds since the start of the system.
+    write_at: Option<u64>,
+    /// Before this time no segment is read again.
+    load_at: u64,
+    /// A segment that was taken over, and for which there was no memory.
+    held: Option<Recovered>,
+    uuids: UuidSource,
+    /// Memory that is used again.
+    changes: Changes,
+}
+
+/// What follows a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Another one, at once.
+    Again,
+    /// Another one at this time, in milliseconds since the start of the system, or when the thread is woken.
+    /// `is_timed` says that this is the time to look at new events.
+    Sleep { until: Option<u64>, is_timed: bool },
+    /// None: everything is closed.
+    Closed,
+}
+
+impl<D: Disk> SpoolDriver<D> {
+    /// A driver for the spool of a client with these settings.
+    pub(super) fn new(config: &Config, disk: D, pid: u32, random: u64, now: Moment) -> Self {
+        let identity = Identity {
+            folder: config.spool_dir.clone().into(),
+            destination: Destination::of(&crate::config::host::endpoint(&config.host), &config.api_key),
+            historical_migration: config.historical_migration,
+            origin: config.sdk_info(),
+            pid,
+            random,
+        };
+        SpoolDriver {
+            store: Some(Store::new(disk, settings(config), identity, now)),
+            safety: config.spool_safety,
+            write_every: config.spool_write,
+            sdk_info: config.sdk_info(),
+            write_at: None,
+            load_at: 0,
+            held: None,
+            uuids: UuidSource::new(),
+            changes: Changes::default(),
+        }
+    }
+
+    /// Does what there is to do.
+    pub(super) fn turn(&mut self, delivery: &Delivery, now: Moment) -> Turn {
+        let Some(mut store) = self.store.take() else { return Turn::Closed };
+        let orders = delivery.read(|state| state.disk_orders());
+        let is_asked = orders.persist.or(orders.close).or(orders.discard).is_some();
+        let was_able = store.health() == Health::Ok;
+        let (is_able, notices) = store.revive(is_asked, now);
+        Self::apply(delivery, notices);
+        if orders.has_unseen && is_able {
+            store.announce(now);
+            let wait =
+                if self.safety == SpoolSafety::Call || !was_able { Duration::ZERO } else { self.write_every };
+            self.write_at.get_or_insert(now.after(wait));
+        }
+        let with_events =
+            is_able && (orders.write_now || is_asked || self.write_at.is_some_and(|at| at <= now.boot_ms));
+        let seen = self.give(&mut store, delivery, with_events);
+        if orders.discard.is_some() {
+            let (_, notices) = store.discard(now);
+            Self::apply(delivery, notices);
+        }
+        if orders.close.is_some() {
+            let (_, notices) = store.close(now);
+            Self::apply(delivery, notices);
+            delivery.update(|state| ((), state.orders_done(&orders, Status::OK)));
+            return Turn::Closed;
+        }
+        let mut persisted = Status::OK;
+        if orders.persist.is_some() {
+            let (done, notices) = store.persist(now);
+            Self::apply(delivery, notices);
+            if !(done && with_events) {
+                persisted = Status::SPOOL;
+            }
+        }
+        let notices = store.step(now);
+        Self::apply(delivery, notices);
+        let is_able = store.health() == Health::Ok;
+        delivery.update(|state| {
+            let wake = state.written_through(seen.filter(|_| is_able), is_able);
+            ((), wake | state.orders_done(&orders, persisted))
+        });
+        let has_loaded = is_able && self.load(&mut store, delivery, &orders, now);
+        let turn = if has_loaded || (is_able && !was_able) {
+            Turn::Again
+        } else {
+            let load_at = (self.held.is_some() && self.load_at > now.boot_ms).then_some(self.load_at);
+            let until = [store.due(), self.write_at, load_at].into_iter().flatten().min();
+            Turn::Sleep { until, is_timed: self.write_at.is_some() || !is_able }
+        };
+        self.store = Some(store);
+        turn
+    }
+
+    /// Gives the store what has changed. Returns the number of the last event that was seen, if events were.
+    fn give(&mut self, store: &mut Store<D>, delivery: &Delivery, with_events: bool) -> Option<u64> {
+        let changes = &mut self.changes;
+        loop {
+            let (is_more, seen) = delivery.update(|state| {
+                let is_more = state.take_changes(with_events, changes);
+                ((is_more, state.seen_through()), Wake::NONE)
+            });
+            changes.ended.drain(..).for_each(|id| store.end(id));
+            for change in changes.segments.drain(..) {
+                let id = change.id;
+                // What the store does not take is asked for again, or costs a duplicate after a crash.
+                change.events(|place, uuid, wire| store.add_event(id, place, uuid, wire));
+                if let Some(batch) = change.batch {
+                    store.add_batch(id, batch);
+                }
+                if let Some(attempt) = change.attempt {
+                    store.add_attempt(id, attempt);
+                }
+                if let Some(verdicts) = change.verdicts() {
+                    store.add_verdicts(id, verdicts);
+                }
+                if let Some(parked) = change.parked {
+                    store.add_parked(id, parked);
+                }
+            }
+            changes.released.drain(..).for_each(|id| store.release(id));
+            if !is_more {
+                if with_events {
+                    self.write_at = None;
+                }
+                return with_events.then_some(seen);
+            }
+        }
+    }
+
+    fn apply(delivery: &Delivery, notices: Vec<Notice>) {
+        for notice in notices {
+            delivery.update(|state| {
+                let wake = match notice {
+                    Notice::Stored { segment, .. } => {
+                        state.segment_stored(segment);
+                        Wake::NONE
+                    }
+                    Notice::Rewrite(segment) => {
+                        state.segment_failed(segment);
+                        Wake::NONE
+                    }
+                    Notice::Lost { segment, events, uuids, reason } => {
+                        state.lost_on_disk(segment, events, &uuids, loss(reason))
+                    }
+                    Notice::Health(Health::Ok, text) => state.log(LogLevel::Info, text),
+                    Notice::Health(_, text) => {
+                        let line = format!("{text}; events are kept in memory only until this is over");
+                        state.log(LogLevel::Warning, line)
+                    }
+                    Notice::Log(text) => state.log(LogLevel::Info, text),
+                };
+                ((), wake)
+            });
+        }
+    }
+
+    /// Brings a segment into memory; returns whether it did.
+    fn load(&mut self, store: &mut Store<D>, delivery: &Delivery, orders: &Orders, now: Moment) -> bool {
+        if !orders.may_load || self.load_at > now.boot_ms {
+            return false;
+        }
+        if let Some(id) = orders.load {
+            return self.load_own(store, delivery, id, now);
+        }
+        let recovered = match self.held.take() {
+            Some(held) => held,
+            None if store.waiting() == 0 => return false,
+            None => {
+                let id = delivery.update(|state| (state.next_segment(), Wake::NONE));
+                let (recovered, notices) = store.recover(id, now);
+                Self::apply(delivery, notices);
+                let Some(recovered) = recovered else { return false };
+                recovered
+            }
+        };
+        let added = self.with_contents(&recovered, |loaded| {
+            delivery.update(|state| match state.add_recovered(recovered.segment, loaded) {
+                Ok(()) => (true, Wake { sender: true, ..Wake::NONE }),
+                Err(NoMemory) => (false, Wake::NONE),
+            })
+        });
+        if added != Some(true) {
+            self.held = Some(recovered);
+            self.load_at = now.boot_ms + LOAD_AGAIN_MS;
+        }
+        added == Some(true)
+    }
+
+    fn load_own(&mut self, store: &mut Store<D>, delivery: &Delivery, id: SegmentId, now: Moment) -> bool {
+        let added = match store.load(id) {
+            Ok(recovered) => self.with_contents(&recovered, |loaded| {
+                delivery.update(|state| match state.add_released(id, loaded) {
+                    Ok(wake) => (true, wake | Wake { sender: true, ..Wake::NONE }),
+                    Err(NoMemory) => (false, Wake::NONE),
+                })
+            }),
+            Err(error) if error.kind == ErrorKind::Missing => None,
+            Err(_) => Some(false),
+        };
+        match added {
+            Some(true) => return true,
+            // The disk, or memory, may be back later.
+            Some(false) => {
+                store.release(id);
+                self.load_at = now.boot_ms + LOAD_AGAIN_MS;
+            }
+            None => delivery.update(|state| ((), state.lost_on_disk(Some(id), 0, &[], LossReason::Corrupt))),
+        }
+        false
+    }
+
+    /// Calls `add` with what a segment says; `None` if it cannot be read.
+    fn with_contents<T>(&mut self, recovered: &Recovered, add: impl FnOnce(&Loaded<'_>) -> T) -> Option<T> {
+        let contents = recovered.contents().ok()?;
+        let now = Timestamp::now();
+        // Without randomness, the uuid of an event serves as well.
+        let own = contents.pending.first().map_or(Uuid::nil(), |event| event.uuid);
+        let request_id = self.uuids.uuid_v7(now.unix_ms()).unwrap_or(own);
+        Some(add(&Loaded { contents: &contents, request_id, sdk_info: &self.sdk_info, now }))
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        // Captures that wait for the disk wait for this thread.
+        safety: match config.spool_safety {
+            SpoolSafety::Call => SpoolSafety::Crash,
+            other => other,
+        },
+        write_every: config.spool_write,
+        sync_every: config.spool_sync,
+        max_bytes: config.spool_max_bytes,
+        min_free_bytes: config.spool_min_free_bytes,
+        max_age: config.spool_max_age,
+        adopts: config.spool_adopt,
+        evicts: config.overflow == crate::config::Overflow::DropOldest,
+    }
+}
+
+fn loss(reason: LostOnDisk) -> LossReason {
+    match reason {
+        LostOnDisk::Expired => LossReason::Expired,
+        LostOnDisk::Corrupt => LossReason::Corrupt,
+        LostOnDisk::Evicted => LossReason::Evicted,
+        LostOnDisk::Discarded => LossReason::Discarded,
+    }
+}
