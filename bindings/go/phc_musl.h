@@ -92,6 +92,7 @@
 #define phc_opt_out musl_phc_opt_out
 #define phc_outgoing_json musl_phc_outgoing_json
 #define phc_outgoing_replace musl_phc_outgoing_replace
+#define phc_persist musl_phc_persist
 #define phc_poll musl_phc_poll
 #define phc_poll_fd musl_phc_poll_fd
 #define phc_register musl_phc_register
@@ -114,6 +115,7 @@
 #define phc_set_log_callback musl_phc_set_log_callback
 #define phc_setting_at musl_phc_setting_at
 #define phc_setting_count musl_phc_setting_count
+#define phc_spool_discard musl_phc_spool_discard
 #define phc_stats_get musl_phc_stats_get
 #define phc_stats_json musl_phc_stats_json
 #define phc_status_message musl_phc_status_message
