@@ -32,14 +32,14 @@ mod wake;
 #[cfg(test)]
 mod tests;
 
-#[cfg(all(test, feature = "race-models"))]
-pub(crate) use batch::BatchId;
+#[cfg(test)]
+pub(crate) use batch::{BatchId, OpenAttempt};
 pub(crate) use flushes::{FlushId, FlushResult};
 pub(crate) use loss::LossReason;
 pub(crate) use monitor::{Delivery, Signal, Wait, has_passed};
 pub(crate) use report::{CallbacksSet, EventReport, Report, SplitReport};
-#[cfg(all(test, feature = "race-models"))]
-pub(crate) use scheduler::Step;
+#[cfg(test)]
+pub(crate) use scheduler::{Scheduler, Step};
 #[cfg(all(unix, feature = "spool"))]
 pub(crate) use segments::changes::Changes;
 pub(crate) use send_loop::SendLoop;

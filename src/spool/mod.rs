@@ -24,6 +24,9 @@ mod unix_disk;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use tests::SimDisk;
+
 #[cfg(feature = "internals")]
 pub use contents::Unreadable;
 pub(crate) use contents::{Contents, StoredEvent};

@@ -9,3 +9,5 @@ mod reading;
 mod real_disk;
 mod sim_disk;
 mod stores;
+
+pub(crate) use sim_disk::SimDisk;

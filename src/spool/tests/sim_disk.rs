@@ -33,23 +33,23 @@ struct Folder {
 
 /// What fails, until it is taken back.
 #[derive(Debug, Default)]
-pub(super) struct Faults {
+pub(crate) struct Faults {
     /// Of a hundred writes, so many fail like this.
-    pub(super) writes: Option<(u64, ErrorKind)>,
+    pub(crate) writes: Option<(u64, ErrorKind)>,
     /// The same for syncs.
-    pub(super) syncs: Option<(u64, ErrorKind)>,
+    pub(crate) syncs: Option<(u64, ErrorKind)>,
     /// Of a hundred writes, so many are cut short.
-    pub(super) short: u64,
+    pub(crate) short: u64,
     /// Nothing can be changed.
-    pub(super) read_only: bool,
+    pub(crate) read_only: bool,
     /// What can be stored.
-    pub(super) capacity: Option<u64>,
+    pub(crate) capacity: Option<u64>,
     /// The free space is not what it is said to be.
-    pub(super) hides_free_space: bool,
+    pub(crate) hides_free_space: bool,
     /// The file system has no locks.
-    pub(super) no_locks: bool,
+    pub(crate) no_locks: bool,
     /// Another process removes the lock of an instance between the time it is opened and the time it is locked.
-    pub(super) removes_locks: bool,
+    pub(crate) removes_locks: bool,
 }
 
 #[derive(Debug)]
@@ -74,13 +74,13 @@ struct World {
 
 /// One process's view of the disk.
 #[derive(Clone, Debug)]
-pub(super) struct SimDisk {
+pub(crate) struct SimDisk {
     world: Rc<RefCell<World>>,
     process: u64,
 }
 
 #[derive(Debug)]
-pub(super) struct SimLock {
+pub(crate) struct SimLock {
     world: Rc<RefCell<World>>,
     inode: Inode,
     process: u64,
@@ -162,7 +162,7 @@ impl World {
 
 impl SimDisk {
     /// An empty disk, seen by its first process.
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let world = World {
             files: BTreeMap::new(),
             folders: BTreeMap::from([(ROOT, Folder::default())]),
@@ -183,46 +183,46 @@ impl SimDisk {
     }
 
     /// Another process.
-    pub(super) fn process(&self) -> Self {
+    pub(crate) fn process(&self) -> Self {
         let mut world = self.world.borrow_mut();
         world.processes += 1;
         SimDisk { world: Rc::clone(&self.world), process: world.processes }
     }
 
     /// Kills this process after so many more of its calls, in the middle of the last one.
-    pub(super) fn kill_after(&self, calls: u64) {
+    pub(crate) fn kill_after(&self, calls: u64) {
         self.world.borrow_mut().kill = Some((self.process, calls));
     }
 
-    pub(super) fn kill(&self) {
+    pub(crate) fn kill(&self) {
         let mut world = self.world.borrow_mut();
         world.dead.insert(self.process);
         world.locks.retain(|_, owner| *owner != self.process);
     }
 
-    pub(super) fn is_dead(&self) -> bool {
+    pub(crate) fn is_dead(&self) -> bool {
         self.world.borrow().dead.contains(&self.process)
     }
 
-    pub(super) fn set_wall_ms(&self, wall_ms: i64) {
+    pub(crate) fn set_wall_ms(&self, wall_ms: i64) {
         self.world.borrow_mut().wall_ms = wall_ms;
     }
 
-    pub(super) fn faults(&self, change: impl FnOnce(&mut Faults)) {
+    pub(crate) fn faults(&self, change: impl FnOnce(&mut Faults)) {
         change(&mut self.world.borrow_mut().faults);
     }
 
-    pub(super) fn used(&self) -> u64 {
+    pub(crate) fn used(&self) -> u64 {
         self.world.borrow().used()
     }
 
     /// How many calls all processes have made.
-    pub(super) fn calls(&self) -> u64 {
+    pub(crate) fn calls(&self) -> u64 {
         self.world.borrow().calls
     }
 
     /// Cuts the power: all processes die, and of what is not synced any part may be lost.
-    pub(super) fn cut_power(&self) {
+    pub(crate) fn cut_power(&self) {
         let world = &mut *self.world.borrow_mut();
         world.dead.extend(1..=world.processes);
         world.locks.clear();
@@ -269,7 +269,7 @@ impl SimDisk {
     }
 
     /// Every file with its path.
-    pub(super) fn tree(&self) -> BTreeMap<String, Vec<u8>> {
+    pub(crate) fn tree(&self) -> BTreeMap<String, Vec<u8>> {
         fn walk(world: &World, folder: Inode, path: &str, tree: &mut BTreeMap<String, Vec<u8>>) {
             for (name, inode) in &world.folders[&folder].names {
                 let path = format!("{path}/{name}");
@@ -286,14 +286,14 @@ impl SimDisk {
     }
 
     /// Makes a file that another program might have put there.
-    pub(super) fn put(&self, folder: Inode, name: &str, bytes: &[u8]) {
+    pub(crate) fn put(&self, folder: Inode, name: &str, bytes: &[u8]) {
         let mut world = self.world.borrow_mut();
         let inode = world.insert(folder, name, false).unwrap();
         world.files.get_mut(&inode).unwrap().bytes = bytes.to_vec();
     }
 
     /// Changes the bytes of a file.
-    pub(super) fn change(&self, path_end: &str, change: impl FnOnce(&mut Vec<u8>)) {
+    pub(crate) fn change(&self, path_end: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let mut world = self.world.borrow_mut();
         let folders = world.folders.values();
         let mut names = folders.flat_map(|folder| &folder.names);
@@ -302,14 +302,14 @@ impl SimDisk {
     }
 
     /// The same, by its path.
-    pub(super) fn change_at(&self, path: &str, change: impl FnOnce(&mut Vec<u8>)) {
+    pub(crate) fn change_at(&self, path: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let mut world = self.world.borrow_mut();
         let inode = path.split('/').skip(1).fold(ROOT, |folder, name| world.find(folder, name).unwrap());
         change(&mut world.files.get_mut(&inode).unwrap().bytes);
     }
 
     /// Removes a file, as another program would.
-    pub(super) fn remove_at(&self, path: &str) {
+    pub(crate) fn remove_at(&self, path: &str) {
         let mut world = self.world.borrow_mut();
         let (folder, name) = path.rsplit_once('/').unwrap();
         let folder = folder.split('/').skip(1).fold(ROOT, |folder, name| world.find(folder, name).unwrap());
@@ -317,7 +317,7 @@ impl SimDisk {
     }
 
     /// Gives a file or folder to another user.
-    pub(super) fn give_away(&self, folder: Inode, name: &str) {
+    pub(crate) fn give_away(&self, folder: Inode, name: &str) {
         let mut world = self.world.borrow_mut();
         let inode = world.find(folder, name).unwrap();
         world.foreign.insert(inode);
