@@ -16,6 +16,7 @@ typedef struct {
     phc_client *client;       /* the one whose callback this is */
     phc_client *other;        /* one without callbacks */
     phc_client *tested;       /* one in test mode */
+    phc_client *spooling;     /* one with a spool */
     const phc_report *report; /* the callback's own, or a polled one */
     phc_report *to_free;      /* a polled one */
     phc_outgoing *outgoing;   /* NULL outside of before_send */
@@ -376,6 +377,15 @@ CALLER(phc_flush_wait) {
 }
 
 CALLER(phc_flush_end) { return of_status(phc_flush_end(at->other, 1000000)); }
+
+CALLER(phc_persist) { return of_status(phc_persist(at->spooling, 20000)); }
+
+CALLER(phc_spool_discard) {
+    uint64_t discarded = 7;
+    outcome result = of_status(phc_spool_discard(at->spooling, 20000, &discarded));
+    CHECK_EQ(discarded, result == WORKED ? 1 : 7);
+    return result;
+}
 
 static void on_report(const phc_report *report, void *user_data) { (void)report, (void)user_data; }
 static void on_log(phc_log_level level, const char *line, void *user_data) {

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <ftw.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -209,7 +210,9 @@ char *one_event(phc_client *client, phc_status expected, double *took) {
 phc_stats stats_of(phc_client *client) {
     phc_stats stats;
     CHECK_EQ(phc_stats_get(client, &stats, sizeof stats), PHC_OK);
-    CHECK_EQ(stats.captured, stats.delivered + stats.lost + stats.pending_events);
+    CHECK_EQ(stats.captured + stats.recovered,
+             stats.delivered + stats.lost + stats.kept + stats.pending_events);
+    CHECK(stats.spooled <= stats.pending_events);
     uint64_t lost = 0, refused = 0;
     for (size_t i = 0; i < PHC_LOSS_SLOTS; i++) lost += stats.lost_by_reason[i];
     for (size_t i = 0; i < PHC_STATUS_SLOTS; i++) refused += stats.refused_by_status[i];
@@ -239,6 +242,34 @@ void finish(phc_client *client) {
     stats_of(client);
     phc_client_free(client);
 }
+
+static char folders[8][40];
+static size_t folders_made;
+
+const char *new_folder(void) {
+    if (folders_made == sizeof folders / sizeof folders[0]) {
+        fprintf(stderr, "%s makes too many folders\n", running);
+        exit(2);
+    }
+    char *folder = folders[folders_made++];
+    snprintf(folder, sizeof folders[0], "/tmp/phc-test-XXXXXX");
+    if (mkdtemp(folder) == NULL) {
+        perror(folder);
+        exit(2);
+    }
+    return folder;
+}
+
+static int remove_one(const char *path, const struct stat *stat, int kind, struct FTW *where) {
+    (void)stat, (void)kind, (void)where;
+    return remove(path);
+}
+
+static void remove_folders(void) {
+    while (folders_made > 0) nftw(folders[--folders_made], remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+int failed_checks(void) { return failures; }
 
 void allow_seconds(unsigned seconds) { alarm(seconds); }
 
@@ -435,6 +466,7 @@ int run_tests(const char *file, const test_case *tests, size_t count, int argc, 
         alarm(getenv("PHC_WRAP") == NULL ? 60 : 400);
         tests[i].run();
         alarm(0);
+        remove_folders();
         char *violations = sink_get("_violations");
         if (!violations_expected)
             check_at(strcmp(violations, "[]") == 0, file, 0, "violations: %.2000s", violations);

@@ -79,6 +79,11 @@ void finish(phc_client *client);
  * it broke one on purpose. */
 void expect_violations(void);
 
+/* A new folder, which is removed with everything in it at the end of the test. */
+const char *new_folder(void);
+/* How many checks of the running test have failed in this process: what a forked child exits with. */
+int failed_checks(void);
+
 void allow_seconds(unsigned seconds); /* a longer time limit for the running test */
 double now_ms(void);
 /* What is correct takes milliseconds, what is wrong a minute or longer; a process on a busy

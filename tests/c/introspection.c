@@ -27,7 +27,9 @@ static void every_status_has_a_name_and_a_message(void) {
     CHECK_STR(phc_status_name(PHC_QUEUE_FULL), "queue_full");
     CHECK_STR(phc_status_name(PHC_OUT_OF_RESOURCES), "out_of_resources");
     CHECK_STR(phc_status_name(PHC_UNAVAILABLE), "unavailable");
-    for (phc_status i = 0; i <= PHC_UNAVAILABLE; i++) {
+    CHECK_STR(phc_status_name(PHC_WOULD_WAIT), "would_wait");
+    CHECK_STR(phc_status_name(PHC_SPOOL), "spool");
+    for (phc_status i = 0; i <= PHC_SPOOL; i++) {
         CHECK(phc_status_name(i)[0] != '\0' && strcmp(phc_status_name(i), "unknown") != 0);
         CHECK(phc_status_message(i)[0] != '\0');
         for (phc_status j = 0; j < i; j++) {
@@ -35,7 +37,7 @@ static void every_status_has_a_name_and_a_message(void) {
             CHECK(strcmp(phc_status_message(i), phc_status_message(j)) != 0);
         }
     }
-    const phc_status unknown[] = {PHC_UNAVAILABLE + 1, PHC_STATUS_SLOTS, -1, INT32_MAX, INT32_MIN};
+    const phc_status unknown[] = {PHC_SPOOL + 1, PHC_STATUS_SLOTS, -1, INT32_MAX, INT32_MIN};
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
         CHECK_STR(phc_status_name(unknown[i]), "unknown");
         CHECK_HAS(phc_status_message(unknown[i]), "unknown");
@@ -45,11 +47,14 @@ static void every_status_has_a_name_and_a_message(void) {
 static void every_reason_has_a_name(void) {
     CHECK_STR(phc_loss_name(PHC_LOSS_NONE), "delivered");
     CHECK_STR(phc_loss_name(PHC_LOSS_MALFORMED_RESPONSE), "malformed_response");
-    for (phc_loss i = 0; i <= PHC_LOSS_INTERNAL; i++) {
+    CHECK_STR(phc_loss_name(PHC_LOSS_EXPIRED), "expired");
+    CHECK_STR(phc_loss_name(PHC_LOSS_CORRUPT), "corrupt");
+    CHECK_STR(phc_loss_name(PHC_LOSS_DISCARDED), "discarded");
+    for (phc_loss i = 0; i <= PHC_LOSS_DISCARDED; i++) {
         CHECK(phc_loss_name(i)[0] != '\0' && strcmp(phc_loss_name(i), "unknown") != 0);
         for (phc_loss j = 0; j < i; j++) CHECK(strcmp(phc_loss_name(i), phc_loss_name(j)) != 0);
     }
-    const phc_loss unknown[] = {PHC_LOSS_INTERNAL + 1, PHC_LOSS_SLOTS, -1, INT32_MAX, INT32_MIN};
+    const phc_loss unknown[] = {PHC_LOSS_DISCARDED + 1, PHC_LOSS_SLOTS, -1, INT32_MAX, INT32_MIN};
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
         CHECK_STR(phc_loss_name(unknown[i]), "unknown");
 }

@@ -55,4 +55,7 @@ _Static_assert(PHC_LOSS_SLOTS == 32 && PHC_STATUS_SLOTS == 64, "the number of sl
 FIELD(phc_stats, lost_by_reason, 112, 256);
 FIELD(phc_stats, refused_by_status, 368, 512);
 FIELD(phc_stats, delivered_with_remark, 880, 8);
-SIZE(phc_stats, 888);
+FIELD(phc_stats, recovered, 888, 8);
+FIELD(phc_stats, kept, 896, 8);
+FIELD(phc_stats, spooled, 904, 8);
+SIZE(phc_stats, 912);

@@ -45,6 +45,12 @@ static void null_everywhere(void) {
     REFUSES_NULL(phc_flush_begin(client, NULL));
     REFUSES_NULL(phc_flush_wait(NULL, 1, 0, NULL, 0));
     REFUSES_NULL(phc_flush_end(NULL, 1));
+    REFUSES_NULL(phc_persist(NULL, 0));
+    uint64_t discarded = 7;
+    REFUSES_NULL(phc_spool_discard(NULL, 0, &discarded));
+    CHECK_EQ(phc_spool_discard(client, 0, NULL), PHC_SPOOL);
+    CHECK_HAS(phc_last_error(), "set spool_dir");
+    CHECK_EQ(discarded, 7);
     REFUSES_NULL(phc_set_error_callback(NULL, NULL, NULL, NULL));
     REFUSES_NULL(phc_set_delivery_callback(NULL, NULL, NULL, NULL));
     REFUSES_NULL(phc_set_log_callback(NULL, NULL, NULL, NULL));

@@ -54,6 +54,8 @@ static place prepare(phc_client *client) {
     at.other = make_client(NULL, NULL);
     at.tested = make_client("test_mode", "true", NULL);
     capture(at.tested, "tested");
+    at.spooling = make_client("spool_dir", new_folder(), NULL);
+    capture(at.spooling, "spooled");
     for (int i = 0; i < 2; i++) {
         capture(at.other, "polled");
         CHECK_EQ(phc_flush(at.other, 20000, NULL, 0), PHC_OK);
@@ -73,6 +75,7 @@ static void clean_up(place *at, const phc_report *polled) {
     CHECK_EQ(stats.refused, 0);
     finish(at->other);
     finish(at->tested);
+    finish(at->spooling);
 }
 
 static void each_function_works_outside_of_callbacks(void) {
