@@ -64,7 +64,8 @@ static int are_so_many(void *wanted) { return segments() == *(const int *)wanted
 
 /* They are made and removed by another thread, or process. */
 static void await_segments(int wanted) {
-    check_at(await(are_so_many, &wanted), __FILE__, __LINE__, "there are %d segments, not %d", segments(), wanted);
+    check_at(await(are_so_many, &wanted), __FILE__, __LINE__, "there are %d segments, not %d", segments(),
+             wanted);
 }
 
 static int failed_before; /* what a child has inherited */
@@ -101,7 +102,8 @@ static void kill_itself(void) {
 /* What processes tell each other. */
 typedef char uuid_text[PHC_UUID_SIZE];
 static uuid_text *shared_uuids(size_t n) {
-    void *memory = mmap(NULL, n * sizeof(uuid_text), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *memory =
+        mmap(NULL, n * sizeof(uuid_text), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(memory != MAP_FAILED);
     return memory;
 }
@@ -284,9 +286,8 @@ enum { KILLS = 4, WRITERS = 2 };
 static void acknowledge_until_killed(void) {
     close(acknowledged[0]);
     /* Nothing but the promise of `call` writes so soon, and nothing is sent. */
-    phc_client *client =
-        SPOOLING("call", "spool_write_ms", "3600000", "flush_at", "100000", "max_batch_events", "100000",
-                 NULL);
+    phc_client *client = SPOOLING("call", "spool_write_ms", "3600000", "flush_at", "100000",
+                                  "max_batch_events", "100000", NULL);
     pthread_t threads[WRITERS];
     for (int i = 0; i < WRITERS; i++) pthread_create(&threads[i], NULL, acknowledge_each, client);
     pause();
@@ -434,8 +435,8 @@ static int has_room(void *client) { return phc_capture(client, "user", "a", NULL
 static void an_outage_may_be_larger_than_the_queue(void) {
     folder = new_folder();
     script(DOWN);
-    phc_client *client = SPOOLING("crash", "queue_max_events", "100", "flush_at", "5", "max_batch_events", "5",
-                                  "overflow", "drop_newest", NULL);
+    phc_client *client = SPOOLING("crash", "queue_max_events", "100", "flush_at", "5", "max_batch_events",
+                                  "5", "overflow", "drop_newest", NULL);
     capture_n(client, 5);
     wait_for("requests=4");
     for (int i = 5; i < 1000; i++) CHECK(await(has_room, client));
@@ -455,8 +456,8 @@ static void an_outage_may_be_larger_than_the_queue(void) {
 static void a_blocked_capture_goes_on_when_events_have_left_memory(void) {
     folder = new_folder();
     script(DOWN);
-    phc_client *client = SPOOLING("crash", "queue_max_events", "100", "flush_at", "5", "max_batch_events", "5",
-                                  "overflow", "block", "block_timeout_ms", "600000", NULL);
+    phc_client *client = SPOOLING("crash", "queue_max_events", "100", "flush_at", "5", "max_batch_events",
+                                  "5", "overflow", "block", "block_timeout_ms", "600000", NULL);
     capture_n(client, 5);
     wait_for("requests=4");
     capture_n(client, 995);
@@ -480,6 +481,22 @@ static void a_queue_that_is_smaller_than_a_batch_leaves_memory_too(void) {
     finish(client);
 }
 
+static void a_batch_that_grew_after_it_was_written_leaves_memory_whole(void) {
+    folder = new_folder();
+    script(DOWN);
+    phc_client *client = SPOOLING("crash", "queue_max_events", "100", "flush_at", "5", "max_batch_events",
+                                  "5", "overflow", "block", "block_timeout_ms", "600000", NULL);
+    capture(client, "a");
+    AWAIT(client, spooled, 1);
+    capture_n(client, 299);
+    AWAIT(client, spooled, 300);
+    respond_now();
+    CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
+    CHECK_EQ(stats_of(client).delivered, 300);
+    CHECK_EQ(summary("accepted"), 300);
+    finish(client);
+}
+
 static void what_has_left_memory_outlives_a_close(void) {
     folder = new_folder();
     script(DOWN);
@@ -497,7 +514,8 @@ static void what_has_left_memory_outlives_a_close(void) {
 /* Only the event that the server wants again is sent again: under the same request id, as its next attempt. */
 static void verdicts_of_single_events_outlive_a_restart(void) {
     folder = new_folder();
-    script("{\"steps\":[{\"verdicts\":{\"again\":\"retry\",\"*\":\"ok\"}},{\"status\":503,\"wait_for_script\":true}]}");
+    script(
+        "{\"steps\":[{\"verdicts\":{\"again\":\"retry\",\"*\":\"ok\"}},{\"status\":503,\"wait_for_script\":true}]}");
     phc_client *client = SPOOLING("exit", "request_timeout_ms", "120000", NULL);
     uuid_text uuids[3];
     const char *events[3] = {"before", "again", "after"};
@@ -516,6 +534,100 @@ static void verdicts_of_single_events_outlive_a_restart(void) {
              nth_string(requests, "request_id", 0), uuids[1]);
     CHECK_HAS(requests, last);
     free(requests);
+}
+
+/* Of a batch that was split, each half is sent once, whichever process sends it. */
+static void a_split_outlives_a_restart(void) {
+    folder = new_folder();
+    script("{\"steps\":[{\"when\":{\"min_events\":3},\"status\":413,\"times\":0},"
+           "{\"when\":{\"event\":\"first\"}},{\"status\":503,\"wait_for_script\":true,\"times\":0}]}");
+    phc_client *client = SPOOLING("exit", "request_timeout_ms", "120000", NULL);
+    uuid_text uuids[8];
+    capture_uuids(client, "first", uuids, 1);
+    capture_uuids(client, "other", uuids + 1, 7);
+    CHECK_EQ(phc_flush(client, 0, NULL, 0), PHC_TIMEOUT);
+    /* 8, then 4 and 4, then four times 2, one of which is delivered. */
+    wait_for("requests=7&accepted=2");
+    AWAIT(client, delivered, 2);
+    CHECK_EQ(phc_client_close(client, 0), PHC_OK);
+    CHECK_EQ(stats_of(client).kept, 6);
+    finish(client);
+    next_delivers(6, 9);
+    char *accepted = sink_get("_accepted");
+    for (int i = 0; i < 8; i++) CHECK_HAS(accepted, uuids[i]);
+    free(accepted);
+}
+
+static void what_was_left_is_sent_as_it_was_meant(void) {
+    folder = new_folder();
+    phc_client *client = SPOOLING("exit", "historical_migration", "true", "shutdown_timeout_ms", "0", NULL);
+    capture_n(client, 2);
+    finish(client);
+    next_delivers(2, 3);
+    char *requests = sink_get("_requests");
+    CHECK_EQ(count(requests, "\"historical_migration\":true"), 1);
+    CHECK_EQ(count(requests, "\"historical_migration\":false"), 1);
+    free(requests);
+}
+
+/* An event that the server wants again and again waits for longer when its retries are spent, and is not lost. */
+static void spent_retries_lose_nothing(void) {
+    folder = new_folder();
+    script("{\"then\":{\"verdicts\":{\"again\":\"retry\",\"*\":\"ok\"}}}");
+    phc_client *client = SPOOLING("crash", NULL);
+    capture(client, "again");
+    capture(client, "other");
+    CHECK_EQ(phc_flush(client, 0, NULL, 0), PHC_TIMEOUT);
+    wait_for("requests=4");
+    AWAIT(client, delivered, 1);
+    /* Others are sent meanwhile. */
+    capture(client, "more");
+    CHECK_EQ(phc_flush(client, 0, NULL, 0), PHC_TIMEOUT);
+    AWAIT(client, delivered, 2);
+    CHECK_EQ(phc_client_close(client, 0), PHC_OK);
+    phc_stats stats = stats_of(client);
+    CHECK_EQ(stats.lost, 0);
+    CHECK_EQ(stats.kept, 1);
+    CHECK_EQ(stats.requests, 5);
+    finish(client);
+    CHECK_EQ(segments(), 1);
+}
+
+/* What the server refuses as such is lost as ever. */
+static void what_the_server_does_not_want_is_lost(void) {
+    folder = new_folder();
+    const char *scripts[] = {"{\"then\":{\"verdicts\":[\"drop\"]}}", "{\"then\":{\"status\":400}}"};
+    for (size_t i = 0; i < 2; i++) {
+        script(scripts[i]);
+        phc_client *client = SPOOLING("crash", NULL);
+        capture_n(client, 2);
+        AWAIT(client, spooled, 2);
+        CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_LOST_EVENTS);
+        CHECK_EQ(stats_of(client).lost, 2);
+        await_segments(0);
+        finish(client);
+    }
+}
+
+static void *flush_without_limit(void *client) {
+    return (void *)(intptr_t)phc_flush(client, PHC_NO_LIMIT, NULL, 0);
+}
+
+static void a_close_that_leaves_events_ends_the_flushes_of_other_threads(void) {
+    folder = new_folder();
+    script("{\"then\":{\"status\":503,\"wait_for_script\":true}}");
+    phc_client *client = SPOOLING("exit", "request_timeout_ms", "120000", NULL);
+    capture_n(client, 3);
+    pthread_t flusher;
+    pthread_create(&flusher, NULL, flush_without_limit, client);
+    wait_for("requests=1");
+    CHECK_EQ(phc_client_close(client, 50), PHC_OK);
+    CHECK_EQ(stats_of(client).kept, 3);
+    void *status;
+    pthread_join(flusher, &status);
+    CHECK_EQ((intptr_t)status, PHC_OK);
+    finish(client);
+    next_delivers(3, 4);
 }
 
 /* -- who sends what is left */
@@ -703,7 +815,8 @@ static int descriptors_of_folder(void) {
     for (struct dirent *one; (one = readdir(list)) != NULL;) {
         char path[300], target[300] = "";
         snprintf(path, sizeof path, "/proc/self/fd/%s", one->d_name);
-        if (readlink(path, target, sizeof target - 1) > 0) found += strncmp(target, folder, strlen(folder)) == 0;
+        if (readlink(path, target, sizeof target - 1) > 0)
+            found += strncmp(target, folder, strlen(folder)) == 0;
     }
     closedir(list);
     return found;
@@ -852,7 +965,8 @@ static void a_discard_ends_everything_that_is_pending(void) {
     capture_n(neighbour, 2);
     AWAIT(neighbour, spooled, 2);
     CHECK_EQ(in_process(leave_these), 0);
-    phc_client *client = SPOOLING("exit", "flush_at", "4", "max_batch_events", "4", "reports", "losses", NULL);
+    phc_client *client =
+        SPOOLING("exit", "flush_at", "4", "max_batch_events", "4", "reports", "losses", NULL);
     uuid_text own[6];
     capture_uuids(client, "own", own, 4);
     wait_for("requests=4");
@@ -1066,7 +1180,8 @@ static int warnings, recoveries;
 static const char *warning_text;
 static void note_disk(phc_log_level level, const char *line, void *user_data) {
     (void)user_data;
-    if (level == PHC_LOG_WARNING && strstr(line, "in memory only") != NULL && strstr(line, warning_text) != NULL)
+    if (level == PHC_LOG_WARNING && strstr(line, "in memory only") != NULL &&
+        strstr(line, warning_text) != NULL)
         add_to(&warnings, 1);
     if (strstr(line, "the spool works again") != NULL) add_to(&recoveries, 1);
 }
@@ -1076,8 +1191,7 @@ static void a_disk_without_free_space_is_said_once_and_loses_nothing(void) {
     script(DOWN);
     warnings = recoveries = 0;
     warning_text = "spool_min_free_bytes";
-    phc_client *client =
-        SPOOLING("crash", "spool_min_free_bytes", "1099511627776", "flush_at", "5", NULL);
+    phc_client *client = SPOOLING("crash", "spool_min_free_bytes", "1099511627776", "flush_at", "5", NULL);
     CHECK_EQ(phc_set_log_callback(client, note_disk, NULL, NULL), PHC_OK);
     capture_n(client, 10);
     CHECK_EQ(reaches(&warnings, 1), 1);
@@ -1187,8 +1301,8 @@ static void the_quota_bounds_what_is_on_disk(void) {
         sink_post("_clear", "{}");
         warnings = recoveries = 0;
         warning_text = "spool_max_bytes";
-        phc_client *client = SPOOLING("crash", "spool_max_bytes", "65536", "overflow", overflows[i], "flush_at",
-                                      "10", "max_batch_events", "10", NULL);
+        phc_client *client = SPOOLING("crash", "spool_max_bytes", "65536", "overflow", overflows[i],
+                                      "flush_at", "10", "max_batch_events", "10", NULL);
         CHECK_EQ(phc_set_log_callback(client, note_disk, NULL, NULL), PHC_OK);
         char properties[2048] = "{\"a\":\"";
         memset(properties + 6, 'x', 2000);
@@ -1242,8 +1356,14 @@ int main(int argc, char **argv) {
         TEST(an_outage_may_be_larger_than_the_queue),
         TEST(a_blocked_capture_goes_on_when_events_have_left_memory),
         TEST(a_queue_that_is_smaller_than_a_batch_leaves_memory_too),
+        TEST(a_batch_that_grew_after_it_was_written_leaves_memory_whole),
         TEST(what_has_left_memory_outlives_a_close),
         TEST(verdicts_of_single_events_outlive_a_restart),
+        TEST(a_split_outlives_a_restart),
+        TEST(what_was_left_is_sent_as_it_was_meant),
+        TEST(spent_retries_lose_nothing),
+        TEST(what_the_server_does_not_want_is_lost),
+        TEST(a_close_that_leaves_events_ends_the_flushes_of_other_threads),
         TEST(a_flush_does_not_wait_for_what_others_have_left),
         TEST(what_many_processes_have_left_is_delivered),
         TEST(two_clients_share_a_folder),
