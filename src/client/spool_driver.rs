@@ -117,7 +117,12 @@ impl<D: Disk> SpoolDriver<D> {
             let wake = state.written_through(seen.filter(|_| is_able), is_able);
             ((), wake | state.orders_done(&orders, persisted))
         });
-        let has_loaded = is_able && self.load(&mut store, delivery, &orders, now);
+        // To send what is on disk is what frees it.
+        let has_loaded = matches!(store.health(), Health::Ok | Health::Full)
+            && self.load(&mut store, delivery, &orders, now);
+        if !is_able {
+            self.write_at = None;
+        }
         let turn = if has_loaded || (is_able && !was_able) {
             Turn::Again
         } else {

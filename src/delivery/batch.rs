@@ -100,6 +100,9 @@ pub(super) struct Batch {
     origin: Option<Arc<str>>,
     /// The segment that its events are in, on disk.
     mark: Mark,
+    /// Whether the disk thread was given all of them.
+    #[cfg(all(unix, feature = "spool"))]
+    is_given: bool,
     /// Whether any attempt ended without our learning what the server did.
     response_unknown: bool,
     /// The events that are still pending.
@@ -152,6 +155,8 @@ impl Batch {
             parked_until_ms: 0,
             origin: None,
             mark: Mark::default(),
+            #[cfg(all(unix, feature = "spool"))]
+            is_given: false,
             response_unknown: false,
             payload: Arc::new(payload),
             is_packed: true,
@@ -211,6 +216,18 @@ impl Batch {
     #[cfg(all(unix, feature = "spool"))]
     pub(super) fn set_mark(&mut self, mark: Mark) {
         self.mark = mark;
+    }
+
+    /// Whether the disk thread was given all of its events.
+    #[cfg(all(unix, feature = "spool"))]
+    pub(super) fn is_given(&self) -> bool {
+        self.is_given
+    }
+
+    /// Records whether it was.
+    #[cfg(all(unix, feature = "spool"))]
+    pub(super) fn set_given(&mut self, is_given: bool) {
+        self.is_given = is_given;
     }
 
     /// The events that are still pending, to be read while the state is not locked.
@@ -354,6 +371,8 @@ impl Batch {
                 times_parked: self.times_parked,
                 origin: self.origin.clone(),
                 mark: self.mark,
+                #[cfg(all(unix, feature = "spool"))]
+                is_given: self.is_given,
                 ..batch
             }
         };

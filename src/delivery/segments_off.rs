@@ -36,12 +36,18 @@ impl Segments {
 
     pub(super) fn batch_split(&mut self, _: Mark) {}
 
+    pub(super) fn parked(&mut self, _: Mark) {}
+
     #[inline]
     pub(super) fn changed(&mut self) {}
 
     pub(super) fn set_holding(&mut self, _: bool) {}
 
     pub(super) fn crowded(&mut self) {}
+
+    pub(super) fn largest_batch(&self, config: &Config) -> (usize, usize) {
+        (config.max_batch_events, config.max_batch_bytes)
+    }
 
     pub(super) fn uncrowded(&self, most: u64) -> u64 {
         most

@@ -214,6 +214,7 @@ impl SendLoop {
     ) {
         let uuids = &mut self.uuids;
         let mut no_ids = None;
+        let refusal = if decision.host == HostSign::Refuses { decision.error.clone() } else { String::new() };
         let again = self.delivery.update(|state| {
             state.complete_attempt(batch, &mut decision, sent_bytes, || {
                 let now = Timestamp::now();
@@ -232,27 +233,30 @@ impl SendLoop {
         decision.unsent |= no_ids.is_some();
         self.scheduler.attempt_ended(self.delivery.now(), &decision, random, &again);
         if decision.unsent {
-            let message = no_ids.unwrap_or_else(|| decision.error.clone());
+            let message = no_ids.unwrap_or(decision.error);
             self.shortage_met(&message);
         } else if was_short {
             self.shortage_ended();
         }
         let is_refused = decision.host == HostSign::Refuses && !self.refused;
         if was_open != self.scheduler.is_circuit_open() || is_refused {
-            self.circuit_changed(&decision);
+            self.circuit_changed(decision.host, &refusal);
         }
     }
 
     /// Logs that the circuit has opened or closed, and has what waits written to disk or not.
-    fn circuit_changed(&mut self, decision: &AttemptDecision) {
+    fn circuit_changed(&mut self, host: HostSign, refusal: &str) {
         let is_open = self.scheduler.is_circuit_open();
         self.delivery.update(|state| (state.set_holding(is_open), Wake::NONE));
-        self.refused |= decision.host == HostSign::Refuses;
-        let level = if self.refused { LogLevel::Error } else { LogLevel::Debug };
-        self.log(level, || match (is_open, decision.host) {
+        self.refused |= host == HostSign::Refuses;
+        let level = match (self.refused, is_open) {
+            (true, true) => LogLevel::Error,
+            (true, false) => LogLevel::Warning,
+            _ => LogLevel::Debug,
+        };
+        self.log(level, || match (is_open, host) {
             (true, HostSign::Refuses) => format!(
-                "{}; nothing is lost: events wait in spool_dir, and one batch every {} ms tries again",
-                decision.error,
+                "{refusal}; nothing is lost: events wait in spool_dir, and one batch every {} ms tries again",
                 self.policy.backoff.max.as_millis()
             ),
             (true, _) => "several requests in a row failed; one batch at a time probes the server".to_owned(),

@@ -87,13 +87,14 @@ pub(crate) struct DeliveryState {
 impl DeliveryState {
     /// An empty state with the bounds of the settings.
     pub(crate) fn new(config: &Config) -> Self {
-        let limits = BatchLimits {
-            flush_at: config.flush_at.min(config.max_batch_events),
-            flush_interval: config.flush_interval,
-            max_events: config.max_batch_events,
-            max_body: config.max_batch_bytes - envelope::back(config.historical_migration).len(),
-        };
         let segments = Segments::new(config);
+        let (max_events, max_body) = segments.largest_batch(config);
+        let limits = BatchLimits {
+            flush_at: config.flush_at.min(max_events),
+            flush_interval: config.flush_interval,
+            max_events,
+            max_body: max_body - envelope::back(config.historical_migration).len(),
+        };
         DeliveryState {
             easy_events: segments.uncrowded(config.queue_max_events),
             easy_bytes: segments.uncrowded(config.queue_max_bytes),

@@ -63,16 +63,22 @@ pub(crate) fn flush_at_exit(pending: Weak<dyn FlushAtExit>, limit: Duration, wri
     targets.push(Target { pending, limit, writes });
 }
 
+/// Has what is pending written to disk, or removed from it.
+fn write_all(targets: &[Target], now: Instant) {
+    for target in targets.iter().filter(|target| target.writes) {
+        if let Some(pending) = target.pending.upgrade() {
+            pending.write(now.checked_add(WRITE_LIMIT));
+        }
+    }
+}
+
 extern "C" fn at_exit() {
     // The process must end, whatever happens here.
     let _ = catch_unwind(|| {
         let Some(targets) = TARGETS.get() else { return };
         let started = Instant::now();
         let targets = std::mem::take(&mut *recover(targets.lock()));
-        let clients = targets.iter().filter_map(|target| Some((target.pending.upgrade()?, target)));
-        for (pending, _) in clients.filter(|(_, target)| target.writes) {
-            pending.write(started.checked_add(WRITE_LIMIT));
-        }
+        write_all(&targets, started);
         // All flushes begin before one is waited for.
         let begun: Vec<_> = targets
             .iter()
@@ -83,5 +89,7 @@ extern "C" fn at_exit() {
         for (flush, pending, limit) in begun {
             pending.wait_flush(flush, started.checked_add(limit));
         }
+        // What was sent since is not to be sent again by a later process.
+        write_all(&targets, Instant::now());
     });
 }

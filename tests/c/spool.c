@@ -658,6 +658,36 @@ static void a_flush_does_not_wait_for_what_others_have_left(void) {
     finish(client);
 }
 
+static void leave_one_with_spent_retries(void) {
+    phc_client *client = SPOOLING("crash", NULL);
+    capture(client, "again");
+    CHECK_EQ(phc_flush(client, 0, NULL, 0), PHC_TIMEOUT);
+    for (uint32_t attempt = 0; attempt < 4;) {
+        phc_report *report = phc_poll(client, 20000);
+        CHECK(report != NULL);
+        attempt = report == NULL ? 4 : phc_report_attempt(report);
+        phc_report_free(report);
+    }
+    CHECK_EQ(phc_client_close(client, 0), PHC_OK);
+    CHECK_EQ(stats_of(client).kept, 1);
+    finish(client);
+}
+
+static void a_parked_event_holds_up_no_other(void) {
+    folder = new_folder();
+    script("{\"then\":{\"verdicts\":{\"again\":\"retry\",\"*\":\"ok\"}}}");
+    for (int i = 0; i < 3; i++) CHECK_EQ(in_process(leave_one_with_spent_retries), 0);
+    CHECK_EQ(in_process(leave_two), 0);
+    phc_client *client = SPOOLING("crash", NULL);
+    capture(client, "own");
+    AWAIT(client, delivered, 2);
+    AWAIT(client, recovered, 5);
+    CHECK_EQ(phc_client_close(client, 0), PHC_OK);
+    CHECK_EQ(stats_of(client).lost, 0);
+    CHECK_EQ(stats_of(client).kept, 4);
+    finish(client);
+}
+
 /* Like workers that live for a few requests; more of them than are taken over at once. */
 static void what_many_processes_have_left_is_delivered(void) {
     folder = new_folder();
@@ -1365,6 +1395,7 @@ int main(int argc, char **argv) {
         TEST(what_the_server_does_not_want_is_lost),
         TEST(a_close_that_leaves_events_ends_the_flushes_of_other_threads),
         TEST(a_flush_does_not_wait_for_what_others_have_left),
+        TEST(a_parked_event_holds_up_no_other),
         TEST(what_many_processes_have_left_is_delivered),
         TEST(two_clients_share_a_folder),
         TEST(other_destinations_are_left_alone),

@@ -129,14 +129,21 @@ pub(in crate::delivery) fn change_of_batch(
         batch.set_mark(Mark(Some(track.id)));
     }
     let track = segments.track_mut(batch.mark())?;
+    if let Some(last) = payload.spans().last() {
+        // It may have grown since the last look.
+        track.places = track.places.max(track.place(last.seq) + 1);
+    }
     let facts = batch.facts();
     let before = track.given;
-    let from = payload.spans().partition_point(|span| track.place(span.seq) < before.places);
+    let given = if track.is_shared { track.given_at_split } else { before.places };
+    let given = if batch.is_given() { u32::MAX } else { given };
+    let from = payload.spans().partition_point(|span| track.place(span.seq) < given);
     let mut change = SegmentChange::new(track.id);
     if from < payload.spans().len() {
         change.events = NewEvents::Shared { first_seq: track.first_seq, from, payload };
     }
     track.given.places = track.places;
+    batch.set_given(true);
     if !before.batch {
         change.batch = Some(BatchRecord {
             request_id: facts.request_id,

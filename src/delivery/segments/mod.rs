@@ -44,6 +44,8 @@ pub(super) struct Track {
     pub(super) users: u8,
     /// Two batches are in it, whose attempts it does not tell apart.
     pub(super) is_shared: bool,
+    /// How many of its first places the disk thread had been given before.
+    pub(super) given_at_split: u32,
     /// Its events were brought back into memory.
     is_loaded: bool,
 }
@@ -69,8 +71,9 @@ impl Track {
 
     /// Records that an event has ended.
     pub(super) fn end(&mut self, seq: u64) {
-        let place = self.place(seq) as usize;
-        let (byte, bit) = (place / 8, 1 << (place % 8));
+        let place = self.place(seq);
+        self.places = self.places.max(place.saturating_add(1));
+        let (byte, bit) = (place as usize / 8, 1 << (place % 8));
         let missing = (byte + 1).saturating_sub(self.ended.len());
         // Without memory for it, the event is sent again if the process ends now.
         if reserve(&mut self.ended, missing).is_err() {
@@ -281,7 +284,9 @@ impl Segments {
     pub(super) fn batch_split(&mut self, mark: Mark) {
         if let Some(track) = self.track_mut(mark) {
             track.users += 1;
-            track.is_shared = true;
+            if !track.is_shared {
+                (track.is_shared, track.given_at_split) = (true, track.given.places);
+            }
         }
     }
 
@@ -310,6 +315,19 @@ impl Segments {
             self.is_crowded = true;
             self.wake();
         }
+    }
+
+    /// The largest number of events and of bytes of a batch. Only full ones leave memory, so with a spool none may
+    /// take up most of the queue.
+    pub(super) fn largest_batch(&self, config: &Config) -> (usize, usize) {
+        let part = |most: usize, queue: u64, least: usize| {
+            let quarter = usize::try_from(queue / 4).unwrap_or(usize::MAX);
+            if self.is_on { most.min(quarter.max(least)) } else { most }
+        };
+        (
+            part(config.max_batch_events, config.queue_max_events, 1),
+            part(config.max_batch_bytes, config.queue_max_bytes, 1024),
+        )
     }
 
     /// How much of the queue may be used before [`Segments::crowded`] is called, of so much.
@@ -385,6 +403,7 @@ impl Segments {
             ended_count: 0,
             users: 1,
             is_shared: false,
+            given_at_split: 0,
             is_loaded: false,
         };
         self.tracks.insert(position, track);
@@ -416,6 +435,10 @@ impl Segments {
             let track = self.tracks.remove(position);
             self.ended.push(track.id);
             self.changed();
+            if track.is_loaded {
+                // Another one may be brought into memory.
+                self.wake();
+            }
         }
     }
 
@@ -439,6 +462,15 @@ impl Segments {
     pub(super) fn loaded(&mut self, mark: Mark) {
         if let Some(track) = self.track_mut(mark) {
             (track.users, track.is_loaded) = (1, true);
+        }
+    }
+
+    /// A batch waits for long: its place in memory is not one of those for what comes from the disk.
+    pub(super) fn parked(&mut self, mark: Mark) {
+        if let Some(track) = self.track_mut(mark)
+            && std::mem::take(&mut track.is_loaded)
+        {
+            self.wake();
         }
     }
 

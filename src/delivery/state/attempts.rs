@@ -145,6 +145,9 @@ impl DeliveryState {
             }
             batch.refund_attempt();
         }
+        if decision.park {
+            self.segments.parked(batch.mark());
+        }
         batch.retain(decision.retries());
         self.batches.insert(id, batch);
         (vec![id], wake)

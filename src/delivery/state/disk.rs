@@ -140,7 +140,13 @@ impl DeliveryState {
         while self.is_crowded() {
             let Some(oldest) = self.queue.oldest_full() else { break };
             let mark = oldest.mark;
-            let is_whole = |track: &Track| track.is_whole() && track.given.ended == track.ended_count();
+            let last = oldest.spans.last().map_or(0, |last| last.seq);
+            // It may have grown since the disk thread was given it.
+            let is_whole = |track: &Track| {
+                track.place(last) < track.stored
+                    && track.is_whole()
+                    && track.given.ended == track.ended_count()
+            };
             if !self.segments.track(mark).is_some_and(is_whole) {
                 break;
             }
@@ -180,7 +186,10 @@ impl DeliveryState {
     pub(crate) fn segment_failed(&mut self, id: SegmentId) {
         if let Some(track) = self.segments.track_mut(Mark(Some(id))) {
             track.given = Given::default();
-            track.stored = 0;
+            (track.stored, track.given_at_split) = (0, 0);
+        }
+        for batch in self.batches.values_mut().filter(|batch| batch.mark() == Mark(Some(id))) {
+            batch.set_given(false);
         }
         self.segments.changed();
         self.segments.has_changed = true;
