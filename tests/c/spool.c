@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -342,6 +343,93 @@ static void at_call_what_was_acknowledged_outlives_a_kill(void) {
     finish(next);
 }
 
+/* A kill between a response and what is written of it costs a second attempt, which breaks a rule. */
+static void send_until_killed(void) {
+    phc_client *client = SPOOLING("crash", "flush_at", "5", "max_batch_events", "5", "spool_adopt", "false",
+                                  "request_timeout_ms", "120000", NULL);
+    capture_n(client, 30);
+    AWAIT(client, spooled, 30);
+    AWAIT(client, requests, 4);
+    if (!has_failed()) kill_itself();
+}
+
+static void a_kill_while_requests_are_open_loses_nothing(void) {
+    folder = new_folder();
+    expect_violations();
+    for (int i = 0; i < 4; i++) {
+        script("{\"then\":{\"wait_for_script\":true}}");
+        killed(in_process(send_until_killed));
+    }
+    next_delivers(120, 121);
+}
+
+static void take_over_and_be_killed(void) {
+    phc_client *client = SPOOLING("exit", NULL);
+    capture(client, "own");
+    AWAIT(client, recovered, 10);
+    if (!has_failed()) kill_itself();
+}
+
+static void what_was_taken_over_outlives_another_kill(void) {
+    folder = new_folder();
+    script("{\"then\":{\"wait_for_script\":true}}");
+    expect_violations(); /* nobody knows whether the attempts of the killed have arrived */
+    phc_client *client = SPOOLING("exit", "shutdown_timeout_ms", "0", NULL);
+    capture_n(client, 10);
+    finish(client);
+    for (int i = 0; i < 2; i++) killed(in_process(take_over_and_be_killed));
+    next_delivers(10, 11);
+}
+
+static void work_and_be_killed(void) {
+    close(acknowledged[0]);
+    srand((unsigned)getpid());
+    phc_client *client = SPOOLING("call", "flush_at", "10", "max_batch_events", "10", "flush_interval_ms",
+                                  "50", "request_timeout_ms", "500", "max_retries", "1000", NULL);
+    for (int i = 0; i < 200; i++) {
+        char line[PHC_UUID_SIZE];
+        CHECK_EQ(phc_capture_get_uuid(client, "user", "a", NULL, line), PHC_OK);
+        line[PHC_UUID_SIZE - 1] = '\n';
+        CHECK_EQ(write(acknowledged[1], line, sizeof line), sizeof line);
+        if (i % 20 == 0) usleep((useconds_t)rand() % 20000);
+    }
+    usleep((useconds_t)rand() % 1000000);
+    if (!has_failed()) kill_itself();
+}
+
+/* However they die, and however the server behaves: each event arrives, whoever sends it. */
+static void workers_that_are_killed_lose_nothing_that_was_acknowledged(void) {
+    enum { WORKERS = 6 };
+    folder = new_folder();
+    expect_violations();
+    set_chaos("{\"seed\":42,\"status503\":0.2,\"retry\":0.1,\"cut\":0.1,\"delay_ms_max\":50}");
+    CHECK_EQ(pipe(acknowledged), 0);
+    pid_t workers[WORKERS];
+    for (int i = 0; i < WORKERS; i++) workers[i] = begin_process(work_and_be_killed);
+    close(acknowledged[1]);
+    static char text[WORKERS * 200 * PHC_UUID_SIZE];
+    size_t size = 0;
+    for (ssize_t got = 1; got > 0; size += (size_t)(got > 0 ? got : 0))
+        got = read(acknowledged[0], text + size, sizeof text - size);
+    close(acknowledged[0]);
+    for (int i = 0; i < WORKERS; i++) killed(end_of(workers[i]));
+    CHECK_EQ(size, sizeof text);
+    set_chaos("{}");
+    phc_client *client = SPOOLING("crash", "max_retries", "1000", NULL);
+    capture(client, "own");
+    CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
+    wait_for("accepted=1201");
+    CHECK_EQ(summary("accepted"), WORKERS * 200 + 1);
+    CHECK_EQ(stats_of(client).lost, 0);
+    char *accepted = sink_get("_accepted");
+    for (char *line = text; line < text + size; line += PHC_UUID_SIZE) {
+        line[PHC_UUID_SIZE - 1] = '\0';
+        CHECK(strstr(accepted, line) != NULL);
+    }
+    free(accepted);
+    finish(client);
+}
+
 static void persist_and_be_killed(void) {
     phc_client *client = SPOOLING("power", "spool_write_ms", "3600000", NULL);
     capture_n(client, 5);
@@ -405,6 +493,8 @@ static void note_refusal(phc_log_level level, const char *line, void *status) {
 
 /* The key, the proxy, the address or the plan: what someone mends later. */
 static void a_refusal_is_held_and_said_once(void) {
+    /* Without a spool these are final, which is a rule of the contract. */
+    expect_violations();
     const char *statuses[] = {"401", "403", "404", "407", "302"};
     for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
         folder = new_folder();
@@ -426,6 +516,9 @@ static void a_refusal_is_held_and_said_once(void) {
         CHECK_EQ(stats_of(client).delivered, 10);
         finish(client);
         CHECK_EQ(refusals, 1);
+        char *violations = sink_get("_violations");
+        CHECK_EQ(count(violations, "\"rule\":"), count(violations, "\"rule\":\"resent-after-refusal\""));
+        free(violations);
     }
 }
 
@@ -906,6 +999,22 @@ static void a_forked_child_leaves_its_parents_files_alone(void) {
     CHECK_EQ(summary("accepted"), 7);
 }
 
+static void has_no_descriptors(void) { CHECK_EQ(descriptors_of_folder(), 0); }
+
+static void children_of_many_clients_have_none_of_their_descriptors(void) {
+    enum { CLIENTS = 64 };
+    folder = new_folder();
+    phc_client *clients[CLIENTS];
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = SPOOLING("crash", "spool_adopt", "false", "shutdown_timeout_ms", "0", NULL);
+        capture(clients[i], "a");
+    }
+    for (int i = 0; i < CLIENTS; i++) CHECK_EQ(phc_persist(clients[i], 20000), PHC_OK);
+    CHECK_EQ(in_process(has_no_descriptors), 0);
+    for (int i = 0; i < CLIENTS; i++) finish(clients[i]);
+    CHECK_EQ(segments(), CLIENTS);
+}
+
 static void outlive_the_parent(void) {
     wait_until_let_go();
     tell();
@@ -1206,6 +1315,27 @@ static void a_new_folder_is_made_for_this_user_alone(void) {
     CHECK_EQ(segments(), 1);
 }
 
+/* What a host names before it becomes a daemon, whose folder is another one. */
+static void leave_in_a_relative_folder(void) {
+    CHECK_EQ(chdir(folder), 0);
+    phc_client *client = make_client("spool_dir", "relative", "shutdown_timeout_ms", "0", NULL);
+    CHECK_EQ(mkdir("elsewhere", 0700), 0);
+    CHECK_EQ(chdir("elsewhere"), 0);
+    capture_n(client, 2);
+    finish(client);
+    CHECK_EQ(entries_of("."), 0);
+}
+
+static void a_relative_folder_stays_where_it_was_named(void) {
+    folder = new_folder();
+    CHECK_EQ(in_process(leave_in_a_relative_folder), 0);
+    char path[200];
+    snprintf(path, sizeof path, "%s/relative", folder);
+    folder = path;
+    CHECK_EQ(segments(), 1);
+    next_delivers(2, 3);
+}
+
 static int warnings, recoveries;
 static const char *warning_text;
 static void note_disk(phc_log_level level, const char *line, void *user_data) {
@@ -1250,6 +1380,38 @@ static void captures_do_not_wait_for_a_disk_that_takes_nothing(void) {
     CHECK_EQ(stats_of(client).pending_events, 100);
     CHECK_EQ(phc_client_close(client, 100), PHC_LOST_EVENTS);
     CHECK_EQ(stats_of(client).lost_by_reason[PHC_LOSS_CLOSED], 100);
+    finish(client);
+}
+
+static void without_descriptors_events_stay_in_memory(void) {
+    folder = new_folder();
+    warnings = recoveries = 0;
+    warning_text = "Too many open files";
+    phc_client *client = SPOOLING("crash", NULL);
+    CHECK_EQ(phc_set_log_callback(client, note_disk, NULL, NULL), PHC_OK);
+    capture(client, "a");
+    AWAIT(client, spooled, 1);
+    CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
+    await_segments(0);
+    struct rlimit before, few;
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    int next = dup(0);
+    few = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = before.rlim_max};
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+    close(next);
+    next = open("/dev/null", O_RDONLY); /* the last one */
+    capture_n(client, 5);
+    phc_status status = phc_persist(client, 20000);
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    close(next);
+    CHECK_EQ(status, PHC_SPOOL);
+    CHECK_EQ(reaches(&warnings, 1), 1);
+    CHECK_EQ(stats_of(client).pending_events, 5);
+    CHECK_EQ(phc_persist(client, 20000), PHC_OK);
+    CHECK_EQ(stats_of(client).spooled, 5);
+    CHECK_EQ(reaches(&recoveries, 1), 1);
+    CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
+    CHECK_EQ(stats_of(client).delivered, 6);
     finish(client);
 }
 
@@ -1379,6 +1541,9 @@ int main(int argc, char **argv) {
         TEST(nothing_is_left_of_what_was_delivered),
         TEST(at_crash_a_kill_loses_nothing_that_is_on_disk),
         TEST(at_call_what_was_acknowledged_outlives_a_kill),
+        TEST(a_kill_while_requests_are_open_loses_nothing),
+        TEST(what_was_taken_over_outlives_another_kill),
+        TEST(workers_that_are_killed_lose_nothing_that_was_acknowledged),
         TEST(what_was_persisted_outlives_a_kill),
         TEST(an_outage_spends_no_retries_and_loses_nothing),
         TEST(at_exit_an_outage_is_written),
@@ -1402,6 +1567,7 @@ int main(int argc, char **argv) {
         TEST(a_client_that_adopts_nothing),
         TEST(a_living_process_keeps_what_is_its_own),
         TEST(a_forked_child_leaves_its_parents_files_alone),
+        TEST(children_of_many_clients_have_none_of_their_descriptors),
         TEST(what_a_dead_parent_has_left_is_taken_over_while_its_child_lives),
         TEST(persist_returns_what_is_true),
         TEST(a_discard_ends_everything_that_is_pending),
@@ -1410,8 +1576,10 @@ int main(int argc, char **argv) {
         TEST(a_damaged_event_costs_no_other),
         TEST(a_folder_that_is_not_ours_is_refused),
         TEST(a_new_folder_is_made_for_this_user_alone),
+        TEST(a_relative_folder_stays_where_it_was_named),
         TEST(a_disk_without_free_space_is_said_once_and_loses_nothing),
         TEST(captures_do_not_wait_for_a_disk_that_takes_nothing),
+        TEST(without_descriptors_events_stay_in_memory),
         TEST(a_full_disk_loses_nothing_and_recovers),
         TEST(a_folder_that_goes_away_costs_nothing),
         TEST(the_quota_bounds_what_is_on_disk),
