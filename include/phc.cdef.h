@@ -84,6 +84,9 @@ typedef struct phc_stats {
     uint64_t lost_by_reason[PHC_LOSS_SLOTS];
     uint64_t refused_by_status[PHC_STATUS_SLOTS];
     uint64_t delivered_with_remark;
+    uint64_t recovered;
+    uint64_t kept;
+    uint64_t spooled;
 } phc_stats;
 enum {
     PHC_OK = 0,
@@ -108,6 +111,7 @@ enum {
     PHC_OUT_OF_RESOURCES = 19,
     PHC_WOULD_WAIT = 20,
     PHC_UNAVAILABLE = 21,
+    PHC_SPOOL = 22,
 };
 enum {
     PHC_LOG_ERROR = 1,
@@ -156,6 +160,9 @@ enum {
     PHC_LOSS_EVICTED = 6,
     PHC_LOSS_CLOSED = 7,
     PHC_LOSS_INTERNAL = 8,
+    PHC_LOSS_EXPIRED = 9,
+    PHC_LOSS_CORRUPT = 10,
+    PHC_LOSS_DISCARDED = 11,
 };
  const char *phc_version(void);
 uint32_t phc_version_number(void);
@@ -186,6 +193,8 @@ phc_status phc_flush_wait(struct phc_client *client,
                           struct phc_flush_result *result,
                           size_t size);
 phc_status phc_flush_end(struct phc_client *client, uint64_t flush);
+phc_status phc_persist(struct phc_client *client, uint32_t timeout_ms);
+phc_status phc_spool_discard(struct phc_client *client, uint32_t timeout_ms, uint64_t *discarded);
 phc_status phc_set_error_callback(struct phc_client *client,
                                   phc_error_callback callback,
                                   void *user_data,

@@ -349,7 +349,8 @@ typedef struct phc_event_report {
 
 /**
  * Counters of one instant, since the client was made or, in a forked child, since the fork.
- * Always captured = delivered + lost + pending_events. The struct only ever grows at its end.
+ * Always captured + recovered = delivered + lost + kept + pending_events. The struct only ever
+ * grows at its end.
  */
 typedef struct phc_stats {
     /**
@@ -373,11 +374,11 @@ typedef struct phc_stats {
      */
     uint64_t maybe_delivered;
     /**
-     * Captured events that are waiting, in flight or in back-off.
+     * Events that are waiting, in flight or in back-off, in memory or on disk.
      */
     uint64_t pending_events;
     /**
-     * Their bytes and bookkeeping, as counted for the setting queue_max_bytes.
+     * Bytes and bookkeeping of those in memory, as counted for the setting queue_max_bytes.
      */
     uint64_t pending_bytes;
     /**
@@ -423,6 +424,19 @@ typedef struct phc_stats {
      * like a placeholder ("anonymous", "null", ...), and the event belongs to no person.
      */
     uint64_t delivered_with_remark;
+    /**
+     * Events that ended processes, or closed clients, had left on disk (see the setting
+     * spool_dir), and that this client has taken over.
+     */
+    uint64_t recovered;
+    /**
+     * Events that were left on disk when this client was closed; a later client sends them.
+     */
+    uint64_t kept;
+    /**
+     * Pending events that are on disk.
+     */
+    uint64_t spooled;
 } phc_stats;
 
 enum {
@@ -514,6 +528,10 @@ enum {
      * The server did not return values or definitions of flags; phc_last_error says why.
      */
     PHC_UNAVAILABLE = 21,
+    /**
+     * The disk did not take everything, or the client has no spool; phc_last_error() says which.
+     */
+    PHC_SPOOL = 22,
 };
 
 enum {
@@ -678,6 +696,18 @@ enum {
      * An internal error in libphc.
      */
     PHC_LOSS_INTERNAL = 8,
+    /**
+     * It was on disk for longer than spool_max_age_ms.
+     */
+    PHC_LOSS_EXPIRED = 9,
+    /**
+     * It was on disk, and could not be read any more.
+     */
+    PHC_LOSS_CORRUPT = 10,
+    /**
+     * phc_spool_discard has ended it.
+     */
+    PHC_LOSS_DISCARDED = 11,
 };
 
 #ifdef __cplusplus
@@ -845,6 +875,29 @@ phc_status phc_flush_wait(struct phc_client *client,
  * an error.
  */
 PHC_API phc_status phc_flush_end(struct phc_client *client, uint64_t flush);
+
+/**
+ * Waits until every event captured before this call is on disk and synced, so that neither the
+ * end of the process nor a power cut loses it; for at most timeout_ms (0: does not wait,
+ * PHC_NO_LIMIT: without a limit). It needs no network. Events that were delivered in the
+ * meantime need not be written. Returns PHC_OK, PHC_TIMEOUT if the disk has not taken all of
+ * them yet (nothing is abandoned), PHC_SPOOL if it does not take them, or if the client has no
+ * spool (see the setting spool_dir), PHC_CLOSED after a close.
+ */
+PHC_API phc_status phc_persist(struct phc_client *client, uint32_t timeout_ms);
+
+/**
+ * Ends every pending event without sending it (PHC_LOSS_DISCARDED): in memory, on disk, and
+ * what ended processes with the same host and key have left on disk. For an opt-out or a
+ * logout; events of other processes that run are left to them. Waits for at most timeout_ms
+ * (0: does not wait, PHC_NO_LIMIT: without a limit) until the files are removed. discarded
+ * (NULL is accepted) gets the number of events. Returns PHC_OK, PHC_TIMEOUT if the files are not
+ * removed yet, PHC_SPOOL if the client has no spool, PHC_CLOSED after a close.
+ */
+PHC_API
+phc_status phc_spool_discard(struct phc_client *client,
+                             uint32_t timeout_ms,
+                             uint64_t *discarded);
 
 /**
  * Sets the error callback in place of the one before; NULL removes it, and the other arguments

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use phc::internals::{
-    Attempt, AttemptDecision, AttemptResult, Backoff, Disposition, Failure, HostSign, Keeping, RetryPolicy, Verdict,
-    decide,
+    Attempt, AttemptDecision, AttemptResult, Backoff, Disposition, Failure, HostSign, RetryPolicy,
+    Verdict, decide,
 };
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -36,8 +36,7 @@ pub fn run(data: &[u8]) {
         used: u32::from(attempt % 6 + 1),
         can_change_codec: attempt & 0x80 != 0,
         random: u16::from(*attempt) << 8,
-        keeping: (attempt & 0x40 != 0)
-            .then(|| Keeping { host_is_down: attempt & 0x20 != 0, times_parked: u32::from(attempt & 0x0F) }),
+        keeping: None,
     };
     let policy = RetryPolicy {
         max_retries: 3,

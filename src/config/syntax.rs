@@ -53,12 +53,20 @@ pub(super) fn path(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Checks the path of the spool's folder.
+/// Checks the path of the spool's folder, and makes it independent of the current folder of later.
 pub(super) fn spool_dir(text: &str) -> Result<String, String> {
     if cfg!(not(all(unix, feature = "spool"))) && !text.is_empty() {
         return Err("this libphc was built without the spool, which keeps events on disk".to_owned());
     }
-    path(text)
+    if text.is_empty() {
+        return Ok(String::new());
+    }
+    let absolute = std::path::absolute(path(text)?)
+        .map_err(|error| format!("the path of a folder is expected ({error})"))?;
+    absolute
+        .into_os_string()
+        .into_string()
+        .map_err(|_| "the current folder has a name that is not UTF-8".to_owned())
 }
 
 /// With this begins what a PEM file holds.

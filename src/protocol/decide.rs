@@ -487,6 +487,41 @@ mod tests {
     }
 
     #[test]
+    fn with_a_spool_an_outage_spends_nothing_and_a_spent_budget_is_parked() {
+        let uuids = uuids(2);
+        let decided = |result: &AttemptResult, used, host_is_down, times_parked| {
+            let keeping = Some(Keeping { host_is_down, times_parked });
+            let attempt = Attempt { uuids: &uuids, used, can_change_codec: false, random: 0, keeping };
+            decide(result, &attempt, &policy())
+        };
+        let refused = AttemptResult::NoResponse { message: "refused".into(), maybe_sent: false };
+        for result in [&refused, &response(503, "")] {
+            let decision = decided(result, 99, true, 0);
+            assert!(retries(&decision) && decision.refund && !decision.park);
+            // While others succeed, it counts, and the budget begins anew after a while: 1, 2, 4, ... 60 minutes.
+            assert!(!decided(result, 3, false, 0).refund);
+            for (times_parked, minutes) in [(0, 1), (1, 2), (5, 32), (6, 60), (7, 60)] {
+                let decision = decided(result, 4, false, times_parked);
+                assert!(retries(&decision) && decision.park && !decision.refund);
+                assert_eq!(decision.wait, Duration::from_secs(60 * minutes));
+            }
+            assert!(!retries(&decided(result, 4, false, 8)));
+        }
+        let again = response(200, &body(&["retry", "ok"]));
+        let decision = decided(&again, 4, false, 0);
+        assert_eq!(decision.dispositions, [Disposition::Retry, Disposition::Delivered]);
+        assert!(decision.park);
+        for status in 300..=599 {
+            let decision = decided(&response(status, ""), 1, false, 0);
+            let is_held = matches!(status, 300..=399 | 401..=404 | 407);
+            assert_eq!(decision.host == HostSign::Refuses, is_held, "{status}");
+            assert!(
+                !is_held || (retries(&decision) && decision.refund && decision.wait == policy().backoff.max)
+            );
+        }
+    }
+
+    #[test]
     fn a_shortage_on_this_machine_loses_nothing_whatever_is_left_of_the_budget() {
         let result = AttemptResult::LocalShortage { message: "no descriptors".into() };
         let uuids = uuids(2);

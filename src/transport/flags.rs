@@ -14,7 +14,7 @@ use reqwest::header::{
 use reqwest::{RequestBuilder, Response, Url};
 
 use super::connections::Progress;
-use super::{Failure, Transport, errors::error_chain};
+use super::{Body, Failure, Transport, errors::error_chain, reading, sending};
 use crate::flags::remote::Exchange;
 use crate::protocol::retry_after;
 
@@ -56,8 +56,7 @@ impl Transport {
         };
         let progress = Arc::new(Progress::default());
         let exchange = progress.watch(async {
-            let response = request
-                .send()
+            let response = sending(request)
                 .await
                 .map_err(|error| Failure::of_request(error, !self.config.proxy.is_empty()).message)?;
             progress.set_responding();
@@ -109,7 +108,7 @@ impl Transport {
 }
 
 /// Reads the response, up to its bound.
-async fn read(mut response: Response, call: &FlagCall) -> Result<Exchange, String> {
+async fn read(response: Response, call: &FlagCall) -> Result<Exchange, String> {
     let status = response.status().as_u16();
     let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     let retry_after =
@@ -120,18 +119,14 @@ async fn read(mut response: Response, call: &FlagCall) -> Result<Exchange, Strin
         FlagCall::Values(_) => MAX_VALUES,
         FlagCall::Definitions { .. } => MAX_DEFINITIONS,
     };
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= bound => body.extend_from_slice(&chunk),
-            Ok(Some(_)) if status == 200 => {
-                return Err(format!("the response has more than {} MiB", bound >> 20));
-            }
-            Err(error) if status == 200 => {
-                return Err(format!("the response was cut off: {}", error_chain(&error.without_url())));
-            }
-            // The end, or that of an error response, of which the status counts.
-            Ok(_) | Err(_) => return Ok(Exchange::Response { status, body, etag, retry_after }),
+    match reading(response, bound).await {
+        Body::TooLong(_) if status == 200 => Err(format!("the response has more than {} MiB", bound >> 20)),
+        Body::CutOff(_, error) if status == 200 => {
+            Err(format!("the response was cut off: {}", error_chain(&error.without_url())))
+        }
+        // Of an error response the status counts.
+        Body::Whole(body) | Body::TooLong(body) | Body::CutOff(body, _) => {
+            Ok(Exchange::Response { status, body, etag, retry_after })
         }
     }
 }

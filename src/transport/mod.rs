@@ -13,6 +13,7 @@ mod resolver;
 mod shortage;
 mod tls;
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::SystemTime;
@@ -20,7 +21,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use phc_compression::Compressor;
 use reqwest::header::{CONTENT_ENCODING, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, RequestBuilder, Response, Url};
 use uuid::Uuid;
 
 use crate::config::{Codec, Config, LogLevel, host};
@@ -210,7 +211,7 @@ impl Transport {
             request_headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
         let post = client.post(self.url.clone()).headers(request_headers).body(body);
-        match post.send().await {
+        match sending(post).await {
             Ok(response) => {
                 progress.set_responding();
                 read(response, request.events).await
@@ -283,8 +284,41 @@ fn unsent(shortage: Shortage) -> AttemptResult {
     AttemptResult::LocalShortage { message: shortage.message }
 }
 
+/// What a request becomes while it is sent: boxed, so that the code of reqwest is there once, built for size.
+#[inline(never)]
+fn sending(
+    request: RequestBuilder,
+) -> Pin<Box<dyn Future<Output = Result<Response, reqwest::Error>> + Send>> {
+    Box::pin(request.send())
+}
+
+/// The body of a response.
+enum Body {
+    Whole(Vec<u8>),
+    /// It is longer than it may be; what was read of it.
+    TooLong(Vec<u8>),
+    /// It was cut off; what was read of it.
+    CutOff(Vec<u8>, reqwest::Error),
+}
+
+/// Reads the body of a response, up to so many bytes. It is boxed for the same reason.
+#[inline(never)]
+fn reading(mut response: Response, bound: usize) -> Pin<Box<dyn Future<Output = Body> + Send>> {
+    Box::pin(async move {
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() <= bound => body.extend_from_slice(&chunk),
+                Ok(Some(_)) => return Body::TooLong(body),
+                Ok(None) => return Body::Whole(body),
+                Err(error) => return Body::CutOff(body, error),
+            }
+        }
+    })
+}
+
 /// Reads the response, up to its bound.
-async fn read(mut response: Response, events: usize) -> Result<AttemptResult, Failure> {
+async fn read(response: Response, events: usize) -> Result<AttemptResult, Failure> {
     let status = response.status().as_u16();
     let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     let retry_after =
@@ -292,21 +326,18 @@ async fn read(mut response: Response, events: usize) -> Result<AttemptResult, Fa
     let location = text(LOCATION).map(str::to_owned);
     let success = response.status().is_success();
     let bound = if success { response::max_bytes(events) } else { MAX_ERROR_BODY };
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= bound => body.extend_from_slice(&chunk),
-            Ok(Some(_)) if success => return Ok(AttemptResult::Oversized { status }),
-            Err(error) if success => {
-                let reason = error_chain(&error.without_url());
-                let message = format!("the response (HTTP {status}) was cut off: {reason}");
-                return Err(Failure { message, maybe_sent: true });
-            }
-            // The end, or that of an error response, whose text is only for people.
-            Ok(_) | Err(_) => break,
+    match reading(response, bound).await {
+        Body::TooLong(_) if success => Ok(AttemptResult::Oversized { status }),
+        Body::CutOff(_, error) if success => {
+            let reason = error_chain(&error.without_url());
+            let message = format!("the response (HTTP {status}) was cut off: {reason}");
+            Err(Failure { message, maybe_sent: true })
+        }
+        // Of an error response the text is only for people.
+        Body::Whole(body) | Body::TooLong(body) | Body::CutOff(body, _) => {
+            Ok(AttemptResult::Response { status, retry_after, location, body })
         }
     }
-    Ok(AttemptResult::Response { status, retry_after, location, body })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

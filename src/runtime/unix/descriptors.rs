@@ -13,7 +13,7 @@ use crate::runtime::fork_epoch;
 use crate::status::{Error, Status};
 
 /// How many are in the table at most. Further ones stay open in children.
-const PLACES: usize = 256;
+const PLACES: usize = 1024;
 /// A place holds a descriptor plus 1 in its lower half, and what is left of the epoch of its process in the upper half.
 static OPEN: [AtomicU64; PLACES] = [const { AtomicU64::new(0) }; PLACES];
 static WATCHING: AtomicBool = AtomicBool::new(false);
