@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::spool_driver::{SpoolDriver, Turn};
 use crate::config::Config;
-use crate::delivery::{Delivery, LossReason, Signal, Wait, Wake, has_passed};
+use crate::delivery::{Delivery, DeliveryState, LossReason, Signal, Wait, Wake, has_passed};
 use crate::event::timestamp::Timestamp;
 use crate::event::uuid::UuidSource;
 use crate::runtime;
@@ -48,7 +48,7 @@ impl DiskThread {
 
     /// Waits for the end of the thread, unless the disk holds it up.
     pub(super) fn end(self, delivery: &Delivery) {
-        if delivery.read(|state| state.is_disk_closed()) {
+        if delivery.read(DeliveryState::is_disk_closed) {
             let _ = self.thread.join();
         }
     }
@@ -111,7 +111,7 @@ impl Delivery {
 
     /// Ends what is pending, in memory and on disk; returns how many events that were, once their files are removed.
     pub(super) fn discard(&self, deadline: Option<Instant>) -> Option<u64> {
-        let lost = |state: &crate::delivery::DeliveryState| {
+        let lost = |state: &DeliveryState| {
             state.stats().lost.get(LossReason::Discarded.index()).copied().unwrap_or_default()
         };
         let (before, order) = self.update(|state| {

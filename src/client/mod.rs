@@ -17,7 +17,8 @@ pub(crate) mod registry;
 mod spool;
 #[cfg(all(unix, feature = "spool"))]
 mod spool_driver;
-#[cfg(all(test, unix, feature = "spool", not(feature = "race-models")))]
+#[cfg(test)]
+#[cfg(all(unix, feature = "spool", not(feature = "race-models")))]
 mod spool_simulation;
 
 use std::sync::Arc;

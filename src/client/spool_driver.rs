@@ -8,7 +8,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::config::{Config, LogLevel, SpoolSafety};
-use crate::delivery::{Changes, Delivery, Loaded, LossReason, Orders, Wake};
+use crate::delivery::{Changes, Delivery, DeliveryState, Loaded, LossReason, Orders, Wake};
 use crate::event::timestamp::Timestamp;
 use crate::event::uuid::UuidSource;
 use crate::memory::NoMemory;
@@ -78,7 +78,7 @@ impl<D: Disk> SpoolDriver<D> {
     /// Does what there is to do.
     pub(super) fn turn(&mut self, delivery: &Delivery, now: Moment) -> Turn {
         let Some(mut store) = self.store.take() else { return Turn::Closed };
-        let orders = delivery.read(|state| state.disk_orders());
+        let orders = delivery.read(DeliveryState::disk_orders);
         let is_asked = orders.persist.or(orders.close).or(orders.discard).is_some();
         let was_able = store.health() == Health::Ok;
         let (is_able, notices) = store.revive(is_asked, now);
@@ -185,12 +185,11 @@ impl<D: Disk> SpoolDriver<D> {
                     Notice::Lost { segment, events, uuids, reason } => {
                         state.lost_on_disk(segment, events, &uuids, loss(reason))
                     }
-                    Notice::Health(Health::Ok, text) => state.log(LogLevel::Info, text),
+                    Notice::Health(Health::Ok, text) | Notice::Log(text) => state.log(LogLevel::Info, text),
                     Notice::Health(_, text) => {
                         let line = format!("{text}; events are kept in memory only until this is over");
                         state.log(LogLevel::Warning, line)
                     }
-                    Notice::Log(text) => state.log(LogLevel::Info, text),
                 };
                 ((), wake)
             });

@@ -11,7 +11,9 @@ use uuid::Uuid;
 
 use super::spool_driver::{SpoolDriver, Turn};
 use crate::config::{Config, Overflow, SpoolSafety};
-use crate::delivery::{BatchId, Delivery, LossReason, OpenAttempt, Scheduler, Stats, Step, Wake};
+use crate::delivery::{
+    BatchId, Delivery, DeliveryState, LossReason, OpenAttempt, Scheduler, Stats, Step, Wake,
+};
 use crate::event::EncodedEvent;
 use crate::event::timestamp::Timestamp;
 use crate::protocol::{Attempt, AttemptResult, Keeping, RetryPolicy, decide};
@@ -165,7 +167,7 @@ impl World {
     fn run_disk(&mut self, at: usize) {
         for _ in 0..10_000 {
             let process = &mut self.processes[at];
-            let is_woken = process.delivery.read(|state| state.is_disk_awake());
+            let is_woken = process.delivery.read(DeliveryState::is_disk_awake);
             if !is_woken && process.disk_at.is_none_or(|at| at > self.now.boot_ms) {
                 return;
             }
@@ -252,7 +254,9 @@ impl World {
         match if self.misbehaves { self.random.below(24) } else { 23 } {
             0 | 1 => return respond(503, String::new()),
             2 => {
-                uuids.iter().for_each(|uuid| store(&mut self.server, uuid));
+                for uuid in uuids {
+                    store(&mut self.server, uuid);
+                }
                 return AttemptResult::NoResponse { message: "cut".into(), maybe_sent: true };
             }
             3 if uuids.len() > 1 => return respond(413, String::new()),
@@ -280,8 +284,8 @@ impl World {
     /// A response arrives at a process, if one is due.
     fn receive(&mut self, at: usize) -> bool {
         let process = &mut self.processes[at];
-        let is_due = |((arrival, _), _): &(&(u64, BatchId), _)| *arrival <= self.now.boot_ms;
-        if process.in_flight.first_key_value().filter(is_due).is_none() {
+        let next = process.in_flight.first_key_value().map(|((arrival, _), _)| *arrival);
+        if next.is_none_or(|arrival| arrival > self.now.boot_ms) {
             return false;
         }
         let Some(((_, batch), (attempt, result))) = process.in_flight.pop_first() else { return false };
@@ -311,7 +315,7 @@ impl World {
     fn read_reports(&mut self, at: usize) {
         loop {
             let delivery = &self.processes[at].delivery;
-            let Some(report) = delivery.update(|state| state.pop_report_for_poll()) else { return };
+            let Some(report) = delivery.update(DeliveryState::pop_report_for_poll) else { return };
             self.lost_without_uuid += report.missed_events;
             for event in report.events {
                 let Some(loss) = event.loss else { continue };
@@ -325,7 +329,7 @@ impl World {
     }
 
     fn check(&mut self, at: usize) {
-        let stats = self.processes[at].delivery.read(|state| state.stats_now());
+        let stats = self.processes[at].delivery.read(DeliveryState::stats_now);
         assert!(stats.add_up(), "{stats:?}");
         assert!(stats.spooled <= stats.pending_events, "{stats:?}");
         if stats.pending_events == 0 {
@@ -363,7 +367,7 @@ impl World {
         self.read_reports(at);
         self.check(at);
         let process = self.processes.swap_remove(at);
-        let stats = process.delivery.read(|state| state.stats_now());
+        let stats = process.delivery.read(DeliveryState::stats_now);
         assert_eq!(stats.pending_events, 0);
         if !self.disk_fails {
             assert_eq!(stats.lost[LossReason::Closed.index()], 0, "not kept: {stats:?}");
@@ -429,7 +433,7 @@ impl World {
             self.run_sender(at);
             self.read_reports(at);
             self.check(at);
-            let is_woken = self.processes[at].delivery.read(|state| state.is_disk_awake());
+            let is_woken = self.processes[at].delivery.read(DeliveryState::is_disk_awake);
             if !self.receive(at) && !is_woken {
                 return;
             }
@@ -502,13 +506,13 @@ fn history(seed: u64) -> World {
         }
     }
     world.recover();
-    let stats = world.processes[0].delivery.read(|state| state.stats_now());
+    let stats = world.processes[0].delivery.read(DeliveryState::stats_now);
     assert_eq!(stats.pending_events, 0, "not everything was sent: {stats:?}");
     let left: Vec<_> = world
         .disk
         .tree()
         .into_keys()
-        .filter(|path| path.ends_with(".phs") && !path.contains("/bad/"))
+        .filter(|path| path.contains(".phs") && !path.contains("/bad/"))
         .collect();
     assert!(left.is_empty() || world.disk_fails, "left on disk: {left:?}");
     world
@@ -538,7 +542,7 @@ fn what_the_levels_promise_holds_whatever_happens() {
         assert!(missing <= world.lost_without_uuid, "seed {seed}: {missing} events are missing");
         if !world.has_crashed && !world.disk_fails {
             assert_eq!(world.lost_without_uuid, 0, "seed {seed}");
-            let stats = world.processes[0].delivery.read(|state| state.stats_now());
+            let stats = world.processes[0].delivery.read(DeliveryState::stats_now);
             assert_eq!(world.ended.kept, world.ended.recovered + stats.recovered, "seed {seed}");
         }
         kills += u32::from(world.has_crashed);

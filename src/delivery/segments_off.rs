@@ -5,7 +5,7 @@ use crate::config::Config;
 
 /// The segment of a batch, of which there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Mark;
+pub(crate) struct Mark(());
 
 /// See the module.
 #[derive(Debug)]

@@ -347,7 +347,9 @@ impl DeliveryState {
         let track = self.segments.track_mut(mark);
         let maybe_delivered = track.as_ref().is_some_and(|track| track.given.response_unknown);
         if let Some(track) = track {
-            seqs.iter().for_each(|seq| track.end(*seq));
+            for seq in seqs {
+                track.end(*seq);
+            }
         }
         let mut report = Report::default();
         for (position, seq) in seqs.iter().enumerate() {
