@@ -10,7 +10,7 @@ use crate::runtime;
 use crate::spool::{DiskError, ErrorKind, UnixDisk, open_root};
 use crate::status::{Error, Status};
 
-/// How long a capture waits for the disk at most (`spool_safety` = `call`). A disk that takes longer is in trouble.
+/// How long a capture waits for the disk at most (`spool_safety` = `call`). A disk that takes longer fails.
 const CALL_LIMIT: Duration = Duration::from_secs(1);
 
 /// Checks the folder of a client's spool, if it has one, and has forked children leave it alone.

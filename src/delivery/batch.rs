@@ -5,11 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::mark::Mark;
 use super::open_batch::{OpenBatch, Span, offset};
 use super::report::Report;
-use super::segments::Mark;
-#[cfg(all(unix, feature = "spool"))]
-use super::segments::changes::BatchFacts;
 use crate::event::timestamp::Timestamp;
 use crate::failpoint;
 use crate::memory::{NoMemory, copied};
@@ -109,6 +107,18 @@ pub(super) struct Batch {
     payload: Arc<Payload>,
     /// Whether the body is that of exactly these events.
     is_packed: bool,
+}
+
+/// What of a batch goes to disk, besides its events.
+#[cfg(all(unix, feature = "spool"))]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BatchFacts {
+    pub(super) request_id: Uuid,
+    pub(super) created_at_ms: i64,
+    pub(super) attempt: AttemptRecord,
+    pub(super) in_flight: bool,
+    pub(super) response_unknown: bool,
+    pub(super) parked: Option<ParkedRecord>,
 }
 
 impl Batch {

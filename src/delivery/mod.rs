@@ -11,6 +11,7 @@ mod batch;
 mod flushes;
 mod log_queue;
 mod loss;
+mod mark;
 mod monitor;
 mod open_batch;
 mod queue;
@@ -45,8 +46,8 @@ pub(crate) use segments::changes::Changes;
 pub(crate) use send_loop::SendLoop;
 #[cfg(all(test, feature = "race-models"))]
 pub(crate) use send_loop::SenderExitGuard;
-pub(crate) use state::{DeliveryState, Refusal};
 #[cfg(all(unix, feature = "spool"))]
-pub(crate) use state::{Loaded, Orders};
+pub(crate) use state::disk::{Loaded, Orders};
+pub(crate) use state::{DeliveryState, Refusal};
 pub(crate) use stats::Stats;
 pub(crate) use wake::Wake;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::segments::Mark;
+use super::mark::Mark;
 use crate::memory::NoMemory;
 use crate::protocol::envelope::{FRONT, back};
 use crate::runtime::provide_pages;

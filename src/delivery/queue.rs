@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::mark::Mark;
 use super::open_batch::{ENVELOPE_BACK, OpenBatch, Span};
-use super::segments::Mark;
 use crate::failpoint;
 use crate::memory::{NoMemory, copied};
 use crate::protocol::envelope::FRONT;

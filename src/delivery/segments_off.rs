@@ -1,11 +1,8 @@
 //! What stands in for `segments` in a build without the spool: no event is ever on disk.
 
+use super::mark::Mark;
 use super::open_batch::Span;
 use crate::config::Config;
-
-/// The segment of a batch, of which there is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Mark(());
 
 /// See the module.
 #[derive(Debug)]

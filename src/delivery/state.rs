@@ -9,11 +9,8 @@
 
 mod attempts;
 #[cfg(all(unix, feature = "spool"))]
-mod disk;
+pub(super) mod disk;
 mod endings;
-
-#[cfg(all(unix, feature = "spool"))]
-pub(crate) use disk::{Loaded, Orders};
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -100,7 +100,7 @@ static void kill_itself(void) {
     pause();
 }
 
-/* What processes tell each other. */
+/* What processes signal to each other. */
 typedef char uuid_text[PHC_UUID_SIZE];
 static uuid_text *shared_uuids(size_t n) {
     void *memory =
@@ -373,7 +373,7 @@ static void take_over_and_be_killed(void) {
 static void what_was_taken_over_outlives_another_kill(void) {
     folder = new_folder();
     script("{\"then\":{\"wait_for_script\":true}}");
-    expect_violations(); /* nobody knows whether the attempts of the killed have arrived */
+    expect_violations(); /* it is not known whether the attempts of the killed have arrived */
     phc_client *client = SPOOLING("exit", "shutdown_timeout_ms", "0", NULL);
     capture_n(client, 10);
     finish(client);
@@ -397,7 +397,7 @@ static void work_and_be_killed(void) {
     if (!has_failed()) kill_itself();
 }
 
-/* However they die, and however the server behaves: each event arrives, whoever sends it. */
+/* However they die, and however the server behaves: each event arrives, from whichever process. */
 static void workers_that_are_killed_lose_nothing_that_was_acknowledged(void) {
     enum { WORKERS = 6 };
     folder = new_folder();
@@ -863,13 +863,13 @@ static void a_client_that_adopts_nothing(void) {
 
 /* -- processes that live, and their children */
 
-static int told[2], held[2];
+static int reached[2], held[2];
 
-/* Has the other end of `told` read that it got here. */
-static void tell(void) { CHECK_EQ(write(told[1], "x", 1), 1); }
-static int is_told(void) {
+/* Has the other end of `reached` read that it got here. */
+static void signal_reached(void) { CHECK_EQ(write(reached[1], "x", 1), 1); }
+static int has_reached(void) {
     char one;
-    return read(told[0], &one, 1) == 1;
+    return read(reached[0], &one, 1) == 1;
 }
 
 static void wait_until_let_go(void) {
@@ -879,13 +879,13 @@ static void wait_until_let_go(void) {
 }
 
 static void open_pipes(void) {
-    CHECK_EQ(pipe(told), 0);
+    CHECK_EQ(pipe(reached), 0);
     CHECK_EQ(pipe(held), 0);
 }
 
 static void close_pipes(void) {
-    close(told[0]);
-    close(told[1]);
+    close(reached[0]);
+    close(reached[1]);
     close(held[0]);
 }
 
@@ -893,7 +893,7 @@ static void live_until_let_go(void) {
     phc_client *client = SPOOLING("crash", "spool_adopt", "false", NULL);
     capture_n(client, 5);
     AWAIT(client, spooled, 5);
-    tell();
+    signal_reached();
     wait_until_let_go();
     CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
     CHECK_EQ(stats_of(client).delivered, 5);
@@ -906,7 +906,7 @@ static void a_living_process_keeps_what_is_its_own(void) {
         sink_post("_clear", "{}");
         open_pipes();
         pid_t living = begin_process(live_until_let_go);
-        CHECK(is_told());
+        CHECK(has_reached());
         if (stopped) {
             kill(living, SIGSTOP);
             int status = 0;
@@ -1017,13 +1017,13 @@ static void children_of_many_clients_have_none_of_their_descriptors(void) {
 
 static void outlive_the_parent(void) {
     wait_until_let_go();
-    tell();
+    signal_reached();
 }
 
 static void run_a_program(void) {
     char script[60];
     close(held[1]);
-    snprintf(script, sizeof script, "read x <&%d; printf x >&%d", held[0], told[1]);
+    snprintf(script, sizeof script, "read x <&%d; printf x >&%d", held[0], reached[1]);
     execl("/bin/sh", "sh", "-c", script, (char *)NULL);
 }
 
@@ -1048,7 +1048,7 @@ static void what_a_dead_parent_has_left_is_taken_over_while_its_child_lives(void
         next_delivers(5, 6);
         /* It lived all the time. */
         close(held[1]);
-        CHECK(is_told());
+        CHECK(has_reached());
         close_pipes();
     }
 }
@@ -1501,7 +1501,7 @@ static void the_quota_bounds_what_is_on_disk(void) {
         strcpy(properties + 2006, "\"}");
         for (int n = 0; n < 100; n++) CHECK_EQ(phc_capture(client, "user", "large", properties), PHC_OK);
         CHECK_EQ(reaches(&warnings, 1), 1);
-        /* Of what is in memory nothing is lost, whoever makes room on disk. */
+        /* Of what is in memory nothing is lost, whichever process makes room on disk. */
         phc_stats stats = stats_of(client);
         CHECK_EQ(stats.lost, 0);
         CHECK(stats.spooled < 40);

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{Given, Mark, Segments, Track};
+use super::{Handed, Segments, Track};
 use crate::delivery::batch::{Batch, Payload};
-use crate::delivery::open_batch::OpenBatch;
+use crate::delivery::mark::Mark;
+use crate::delivery::open_batch::{OpenBatch, Span};
 use crate::memory::{NoMemory, copied};
 use crate::spool::{AttemptRecord, BatchRecord, ParkedRecord, SegmentId, VerdictRecord};
 
@@ -80,7 +81,7 @@ impl SegmentChange {
                     start = *end;
                 }
             }
-            NewEvents::Shared { first_seq, from, payload } => {
+            NewEvents::OfBatch { first_seq, from, payload } => {
                 for (uuid, span) in payload.uuids().iter().zip(payload.spans()).skip(*from) {
                     let place = u32::try_from(span.seq.saturating_sub(*first_seq)).unwrap_or(u32::MAX);
                     if !each(place, *uuid, payload.wire(span)) {
@@ -96,17 +97,6 @@ impl SegmentChange {
         let (attempt, response_unknown, ended) = self.verdicts.as_ref()?;
         Some(VerdictRecord { attempt: *attempt, response_unknown: *response_unknown, ended })
     }
-}
-
-/// What of a batch goes to disk, besides its events.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::delivery) struct BatchFacts {
-    pub(in crate::delivery) request_id: Uuid,
-    pub(in crate::delivery) created_at_ms: i64,
-    pub(in crate::delivery) attempt: AttemptRecord,
-    pub(in crate::delivery) in_flight: bool,
-    pub(in crate::delivery) response_unknown: bool,
-    pub(in crate::delivery) parked: Option<ParkedRecord>,
 }
 
 /// What is new in the segment of a batch that was made. A batch without one gets it, if `writes` says so.
@@ -134,15 +124,15 @@ pub(in crate::delivery) fn change_of_batch(
         track.places = track.places.max(track.place(last.seq) + 1);
     }
     let facts = batch.facts();
-    let before = track.given;
-    let given = if track.is_shared { track.given_at_split } else { before.places };
+    let before = track.handed;
+    let given = if track.is_shared { track.handed_at_split } else { before.places };
     let given = if batch.is_given() { u32::MAX } else { given };
     let from = payload.spans().partition_point(|span| track.place(span.seq) < given);
     let mut change = SegmentChange::new(track.id);
     if from < payload.spans().len() {
-        change.events = NewEvents::Shared { first_seq: track.first_seq, from, payload };
+        change.events = NewEvents::OfBatch { first_seq: track.first_seq, from, payload };
     }
-    track.given.places = track.places;
+    track.handed.places = track.places;
     batch.set_given(true);
     if !before.batch {
         change.batch = Some(BatchRecord {
@@ -151,7 +141,7 @@ pub(in crate::delivery) fn change_of_batch(
             events: track.places,
             maybe_delivered: facts.response_unknown,
         });
-        track.given.batch = true;
+        track.handed.batch = true;
     }
     let mut response_unknown = facts.response_unknown;
     let mut ended_attempt = facts.attempt.attempt - u32::from(facts.in_flight);
@@ -160,15 +150,15 @@ pub(in crate::delivery) fn change_of_batch(
         (response_unknown, ended_attempt) = (true, u32::MAX);
     } else if facts.attempt.attempt > 0 && before.attempt != Some(facts.attempt) {
         change.attempt = Some(facts.attempt);
-        track.given.attempt = Some(facts.attempt);
+        track.handed.attempt = Some(facts.attempt);
     }
     let closes = change.attempt.is_some() && !facts.in_flight;
     change.verdicts = verdicts(track, ended_attempt, response_unknown, closes);
     if facts.parked != before.parked {
         change.parked = facts.parked;
-        track.given.parked = facts.parked;
+        track.handed.parked = facts.parked;
     }
-    (track.given != before || change.verdicts.is_some()).then_some(change)
+    (track.handed != before || change.verdicts.is_some()).then_some(change)
 }
 
 /// What is new in the segment of a batch that is still growing. At most `left` wire bytes are copied, which is less
@@ -186,21 +176,21 @@ pub(in crate::delivery) fn change_of_open(
     }
     let track = segments.track_mut(open.mark)?;
     track.places = track.place(last) + 1;
-    let before = track.given;
+    let before = track.handed;
     let mut change = SegmentChange::new(track.id);
     if before.places < track.places {
         // Without memory for it, it is copied later.
         change.events = copied_events(open, track, left).ok()?;
     }
     change.verdicts = verdicts(track, 0, before.response_unknown, false);
-    (track.given != before || change.verdicts.is_some()).then_some(change)
+    (track.handed != before || change.verdicts.is_some()).then_some(change)
 }
 
 fn copied_events(open: &OpenBatch, track: &mut Track, left: &mut usize) -> Result<NewEvents, NoMemory> {
     let from =
-        open.spans.partition_point(|span| track.place(span.seq) < track.given.places).max(open.removed);
+        open.spans.partition_point(|span| track.place(span.seq) < track.handed.places).max(open.removed);
     let waiting = open.spans.get(from..).unwrap_or_default();
-    let fits = |span: &&super::Span| {
+    let fits = |span: &&Span| {
         let fits = *left > 0;
         *left = left.saturating_sub(span.bytes());
         fits
@@ -209,7 +199,7 @@ fn copied_events(open: &OpenBatch, track: &mut Track, left: &mut usize) -> Resul
     let taken = waiting.get(..count).unwrap_or_default();
     let (Some(first), Some(last)) = (taken.first(), taken.last()) else { return Ok(NewEvents::None) };
     let mut bytes = Vec::new();
-    bytes.try_reserve_exact(taken.iter().map(super::Span::bytes).sum())?;
+    bytes.try_reserve_exact(taken.iter().map(Span::bytes).sum())?;
     let mut ends = Vec::new();
     ends.try_reserve_exact(count)?;
     for span in taken {
@@ -218,7 +208,7 @@ fn copied_events(open: &OpenBatch, track: &mut Track, left: &mut usize) -> Resul
     }
     let uuids = copied(open.uuids.get(from..from + count).unwrap_or_default(), 0)?;
     let first_place = track.place(first.seq);
-    track.given.places = track.place(last.seq) + 1;
+    track.handed.places = track.place(last.seq) + 1;
     Ok(NewEvents::Copied { first_place, uuids, ends, bytes })
 }
 
@@ -229,11 +219,11 @@ fn verdicts(
     response_unknown: bool,
     attempt_is_over: bool,
 ) -> Option<(u32, bool, Vec<u8>)> {
-    let now = Given { ended: track.ended_count(), response_unknown, ..track.given };
-    if now == track.given && !attempt_is_over {
+    let now = Handed { ended: track.ended_count(), response_unknown, ..track.handed };
+    if now == track.handed && !attempt_is_over {
         return None;
     }
     let ended = copied(track.ended(), 0).ok()?;
-    track.given = now;
+    track.handed = now;
     Some((attempt, response_unknown, ended))
 }

@@ -10,6 +10,7 @@
 
 pub(super) mod changes;
 
+use super::mark::Mark;
 use super::open_batch::Span;
 use crate::config::{Config, SpoolSafety};
 use crate::memory::reserve;
@@ -21,10 +22,6 @@ pub(super) const RECOVERED: u64 = 1 << 62;
 /// How many segments that left memory, or that other processes left, are in memory at once.
 const MAX_LOADED: usize = 2;
 
-/// The segment that the events of a batch are in, if they are in any.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Mark(pub(super) Option<SegmentId>);
-
 /// What is remembered of one segment.
 #[derive(Debug)]
 pub(super) struct Track {
@@ -34,7 +31,7 @@ pub(super) struct Track {
     /// One more than its last place.
     pub(super) places: u32,
     /// What the disk thread was given.
-    pub(super) given: Given,
+    pub(super) handed: Handed,
     /// How many of its first places are on disk.
     pub(super) stored: u32,
     /// A bit for each place whose event has ended.
@@ -42,17 +39,17 @@ pub(super) struct Track {
     ended_count: u32,
     /// How many batches its events are in: two after a split, none while they are on disk only.
     pub(super) users: u8,
-    /// Two batches are in it, whose attempts it does not tell apart.
+    /// Two batches are in it, and their attempts are not distinguished.
     pub(super) is_shared: bool,
     /// How many of its first places the disk thread had been given before.
-    pub(super) given_at_split: u32,
+    pub(super) handed_at_split: u32,
     /// Its events were brought back into memory.
     is_loaded: bool,
 }
 
 /// What the disk thread was given of a segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Given {
+pub(super) struct Handed {
     /// How many of the first places.
     pub(super) places: u32,
     /// How many of the ends.
@@ -117,7 +114,7 @@ impl Track {
 
     /// Whether every event that is in it is on disk.
     pub(super) fn is_whole(&self) -> bool {
-        self.stored >= self.places && self.given.places == self.places
+        self.stored >= self.places && self.handed.places == self.places
     }
 
     /// Whether its events are on disk only.
@@ -238,7 +235,7 @@ impl Segments {
         }
     }
 
-    /// Whether each capture matters by itself, so that none may be staged.
+    /// Whether each capture matters by itself, so that events may not be staged.
     pub(super) fn watches_captures(&self) -> bool {
         self.wake_on_capture || self.is_call()
     }
@@ -285,7 +282,7 @@ impl Segments {
         if let Some(track) = self.track_mut(mark) {
             track.users += 1;
             if !track.is_shared {
-                (track.is_shared, track.given_at_split) = (true, track.given.places);
+                (track.is_shared, track.handed_at_split) = (true, track.handed.places);
             }
         }
     }
@@ -397,13 +394,13 @@ impl Segments {
             id,
             first_seq,
             places,
-            given: Given::default(),
+            handed: Handed::default(),
             stored: 0,
             ended: Vec::new(),
             ended_count: 0,
             users: 1,
             is_shared: false,
-            given_at_split: 0,
+            handed_at_split: 0,
             is_loaded: false,
         };
         self.tracks.insert(position, track);

@@ -8,10 +8,11 @@ use uuid::Uuid;
 use super::DeliveryState;
 use crate::delivery::batch::Batch;
 use crate::delivery::loss::LossReason;
+use crate::delivery::mark::Mark;
 use crate::delivery::open_batch::{OpenBatch, Span};
 use crate::delivery::report::Report;
 use crate::delivery::segments::changes::{Changes, change_of_batch, change_of_open};
-use crate::delivery::segments::{Given, Mark, Order, RECOVERED, Segments, Track};
+use crate::delivery::segments::{Handed, Order, RECOVERED, Segments, Track};
 use crate::delivery::wake::Wake;
 use crate::event::timestamp::Timestamp;
 use crate::memory::{NoMemory, reserve};
@@ -145,7 +146,7 @@ impl DeliveryState {
             let is_whole = |track: &Track| {
                 track.place(last) < track.stored
                     && track.is_whole()
-                    && track.given.ended == track.ended_count()
+                    && track.handed.ended == track.ended_count()
             };
             if !self.segments.track(mark).is_some_and(is_whole) {
                 break;
@@ -175,7 +176,7 @@ impl DeliveryState {
     /// Everything that was given of a segment is on disk.
     pub(crate) fn segment_stored(&mut self, id: SegmentId) {
         if let Some(track) = self.segments.track_mut(Mark(Some(id))) {
-            track.stored = track.given.places;
+            track.stored = track.handed.places;
         }
         if self.segments.is_crowded {
             self.release_full();
@@ -185,8 +186,8 @@ impl DeliveryState {
     /// The file of a segment is not to be trusted: all of it is given again.
     pub(crate) fn segment_failed(&mut self, id: SegmentId) {
         if let Some(track) = self.segments.track_mut(Mark(Some(id))) {
-            track.given = Given::default();
-            (track.stored, track.given_at_split) = (0, 0);
+            track.handed = Handed::default();
+            (track.stored, track.handed_at_split) = (0, 0);
         }
         for batch in self.batches.values_mut().filter(|batch| batch.mark() == Mark(Some(id))) {
             batch.set_given(false);
@@ -245,7 +246,7 @@ impl DeliveryState {
             }
         }
         track.stored = places;
-        track.given = Given {
+        track.handed = Handed {
             places,
             ended: track.ended_count(),
             batch: contents.batch.is_some(),
@@ -345,7 +346,7 @@ impl DeliveryState {
             return Wake::NONE;
         }
         let track = self.segments.track_mut(mark);
-        let maybe_delivered = track.as_ref().is_some_and(|track| track.given.response_unknown);
+        let maybe_delivered = track.as_ref().is_some_and(|track| track.handed.response_unknown);
         if let Some(track) = track {
             for seq in seqs {
                 track.end(*seq);
@@ -466,7 +467,7 @@ impl DeliveryState {
                 continue;
             }
             // It may be on disk nevertheless, and be sent by a later client.
-            let maybe = maybe_delivered || place.is_some_and(|(place, track)| place < track.given.places);
+            let maybe = maybe_delivered || place.is_some_and(|(place, track)| place < track.handed.places);
             self.settle(span, Some(reason), maybe);
             self.report_event(&mut report, *uuid, Some(reason), maybe, None);
         }
