@@ -1142,6 +1142,33 @@ static void a_discard_ends_everything_that_is_pending(void) {
     munmap(left_uuids, 5 * sizeof(uuid_text));
 }
 
+static void what_is_captured_during_a_discard_is_written(void) {
+    const char *levels[] = {"exit", "crash", "call"};
+    for (size_t i = 0; i < 3; i++) {
+        folder = new_folder();
+        phc_client *client = SPOOLING(levels[i], NULL);
+        int missing = 0;
+        for (int round = 0; round < 50; round++) {
+            capture_n(client, 2);
+            if (round % 3 == 0) CHECK_EQ(phc_persist(client, 20000), PHC_OK);
+            phc_status status = phc_spool_discard(client, 0, NULL);
+            CHECK(status == PHC_OK || status == PHC_TIMEOUT);
+            capture_n(client, 3);
+            CHECK_EQ(phc_persist(client, 20000), PHC_OK);
+            phc_stats stats = stats_of(client);
+            CHECK_EQ(stats.pending_events, 3);
+            missing += (int)(stats.pending_events - stats.spooled);
+            uint64_t discarded = 0;
+            CHECK_EQ(phc_spool_discard(client, 20000, &discarded), PHC_OK);
+            CHECK_EQ(discarded, 3);
+        }
+        CHECK_EQ(missing, 0);
+        CHECK_EQ(segments(), 0);
+        finish(client);
+    }
+    CHECK_EQ(summary("requests"), 0);
+}
+
 static void a_discard_needs_no_capture_before(void) {
     folder = new_folder();
     CHECK_EQ(in_process(leave_two), 0);
@@ -1571,6 +1598,7 @@ int main(int argc, char **argv) {
         TEST(what_a_dead_parent_has_left_is_taken_over_while_its_child_lives),
         TEST(persist_returns_what_is_true),
         TEST(a_discard_ends_everything_that_is_pending),
+        TEST(what_is_captured_during_a_discard_is_written),
         TEST(a_discard_needs_no_capture_before),
         TEST(what_is_too_old_is_lost_and_reported),
         TEST(a_damaged_event_costs_no_other),
