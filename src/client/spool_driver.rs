@@ -117,7 +117,8 @@ impl<D: Disk> SpoolDriver<D> {
             let wake = state.written_through(seen.filter(|_| is_able), is_able);
             ((), wake | state.orders_done(&orders, persisted))
         });
-        // To send what is on disk is what frees it.
+        // To send what is on disk is what frees it. What may be loaded has changed in the meantime.
+        let orders = delivery.read(DeliveryState::disk_orders);
         let has_loaded = matches!(store.health(), Health::Ok | Health::Full)
             && self.load(&mut store, delivery, &orders, now);
         if !is_able {

@@ -266,13 +266,9 @@ impl<D: Disk> Store<D> {
         }
     }
 
-    /// Ends everything: the segments of this client, whose events have ended, and those that dead processes have left,
-    /// which it takes over first. Returns whether all of it is removed.
+    /// Ends what dead processes have left, which it takes over first. The client has ended its own segments before.
+    /// Returns whether all of it is removed.
     pub(crate) fn discard(&mut self, now: Moment) -> (bool, Vec<Notice>) {
-        let ids: Vec<_> = self.segments.keys().copied().collect();
-        for id in ids {
-            self.end(id);
-        }
         if !self.may_try(now) || !self.open_home(now) {
             return (false, std::mem::take(&mut self.notices));
         }

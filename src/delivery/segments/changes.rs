@@ -49,7 +49,7 @@ enum NewEvents {
         bytes: Vec<u8>,
     },
     /// Of a batch that was made: these of its events.
-    Shared {
+    OfBatch {
         first_seq: u64,
         from: usize,
         payload: Arc<Payload>,

@@ -83,7 +83,8 @@ impl DeliveryState {
         self.segments.sleep(!is_timed && writes, !is_timed);
         let orders = self.disk_orders();
         let is_asked = orders.write.or(orders.persist).or(orders.discard).or(orders.close).is_some();
-        if is_asked || (!is_timed && (orders.has_unseen || orders.has_ended)) {
+        let is_free = orders.has_ended && orders.may_load;
+        if is_asked || is_free || (!is_timed && (orders.has_unseen || orders.has_ended)) {
             self.segments.wake();
         }
     }

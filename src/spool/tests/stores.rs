@@ -630,6 +630,8 @@ fn a_discard_leaves_nothing() {
     let _ = store.recover(SegmentId(9), START);
     // What was left since the last look is discarded, too.
     leave(&disk, 3, &[5]);
+    store.end(SegmentId(1));
+    store.end(SegmentId(9));
     let (done, notices) = store.discard(later(START, 3000));
     assert!(done);
     let expected = [lost(4, LostOnDisk::Discarded), lost(5, LostOnDisk::Discarded)];
