@@ -138,9 +138,12 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// Asks for it once more; returns its number.
-    pub(super) fn ask(&mut self) -> u64 {
+    /// Asks for it once more; returns its number. An order that no thread can carry out any more is done at once.
+    pub(super) fn ask(&mut self, is_stopped: bool) -> u64 {
         self.asked += 1;
+        if is_stopped {
+            self.done = self.asked;
+        }
         self.asked
     }
 
@@ -183,7 +186,9 @@ pub(crate) struct Segments {
     pub(super) seen: u64,
     /// Whether the disk takes events.
     pub(super) is_able: bool,
-    /// The disk thread sleeps.
+    /// The disk thread has ended.
+    pub(super) is_stopped: bool,
+    /// It sleeps.
     is_asleep: bool,
     /// The next capture wakes it.
     wake_on_capture: bool,
@@ -217,6 +222,7 @@ impl Segments {
             has_changed: false,
             seen: 0,
             is_able: true,
+            is_stopped: false,
             is_asleep: false,
             wake_on_capture: false,
             wake_on_change: false,

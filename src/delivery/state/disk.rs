@@ -91,7 +91,7 @@ impl DeliveryState {
 
     /// The disk thread has ended: nothing waits for it any more.
     pub(crate) fn disk_stopped(&mut self) -> Wake {
-        self.segments.is_able = false;
+        (self.segments.is_able, self.segments.is_stopped) = (false, true);
         let orders = self.disk_orders();
         self.orders_done(&orders, Status::SPOOL) | Wake { settled: true, ..Wake::NONE }
     }
@@ -372,7 +372,7 @@ impl DeliveryState {
     pub(crate) fn ask_write(&mut self) -> u64 {
         self.segments.wake();
         self.segments.has_changed = true;
-        self.segments.write.ask()
+        self.segments.write.ask(self.segments.is_stopped)
     }
 
     /// Whether an order to write was carried out.
@@ -384,7 +384,7 @@ impl DeliveryState {
     pub(crate) fn ask_persist(&mut self) -> u64 {
         self.segments.wake();
         self.segments.has_changed = true;
-        self.segments.persist.ask()
+        self.segments.persist.ask(self.segments.is_stopped)
     }
 
     /// What came of an order to persist; `None` while it is not carried out.
@@ -401,7 +401,7 @@ impl DeliveryState {
         }
         wake = wake | self.fail_all_pending(LossReason::Discarded);
         self.segments.wake();
-        (self.segments.discard.ask(), wake)
+        (self.segments.discard.ask(self.segments.is_stopped), wake)
     }
 
     /// Whether an order to discard was carried out.
@@ -419,7 +419,7 @@ impl DeliveryState {
         self.segments.is_frozen = true;
         self.segments.has_changed = true;
         self.segments.wake();
-        self.segments.close.ask();
+        self.segments.close.ask(self.segments.is_stopped);
         Wake { sender: true, ..Wake::NONE }
     }
 
