@@ -304,6 +304,9 @@ impl DeliveryState {
         let wait = contents.parked.map_or(0, |parked| parked.not_before_ms - loaded.now.unix_ms());
         let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(0)).min(LONGEST_WAIT);
         self.segments.loaded(mark);
+        if !wait.is_zero() {
+            self.segments.parked(mark);
+        }
         let batch = self.add_batch(batch);
         self.loaded.push((batch, wait));
     }
