@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use phc::internals::{
-    Attempt, AttemptDecision, AttemptResult, Backoff, Disposition, Failure, HostSign, RetryPolicy,
-    Verdict, decide,
+    Attempt, AttemptDecision, AttemptResult, Backoff, Disposition, Failure, HostSign, RetryPolicy, Verdict,
+    decide,
 };
 use serde_json::Value;
 use serde_json::value::RawValue;

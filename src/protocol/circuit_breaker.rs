@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::backoff::Backoff;
 
 /// Failures in a row that open the circuit.
-const THRESHOLD: u32 = 3;
+pub(super) const THRESHOLD: u32 = 3;
 
 /// Whether the host is considered down. Times are since the client's start.
 #[derive(Debug, Default)]

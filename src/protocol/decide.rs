@@ -6,6 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::backoff::Backoff;
+use super::circuit_breaker::THRESHOLD;
 use super::statuses::{Class, classify};
 use super::verdict::Verdict;
 use super::{explain, response};
@@ -110,11 +111,14 @@ impl Again {
         retry_after: Option<Duration>,
     ) -> Option<Again> {
         let wait = policy.backoff.wait(attempt.used, attempt.random, retry_after);
+        // Until the circuit opens, it is not known whether the host fails or the batch.
+        let is_undecided = attempt.keeping.is_some() && host == HostSign::Fails;
+        let budget = if is_undecided { policy.max_retries.max(THRESHOLD) } else { policy.max_retries };
         match attempt.keeping {
             Some(Keeping { host_is_down: true, .. }) if host == HostSign::Fails => {
                 Some(Again { wait, refund: true, park: false })
             }
-            _ if attempt.used <= policy.max_retries => Some(Again { wait, refund: false, park: false }),
+            _ if attempt.used <= budget => Some(Again { wait, refund: false, park: false }),
             Some(Keeping { times_parked, .. }) if times_parked < MAX_PARKED => {
                 let wait = FIRST_PARKED.saturating_mul(1 << times_parked).min(LONGEST_PARKED);
                 Some(Again { wait, refund: false, park: true })
@@ -506,6 +510,14 @@ mod tests {
                 assert_eq!(decision.wait, Duration::from_secs(60 * minutes));
             }
             assert!(!retries(&decided(result, 4, false, 8)));
+        }
+        // With fewer retries than failures open the circuit, the batch is not parked before.
+        let none = RetryPolicy { max_retries: 0, ..policy() };
+        for (result, used, park) in [(&refused, 3, false), (&refused, 4, true), (&response(408, ""), 1, true)]
+        {
+            let keeping = Some(Keeping::default());
+            let attempt = Attempt { uuids: &uuids, used, can_change_codec: false, random: 0, keeping };
+            assert_eq!(decide(result, &attempt, &none).park, park, "{result:?} {used}");
         }
         let again = response(200, &body(&["retry", "ok"]));
         let decision = decided(&again, 4, false, 0);
