@@ -246,6 +246,13 @@ void finish(phc_client *client) {
 static char folders[8][40];
 static size_t folders_made;
 
+int has_spool(void) {
+    phc_config *config = phc_config_new("phc_blackbox_key");
+    phc_status status = phc_config_set(config, "spool_dir", "/tmp");
+    phc_config_free(config);
+    return status == PHC_OK;
+}
+
 const char *new_folder(void) {
     if (folders_made == sizeof folders / sizeof folders[0]) {
         fprintf(stderr, "%s makes too many folders\n", running);

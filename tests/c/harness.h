@@ -79,6 +79,8 @@ void finish(phc_client *client);
  * it broke one on purpose. */
 void expect_violations(void);
 
+/* Whether the library has the spool. Those that ship do not have it yet. */
+int has_spool(void);
 /* A new folder, which is removed with everything in it at the end of the test. */
 const char *new_folder(void);
 /* How many checks of the running test have failed in this process: what a forked child exits with. */
