@@ -26,6 +26,9 @@ enum class loss : std::int32_t {
     evicted = PHC_LOSS_EVICTED,                       // newer events took its place (overflow::drop_oldest)
     closed = PHC_LOSS_CLOSED,                         // the client was closed first
     internal = PHC_LOSS_INTERNAL,                     // an internal error in libphc
+    expired = PHC_LOSS_EXPIRED,                       // it was on disk for longer than spool_max_age_ms
+    corrupt = PHC_LOSS_CORRUPT,                       // it was on disk and could not be read any more
+    discarded = PHC_LOSS_DISCARDED,                   // phc_spool_discard has ended it
 };
 
 // The name of a reason, such as "retry_exhausted"; "delivered" for none. Static text, for any number.

@@ -66,6 +66,7 @@ enum class code : std::int32_t {
     out_of_resources = PHC_OUT_OF_RESOURCES,
     would_wait = PHC_WOULD_WAIT,
     unavailable = PHC_UNAVAILABLE,
+    spool = PHC_SPOOL,
 };
 
 // What exactly was wrong with the last call that failed on this thread. Valid until the next call that fails

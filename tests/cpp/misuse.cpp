@@ -118,20 +118,21 @@ static void a_status_that_is_ok_has_no_details() {
 // A status or a reason that was added to the library must be listed, and sorted, here too.
 static void every_status_and_loss_is_known() {
     std::size_t misuse = 0;
-    for (phc_status number = 0; number <= PHC_UNAVAILABLE; number++) {
+    for (phc_status number = 0; number <= PHC_SPOOL; number++) {
         const phc::status status(number);
         CHECK_TEXT(status.name(), phc_status_name(number));
         CHECK_TEXT(status.message(), phc_status_message(number));
         misuse += status.is_misuse() ? 1 : 0;
     }
     CHECK_EQ(misuse, 10);
-    CHECK_TEXT(phc_status_name(PHC_UNAVAILABLE + 1), "unknown");
+    CHECK_TEXT(phc_status_name(PHC_SPOOL + 1), "unknown");
     CHECK(phc::status(phc::code::wrong_library).is_misuse());
     CHECK(!phc::status(12345).is_misuse() && !phc::status(12345));
     CHECK_TEXT(phc::name(phc::loss::none), "delivered");
     CHECK_TEXT(phc::name(phc::loss::malformed_response), "malformed_response");
     CHECK_TEXT(phc::name(phc::loss::internal), "internal");
-    CHECK_TEXT(phc_loss_name(9), phc_loss_name(12345));
+    CHECK_TEXT(phc::name(phc::loss::discarded), "discarded");
+    CHECK_TEXT(phc_loss_name(PHC_LOSS_DISCARDED + 1), phc_loss_name(12345));
 }
 
 int main(int argc, char **argv) {
