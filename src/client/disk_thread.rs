@@ -36,14 +36,7 @@ impl DiskThread {
     /// until `deadline`.
     pub(super) fn close(delivery: &Delivery, deadline: Instant) {
         delivery.update(|state| ((), state.freeze()));
-        let deadline = Some(deadline);
-        delivery.wait_for(Signal::Settled, |state| {
-            if state.is_disk_closed() || has_passed(deadline) {
-                Wait::Done((), Wake::NONE)
-            } else {
-                Wait::Until(deadline)
-            }
-        });
+        delivery.wait_until(Signal::Settled, Some(deadline), |state| state.is_disk_closed());
     }
 
     /// Waits for the end of the thread, unless the disk holds it up.
@@ -73,16 +66,12 @@ fn run(delivery: &Delivery, config: &Config, random: u64) {
 
 fn sleep(delivery: &Delivery, until: Option<Instant>, is_timed: bool) {
     let mut has_begun = false;
-    delivery.wait_for(Signal::Disk, |state| {
+    delivery.wait_until(Signal::Disk, until, |state| {
         if !has_begun {
             has_begun = true;
             state.disk_sleeps(is_timed);
         }
-        if state.is_disk_awake() || has_passed(until) {
-            Wait::Done((), Wake::NONE)
-        } else {
-            Wait::Until(until)
-        }
+        state.is_disk_awake()
     });
 }
 
@@ -98,14 +87,10 @@ impl Drop for Exit<'_> {
 impl Delivery {
     /// Waits until everything that was captured before is on disk, or cannot be; at most until `deadline`.
     pub(super) fn wait_written(&self, deadline: Instant) {
-        let (deadline, mut through) = (Some(deadline), None);
-        self.wait_for(Signal::Settled, |state| {
+        let mut through = None;
+        self.wait_until(Signal::Settled, Some(deadline), |state| {
             let through = *through.get_or_insert(state.stats().captured);
-            if state.is_written_through(through) || has_passed(deadline) {
-                Wait::Done((), Wake::NONE)
-            } else {
-                Wait::Until(deadline)
-            }
+            state.is_written_through(through)
         });
     }
 

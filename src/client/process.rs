@@ -12,7 +12,7 @@ use super::callbacks::CallbackSlots;
 #[cfg(all(unix, feature = "spool"))]
 use super::disk_thread::DiskThread;
 use crate::config::Config;
-use crate::delivery::{Delivery, SendLoop, Signal, Wait, Wake, has_passed};
+use crate::delivery::{Delivery, SendLoop, Signal};
 use crate::runtime::exit::{FlushAtExit, flush_at_exit};
 use crate::runtime::{DeferredCancellation, IoThreadGuard};
 use crate::status::{Error, Status};
@@ -169,13 +169,7 @@ impl ProcessState {
         }
         let soon = Instant::now() + STOP_GRACE;
         let deadline = Some(close_by.map_or(soon, |close_by| soon.min(close_by + STOP_GRACE_BEYOND)));
-        self.delivery.wait_for(Signal::Settled, |state| {
-            if state.is_sender_stopped() || has_passed(deadline) {
-                Wait::Done((), Wake::NONE)
-            } else {
-                Wait::Until(deadline)
-            }
-        });
+        self.delivery.wait_until(Signal::Settled, deadline, |state| state.is_sender_stopped());
     }
 
     /// Ends the threads, once the client is closed.

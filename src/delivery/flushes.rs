@@ -1,8 +1,6 @@
 //! The flushes of a client: each counts what becomes of the events that were captured
 //! before it.
 
-use super::open_batch::Span;
-
 /// Names a flush within its client.
 pub(crate) type FlushId = u64;
 
@@ -64,9 +62,9 @@ impl Flushes {
         self.list.retain(|flush| flush.id != id);
     }
 
-    /// Counts an event that ended.
-    pub(super) fn settle(&mut self, span: &Span, delivered: bool) {
-        for flush in self.list.iter_mut().filter(|flush| span.seq <= flush.through) {
+    /// Counts an event, by its number, that ended.
+    pub(super) fn settle(&mut self, seq: u64, delivered: bool) {
+        for flush in self.list.iter_mut().filter(|flush| seq <= flush.through) {
             flush.result.pending -= 1;
             flush.result.settled += 1;
             flush.result.delivered += u64::from(delivered);
@@ -80,16 +78,6 @@ impl Flushes {
         for flush in self.list.iter_mut().filter(|flush| seq <= flush.through) {
             flush.result.pending -= 1;
             flush.result.settled += 1;
-        }
-    }
-
-    /// Counts an event, by its number, that is lost on disk.
-    #[cfg(all(unix, feature = "spool"))]
-    pub(super) fn lose(&mut self, seq: u64) {
-        for flush in self.list.iter_mut().filter(|flush| seq <= flush.through) {
-            flush.result.pending -= 1;
-            flush.result.settled += 1;
-            flush.result.lost += 1;
         }
     }
 

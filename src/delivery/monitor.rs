@@ -223,6 +223,23 @@ impl Delivery {
         }
     }
 
+    /// Waits until `is_so` says so of the state, which it is asked at first and after each signal; at most until
+    /// `deadline`.
+    pub(crate) fn wait_until(
+        &self,
+        signal: Signal,
+        deadline: Option<Instant>,
+        mut is_so: impl FnMut(&mut DeliveryState) -> bool,
+    ) {
+        self.wait_for(signal, |state| {
+            if is_so(state) || has_passed(deadline) {
+                Wait::Done((), Wake::NONE)
+            } else {
+                Wait::Until(deadline)
+            }
+        });
+    }
+
     fn sleep<'a>(
         &self,
         signal: Signal,
@@ -373,13 +390,7 @@ impl FlushAtExit for Delivery {
     #[cfg(all(unix, feature = "spool"))]
     fn write(&self, deadline: Option<Instant>) {
         let order = self.update(|state| (state.ask_write(), Wake::NONE));
-        self.wait_for(Signal::Settled, |state| {
-            if state.is_written(order) || has_passed(deadline) {
-                Wait::Done((), Wake::NONE)
-            } else {
-                Wait::Until(deadline)
-            }
-        });
+        self.wait_until(Signal::Settled, deadline, |state| state.is_written(order));
     }
 
     #[cfg(not(all(unix, feature = "spool")))]

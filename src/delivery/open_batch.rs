@@ -183,6 +183,12 @@ impl OpenBatch {
         self.spans.len() - self.removed
     }
 
+    /// What these events count for in `queue_max_bytes`.
+    #[cfg(all(unix, feature = "spool"))]
+    pub(super) fn cost(&self) -> u64 {
+        self.events().map(|(_, span)| span.cost()).sum()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -284,12 +284,6 @@ impl Queue {
         self.full.front()
     }
 
-    /// Takes the oldest full batch.
-    #[cfg(all(unix, feature = "spool"))]
-    pub(super) fn take_full(&mut self) -> Option<OpenBatch> {
-        self.full.pop_front()
-    }
-
     /// Keeps the memory of a finished batch for a later one. If the free list is full,
     /// the smallest memory is dropped: large ones are the most expensive to fault in
     /// again.

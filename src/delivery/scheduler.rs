@@ -84,28 +84,21 @@ impl Scheduler {
             return Step::Sleep { until: None, wake_on: WakeOn::default() };
         }
         let not_before = probe_at.unwrap_or_default();
-        let retry = first(&self.in_back_off).map(|(due, position)| (due.max(not_before), position));
-        if let Some((due, position)) = retry
-            && due <= now
-        {
-            return self.start(self.in_back_off.get(position).copied());
-        }
-        let parked = first(&self.parked).filter(|_| !open);
-        if let Some((due, position)) = parked
-            && due <= now
-        {
-            return self.start(self.parked.get(position).copied());
+        let retry = first(&self.in_back_off, not_before);
+        let parked = first(&self.parked, not_before).filter(|_| !open);
+        for (due, batch) in [retry, parked].into_iter().flatten() {
+            if due <= now {
+                return self.start(batch);
+            }
         }
         let may_begin = !open || self.in_back_off.is_empty();
-        let loaded = first(&self.loaded).filter(|_| may_begin);
-        let loaded = loaded.map(|(due, position)| (due.max(not_before), position));
-        if let Some((due, position)) = loaded
+        let loaded = first(&self.loaded, not_before).filter(|_| may_begin);
+        if let Some((due, batch)) = loaded
             && due <= now
             && !(self.last_was_loaded && backlog.ready)
         {
-            let step = self.start(self.loaded.get(position).copied());
             self.last_was_loaded = true;
-            return step;
+            return self.start(batch);
         }
         if may_begin && backlog.ready && not_before <= now {
             self.last_was_loaded = false;
@@ -137,8 +130,7 @@ impl Scheduler {
     }
 
     /// Begins an attempt of a batch that waited.
-    fn start(&mut self, waiting: Option<(Duration, BatchId)>) -> Step {
-        let batch = waiting.map_or(0, |(_, batch)| batch);
+    fn start(&mut self, batch: BatchId) -> Step {
         for list in [&mut self.in_back_off, &mut self.parked, &mut self.loaded] {
             list.retain(|(_, other)| *other != batch);
         }
@@ -219,10 +211,9 @@ impl Scheduler {
     }
 }
 
-/// The batch that is due first: when that is, and its position.
-fn first(waiting: &[(Duration, BatchId)]) -> Option<(Duration, usize)> {
-    let first = waiting.iter().enumerate().min_by_key(|(_, waiting)| **waiting);
-    first.map(|(position, (due, _))| (*due, position))
+/// The batch that is due first, and when that is, which is not before a time.
+fn first(waiting: &[(Duration, BatchId)], not_before: Duration) -> Option<(Duration, BatchId)> {
+    waiting.iter().min().map(|(due, batch)| ((*due).max(not_before), *batch))
 }
 
 #[cfg(test)]

@@ -86,6 +86,9 @@ extern "C" fn at_exit() {
             .filter_map(|target| Some((target.pending.upgrade()?, target.limit)))
             .map(|(pending, limit)| (pending.begin_flush(), pending, limit))
             .collect();
+        if begun.is_empty() {
+            return;
+        }
         for (flush, pending, limit) in begun {
             pending.wait_flush(flush, started.checked_add(limit));
         }

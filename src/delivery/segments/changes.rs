@@ -110,12 +110,7 @@ pub(in crate::delivery) fn change_of_batch(
         let (first, last) = (payload.spans().first()?, payload.spans().last()?);
         let places = u32::try_from(last.seq - first.seq + 1).unwrap_or(u32::MAX);
         let track = writes.then(|| segments.add(first.seq, places)).flatten()?;
-        let mut left = payload.spans().iter().map(|span| span.seq).peekable();
-        for seq in first.seq..=last.seq {
-            if left.next_if_eq(&seq).is_none() {
-                track.end(seq);
-            }
-        }
+        track.end_all_but(payload.spans().iter().map(|span| span.seq));
         batch.set_mark(Mark(Some(track.id)));
     }
     let track = segments.track_mut(batch.mark())?;

@@ -85,6 +85,16 @@ impl Track {
         }
     }
 
+    /// Records that all events have ended but those with these numbers, which are in order.
+    pub(super) fn end_all_but(&mut self, pending: impl Iterator<Item = u64>) {
+        let mut pending = pending.peekable();
+        for seq in self.first_seq..self.first_seq + u64::from(self.places) {
+            if pending.next_if_eq(&seq).is_none() {
+                self.end(seq);
+            }
+        }
+    }
+
     /// Whether the event in this place has ended.
     pub(super) fn has_ended(&self, place: u32) -> bool {
         self.ended.get(place as usize / 8).is_some_and(|bits| bits >> (place % 8) & 1 == 1)

@@ -152,9 +152,9 @@ impl DeliveryState {
             if !self.segments.track(mark).is_some_and(is_whole) {
                 break;
             }
-            let Some(batch) = self.queue.take_full() else { break };
-            let bytes: u64 = batch.events().map(|(_, span)| span.cost()).sum();
-            let events = batch.len() as u64;
+            // The oldest batch is the full one.
+            let Some(batch) = self.queue.take_batch() else { break };
+            let (bytes, events) = (batch.cost(), batch.len() as u64);
             self.queue.recycle(batch);
             if let Some(track) = self.segments.track_mut(mark) {
                 track.users = 0;
@@ -194,7 +194,6 @@ impl DeliveryState {
             batch.set_given(false);
         }
         self.segments.changed();
-        self.segments.has_changed = true;
     }
 
     /// All events up to this number are on disk. `is_able` says whether the disk takes events.
@@ -236,16 +235,11 @@ impl DeliveryState {
         let contents = loaded.contents;
         let open = opened(&contents.pending, RECOVERED)?;
         let pending: u64 = open.len() as u64;
-        let bytes: u64 = open.events().map(|(_, span)| span.cost()).sum();
+        let bytes = open.cost();
         let places = contents.pending.last().map_or(0, |event| event.index + 1).max(contents.events);
         let Some(track) = self.segments.add_with_id(id, RECOVERED, places) else { return Err(NoMemory) };
         // What is not pending has ended, or is missing.
-        let mut expected = contents.pending.iter().map(|event| event.index).peekable();
-        for place in 0..places {
-            if expected.next_if_eq(&place).is_none() {
-                track.end(RECOVERED + u64::from(place));
-            }
-        }
+        track.end_all_but(contents.pending.iter().map(|event| RECOVERED + u64::from(event.index)));
         track.stored = places;
         track.handed = Handed {
             places,
@@ -277,7 +271,7 @@ impl DeliveryState {
             track.pending_seqs().filter(|seq| there.next_if_eq(seq).is_none()).collect()
         };
         self.count_on_disk_only(0, before);
-        let bytes: u64 = open.events().map(|(_, span)| span.cost()).sum();
+        let bytes = open.cost();
         self.stats.pending_bytes += bytes;
         let wake = self.lose_on_disk(mark, &missing, &[], LossReason::Corrupt);
         if open.is_empty() {
@@ -360,7 +354,7 @@ impl DeliveryState {
         for (position, seq) in seqs.iter().enumerate() {
             self.stats.pending_events -= 1;
             self.stats.count_lost(reason, maybe_delivered);
-            self.flushes.lose(*seq);
+            self.flushes.settle(*seq, false);
             match uuids.get(position) {
                 Some(uuid) => self.report_event(&mut report, *uuid, Some(reason), maybe_delivered, None),
                 None => report.missed_events += 1,

@@ -19,7 +19,7 @@ impl DeliveryState {
             None => self.stats.delivered += 1,
             Some(reason) => self.stats.count_lost(reason, maybe_delivered),
         }
-        self.flushes.settle(span, loss.is_none());
+        self.flushes.settle(span.seq, loss.is_none());
     }
 
     /// Adds an event that ended to a report, if it is one of those that are reported.
