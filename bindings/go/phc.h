@@ -200,7 +200,7 @@ typedef struct phc_setting {
  */
 typedef struct phc_flush_result {
     /**
-     * Events that were delivered or lost since the flush began.
+     * Events that were delivered or lost since the flush began, or kept on disk by a close.
      */
     uint64_t settled;
     /**
@@ -820,10 +820,11 @@ struct phc_client *phc_client_open(const char *name,
 /**
  * Takes no more events, waits like phc_flush for at most timeout_ms, then cancels what is in
  * flight and counts what is left as lost (PHC_LOSS_CLOSED). Returns within timeout_ms plus
- * 50 ms, whatever the server does, and nothing is sent after it. Returns PHC_OK if every
- * event that this process captured with the client was delivered, or if the client was closed
- * before; PHC_LOST_EVENTS if any of them was lost. Reports and stats can be read until the
- * free.
+ * 50 ms, whatever the server does, and nothing is sent after it. With the setting spool_dir,
+ * what is left is kept on disk for a later client, which may take 250 ms more; what the disk
+ * does not take is lost. Returns PHC_OK if every event that this process captured with the
+ * client was delivered or kept, or if the client was closed before; PHC_LOST_EVENTS if any of
+ * them was lost. Reports and stats can be read until the free.
  */
 PHC_API phc_status phc_client_close(struct phc_client *client, uint32_t timeout_ms);
 
@@ -882,7 +883,8 @@ PHC_API phc_status phc_flush_end(struct phc_client *client, uint64_t flush);
  * PHC_NO_LIMIT: without a limit). It needs no network. Events that were delivered in the
  * meantime need not be written. Returns PHC_OK, PHC_TIMEOUT if the disk has not taken all of
  * them yet (nothing is abandoned), PHC_SPOOL if it does not take them, or if the client has no
- * spool (see the setting spool_dir), PHC_CLOSED after a close.
+ * spool (see the setting spool_dir, for which this libphc must be built with the cargo feature
+ * spool), PHC_CLOSED after a close.
  */
 PHC_API phc_status phc_persist(struct phc_client *client, uint32_t timeout_ms);
 

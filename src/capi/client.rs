@@ -102,10 +102,11 @@ unsafe fn constructed(client: Result<Arc<Client>, Status>, out: *mut phc_status)
 
 /// Takes no more events, waits like phc_flush for at most timeout_ms, then cancels what is in
 /// flight and counts what is left as lost (PHC_LOSS_CLOSED). Returns within timeout_ms plus
-/// 50 ms, whatever the server does, and nothing is sent after it. Returns PHC_OK if every
-/// event that this process captured with the client was delivered, or if the client was closed
-/// before; PHC_LOST_EVENTS if any of them was lost. Reports and stats can be read until the
-/// free.
+/// 50 ms, whatever the server does, and nothing is sent after it. With the setting spool_dir,
+/// what is left is kept on disk for a later client, which may take 250 ms more; what the disk
+/// does not take is lost. Returns PHC_OK if every event that this process captured with the
+/// client was delivered or kept, or if the client was closed before; PHC_LOST_EVENTS if any of
+/// them was lost. Reports and stats can be read until the free.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_client_close(client: *mut phc_client, timeout_ms: u32) -> phc_status {
     guard(&rules::phc_client_close, || {

@@ -14,7 +14,7 @@ use crate::status::Error;
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct phc_flush_result {
-    /// Events that were delivered or lost since the flush began.
+    /// Events that were delivered or lost since the flush began, or kept on disk by a close.
     pub settled: u64,
     /// Events that were delivered since.
     pub delivered: u64,

@@ -13,7 +13,8 @@ use crate::status::Error;
 /// PHC_NO_LIMIT: without a limit). It needs no network. Events that were delivered in the
 /// meantime need not be written. Returns PHC_OK, PHC_TIMEOUT if the disk has not taken all of
 /// them yet (nothing is abandoned), PHC_SPOOL if it does not take them, or if the client has no
-/// spool (see the setting spool_dir), PHC_CLOSED after a close.
+/// spool (see the setting spool_dir, for which this libphc must be built with the cargo feature
+/// spool), PHC_CLOSED after a close.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_persist(client: *mut phc_client, timeout_ms: u32) -> phc_status {
     guard(&rules::phc_persist, || {
