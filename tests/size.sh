@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The size of the library that ships, in target/ship, and of the one without its
-# optional features, brotli and flags, which is built here and says so when brotli is asked for.
+# optional features, brotli, flags and spool, which is built here and says so when brotli is asked for.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
@@ -15,7 +15,7 @@ at_most() { # at_most BYTES FILE WHAT
 [ -f target/ship/libphc.so ] || { echo "there is no target/ship/libphc.so; run make build" >&2; exit 1; }
 cargo rustc --locked --release -p libphc --no-default-features --crate-type staticlib --target-dir target/without-features
 scripts/link.sh target/without-features/release/libphc.a "$work/libphc.so" libphc.so.0
-at_most 5232000 target/ship/libphc.so "with brotli and flags"
+at_most 5232000 target/ship/libphc.so "with brotli, flags and spool"
 at_most 3432000 "$work/libphc.so" "without them"
 
 ln -s libphc.so "$work/libphc.so.0"

@@ -1,10 +1,9 @@
 //! Compresses request bodies with gzip, deflate, zstd and brotli, and keeps the contexts of the first three from
 //! body to body.
 //!
-//! This is a crate of its own because cargo chooses a level of optimisation by crate, and generic code is compiled in
-//! the crate that uses it. The brotli encoder is generic over its memory: libphc would build all of it for speed, as it
-//! builds its own hot code, and this crate builds it for size (docs/dependencies.md has the figures). So nothing here is
-//! generic, and no exported function is inlined into its caller.
+//! This is a crate of its own because cargo chooses a level of optimisation by crate: libphc is built for speed, for its
+//! own hot code, and what is here for size. The inner loops are those of the codecs, which are built as docs/dependencies.md
+//! says. So nothing here is generic, and no exported function is inlined into its caller.
 
 #[cfg(feature = "brotli")]
 mod brotli_body;

@@ -378,7 +378,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "spool_dir",
         default: "",
-        doc: "A folder in which pending events survive the end of the process; empty means none. It belongs to the user of the process, no one else may write to it, and its last part is made if it is missing. Several processes and clients can share it. [durability.md](durability.md) says what survives what. It needs a library that was built with the cargo feature `spool`, which those that ship do not have yet; others refuse it.",
+        doc: "A folder in which pending events survive the end of the process; empty means none. It belongs to the user of the process, no one else may write to it, and its last part is made if it is missing. Several processes and clients can share it. [durability.md](durability.md) says what survives what. Not on Windows, nor in a library built without the cargo feature `spool`, both of which refuse it.",
         slot: |c| Slot::Text(&mut c.spool_dir, syntax::spool_dir),
     },
     Setting {

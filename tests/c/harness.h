@@ -79,7 +79,7 @@ void finish(phc_client *client);
  * it broke one on purpose. */
 void expect_violations(void);
 
-/* Whether the library has the spool. Those that ship do not have it yet. */
+/* Whether the library has the spool, which those for Windows do not have. */
 int has_spool(void);
 /* A new folder, which is removed with everything in it at the end of the test. */
 const char *new_folder(void);

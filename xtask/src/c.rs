@@ -16,9 +16,6 @@ use crate::sink::Sink;
 const OTHER_TASKS: &[&str] = &["panics", "sanitizer_checks", "soak", "idle"];
 /// These measure memory and time, which is worth it for what ships only.
 const MEASURING: &[&str] = &["allocations", "network", "deadlines", "memory", "memory_shortage"];
-/// A feature that the libraries that ship do not have yet, and the programs that need it.
-const NOT_SHIPPED: &str = "spool";
-const NEED_NOT_SHIPPED: &[&str] = &["spool"];
 /// What every program is linked with.
 const SHARED_SOURCES: &[&str] = &["harness", "hostile", "name_server"];
 const SYSTEM: &[&str] = &["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"];
@@ -122,9 +119,7 @@ pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
 pub(crate) fn prepare(link: Link) -> Outcome<()> {
     match link {
         Link::Shared | Link::Archive => Ok(()),
-        Link::Debug => process::run(&mut cargo(&format!(
-            "rustc --locked -q -p libphc --features {NOT_SHIPPED} --crate-type staticlib"
-        ))),
+        Link::Debug => process::run(&mut cargo("rustc --locked -q -p libphc --crate-type staticlib")),
         Link::Address | Link::Thread => instrumented(root(), link, &at("target/sanitize")).map(|_| ()),
     }
 }
@@ -145,9 +140,7 @@ pub(crate) fn instrumented(tree: &Path, link: Link, target: &Path) -> Outcome<Pa
         // std is not instrumented: tests/sanitizers/std_locks.c makes up for it.
         flags.push_str(" -Cunsafe-allow-abi-mismatch=sanitizer");
     }
-    let features =
-        format!("rustc --locked -q -p libphc --features {NOT_SHIPPED} --crate-type staticlib --target");
-    let mut build = cargo(&features);
+    let mut build = cargo("rustc --locked -q -p libphc --crate-type staticlib --target");
     build.arg(&host).arg("--target-dir").arg(target.join(kind)).current_dir(tree);
     build.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", flags).env("CARGO_PROFILE_DEV_OPT_LEVEL", "0");
     build.env(
@@ -232,12 +225,8 @@ pub(crate) type Chosen = Vec<(String, Vec<String>)>;
 fn choose(programs: &[(String, Vec<String>)], link: Link, names: &[String]) -> Outcome<Chosen> {
     let all = |name: &str| (name.to_owned(), Vec::new());
     if names.is_empty() {
-        let ships = matches!(link, Link::Shared | Link::Archive);
-        let is_left_out = |name: &str| {
-            OTHER_TASKS.contains(&name)
-                || (link != Link::Shared && MEASURING.contains(&name))
-                || (ships && NEED_NOT_SHIPPED.contains(&name))
-        };
+        let is_left_out =
+            |name: &str| OTHER_TASKS.contains(&name) || (link != Link::Shared && MEASURING.contains(&name));
         let names = programs.iter().map(|(name, _)| name.as_str());
         return Ok(names.filter(|name| !is_left_out(name)).map(all).collect());
     }

@@ -86,9 +86,7 @@ pub(crate) fn lints(_: &[String]) -> Outcome<()> {
         "lints",
         &[
             ("clippy", || {
-                process::run(&mut cargo(
-                    "clippy --locked --workspace --features libphc/spool --all-targets -q -- -D warnings",
-                ))
+                process::run(&mut cargo("clippy --locked --workspace --all-targets -q -- -D warnings"))
             }),
             ("go vet", go::vet),
         ],

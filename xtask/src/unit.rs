@@ -20,7 +20,7 @@ const MODELS: &str = "race_models::";
 pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
     let names = Arguments::new(arguments).names();
     if names.is_empty() {
-        return process::run(&mut cargo("test --locked --workspace --features libphc/spool -q"));
+        return process::run(&mut cargo("test --locked --workspace -q"));
     }
     for name in &names {
         // The last part is a function, or all of it are modules, which are files.
@@ -48,11 +48,8 @@ pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
         if packages == ["libphc"] {
             test.arg("--lib");
         }
-        for (package, feature) in [("libphc", "libphc/spool"), ("phc-compression", "phc-compression/brotli")]
-        {
-            if packages.contains(&package) {
-                test.args(["--features", feature]);
-            }
+        if packages.contains(&"phc-compression") {
+            test.args(["--features", "phc-compression/brotli"]);
         }
         if is_model && packages.contains(&"libphc") {
             test.args(["--features", "libphc/race-models"]);

@@ -11,11 +11,14 @@ use crate::linked::{self, Key, PLATFORMS, Package, Part};
 type Packages = BTreeMap<Key, Package>;
 
 /// Crates whose archive has no text, and the crate of the same repository that has it.
-const TEXT_OF: &[(&str, &str)] = &[("alloc-stdlib", "alloc-no-stdlib")];
+const TEXT_OF: &[(&str, &str)] = &[("alloc-stdlib", "alloc-no-stdlib"), ("brotlic-sys", "brotlic")];
 
 /// Texts that lie deeper in a crate, of code that it took over from elsewhere.
 const DEEPER: &[(&str, &[&str])] =
     &[("ring", &["src/polyfill/once_cell/LICENSE-MIT", "third_party/fiat/LICENSE"])];
+
+/// Texts of code inside a crate whose archive does not have them, in `docs/third-party/crates`.
+const KEPT_HERE: &[(&str, &str)] = &[("brotlic-sys", "brotli.txt")];
 
 /// The pages of `docs/third-party`, by file name.
 pub(crate) fn pages() -> Outcome<[(&'static str, String); 3]> {
@@ -31,7 +34,7 @@ pub(crate) fn pages() -> Outcome<[(&'static str, String); 3]> {
 
 fn tables(library: &Packages, server: &Packages, parts: &[Part]) -> Outcome<String> {
     let mut page = String::from(
-        "# Third-party licences\n\n<!-- Made from Cargo.lock and toolchain/ by `make docs`. -->\n\n\
+        "# Third-party licences\n\n<!-- Made from Cargo.lock, crates/ and toolchain/ by `make docs`. -->\n\n\
          What is linked into the library, with all features. `LICENCES.txt` holds the texts, for those who\n\
          distribute it; packages have it as `THIRD-PARTY.txt`.\n\n\
          ## Crates\n\n| crate | version | licence | only for |\n|---|---|---|---|\n",
@@ -67,6 +70,12 @@ fn texts(product: &str, packages: &Packages, parts: &[Part]) -> Outcome<String> 
             .find(|other| other.name == source && (source != name || other.version == *version))
             .ok_or_else(|| format!("{source}, whose text {name} shares, is not linked in"))?;
         for text in texts_of(source)? {
+            texts.entry(text).or_default().push(format!("{name} {version}"));
+        }
+        for (_, file) in KEPT_HERE.iter().filter(|(crate_name, _)| crate_name == name) {
+            let path = crate::root().join("docs/third-party/crates").join(file);
+            let text =
+                std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
             texts.entry(text).or_default().push(format!("{name} {version}"));
         }
     }
