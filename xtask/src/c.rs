@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 use crate::arguments::Arguments;
 use crate::c_target::Target;
@@ -151,17 +152,50 @@ pub(crate) fn instrumented(tree: &Path, link: Link, target: &Path) -> Outcome<Pa
     Ok(target.join(kind).join(host).join("debug/libphc.a"))
 }
 
-/// Builds and runs what is chosen.
+/// Builds and runs what is chosen: two programs at a time, each beside a sink of its own, then those that measure, one at
+/// a time.
 pub(crate) fn run_programs(run: &Run<'_>) -> Outcome<Checks> {
     let programs = programs()?;
     let mut chosen = choose(&programs, run.link, &run.names)?;
     if let Some(target) = run.target {
         chosen = target.leave_out(run.link, chosen, &programs)?;
     }
-    let sink = Sink::start(&[])?;
+    let count =
+        |name: &str| programs.iter().find(|(other, _)| other == name).map_or(0, |(_, tests)| tests.len());
+    let (measuring, mut others): (Chosen, Chosen) =
+        chosen.into_iter().partition(|(name, _)| MEASURING.contains(&name.as_str()));
+    // Those with most tests first, so that no long one is left for the end.
+    others.sort_by_key(|(name, tests)| if tests.is_empty() { count(name) } else { tests.len() });
     let mut checks = Checks::default();
-    for (program, tests) in chosen {
-        let file = build(run, &program)?;
+    let queue = Mutex::new(others);
+    let lanes: Vec<Result<Checks, String>> = std::thread::scope(|scope| {
+        let lane = || scope.spawn(|| run_lane(run, &queue).map_err(|error| error.to_string()));
+        let lanes = [lane(), lane()];
+        lanes.into_iter().map(|lane| lane.join().unwrap_or_else(|_| Err("a lane panicked".into()))).collect()
+    });
+    for lane in lanes {
+        checks.add(&lane?);
+    }
+    checks.add(&run_lane(run, &Mutex::new(measuring))?);
+    Ok(checks)
+}
+
+/// Builds and runs programs of the queue, from its end, until it is empty.
+fn run_lane(run: &Run<'_>, queue: &Mutex<Chosen>) -> Outcome<Checks> {
+    let mut checks = Checks::default();
+    let mut sink = None;
+    loop {
+        let (program, tests, file) = {
+            // Programs share object files, so one is built at a time.
+            let mut queue = queue.lock().map_err(|_| "another lane panicked")?;
+            let Some((program, tests)) = queue.pop() else { return Ok(checks) };
+            let file = build(run, &program)?;
+            (program, tests, file)
+        };
+        let sink = match &sink {
+            Some(sink) => sink,
+            None => sink.insert(Sink::start(&[])?),
+        };
         let mut whole = wrapped(&run.wrap, &file);
         whole.args(&tests).env("PHC_SINK", sink.address());
         whole.envs(options(run.link));
@@ -170,7 +204,6 @@ pub(crate) fn run_programs(run: &Run<'_>) -> Outcome<Checks> {
         }
         run_program(&program, run.limit, &whole, &mut checks)?;
     }
-    Ok(checks)
 }
 
 /// This program, run by the words of `wrap`, such as valgrind and its options, if there are any.
@@ -187,7 +220,9 @@ pub(crate) fn wrapped(wrap: &[String], file: &Path) -> Command {
 /// Runs a program of tests for at most `limit` seconds, and counts what it says of its tests and how it ended.
 pub(crate) fn run_program(name: &str, limit: u64, whole: &Command, checks: &mut Checks) -> Outcome<()> {
     let status = lines(&mut process::limited(limit, whole), |line| {
-        println!("{line}");
+        // Another program may print between two lines of this one.
+        let is_named = line.starts_with("ok ") || line.starts_with("FAILED ");
+        println!("{}{line}", if is_named { String::new() } else { format!("{name}: ") });
         checks.count_line(line);
     })?;
     if !status.success() {

@@ -41,6 +41,12 @@ impl Checks {
         self.failed += usize::from(line.starts_with("FAILED "));
     }
 
+    /// Counts those of another part of the same work.
+    pub(crate) fn add(&mut self, other: &Checks) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+
     /// The last line; an error when a check failed, or when there was none.
     pub(crate) fn finish(&self, what: &str) -> Outcome<()> {
         println!("{what}: {} passed, {} failed", self.passed, self.failed);
