@@ -35,7 +35,7 @@ enum counter {
     LINES_WRITTEN,
     /* Captures that returned PHC_OK. */
     ACKNOWLEDGED,
-    /* The first so many of them are on disk, or have ended, as phc_stats_get says. */
+    /* The first so many of them are on disk, as phc_stats_get says; only in an outage. */
     ON_DISK,
     /* The first so many of them were captured before a phc_persist that returned PHC_OK. */
     PERSISTED,
@@ -131,9 +131,9 @@ static uint64_t unrecorded;
 static void look(void) {
     phc_stats stats;
     if (phc_stats_get(client, &stats, sizeof stats) != PHC_OK) return;
-    /* The newest events are those that are written last. */
+    /* The newest events are those that are written last, as long as none has ended that was never written. */
     uint64_t in_memory_only = stats.pending_events - stats.spooled;
-    if (stats.captured >= in_memory_only + unrecorded)
+    if (stats.delivered + stats.lost == 0 && stats.captured >= in_memory_only + unrecorded)
         raise_to(ON_DISK, stats.captured - in_memory_only - unrecorded);
     raise_to(PEAK_BYTES, stats.pending_bytes);
     set(RECOVERED, stats.recovered);

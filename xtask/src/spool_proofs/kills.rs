@@ -11,7 +11,7 @@ use crate::process::Outcome;
 
 /// The levels, and what each promises of a process that is killed.
 pub(super) const LEVELS: [Level; 4] = [
-    Level { name: "exit", promise: Promise::Nothing },
+    Level { name: "exit", promise: Promise::Persisted },
     Level { name: "crash", promise: Promise::After { ms: WRITE_MS } },
     Level { name: "call", promise: Promise::Acknowledged },
     Level { name: "power", promise: Promise::After { ms: WRITE_MS } },
@@ -20,6 +20,9 @@ pub(super) const LEVELS: [Level; 4] = [
 const WRITE_MS: u64 = 50;
 /// For so long a process may stand still on a busy machine.
 pub(super) const STALL_MS: u64 = 2000;
+
+/// The server does not take anything.
+pub(super) const OUTAGE: &str = r#"{"then":{"status":503}}"#;
 
 /// A value of spool_safety.
 #[derive(Clone, Copy)]
@@ -32,9 +35,10 @@ pub(super) struct Level {
 #[derive(Clone, Copy)]
 pub(super) enum Promise {
     /// No others.
-    Nothing,
-    /// Those that the library has said to be on disk; and those that were captured so long before the end of the
-    /// process, the time for which it stood still left out.
+    Persisted,
+    /// Those that the library has said to be on disk.
+    OnDisk,
+    /// Those that were captured so long before the end of the process, the time for which it stood still left out.
     After { ms: u64 },
     /// Each whose capture has returned `PHC_OK`.
     Acknowledged,
@@ -44,8 +48,9 @@ impl Promise {
     fn includes(self, number: usize, event: &Captured, record: &Record) -> bool {
         let age = record.ended_ms.saturating_sub(event.at_ms);
         let is_included = match self {
-            Promise::Nothing => false,
-            Promise::After { ms } => number < record.on_disk || age > ms + STALL_MS,
+            Promise::Persisted => false,
+            Promise::OnDisk => number < record.on_disk,
+            Promise::After { ms } => age > ms + STALL_MS,
             Promise::Acknowledged => !event.is_slow,
         };
         is_included || number < record.persisted
@@ -54,25 +59,26 @@ impl Promise {
 
 pub(super) fn all(proofs: &mut Proofs) -> Outcome<()> {
     // The short form has the levels that promise the most of a process that is killed.
-    let (kills, levels) = if proofs.is_long { (200, LEVELS.as_slice()) } else { (8, &LEVELS[1..3]) };
+    let levels = if proofs.is_long { LEVELS.as_slice() } else { &LEVELS[1..3] };
     let mut runs = Vec::new();
     for level in levels.iter().copied() {
         for processes in [1, 8] {
             let name = format!("kills-{}-{processes}", level.name);
-            runs.push((level, processes, proofs.place(&name)?));
+            let kills = if proofs.is_long { 200 } else { 8.max(2 * processes) };
+            runs.push((level, processes, kills, proofs.place(&name)?));
         }
     }
     // They share nothing but the sink.
     let outcomes: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = runs
             .iter()
-            .map(|(level, processes, place)| {
-                scope.spawn(move || run(*level, *processes, kills, place).map_err(|error| error.to_string()))
+            .map(|(level, processes, kills, place)| {
+                scope.spawn(move || run(*level, *processes, *kills, place).map_err(|error| error.to_string()))
             })
             .collect();
         threads.into_iter().map(|thread| thread.join()).collect()
     });
-    for ((level, processes, _), outcome) in runs.iter().zip(outcomes) {
+    for ((level, processes, kills, _), outcome) in runs.iter().zip(outcomes) {
         let outcome = outcome.map_err(|_| "the run ended in a panic")?;
         let what = format!("{kills} kills at {}, {processes} at a time", level.name);
         proofs.checks.check(&what, outcome.map_err(Into::into).map(|said| println!("   {}: {said}", level.name)));
@@ -82,6 +88,7 @@ pub(super) fn all(proofs: &mut Proofs) -> Outcome<()> {
 
 fn run(level: Level, processes: usize, kills: usize, place: &Place) -> Outcome<String> {
     place.post("_chaos", r#"{"seed":7,"status503":0.2,"retry":0.1,"cut":0.1,"delay_ms_max":30}"#)?;
+    let mut is_down = false;
     let words = format!(
         "spool_safety={} +every_us=300 flush_at=20 max_batch_events=50 max_retries=1000 request_timeout_ms=1000",
         level.name
@@ -90,6 +97,8 @@ fn run(level: Level, processes: usize, kills: usize, place: &Place) -> Outcome<S
     let mut moment = Moments(11 + processes as u64);
     while records.len() < kills {
         let mut lives = Vec::new();
+        is_down = !is_down;
+        place.script(if is_down { OUTAGE } else { "{}" })?;
         for number in 0..processes {
             lives.push(place.start(&format!("writer-{}-{number}", records.len()), &words)?);
         }
@@ -107,6 +116,9 @@ fn run(level: Level, processes: usize, kills: usize, place: &Place) -> Outcome<S
     }
     let own = place.drain()?.record()?;
     let seen = compare(level.promise, &records, &own, place)?;
+    if level.name != "exit" {
+        compare(Promise::OnDisk, &records, &own, place)?;
+    }
     place.only_what_a_kill_breaks()?;
     Ok(seen)
 }
@@ -116,7 +128,8 @@ pub(super) fn compare(promise: Promise, records: &[Record], own: &Record, place:
     let accepted = place.get("_accepted")?;
     let mut accepted: HashSet<&str> = accepted.lines().collect();
     let (mut captured, mut on_disk, mut missing, mut oldest) = (0, 0, 0, 0);
-    for record in records.iter().chain([own]) {
+    // What the last process has lost would be missing from the others.
+    for record in [own].into_iter().chain(records) {
         ensure(record.lost.is_empty() && record.missed == 0, || {
             format!("losses were reported: {:?} and {} more", record.lost, record.missed)
         })?;

@@ -4,17 +4,20 @@
 //! A process is tests/spool/writer.c. It writes down what it was promised where a kill does not reach it, and a run
 //! ends with what the sink has stored: each promised event is there, and nothing that was never captured.
 
+mod full;
 mod kills;
+mod power;
 mod syscalls;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::arguments::Arguments;
 use crate::c::{Link, compile, prepare};
 use crate::checks::{Checks, ensure};
-use crate::process::{Outcome, TempFolder, at, built_sink};
+use crate::process::{BUILT, Outcome, TempFolder, at, built_sink, command, lines, said};
 use crate::sink::Sink;
 use writer::{Writer, files_below};
 
@@ -23,6 +26,8 @@ type Kind = (&'static str, &'static str, fn(&mut Proofs) -> Outcome<()>);
 
 const KINDS: &[Kind] = &[
     ("kills", "kill -9, by level, with one process and with eight on a folder", kills::all),
+    ("power", "power cuts on ext4, by level", power::all),
+    ("full", "a file system of 1 MiB that fills", full::all),
     ("syscalls", "a kill, and an error, at each system call of the disk thread", syscalls::all),
 ];
 
@@ -31,6 +36,9 @@ const SYSTEM: &[&str] = &["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl
 
 /// How long a condition may take to come true.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Says that a process of `xtask spool-proofs` is in a mount namespace of its own.
+const INSIDE: &str = "PHC_MOUNT_NAMESPACE";
 
 /// `spool-proofs [KIND…] [--long]`
 pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
@@ -51,7 +59,49 @@ pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
         }
         println!("   {name}: {:.1} s", begun.elapsed().as_secs_f64());
     }
+    // Inside, a kind that cannot run has said so and has no checks.
+    if std::env::var_os(INSIDE).is_some() {
+        return Ok(());
+    }
     proofs.checks.finish("spool proofs")
+}
+
+/// Runs a kind that mounts file systems, in a mount namespace of its own: what it mounts goes with it. Where that
+/// cannot be, one line says so.
+fn inside(
+    kind: &str,
+    what: &str,
+    can_run: fn(&Proofs) -> Outcome<Result<(), String>>,
+    proofs: &mut Proofs,
+    run: impl FnOnce(&mut Proofs) -> Outcome<()>,
+) -> Outcome<()> {
+    let not_run = |reason: &str| println!("NOT RUN {what}: {}; it needs root and mounts", reason.trim());
+    if std::env::var_os(INSIDE).is_some() {
+        match can_run(proofs)? {
+            Ok(()) => return run(proofs),
+            Err(reason) => not_run(&reason),
+        }
+        return Ok(());
+    }
+    let (is_possible, said) = said(command(["unshare", "--mount", "--propagation", "private", "true"]).stdin(Stdio::null()))?;
+    if !is_possible {
+        not_run(&said);
+        return Ok(());
+    }
+    let mut again = command(["unshare", "--mount", "--propagation", "private"]);
+    again.arg(std::env::current_exe()?).args(["spool-proofs", kind]).env(INSIDE, "1").env(BUILT, "1");
+    if proofs.is_long {
+        again.arg("--long");
+    }
+    let checks = &mut proofs.checks;
+    lines(&mut again, |line| {
+        // Its own last lines are part of these.
+        if !line.starts_with("spool proofs: ") && !line.starts_with("xtask ") && !line.starts_with(&format!("   {kind}: ")) {
+            println!("{line}");
+        }
+        checks.count_line(line);
+    })
+    .map(|_| ())
 }
 
 /// What all kinds share.

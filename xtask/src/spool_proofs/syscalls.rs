@@ -131,7 +131,7 @@ fn points(proofs: &Proofs, counts: &BTreeMap<String, usize>) -> Vec<(String, usi
 
 fn kills(proofs: &mut Proofs, level: &str, counts: &BTreeMap<String, usize>) -> Outcome<()> {
     let place = proofs.place(&format!("kill-at-calls-{level}"))?;
-    let promise = if level == "call" { Promise::Acknowledged } else { Promise::Nothing };
+    let promise = if level == "call" { Promise::Acknowledged } else { Promise::Persisted };
     let (mut records, mut reached) = (Vec::new(), 0);
     let points = points(proofs, counts);
     for (name, number) in &points {

@@ -170,7 +170,7 @@ pub(super) struct Record {
     pub(super) captured: Vec<Captured>,
     /// The uuids of losses that were reported to it.
     pub(super) lost: HashSet<String>,
-    /// The first so many events were on disk, or had ended, as the library said.
+    /// The first so many events were on disk, as the library said; only known of an outage.
     pub(super) on_disk: usize,
     /// The first so many were persisted.
     pub(super) persisted: usize,
