@@ -71,6 +71,7 @@ static struct {
     {"close_ms", 5000}, /* for phc_client_close at the end */
     {"exit", 0},        /* ends by exit, without a close */
     {"stay", 0},        /* after the last capture, until its standard input ends */
+    {"still", 0},       /* the same, without doing anything in the meantime, and after the flush */
     {"trace", 0},       /* the disk thread waits for DISK_THREAD_GOES_ON when it begins */
 };
 static long option(const char *name) {
@@ -226,6 +227,10 @@ static void work(void) {
     }
 }
 
+static void flush(void) {
+    if (option("flush_ms") > 0) (void)phc_flush(client, (uint32_t)option("flush_ms"), NULL, 0);
+}
+
 static void print_stats(phc_status closed) {
     phc_stats stats;
     if (phc_stats_get(client, &stats, sizeof stats) != PHC_OK) fail("phc_stats_get", "it failed");
@@ -250,12 +255,14 @@ int main(int argc, char **argv) {
     client = make_client(argv + 2);
     set(STAGE, CAPTURING);
     work();
+    if (option("still")) flush();
     set(STAGE, CAPTURED);
+    if (option("still")) (void)has_input_ended(-1);
     while (option("stay") && !has_input_ended(2)) {
         look();
         take_reports();
     }
-    if (option("flush_ms") > 0) (void)phc_flush(client, (uint32_t)option("flush_ms"), NULL, 0);
+    flush();
     take_reports();
     look();
     if (option("exit")) exit(0);

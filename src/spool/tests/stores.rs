@@ -149,6 +149,29 @@ fn the_file_system_keeps_its_free_space() {
 }
 
 #[test]
+fn a_disk_with_too_little_space_takes_what_fits() {
+    let disk = SimDisk::new(1);
+    let mut store = store(&disk, 1, settings(SpoolSafety::Crash));
+    add(&mut store, 1, 20);
+    let _ = store.step(START);
+    let used = disk.used();
+    disk.faults(|faults| faults.capacity = Some(4 * used));
+    (2..=6).for_each(|id| add(&mut store, id, 20));
+    let notices = store.step(START);
+    let stored = |id| Notice::Stored { segment: SegmentId(id), synced: false };
+    assert_eq!(notices[..2], [stored(2), stored(3)]);
+    assert!(matches!(&notices[2..], [Notice::Health(Health::Full, _)]), "{notices:?}");
+    assert_eq!(files(&disk).len(), 3);
+    // The same holds for the quota.
+    let quota = Settings { max_bytes: 9 * used / 2, ..settings(SpoolSafety::Crash) };
+    disk.faults(|faults| faults.capacity = None);
+    let mut other = Store::new(disk.process(), quota, identity(2), START);
+    (1..=3).for_each(|id| add(&mut other, id, 20));
+    let notices = other.step(START);
+    assert!(matches!(&notices[..], [Notice::Stored { .. }, Notice::Health(Health::Full, _)]), "{notices:?}");
+}
+
+#[test]
 fn errors_have_their_states_and_times() {
     for (kind, health, retry_ms) in [
         (ErrorKind::Full, Health::Full, 5_000),

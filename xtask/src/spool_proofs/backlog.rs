@@ -1,0 +1,55 @@
+//! A large backlog on disk, of one dead process: the next client starts at once, and has at most two of its segments in
+//! memory while it sends them.
+
+use super::kills::{OUTAGE, Promise, compare};
+use super::writer::{CAPTURED, Counter};
+use super::{Proofs, files_below};
+use crate::checks::ensure;
+use crate::process::Outcome;
+
+/// How long phc_client_new and the first capture may take together, in microseconds.
+const START_US: u64 = 50_000;
+/// The default of max_batch_bytes, a body; and what its events are counted for besides.
+const BODY: u64 = 2 << 20;
+
+pub(super) fn all(proofs: &mut Proofs) -> Outcome<()> {
+    let mib: u64 = if proofs.is_long { 1024 } else { 32 };
+    let place = proofs.place("backlog")?;
+    place.script(OUTAGE)?;
+    let bytes = 32 * 1024;
+    let events = mib * 32;
+    let words = format!(
+        "+events={events} +bytes={bytes} +close_ms=0 spool_safety=exit spool_max_bytes=4294967296 overflow=block \
+         block_timeout_ms=60000 queue_max_bytes=33554432"
+    );
+    let (code, said, record) = place.start("writer", &words)?.wait()?;
+    ensure(code == Some(0), || format!("the process that left it ended with {code:?}: {said}"))?;
+    let on_disk: u64 = place.segments().iter().filter_map(|file| file.metadata().ok()).map(|data| data.len()).sum();
+    let segments = place.segments().len();
+    proofs.checks.that(&format!("a backlog of {mib} MiB is on disk"), on_disk >= mib << 20);
+
+    // It sends nothing as long as the server is down, so what it takes over stays in memory.
+    let mut next = place.start("next", "+events=1 +stay=1 flush_at=1 max_retries=1000")?;
+    next.reaches(Counter::Stage, CAPTURED)?;
+    let start = next.counter(Counter::StartUs);
+    proofs.checks.that(
+        &format!("a client starts and captures in {start} µs beside {mib} MiB, at most {START_US}"),
+        start > 0 && start <= START_US,
+    );
+    next.reaches(Counter::Recovered, 1)?;
+    place.respond()?;
+    next.reaches(Counter::Recovered, events)?;
+    let own = place.drain()?.record()?;
+    next.end()?;
+    let peak = next.counter(Counter::PeakBytes);
+    proofs.checks.that(
+        &format!("at most two bodies were in memory: {peak} bytes of {segments} segments"),
+        peak > BODY / 2 && peak <= 2 * BODY + BODY / 4,
+    );
+    let rss = next.said();
+    println!("   the next process: {}", rss.trim());
+    let outcome = compare(Promise::Acknowledged, &[record, next.record()?], &own, &place).map(|_| ());
+    proofs.checks.check("all of it was delivered", outcome);
+    proofs.checks.that("no segment is left", !files_below(&place.spool).iter().any(|file| file.ends_with(".phs")));
+    Ok(())
+}
