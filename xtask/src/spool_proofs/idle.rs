@@ -39,10 +39,11 @@ pub(super) fn all(proofs: &mut Proofs) -> Outcome<()> {
 
 fn watch(level: &str, place: &Place, seconds: u64) -> Outcome<String> {
     // Sent, delivered, removed; the process itself stands still until its input ends.
-    let words = format!("spool_safety={level} +events=50 +flush_ms=20000 +still=1 flush_at=10");
+    let words = format!("spool_safety={level} +events=50 +flush_ms=20000 +still=1 flush_at=10 flush_interval_ms=300");
     let mut writer = place.start("writer", &words)?;
     writer.reaches(Counter::Stage, CAPTURED)?;
-    // The first look for dead processes comes two seconds after the first capture.
+    // The timer of the next batch runs out once over an empty queue, and the first look for dead processes comes two
+    // seconds after the first capture.
     std::thread::sleep(Duration::from_millis(3500));
     ensure(place.segments().is_empty(), || "segments of delivered events are left".to_owned())?;
     let before = wake_ups(writer.pid())?;

@@ -5,9 +5,11 @@
 //! ends with what the sink has stored: each promised event is there, and nothing that was never captured.
 
 mod backlog;
+mod duplicates;
 mod full;
 mod idle;
 mod kills;
+mod outage;
 mod power;
 mod syscalls;
 mod writer;
@@ -32,6 +34,8 @@ const KINDS: &[Kind] = &[
     ("full", "a file system of 1 MiB that fills", full::all),
     ("idle", "a client that has nothing to do", idle::all),
     ("backlog", "a large backlog on disk", backlog::all),
+    ("outage", "outages while workers come and go", outage::all),
+    ("duplicates", "what is sent twice", duplicates::all),
     ("syscalls", "a kill, and an error, at each system call of the disk thread", syscalls::all),
 ];
 
