@@ -101,7 +101,7 @@ static void fail(const char *what, const char *why) {
     exit(1);
 }
 
-/* Its first byte comes last: a line that a kill cut off is none. */
+/* Its first byte comes last: a line that a kill cut off is not there. */
 static void write_line(char kind, const char *uuid) {
     uint64_t at = get(LINES_WRITTEN);
     if (at == LINES) fail("the record", "it is full");
@@ -248,10 +248,11 @@ static void print_stats(phc_status closed) {
     if (phc_stats_get(client, &stats, sizeof stats) != PHC_OK) fail("phc_stats_get", "it failed");
     struct rusage used;
     getrusage(RUSAGE_SELF, &used);
-    printf("closed=%s captured=%llu recovered=%llu delivered=%llu lost=%llu kept=%llu pending=%llu rss_kb=%ld\n",
-           phc_status_name(closed), (unsigned long long)stats.captured, (unsigned long long)stats.recovered,
-           (unsigned long long)stats.delivered, (unsigned long long)stats.lost,
-           (unsigned long long)stats.kept, (unsigned long long)stats.pending_events, used.ru_maxrss);
+    printf(
+        "closed=%s captured=%llu recovered=%llu delivered=%llu lost=%llu kept=%llu pending=%llu rss_kb=%ld\n",
+        phc_status_name(closed), (unsigned long long)stats.captured, (unsigned long long)stats.recovered,
+        (unsigned long long)stats.delivered, (unsigned long long)stats.lost, (unsigned long long)stats.kept,
+        (unsigned long long)stats.pending_events, used.ru_maxrss);
 }
 
 int main(int argc, char **argv) {

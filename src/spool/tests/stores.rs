@@ -190,7 +190,10 @@ fn processes_that_outlive_a_takeover_do_not_give_its_segment_up() {
             let _ = store.step(later(now, 2001 + lives_ms));
             own.kill();
         }
-        assert_eq!((found == 7, files(&disk).iter().any(|file| file.contains("/bad/"))), (is_there, !is_there));
+        assert_eq!(
+            (found == 7, files(&disk).iter().any(|file| file.contains("/bad/"))),
+            (is_there, !is_there)
+        );
     }
 }
 

@@ -35,7 +35,9 @@ pub(super) fn all(proofs: &mut Proofs) -> Outcome<()> {
     let outcome = compare(Promise::Acknowledged, &records, &own, &place).map(|_| ());
     proofs.checks.check("processes that end in order lose nothing", outcome);
     let outcome = place.get("_violations").and_then(|list| {
-        ensure(list == "[]", || format!("rules of the contract were broken: {}", list.get(..2000).unwrap_or(&list)))
+        ensure(list == "[]", || {
+            format!("rules of the contract were broken: {}", list.get(..2000).unwrap_or(&list))
+        })
     });
     proofs.checks.check("an event for which the server has responded is not sent again", outcome);
     let (again, cut) = sent_again(&place)?;

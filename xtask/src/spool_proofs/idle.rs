@@ -1,5 +1,5 @@
 //! A client that has nothing to do wakes no thread: the kernel counts how often each thread of a process has gone to
-//! sleep, and in the long form strace shows each of its calls.
+//! sleep.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -39,7 +39,8 @@ pub(super) fn all(proofs: &mut Proofs) -> Outcome<()> {
 
 fn watch(level: &str, place: &Place, seconds: u64) -> Outcome<String> {
     // Sent, delivered, removed; the process itself stands still until its input ends.
-    let words = format!("spool_safety={level} +events=50 +flush_ms=20000 +still=1 flush_at=10 flush_interval_ms=300");
+    let words =
+        format!("spool_safety={level} +events=50 +flush_ms=20000 +still=1 flush_at=10 flush_interval_ms=300");
     let mut writer = place.start("writer", &words)?;
     writer.reaches(Counter::Stage, CAPTURED)?;
     // The timer of the next batch runs out once over an empty queue, and the first look for dead processes comes two
@@ -57,7 +58,9 @@ fn watch(level: &str, place: &Place, seconds: u64) -> Outcome<String> {
         ensure(more <= most, || format!("{name} was woken {more} times in {seconds} s, at most {most}"))?;
     }
     for name in ["phc-io", "phc-disk"] {
-        ensure(after.values().any(|(known, _)| known == name), || format!("there is no thread {name}: {after:?}"))?;
+        ensure(after.values().any(|(known, _)| known == name), || {
+            format!("there is no thread {name}: {after:?}")
+        })?;
     }
     writer.end()?;
     Ok(format!("in {seconds} s: {}", seen.join(", ")))

@@ -81,7 +81,9 @@ pub(super) fn all(proofs: &mut Proofs) -> Outcome<()> {
     for ((level, processes, kills, _), outcome) in runs.iter().zip(outcomes) {
         let outcome = outcome.map_err(|_| "the run ended in a panic")?;
         let what = format!("{kills} kills at {}, {processes} at a time", level.name);
-        proofs.checks.check(&what, outcome.map_err(Into::into).map(|said| println!("   {}: {said}", level.name)));
+        proofs
+            .checks
+            .check(&what, outcome.map_err(Into::into).map(|said| println!("   {}: {said}", level.name)));
     }
     Ok(())
 }
@@ -131,7 +133,7 @@ pub(super) fn compare(promise: Promise, records: &[Record], own: &Record, place:
     // What the last process has lost would be missing from the others.
     for record in [own].into_iter().chain(records) {
         ensure(record.lost.is_empty() && record.missed == 0, || {
-            format!("losses were reported: {:?} and {} more", record.lost, record.missed)
+            format!("losses were reported to {}: {:?} and {} more", record.name, record.lost, record.missed)
         })?;
         captured += record.captured.len();
         on_disk += record.on_disk.min(record.captured.len());
@@ -140,9 +142,10 @@ pub(super) fn compare(promise: Promise, records: &[Record], own: &Record, place:
             let age = record.ended_ms.saturating_sub(event.at_ms);
             ensure(was_stored || !promise.includes(number, event, record), || {
                 format!(
-                    "event {} of {} is lost: {} ms old at the end of its process, {} on disk, {} persisted",
+                    "event {} of {} of {} is lost: {} ms old at the end of its process, {} on disk, {} persisted",
                     number + 1,
                     record.captured.len(),
+                    record.name,
                     age,
                     record.on_disk,
                     record.persisted

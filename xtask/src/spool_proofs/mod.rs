@@ -14,29 +14,41 @@ mod power;
 mod syscalls;
 mod writer;
 
+use std::error::Error;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::arguments::Arguments;
 use crate::c::{Link, compile, prepare};
 use crate::checks::{Checks, ensure};
-use crate::process::{BUILT, Outcome, TempFolder, at, built_sink, command, lines, said};
+use crate::process::{Outcome, TempFolder, at, built_sink, command, lines, quietly};
 use crate::sink::Sink;
 use writer::{Writer, files_below};
 
-/// A kind of proof: its name, what it shows, and its function.
-type Kind = (&'static str, &'static str, fn(&mut Proofs) -> Outcome<()>);
+/// A kind of proof.
+struct Kind {
+    name: &'static str,
+    about: &'static str,
+    /// What it needs to run in a mount namespace of its own, in which what it mounts goes with it. Where that cannot
+    /// be, one line says so.
+    mounts: Option<fn(&Proofs) -> Outcome<()>>,
+    run: fn(&mut Proofs) -> Outcome<()>,
+}
+
+const fn kind(name: &'static str, about: &'static str, run: fn(&mut Proofs) -> Outcome<()>) -> Kind {
+    Kind { name, about, mounts: None, run }
+}
 
 const KINDS: &[Kind] = &[
-    ("kills", "kill -9, by level, with one process and with eight on a folder", kills::all),
-    ("power", "power cuts on ext4, by level", power::all),
-    ("full", "a file system of 1 MiB that fills", full::all),
-    ("idle", "a client that has nothing to do", idle::all),
-    ("backlog", "a large backlog on disk", backlog::all),
-    ("outage", "outages while workers come and go", outage::all),
-    ("duplicates", "what is sent twice", duplicates::all),
-    ("syscalls", "a kill, and an error, at each system call of the disk thread", syscalls::all),
+    kind("kills", "kill -9, by level, of one process and of eight on a folder", kills::all),
+    kind("syscalls", "a kill, and an error, at each system call of the disk thread", syscalls::all),
+    Kind { mounts: Some(power::can_mount), ..kind("power", "power cuts on ext4, by level", power::all) },
+    Kind { mounts: Some(full::can_mount), ..kind("full", "a file system of 1 MiB that fills", full::all) },
+    kind("outage", "outages while workers come and go", outage::all),
+    kind("duplicates", "what is sent twice", duplicates::all),
+    kind("idle", "a client that has nothing to do", idle::all),
+    kind("backlog", "a large backlog on disk", backlog::all),
 ];
 
 /// What is linked with the archive of the library.
@@ -45,70 +57,100 @@ const SYSTEM: &[&str] = &["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl
 /// How long a condition may take to come true.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The writer that was built already, for a process of `xtask spool-proofs` in a mount namespace of its own.
-const INSIDE: &str = "PHC_MOUNT_NAMESPACE";
+/// The writer, for a process of `xtask spool-proofs` that runs one kind.
+const WRITER: &str = "PHC_SPOOL_WRITER";
+const NAMESPACE: [&str; 4] = ["unshare", "--mount", "--propagation", "private"];
 
-/// `spool-proofs [KIND…] [--long]`
+/// `spool-proofs [--long] [KIND…]`
 pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
     let mut given = Arguments::new(arguments);
     let is_long = given.flag("--long");
     let names = given.names();
-    if let Some(name) = names.iter().find(|name| !KINDS.iter().any(|(known, _, _)| known == *name)) {
-        let known: Vec<_> =
-            KINDS.iter().map(|(name, about, _)| format!("    {name}: {about}")).collect();
+    let unknown = names.iter().find(|name| !KINDS.iter().any(|kind| kind.name == *name));
+    if let Some(name) = unknown {
+        let known: Vec<_> = KINDS.iter().map(|kind| format!("    {}: {}", kind.name, kind.about)).collect();
         return Err(format!("there is no kind {name:?}; the kinds are\n{}", known.join("\n")).into());
     }
-    let mut proofs = Proofs::new(is_long)?;
-    for (name, _, kind) in KINDS.iter().filter(|(name, _, _)| names.is_empty() || names.iter().any(|n| n == name)) {
-        let begun = Instant::now();
-        let outcome = kind(&mut proofs);
-        if let Err(error) = outcome {
-            proofs.checks.check(&format!("{name} ran to its end"), Err(error));
-        }
-        if std::env::var_os(INSIDE).is_none() {
-            println!("   {name}: {:.1} s", begun.elapsed().as_secs_f64());
-        }
+    let chosen: Vec<_> =
+        KINDS.iter().filter(|kind| names.is_empty() || names.iter().any(|name| name == kind.name)).collect();
+    if let Some(writer) = std::env::var_os(WRITER) {
+        return chosen.iter().try_for_each(|kind| run_here(kind, is_long, PathBuf::from(&writer)));
     }
-    // Inside, a kind that cannot run has said so and has no checks.
-    if std::env::var_os(INSIDE).is_some() {
-        return Ok(());
+    built_sink()?;
+    prepare(Link::Debug)?;
+    let work = TempFolder::new()?;
+    let archive = at("target/debug/libphc.a").display().to_string();
+    let writer = compile("tests/spool/writer.c", work.path(), &[&[archive.as_str()], SYSTEM].concat())?;
+    let mut checks = Checks::default();
+    let run = |kind: &Kind| run_apart(kind, is_long, &writer).map_err(|error| error.to_string());
+    // Each has a sink, folders and processes of its own. In the long form they do not disturb each other.
+    let outputs: Vec<_> = if is_long {
+        chosen.iter().map(|kind| run(kind)).collect()
+    } else {
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = chosen.iter().map(|kind| scope.spawn(|| run(kind))).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(|_| Err("a panic".to_owned())))
+                .collect()
+        })
+    };
+    for output in outputs {
+        output?.lines().for_each(|line| checks.count_line(line));
     }
-    proofs.checks.finish("spool proofs")
+    checks.finish("spool proofs")
 }
 
-/// Runs a kind that mounts file systems, in a mount namespace of its own: what it mounts goes with it. Where that
-/// cannot be, one line says so.
-fn inside(
-    kind: &str,
-    what: &str,
-    can_run: fn(&Proofs) -> Outcome<Result<(), String>>,
-    proofs: &mut Proofs,
-    run: impl FnOnce(&mut Proofs) -> Outcome<()>,
-) -> Outcome<()> {
-    let not_run = |reason: &str| println!("NOT RUN {what}: {}; it needs root and mounts", reason.trim());
-    if std::env::var_os(INSIDE).is_some() {
-        match can_run(proofs)? {
-            Ok(()) => return run(proofs),
-            Err(reason) => not_run(&reason),
+/// Runs a kind as a process of its own; returns what it said, which is shown when it ends.
+fn run_apart(kind: &Kind, is_long: bool, writer: &Path) -> Outcome<String> {
+    let begun = Instant::now();
+    let mut words: Vec<OsString> = Vec::new();
+    if kind.mounts.is_some() {
+        if let Err(error) = quietly(command(NAMESPACE).arg("true")) {
+            let line = format!("NOT RUN {}: {}; it needs root and mounts", kind.about, one_line(&*error));
+            println!("{line}");
+            return Ok(line);
         }
+        words.extend(NAMESPACE.map(OsString::from));
+    }
+    words.extend([std::env::current_exe()?.into_os_string(), "spool-proofs".into(), kind.name.into()]);
+    if is_long {
+        words.push("--long".into());
+    }
+    let mut text = String::new();
+    let status = lines(command(words).env(WRITER, writer), |line| {
+        // What takes hours shows how far it is.
+        if is_long {
+            println!("{line}");
+        }
+        text.push_str(line);
+        text.push('\n');
+    })?;
+    if !status.success() {
+        text.push_str(&format!("FAILED {} ended with {status}\n", kind.name));
+    }
+    text.push_str(&format!("   {}: {:.1} s\n", kind.name, begun.elapsed().as_secs_f64()));
+    if !is_long {
+        print!("{text}");
+    }
+    Ok(text)
+}
+
+fn run_here(kind: &Kind, is_long: bool, writer: PathBuf) -> Outcome<()> {
+    let (sink, work) = (Sink::start(&[])?, TempFolder::new()?);
+    let mut proofs = Proofs { sink, work, writer, is_long, checks: Checks::default(), spaces: 0 };
+    if let Some(Err(error)) = kind.mounts.map(|can_mount| can_mount(&proofs)) {
+        println!("NOT RUN {}: {}; it needs root and mounts", kind.about, one_line(&*error));
         return Ok(());
     }
-    let (is_possible, said) = said(command(["unshare", "--mount", "--propagation", "private", "true"]).stdin(Stdio::null()))?;
-    if !is_possible {
-        not_run(&said);
-        return Ok(());
+    if let Err(error) = (kind.run)(&mut proofs) {
+        proofs.checks.check(&format!("{} runs to its end", kind.name), Err(error));
     }
-    let mut again = command(["unshare", "--mount", "--propagation", "private"]);
-    again.arg(std::env::current_exe()?).args(["spool-proofs", kind]).env(INSIDE, &proofs.writer).env(BUILT, "1");
-    if proofs.is_long {
-        again.arg("--long");
-    }
-    let checks = &mut proofs.checks;
-    lines(&mut again, |line| {
-        println!("{line}");
-        checks.count_line(line);
-    })
-    .map(|_| ())
+    Ok(())
+}
+
+fn one_line(error: &dyn Error) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// What all kinds share.
@@ -122,19 +164,6 @@ struct Proofs {
 }
 
 impl Proofs {
-    fn new(is_long: bool) -> Outcome<Self> {
-        built_sink()?;
-        let (sink, work) = (Sink::start(&[])?, TempFolder::new()?);
-        let writer = if let Some(writer) = std::env::var_os(INSIDE) {
-            writer.into()
-        } else {
-            prepare(Link::Debug)?;
-            let archive = at("target/debug/libphc.a").display().to_string();
-            compile("tests/spool/writer.c", work.path(), &[&[archive.as_str()], SYSTEM].concat())?
-        };
-        Ok(Self { sink, work, writer, is_long, checks: Checks::default(), spaces: 0 })
-    }
-
     /// A spool of its own, in a new folder, and a namespace of the sink for it.
     fn place(&mut self, name: &str) -> Outcome<Place> {
         self.spaces += 1;
@@ -211,7 +240,8 @@ impl Place {
     /// The next process takes over what the others have left, and delivers it. Nothing is left in the folder then.
     fn drain(&self) -> Outcome<Writer> {
         self.respond()?;
-        let mut next = self.start("drain", "+events=1 +stay=1 +close_ms=20000 flush_at=1 max_retries=1000")?;
+        let mut next =
+            self.start("drain", "+events=1 +stay=1 +close_ms=20000 flush_at=1 max_retries=1000")?;
         let mut waited_for = Instant::now();
         let mut left = self.segments();
         while !left.is_empty() {
@@ -227,7 +257,9 @@ impl Place {
             left = now;
         }
         next.end()?;
-        let bad = files_below(&self.spool).into_iter().filter(|file| file.parent().is_some_and(|folder| folder.ends_with("bad")));
+        let bad = files_below(&self.spool)
+            .into_iter()
+            .filter(|file| file.parent().is_some_and(|folder| folder.ends_with("bad")));
         let bad: Vec<_> = bad.collect();
         ensure(bad.is_empty(), || format!("segments were set aside as unusable: {bad:?}"))?;
         Ok(next)
@@ -248,7 +280,9 @@ impl Place {
         let rules = rules.split_once('}').map_or("", |(rules, _)| rules);
         let others: Vec<_> = rules
             .split(',')
-            .filter(|rule| !rule.is_empty() && !BY_A_KILL.iter().any(|known| rule.starts_with(&format!("\"{known}\":"))))
+            .filter(|rule| {
+                !rule.is_empty() && !BY_A_KILL.iter().any(|known| rule.starts_with(&format!("\"{known}\":")))
+            })
             .collect();
         ensure(others.is_empty(), || format!("rules of the contract were broken: {others:?}"))
     }

@@ -79,7 +79,11 @@ fn run(place: &Place, times: &Times) -> Outcome<Vec<(End, Record)>> {
         let worker = place.start(&format!("worker-{started}"), &words)?;
         // They are not replaced all at once.
         let life = times.life * 1000;
-        let ms = if first { life * u64::try_from(started)? / WORKERS as u64 } else { life / 2 + chance.below(life) };
+        let ms = if first {
+            life * u64::try_from(started)? / WORKERS as u64
+        } else {
+            life / 2 + chance.below(life)
+        };
         Ok((end, worker, Instant::now() + Duration::from_millis(ms)))
     };
     let mut workers = Vec::new();
@@ -115,7 +119,7 @@ fn stop(end: End, mut worker: Writer) -> Outcome<Record> {
     worker.record()
 }
 
-/// What was stored is what was captured, less what was reported as lost, whoever captured and whoever reported it.
+/// What was stored is what was captured, less what was reported as lost, over all processes.
 fn balance(place: &Place, records: &[(End, Record)], own: &Record) -> Outcome<()> {
     let accepted = place.get("_accepted")?;
     let accepted: HashSet<&str> = accepted.lines().collect();

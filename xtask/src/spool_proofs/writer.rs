@@ -151,7 +151,9 @@ fn counter(file: &File, which: Counter) -> u64 {
 }
 
 pub(super) fn unix_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(0))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(0))
 }
 
 /// An event whose capture returned `PHC_OK`.
@@ -179,6 +181,8 @@ pub(super) struct Record {
     /// Reports that did not reach it.
     pub(super) missed: u64,
     pub(super) ended_ms: u64,
+    /// What the run calls the process.
+    pub(super) name: String,
 }
 
 impl Record {
@@ -198,6 +202,7 @@ impl Record {
             refused: counter(&file, Counter::Refused),
             missed: counter(&file, Counter::Missed),
             ended_ms,
+            name: crate::process::stem(path),
         };
         for line in text.lines() {
             let mut words = line.split(' ');
