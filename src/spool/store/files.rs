@@ -110,6 +110,9 @@ impl<D: Disk> Store<D> {
         self.now = now;
         let ids = self.segments.iter().filter(|(_, segment)| !segment.pending.is_empty());
         let ids: Vec<_> = ids.map(|(id, segment)| (*id, segment.pending.len() as u64)).collect();
+        if ids.is_empty() {
+            return true;
+        }
         let mut all = true;
         for (id, bytes) in ids {
             // A disk on which not everything fits takes what does.
