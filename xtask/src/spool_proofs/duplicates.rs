@@ -18,7 +18,11 @@ pub(super) fn all(proofs: &mut Proofs) -> Outcome<()> {
     let (mut records, mut moment) = (Vec::new(), Moments(41));
     for life in 0..lives {
         // Each waits for the end of its attempts; some have no time to begin others.
-        let end = ["+close_ms=5000", "+close_ms=5000 +flush_ms=300", "+exit=1"][life % 3];
+        let end = match life % 3 {
+            0 => "+close_ms=5000",
+            1 => "+close_ms=5000 +flush_ms=300",
+            _ => "+exit=1",
+        };
         let words = format!(
             "{end} +events={} +every_us=200 spool_safety=crash flush_at=20 max_batch_events=40 max_retries=1000 \
              exit_flush_ms=5000",

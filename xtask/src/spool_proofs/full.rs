@@ -15,6 +15,7 @@ pub(super) fn can_mount(proofs: &Proofs) -> Outcome<()> {
     quietly(command(["umount"]).arg(&folder)).map(|_| ())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "other kinds have errors")]
 pub(super) fn all(proofs: &mut Proofs) -> Outcome<()> {
     let rounds = if proofs.is_long { 25 } else { 1 };
     for round in 0..rounds {

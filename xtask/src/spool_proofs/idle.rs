@@ -27,7 +27,7 @@ pub(super) fn all(proofs: &mut Proofs) -> Outcome<()> {
             scope.spawn(move || watch(level, &place, seconds).map_err(|error| error.to_string()))
         };
         let threads: Vec<_> = places.iter().map(run).collect();
-        threads.into_iter().map(|thread| thread.join()).collect()
+        threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
     });
     for ((level, _), outcome) in places.iter().zip(outcomes) {
         let outcome = outcome.map_err(|_| "the run ended in a panic")?;

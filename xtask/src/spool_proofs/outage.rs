@@ -24,9 +24,16 @@ enum End {
     Killed,
 }
 
-const ENDS: [End; 4] = [End::Close, End::CloseAtOnce, End::Exit, End::Killed];
-
 impl End {
+    fn by(chance: &mut Moments) -> Self {
+        match chance.below(4) {
+            0 => End::Close,
+            1 => End::CloseAtOnce,
+            2 => End::Exit,
+            _ => End::Killed,
+        }
+    }
+
     fn options(self) -> &'static str {
         match self {
             End::Close | End::Killed => "+close_ms=2000",
@@ -70,7 +77,7 @@ fn run(place: &Place, times: &Times) -> Outcome<Vec<(End, Record)>> {
     let mut started = 0;
     let mut start = |chance: &mut Moments, first: bool| -> Outcome<(End, Writer, Instant)> {
         started += 1;
-        let end = ENDS[usize::try_from(chance.below(4))? % ENDS.len()];
+        let end = End::by(chance);
         let words = format!(
             "+every_us={} spool_safety=call flush_at=20 max_batch_events=50 flush_interval_ms=500 {}",
             times.every_ms * 1000,
@@ -98,9 +105,10 @@ fn run(place: &Place, times: &Times) -> Outcome<Vec<(End, Record)>> {
             place.script(if is_up { "{}" } else { OUTAGE })?;
             changes_at = Instant::now() + Duration::from_secs(if is_up { times.up } else { times.down });
         }
-        for at in 0..workers.len() {
-            if workers.get(at).is_some_and(|(_, _, until)| Instant::now() >= *until) {
-                let (end, worker, _) = std::mem::replace(&mut workers[at], start(&mut chance, false)?);
+        for place in &mut workers {
+            let (_, _, until) = place;
+            if Instant::now() >= *until {
+                let (end, worker, _) = std::mem::replace(place, start(&mut chance, false)?);
                 records.push((end, stop(end, worker)?));
             }
         }
