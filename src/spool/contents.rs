@@ -145,6 +145,8 @@ impl<'a> Sum<'a> {
             }
             Record::Verdicts(verdicts) => self.add_verdicts(&verdicts),
             Record::Parked(parked) => self.parked = Some(parked),
+            // The process that took it over has outlived that.
+            Record::TakenOver { times: 0, .. } => self.takeovers = 0,
             Record::TakenOver { at_ms, .. } => {
                 self.takeovers = self.takeovers.saturating_add(1);
                 self.first_takeover_ms.get_or_insert(at_ms);

@@ -300,7 +300,10 @@ impl<D: Disk> Store<D> {
             Some(_) if self.health.health == Health::Full && self.has_new_ended => Some(0),
             Some(retry_at) => Some(retry_at),
             None if has_work => Some(0),
-            None => [self.write_at, self.sync_at].into_iter().flatten().min(),
+            None => {
+                let outlived_at = self.segments.values().filter_map(|segment| segment.outlived_at).min();
+                [self.write_at, self.sync_at, outlived_at].into_iter().flatten().min()
+            }
         };
         let janitor_at = self.janitor_at.filter(|_| self.home.is_some() || self.health.retry_at().is_none());
         [own, janitor_at].into_iter().flatten().min()
@@ -313,6 +316,7 @@ impl<D: Disk> Store<D> {
         }
         if self.may_try(now) && self.open_home(now) {
             self.remove_ended(now);
+            self.mark_outlived(now);
             if self.write_pending(now) && self.sync_at.is_some_and(|at| at <= now.boot_ms) {
                 self.sync_all(now);
             }

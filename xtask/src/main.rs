@@ -33,6 +33,7 @@ mod runner;
 mod rust;
 mod sanitize;
 mod sink;
+mod spool_proofs;
 mod steps;
 mod tls;
 mod unit;
@@ -72,6 +73,7 @@ const TASKS: &[Task] = &[
     ("addresses", "", network::addresses),
     ("environment", "", network::environment),
     ("cli", "[--binary FILE]", cli::task),
+    ("spool-proofs", "[--long] [KIND…]", spool_proofs::task),
     ("ruby-hosts", "[full]", ruby::hosts),
     ("php-hosts", "[full]", php_hosts::task),
     ("format", "[--check]", form::format),

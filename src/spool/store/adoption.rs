@@ -1,5 +1,7 @@
 //! What dead processes left: taken over, read, and sent by this one.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::parts::{Adopted, Ended, SegmentState, Waiting};
@@ -20,9 +22,11 @@ const IDLE_ROUNDS: u32 = 3;
 const NEXT_ROUND_MS: u64 = 1000;
 /// How many instances of others a client has at once: each has two descriptors.
 const MAX_ADOPTED: usize = 16;
-/// A segment that so many processes in a row took over, without sending it or letting go of it, is given up: it may
-/// be what ends them.
+/// A segment that so many processes in a row took over, without sending it, letting go of it or outliving it, is given
+/// up: it may be what ends them.
 const MAX_TAKEOVERS: u32 = 5;
+/// A process that lives so long after it has taken a segment over is not ended by that segment.
+const OUTLIVED: Duration = Duration::from_secs(1);
 
 /// What becomes of a segment that was read.
 enum Found {
@@ -120,7 +124,9 @@ impl<D: Disk> Store<D> {
                 Found::Pending { events } => {
                     let SegmentFile { name, .. } = waiting.file;
                     let length = bytes.len() as u64;
-                    let segment = SegmentState::adopted(folder, waiting.from, name, length, events);
+                    let outlived_at = now.after(OUTLIVED);
+                    let segment =
+                        SegmentState::adopted(folder, waiting.from, name, length, events, outlived_at);
                     self.segments.insert(id, segment);
                     self.plan_sync(now);
                     recovered = Some(Recovered { segment: id, bytes });
@@ -168,6 +174,18 @@ impl<D: Disk> Store<D> {
         }
         self.note_lost(contents.missing, Vec::new(), LostOnDisk::Corrupt);
         Found::Pending { events: contents.events }
+    }
+
+    /// Has those segments say that their takeover was outlived for which it is time. So processes that others end, such
+    /// as workers during an outage, do not count.
+    pub(super) fn mark_outlived(&mut self, now: Moment) {
+        let record = Record::TakenOver { times: 0, at_ms: now.wall_ms };
+        for segment in self.segments.values_mut() {
+            if segment.outlived_at.take_if(|at| *at <= now.boot_ms).is_some() && !segment.awaits_rewrite {
+                // Without memory for it, one more takeover is counted.
+                let _ = record.write(&mut segment.pending);
+            }
+        }
     }
 
     /// Writes into a segment that it was taken over, and which events are missing from it, so that they are counted

@@ -113,12 +113,12 @@ impl<D: Disk> Store<D> {
         if ids.is_empty() {
             return true;
         }
-        let bytes = ids.iter().map(|(_, bytes)| bytes).sum();
-        if !self.has_space(bytes, now) {
-            return false;
-        }
         let mut all = true;
-        for (id, _) in ids {
+        for (id, bytes) in ids {
+            // A disk on which not everything fits takes what does.
+            if !self.has_space(bytes, now) {
+                return false;
+            }
             match self.write_segment(id) {
                 Ok(()) => {
                     // At `power`, the disk has not taken it before it is synced.

@@ -15,6 +15,9 @@ pub(super) struct SegmentState<D: Disk> {
     /// The name of its file; `None` while nothing has been written.
     pub(super) name: Option<String>,
     pub(super) file: Option<Arc<D::File>>,
+    /// When this process has lived with a segment that it took over for so long that it says so, in milliseconds since
+    /// the start of the system.
+    pub(super) outlived_at: Option<u64>,
     /// Records that are to be written.
     pub(super) pending: Vec<u8>,
     /// The length of its file.
@@ -42,6 +45,7 @@ impl<D: Disk> Default for SegmentState<D> {
             from: None,
             name: None,
             file: None,
+            outlived_at: None,
             pending: Vec::new(),
             bytes: 0,
             is_synced: true,
@@ -58,8 +62,16 @@ impl<D: Disk> Default for SegmentState<D> {
 
 impl<D: Disk> SegmentState<D> {
     /// A segment that another instance has left.
-    pub(super) fn adopted(folder: D::Folder, from: u64, name: String, bytes: u64, events: u32) -> Self {
+    pub(super) fn adopted(
+        folder: D::Folder,
+        from: u64,
+        name: String,
+        bytes: u64,
+        events: u32,
+        outlived_at: u64,
+    ) -> Self {
         SegmentState {
+            outlived_at: Some(outlived_at),
             folder: Some(folder),
             from: Some(from),
             name: Some(name),

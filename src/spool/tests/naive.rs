@@ -88,6 +88,7 @@ pub fn read(bytes: &[u8]) -> Result<Naive, &'static str> {
                 }
             }
             b'P' if payload.len() >= 8 => {}
+            b'T' if payload.len() >= 8 && index32 == 0 => naive.takeovers = 0,
             b'T' if payload.len() >= 8 => {
                 naive.takeovers += 1;
                 unknown |= !in_order;

@@ -113,6 +113,7 @@ fn whether_events_may_have_been_delivered_is_true() {
     let sealed = Record::Sealed { events: 1, bytes: 0 };
     let batch = |maybe_delivered| Record::Batch(BatchRecord { maybe_delivered, ..batch(1) });
     let taken = Record::TakenOver { times: 1, at_ms: 0 };
+    let outlived = Record::TakenOver { times: 0, at_ms: 0 };
     let (uuid, wire) = event(0);
     let event = Record::Event { index: 0, uuid, wire: &wire };
     for (records, expected, takeovers) in [
@@ -132,6 +133,10 @@ fn whether_events_may_have_been_delivered_is_true() {
         (vec![event, sealed, taken], true, 1),
         (vec![event, taken, taken], true, 2),
         (vec![event, sealed, taken, sealed], false, 0),
+        // A process that has outlived the takeover is not one that the segment ends.
+        (vec![event, sealed, taken, outlived, sealed], false, 0),
+        (vec![event, taken, outlived, taken], true, 1),
+        (vec![event, sealed, taken, outlived], true, 0),
         // What one process left open, no later one can close.
         (vec![event, taken, sealed], true, 0),
         (vec![event, sealed, taken, taken, sealed, taken, sealed], true, 0),

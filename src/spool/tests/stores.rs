@@ -149,6 +149,55 @@ fn the_file_system_keeps_its_free_space() {
 }
 
 #[test]
+fn a_disk_with_too_little_space_takes_what_fits() {
+    let disk = SimDisk::new(1);
+    let mut store = store(&disk, 1, settings(SpoolSafety::Crash));
+    add(&mut store, 1, 20);
+    let _ = store.step(START);
+    let used = disk.used();
+    disk.faults(|faults| faults.capacity = Some(4 * used));
+    (2..=6).for_each(|id| add(&mut store, id, 20));
+    let notices = store.step(START);
+    let stored = |id| Notice::Stored { segment: SegmentId(id), synced: false };
+    assert_eq!(notices[..2], [stored(2), stored(3)]);
+    assert!(matches!(&notices[2..], [Notice::Health(Health::Full, _)]), "{notices:?}");
+    assert_eq!(files(&disk).len(), 3);
+    // The same holds for the quota.
+    let quota = Settings { max_bytes: 9 * used / 2, ..settings(SpoolSafety::Crash) };
+    disk.faults(|faults| faults.capacity = None);
+    let mut other = Store::new(disk.process(), quota, identity(2), START);
+    (1..=3).for_each(|id| add(&mut other, id, 20));
+    let notices = other.step(START);
+    assert!(matches!(&notices[..], [Notice::Stored { .. }, Notice::Health(Health::Full, _)]), "{notices:?}");
+}
+
+#[test]
+fn processes_that_outlive_a_takeover_do_not_give_its_segment_up() {
+    // (how long each process lives after it has taken the segment over, whether the eighth still finds it)
+    for (lives_ms, is_there) in [(999, false), (1000, true)] {
+        let disk = SimDisk::new(1);
+        leave(&disk, 1, &[7]);
+        let mut now = START;
+        let mut found = 0;
+        for pid in 10..18 {
+            let own = disk.process();
+            now = later(now, 10_000);
+            let mut store = Store::new(own.clone(), settings(SpoolSafety::Exit), identity(pid), now);
+            let _ = store.step(now);
+            let _ = store.step(later(now, 2001));
+            found = events(&recover_all(&mut store, later(now, 2001)).0);
+            let _ = store.step(later(now, 2001));
+            let _ = store.step(later(now, 2001 + lives_ms));
+            own.kill();
+        }
+        assert_eq!(
+            (found == 7, files(&disk).iter().any(|file| file.contains("/bad/"))),
+            (is_there, !is_there)
+        );
+    }
+}
+
+#[test]
 fn errors_have_their_states_and_times() {
     for (kind, health, retry_ms) in [
         (ErrorKind::Full, Health::Full, 5_000),
