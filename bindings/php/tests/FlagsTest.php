@@ -7,7 +7,6 @@ namespace PostHog\Tests;
 use PHPUnit\Framework\TestCase;
 use PostHog\Client;
 use PostHog\FeatureFlagEvaluations;
-use PostHog\NotSupported;
 use PostHog\PostHog;
 
 /** Feature flags: what each method returns, what is sent for it, and what is captured. */
@@ -315,12 +314,18 @@ final class FlagsTest extends TestCase
             ['on' => true, 'layout' => 'wide', 'other' => 'x', 'pro' => true],
             $flags->values(),
         );
-        self::assertSame(['on' => false, 'pro' => true, 'layout' => 'wide', 'other' => 'x'], $client->fetchFeatureVariants('u'));
+        self::assertSame(
+            ['layout' => 'wide', 'on' => false, 'other' => 'x', 'pro' => true],
+            $client->fetchFeatureVariants('u'),
+        );
         self::assertTrue($client->isFeatureEnabled('other', 'u', ['company' => 5], [], ['company' => ['seats' => 2]]));
         $requests = $sink->flagRequests();
         self::assertCount(3, $requests);
         [$all, $remote, $one] = array_column($requests, 'body');
-        self::assertSame(['distinct_id' => 'u', 'seen' => '2024-06-01T00:00:00.000+00:00'], self::sorted($all['person_properties']));
+        self::assertSame(
+            ['distinct_id' => 'u', 'seen' => '2024-06-01T00:00:00.000+00:00'],
+            self::sorted($all['person_properties']),
+        );
         self::assertArrayNotHasKey('flag_keys_to_evaluate', $all);
         self::assertSame(['distinct_id' => 'u'], $remote['person_properties']);
         self::assertSame(['other'], $one['flag_keys_to_evaluate']);
@@ -468,17 +473,5 @@ final class FlagsTest extends TestCase
         self::define($client, [['key' => 'long', 'active' => true, 'filters' => $payload]]);
         self::assertSame(10_000, strlen($client->getFeatureFlagResult('long', 'u')->getPayload()));
         self::assertSame(10_000, strlen(self::events($client)[0]['properties']['$feature_flag_payload']));
-    }
-
-    public function testMethodsThatAreNotSupported(): void
-    {
-        foreach (NotSupported::METHODS as $method) {
-            try {
-                $this->client()->$method();
-                self::fail("$method did not throw");
-            } catch (NotSupported $error) {
-                self::assertStringContainsString('definitions', $error->getMessage());
-            }
-        }
     }
 }
