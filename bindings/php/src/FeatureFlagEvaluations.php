@@ -77,6 +77,12 @@ class FeatureFlagEvaluations
         return $payload === null ? null : json_decode($payload, true);
     }
 
+    /** Whether the flag has its value by definitions, without a request. It does not count as a read. */
+    public function isLocallyEvaluated(string $key): bool
+    {
+        return $this->all()['flags'][$key]['locally_evaluated'] ?? false;
+    }
+
     /**
      * Why flags have no value, by their keys: missing_context, unsupported_definition, unresolved_dependency,
      * experience_continuity or evaluation_failed. docs/flags.md says what to do.

@@ -24,6 +24,7 @@ trait FeatureFlagMethods
      * @param bool|null $disableGeoip whether the server does not look up where this machine is; null means what the
      *     setting disable_geoip says
      * @param list<string>|null $flagKeys the flags that are wanted; null means all
+     * @param bool $onlyEvaluateRemotely whether the server is asked for all of them, whatever definitions there are
      */
     public function evaluateFlags(
         ?string $distinctId = null,
@@ -33,6 +34,7 @@ trait FeatureFlagMethods
         bool $onlyEvaluateLocally = false,
         ?bool $disableGeoip = null,
         ?array $flagKeys = null,
+        bool $onlyEvaluateRemotely = false,
     ): FeatureFlagEvaluations {
         $id = $this->flagId($distinctId, 'evaluateFlags');
         if ($id === null || $flagKeys === []) {
@@ -40,6 +42,7 @@ trait FeatureFlagMethods
         }
         $limit = $onlyEvaluateLocally ? 0 : self::NO_LIMIT;
         $query = new FlagQuery($id, $groups, $personProperties, $groupProperties, $flagKeys ?? [], $limit);
+        $query->options[Declarations::FLAGS_REMOTE_ONLY] = (int) $onlyEvaluateRemotely;
         if ($disableGeoip !== null) {
             $query->options[Declarations::FLAGS_DISABLE_GEOIP] = (int) $disableGeoip;
         }
@@ -202,13 +205,8 @@ trait FeatureFlagMethods
         ?bool $disableGeoip = null,
         ?array $flagKeys = null,
     ): array {
-        $limit = self::NO_LIMIT;
-        $query = new FlagQuery($distinctId, $groups, $personProperties, $groupProperties, $flagKeys ?? [], $limit);
-        $query->options[Declarations::FLAGS_REMOTE_ONLY] = 1;
-        if ($disableGeoip !== null) {
-            $query->options[Declarations::FLAGS_DISABLE_GEOIP] = (int) $disableGeoip;
-        }
-        $snapshot = $flagKeys === [] ? new FeatureFlagEvaluations($this, null) : $this->evaluate($query);
+        $properties = [$groups, $personProperties, $groupProperties];
+        $snapshot = $this->evaluateFlags($distinctId, ...[...$properties, false, $disableGeoip, $flagKeys, true]);
         $payloads = [];
         foreach ($snapshot->all()['flags'] as $key => $flag) {
             if (isset($flag['metadata']['payload'])) {

@@ -157,6 +157,7 @@ class PostHog
         bool $onlyEvaluateLocally = false,
         ?bool $disableGeoip = null,
         ?array $flagKeys = null,
+        bool $onlyEvaluateRemotely = false,
     ): FeatureFlagEvaluations {
         return self::getClient()->evaluateFlags(
             $distinctId,
@@ -166,6 +167,7 @@ class PostHog
             $onlyEvaluateLocally,
             $disableGeoip,
             $flagKeys,
+            $onlyEvaluateRemotely,
         );
     }
 

@@ -73,6 +73,8 @@ final class FlagsTest extends TestCase
         self::assertSame(['on', 'off', 'pro', 'layout', 'company'], $flags->getKeys());
         self::assertTrue($flags->isEnabled('on'));
         self::assertTrue($flags->getFlag('on'));
+        self::assertTrue($flags->isLocallyEvaluated('on'));
+        self::assertFalse($flags->isLocallyEvaluated('missing'));
         self::assertSame(['cta' => 'Try', 'empty' => []], $flags->getFlagPayload('on'));
         self::assertFalse($flags->isEnabled('off'));
         self::assertFalse($flags->getFlag('off'));
