@@ -150,8 +150,10 @@ static void a_binding_gets_the_event_of_a_read_once(void) {
     CHECK_EQ(phc_binding_flags_read(flags, "on", event, size), size);
     CHECK_EQ(phc_binding_flags_read(flags, "on", event, sizeof event), size);
     CHECK_EQ(strlen(event), size);
-    CHECK_HAS(event, "{\"event\":\"$feature_flag_called\",\"distinct_id\":\"user\",\"properties\":{\"$feature_flag\":"
-                     "\"on\",\"$feature_flag_response\":true,\"$feature/on\":true,");
+    CHECK_HAS(
+        event,
+        "{\"event\":\"$feature_flag_called\",\"distinct_id\":\"user\",\"properties\":{\"$feature_flag\":"
+        "\"on\",\"$feature_flag_response\":true,\"$feature/on\":true,");
     CHECK_HAS(event, "},\"is_minimal\":false}");
     CHECK_EQ(phc_binding_flags_read(flags, "on", event, sizeof event), 0);
     CHECK_EQ(phc_flags_get(flags, "on", NULL), PHC_FLAG_TRUE);

@@ -308,9 +308,13 @@ http {{
             ("requests for definitions", flags.matches(r#""endpoint":"definitions""#).count()),
             ("captured reads", events.lines().count()),
         ] {
-            ensure(found == processes.len(), || format!("{name}: {} processes made {found} {what}", processes.len()))?;
+            ensure(found == processes.len(), || {
+                format!("{name}: {} processes made {found} {what}", processes.len())
+            })?;
         }
-        ensure(!flags.contains(r#""endpoint":"flags""#), || format!("{name}: the server was asked: {flags}"))?;
+        ensure(!flags.contains(r#""endpoint":"flags""#), || {
+            format!("{name}: the server was asked: {flags}")
+        })?;
         self.sink.no_violations(&space)?;
         println!(
             "ok php-fpm, {name}: {FLAG_PAGES} pages in {} processes, each with one request for definitions and one captured read",

@@ -206,7 +206,8 @@ ZEND_METHOD(Phc_Client, evaluate) {
     phc_flags_query *query = this->functions->phc_flags_query_new(ZSTR_VAL(distinct_id));
     this->functions->phc_flags_query_set_person_json(query, ZSTR_VAL(person), ZSTR_LEN(person));
     fill(this->functions, query, groups, keys, options);
-    phc_status status = this->functions->phc_flags_evaluate(this->native, query, (uint32_t)timeout_ms, native);
+    phc_status status =
+        this->functions->phc_flags_evaluate(this->native, query, (uint32_t)timeout_ms, native);
     this->functions->phc_flags_query_free(query);
     array_init_size(return_value, 2);
     add_next_index_long(return_value, status);

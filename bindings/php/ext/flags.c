@@ -72,8 +72,8 @@ ZEND_METHOD(Phc_Flags, event) {
     if (!this) RETURN_THROWS();
     size_t size = FIRST_SIZE, length;
     zend_string *buffer = zend_string_alloc(size, false);
-    while ((length = this->functions->phc_binding_flags_read(this->native, ZSTR_VAL(key), ZSTR_VAL(buffer), size)) >=
-           size) {
+    while ((length = this->functions->phc_binding_flags_read(this->native, ZSTR_VAL(key), ZSTR_VAL(buffer),
+                                                             size)) >= size) {
         size = length + 1;
         zend_string_efree(buffer);
         buffer = zend_string_alloc(size, false);

@@ -119,7 +119,7 @@ class FeatureFlagEvaluations
         foreach ($keys as $key) {
             $key = (string) $key;
             if (!isset($known[$key])) {
-                $this->client->remarkFlags('unknown_flag', "only() leaves out '$key', which has no value");
+                $this->client->reportFlags('unknown_flag', "only() leaves out '$key', which has no value");
             }
             $texts[] = FlagQuery::text($key);
         }

@@ -286,7 +286,7 @@ trait FeatureFlagMethods
     }
 
     /** @internal */
-    public function remarkFlags(string $status, string $text): void
+    public function reportFlags(string $status, string $text): void
     {
         $this->callbacks->refused($status, $text);
     }

@@ -107,7 +107,7 @@ final class FlagsTest extends TestCase
         self::assertNull($client->getFeatureFlagResult('pro', 'u'));
         self::assertNull($client->getFeatureFlagPayload('pro', 'u'));
         self::assertSame(['on' => true], $client->getAllFlags('u'));
-        self::assertSame([], $this->errors, 'a flag that has no value is no failure');
+        self::assertSame([], $this->errors, 'a flag without a value is not a failure');
     }
 
     public function testTheMethodsForOneFlag(): void
