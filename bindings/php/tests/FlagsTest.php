@@ -310,6 +310,8 @@ final class FlagsTest extends TestCase
         self::define($client, [self::ON, self::PRO]);
         self::assertTrue($client->getFeatureFlag('on', 'u'));
         self::assertNull($client->getFeatureFlag('pro', 'u', onlyEvaluateLocally: true));
+        self::assertSame(['on'], $client->evaluateFlags('u', onlyEvaluateLocally: true)->getKeys());
+        self::assertSame(['on' => true], $client->getAllFlags('u', onlyEvaluateLocally: true));
         self::assertSame([], $sink->flagRequests(), 'the definitions suffice, or the server may not be asked');
         $flags = $client->evaluateFlags('u', personProperties: ['seen' => new \DateTimeImmutable('2024-06-01T00:00Z')]);
         self::assertSame(
