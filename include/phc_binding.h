@@ -31,6 +31,23 @@ PHC_API phc_status phc_binding_count_discarded(phc_client *client);
  */
 PHC_API size_t phc_binding_next_test_event(phc_client *client, char *buf, size_t len);
 
+/**
+ * Notes that the value of a flag was read, as phc_flags_get does, and writes the event that is to be
+ * captured for it into a buffer of len bytes, NUL included: bindings add properties to it and run
+ * before_send in their own language. They set PHC_FLAGS_NO_EVENTS on their queries, which this
+ * function does not heed, so that phc_flags_get captures nothing. The text is one JSON object with
+ * the members event, distinct_id, properties and is_minimal; if the last one is true, the server
+ * wants no further properties but those of the client's settings. Returns the length of the whole
+ * text without the NUL, like snprintf; the read counts as captured only if it fits. Returns 0 if
+ * there is nothing to capture: such a read was before, the distinct_id is empty, the client is closed
+ * or opted out, or its setting flags_called_events is false. Never waits.
+ */
+PHC_API
+size_t phc_binding_flags_read(phc_flags *flags,
+                              const char *key,
+                              char *buf,
+                              size_t len);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus

@@ -19,12 +19,25 @@ const REQUEST = [
 ];
 
 // The types that they need.
-const TYPES = ['phc_client', 'phc_config', 'phc_report', 'phc_status'];
+const REQUEST_TYPES = ['phc_client', 'phc_config', 'phc_report', 'phc_status'];
+
+// The functions that a request needs which evaluates feature flags, and their types.
+const FLAGS = [
+    'phc_flags_query_new', 'phc_flags_query_free', 'phc_flags_query_set_option', 'phc_flags_query_set_person_json',
+    'phc_flags_query_set_group', 'phc_flags_query_add_key',
+    'phc_flags_evaluate', 'phc_flags_ready', 'phc_binding_flags_read', 'phc_flags_get', 'phc_flags_payload',
+    'phc_flags_json', 'phc_flags_only', 'phc_flags_only_accessed', 'phc_flags_free',
+];
+const FLAGS_TYPES = [
+    'phc_client', 'phc_flags', 'phc_flags_query', 'phc_flags_option', 'phc_flag_kind', 'phc_status',
+];
 
 // The constants that the package needs, without the prefix.
 const CONSTANTS = [
     'ABI_VERSION', 'NO_LIMIT', 'UUID_SIZE',
-    'OK', 'INVALID_ARGUMENT', 'INVALID_SETTING', 'CLOSED', 'TIMEOUT',
+    'OK', 'INVALID_ARGUMENT', 'INVALID_SETTING', 'CLOSED', 'TIMEOUT', 'WOULD_WAIT', 'UNAVAILABLE', 'SPOOL',
+    'FLAGS_REMOTE_ONLY', 'FLAGS_DISABLE_GEOIP', 'FLAGS_NO_EVENTS',
+    'FLAG_ABSENT', 'FLAG_FALSE', 'FLAG_TRUE', 'FLAG_VARIANT',
 ];
 
 /** The name that a declaration declares; empty for an enum. */
@@ -36,6 +49,27 @@ function declared(string $statement): string
     return preg_match('/^[^{]*?(\w+)\(/', $statement, $found) ? $found[1] : '';
 }
 
+/**
+ * The declarations of these names, in the order of the header.
+ *
+ * @param list<string> $names
+ */
+function declarations(string $all, array $names): string
+{
+    $wanted = array_flip($names);
+    $found = [];
+    foreach (preg_split('/;\n/', $all) as $statement) {
+        $flat = preg_replace('/\s+/', ' ', trim($statement));
+        $name = declared($flat);
+        if (isset($wanted[$name])) {
+            $found[] = "$flat;";
+            unset($wanted[$name]);
+        }
+    }
+    $wanted === [] || fail('include/phc.cdef.h does not declare ' . implode(', ', array_keys($wanted)));
+    return implode("\n", $found);
+}
+
 function fail(string $message): never
 {
     fwrite(STDERR, "$message\n");
@@ -45,24 +79,14 @@ function fail(string $message): never
 chdir(dirname(__DIR__));
 // The header has a blank before some declarations.
 $all = preg_replace('/^ (?=\S)/m', '', file_get_contents('include/phc.cdef.h'));
-$wanted = array_flip([...REQUEST, ...TYPES]);
-$short = [];
-foreach (preg_split('/;\n/', $all) as $statement) {
-    $flat = preg_replace('/\s+/', ' ', trim($statement));
-    $name = declared($flat);
-    if (isset($wanted[$name])) {
-        $short[] = "$flat;";
-        unset($wanted[$name]);
-    }
-}
-$wanted === [] || fail('include/phc.cdef.h does not declare ' . implode(', ', array_keys($wanted)));
+$request = declarations($all, [...REQUEST, ...REQUEST_TYPES]);
+$flags = declarations($all, [...FLAGS, ...FLAGS_TYPES]);
 $constants = [];
 foreach (CONSTANTS as $name) {
     preg_match("/\bPHC_$name = (\d+),/", $all, $value) || fail("include/phc.cdef.h does not declare PHC_$name");
     $constants[] = "    public const $name = $value[1];";
 }
 $constants = implode("\n", $constants);
-$request = implode("\n", $short);
 $text = <<<PHP
 <?php
 
@@ -83,6 +107,11 @@ $constants
     /** What a request needs. */
     public const REQUEST = <<<'C'
 $request
+C;
+
+    /** What a request needs that evaluates feature flags. */
+    public const FLAGS = <<<'C'
+$flags
 C;
 
     /** All declarations. */

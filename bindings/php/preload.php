@@ -12,9 +12,10 @@ declare(strict_types=1);
 
 // Without logged/: see Host::logOnce.
 foreach ([
-    'Host', 'Declarations', 'Unavailable', 'NotSupported', 'FfiLibrary', 'FfiClient', 'Library', 'Handle', 'Json',
+    'Host', 'Declarations', 'Unavailable', 'NotSupported', 'FfiLibrary', 'FfiFlags', 'FfiClient', 'Library', 'Handle', 'Json',
     'Environment', 'Options', 'Timestamp', 'Uuid', 'Context', 'Message', 'Callbacks', 'BeforeSend', 'AtExit',
-    'ExceptionBudget', 'SourceLines', 'StackTrace', 'ExceptionEvent', 'ErrorTracking', 'ExceptionHandlers', 'Client',
+    'ExceptionBudget', 'SourceLines', 'StackTrace', 'ExceptionEvent', 'ErrorTracking', 'ExceptionHandlers',
+    'FlagQuery', 'FeatureFlagResult', 'FeatureFlagMethods', 'DeliveryMethods', 'FeatureFlagEvaluations', 'Client',
     'PostHog',
 ] as $class) {
     require_once __DIR__ . "/src/$class.php";

@@ -48,6 +48,14 @@ impl phc_flags {
         }
         found
     }
+
+    /// Notes that the flag with this key was read. `take` gets the event, if one is to be captured.
+    pub(super) fn hand_out(&self, key: &str, take: impl FnOnce(&[u8]) -> bool) {
+        self.snapshot.read(key);
+        if let Some(reporter) = &self.reporter {
+            reporter.hand_out(&self.snapshot, key, take);
+        }
+    }
 }
 
 /// Reports a read. A before_send callback that runs for it may have freed a client.

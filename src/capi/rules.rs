@@ -204,6 +204,7 @@ rules! {
     phc_stats_json anywhere,
     phc_binding_count_discarded anywhere,
     phc_binding_next_test_event anywhere,
+    phc_binding_flags_read anywhere,
 }
 
 #[cfg(feature = "failpoints")]

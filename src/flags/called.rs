@@ -9,6 +9,9 @@ use super::found::{Found, truth};
 use super::snapshot::Snapshot;
 use crate::json::{read_checked, write_integer, write_string};
 
+/// The name of the event.
+pub(crate) const NAME: &str = "$feature_flag_called";
+
 /// How many reads share a bucket.
 const WAYS: usize = 8;
 
@@ -73,8 +76,12 @@ impl<'a> Read<'a> {
 
     /// Whether it is about a person, and is to be reported at all.
     pub(crate) fn is_reportable(&self) -> bool {
-        let whom = self.snapshot.whom();
-        !whom.distinct_id.is_empty() && !whom.is_silent
+        self.is_of_person() && !self.snapshot.whom().is_silent
+    }
+
+    /// Whether it is known whom it is about.
+    pub(crate) fn is_of_person(&self) -> bool {
+        !self.snapshot.whom().distinct_id.is_empty()
     }
 
     /// Whom it is about.
@@ -112,6 +119,16 @@ impl<'a> Read<'a> {
             Some(_) => "",
             None => "flag_missing",
         }
+    }
+
+    /// The event, and whether nothing is to be added to it, as one JSON object.
+    pub(crate) fn event(&self) -> Vec<u8> {
+        let mut out = Members::default();
+        out.text("event", NAME);
+        out.text("distinct_id", self.distinct_id());
+        out.raw("properties", &self.properties());
+        out.raw("is_minimal", truth(self.is_minimal()));
+        out.end()
     }
 
     /// The properties of the event, as one JSON object.

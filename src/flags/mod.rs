@@ -30,7 +30,7 @@ mod texts;
 mod tree;
 mod version;
 
-pub(crate) use called::{Read, Reported};
+pub(crate) use called::{NAME as FLAG_CALLED, Read, Reported};
 pub(crate) use definitions::{Definitions, Unresolved};
 pub(crate) use evaluate::{Reason, Value};
 pub(crate) use found::Found;

@@ -226,6 +226,8 @@ FLAGS_CALLER(phc_flags_key, strcmp(phc_flags_key(flags, 0), "walked") == 0)
 FLAGS_CALLER(phc_flags_error, phc_flags_error(flags)[0] == '\0')
 FLAGS_CALLER(phc_flags_json, phc_flags_json(flags, NULL, 0) > 0)
 FLAGS_CALLER(phc_flags_free, flags != NULL)
+/* There is none inside before_send, whose event would be passed to it. */
+FLAGS_CALLER(phc_binding_flags_read, phc_binding_flags_read(flags, "walked", NULL, 0) < 10000)
 
 CALLER(phc_flags_detail) {
     phc_flags *flags = walked(at->client, NULL);

@@ -135,6 +135,50 @@ static void reads_are_captured_only_where_they_are_wanted(void) {
     phc_flags_free(flags);
 }
 
+static void a_binding_gets_the_event_of_a_read_once(void) {
+    phc_client *client = make_client("test_mode", "true", NULL);
+    define(client, "{" BOTH "}");
+    phc_flags_query *query = phc_flags_query_new("user");
+    CHECK_EQ(phc_flags_query_set_option(query, PHC_FLAGS_NO_EVENTS, 1), PHC_OK);
+    phc_flags *flags = NULL, *later = NULL;
+    CHECK_EQ(phc_flags_evaluate(client, query, 0, &flags), PHC_OK);
+    char small[40], event[1000];
+    size_t size = phc_binding_flags_read(flags, "on", NULL, 0);
+    CHECK(size > sizeof small && size < sizeof event);
+    /* It counts as captured only where it fits. */
+    CHECK_EQ(phc_binding_flags_read(flags, "on", small, sizeof small), size);
+    CHECK_EQ(phc_binding_flags_read(flags, "on", event, size), size);
+    CHECK_EQ(phc_binding_flags_read(flags, "on", event, sizeof event), size);
+    CHECK_EQ(strlen(event), size);
+    CHECK_HAS(
+        event,
+        "{\"event\":\"$feature_flag_called\",\"distinct_id\":\"user\",\"properties\":{\"$feature_flag\":"
+        "\"on\",\"$feature_flag_response\":true,\"$feature/on\":true,");
+    CHECK_HAS(event, "},\"is_minimal\":false}");
+    CHECK_EQ(phc_binding_flags_read(flags, "on", event, sizeof event), 0);
+    CHECK_EQ(phc_flags_get(flags, "on", NULL), PHC_FLAG_TRUE);
+    /* It is a read of the snapshot, and of the person. */
+    phc_flags *accessed = phc_flags_only_accessed(flags);
+    CHECK_EQ(phc_flags_count(accessed), 1);
+    phc_flags_free(accessed);
+    CHECK_EQ(phc_flags_evaluate(client, query, 0, &later), PHC_OK);
+    CHECK_EQ(phc_binding_flags_read(later, "on", event, sizeof event), 0);
+    CHECK(phc_binding_flags_read(later, "nothing", event, sizeof event) > 0);
+    CHECK_HAS(event, "\"$feature_flag_error\":\"flag_missing\"");
+    /* libphc itself captures none of them. */
+    CHECK_EQ(stats_of(client).captured, 0);
+    phc_opt_out(client);
+    CHECK_EQ(phc_binding_flags_read(later, "off", event, sizeof event), 0);
+    phc_opt_in(client);
+    CHECK_EQ(phc_client_close(client, 0), PHC_OK);
+    CHECK_EQ(phc_binding_flags_read(later, "off", event, sizeof event), 0);
+    phc_flags_query_free(query);
+    phc_flags_free(flags);
+    finish(client);
+    CHECK_EQ(phc_binding_flags_read(later, "off", event, sizeof event), 0);
+    phc_flags_free(later);
+}
+
 static void few_properties_where_the_server_wants_few(void) {
     phc_client *client = make_client("test_mode", "true", "is_server", "true", NULL);
     define(client, "{" BOTH ",\"minimal_flag_called_events\":true}");
@@ -293,6 +337,7 @@ int main(int argc, char **argv) {
         TEST(a_read_is_captured_with_its_properties),
         TEST(a_read_is_captured_once),
         TEST(reads_are_captured_only_where_they_are_wanted),
+        TEST(a_binding_gets_the_event_of_a_read_once),
         TEST(few_properties_where_the_server_wants_few),
         TEST(a_value_of_the_server_is_named_as_such),
         TEST(a_read_that_finds_the_queue_full_is_captured_later),

@@ -212,6 +212,7 @@ static void null_everywhere(void) {
     CHECK(phc_stats_json(client, NULL, 0) > 50);
     REFUSES_NULL(phc_binding_count_discarded(NULL));
     CHECK_EQ(phc_binding_next_test_event(NULL, NULL, 0), 0);
+    CHECK_EQ(phc_binding_flags_read(NULL, NULL, NULL, 0), 0);
 
     phc_event_free(event);
     phc_event_free(NULL);

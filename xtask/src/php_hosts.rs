@@ -4,6 +4,7 @@
 //! reloaded in the middle and stopped gracefully at the end; every event arrives once. And where FFI is refused, or the
 //! extension may not load the library, the site goes on.
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -21,6 +22,11 @@ use crate::sink::Sink;
 const TESTS: &str = "bindings/php/tests/fpm";
 /// What a page may take more with a capture, in microseconds.
 const BOUND_US: f64 = 500.0;
+/// More than one process serves in its life.
+const FLAG_PAGES: usize = 120;
+/// One flag, whose variant everyone has.
+const DEFINITIONS: &str = r#"{"flags":[{"key":"layout","active":true,"filters":{"groups":[{}],
+    "multivariate":{"variants":[{"key":"compact","rollout_percentage":100}]}}}]}"#;
 /// Pages with a capture, and as many without, of the long round.
 const LONG_PAIRS: usize = 100_000;
 /// What its four workers may have more at the end than after a quarter of it: more events are pending at times. What 55
@@ -154,6 +160,8 @@ http {{
         if is_full {
             self.long("long", &with_extension)?;
         }
+        self.flags("flags", &with_extension)?;
+        self.flags("flags-preload", &preload)?;
         self.example("example", &with_extension)?;
         self.example("example-preload", &preload)?;
         preload.extend([extension.clone(), "ffi.enable=false".to_owned()]);
@@ -277,6 +285,40 @@ http {{
              {early} kB after a quarter and {late} kB at the end",
             2 * LONG_PAIRS,
             took.as_secs()
+        );
+        Ok(())
+    }
+
+    /// Pages that read a feature flag: each process fetches the definitions once, and captures the read once.
+    fn flags(&mut self, name: &str, options: &[String]) -> Outcome<()> {
+        let space = format!("/{name}");
+        self.sink.post(&format!("{space}/_definitions"), DEFINITIONS)?;
+        self.start(&format!("{}{space}", self.sink.url()), options)?;
+        let mut processes = BTreeSet::new();
+        for _ in 0..FLAG_PAGES {
+            let body = self.page("/flags.php")?;
+            let (process, value) = body.split_once(' ').unwrap_or_default();
+            ensure(value == r#""compact""#, || format!("{name}: the page says {body}"))?;
+            processes.insert(process.to_owned());
+        }
+        self.stop()?;
+        let flags = self.sink.get(&format!("{space}/_flags"))?;
+        let events = self.sink.get(&format!("{space}/_events?fields=uuid&accepted=1"))?;
+        for (what, found) in [
+            ("requests for definitions", flags.matches(r#""endpoint":"definitions""#).count()),
+            ("captured reads", events.lines().count()),
+        ] {
+            ensure(found == processes.len(), || {
+                format!("{name}: {} processes made {found} {what}", processes.len())
+            })?;
+        }
+        ensure(!flags.contains(r#""endpoint":"flags""#), || {
+            format!("{name}: the server was asked: {flags}")
+        })?;
+        self.sink.no_violations(&space)?;
+        println!(
+            "ok php-fpm, {name}: {FLAG_PAGES} pages in {} processes, each with one request for definitions and one captured read",
+            processes.len()
         );
         Ok(())
     }

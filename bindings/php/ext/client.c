@@ -133,6 +133,122 @@ ZEND_METHOD(Phc_Client, flushEnd) {
     this->functions->phc_flush_end(this->native, (uint64_t)flush);
 }
 
+ZEND_METHOD(Phc_Client, persist) {
+    zend_long timeout_ms;
+    ZEND_PARSE_PARAMETERS_START(1, 1)
+    Z_PARAM_LONG(timeout_ms)
+    ZEND_PARSE_PARAMETERS_END();
+    const client *this = this_client(ZEND_THIS);
+    if (!this) RETURN_THROWS();
+    RETURN_LONG(this->functions->phc_persist(this->native, (uint32_t)timeout_ms));
+}
+
+ZEND_METHOD(Phc_Client, discardSpool) {
+    zend_long timeout_ms;
+    ZEND_PARSE_PARAMETERS_START(1, 1)
+    Z_PARAM_LONG(timeout_ms)
+    ZEND_PARSE_PARAMETERS_END();
+    const client *this = this_client(ZEND_THIS);
+    if (!this) RETURN_THROWS();
+    uint64_t discarded = 0;
+    phc_status status = this->functions->phc_spool_discard(this->native, (uint32_t)timeout_ms, &discarded);
+    array_init_size(return_value, 2);
+    add_next_index_long(return_value, status);
+    add_next_index_long(return_value, (zend_long)discarded);
+}
+
+/* The text at a place of a list; NULL if there is none. */
+static const char *text_at(HashTable *list, zend_ulong index) {
+    const zval *found = zend_hash_index_find_deref(list, index);
+    return found && Z_TYPE_P(found) == IS_STRING ? Z_STRVAL_P(found) : NULL;
+}
+
+/* libphc refuses NULL, and the query stays as it is. */
+static void fill(const phc_functions *functions, phc_flags_query *query, HashTable *groups, HashTable *keys,
+                 HashTable *options) {
+    zend_ulong option;
+    zval *each;
+    ZEND_HASH_FOREACH_VAL(groups, each) {
+        ZVAL_DEREF(each);
+        if (Z_TYPE_P(each) != IS_ARRAY) continue;
+        HashTable *group = Z_ARRVAL_P(each);
+        functions->phc_flags_query_set_group(query, text_at(group, 0), text_at(group, 1), text_at(group, 2));
+    }
+    ZEND_HASH_FOREACH_END();
+    ZEND_HASH_FOREACH_VAL(keys, each) {
+        ZVAL_DEREF(each);
+        if (Z_TYPE_P(each) == IS_STRING) functions->phc_flags_query_add_key(query, Z_STRVAL_P(each));
+    }
+    ZEND_HASH_FOREACH_END();
+    ZEND_HASH_FOREACH_NUM_KEY_VAL(options, option, each) {
+        functions->phc_flags_query_set_option(query, (phc_flags_option)option, (int)zval_get_long(each));
+    }
+    ZEND_HASH_FOREACH_END();
+}
+
+ZEND_METHOD(Phc_Client, evaluate) {
+    zend_string *distinct_id, *person;
+    HashTable *groups, *keys, *options;
+    zend_long timeout_ms;
+    ZEND_PARSE_PARAMETERS_START(6, 6)
+    Z_PARAM_STR(distinct_id)
+    Z_PARAM_STR(person)
+    Z_PARAM_ARRAY_HT(groups)
+    Z_PARAM_ARRAY_HT(keys)
+    Z_PARAM_ARRAY_HT(options)
+    Z_PARAM_LONG(timeout_ms)
+    ZEND_PARSE_PARAMETERS_END();
+    const client *this = this_client(ZEND_THIS);
+    if (!this) RETURN_THROWS();
+    /* First what takes memory of PHP, which leaves a function that meets the memory limit. */
+    zval snapshot;
+    phc_flags **native = phc_flags_object(&snapshot, this->functions);
+    phc_flags_query *query = this->functions->phc_flags_query_new(ZSTR_VAL(distinct_id));
+    this->functions->phc_flags_query_set_person_json(query, ZSTR_VAL(person), ZSTR_LEN(person));
+    fill(this->functions, query, groups, keys, options);
+    phc_status status =
+        this->functions->phc_flags_evaluate(this->native, query, (uint32_t)timeout_ms, native);
+    this->functions->phc_flags_query_free(query);
+    array_init_size(return_value, 2);
+    add_next_index_long(return_value, status);
+    if (*native) {
+        add_next_index_zval(return_value, &snapshot);
+    } else {
+        zval_ptr_dtor(&snapshot);
+        add_next_index_null(return_value);
+    }
+}
+
+ZEND_METHOD(Phc_Client, flagsReady) {
+    zend_long timeout_ms;
+    ZEND_PARSE_PARAMETERS_START(1, 1)
+    Z_PARAM_LONG(timeout_ms)
+    ZEND_PARSE_PARAMETERS_END();
+    const client *this = this_client(ZEND_THIS);
+    if (!this) RETURN_THROWS();
+    RETURN_LONG(this->functions->phc_flags_ready(this->native, (uint32_t)timeout_ms));
+}
+
+ZEND_METHOD(Phc_Client, reloadFlags) {
+    zend_long timeout_ms;
+    ZEND_PARSE_PARAMETERS_START(1, 1)
+    Z_PARAM_LONG(timeout_ms)
+    ZEND_PARSE_PARAMETERS_END();
+    const client *this = this_client(ZEND_THIS);
+    if (!this) RETURN_THROWS();
+    RETURN_LONG(this->functions->phc_flags_reload(this->native, (uint32_t)timeout_ms));
+}
+
+ZEND_METHOD(Phc_Client, setFlagDefinitions) {
+    zend_string *json;
+    ZEND_PARSE_PARAMETERS_START(1, 1)
+    Z_PARAM_STR(json)
+    ZEND_PARSE_PARAMETERS_END();
+    const client *this = this_client(ZEND_THIS);
+    if (!this) RETURN_THROWS();
+    RETURN_LONG(this->functions->phc_flags_definitions_set(this->native, ZSTR_VAL(json), ZSTR_LEN(json)));
+}
+
 ZEND_METHOD(Phc_Client, close) {
     zend_long timeout_ms;
     ZEND_PARSE_PARAMETERS_START(1, 1)
@@ -229,8 +345,25 @@ ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(flush_end_arguments, 0, 1, IS_VOID, 0)
 ZEND_ARG_TYPE_INFO(0, flush, IS_LONG, 0)
 ZEND_END_ARG_INFO()
 
-ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(close_arguments, 0, 1, IS_LONG, 0)
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(wait_arguments, 0, 1, IS_LONG, 0)
 ZEND_ARG_TYPE_INFO(0, timeoutMs, IS_LONG, 0)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(discard_arguments, 0, 1, IS_ARRAY, 0)
+ZEND_ARG_TYPE_INFO(0, timeoutMs, IS_LONG, 0)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(evaluate_arguments, 0, 6, IS_ARRAY, 0)
+ZEND_ARG_TYPE_INFO(0, distinctId, IS_STRING, 0)
+ZEND_ARG_TYPE_INFO(0, person, IS_STRING, 0)
+ZEND_ARG_TYPE_INFO(0, groups, IS_ARRAY, 0)
+ZEND_ARG_TYPE_INFO(0, keys, IS_ARRAY, 0)
+ZEND_ARG_TYPE_INFO(0, options, IS_ARRAY, 0)
+ZEND_ARG_TYPE_INFO(0, timeoutMs, IS_LONG, 0)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(definitions_arguments, 0, 1, IS_LONG, 0)
+ZEND_ARG_TYPE_INFO(0, json, IS_STRING, 0)
 ZEND_END_ARG_INFO()
 
 ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(text_arguments, 0, 0, IS_STRING, 1)
@@ -246,7 +379,13 @@ static const zend_function_entry client_methods[] = {
     ZEND_ME(Phc_Client, flushBegin, flush_begin_arguments, ZEND_ACC_PUBLIC)
     ZEND_ME(Phc_Client, flushWait, flush_wait_arguments, ZEND_ACC_PUBLIC)
     ZEND_ME(Phc_Client, flushEnd, flush_end_arguments, ZEND_ACC_PUBLIC)
-    ZEND_ME(Phc_Client, close, close_arguments, ZEND_ACC_PUBLIC)
+    ZEND_ME(Phc_Client, persist, wait_arguments, ZEND_ACC_PUBLIC)
+    ZEND_ME(Phc_Client, discardSpool, discard_arguments, ZEND_ACC_PUBLIC)
+    ZEND_ME(Phc_Client, evaluate, evaluate_arguments, ZEND_ACC_PUBLIC)
+    ZEND_ME(Phc_Client, flagsReady, wait_arguments, ZEND_ACC_PUBLIC)
+    ZEND_ME(Phc_Client, reloadFlags, wait_arguments, ZEND_ACC_PUBLIC)
+    ZEND_ME(Phc_Client, setFlagDefinitions, definitions_arguments, ZEND_ACC_PUBLIC)
+    ZEND_ME(Phc_Client, close, wait_arguments, ZEND_ACC_PUBLIC)
     ZEND_ME(Phc_Client, free, no_result_arguments, ZEND_ACC_PUBLIC)
     ZEND_ME(Phc_Client, nextReport, text_arguments, ZEND_ACC_PUBLIC)
     ZEND_ME(Phc_Client, stats, text_arguments, ZEND_ACC_PUBLIC)

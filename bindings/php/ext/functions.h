@@ -11,7 +11,11 @@
 typedef struct phc_client phc_client;
 typedef struct phc_config phc_config;
 typedef struct phc_report phc_report;
+typedef struct phc_flags phc_flags;
+typedef struct phc_flags_query phc_flags_query;
 typedef int32_t phc_status;
+typedef int32_t phc_flags_option;
+typedef int32_t phc_flag_kind;
 typedef struct phc_flush_result {
     uint64_t settled;
     uint64_t delivered;
@@ -41,6 +45,27 @@ enum { PHC_OK = 0, PHC_UUID_SIZE = 37 };
     FUNCTION(void, phc_report_free, (phc_report *))                                                          \
     FUNCTION(size_t, phc_stats_json, (const phc_client *, char *, size_t))                                   \
     FUNCTION(phc_status, phc_binding_count_discarded, (phc_client *))                                        \
+    FUNCTION(phc_status, phc_persist, (phc_client *, uint32_t))                                              \
+    FUNCTION(phc_status, phc_spool_discard, (phc_client *, uint32_t, uint64_t *))                            \
+    FUNCTION(phc_flags_query *, phc_flags_query_new, (const char *))                                         \
+    FUNCTION(void, phc_flags_query_free, (phc_flags_query *))                                                \
+    FUNCTION(phc_status, phc_flags_query_set_option, (phc_flags_query *, phc_flags_option, int))             \
+    FUNCTION(phc_status, phc_flags_query_set_person_json, (phc_flags_query *, const char *, size_t))         \
+    FUNCTION(phc_status, phc_flags_query_set_group,                                                          \
+             (phc_flags_query *, const char *, const char *, const char *))                                  \
+    FUNCTION(phc_status, phc_flags_query_add_key, (phc_flags_query *, const char *))                         \
+    FUNCTION(phc_status, phc_flags_definitions_set, (phc_client *, const char *, size_t))                    \
+    FUNCTION(phc_status, phc_flags_ready, (const phc_client *, uint32_t))                                    \
+    FUNCTION(phc_status, phc_flags_reload, (phc_client *, uint32_t))                                         \
+    FUNCTION(phc_status, phc_flags_evaluate,                                                                 \
+             (const phc_client *, const phc_flags_query *, uint32_t, phc_flags **))                          \
+    FUNCTION(phc_flag_kind, phc_flags_get, (phc_flags *, const char *, const char **))                       \
+    FUNCTION(const char *, phc_flags_payload, (const phc_flags *, const char *, size_t *))                   \
+    FUNCTION(size_t, phc_flags_json, (const phc_flags *, char *, size_t))                                    \
+    FUNCTION(phc_flags *, phc_flags_only, (const phc_flags *, const char *const *, size_t))                  \
+    FUNCTION(phc_flags *, phc_flags_only_accessed, (const phc_flags *))                                      \
+    FUNCTION(void, phc_flags_free, (phc_flags *))                                                            \
+    FUNCTION(size_t, phc_binding_flags_read, (phc_flags *, const char *, char *, size_t))                    \
     FUNCTION(size_t, phc_binding_next_test_event, (phc_client *, char *, size_t))
 
 typedef struct phc_functions {

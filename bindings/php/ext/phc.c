@@ -16,6 +16,7 @@ static PHP_MINIT_FUNCTION(phc) {
     REGISTER_INI_ENTRIES();
     phc_library_startup();
     phc_client_startup();
+    phc_flags_startup();
     return SUCCESS;
 }
 

@@ -12,7 +12,7 @@
 
 #define PHP_PHC_VERSION "0.1.0"
 /* The methods of both classes, and the rules of the encoder. The package uses an extension with its own number. */
-#define PHC_EXT_INTERFACE 1
+#define PHC_EXT_INTERFACE 2
 
 extern zend_module_entry phc_module_entry;
 #define phpext_phc_ptr &phc_module_entry
@@ -20,8 +20,12 @@ extern zend_module_entry phc_module_entry;
 void phc_library_startup(void);
 void phc_library_shutdown(void);
 void phc_client_startup(void);
+void phc_flags_startup(void);
 
 /* Makes an object of Phc\Client, which owns the client. */
 void phc_client_object(zval *object, const phc_functions *functions, phc_client *client);
+
+/* Makes an object of Phc\Flags, and returns the place for its snapshot, which it owns. */
+phc_flags **phc_flags_object(zval *object, const phc_functions *functions);
 
 #endif

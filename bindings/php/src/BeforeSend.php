@@ -22,6 +22,9 @@ final class BeforeSend
     /** Events that have no uuid yet when a callback of posthog-php sees them. */
     private const WITHOUT_UUID = ['$identify', '$create_alias'];
 
+    /** How many calls of the callback there are, one inside of another. */
+    private int $running = 0;
+
     public function __construct(private readonly \Closure $callback, private readonly Callbacks $callbacks)
     {
     }
@@ -35,11 +38,14 @@ final class BeforeSend
     {
         $remarks = [];
         $shown = self::complete($event, $remarks);
+        $this->running++;
         try {
             $result = ($this->callback)($shown);
         } catch (\Throwable $error) {
             $this->callbacks->refused('before_send', 'before_send failed: ' . $error->getMessage());
             return null;
+        } finally {
+            $this->running--;
         }
         if ($result === null) {
             return null;
@@ -52,6 +58,11 @@ final class BeforeSend
         }
         [$event, $further] = self::back($result, $shown);
         return [$event, [...$remarks, ...$further]];
+    }
+
+    public function isRunning(): bool
+    {
+        return $this->running > 0;
     }
 
     /**

@@ -19,10 +19,13 @@ namespace PostHog;
  */
 class Client
 {
+    use DeliveryMethods;
+    use FeatureFlagMethods;
+
     /** For flush() and shutdown(): wait without a limit. */
     public const NO_LIMIT = Declarations::NO_LIMIT;
 
-    /** The default time limit of a flush and of a shutdown. */
+    /** The default time limit of what waits for more than a page should. */
     private const FLUSH_MS = 10_000;
 
     private readonly Options $options;
@@ -46,6 +49,8 @@ class Client
      *     flush_interval_seconds?: int|float,
      *     max_queue_size?: int,
      *     maximum_backoff_duration?: int,
+     *     feature_flag_request_timeout_ms?: int,
+     *     feature_flag_request_max_retries?: int,
      *     compress_request?: bool|string,
      *     is_server?: bool,
      *     error_tracking?: array{
@@ -65,9 +70,11 @@ class Client
      *     settings?: array<string, scalar|list<scalar>|null>
      * } $options those of posthog-php; `settings` are those of libphc, see docs/settings.md
      * @param mixed $httpClient must be null; for tests use the setting test_mode
-     * @param string|null $personalAPIKey not used: it belongs to feature flags
-     * @param bool $loadFeatureFlags not used
-     * @param string|null $secretKey not used
+     * @param string|null $personalAPIKey the older name of $secretKey
+     * @param bool $loadFeatureFlags whether definitions of feature flags are fetched; without them the server evaluates
+     *     all flags
+     * @param string|null $secretKey the feature flags secure key of the project (phs_…) or a personal key (phx_…), with
+     *     which definitions are fetched
      * @throws \InvalidArgumentException for an unknown option, or one of `settings` that is not accepted
      * @throws NotSupported for an HTTP client
      */
@@ -84,6 +91,9 @@ class Client
         }
         $missing = Host::missing();
         $this->options = new Options($missing === null ? $options : null);
+        if ($missing === null) {
+            $this->options->readSecretKey($secretKey ?? $personalAPIKey, $loadFeatureFlags);
+        }
         $this->callbacks = new Callbacks($this->options);
         $this->context = new Context();
         if ($missing !== null) {
@@ -149,17 +159,6 @@ class Client
     }
 
     /**
-     * Calls the handlers and callbacks with the reports that wait. Does not wait itself. It is also
-     * called at the end of a request and by a flush; a daemon should call it regularly.
-     */
-    public function poll(): void
-    {
-        if ($this->handle !== null) {
-            $this->callbacks->poll($this->handle);
-        }
-    }
-
-    /**
      * Captures an event.
      *
      * As in posthog-php, an event without a distinctId gets a new random id and creates no person.
@@ -171,8 +170,11 @@ class Client
      *     properties?: array<string, mixed>,
      *     groups?: array<string, string>,
      *     timestamp?: int|float|string|\DateTimeInterface,
-     *     uuid?: string
-     * } $message also: $set, $set_once, $unset, $groups, options, session_id, window_id
+     *     uuid?: string,
+     *     flags?: FeatureFlagEvaluations,
+     *     send_feature_flags?: bool
+     * } $message flags are what evaluateFlags() returned; the event gets their values. With send_feature_flags they are
+     *     evaluated here, for which the server is asked if there are no definitions. Also: $set, $set_once, $unset, $groups, options, session_id, window_id
      * @return bool whether the event was captured
      */
     public function capture(array $message): bool
@@ -194,6 +196,11 @@ class Client
             $message['distinctId'] = $id ?? Uuid::v4();
             $added += $id === null ? ['$process_person_profile' => false] : [];
         }
+        $flags = $this->flagProperties($message, $added['$process_person_profile'] ?? true ? Message::idOf($message) : null);
+        if ($flags !== []) {
+            $added = $flags + $added;
+        }
+        unset($message['flags'], $message['send_feature_flags'], $message['sendFeatureFlags']);
         return $this->submit($message, $added === [] ? $this->registered : $added + $this->registered);
     }
 
@@ -348,69 +355,6 @@ class Client
     public function unregister(string $key): void
     {
         unset($this->registered[$key]);
-    }
-
-    /**
-     * Waits until every event that was captured before is delivered or lost.
-     *
-     * A web request does not need it: events are sent meanwhile, and at the end of the process.
-     * Signal handlers run while it waits.
-     *
-     * @param int|null $timeoutMs the time limit; null means ten seconds, Client::NO_LIMIT none
-     * @return bool whether all of them were delivered
-     */
-    public function flush(?int $timeoutMs = null): bool
-    {
-        return $this->flushResult($timeoutMs)['status'] === 'ok';
-    }
-
-    /**
-     * Flushes, and returns what became of the events.
-     *
-     * @param int|null $timeoutMs as for flush()
-     * @return array{status: string, settled: int, delivered: int, lost: int, pending: int}
-     *     status: ok, lost_events, timeout, closed, or disabled
-     */
-    public function flushResult(?int $timeoutMs = null): array
-    {
-        if ($this->handle === null) {
-            return ['status' => 'disabled', 'settled' => 0, 'delivered' => 0, 'lost' => 0, 'pending' => 0];
-        }
-        try {
-            return $this->handle->flush(max(0, $timeoutMs ?? self::FLUSH_MS));
-        } finally {
-            $this->poll();
-        }
-    }
-
-    /**
-     * Takes no more events, flushes, and ends the client of this process, for all its requests.
-     * What is still pending at the time limit is counted as lost. It is meant for the end of a
-     * script or of a test.
-     *
-     * @param int|null $timeoutMs as for flush()
-     * @return bool whether every event that this process captured with the client was delivered
-     */
-    public function shutdown(?int $timeoutMs = null): bool
-    {
-        if ($this->handle === null) {
-            return false;
-        }
-        try {
-            return $this->handle->close(max(0, $timeoutMs ?? self::FLUSH_MS)) === Declarations::OK;
-        } finally {
-            $this->poll();
-        }
-    }
-
-    /**
-     * The counters. At every instant captured = delivered + all of lost + pending_events.
-     *
-     * @return array<string, mixed> empty if events are not captured here
-     */
-    public function stats(): array
-    {
-        return $this->handle === null ? [] : json_decode($this->handle->stats(), true);
     }
 
     /**

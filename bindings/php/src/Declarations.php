@@ -20,6 +20,16 @@ final class Declarations
     public const INVALID_SETTING = 2;
     public const CLOSED = 4;
     public const TIMEOUT = 6;
+    public const WOULD_WAIT = 20;
+    public const UNAVAILABLE = 21;
+    public const SPOOL = 22;
+    public const FLAGS_REMOTE_ONLY = 1;
+    public const FLAGS_DISABLE_GEOIP = 2;
+    public const FLAGS_NO_EVENTS = 3;
+    public const FLAG_ABSENT = 0;
+    public const FLAG_FALSE = 1;
+    public const FLAG_TRUE = 2;
+    public const FLAG_VARIANT = 3;
 
     /** What a request needs. */
     public const REQUEST = <<<'C'
@@ -41,6 +51,31 @@ struct phc_report *phc_poll(struct phc_client *client, uint32_t timeout_ms);
 void phc_report_free(struct phc_report *report);
 const char *phc_report_json(const struct phc_report *report);
 phc_status phc_binding_count_discarded(phc_client *client);
+C;
+
+    /** What a request needs that evaluates feature flags. */
+    public const FLAGS = <<<'C'
+typedef struct phc_client phc_client;
+typedef struct phc_flags phc_flags;
+typedef struct phc_flags_query phc_flags_query;
+typedef int32_t phc_status;
+typedef int32_t phc_flags_option;
+typedef int32_t phc_flag_kind;
+struct phc_flags_query *phc_flags_query_new(const char *distinct_id);
+void phc_flags_query_free(struct phc_flags_query *query);
+phc_status phc_flags_query_set_option(struct phc_flags_query *query, phc_flags_option option, int value);
+phc_status phc_flags_query_set_person_json(struct phc_flags_query *query, const char *object, size_t len);
+phc_status phc_flags_query_set_group(struct phc_flags_query *query, const char *group_type, const char *group_key, const char *properties_json);
+phc_status phc_flags_query_add_key(struct phc_flags_query *query, const char *key);
+phc_status phc_flags_ready(const struct phc_client *client, uint32_t timeout_ms);
+phc_status phc_flags_evaluate(const struct phc_client *client, const struct phc_flags_query *query, uint32_t timeout_ms, struct phc_flags **out);
+phc_flag_kind phc_flags_get(struct phc_flags *flags, const char *key, const char **variant);
+const char *phc_flags_payload(const struct phc_flags *flags, const char *key, size_t *len);
+size_t phc_flags_json(const struct phc_flags *flags, char *buf, size_t len);
+struct phc_flags *phc_flags_only(const struct phc_flags *flags, const char *const *keys, size_t n);
+struct phc_flags *phc_flags_only_accessed(const struct phc_flags *flags);
+void phc_flags_free(struct phc_flags *flags);
+size_t phc_binding_flags_read(phc_flags *flags, const char *key, char *buf, size_t len);
 C;
 
     /** All declarations. */
@@ -442,5 +477,6 @@ phc_status phc_stats_get(const struct phc_client *client, struct phc_stats *out,
 size_t phc_stats_json(const struct phc_client *client, char *buf, size_t len);
 phc_status phc_binding_count_discarded(phc_client *client);
 size_t phc_binding_next_test_event(phc_client *client, char *buf, size_t len);
+size_t phc_binding_flags_read(phc_flags *flags, const char *key, char *buf, size_t len);
 C;
 }

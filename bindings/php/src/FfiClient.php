@@ -58,6 +58,78 @@ final class FfiClient
         $this->library->all()->phc_flush_end($this->clientOfAll(), $flush);
     }
 
+    /** Waits until what was captured before is on disk. Returns a status. */
+    public function persist(int $timeoutMs): int
+    {
+        return $this->library->all()->phc_persist($this->clientOfAll(), $timeoutMs);
+    }
+
+    /** @return array{int, int} a status, and how many pending events it has ended, in memory and on disk */
+    public function discardSpool(int $timeoutMs): array
+    {
+        $discarded = $this->library->all()->new('uint64_t');
+        $address = \FFI::addr($discarded);
+        $status = $this->library->all()->phc_spool_discard($this->clientOfAll(), $timeoutMs, $address);
+        return [$status, $discarded->cdata];
+    }
+
+    /**
+     * Evaluates the feature flags of a person.
+     *
+     * @param string $person its properties, as one JSON object
+     * @param list<array{string, string, ?string}> $groups the type and key of each, and its properties as JSON
+     * @param list<string> $keys of the flags that are wanted; none means all
+     * @param array<int, int> $options values of Declarations::FLAGS_…
+     * @param int $timeoutMs how long the server may be waited for; with 0 it is not asked
+     * @return array{int, ?FfiFlags} a status, and the snapshot, which there is with most of them
+     */
+    public function evaluate(
+        string $distinctId,
+        string $person,
+        array $groups,
+        array $keys,
+        array $options,
+        int $timeoutMs,
+    ): array {
+        $ffi = $this->library->flags();
+        $query = $ffi->phc_flags_query_new($distinctId);
+        try {
+            $ffi->phc_flags_query_set_person_json($query, $person, strlen($person));
+            foreach ($groups as [$type, $key, $properties]) {
+                $ffi->phc_flags_query_set_group($query, $type, $key, $properties);
+            }
+            foreach ($keys as $key) {
+                $ffi->phc_flags_query_add_key($query, $key);
+            }
+            foreach ($options as $option => $value) {
+                $ffi->phc_flags_query_set_option($query, $option, $value);
+            }
+            $flags = $ffi->new('phc_flags *');
+            $status = $ffi->phc_flags_evaluate($this->clientOfFlags(), $query, $timeoutMs, \FFI::addr($flags));
+            return [$status, \FFI::isNull($flags) ? null : new FfiFlags($this->library, $flags)];
+        } finally {
+            $ffi->phc_flags_query_free($query);
+        }
+    }
+
+    /** Whether there are definitions of feature flags, which it waits for. Returns a status. */
+    public function flagsReady(int $timeoutMs): int
+    {
+        return $this->library->flags()->phc_flags_ready($this->clientOfFlags(), $timeoutMs);
+    }
+
+    /** Fetches the definitions of feature flags. Returns a status. */
+    public function reloadFlags(int $timeoutMs): int
+    {
+        return $this->library->all()->phc_flags_reload($this->clientOfAll(), $timeoutMs);
+    }
+
+    /** Sets the definitions of feature flags, as JSON. Returns a status. */
+    public function setFlagDefinitions(string $json): int
+    {
+        return $this->library->all()->phc_flags_definitions_set($this->clientOfAll(), $json, strlen($json));
+    }
+
     /** Takes no more events, and waits until those that are pending are delivered or lost. Returns a status. */
     public function close(int $timeoutMs): int
     {
@@ -117,5 +189,11 @@ final class FfiClient
     private function clientOfAll(): ?\FFI\CData
     {
         return $this->client === null ? null : $this->library->all()->cast('phc_client *', $this->client);
+    }
+
+    /** The client as a value of FfiLibrary::flags(). */
+    private function clientOfFlags(): ?\FFI\CData
+    {
+        return $this->client === null ? null : $this->library->flags()->cast('phc_client *', $this->client);
     }
 }

@@ -7,8 +7,8 @@ namespace PostHog;
 /**
  * libphc, loaded by FFI. Phc\Library of the extension has the same methods.
  *
- * PHP parses declarations again in each request, so there are two sets: the few that a request
- * needs (about 5 µs), and all of them (about 40 µs) for a flush, counters and tests.
+ * PHP parses declarations again in each request, so there are three sets: the few that a request
+ * needs (about 5 µs), those of feature flags, and all of them (about 40 µs) for a flush, counters and tests.
  *
  * @internal
  */
@@ -17,11 +17,19 @@ final class FfiLibrary
     /** The functions that a request needs. */
     public readonly \FFI $ffi;
 
+    private ?\FFI $flags = null;
+
     private ?\FFI $all = null;
 
     public function __construct(private readonly string $file)
     {
         $this->ffi = \FFI::cdef(Declarations::REQUEST, $file);
+    }
+
+    /** The functions that evaluate feature flags. */
+    public function flags(): \FFI
+    {
+        return $this->flags ??= \FFI::cdef(Declarations::FLAGS, $this->file);
     }
 
     /** All functions. */

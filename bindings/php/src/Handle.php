@@ -64,6 +64,11 @@ final class Handle
     private static function make(Library $library, string $apiKey, Options $options, ?string $name): self
     {
         $client = $library->native->open($apiKey, $options->settings, $name);
+        if (is_array($client) && $client[2] === 'secret_key' && !isset($options->own['secret_key'])) {
+            // No event may be lost for it: the server evaluates the flags.
+            Host::logOnce(" no definitions of feature flags are fetched: $client[1]", 'options');
+            $client = $library->native->open($apiKey, ['secret_key' => ''] + $options->settings, $name);
+        }
         if (is_array($client)) {
             throw self::error($client, $options);
         }
@@ -139,7 +144,7 @@ final class Handle
         return $this->library->native->statusName($status);
     }
 
-    /** Why the last capture failed. */
+    /** Why the last call failed. */
     public function lastError(): string
     {
         return $this->closing ? 'the client is being shut down' : $this->library->native->lastError();
@@ -156,15 +161,12 @@ final class Handle
         [$status, $flush] = $this->client->flushBegin();
         $counts = [0, 0, 0, 0];
         if ($status === Declarations::OK) {
-            $deadline = $timeoutMs >= Declarations::NO_LIMIT ? null : Host::milliseconds() + $timeoutMs;
             try {
-                do {
-                    $left = $deadline === null
-                        ? Declarations::NO_LIMIT
-                        : (int) ($deadline - Host::milliseconds() + 0.999);
-                    $wait = max(0, min(self::SLICE_MS, $left));
-                    [$status, $counts[0], $counts[1], $counts[2], $counts[3]] = $this->client->flushWait($flush, $wait);
-                } while ($status === Declarations::TIMEOUT && $left > self::SLICE_MS);
+                $status = $this->inSlices($timeoutMs, function (int $wait) use ($flush, &$counts): int {
+                    $waited = $this->client->flushWait($flush, $wait);
+                    [, $counts[0], $counts[1], $counts[2], $counts[3]] = $waited;
+                    return $waited[0];
+                });
             } finally {
                 // After a timeout, or if a signal handler throws, libphc would keep it.
                 $this->client->flushEnd($flush);
@@ -173,6 +175,87 @@ final class Handle
         [$settled, $delivered, $lost, $pending] = $counts;
         return ['status' => $this->statusName($status)]
             + ['settled' => $settled, 'delivered' => $delivered, 'lost' => $lost, 'pending' => $pending];
+    }
+
+    /**
+     * Waits until everything that was captured before is on disk, in slices.
+     *
+     * @return int a status
+     */
+    public function persist(int $timeoutMs): int
+    {
+        return $this->inSlices($timeoutMs, $this->client->persist(...));
+    }
+
+    /**
+     * Ends every pending event without sending it.
+     *
+     * @return array{int, int} a status, and the number of events
+     */
+    public function discardSpool(int $timeoutMs): array
+    {
+        $total = 0;
+        $status = $this->inSlices($timeoutMs, function (int $wait) use (&$total): int {
+            [$status, $discarded] = $this->client->discardSpool($wait);
+            $total += $discarded;
+            return $status;
+        });
+        return [$status, $total];
+    }
+
+    /**
+     * Evaluates feature flags.
+     *
+     * @return array{int, FfiFlags|\Phc\Flags|null} a status, and the snapshot, which there is with most of them
+     */
+    public function evaluate(FlagQuery $query): array
+    {
+        return $this->client->evaluate(
+            $query->distinctId,
+            $query->person,
+            $query->groups,
+            $query->keys,
+            $query->options,
+            $query->timeoutMs,
+        );
+    }
+
+    /** Whether there are definitions of feature flags, which it waits for. Returns a status. */
+    public function flagsReady(int $timeoutMs): int
+    {
+        return $timeoutMs === 0
+            ? $this->client->flagsReady(0)
+            : $this->inSlices($timeoutMs, $this->client->flagsReady(...));
+    }
+
+    /** Fetches the definitions of feature flags. Returns a status. */
+    public function reloadFlags(int $timeoutMs): int
+    {
+        return $this->client->reloadFlags($timeoutMs);
+    }
+
+    /** Sets the definitions of feature flags, as JSON. Returns a status. */
+    public function setFlagDefinitions(string $json): int
+    {
+        return $this->client->setFlagDefinitions($json);
+    }
+
+    /**
+     * Calls what waits for a time and returns a status, again and again while that is a timeout.
+     *
+     * @param int $timeoutMs for all calls together; Declarations::NO_LIMIT waits without a limit
+     * @param \Closure(int): int $call
+     */
+    private function inSlices(int $timeoutMs, \Closure $call): int
+    {
+        $deadline = $timeoutMs >= Declarations::NO_LIMIT ? null : Host::milliseconds() + $timeoutMs;
+        do {
+            $left = $deadline === null
+                ? Declarations::NO_LIMIT
+                : (int) ($deadline - Host::milliseconds() + 0.999);
+            $status = $call(max(0, min(self::SLICE_MS, $left)));
+        } while ($status === Declarations::TIMEOUT && $left > self::SLICE_MS);
+        return $status;
     }
 
     /**

@@ -21,7 +21,7 @@ final class Host
         'filter_var', 'floor', 'get_debug_type', 'get_object_vars', 'gmdate', 'implode', 'in_array',
         'is_array', 'is_bool', 'is_callable', 'is_file', 'is_finite', 'is_float', 'is_int', 'is_numeric',
         'is_object', 'is_scalar', 'is_string', 'json_decode', 'json_encode', 'max', 'min', 'ord',
-        'preg_match', 'preg_replace', 'preg_split', 'random_bytes', 'round', 'spl_object_id', 'sprintf',
+        'preg_match', 'preg_replace', 'preg_split', 'random_bytes', 'round', 'sort', 'spl_object_id', 'sprintf',
         'str_contains', 'str_ends_with', 'str_split', 'strlen', 'strtolower', 'strtr', 'substr', 'trim', 'vsprintf',
     ];
 

@@ -6,26 +6,11 @@ namespace PostHog;
 
 /**
  * A method or option of posthog-php that this package does not have.
- *
- * The package has no feature flags. Their methods throw, because any value that they could return would look like a
- * result.
  */
 final class NotSupported extends \BadMethodCallException
 {
     /** Methods of posthog-php that this package does not have. */
-    public const METHODS = [
-        'isFeatureEnabled',
-        'getFeatureFlag',
-        'getFeatureFlagResult',
-        'getFeatureFlagPayload',
-        'getAllFlags',
-        'evaluateFlags',
-        'fetchFeatureVariants',
-        'flags',
-        'loadFlags',
-        'localFlags',
-        'getFlagsEtag',
-    ];
+    public const METHODS = ['localFlags', 'getFlagsEtag'];
 
     /**
      * The exception for a call of an unknown method.
@@ -37,7 +22,8 @@ final class NotSupported extends \BadMethodCallException
         $known = Host::missing() !== null
             || in_array(strtolower($name), array_map('strtolower', self::METHODS), true);
         return $known
-            ? new self("$class::$name() is not supported: there are no feature flags")
+            ? new self("$class::$name() is not supported: definitions of feature flags are fetched by libphc, which does "
+                . 'not show the response')
             : new \BadMethodCallException("There is no method $class::$name()");
     }
 }

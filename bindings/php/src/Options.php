@@ -29,17 +29,19 @@ final class Options
         'flush_interval_seconds' => ['flush_interval_ms', 1000, 1, 3_600_000],
         'max_queue_size' => ['queue_max_events', 1, 1, 100_000_000],
         'maximum_backoff_duration' => ['retry_max_ms', 1, 200, 3_600_000],
+        'feature_flag_request_timeout_ms' => ['flags_timeout_ms', 1, 1, 3_600_000],
+        'feature_flag_request_max_retries' => ['flags_max_retries', 1, 0, 10],
     ];
 
     /** The numbers that may be 0. */
-    private const MAY_BE_ZERO = ['flush_interval_seconds', 'maximum_backoff_duration'];
+    private const MAY_BE_ZERO = [
+        'flush_interval_seconds', 'maximum_backoff_duration', 'feature_flag_request_max_retries',
+    ];
 
     /** Options of posthog-php that have no effect here, with the reason. */
     private const WITHOUT_EFFECT = [
         'verify_batch_events_request' => 'a page never waits for a response',
-        'feature_flag_request_timeout_ms' => 'there are no feature flags',
-        'feature_flag_request_max_retries' => 'there are no feature flags',
-        'flag_definition_cache_provider' => 'there are no feature flags',
+        'flag_definition_cache_provider' => 'a process keeps the definitions of feature flags for all its requests',
         'filename' => 'no consumer writes a file',
     ];
 
@@ -48,7 +50,8 @@ final class Options
 
     /** Settings that are text, so false is not a value: it is what getenv() returns without the variable. */
     private const TEXTS = [
-        'host', 'proxy', 'ca_file', 'client_cert_file', 'client_key_file', 'sdk_name', 'sdk_version',
+        'host', 'proxy', 'ca_file', 'client_cert_file', 'client_key_file', 'sdk_name', 'sdk_version', 'secret_key',
+        'spool_dir',
     ];
 
     /** Defaults that differ from libphc's. */
@@ -119,6 +122,18 @@ final class Options
     public static function isBlank(mixed $value): bool
     {
         return $value === null || $value === false || (is_string($value) && trim($value) === '');
+    }
+
+    /**
+     * The arguments of posthog-php for feature flags. `settings` have precedence.
+     *
+     * @param bool $loads whether definitions are fetched
+     */
+    public function readSecretKey(?string $key, bool $loads): void
+    {
+        if (!self::isBlank($key)) {
+            $this->settings += ['secret_key' => trim((string) $key)] + ($loads ? [] : ['local_evaluation' => 'false']);
+        }
     }
 
     private function readSettings(mixed $settings): void

@@ -25,8 +25,8 @@ class PostHog
      * @param string|false|null $apiKey your project key; an empty one means POSTHOG_API_KEY of the environment
      * @param array<string, mixed>|null $options see Client; without a `host` it is POSTHOG_HOST
      * @param Client|null $client an existing client; the other arguments are then not used
-     * @param string|null $personalAPIKey not used: it belongs to feature flags
-     * @param string|null $secretKey not used
+     * @param string|null $personalAPIKey the older name of $secretKey
+     * @param string|null $secretKey fetches the definitions of feature flags; see Client
      * @throws \InvalidArgumentException for an unknown option, or one of `settings` that is not accepted
      */
     public static function init(
@@ -43,7 +43,8 @@ class PostHog
                 $options['host'] = self::host($options);
             }
         }
-        self::$client = $client ?? new Client($apiKey, $options);
+        self::$client = $client
+            ?? new Client($apiKey, $options, personalAPIKey: $personalAPIKey, secretKey: $secretKey);
     }
 
     /**
@@ -138,6 +139,175 @@ class PostHog
     public static function raw(array|string $message): bool
     {
         return self::getClient()->raw($message);
+    }
+
+    /**
+     * Evaluates flags for a person and returns a snapshot of their values; see Client::evaluateFlags.
+     *
+     * @param array<string, string|int> $groups
+     * @param array<string, mixed> $personProperties
+     * @param array<string, array<string, mixed>> $groupProperties
+     * @param list<string>|null $flagKeys
+     */
+    public static function evaluateFlags(
+        ?string $distinctId = null,
+        array $groups = [],
+        array $personProperties = [],
+        array $groupProperties = [],
+        bool $onlyEvaluateLocally = false,
+        ?bool $disableGeoip = null,
+        ?array $flagKeys = null,
+        bool $onlyEvaluateRemotely = false,
+    ): FeatureFlagEvaluations {
+        return self::getClient()->evaluateFlags(
+            $distinctId,
+            $groups,
+            $personProperties,
+            $groupProperties,
+            $onlyEvaluateLocally,
+            $disableGeoip,
+            $flagKeys,
+            $onlyEvaluateRemotely,
+        );
+    }
+
+    /**
+     * Whether a flag is on for a person; null if it has no value; see Client::isFeatureEnabled.
+     *
+     * @param array<string, string|int> $groups
+     * @param array<string, mixed> $personProperties
+     * @param array<string, array<string, mixed>> $groupProperties
+     */
+    public static function isFeatureEnabled(
+        string $key,
+        ?string $distinctId = null,
+        array $groups = [],
+        array $personProperties = [],
+        array $groupProperties = [],
+        bool $onlyEvaluateLocally = false,
+        bool $sendFeatureFlagEvents = true,
+    ): ?bool {
+        return self::getClient()->isFeatureEnabled(
+            $key,
+            $distinctId,
+            $groups,
+            $personProperties,
+            $groupProperties,
+            $onlyEvaluateLocally,
+            $sendFeatureFlagEvents,
+        );
+    }
+
+    /**
+     * The value of a flag for a person; null if it has none; see Client::getFeatureFlag.
+     *
+     * @param array<string, string|int> $groups
+     * @param array<string, mixed> $personProperties
+     * @param array<string, array<string, mixed>> $groupProperties
+     */
+    public static function getFeatureFlag(
+        string $key,
+        ?string $distinctId = null,
+        array $groups = [],
+        array $personProperties = [],
+        array $groupProperties = [],
+        bool $onlyEvaluateLocally = false,
+        bool $sendFeatureFlagEvents = true,
+    ): bool|string|null {
+        return self::getClient()->getFeatureFlag(
+            $key,
+            $distinctId,
+            $groups,
+            $personProperties,
+            $groupProperties,
+            $onlyEvaluateLocally,
+            $sendFeatureFlagEvents,
+        );
+    }
+
+    /**
+     * The value of a flag and its payload; null if it has no value; see Client::getFeatureFlagResult.
+     *
+     * @param array<string, string|int> $groups
+     * @param array<string, mixed> $personProperties
+     * @param array<string, array<string, mixed>> $groupProperties
+     */
+    public static function getFeatureFlagResult(
+        string $key,
+        ?string $distinctId = null,
+        array $groups = [],
+        array $personProperties = [],
+        array $groupProperties = [],
+        bool $onlyEvaluateLocally = false,
+        bool $sendFeatureFlagEvents = true,
+    ): ?FeatureFlagResult {
+        return self::getClient()->getFeatureFlagResult(
+            $key,
+            $distinctId,
+            $groups,
+            $personProperties,
+            $groupProperties,
+            $onlyEvaluateLocally,
+            $sendFeatureFlagEvents,
+        );
+    }
+
+    /**
+     * The payload of the value of a flag for a person; null if it has none; see Client::getFeatureFlagPayload.
+     *
+     * @param array<string, string|int> $groups
+     * @param array<string, mixed> $personProperties
+     * @param array<string, array<string, mixed>> $groupProperties
+     */
+    public static function getFeatureFlagPayload(
+        string $key,
+        ?string $distinctId = null,
+        array $groups = [],
+        array $personProperties = [],
+        array $groupProperties = [],
+    ): mixed {
+        return self::getClient()->getFeatureFlagPayload(
+            $key,
+            $distinctId,
+            $groups,
+            $personProperties,
+            $groupProperties,
+        );
+    }
+
+    /**
+     * The values of all flags for a person, by key; see Client::getAllFlags.
+     *
+     * @param array<string, string|int> $groups
+     * @param array<string, mixed> $personProperties
+     * @param array<string, array<string, mixed>> $groupProperties
+     * @return array<string, bool|string>
+     */
+    public static function getAllFlags(
+        ?string $distinctId = null,
+        array $groups = [],
+        array $personProperties = [],
+        array $groupProperties = [],
+        bool $onlyEvaluateLocally = false,
+    ): array {
+        return self::getClient()->getAllFlags(
+            $distinctId,
+            $groups,
+            $personProperties,
+            $groupProperties,
+            $onlyEvaluateLocally,
+        );
+    }
+
+    /**
+     * The values of all flags for a person as the server has them; see Client::fetchFeatureVariants.
+     *
+     * @param array<string, string|int> $groups
+     * @return array<string, bool|string>
+     */
+    public static function fetchFeatureVariants(string $distinctId, array $groups = []): array
+    {
+        return self::getClient()->fetchFeatureVariants($distinctId, $groups);
     }
 
     /**

@@ -387,7 +387,7 @@ final class CaptureTest extends TestCase
         self::assertTrue(PostHog::capture(['distinctId' => 'u', 'event' => 'e', 'propertys' => ['a' => 1]]));
         $message = "an event is sent without unknown members: 'propertys'";
         self::assertSame([['unknown_member', $message]], $this->errors);
-        self::assertTrue(PostHog::capture(self::EVENT + ['send_feature_flags' => true]));
+        self::assertTrue(PostHog::raw(self::EVENT + ['send_feature_flags' => true]));
         self::assertSame('not_supported', $this->errors[1][0]);
     }
 

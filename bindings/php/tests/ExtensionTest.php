@@ -8,6 +8,7 @@ use PHPUnit\Framework\TestCase;
 use PostHog\Client;
 use PostHog\Declarations;
 use PostHog\FfiClient;
+use PostHog\FfiFlags;
 use PostHog\FfiLibrary;
 use PostHog\Message;
 
@@ -35,10 +36,14 @@ final class ExtensionTest extends TestCase
     /** @requires extension phc */
     public function testTheExtensionHasTheMethodsOfTheFfiClasses(): void
     {
-        $pairs = [[FfiLibrary::class, \Phc\Library::class], [FfiClient::class, \Phc\Client::class]];
+        $pairs = [
+            [FfiLibrary::class, \Phc\Library::class],
+            [FfiClient::class, \Phc\Client::class],
+            [FfiFlags::class, \Phc\Flags::class],
+        ];
         foreach ($pairs as [$ffi, $extension]) {
             foreach ((new \ReflectionClass($ffi))->getMethods(\ReflectionMethod::IS_PUBLIC) as $method) {
-                if ($method->isConstructor() || $method->getName() === 'all') {
+                if (in_array($method->getName(), ['__construct', '__destruct', 'flags', 'all'], true)) {
                     continue;
                 }
                 $other = new \ReflectionMethod($extension, $method->getName());
@@ -53,7 +58,7 @@ final class ExtensionTest extends TestCase
             static fn (\ReflectionParameter $parameter): string => "{$parameter->getType()} \${$parameter->getName()}",
             $method->getParameters(),
         );
-        $result = str_replace('PostHog\FfiClient', 'Phc\Client', (string) $method->getReturnType());
+        $result = str_replace('PostHog\Ffi', 'Phc\\', (string) $method->getReturnType());
         return $method->getName() . '(' . implode(', ', $parameters) . "): $result";
     }
 

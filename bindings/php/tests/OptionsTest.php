@@ -33,6 +33,9 @@ final class OptionsTest extends TestCase
             [['max_queue_size' => 1000], 'queue_max_events', '1000'],
             [['maximum_backoff_duration' => 5000], 'retry_max_ms', '5000'],
             [['maximum_backoff_duration' => 0], 'retry_max_ms', '200'],
+            [['feature_flag_request_timeout_ms' => 2500], 'flags_timeout_ms', '2500'],
+            [['feature_flag_request_max_retries' => 0], 'flags_max_retries', '0'],
+            [['feature_flag_request_max_retries' => 99], 'flags_max_retries', '10'],
             [['timeout' => 2500.4], 'request_timeout_ms', '2500'],
             [['timeout' => 1.5], 'request_timeout_ms', '1000'],
             [['timeout' => 1.5, 'consumer' => 'socket'], 'request_timeout_ms', '1500'],
@@ -83,6 +86,21 @@ final class OptionsTest extends TestCase
         self::assertSame((new Options([]))->settings, (new Options(['settings' => $settings]))->settings);
     }
 
+    public function testTheSecretKeyOfFeatureFlags(): void
+    {
+        $read = static function (array $options, mixed ...$arguments): array {
+            $options = new Options($options);
+            $options->readSecretKey(...$arguments);
+            return [$options->settings['secret_key'] ?? null, $options->settings['local_evaluation'] ?? null];
+        };
+        self::assertSame(['phs_a', null], $read([], " phs_a\n", true));
+        self::assertSame(['phs_a', 'false'], $read([], 'phs_a', false));
+        self::assertSame([null, null], $read([], null, false));
+        self::assertSame([null, null], $read([], ' ', true));
+        self::assertSame(['phs_own', null], $read(['settings' => ['secret_key' => 'phs_own']], 'phs_a', true));
+        self::assertSame(['phs_a', null], $read(['settings' => ['secret_key' => false]], 'phs_a', true));
+    }
+
     public function testIsServer(): void
     {
         $is = static fn (array $options): array => [
@@ -114,7 +132,6 @@ final class OptionsTest extends TestCase
     /** @return list<array{array<string, mixed>, string}> */
     public static function passedOver(): array
     {
-        $flags = "no effect: there are no feature flags";
         return [
             [['batch_size' => 0], "'batch_size' is passed over: 0 is not"], [['batch_size' => -1], '-1'],
             [['batch_size' => 'many'], '"many" is not a usable number'], [['timeout' => 0], "'timeout'"],
@@ -126,9 +143,9 @@ final class OptionsTest extends TestCase
             [['host' => ['eu.i.posthog.com']], "'host' is passed over"], [['host' => true], "'host'"],
             [['before_send' => 'no such function'], "'before_send' is passed over: it is not callable"],
             [['error_handler' => 'no such function'], "'error_handler' is passed over"],
-            [['feature_flag_request_timeout_ms' => 3000], $flags],
-            [['feature_flag_request_max_retries' => 2], $flags],
-            [['flag_definition_cache_provider' => new \stdClass()], $flags],
+            [['feature_flag_request_timeout_ms' => 0], "'feature_flag_request_timeout_ms'"],
+            [['feature_flag_request_max_retries' => -1], "'feature_flag_request_max_retries'"],
+            [['flag_definition_cache_provider' => new \stdClass()], 'no effect: a process keeps the definitions'],
             [['verify_batch_events_request' => false], 'a page never waits'],
             [['filename' => '/tmp/x'], 'no consumer writes a file'],
         ];

@@ -53,6 +53,37 @@ final class Sink
         return array_map(static fn (array $record): array => $record['event'], $records);
     }
 
+    /**
+     * Sets what the server evaluates flags to, for everyone: true, false, a variant, or a whole record.
+     *
+     * @param array<string, mixed> $flags
+     */
+    public function flags(array $flags): void
+    {
+        $this->request('/_flags', (string) json_encode((object) $flags));
+    }
+
+    /**
+     * Sets the definitions of flags.
+     *
+     * @param list<array<string, mixed>> $flags
+     */
+    public function definitions(array $flags): void
+    {
+        $this->request('/_definitions', (string) json_encode(['flags' => $flags]));
+    }
+
+    /**
+     * The requests for flags, or for their definitions.
+     *
+     * @return list<array<string, mixed>>
+     */
+    public function flagRequests(string $endpoint = 'flags'): array
+    {
+        $all = json_decode($this->request('/_flags'), true);
+        return array_values(array_filter($all, static fn (array $each): bool => $each['endpoint'] === $endpoint));
+    }
+
     public function violations(): string
     {
         return $this->request('/_violations');

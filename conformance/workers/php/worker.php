@@ -58,6 +58,8 @@ final class Worker
             'close' => fn () => $this->close(json_decode($with)),
             'stats' => $this->stats(...),
             'reports' => $this->readReports(...),
+            'get_feature_flag' => fn () => $this->getFeatureFlag($with),
+            'reload_feature_flag_definitions' => fn () => $this->reloadDefinitions(json_decode($with)),
         ];
         $unsupported = [
             'opt_out' => 'as in posthog-php, only the consumer noop opts out',
@@ -229,6 +231,37 @@ final class Worker
         return $this->client->shutdown($with->timeout_ms ?? 0)
             ? ['status' => 'ok']
             : ['status' => 'lost_events', 'message' => 'events were lost'];
+    }
+
+    /** PHP has no time limit of its own for an evaluation. */
+    private function getFeatureFlag(string $with): array
+    {
+        $with = (array) Exact::values($with);
+        $members = static fn (mixed $object): array => array_map(
+            static fn (mixed $value): mixed => $value instanceof stdClass ? (array) $value : $value,
+            (array) $object,
+        );
+        $arguments = [
+            (string) $with['distinct_id'], $members($with['groups'] ?? []), (array) ($with['person_properties'] ?? []),
+            $members($with['group_properties'] ?? []),
+        ];
+        $key = $with['key'];
+        $flags = $this->client->evaluateFlags(...[
+            ...$arguments, $with['only_evaluate_locally'] ?? false, $with['disable_geoip'] ?? null, [$key],
+            $with['force_remote'] ?? false,
+        ]);
+        return ['status' => 'ok', 'result' => [
+            'value' => $flags->getFlag($key),
+            'locally_evaluated' => $flags->isLocallyEvaluated($key),
+            'error' => $flags->getError(),
+        ]];
+    }
+
+    private function reloadDefinitions(object $with): array
+    {
+        return $this->client->loadFlags($with->timeout_ms)
+            ? ['status' => 'ok']
+            : ['status' => $this->refused[0], 'message' => $this->refused[1]];
     }
 
     private function stats(): array

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::super::{Client, CountUnwound, Inside, inside};
 use crate::config::Config;
 use crate::event::{Encoder, EventInput};
-use crate::flags::{Read, Reported, Snapshot};
+use crate::flags::{FLAG_CALLED, Read, Reported, Snapshot};
 use crate::runtime::{PerProcess, fork_epoch};
 use crate::status::{Error, Status};
 use crate::sync::recover;
@@ -71,7 +71,8 @@ impl Client {
         self.flags.reporting.reporter.clone()
     }
 
-    fn flag_was_read(&self, read: &Read<'_>) {
+    /// Has a read captured, unless it was before. If it could not be, a later one of the same value is.
+    fn flag_was_read(&self, read: &Read<'_>, capture: impl FnOnce() -> bool) {
         let reads = self.flags.reporting.reads.get_or_make(|| {
             let each = self.config.flags_called_cache.div_ceil(SHARDS);
             let shards = std::array::from_fn(|_| Mutex::new(Reported::new(each)));
@@ -80,7 +81,7 @@ impl Client {
         let hash = read.hash(&reads.keys);
         let shard = usize::try_from(hash & 0xFF).unwrap_or(0) % SHARDS;
         let Some(shard) = reads.shards.get(shard) else { return };
-        if recover(shard.lock()).add(hash) && self.capture_read(read).is_err() {
+        if recover(shard.lock()).add(hash) && !capture() {
             recover(shard.lock()).remove(hash);
         }
     }
@@ -96,7 +97,7 @@ impl Client {
         let properties = read.properties();
         let input = EventInput::Parts {
             distinct_id: read.distinct_id().as_bytes(),
-            event: b"$feature_flag_called",
+            event: FLAG_CALLED.as_bytes(),
             properties: Some(&properties),
         };
         let of_settings;
@@ -122,13 +123,32 @@ impl Reporter {
     /// Reports the read of a flag, unless its client has ended or ends just now.
     pub(crate) fn report(&self, snapshot: &Snapshot, key: &str) {
         let read = Read::new(snapshot, key);
+        if read.is_reportable() {
+            self.with_client(|client| client.flag_was_read(&read, || client.capture_read(&read).is_ok()));
+        }
+    }
+
+    /// The same for a binding, which captures the event itself: `take` gets it, and returns whether it could take it.
+    pub(crate) fn hand_out(&self, snapshot: &Snapshot, key: &str, take: impl FnOnce(&[u8]) -> bool) {
+        let read = Read::new(snapshot, key);
+        if read.is_of_person() {
+            self.with_client(|client| {
+                if !client.is_closed() && !client.kept.load().opted_out {
+                    client.flag_was_read(&read, || take(&read.event()));
+                }
+            });
+        }
+    }
+
+    /// Calls it with the client, unless that has ended or ends just now.
+    fn with_client(&self, call: impl FnOnce(&Client)) {
         // An event of before_send would be passed to before_send.
-        if !read.is_reportable() || inside() == Inside::BeforeSend {
+        if inside() == Inside::BeforeSend {
             return;
         }
         let Ok(_open) = self.gate.get_or_make(RwLock::default).try_read() else { return };
         if let Some(client) = self.client.get().and_then(Weak::upgrade) {
-            client.flag_was_read(&read);
+            call(&client);
         }
     }
 }

@@ -13,12 +13,18 @@ final class Requests extends HttpClient
     /** @var list<array<string, mixed>> */
     public static array $events = [];
 
+    /** What the endpoint of definitions returns. */
+    public static string $definitions = '';
+
     public function sendRequest(
         string $path,
         ?string $payload,
         array $extraHeaders = [],
         array $requestOptions = [],
     ): HttpResponse {
+        if (str_starts_with($path, '/flags')) {
+            return new HttpResponse(str_starts_with($path, '/flags/definitions') ? self::$definitions : '{"flags":{}}', 200);
+        }
         $body = ($requestOptions['compressRequest'] ?? false) ? gzdecode($payload) : $payload;
         // A body that is empty, because a value could not be encoded, has no events.
         array_push(self::$events, ...json_decode((string) $body, true)['batch'] ?? []);

@@ -68,6 +68,25 @@ final class Sdk
         return self::withoutNetwork(new Client($key, $options));
     }
 
+    /**
+     * Gives the default client definitions of feature flags.
+     *
+     * @param list<array<string, mixed>> $flags
+     */
+    public static function define(array $flags): void
+    {
+        $definitions = ['flags' => $flags, 'group_type_mapping' => (object) ['company'], 'cohorts' => new \stdClass()];
+        $json = (string) json_encode($definitions);
+        $client = PostHog::getClient();
+        if (self::$theirs === null) {
+            $client->setFlagDefinitions($json) || throw new \RuntimeException('the definitions cannot be read');
+            return;
+        }
+        Requests::$definitions = $json;
+        (new \ReflectionProperty(Client::class, 'httpClient'))->setValue($client, new Requests('none'));
+        $client->loadFlags();
+    }
+
     /** @return array<string, mixed>|null */
     private static function inTestMode(?array $options): ?array
     {

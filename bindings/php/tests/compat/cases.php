@@ -45,4 +45,5 @@ return [
     ...require __DIR__ . '/cases/people.php',
     ...require __DIR__ . '/cases/exceptions.php',
     ...require __DIR__ . '/cases/client.php',
+    ...require __DIR__ . '/cases/flags.php',
 ];

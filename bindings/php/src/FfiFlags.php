@@ -1,0 +1,93 @@
+<?php
+
+declare(strict_types=1);
+
+namespace PostHog;
+
+/**
+ * The values of feature flags for one person, by FFI. Phc\Flags of the extension has the same methods.
+ *
+ * @internal
+ */
+final class FfiFlags
+{
+    /** Most events of reads need no more. */
+    private const FIRST_SIZE = 2048;
+
+    public function __construct(private readonly FfiLibrary $library, private readonly \FFI\CData $flags)
+    {
+    }
+
+    public function __destruct()
+    {
+        $this->library->flags()->phc_flags_free($this->flags);
+    }
+
+    /**
+     * Reads a flag.
+     *
+     * @return array{int, ?string} one of Declarations::FLAG_…, and the variant
+     */
+    public function get(string $key): array
+    {
+        $ffi = $this->library->flags();
+        $variant = $ffi->new('const char *');
+        $kind = $ffi->phc_flags_get($this->flags, $key, \FFI::addr($variant));
+        return [$kind, $kind === Declarations::FLAG_VARIANT ? \FFI::string($variant) : null];
+    }
+
+    /** Notes that a flag is read, and returns the event that is to be captured for it, as JSON; null if there is none. */
+    public function event(string $key): ?string
+    {
+        $ffi = $this->library->flags();
+        $size = self::FIRST_SIZE;
+        $buffer = $ffi->new("char[$size]");
+        while (($length = $ffi->phc_binding_flags_read($this->flags, $key, $buffer, $size)) >= $size) {
+            $size = $length + 1;
+            $buffer = $ffi->new("char[$size]");
+        }
+        return $length === 0 ? null : \FFI::string($buffer, $length);
+    }
+
+    /** The payload of a flag, as JSON; null if it has none. It does not count as a read. */
+    public function payload(string $key): ?string
+    {
+        return $this->library->flags()->phc_flags_payload($this->flags, $key, null);
+    }
+
+    /** The whole snapshot, as JSON. */
+    public function json(): string
+    {
+        $ffi = $this->library->flags();
+        $size = $ffi->phc_flags_json($this->flags, null, 0) + 1;
+        $buffer = $ffi->new("char[$size]");
+        $ffi->phc_flags_json($this->flags, $buffer, $size);
+        return \FFI::string($buffer, $size - 1);
+    }
+
+    /**
+     * A copy with the flags that have these keys.
+     *
+     * @param list<string> $keys
+     */
+    public function only(array $keys): FfiFlags
+    {
+        $ffi = $this->library->flags();
+        $count = count($keys);
+        $pointers = $ffi->new('const char *[' . max(1, $count) . ']');
+        $texts = [];
+        foreach ($keys as $i => $key) {
+            $text = $ffi->new('char[' . strlen($key) + 1 . ']');
+            \FFI::memcpy($text, $key . "\0", strlen($key) + 1);
+            $texts[] = $text;
+            $pointers[$i] = $ffi->cast('char *', $text);
+        }
+        return new self($this->library, $ffi->phc_flags_only($this->flags, $pointers, $count));
+    }
+
+    /** A copy with the flags that were read. */
+    public function onlyAccessed(): FfiFlags
+    {
+        return new self($this->library, $this->library->flags()->phc_flags_only_accessed($this->flags));
+    }
+}
