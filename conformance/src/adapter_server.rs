@@ -25,7 +25,7 @@ const FLUSH_MS: u64 = 40_000;
 pub(crate) const FLAG_MS: u64 = 10_000;
 /// The time limit of a reload of definitions, if the harness names none.
 const RELOAD_MS: u64 = 5_000;
-/// The call with which definitions of feature flags are fetched; who has it evaluates flags locally.
+/// The call that fetches definitions of feature flags. A worker that has it evaluates flags by them.
 const RELOAD: &str = "reload_feature_flag_definitions";
 /// What the harness calls the evaluation of flags by their definitions.
 pub(crate) const LOCAL_FLAGS: &str = "feature_flags_local_evaluation_v1";
@@ -69,7 +69,7 @@ pub(crate) fn router(options: Options) -> Router {
         .route("/reset", post(|adapter, query, body| serve(adapter, query, body, Adapter::reset)))
         .route("/get_feature_flag", post(|adapter, query, body| serve(adapter, query, body, Adapter::flag)))
         .route(
-            "/reload_feature_flag_definitions",
+            &format!("/{RELOAD}"),
             post(|adapter, query, body| serve(adapter, query, body, Adapter::reload)),
         )
         .with_state(adapter)
@@ -210,7 +210,7 @@ impl Adapter {
     }
 
     fn reload(&self, test_id: &str, body: &str) -> Reply {
-        let mut limit = taken("/reload_feature_flag_definitions", body, &["timeout_ms"])?;
+        let mut limit = taken(&format!("/{RELOAD}"), body, &["timeout_ms"])?;
         if limit.is_empty() {
             limit.push(format!("\"timeout_ms\":{RELOAD_MS}"));
         }

@@ -94,8 +94,6 @@ pub(crate) struct Counts {
     pub(crate) events: Option<u64>,
     /// Stored events.
     pub(crate) accepted: Option<u64>,
-    /// Requests for the definitions of feature flags.
-    pub(crate) definition_requests: Option<u64>,
 }
 
 /// A vector: what one event becomes on the wire.

@@ -85,7 +85,6 @@ impl CaseServer {
                     (wanted.requests, summary.requests, "requests"),
                     (wanted.events, summary.events, "events"),
                     (wanted.accepted, namespace.accepted().len() as u64, "accepted events"),
-                    (wanted.definition_requests, summary.definition_requests, "requests for definitions"),
                 ]
             };
             let short = counts.iter().find(|(wanted, seen, _)| wanted.is_some_and(|wanted| *seen < wanted));
