@@ -203,7 +203,7 @@ impl Adapter {
                 let value = result.get(name).ok_or_else(|| format!("the worker's result has no {name}"))?;
                 serde_json::from_str(&value.to_string()).map_err(|error| error.to_string())
             };
-            // A flag that the server was asked for in vain has no value; it is no failed call.
+            // A flag that the server was asked for in vain has no value; the call has not failed.
             Ok(json!({"success": true, "value": member("value")?, "error": member("error")?,
                       "locally_evaluated": member("locally_evaluated")?}))
         })

@@ -288,7 +288,7 @@ fn check_flag_requests(wanted: &[ExpectedFlagRequest], found: &[FlagRecord]) -> 
 fn check_flag_body(wanted: &str, found: &Tree) -> Result<(), String> {
     let wanted = Tree::parse(wanted)?;
     let Tree::Object(members) = &wanted else {
-        return Err("the body that is expected is no object".to_owned());
+        return Err("the body that is expected is not an object".to_owned());
     };
     for (key, wanted) in members {
         let is_empty = matches!(wanted, Tree::Object(members) if members.is_empty());

@@ -45,7 +45,7 @@ public:
     }
 
     // Adds the flags of a snapshot that have a value, as the properties $feature/<key>, and the keys of those that
-    // are on as $active_feature_flags. It is no read of them. A property that is set later takes precedence.
+    // are on as $active_feature_flags. That does not read them. A property that is set later takes precedence.
     event &set_flags(const flags &snapshot) {
         std::vector<std::string_view> active;
         for (const std::string_view key : snapshot.keys()) {

@@ -243,7 +243,7 @@ public:
         });
     }
 
-    // The payload of the flag's value as JSON text, if there is one. It is no read of the value.
+    // The payload of the flag's value as JSON text, if there is one. It does not count as a read of the value.
     std::optional<std::string_view> payload(std::string_view key) const {
         const detail::c_text name(key);
         std::size_t length = 0;
@@ -253,7 +253,7 @@ public:
         return std::string_view(found, length);
     }
 
-    // What is known of the flag. It is no read of the value.
+    // What is known of the flag. It does not count as a read of the value.
     flag_detail detail(std::string_view key) const {
         flag_detail known;
         phc_flag_detail found = {};

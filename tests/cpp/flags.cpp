@@ -138,7 +138,7 @@ static void an_event_has_the_flags() {
     CHECK_IN(properties, R"("$feature/off":"mine")");
     CHECK_IN(properties, R"("$active_feature_flags":["company","device","layout","on"])");
     CHECK(properties.find("static") == std::string::npos);
-    // That was no read: nothing else was captured.
+    // That was not a read: nothing else was captured.
     CHECK(!client.next_test_event());
     CHECK_EQ(flags.only_accessed().size(), 0);
     phc::event none("user-61", "bought");
