@@ -1,4 +1,4 @@
-// Feature flags: queries, snapshots, what is read, the server, events with flags; and the spool's calls.
+// Feature flags: queries, snapshots, what is read, the server, events with flags.
 #include "harness.hpp"
 
 #include <phc_binding.h>
@@ -267,21 +267,6 @@ static void misuse_of_a_query() {
 #endif
 }
 
-// What the library says when it was built without the spool, and what a client without a folder says when it was built
-// with it.
-static void without_a_spool_nothing_is_persisted() {
-    phc::client client(test_settings());
-    CHECK_STATUS(client.capture("user", "event"), ok);
-    CHECK_STATUS(client.persist(10s), spool);
-    CHECK(!client.persist(10s).is_misuse());
-    const phc::discard_result discarded = client.discard_spool(10s);
-    CHECK_STATUS(discarded, spool);
-    CHECK_EQ(discarded.discarded, 0);
-    const phc::stats stats = client.stats();
-    CHECK_EQ(stats.spooled() + stats.kept() + stats.recovered(), 0);
-    CHECK_STATUS(client.flush(20s), ok);
-}
-
 int main(int argc, char **argv) {
     const test_case tests[] = {
         TEST(values_payloads_and_details),
@@ -293,7 +278,6 @@ int main(int argc, char **argv) {
         TEST(definitions_are_fetched),
         TEST(many_threads_read_one_snapshot),
         TEST(misuse_of_a_query),
-        TEST(without_a_spool_nothing_is_persisted),
     };
     return RUN_TESTS(tests);
 }

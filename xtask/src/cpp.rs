@@ -25,6 +25,7 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
     ("tracking-no-rtti", "tracking", "-std=c++20 -fno-exceptions -fno-rtti"),
     ("flags", "flags", "-std=c++17"),
     ("flags-no-rtti", "flags", "-std=c++20 -fno-exceptions -fno-rtti"),
+    ("spool", "spool", "-std=c++17"),
     ("context", "context", "-std=c++17"),
     ("settings", "settings", "-std=c++17"),
     ("callbacks", "callbacks", "-std=c++20"),
