@@ -29,6 +29,7 @@
 #include "phc/context.hpp"
 #include "phc/event.hpp"
 #include "phc/exception.hpp"
+#include "phc/flags.hpp"
 #include "phc/json.hpp"
 #include "phc/report.hpp"
 #include "phc/settings.hpp"

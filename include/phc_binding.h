@@ -32,6 +32,15 @@ PHC_API phc_status phc_binding_count_discarded(phc_client *client);
 PHC_API size_t phc_binding_next_test_event(phc_client *client, char *buf, size_t len);
 
 /**
+ * Returns what phc_flags_get returns, without the note that the flag was read, and captures nothing: for
+ * bindings that write the values of a snapshot into an event of their own.
+ */
+PHC_API
+phc_flag_kind phc_binding_flags_peek(const phc_flags *flags,
+                                     const char *key,
+                                     const char **variant);
+
+/**
  * Notes that the value of a flag was read, as phc_flags_get does, and writes the event that is to be
  * captured for it into a buffer of len bytes, NUL included: bindings add properties to it and run
  * before_send in their own language. They set PHC_FLAGS_NO_EVENTS on their queries, which this

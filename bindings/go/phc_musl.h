@@ -3,6 +3,7 @@
 #define phc_abi_version musl_phc_abi_version
 #define phc_alias musl_phc_alias
 #define phc_binding_count_discarded musl_phc_binding_count_discarded
+#define phc_binding_flags_peek musl_phc_binding_flags_peek
 #define phc_binding_flags_read musl_phc_binding_flags_read
 #define phc_binding_next_test_event musl_phc_binding_next_test_event
 #define phc_capture musl_phc_capture

@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::adapter_server::LOCAL_FLAGS;
 use crate::case::Settings;
 use crate::driver::{CallResult, Driver, Hello, Response};
 use crate::json::{Tree, members};
@@ -20,6 +21,8 @@ pub(crate) struct AdapterClient {
     /// Selects the adapter's client; empty if it has only one.
     test_id: String,
     codecs: Vec<String>,
+    /// Whether it evaluates flags by their definitions.
+    has_local_flags: bool,
 }
 
 impl AdapterClient {
@@ -36,6 +39,7 @@ impl AdapterClient {
             hello: Hello::default(),
             test_id: test_id.to_owned(),
             codecs: Vec::new(),
+            has_local_flags: false,
         };
         let health = adapter.get("/health")?;
         let text = |key: &str| health.get(key).and_then(Tree::text).unwrap_or_default().to_owned();
@@ -50,6 +54,8 @@ impl AdapterClient {
             .iter()
             .filter_map(|capability| capability.text()?.strip_prefix("encoding_").map(str::to_owned))
             .collect();
+        adapter.has_local_flags =
+            capabilities.iter().any(|capability| capability.text() == Some(LOCAL_FLAGS));
         if health.get("supports_parallel") != Some(&Tree::Bool(true)) {
             adapter.test_id.clear();
         }
@@ -75,6 +81,13 @@ impl AdapterClient {
 
     /// The body of a 2xx, or the text of any other response.
     fn post(&self, path: &str, body: Option<&str>) -> Result<Result<Tree, String>, String> {
+        let (status, text) = self.exchange(path, body)?;
+        let tree = Tree::parse(&text)?;
+        Ok(if (200..300).contains(&status) { Ok(tree) } else { Err(text) })
+    }
+
+    /// Status and body of the response.
+    fn exchange(&self, path: &str, body: Option<&str>) -> Result<(u16, String), String> {
         let request = self.agent.post(self.url(path));
         let response = match body {
             Some(body) => request.content_type("application/json").send(body),
@@ -82,8 +95,22 @@ impl AdapterClient {
         };
         let mut response = response.map_err(|error| format!("{path}: {error}"))?;
         let text = response.body_mut().read_to_string().map_err(|error| format!("{path}: {error}"))?;
-        let tree = Tree::parse(&text)?;
-        Ok(if response.status().is_success() { Ok(tree) } else { Err(text) })
+        Ok((response.status().as_u16(), text))
+    }
+
+    /// A call about feature flags, which not every adapter has. Its result is the whole body.
+    fn flags(&self, path: &str, argument: &str) -> Result<CallResult, String> {
+        let (status, text) = self.exchange(path, Some(argument))?;
+        if status == 404 {
+            return Ok(CallResult::Unsupported(format!("this adapter has no {path}")));
+        }
+        if !(200..300).contains(&status) {
+            return Ok(done(Err(text)));
+        }
+        let body = Tree::parse(&text)?;
+        let is_ready = body.get("ready") != Some(&Tree::Bool(false));
+        let status = if is_ready { "ok" } else { "unavailable" }.to_owned();
+        Ok(CallResult::Done(Response { status, result: Some(body), ..Response::default() }))
     }
 
     fn body_of_init(&self, api_key: &str, settings: &Settings) -> Result<Value, String> {
@@ -96,6 +123,7 @@ impl AdapterClient {
                 "host" => ("host", json!(value)),
                 "flush_at" | "flush_interval_ms" | "max_retries" => (key.as_str(), json!(number()?)),
                 "disable_geoip" | "historical_migration" => (key.as_str(), json!(value == "true")),
+                "secret_key" if self.has_local_flags => ("personal_api_key", json!(value)),
                 "compression" if value == "none" => ("enable_compression", json!(false)),
                 "compression" if self.codecs.contains(value) => ("enable_compression", json!(true)),
                 _ => return Err(format!("the adapter protocol has no setting {key}")),
@@ -152,6 +180,9 @@ impl Driver for AdapterClient {
             }
             "flush" => Ok(done(self.post("/flush", None)?)),
             "reset" => Ok(done(self.post("/reset", None)?)),
+            "get_feature_flag" | "reload_feature_flag_definitions" => {
+                self.flags(&format!("/{name}"), argument)
+            }
             _ => Ok(CallResult::Unsupported(format!("the adapter protocol has no {name}"))),
         }
     }

@@ -21,6 +21,14 @@ use crate::worker::Worker;
 
 /// The time limit of a flush. No harness waits longer.
 const FLUSH_MS: u64 = 40_000;
+/// The time limit of a flag's evaluation; that of the library itself (`flags_timeout_ms`) is shorter.
+pub(crate) const FLAG_MS: u64 = 10_000;
+/// The time limit of a reload of definitions, if the harness names none.
+const RELOAD_MS: u64 = 5_000;
+/// The call that fetches definitions of feature flags. A worker that has it evaluates flags by them.
+const RELOAD: &str = "reload_feature_flag_definitions";
+/// What the harness calls the evaluation of flags by their definitions.
+pub(crate) const LOCAL_FLAGS: &str = "feature_flags_local_evaluation_v1";
 
 /// The options of the command line.
 #[derive(Clone, Debug)]
@@ -59,6 +67,11 @@ pub(crate) fn router(options: Options) -> Router {
         .route("/flush", post(|adapter, query, body| serve(adapter, query, body, Adapter::flush)))
         .route("/state", get(|adapter, query, body| serve(adapter, query, body, Adapter::state)))
         .route("/reset", post(|adapter, query, body| serve(adapter, query, body, Adapter::reset)))
+        .route("/get_feature_flag", post(|adapter, query, body| serve(adapter, query, body, Adapter::flag)))
+        .route(
+            &format!("/{RELOAD}"),
+            post(|adapter, query, body| serve(adapter, query, body, Adapter::reload)),
+        )
         .with_state(adapter)
 }
 
@@ -97,13 +110,19 @@ impl Adapter {
     }
 
     fn health(&self, _: &str, _: &str) -> Reply {
-        let worker = Worker::start(&self.options.worker)?;
+        let mut worker = Worker::start(&self.options.worker)?;
+        let mut capabilities =
+            vec!["capture_v1".to_owned(), format!("encoding_{}", self.options.compression)];
+        // A worker that has the call says that there is no client yet.
+        if matches!(worker.call(RELOAD, "", "{}")?, CallResult::Done(_)) {
+            capabilities.push(LOCAL_FLAGS.to_owned());
+        }
         Ok(json!({
             "sdk_name": worker.hello().sdk_name,
             "sdk_version": worker.hello().sdk_version,
             "adapter_version": env!("CARGO_PKG_VERSION"),
             "supports_parallel": true,
-            "capabilities": ["capture_v1", format!("encoding_{}", self.options.compression)],
+            "capabilities": capabilities,
         }))
     }
 
@@ -130,16 +149,24 @@ impl Adapter {
 
     fn settings(&self, wanted: &Map<String, Value>) -> Result<Settings, String> {
         let mut settings = Settings::from([("reports".to_owned(), "all".to_owned())]);
-        const PLAIN: [&str; 6] =
-            ["host", "flush_at", "flush_interval_ms", "max_retries", "disable_geoip", "historical_migration"];
-        for key in PLAIN {
+        // Their names for the harness and for the library.
+        const PLAIN: [(&str, &str); 7] = [
+            ("host", "host"),
+            ("flush_at", "flush_at"),
+            ("flush_interval_ms", "flush_interval_ms"),
+            ("max_retries", "max_retries"),
+            ("disable_geoip", "disable_geoip"),
+            ("historical_migration", "historical_migration"),
+            ("personal_api_key", "secret_key"),
+        ];
+        for (key, setting) in PLAIN {
             let value = match wanted.get(key) {
                 None | Some(Value::Null) => continue,
                 Some(Value::String(text)) => text.clone(),
                 Some(value @ (Value::Bool(_) | Value::Number(_))) => value.to_string(),
                 Some(value) => return Err(format!("/init: {key} cannot be {value}")),
             };
-            settings.insert(key.to_owned(), value);
+            settings.insert(setting.to_owned(), value);
         }
         let compressed = wanted.get("enable_compression") == Some(&Value::Bool(true));
         let codec = if compressed { self.options.compression.clone() } else { "none".to_owned() };
@@ -149,16 +176,51 @@ impl Adapter {
 
     fn capture(&self, test_id: &str, body: &str) -> Reply {
         const KNOWN: [&str; 5] = ["distinct_id", "event", "properties", "timestamp", "options"];
-        let given = members(body).map_err(|error| format!("the body of /capture: {error}"))?;
-        // Each value is passed on byte for byte; null means the same as absent.
-        let taken: Vec<_> = given
-            .iter()
-            .filter(|(key, value)| KNOWN.contains(&key.as_str()) && value.get() != "null")
-            .map(|(key, value)| format!("\"{key}\":{}", value.get()))
-            .collect();
+        let event = format!("{{{}}}", taken("/capture", body, &KNOWN)?.join(","));
         self.with(test_id, |session| {
-            let response = session.call("capture", &format!("{{{}}}", taken.join(",")))?;
+            let response = session.call("capture", &event)?;
             Ok(json!({"success": true, "uuid": response.uuid}))
+        })
+    }
+
+    fn flag(&self, test_id: &str, body: &str) -> Reply {
+        const KNOWN: [&str; 8] = [
+            "key",
+            "distinct_id",
+            "person_properties",
+            "groups",
+            "group_properties",
+            "disable_geoip",
+            "force_remote",
+            "only_evaluate_locally",
+        ];
+        let mut query = taken("/get_feature_flag", body, &KNOWN)?;
+        query.push(format!("\"timeout_ms\":{FLAG_MS}"));
+        self.with(test_id, |session| {
+            let response = session.call("get_feature_flag", &format!("{{{}}}", query.join(",")))?;
+            let result = response.result.unwrap_or(Tree::Null);
+            let member = |name: &str| -> Result<Value, String> {
+                let value = result.get(name).ok_or_else(|| format!("the worker's result has no {name}"))?;
+                serde_json::from_str(&value.to_string()).map_err(|error| error.to_string())
+            };
+            // A flag that the server was asked for in vain has no value; the call has not failed.
+            Ok(json!({"success": true, "value": member("value")?, "error": member("error")?,
+                      "locally_evaluated": member("locally_evaluated")?}))
+        })
+    }
+
+    fn reload(&self, test_id: &str, body: &str) -> Reply {
+        let mut limit = taken(&format!("/{RELOAD}"), body, &["timeout_ms"])?;
+        if limit.is_empty() {
+            limit.push(format!("\"timeout_ms\":{RELOAD_MS}"));
+        }
+        self.with(test_id, |session| match session.made(RELOAD, &format!("{{{}}}", limit.join(",")))? {
+            CallResult::Done(response) if response.status == "ok" => {
+                Ok(json!({"success": true, "ready": true}))
+            }
+            CallResult::Done(response) => Ok(json!({"success": true, "ready": false,
+                    "error": format!("{}: {}", response.status, response.message)})),
+            CallResult::Unsupported(reason) => Err(reason),
         })
     }
 
@@ -205,8 +267,20 @@ impl Adapter {
     }
 }
 
+/// The members of a request that the call knows, each byte for byte; null means the same as absent.
+fn taken(call: &str, body: &str, known: &[&str]) -> Result<Vec<String>, String> {
+    let body = if body.trim().is_empty() { "{}" } else { body };
+    let given = members(body).map_err(|error| format!("the body of {call}: {error}"))?;
+    let taken = given.iter().filter(|(key, value)| known.contains(&key.as_str()) && value.get() != "null");
+    Ok(taken.map(|(key, value)| format!("\"{key}\":{}", value.get())).collect())
+}
+
 impl Session {
     fn call(&mut self, name: &str, argument: &str) -> Result<CallResponse, String> {
+        successful(self.made(name, argument)?)
+    }
+
+    fn made(&mut self, name: &str, argument: &str) -> Result<CallResult, String> {
         if !self.running {
             return Err(format!("/{name} needs a client; call /init first"));
         }
@@ -219,7 +293,7 @@ impl Session {
                 break;
             }
         }
-        successful(result)
+        Ok(result)
     }
 
     /// Adds a report to what `/state` returns.

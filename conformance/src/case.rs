@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use phc_sink::Script;
+use phc_sink::{Endpoint, Script};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -35,6 +35,10 @@ pub(crate) struct Step {
     pub(crate) unregister: Option<String>,
     /// `true`: opts out; `false`: opts in again.
     pub(crate) opt_out: Option<bool>,
+    /// Evaluates and reads one feature flag: `key`, `distinct_id`, and what else is known of the person.
+    pub(crate) get_feature_flag: Option<Box<RawValue>>,
+    /// Fetches the definitions of feature flags, with this time limit in ms.
+    pub(crate) reload_definitions: Option<u64>,
     /// Flushes, with this time limit in ms.
     pub(crate) flush: Option<u64>,
     /// Begins a flush without waiting; a label for `flush_wait`.
@@ -51,6 +55,8 @@ pub(crate) struct Step {
     pub(crate) pause_ms: u64,
     /// Gives the server a new script, before anything else in this step.
     pub(crate) server: Option<Script>,
+    /// Gives the server new definitions of feature flags, then.
+    pub(crate) definitions: Option<Box<RawValue>>,
 
     /// Makes the call this many times.
     pub(crate) times: Option<usize>,
@@ -141,6 +147,8 @@ pub(crate) struct Scenario {
     pub(crate) fault: Option<String>,
     /// What the server responds at first.
     pub(crate) server: Script,
+    /// The definitions of feature flags that the server has at first.
+    pub(crate) definitions: Option<Box<RawValue>>,
     /// What the client does, in order.
     pub(crate) steps: Vec<Step>,
     /// What must be observed at the end.
@@ -157,6 +165,10 @@ pub(crate) struct Expected {
     pub(crate) request_count: Option<[u64; 2]>,
     /// The names of the stored events, in any order.
     pub(crate) accepted: Option<Vec<String>>,
+    /// Members of stored events, by their names.
+    pub(crate) events: BTreeMap<String, Box<RawValue>>,
+    /// Every request of feature flags that the server received, in order.
+    pub(crate) flag_requests: Option<Vec<ExpectedFlagRequest>>,
     /// The least and the largest value for the most requests that were open at once.
     pub(crate) concurrent: Option<[u64; 2]>,
     /// Members of the sink's summary.
@@ -193,6 +205,18 @@ pub(crate) struct ExpectedRequest {
     pub(crate) before_ms: Option<f64>,
     /// Members of the server's record of it.
     pub(crate) record: Option<Box<RawValue>>,
+}
+
+/// What is expected of one request of feature flags.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExpectedFlagRequest {
+    /// `flags` or `definitions`.
+    pub(crate) endpoint: Endpoint,
+    /// The status of the response.
+    pub(crate) status: Option<u16>,
+    /// Members of its body.
+    pub(crate) body: Option<Box<RawValue>>,
 }
 
 /// What is expected of one report.

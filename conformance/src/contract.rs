@@ -119,7 +119,9 @@ pub(crate) fn problems(contract: &Contract, checks: &[&str], cases: &[Case]) -> 
 fn input(case: &Case) -> String {
     match &case.body {
         Body::Vector(it) => format!("{:?} {:?} {:?} {:?}", it.api_key, it.settings, it.before, it.call),
-        Body::Scenario(it) => format!("{:?} {:?} {:?} {:?}", it.settings, it.fault, it.server, it.steps),
+        Body::Scenario(it) => {
+            format!("{:?} {:?} {:?} {:?} {:?}", it.settings, it.fault, it.server, it.definitions, it.steps)
+        }
     }
 }
 

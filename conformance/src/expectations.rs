@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use phc_sink::{Namespace, RequestRecord};
+use phc_sink::{FlagRecord, Namespace, RequestRecord};
 
-use crate::case::{Expected, ExpectedReport, ExpectedRequest};
+use crate::case::{Expected, ExpectedFlagRequest, ExpectedReport, ExpectedRequest};
 use crate::json::{Extent, Tree, difference};
 use crate::levels::Level;
 use crate::run_rules::RunRules;
@@ -103,6 +103,12 @@ fn check_server(expect: &Expected, namespace: &Namespace, late: &mut Vec<String>
     }
     if let Some(wanted) = &expect.accepted {
         check_accepted(wanted, namespace)?;
+    }
+    for (name, wanted) in &expect.events {
+        check_event(name, wanted.get(), namespace)?;
+    }
+    if let Some(wanted) = &expect.flag_requests {
+        check_flag_requests(wanted, namespace.flag_requests())?;
     }
     if let Some(wanted) = &expect.summary {
         let summary = serde_json::to_string(summary).map_err(|error| error.to_string())?;
@@ -245,6 +251,56 @@ fn check_accepted(wanted: &[String], namespace: &Namespace) -> Result<(), String
     if names == wanted { Ok(()) } else { Err(format!("stored events {names:?}, expected {wanted:?}")) }
 }
 
+/// The first stored event of this name must have these properties; of those, all of the value.
+fn check_event(name: &str, wanted: &str, namespace: &Namespace) -> Result<(), String> {
+    let stored = namespace.events().iter().filter(|event| event.stored);
+    let mut texts = stored.map(|event| event.event.get()).filter(|event| event_name(event) == name);
+    let found = texts.next().ok_or_else(|| format!("no event {name} is stored"))?;
+    check_members(name, wanted, &Tree::parse(found)?)
+}
+
+fn check_flag_requests(wanted: &[ExpectedFlagRequest], found: &[FlagRecord]) -> Result<(), String> {
+    if wanted.len() != found.len() {
+        let list: Vec<_> = found.iter().map(|one| (one.endpoint, one.status, &one.body)).collect();
+        return Err(format!(
+            "{} requests of flags, expected {} (endpoint, status, body): {list:?}",
+            found.len(),
+            wanted.len()
+        ));
+    }
+    for (i, (wanted, found)) in wanted.iter().zip(found).enumerate() {
+        let (i, status) = (i + 1, found.status);
+        if wanted.endpoint != found.endpoint || wanted.status.is_some_and(|wanted| wanted != status) {
+            let endpoint = found.endpoint;
+            return Err(format!(
+                "request {i} of flags: {endpoint:?} with the status {status}; expected {wanted:?}"
+            ));
+        }
+        if let Some(body) = &wanted.body {
+            check_flag_body(body.get(), &Tree::parse(&found.body.to_string())?)
+                .map_err(|text| format!("request {i} of flags: {text}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// An empty object means an empty one; of another object, the members that are named.
+fn check_flag_body(wanted: &str, found: &Tree) -> Result<(), String> {
+    let wanted = Tree::parse(wanted)?;
+    let Tree::Object(members) = &wanted else {
+        return Err("the body that is expected is not an object".to_owned());
+    };
+    for (key, wanted) in members {
+        let is_empty = matches!(wanted, Tree::Object(members) if members.is_empty());
+        let extent = if is_empty { Extent::Whole } else { Extent::Named };
+        let found = found.get(key).ok_or_else(|| format!("its body has no {key}: {found}"))?;
+        if let Some(text) = difference(wanted, found, extent) {
+            return Err(format!("{key}{text}"));
+        }
+    }
+    Ok(())
+}
+
 fn check_report(
     wanted: &ExpectedReport,
     reports: &[Tree],
@@ -301,6 +357,18 @@ mod tests {
         assert!(check(r#"{"is": {"status": 503}, "events": {"a": {}}}"#).is_err());
         let error = check(r#"{"events": {"a": {"outcome": "delivered"}}}"#).unwrap_err();
         assert!(error.contains(r#"a.outcome: expected "delivered", found "dropped""#), "{error}");
+    }
+
+    #[test]
+    fn an_empty_object_in_the_body_of_a_flag_request_means_an_empty_one() {
+        let body = tree(r#"{"groups":{},"group_properties":{"company":{"plan":"x","$group_key":"acme"}}}"#);
+        let check = |wanted: &str| check_flag_body(wanted, &body);
+        check(r#"{"groups": {}, "group_properties": {"company": {"plan": "x"}}}"#).unwrap();
+        assert!(check(r#"{"groups": {"company": "acme"}}"#).is_err());
+        assert!(check(r#"{"group_properties": {"company": {"plan": "y"}}}"#).is_err());
+        let error = check(r#"{"group_properties": {}}"#).unwrap_err();
+        assert!(error.starts_with("group_properties.company: not expected"), "{error}");
+        assert!(check(r#"{"geoip_disable": false}"#).is_err());
     }
 
     #[test]

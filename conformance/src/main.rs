@@ -246,7 +246,8 @@ fn serve(worker: &str, port: u16, compression: &str) -> Result<(), String> {
 
 fn index(root: &Path, check: bool) -> Result<(), String> {
     let (contract, cases) = (Contract::load(root)?, case::load(root)?);
-    let problems = contract::problems(&contract, &phc_sink::RULES, &cases);
+    let checks = [&phc_sink::RULES[..], &phc_sink::FLAG_RULES[..]].concat();
+    let problems = contract::problems(&contract, &checks, &cases);
     if !problems.is_empty() {
         return Err(format!("\n  {}", problems.join("\n  ")));
     }

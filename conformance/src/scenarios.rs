@@ -27,6 +27,9 @@ pub(crate) fn run(
     let form = driver.hello().forms.first().cloned().unwrap_or_default();
     let server = server.case_server(&scenario.name);
     server.namespace().set_script(scenario.server.clone());
+    if let Some(definitions) = &scenario.definitions {
+        server.namespace().set_flag_definitions(definitions.get().to_owned());
+    }
     let mut run = CaseRun::new(driver, &server, run_rules, &form);
     let records = match run_steps(scenario, &mut run) {
         Ok(records) => records,

@@ -5,6 +5,7 @@
 #include "../phc_binding.h"
 #include "event.hpp"
 #include "exception.hpp"
+#include "flags.hpp"
 #include "report.hpp"
 #include "settings.hpp"
 #include "stats.hpp"
@@ -28,7 +29,7 @@ private:
 // What a flush returns: a status and what became of the events that were captured before it.
 class flush_result : public status {
 public:
-    std::uint64_t settled = 0;   // delivered or lost since the flush began
+    std::uint64_t settled = 0;   // delivered, lost or kept on disk since the flush began
     std::uint64_t delivered = 0; // delivered since
     std::uint64_t lost = 0;      // lost since
     std::uint64_t pending = 0;   // still neither
@@ -38,6 +39,16 @@ private:
     flush_result(phc::status result, const phc_flush_result &counts) noexcept
         : status(result), settled(counts.settled), delivered(counts.delivered), lost(counts.lost),
           pending(counts.pending) {}
+};
+
+// What client::discard_spool returns: a status and how many events it ended.
+class discard_result : public status {
+public:
+    std::uint64_t discarded = 0;
+
+private:
+    friend class client;
+    discard_result(phc::status result, std::uint64_t events) noexcept : status(result), discarded(events) {}
 };
 
 // What a before_send callback decides.
@@ -216,6 +227,54 @@ public:
     // From now on captures take events again.
     phc::status opt_in() { return detail::checked(phc_opt_in(handle_.get()), "opt_in"); }
 
+    // -- feature flags: docs/flags.md --
+
+    // Evaluates the flags of a query by the definitions that the client has. Without a time limit it never waits and
+    // sends nothing. With one, the server is asked for what has no value then, by one request, which is waited for at
+    // most that long, and never longer than the setting flags_timeout. The status of what it returns says how that
+    // went; the values that are known are there whatever it is.
+    phc::flags evaluate_flags(const flags_query &query,
+                              std::chrono::milliseconds timeout = std::chrono::milliseconds::zero()) const {
+        phc_flags *snapshot = nullptr;
+        phc::status result = query.status();
+        std::string why = query.error_message();
+        if (result) {
+            result = phc::status(phc_flags_evaluate(handle_.get(), query.native_handle(),
+                                                    detail::timeout_ms(timeout), &snapshot));
+            why = result.details();
+        }
+        phc::flags evaluated(snapshot, detail::checked(result, "evaluate_flags"));
+        evaluated.error_message_ = std::move(why);
+        return evaluated;
+    }
+
+    // Whether one flag is on for a person of whom nothing else is known; the default if it has no value. Never waits,
+    // and does not ask the server. It counts as a read.
+    bool flag_enabled(std::string_view key, std::string_view distinct_id, bool default_value = false) const {
+        const detail::c_text name(key), id(distinct_id);
+        if (!name.is_whole() || !id.is_whole()) return default_value;
+        return phc_flag_enabled(handle_.get(), name.get(), id.get(), default_value ? 1 : 0) != 0;
+    }
+
+    // Returns ok if the client has definitions of flags. Otherwise it waits for them, for at most the timeout; the
+    // first call begins to fetch them, as the first evaluation does, if there is a secret_key. Returns would_wait,
+    // timeout, unavailable if the server refuses them or there is no secret_key, closed or disabled.
+    phc::status flags_ready(std::chrono::milliseconds timeout = std::chrono::milliseconds::zero()) const {
+        return detail::checked(phc_flags_ready(handle_.get(), detail::timeout_ms(timeout)), "flags_ready");
+    }
+
+    // Fetches the definitions now, and waits for that for at most the timeout. Returns ok if the client has the newest
+    // ones; otherwise those that are there stay, and the status says why: unavailable, timeout, closed, disabled.
+    phc::status reload_flags(std::chrono::milliseconds timeout) {
+        return detail::checked(phc_flags_reload(handle_.get(), detail::timeout_ms(timeout)), "reload_flags");
+    }
+
+    // Sets the definitions, as PostHog's endpoint /flags/definitions returns them: from a file, a cache or a test.
+    phc::status set_flag_definitions(std::string_view json) {
+        return detail::checked(phc_flags_definitions_set(handle_.get(), json.data(), json.size()),
+                               "set_flag_definitions");
+    }
+
     // -- waits --
 
     // Sends what waits, and waits until every event that was captured before is delivered or lost, for at
@@ -229,11 +288,29 @@ public:
     }
 
     // Takes no more events, waits like flush, then cancels what is in flight and counts what is left as lost
-    // (closed). Returns within the timeout plus 50 ms. Returns ok if every event that this process captured
-    // was delivered, and for a client that was closed before; lost_events if any was lost. Reports and stats
-    // can be read afterwards.
+    // (closed). Returns within the timeout plus 50 ms. With the setting spool_dir what is left is kept on disk for a
+    // later client, which may take 250 ms more. Returns ok if every event that this process captured was delivered
+    // or kept, and for a client that was closed before; lost_events if any was lost. Reports and stats can be read
+    // afterwards.
     phc::status close(std::chrono::milliseconds timeout) {
         return detail::checked(phc_client_close(handle_.get(), detail::timeout_ms(timeout)), "close");
+    }
+
+    // With the setting spool_dir: waits until every event that was captured before is on disk and synced, so that
+    // neither the end of the process nor a power cut loses it, for at most the timeout. It needs no network. Returns
+    // timeout if the disk has not taken all of them yet (nothing is abandoned), spool if it does not take them or there
+    // is no spool, closed after a close.
+    phc::status persist(std::chrono::milliseconds timeout) {
+        return detail::checked(phc_persist(handle_.get(), detail::timeout_ms(timeout)), "persist");
+    }
+
+    // Ends every pending event without sending it: in memory, on disk, and what ended processes with the same host
+    // and key have left on disk. For an opt-out or a logout. Waits for at most the timeout until the files are removed.
+    // Returns timeout if they are not yet, spool if there is no spool, closed after a close.
+    discard_result discard_spool(std::chrono::milliseconds timeout) {
+        std::uint64_t events = 0;
+        const phc_status result = phc_spool_discard(handle_.get(), detail::timeout_ms(timeout), &events);
+        return discard_result(detail::checked(result, "discard_spool"), events);
     }
 
     // -- callbacks --
@@ -288,13 +365,13 @@ public:
     }
     // The counters as one JSON object; empty without a client.
     std::string stats_json() const {
-        return text_of(
+        return detail::text_of(
             [this](char *buffer, std::size_t size) { return phc_stats_json(handle_.get(), buffer, size); });
     }
 
     // With the setting test_mode: removes the oldest captured event and returns it as it would be sent.
     std::optional<std::string> next_test_event() {
-        std::string json = text_of([this](char *buffer, std::size_t size) {
+        std::string json = detail::text_of([this](char *buffer, std::size_t size) {
             return phc_binding_next_test_event(handle_.get(), buffer, size);
         });
         if (json.empty()) return std::nullopt;
@@ -397,19 +474,6 @@ private:
             if (replaced) result = made.result_;
         });
         return returned ? result : PHC_BEFORE_SEND_DISCARD;
-    }
-
-    // Reads a text from a function that returns the length of the whole, like snprintf. It may grow between
-    // two calls.
-    template <class Read> static std::string text_of(Read &&read) {
-        std::string text(1024, '\0');
-        for (;;) {
-            // A std::string has a place for the NUL.
-            const std::size_t length = read(text.data(), text.size() + 1);
-            const bool is_whole = length <= text.size();
-            text.resize(length);
-            if (is_whole) return text;
-        }
     }
 
     std::unique_ptr<phc_client, free_client> handle_;

@@ -3,7 +3,10 @@
 #define PHC_EVENT_HPP
 
 #include "context.hpp"
+#include "flags.hpp"
 #include "json.hpp"
+
+#include <algorithm>
 
 namespace phc {
 inline namespace PHC_CPP_MODE {
@@ -38,6 +41,23 @@ public:
         detail::new_member member(groups_, groups_list_, type);
         detail::write_string(groups_, key);
         member.keep();
+        return *this;
+    }
+
+    // Adds the flags of a snapshot that have a value, as the properties $feature/<key>, and the keys of those that
+    // are on as $active_feature_flags. That does not read them. A property that is set later takes precedence.
+    event &set_flags(const flags &snapshot) {
+        std::vector<std::string_view> active;
+        for (const std::string_view key : snapshot.keys()) {
+            const flag_value value = snapshot.peek(key);
+            if (!value.has_value()) continue;
+            const std::string name = std::string("$feature/").append(key);
+            if (value.kind() == flag_kind::variant) set(name, value.variant());
+            else set(name, value.enabled());
+            if (value.enabled()) active.push_back(key);
+        }
+        std::sort(active.begin(), active.end());
+        if (!active.empty()) set("$active_feature_flags", active);
         return *this;
     }
 

@@ -46,6 +46,19 @@ private:
     std::string text_;
 };
 
+// Reads a text from a function that returns the length of the whole, like snprintf. It may grow between two
+// calls.
+template <class Read> std::string text_of(Read &&read) {
+    std::string text(1024, '\0');
+    for (;;) {
+        // A std::string has a place for the NUL.
+        const std::size_t length = read(text.data(), text.size() + 1);
+        const bool is_whole = length <= text.size();
+        text.resize(length);
+        if (is_whole) return text;
+    }
+}
+
 inline constexpr status nul_inside{code::invalid_argument, "an argument contains a NUL byte; remove it"};
 
 } // namespace detail
@@ -163,6 +176,14 @@ public:
     settings &client_certificate(std::string_view cert_path, std::string_view key_path = {}) {
         return set("client_cert_file", cert_path).set("client_key_file", key_path);
     }
+    // With it definitions of feature flags are fetched, and flags evaluated here: phs_… or phx_….
+    settings &secret_key(std::string_view key) { return set("secret_key", key); }
+    settings &flags_poll_interval(std::chrono::milliseconds time) {
+        return set("flags_poll_interval_ms", time);
+    }
+    settings &flags_timeout(std::chrono::milliseconds time) { return set("flags_timeout_ms", time); }
+    // Keeps pending events in files of this folder: docs/durability.md.
+    settings &spool_dir(std::string_view path) { return set("spool_dir", path); }
     settings &test_mode(bool on = true) { return set("test_mode", on); }
 
     // Returns the value of a setting as text, in the form that set takes; nothing if there is no such

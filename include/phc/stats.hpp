@@ -8,7 +8,7 @@ namespace phc {
 inline namespace PHC_CPP_MODE {
 
 // The counters of one instant, since the client was made or, in a forked child, since the fork. They always
-// agree: captured() == delivered() + lost() + pending_events().
+// agree: captured() + recovered() == delivered() + lost() + kept() + pending_events().
 class stats {
 public:
     stats() = default;
@@ -32,7 +32,12 @@ public:
     std::uint64_t maybe_delivered() const noexcept { return counters_.maybe_delivered; }
     // Captured events that are waiting, in flight or in back-off.
     std::uint64_t pending_events() const noexcept { return counters_.pending_events; }
-    // Their bytes and bookkeeping, as counted for the setting queue_max_bytes.
+    // With the setting spool_dir: pending events that are on disk; events that ended processes had left there, and that
+    // this client has taken over; events that its close has left there, for a later client.
+    std::uint64_t spooled() const noexcept { return counters_.spooled; }
+    std::uint64_t recovered() const noexcept { return counters_.recovered; }
+    std::uint64_t kept() const noexcept { return counters_.kept; }
+    // The bytes and bookkeeping of pending events, as counted for the setting queue_max_bytes.
     std::uint64_t pending_bytes() const noexcept { return counters_.pending_bytes; }
     // Captures that did not take an event, and those with one status: refused(phc::code::queue_full).
     std::uint64_t refused() const noexcept { return counters_.refused; }

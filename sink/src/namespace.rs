@@ -234,6 +234,11 @@ impl Namespace {
         self.flags.records()
     }
 
+    /// Sets what `GET /flags/definitions` returns from now on, under another `ETag`.
+    pub fn set_flag_definitions(&mut self, text: String) {
+        self.flags.set_definitions(text);
+    }
+
     pub(crate) fn flags_mut(&mut self) -> &mut Flags {
         &mut self.flags
     }

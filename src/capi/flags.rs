@@ -40,6 +40,11 @@ impl phc_flags {
         phc_flags { snapshot, reporter: self.reporter.clone() }.into_raw()
     }
 
+    /// The flag with this key, whose value is not read.
+    pub(super) fn peek(&self, key: &str) -> Option<Found<'_>> {
+        self.snapshot.get(key)
+    }
+
     /// The flag with this key, whose value is read.
     fn read(&self, key: &str) -> Option<Found<'_>> {
         let (found, is_new) = self.snapshot.read(key);
@@ -256,22 +261,32 @@ pub unsafe extern "C" fn phc_flags_get(
     key: *const c_char,
     variant: *mut *const c_char,
 ) -> phc_flag_kind {
-    let write_variant = |text: Option<&CStr>| {
-        if !variant.is_null() {
-            // SAFETY: the caller passes a place for a pointer.
-            unsafe { variant.write(text.map_or(std::ptr::null(), CStr::as_ptr)) };
-        }
-    };
     let failed = |_| PHC_FLAG_ABSENT;
     guard_or(&rules::phc_flags_get, failed, || {
-        write_variant(None);
-        // SAFETY: the caller passes NULL or a live snapshot, and NULL or NUL-terminated text.
-        let found = unsafe { of_flag(flags, key, None, |flags, key| Some(flags.read(key))) };
-        found.map_or(PHC_FLAG_ABSENT, |found| {
-            write_variant(found.variant_c());
-            kind(&found)
-        })
+        // SAFETY: the caller passes NULL or a live snapshot, NULL or NUL-terminated text, and NULL or a place for a
+        // pointer.
+        unsafe { value_of(flags, key, variant, phc_flags::read) }
     })
+}
+
+/// The kind of a flag's value, and its variant, which is written into `variant`.
+///
+/// # Safety
+/// As for `of_flag`; `variant` is NULL or a place for a pointer.
+pub(super) unsafe fn value_of(
+    flags: *const phc_flags,
+    key: *const c_char,
+    variant: *mut *const c_char,
+    look: impl for<'a> FnOnce(&'a phc_flags, &str) -> Option<Found<'a>>,
+) -> phc_flag_kind {
+    // SAFETY: see above.
+    let found = unsafe { of_flag(flags, key, None, |flags, key| Some(look(flags, key))) };
+    if !variant.is_null() {
+        let text = found.as_ref().and_then(Found::variant_c);
+        // SAFETY: see above.
+        unsafe { variant.write(text.map_or(std::ptr::null(), CStr::as_ptr)) };
+    }
+    found.map_or(PHC_FLAG_ABSENT, |found| kind(&found))
 }
 
 /// Returns the payload of the flag's value as JSON text, as the project has it; NULL if there

@@ -12,6 +12,8 @@
 
 pub mod before_send;
 pub mod binding;
+#[cfg(feature = "flags")]
+pub mod binding_flags;
 pub mod callbacks;
 pub mod capture;
 pub mod client;

@@ -203,8 +203,9 @@ rules! {
     phc_stats_get anywhere,
     phc_stats_json anywhere,
     phc_binding_count_discarded anywhere,
-    phc_binding_next_test_event anywhere,
+    phc_binding_flags_peek anywhere,
     phc_binding_flags_read anywhere,
+    phc_binding_next_test_event anywhere,
 }
 
 #[cfg(feature = "failpoints")]

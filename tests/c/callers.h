@@ -506,6 +506,7 @@ CALLER(phc_stats_get) {
     return of_status(phc_stats_get(at->client, &stats, sizeof stats));
 }
 CALLER(phc_stats_json) { return of_value(phc_stats_json(at->client, NULL, 0) > 0); }
+FLAGS_CALLER(phc_binding_flags_peek, phc_binding_flags_peek(flags, "walked", NULL) == PHC_FLAG_TRUE)
 CALLER(phc_binding_count_discarded) { return of_status(phc_binding_count_discarded(at->tested)); }
 CALLER(phc_binding_next_test_event) { return of_value(phc_binding_next_test_event(at->tested, NULL, 0) > 0); }
 

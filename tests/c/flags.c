@@ -191,6 +191,13 @@ static void copies_have_some_of_the_flags(void) {
     phc_flags_enabled(flags, "off", 0);
     phc_flags_payload(flags, "checkout-layout", NULL);
     detail_of(flags, "checkout-layout");
+    /* A binding looks at values without a read. */
+    const char *variant = NULL;
+    CHECK_EQ(phc_binding_flags_peek(flags, "checkout-layout", &variant), PHC_FLAG_VARIANT);
+    CHECK(variant != NULL && (strcmp(variant, "control") == 0 || strcmp(variant, "compact") == 0));
+    CHECK_EQ(phc_binding_flags_peek(flags, "web", &variant), PHC_FLAG_TRUE);
+    CHECK(variant == NULL);
+    CHECK_EQ(phc_binding_flags_peek(flags, "static", NULL), PHC_FLAG_ABSENT);
     phc_flags_get(flags, "web", NULL);
     phc_flags *read = phc_flags_only_accessed(flags);
     CHECK_EQ(phc_flags_count(read), 2);

@@ -160,6 +160,10 @@ static void null_everywhere(void) {
     CHECK_EQ(phc_flags_get(NULL, "k", &variant), PHC_FLAG_ABSENT);
     CHECK(variant == NULL);
     CHECK_EQ(phc_flags_get(flags, NULL, NULL), PHC_FLAG_ABSENT);
+    variant = "not written";
+    CHECK_EQ(phc_binding_flags_peek(NULL, "k", &variant), PHC_FLAG_ABSENT);
+    CHECK(variant == NULL);
+    CHECK_EQ(phc_binding_flags_peek(flags, NULL, NULL), PHC_FLAG_ABSENT);
     size_t len = 1;
     CHECK(phc_flags_payload(NULL, "k", &len) == NULL);
     CHECK_EQ(len, 0);

@@ -30,6 +30,7 @@ pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
     waits(&adapter, &sink)?;
     settings(&adapter, &sink)?;
     reset(&adapter, &sink)?;
+    flags(&adapter, &sink)?;
     // The suite against an adapter, as other SDKs run it.
     let mut suite = command([at(RUNNER)]);
     let (succeeded, text) =
@@ -148,4 +149,36 @@ fn reset(adapter: &Adapter, sink: &Sink) -> Outcome<()> {
     has(&sink.get("/reset/_wait?requests=1&timeout_ms=20000")?, "\"ok\":true")?;
     adapter.post("/reset", "")?;
     has(&sink.get("/reset/_wait?requests=2&timeout_ms=3500")?, "\"ok\":false")
+}
+
+/// Flags by their definitions, by the server, and by a server that fails.
+fn flags(adapter: &Adapter, sink: &Sink) -> Outcome<()> {
+    const DEFINITIONS: &str = r#"{"flags":[{"id":1,"key":"here","active":true,"filters":{"groups":[
+        {"properties":[{"key":"plan","value":"pro","type":"person"}]}]}}]}"#;
+    const HERE: &str = r#""key":"here","distinct_id":"u","person_properties":{"plan":"pro"}"#;
+    has(&adapter.get("/health")?, "\"feature_flags_local_evaluation_v1\"")?;
+    let space = "/flags-of-the-adapter";
+    sink.post(&format!("{space}/_definitions"), DEFINITIONS)?;
+    sink.post(&format!("{space}/_flags"), r#"{"here":"remote"}"#)?;
+    adapter.init(&format!("{}{space}", sink.url()), r#","personal_api_key":"phs_secret""#)?;
+    has(&adapter.post("/reload_feature_flag_definitions", r#"{"timeout_ms":10000}"#)?, "\"ready\":true")?;
+    let local = adapter.post("/get_feature_flag", &format!(r#"{{{HERE},"only_evaluate_locally":true}}"#))?;
+    has(&local, "\"value\":true")?;
+    has(&local, "\"locally_evaluated\":true")?;
+    has(&sink.get(&format!("{space}/_summary"))?, "\"flag_requests\":0")?;
+    let remote = adapter.post("/get_feature_flag", &format!(r#"{{{HERE},"force_remote":true}}"#))?;
+    has(&remote, "\"value\":\"remote\"")?;
+    has(&remote, "\"locally_evaluated\":false")?;
+    sink.no_violations(space)?;
+
+    sink.post(
+        &format!("{space}/_script"),
+        r#"{"steps":[{"when":{"endpoint":"flags"},"status":500},
+        {"when":{"endpoint":"definitions"},"status":503}]}"#,
+    )?;
+    let failed = adapter.post("/get_feature_flag", &format!(r#"{{{HERE},"force_remote":true}}"#))?;
+    has(&failed, "\"success\":true")?;
+    has(&failed, "\"value\":null")?;
+    has(&failed, "\"error\":\"api_error_500\"")?;
+    has(&adapter.post("/reload_feature_flag_definitions", "")?, "\"ready\":false")
 }

@@ -138,6 +138,8 @@ char *json_copy(slice value) {
     return copy;
 }
 
+unsigned long long json_number(slice value) { return value.at == NULL ? 0 : strtoull(value.at, NULL, 10); }
+
 void json_print(const char *text) {
     putchar('"');
     for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++) {

@@ -27,6 +27,9 @@ char *json_text(slice string, size_t *len);
 /* Returns a copy of the slice, ended by a NUL, to be freed; NULL if it is absent. */
 char *json_copy(slice value);
 
+/* Returns a whole number that is not negative; 0 if it is absent. */
+unsigned long long json_number(slice value);
+
 /* Writes a text as a JSON string to standard output. */
 void json_print(const char *text);
 

@@ -143,8 +143,7 @@ static void opt_in(slice with, const char *form) {
 /* -- flush and close -- */
 
 static unsigned long long number(slice with, const char *member) {
-    slice value = json_member(with, member);
-    return value.at == NULL ? 0 : strtoull(value.at, NULL, 10);
+    return json_number(json_member(with, member));
 }
 
 static void respond_flush(phc_status status, const phc_flush_result *result) {
@@ -233,6 +232,8 @@ static const struct {
     {"unregister", unregister_property, 1},
     {"opt_out", opt_out, 1},
     {"opt_in", opt_in, 1},
+    {"get_feature_flag", get_feature_flag, 1},
+    {"reload_feature_flag_definitions", reload_definitions, 1},
     {"flush", flush, 1},
     {"flush_begin", flush_begin, 1},
     {"flush_wait", flush_wait, 1},

@@ -22,5 +22,6 @@ void respond(phc_status status, const char *uuid);
 void begin_response(phc_status status);
 
 call_function capture, capture_text, capture_hex;
+call_function get_feature_flag, reload_definitions;
 
 #endif

@@ -216,6 +216,43 @@ phc::object unregister_property(slice with, std::string_view) {
 phc::object opt_out(slice, std::string_view) { return respond(client->opt_out()); }
 phc::object opt_in(slice, std::string_view) { return respond(client->opt_in()); }
 
+/* -- feature flags -- */
+
+bool is_true(slice of, const char *member) { return view(json_member(of, member)) == "true"; }
+
+phc::flags_query query_of(slice with) {
+    phc::flags_query query(text(with, "distinct_id").value_or(""));
+    query.flag(text(with, "key").value_or(""));
+    if (has(with, "person_properties")) query.person(json(with, "person_properties"));
+    const slice all_properties = json_member(with, "group_properties");
+    members(json_member(with, "groups"), [&](slice type, slice key) {
+        const std::string name = text(type).value_or("");
+        const slice properties = json_member(all_properties, name.c_str());
+        query.group(name, text(key).value_or(""),
+                    phc::raw_json(properties.at == nullptr ? "{}" : view(properties)));
+    });
+    if (has(with, "disable_geoip")) query.disable_geoip(is_true(with, "disable_geoip"));
+    if (has(with, "force_remote")) query.remote_only(is_true(with, "force_remote"));
+    return query;
+}
+
+phc::object get_feature_flag(slice with, std::string_view) {
+    const std::string key = text(with, "key").value_or("");
+    const auto limit =
+        is_true(with, "only_evaluate_locally") ? std::chrono::milliseconds::zero() : time_limit(with);
+    const phc::flags flags = client->evaluate_flags(query_of(with), limit);
+    phc::object result{{"locally_evaluated", flags.detail(key).is_local}, {"error", flags.error()}};
+    const phc::flag_value value = flags.get(key);
+    if (value.kind() == phc::flag_kind::variant) result.set("value", value.variant());
+    else if (value.has_value()) result.set("value", value.enabled());
+    else result.set("value", nullptr);
+    return respond(phc::status()).set("result", result);
+}
+
+phc::object reload_definitions(slice with, std::string_view) {
+    return respond(client->reload_flags(time_limit(with)));
+}
+
 /* -- flush and close -- */
 
 phc::object flush(slice with, std::string_view) {
@@ -270,6 +307,8 @@ const std::map<std::string, call> calls{
     {"unregister", {unregister_property, true}},
     {"opt_out", {opt_out, true}},
     {"opt_in", {opt_in, true}},
+    {"get_feature_flag", {get_feature_flag, true}},
+    {"reload_feature_flag_definitions", {reload_definitions, true}},
     {"flush", {flush, true}},
     {"flush_begin", {flush_in_parts, true}},
     {"flush_wait", {flush_in_parts, true}},

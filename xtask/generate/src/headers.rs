@@ -26,7 +26,7 @@ const PHC: [&str; 15] = [
     "report",
     "stats",
 ];
-const BINDING: [&str; 1] = ["binding"];
+const BINDING: [&str; 2] = ["binding", "binding_flags"];
 
 /// What phc_binding.h begins with.
 const BINDING_HEAD: &str = "
