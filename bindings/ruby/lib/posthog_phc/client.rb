@@ -92,7 +92,8 @@ module PostHogPhc
       !@disabled
     end
 
-    # Captures an event. Does not wait for the network (except with sync_mode or send_feature_flags), and never raises because of the data:
+    # Captures an event. Never waits for the network, except with sync_mode and send_feature_flags, and never raises
+    # because of the data:
     # an event that cannot be sent returns false and is logged. Without a project key it only returns false.
     # What it does not have itself it takes from {PostHogPhc.with_context}.
     #

@@ -173,7 +173,7 @@ module PostHogPhc
     # @param seconds [Numeric, nil] nil waits without a limit
     # @return [String, nil] why it is not
     def persist(seconds)
-      limit = milliseconds(seconds)
+      limit = Native.limit(seconds)
       @waiting.apart do
         status = Native.phc_persist(@pointer, limit)
         status == Native::OK ? nil : Native.error_of(status)
@@ -185,7 +185,7 @@ module PostHogPhc
     # @param seconds [Numeric, nil] nil waits without a limit
     # @return [Array(String, Integer)] what went wrong, or nil; and how many events were discarded
     def discard_spool(seconds)
-      limit = milliseconds(seconds)
+      limit = Native.limit(seconds)
       @waiting.apart do
         count = FFI::MemoryPointer.new(:uint64)
         status = Native.phc_spool_discard(@pointer, limit, count)
@@ -302,10 +302,6 @@ module PostHogPhc
     # before_send may remove $is_server, so it is added before.
     def core_settings(options)
       options[:before_send] ? options.settings.merge("is_server" => "false") : options.settings
-    end
-
-    def milliseconds(seconds)
-      seconds ? [(seconds * 1000).ceil, Native::NO_LIMIT].min : Native::NO_LIMIT
     end
 
     def check(status)

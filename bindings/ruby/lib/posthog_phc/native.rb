@@ -131,6 +131,12 @@ module PostHogPhc
         phc_status_name(status).to_sym
       end
 
+      # @param seconds [Numeric, nil] nil is without a limit
+      # @return [Integer] a time limit as libphc takes it
+      def limit(seconds)
+        seconds ? [(seconds * 1000).ceil, NO_LIMIT].min : NO_LIMIT
+      end
+
       # Reads a text from a function that works like snprintf.
       #
       # @return [String]

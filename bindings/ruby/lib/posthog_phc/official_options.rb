@@ -13,7 +13,7 @@ module PostHogPhc
       batch_size: Number.new(%w[flush_at max_batch_events], 1..100_000, 1),
       flush_interval_seconds: Number.new(%w[flush_interval_ms], 1..3_600_000, 1000),
       max_retries: Number.new(%w[max_retries], 0..1000, 1),
-      feature_flags_polling_interval: Number.new(%w[flags_poll_interval_ms], 1000..86_400_000, 1000),
+      feature_flags_polling_interval: Number.new(%w[flags_poll_interval_ms], 0..86_400_000, 1000),
       feature_flag_request_timeout_seconds: Number.new(%w[flags_timeout_ms], 1..3_600_000, 1000),
       feature_flag_request_max_retries: Number.new(%w[flags_max_retries], 0..10, 1)
     }.freeze

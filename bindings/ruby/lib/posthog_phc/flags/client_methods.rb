@@ -120,11 +120,12 @@ module PostHogPhc
       # Fetches the definitions of flags now, and waits for that.
       #
       # @param timeout [Numeric, nil] seconds; nil waits as long as the request takes
-      # @return [Boolean] whether the newest definitions are there. If not, those from before stay, and the log says why
+      # @return [Boolean, nil] whether the newest definitions are there. If not, those from before stay, and the log
+      #   says why; nil in a disabled client
       def reload_feature_flags(timeout: RELOAD_TIMEOUT)
-        return false unless enabled?
+        return unless enabled?
 
-        error = @handle.flags.reload(timeout) or return true
+        error = @handle.flags.reload(time_limit(timeout)) or return true
         @notes.each_second(:flags_reload, "the definitions of feature flags are not reloaded: #{error}")
         false
       end
@@ -134,7 +135,7 @@ module PostHogPhc
       # @param timeout [Numeric, nil] for how many seconds it waits for them; nil waits without a limit
       # @return [Boolean] whether there are definitions of flags
       def feature_flags_loaded?(timeout: 0)
-        enabled? && @handle.flags.ready?(timeout)
+        enabled? && @handle.flags.ready?(time_limit(timeout))
       end
 
       # Sets the definitions of flags, by which flags are evaluated from now on: for tests, or from a cache that several
@@ -172,7 +173,7 @@ module PostHogPhc
         given[:no_events] = true if options[:send_feature_flag_events] == false
         check_keywords(options)
         @reads = shown_reads if @before_send && !@reads
-        seconds = options[:only_evaluate_locally] ? 0 : options[:timeout]
+        seconds = options[:only_evaluate_locally] ? 0 : time_limit(options[:timeout])
         evaluated = @handle.flags.evaluate(distinct_id, given, seconds, @lost_value)
         log_evaluation(evaluated)
         evaluated

@@ -64,7 +64,7 @@ module PostHogPhc
           Native.phc_flags_free(snapshot)
         end
         query = OwnedQuery.new(query)
-        ask(query, self.class.limit(seconds))
+        ask(query, Native.limit(seconds))
       ensure
         Native.phc_flags_query_free(query) if query.instance_of?(FFI::Pointer)
       end
@@ -86,7 +86,7 @@ module PostHogPhc
       # @return [String, nil] what went wrong
       def reload(seconds)
         @waiting.apart do
-          status = Native.phc_flags_reload(@client, self.class.limit(seconds))
+          status = Native.phc_flags_reload(@client, Native.limit(seconds))
           status == Native::OK ? nil : Native.error_of(status)
         end
       end
@@ -99,14 +99,6 @@ module PostHogPhc
       def define(json)
         status = Native.phc_flags_definitions_set(@client, json, json.bytesize)
         raise InvalidCall.new(Native.last_error, Native.name_of(status)) unless status == Native::OK
-      end
-
-      # @param seconds [Numeric, nil]
-      # @return [Integer] milliseconds as libphc takes them
-      def self.limit(seconds)
-        return Native::NO_LIMIT if seconds.nil?
-
-        [Options.milliseconds(:timeout, seconds), Native::NO_LIMIT].min
       end
 
       private

@@ -53,13 +53,14 @@ module PostHogPhc
       end
 
       def add_groups(query, groups, properties, problem)
-        properties = properties.transform_keys(&:to_s)
+        properties = properties.transform_keys { |type| text(type) }
         groups.each do |type, key|
           next if key.nil?
 
-          own = hash(properties[type.to_s], "the properties of the group #{type}")
+          type = text(type)
+          own = hash(properties[type], "the properties of the group #{type}")
           json = own.empty? ? nil : text(Encoder.encode(own, problem))
-          check(Native.phc_flags_query_set_group(query, text(type), text(key), json))
+          check(Native.phc_flags_query_set_group(query, type, text(key), json))
         end
       end
 

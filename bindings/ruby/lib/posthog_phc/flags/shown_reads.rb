@@ -25,7 +25,9 @@ module PostHogPhc
         @logger = logger
         @is_server = is_server
         # libphc calls it until the client is freed, so it must not be collected.
-        @callback = FFI::Function.new(:int32, %i[pointer pointer]) { |event, _| Thread.current[READ] ? show(event) : KEEP }
+        @callback = FFI::Function.new(:int32, %i[pointer pointer]) do |event, _|
+          Thread.current[READ] ? show(event) : KEEP
+        end
         Native.phc_set_before_send_callback(client, @callback, nil, nil)
       end
 
