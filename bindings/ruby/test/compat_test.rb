@@ -5,7 +5,7 @@ require_relative "compat/cases"
 require_relative "compat/harness"
 require_relative "compat/page"
 
-# The delivery API of posthog-ruby: what it was recorded to do in each case (compat/record.rb), or what the case
+# The API of posthog-ruby: what it was recorded to do in each case (compat/record.rb), or what the case
 # says that this gem does instead.
 class CompatTest < PhcTest
   RECORDED = Compat.recorded
@@ -24,6 +24,18 @@ class CompatTest < PhcTest
 
     def respond_with(status)
       @namespace.script(then: { status: status })
+    end
+
+    def respond_to_flags_with(status)
+      @namespace.script(steps: [{ when: { endpoint: "flags" }, status: status, times: 0 }])
+    end
+
+    def flags(flags)
+      @namespace.flags(flags)
+    end
+
+    def definitions(definitions)
+      @namespace.definitions(definitions)
     end
 
     def events
