@@ -10,16 +10,19 @@ module Compat
 
   REMOTE = { "on" => record("on", true, '{"a":1}'), "off" => record("off", false),
              "layout" => record("layout", "compact", "no JSON") }.freeze
+  # A definition, of which one filter decides.
+  def self.definition(id, key, filter, filters = {})
+    { id: id, key: key, active: true, version: 1,
+      filters: { groups: [{ properties: [filter], rollout_percentage: 100 }] }.merge(filters) }
+  end
+
   # "plan" and "seats" are evaluated in the process.
-  LOCAL = { flags: [
-    { id: 1, key: "plan", active: true, version: 1,
-      filters: { groups: [{ properties: [{ key: "plan", value: "pro", type: "person", operator: "exact" }],
-                            rollout_percentage: 100 }], payloads: { "true" => '"text"' } } },
-    { id: 2, key: "seats", active: true, version: 1,
-      filters: { aggregation_group_type_index: 0, groups: [{ properties: [{ key: "seats", value: 10, type: "group",
-                                                                           operator: "gt", group_type_index: 0 }],
-                                                             rollout_percentage: 100 }] } }
-  ], group_type_mapping: { "0" => "company" }, cohorts: {} }.freeze
+  PLAN = definition(1, "plan", { key: "plan", value: "pro", type: "person", operator: "exact" },
+                    payloads: { "true" => '"text"' }).freeze
+  SEATS = definition(2, "seats", { key: "seats", value: 10, type: "group", operator: "gt", group_type_index: 0 },
+                     aggregation_group_type_index: 0).freeze
+  LOCAL = { flags: [PLAN], group_type_mapping: { "0" => "company" }, cohorts: {} }.freeze
+  GROUPED = LOCAL.merge(flags: [PLAN, SEATS]).freeze
   SECRET = { secret_key: "phs_compat" }.freeze
   QUIET = { send_feature_flag_events: false }.freeze
   HERE = { only_evaluate_locally: true }.freeze
@@ -57,7 +60,10 @@ module Compat
         calls: %w[on off layout unknown].map { |key| flag(:get_feature_flag_payload, key) } },
       { name: "get_all_flags", flags: REMOTE, calls: [[:get_all_flags, ["u"]]] },
       { name: "get_all_flags_and_payloads", flags: REMOTE,
-        calls: [[->(client) { client.get_all_flags_and_payloads("u").transform_values { |of| of.transform_keys(&:to_s).compact } }]] },
+        calls: [[lambda { |client|
+          all = client.get_all_flags_and_payloads("u")
+          [all[:featureFlags], all[:featureFlagPayloads].compact].map { |of| of.transform_keys(&:to_s) }
+        }]] },
       { name: "a project without flags", flags: {}, calls: [[:get_all_flags, ["u"]], flag(:get_feature_flag, "f", **QUIET)] },
       { name: "evaluate_flags", flags: REMOTE,
         calls: [snapshot { |flags| [flags.keys.sort, flags.distinct_id] },
@@ -79,22 +85,30 @@ module Compat
         calls: [[lambda { |client|
           client.capture(ID.merge(flags: client.evaluate_flags("u"), properties: { "$feature/on" => "mine" }))
         }]] },
-      { name: "capture(send_feature_flags: true)", flags: REMOTE, calls: [capture(send_feature_flags: true)] },
+      { name: "capture(send_feature_flags: true)", flags: REMOTE, calls: [capture(send_feature_flags: true)],
+        differs: "$active_feature_flags is sorted, as it is with flags:.",
+        ours: { "wire" => [{ "properties" => { "$is_server" => true, "$feature/on" => true, "$feature/off" => false,
+                                               "$feature/layout" => "compact",
+                                               "$active_feature_flags" => %w[layout on] } }] } },
       { name: "send_feature_flags with options", definitions: LOCAL, options: SECRET,
         calls: [capture(send_feature_flags: { only_evaluate_locally: true, person_properties: { plan: "pro" } }),
                 [lambda { |client|
                   options = PostHog::SendFeatureFlagsOptions.new(only_evaluate_locally: true, person_properties: { plan: "x" })
                   client.capture(ID.merge(event: "e2", send_feature_flags: options))
-                }]] },
+                }]],
+        differs: "$active_feature_flags is left out if no flag is on, as it is with flags:.",
+        ours: { "wire" => [{}, { "properties" => { "$is_server" => true, "$feature/plan" => false } }] } },
       { name: "capture(flags:) of something else", calls: [capture(flags: {})] },
-      { name: "values of the definitions", definitions: LOCAL, options: SECRET,
+      { name: "values of the definitions", definitions: GROUPED, options: SECRET,
         calls: [flag(:get_feature_flag, "plan", **QUIET, **HERE, **PRO),
                 flag(:get_feature_flag, "plan", **QUIET, **HERE, person_properties: { "plan" => "free" }),
                 flag(:get_feature_flag, "seats", **QUIET, **HERE, groups: { company: 5 },
                                                  group_properties: { company: { seats: 11 } }),
                 flag(:get_feature_flag, "seats", **QUIET, **HERE, groups: { "company" => "a" },
-                                                 group_properties: { "company" => { "seats" => 9 } }),
-                flag(:get_feature_flag, "seats", **QUIET, **HERE)] },
+                                                 group_properties: { "company" => { "seats" => 9 } })] },
+      { name: "a flag of groups without a group", definitions: GROUPED, options: SECRET,
+        calls: [flag(:get_feature_flag, "seats", **QUIET, **HERE)],
+        differs: "It is off, too; nothing is logged.", ours: { "logs" => {} } },
       { name: "what the definitions leave open", definitions: LOCAL, options: SECRET,
         calls: [flag(:get_feature_flag, "plan", **QUIET, **HERE), flag(:is_feature_enabled, "plan", **QUIET, **HERE),
                 flag(:get_feature_flag, "unknown", **QUIET, **HERE), [:get_all_flags, ["u"], HERE]] },
@@ -103,16 +117,20 @@ module Compat
                 [->(client) { client.evaluate_flags("u", **HERE, **PRO).get_flag_payload("plan") }],
                 [->(client) { client.get_feature_flag_result("plan", "u", **QUIET, **HERE, **PRO).payload }]] },
       { name: "feature_flags_loaded? and reload_feature_flags", definitions: LOCAL, options: SECRET,
-        calls: [[:feature_flags_loaded?], [->(client) { client.reload_feature_flags && nil }], [:feature_flags_loaded?]] },
-      { name: "reload_feature_flags without a secret key", calls: [[->(client) { client.reload_feature_flags && nil }],
-                                                                   [:feature_flags_loaded?]] },
+        calls: [[:feature_flags_loaded?], [->(client) { [client.reload_feature_flags].clear }], [:feature_flags_loaded?]] },
+      { name: "reload_feature_flags without a secret key", calls: [[->(client) { client.reload_feature_flags ? 1 : nil }],
+                                                                   [:feature_flags_loaded?]],
+        differs: "The line in the log is a warning.", ours: { "logs" => { "WARN" => 1 } } },
       { name: "personal_api_key", definitions: LOCAL, options: { personal_api_key: "phx_compat" },
-        calls: [flag(:get_feature_flag, "plan", **QUIET, **HERE, **PRO)] },
+        calls: [flag(:get_feature_flag, "plan", **QUIET, **HERE, **PRO)],
+        differs: "It is as good as secret_key; there the log says that it is deprecated.", ours: { "logs" => {} } },
       { name: "a server that does not return flags", flags: REMOTE, status_of_flags: 500,
         calls: [flag(:get_feature_flag, "on", **QUIET), flag(:is_feature_enabled, "on", **QUIET), [:get_all_flags, ["u"]],
-                snapshot { |flags| [flags.keys, flags.get_flag_payload("on")] }] },
+                snapshot { |flags| [flags.keys, flags.get_flag_payload("on")] }],
+        differs: "The log says so, at most once a second.", ours: { "logs" => { "WARN" => 1 } } },
       { name: "flags without a server", options: { host: "http://127.0.0.1:9" }, flush: false,
-        calls: [flag(:get_feature_flag, "on", **QUIET), [:get_all_flags, ["u"]]] }
+        calls: [flag(:get_feature_flag, "on", **QUIET), [:get_all_flags, ["u"]]],
+        differs: "The log says so, at most once a second.", ours: { "logs" => { "WARN" => 1 } } }
     ]
   }.freeze
 end
