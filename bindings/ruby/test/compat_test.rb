@@ -9,8 +9,8 @@ require_relative "compat/page"
 # says that this gem does instead.
 class CompatTest < PhcTest
   RECORDED = Compat.recorded
-  # Waits of seconds would show nothing here.
-  FAST = { settings: { retry_initial_ms: 10, retry_max_ms: 50, exit_flush_ms: 0 } }.freeze
+  # Waits of seconds would show nothing here. Nothing is sent before a flush: it has to see what is lost.
+  FAST = { settings: { retry_initial_ms: 10, retry_max_ms: 50, exit_flush_ms: 0, flush_interval_ms: 60_000 } }.freeze
 
   # A namespace of the sink as the harness takes it.
   class SinkServer
