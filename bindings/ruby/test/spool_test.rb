@@ -56,7 +56,7 @@ class SpoolTest < PhcTest
     sink.script({})
     later = spooling
     later.capture(distinct_id: "u", event: "later")
-    eventually("the events are taken over") { later.stats[:recovered] == 20 }
+    eventually("the events are taken over", seconds: 60) { later.stats[:recovered] == 20 }
     assert later.shutdown
     assert_equal 21, sink.accepted.size
     assert_equal [21, 0], later.stats.values_at(:delivered, :kept)
@@ -72,7 +72,7 @@ class SpoolTest < PhcTest
     sink.script({})
     later = spooling
     later.capture(distinct_id: "u", event: "later")
-    eventually("the events are taken over") { later.stats[:recovered] == 5 }
+    eventually("the events are taken over", seconds: 60) { later.stats[:recovered] == 5 }
     assert later.shutdown
     assert_equal 6, sink.accepted.size
   end
@@ -103,7 +103,7 @@ class SpoolTest < PhcTest
     assert_empty sink.accepted
     later = spooling
     later.capture(distinct_id: "u", event: "later")
-    eventually("the event is taken over") { later.stats[:recovered] == 1 }
+    eventually("the event is taken over", seconds: 60) { later.stats[:recovered] == 1 }
     assert later.shutdown
     assert_equal %w[kept later], sink.accepted.sort
   end
