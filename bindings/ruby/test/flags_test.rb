@@ -180,7 +180,8 @@ class FlagsTest < PhcTest
     found = sink.events.to_h do |event|
       [event["event"], event["properties"].select { |key, _| key.start_with?("$feature/", "$active") }]
     end
-    both = { "$feature/here" => true, "$feature/static" => "compact", "$feature/seats" => false, "$active_feature_flags" => %w[here static] }
+    both = { "$feature/here" => true, "$feature/static" => "compact", "$feature/seats" => false,
+             "$active_feature_flags" => %w[here static] }
     assert_equal both.merge("$feature/here" => "mine"), found["snapshot"]
     assert_equal({ "$feature/static" => "compact", "$active_feature_flags" => ["static"] }, found["$exception"])
     assert_equal [both, both, {}], found.values_at("asked", "both", "neither")
