@@ -150,7 +150,7 @@ class CaptureTest < PhcTest
     assert_equal 3, logged.lines.size
     assert_match(/capture does not know the keyword propertes, which is left out; did you mean properties\?/, logged)
     assert_match(/identify does not know the keyword \$set, which is left out; /, logged)
-    assert_equal 9, posthog.queued_messages
+    assert_equal 6, posthog.queued_messages
   end
 
   # A refusal is logged once a second.

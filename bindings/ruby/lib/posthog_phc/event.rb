@@ -37,8 +37,8 @@ module PostHogPhc
     end
 
     # @param notes [Notes]
-    # @param flags [Flags::EventFlags]
-    def initialize(notes, flags)
+    # @param flags [Flags::EventFlags, nil] nil if no event has flags
+    def initialize(notes, flags = nil)
       @notes = notes
       @flags = flags
     end
