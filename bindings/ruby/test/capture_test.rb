@@ -145,14 +145,12 @@ class CaptureTest < PhcTest
     posthog = recording_client(logger: log)
     3.times do
       assert posthog.capture(distinct_id: "u", event: "e", propertes: {}, 7 => 8)
-      assert posthog.capture(distinct_id: "u", event: "e", send_feature_flags: true)
       assert posthog.identify(distinct_id: "u", "$set": { a: 1 })
     end
-    assert_equal 4, logged.lines.size
+    assert_equal 3, logged.lines.size
     assert_match(/capture does not know the keyword propertes, which is left out; did you mean properties\?/, logged)
     assert_match(/identify does not know the keyword \$set, which is left out; /, logged)
-    assert_match(/capture sends the event without send_feature_flags: .* has no feature flags/, logged)
-    assert_equal 9, posthog.queued_messages
+    assert_equal 6, posthog.queued_messages
   end
 
   # A refusal is logged once a second.
@@ -284,7 +282,7 @@ class CaptureTest < PhcTest
     posthog = recording_client
     PostHog::Unsupported::METHODS.each do |name|
       error = assert_raises(PostHog::NotSupported) { posthog.public_send(name, "a", "b", groups: {}) }
-      assert_match(/Use posthog-ruby/, error.message)
+      assert_match(/evaluate_flags/, error.message)
     end
   end
 

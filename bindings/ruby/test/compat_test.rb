@@ -5,12 +5,12 @@ require_relative "compat/cases"
 require_relative "compat/harness"
 require_relative "compat/page"
 
-# The delivery API of posthog-ruby: what it was recorded to do in each case (compat/record.rb), or what the case
+# The API of posthog-ruby: what it was recorded to do in each case (compat/record.rb), or what the case
 # says that this gem does instead.
 class CompatTest < PhcTest
   RECORDED = Compat.recorded
-  # Waits of seconds would show nothing here.
-  FAST = { settings: { retry_initial_ms: 10, retry_max_ms: 50, exit_flush_ms: 0 } }.freeze
+  # Waits of seconds would show nothing here. Nothing is sent before a flush: it has to see what is lost.
+  FAST = { settings: { retry_initial_ms: 10, retry_max_ms: 50, exit_flush_ms: 0, flush_interval_ms: 60_000 } }.freeze
 
   # A namespace of the sink as the harness takes it.
   class SinkServer
@@ -24,6 +24,18 @@ class CompatTest < PhcTest
 
     def respond_with(status)
       @namespace.script(then: { status: status })
+    end
+
+    def respond_to_flags_with(status)
+      @namespace.script(steps: [{ when: { endpoint: "flags" }, status: status, times: 0 }])
+    end
+
+    def flags(flags)
+      @namespace.flags(flags)
+    end
+
+    def definitions(definitions)
+      @namespace.definitions(definitions)
     end
 
     def events

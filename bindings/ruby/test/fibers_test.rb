@@ -62,6 +62,21 @@ class FibersTest < PhcTest
     posthog.shutdown
   end
 
+  def test_other_fibers_run_while_the_server_is_asked_for_flags
+    sink.script(steps: [{ when: { endpoint: "flags" }, never: true, times: 0 },
+                        { when: { endpoint: "definitions" }, never: true, times: 0 }])
+    posthog = client(logger: false, flags_timeout_ms: 60_000, secret_key: "phs_secret")
+    ticks, flags = beside_a_ticking_fiber { posthog.evaluate_flags("u", timeout: 1) }
+    assert_equal "timeout", flags.error
+    assert_operator ticks, :>, 10
+    ticks, is_loaded = beside_a_ticking_fiber { posthog.feature_flags_loaded?(timeout: 1) }
+    refute is_loaded
+    assert_operator ticks, :>, 10
+    ticks, is_reloaded = beside_a_ticking_fiber { posthog.reload_feature_flags(timeout: 1) }
+    refute is_reloaded
+    assert_operator ticks, :>, 10
+  end
+
   def test_other_fibers_run_while_a_capture_waits_for_a_place_in_the_queue
     posthog = hanging(overflow: "block", max_queue_size: 1, block_timeout_ms: 1000)
     assert posthog.capture(distinct_id: "u", event: "e1")

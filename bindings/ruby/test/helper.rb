@@ -22,8 +22,11 @@ module Helper
     end
 
     def script(steps)
-      uri = URI("#{host}/_script")
-      response = Net::HTTP.post(uri, JSON.generate(steps), "Content-Type" => "application/json").body
+      post("_script", steps)
+    end
+
+    def post(view, value)
+      response = Net::HTTP.post(URI("#{host}/#{view}"), JSON.generate(value), "Content-Type" => "application/json").body
       raise response unless response.include?('"ok":true')
     end
 
@@ -35,6 +38,21 @@ module Helper
     # The events as received.
     def events
       JSON.parse(get("_events")).map { |event| event["event"] }
+    end
+
+    # What the server returns for flags: values by key.
+    def flags(values)
+      post("_flags", values)
+    end
+
+    # The definitions of flags that the server has.
+    def definitions(definitions)
+      post("_definitions", definitions)
+    end
+
+    # The requests for values (flags) or for definitions (definitions).
+    def flag_requests(endpoint = "flags")
+      JSON.parse(get("_flags")).select { |request| request["endpoint"] == endpoint }
     end
 
     def wait_for(condition)

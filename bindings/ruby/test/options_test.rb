@@ -195,10 +195,11 @@ class OptionsTest < PhcTest
   end
 
   def test_options_without_effect
-    posthog = PostHog::Client.new(api_key: "k", logger: log, personal_api_key: "phx",
-                                  feature_flags_polling_interval: 3, disable_singleton_warning: true,
-                                  skip_ssl_verification: false, host: nil)
-    assert_match(/no feature flags; ignored: personal_api_key, feature_flags_polling_interval$/, logged)
+    posthog = PostHog::Client.new(api_key: "k", logger: log, secret_key: "phx_secret", personal_api_key: "phx_other",
+                                  feature_flags_async_load: true, disable_singleton_warning: true,
+                                  skip_ssl_verification: false, host: nil, flag_definition_cache_provider: Object.new)
+    assert_match(/flag_definition_cache_provider is ignored/, logged)
+    refute_match(/async_load/, logged)
     refute_match(/disable_singleton_warning/, logged)
     assert posthog.enabled?
     refute_match(/phx/, logged)

@@ -139,6 +139,29 @@ class Worker
     captured ? {} : { status: :internal, message: "the method returned false" }
   end
 
+  # -- feature flags --
+
+  def do_get_feature_flag(with)
+    key = with["key"]
+    flags = @client.evaluate_flags(with["distinct_id"], flag_keys: [key], **flag_options(with))
+    value = flags.get_flag(key)
+    is_local = flags.to_h["flags"].dig(key, "locally_evaluated")
+    { result: { value: value, locally_evaluated: is_local || false, error: flags.error } }
+  end
+
+  def flag_options(with)
+    options = { timeout: seconds(with), remote_only: with["force_remote"],
+                only_evaluate_locally: with["only_evaluate_locally"], disable_geoip: with["disable_geoip"] }
+    %w[person_properties groups group_properties].each { |name| options[name.to_sym] = with[name] if with[name] }
+    options
+  end
+
+  def do_reload_feature_flag_definitions(with)
+    return {} if @client.reload_feature_flags(timeout: seconds(with))
+
+    { status: :unavailable, message: "reload_feature_flags returned false" }
+  end
+
   # -- other calls --
 
   def do_register(with)

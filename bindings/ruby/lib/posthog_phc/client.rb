@@ -9,6 +9,7 @@ module PostHogPhc
   #   posthog.capture(distinct_id: "user-1", event: "page viewed", properties: { path: "/pricing" })
   #   posthog.shutdown
   class Client
+    include Flags::ClientMethods
     include Unsupported
 
     # The default time limit of a flush and of a shutdown, in seconds.
@@ -69,7 +70,8 @@ module PostHogPhc
       options = Options.new(options)
       @logger = logger_from(options[:logger])
       @notes = Notes.new(@logger)
-      @event = Event.new(@notes)
+      flags = Flags::EventFlags.new(@notes) { |id, with| evaluate_flags(id, **with) }
+      @event = Event.new(@notes, flags)
       @exceptions = Exceptions::EventProperties.new(options[:source_lines])
       @lost_value = @notes.method(:once)
       @handle = handle(options)
@@ -90,7 +92,8 @@ module PostHogPhc
       !@disabled
     end
 
-    # Captures an event. Never waits for the network, and never raises because of the data:
+    # Captures an event. Never waits for the network, except with sync_mode and send_feature_flags, and never raises
+    # because of the data:
     # an event that cannot be sent returns false and is logged. Without a project key it only returns false.
     # What it does not have itself it takes from {PostHogPhc.with_context}.
     #
@@ -102,6 +105,9 @@ module PostHogPhc
     # @option attrs [Time, DateTime, Date, String, #to_time] :timestamp the time of the event, if it is not
     #   now; text is what Time.parse reads
     # @option attrs [String] :uuid
+    # @option attrs [FeatureFlagEvaluations] :flags the event gets the values of these flags as properties
+    # @option attrs [Boolean, Hash, SendFeatureFlagsOptions] :send_feature_flags evaluates the flags of the person for
+    #   that, which may wait for the server; :flags has precedence
     # @return [Boolean] whether the event was captured
     # @raise [ArgumentError] if the call is wrong
     def capture(attrs = {})
@@ -146,7 +152,7 @@ module PostHogPhc
     # @param exception [Exception, String, #message] text is the message of an exception without a stack
     # @param distinct_id [String, nil] without one it is that of the context, or the event belongs to no person
     # @param additional_properties [Hash, nil] further properties, such as $exception_level or $exception_fingerprint
-    # @param flags [Object] has no effect: there are no feature flags
+    # @param flags [FeatureFlagEvaluations, nil] the event gets the values of these flags as properties
     # @param mechanism [Hash, nil] how it was caught: "type", "handled" and "synthetic"
     # @return [Boolean, nil] whether the event was captured; nil if the first argument is not an exception
     # @raise [ArgumentError] if the properties are not a Hash
@@ -274,6 +280,33 @@ module PostHogPhc
       @shutdown
     end
 
+    # Waits until every event that was captured before this call is on disk and synced, so that neither the end of
+    # the process nor a power cut loses it. It needs the setting +spool_dir+, and no network. It can be interrupted
+    # like {#flush}.
+    #
+    # @param timeout [Numeric, nil] seconds; nil waits without a limit
+    # @return [Boolean] false, with a line in the log, if the disk does not take them, there is no spool, or the time
+    #   was too short
+    def persist(timeout: TIMEOUT)
+      error = @handle.persist(time_limit(timeout)) or return true
+      @notes.each_second(:persist, "persist: #{error}")
+      false
+    end
+
+    # Ends every pending event without sending it (+:discarded+): in memory, on disk, and what ended processes with the
+    # same host and key have left on disk. For an opt-out or a logout. It needs the setting +spool_dir+.
+    #
+    # @param timeout [Numeric, nil] for how many seconds it waits until the files are removed; nil is without a limit
+    # @return [Integer, nil] how many events were discarded; nil, with a line in the log, if the files are not
+    #   removed, or there is no spool
+    def discard_spool(timeout: TIMEOUT)
+      error, discarded = @handle.discard_spool(time_limit(timeout))
+      return discarded unless error
+
+      @notes.each_second(:discard_spool, "discard_spool: #{error}")
+      nil
+    end
+
     # Calls the callbacks with the reports that wait. Returns when no callback runs any more,
     # or after a second. The callbacks are also called without it, a little later.
     #
@@ -282,7 +315,7 @@ module PostHogPhc
       @handle.poll
     end
 
-    # @return [Hash{Symbol => Object}] counters; captured = delivered + all of lost + pending_events
+    # @return [Hash{Symbol => Object}] counters; captured + recovered = delivered + all of lost + kept + pending_events
     def stats
       @handle.stats
     end

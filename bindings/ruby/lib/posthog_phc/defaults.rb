@@ -4,7 +4,7 @@ module PostHogPhc
   # The constants of posthog-ruby's module of this name, with the values of this gem. To change a value, give
   # the option.
   module Defaults
-    # Of feature flags, which this gem does not have.
+    # The setting flags_called_cache.
     MAX_HASH_SIZE = 50_000
 
     # Where and how events are sent.
@@ -24,13 +24,13 @@ module PostHogPhc
       RETRIES = 3
     end
 
-    # Of feature flags, which this gem does not have.
+    # Feature flags.
     module FeatureFlags
-      # Has no effect.
+      # The setting flags_timeout_ms, in seconds.
       FLAG_REQUEST_TIMEOUT_SECONDS = 3
-      # Has no effect.
+      # The setting flags_poll_interval_ms, in seconds.
       POLLING_INTERVAL_SECONDS = 30
-      # Has no effect.
+      # The setting flags_max_retries.
       FLAG_REQUEST_MAX_RETRIES = 1
     end
 

@@ -6,7 +6,7 @@ module PostHogPhc
   # @api private
   class DisabledHandle
     # What {Client#stats} returns.
-    STATS = { captured: 0, delivered: 0, lost: {}, refused: {}, pending_events: 0 }.freeze
+    STATS = { captured: 0, recovered: 0, delivered: 0, lost: {}, refused: {}, kept: 0, pending_events: 0 }.freeze
 
     # @return [FlushResult]
     def flush(_seconds)
@@ -16,6 +16,14 @@ module PostHogPhc
     # @return [Boolean]
     def close(_seconds)
       true
+    end
+
+    # @return [nil] there is nothing to be kept
+    def persist(_seconds); end
+
+    # @return [Array(nil, Integer)]
+    def discard_spool(_seconds)
+      [nil, 0]
     end
 
     # @return [Hash]

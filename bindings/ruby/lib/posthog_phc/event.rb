@@ -21,7 +21,6 @@ module PostHogPhc
     }.transform_values { |keys| keys.to_h { |key| [key, true] }.freeze }.freeze
     # The keywords of most captures. The others are looked for only if there are more than these.
     COMMON = %i[distinct_id event properties].freeze
-    FEATURE_FLAGS = %i[send_feature_flags flags].freeze
     # The property that says whether an event belongs to a person.
     PERSON = "$process_person_profile"
     SPACE_AROUND = /\A[[:space:]]+|[[:space:]]+\z/.freeze
@@ -38,8 +37,10 @@ module PostHogPhc
     end
 
     # @param notes [Notes]
-    def initialize(notes)
+    # @param flags [Flags::EventFlags, nil] nil if no event has flags
+    def initialize(notes, flags = nil)
       @notes = notes
+      @flags = flags
     end
 
     # @return [Hash]
@@ -111,12 +112,12 @@ module PostHogPhc
     end
 
     def add_members(event, given)
-      pass_over_feature_flags(given) if given[:send_feature_flags] || given[:flags]
       id = given[:distinct_id]
       event[:distinct_id] = plain_id(id) unless id.is_a?(String)
       make_personless(event) if id.nil? || event[:distinct_id] == ""
       MEMBERS.each { |key| event[key] = given[key] unless given[key].nil? }
       given[:groups] ? hash(given[:groups], "groups") : event.delete(:groups)
+      add_flags(event, given) if given[:flags] || given[:send_feature_flags]
       add_time_and_uuid(event, given)
     end
 
@@ -129,12 +130,10 @@ module PostHogPhc
       event[:properties] = {}.update(properties).update(PERSON => false)
     end
 
-    # The event is worth more than its flags.
-    def pass_over_feature_flags(given)
-      key = FEATURE_FLAGS.find { |flag| given[flag] && !given[flag].is_a?(NoFlags) }
-      return unless key
-
-      @notes.once("capture sends the event without #{key}: posthog-ruby-phc has no feature flags")
+    # The caller's own properties have precedence.
+    def add_flags(event, given)
+      of_flags = @flags.properties(event, given) or return
+      event[:properties] = Context.merge(of_flags, event[:properties])
     end
 
     # Any object stands for its text: ids in a database often are numbers.

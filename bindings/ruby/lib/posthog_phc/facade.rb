@@ -30,8 +30,9 @@ module PostHogPhc
   module Facade
     # Methods of {Client} that are methods of the module.
     METHODS = (%i[capture capture! capture_json capture_json! capture_exception identify alias group_identify register
-                  unregister opt_out opt_in flush flush_result shutdown poll stats enabled? dequeue_last_message
-                  next_test_event queued_messages clear feature_flags_loaded?] + Unsupported::METHODS).freeze
+                  unregister opt_out opt_in flush flush_result persist discard_spool shutdown poll stats enabled?
+                  dequeue_last_message next_test_event queued_messages clear] +
+               Flags::ClientMethods.public_instance_methods(false) + Unsupported::METHODS).freeze
 
     # @return [Client, nil]
     attr_accessor :client

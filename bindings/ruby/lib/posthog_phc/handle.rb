@@ -58,6 +58,8 @@ module PostHogPhc
     attr_reader :pointer
     # @return [Integer] of the client of libphc
     attr_reader :address
+    # @return [Flags::Engine]
+    attr_reader :flags
     # @return [Float] for how many seconds the end of the process may wait
     attr_reader :exit_limit
 
@@ -71,6 +73,7 @@ module PostHogPhc
       @exit_limit = options.exit_limit
       @may_block = options.may_block?
       @waiting = Waiting.new
+      @flags = Flags::Engine.new(@pointer, @waiting, asks: !options.test_mode?)
       @callback_thread = CallbackThread.new(@pointer, options, logger) if reports_wanted?(options)
       @closing = false
       Handle.add(self)
@@ -155,7 +158,7 @@ module PostHogPhc
     # @return [Boolean] whether every event that this process captured was delivered
     def close(seconds)
       @closing = true
-      # A flush would begin to send what a close without time can only cancel.
+      # A flush would begin to send what a close without time can only cancel, or leave on disk.
       flush(seconds) unless seconds&.zero?
       status = close_now
       @callback_thread&.stop
@@ -163,6 +166,31 @@ module PostHogPhc
     ensure
       # A closed client refuses events itself. One whose close was interrupted stays open.
       @closing = false
+    end
+
+    # Waits until everything that was captured is on disk.
+    #
+    # @param seconds [Numeric, nil] nil waits without a limit
+    # @return [String, nil] why it is not
+    def persist(seconds)
+      limit = Native.limit(seconds)
+      @waiting.apart do
+        status = Native.phc_persist(@pointer, limit)
+        status == Native::OK ? nil : Native.error_of(status)
+      end
+    end
+
+    # Ends what is pending, in memory and on disk.
+    #
+    # @param seconds [Numeric, nil] nil waits without a limit
+    # @return [Array(String, Integer)] what went wrong, or nil; and how many events were discarded
+    def discard_spool(seconds)
+      limit = Native.limit(seconds)
+      @waiting.apart do
+        count = FFI::MemoryPointer.new(:uint64)
+        status = Native.phc_spool_discard(@pointer, limit, count)
+        [status == Native::OK ? nil : Native.error_of(status), count.read_uint64]
+      end
     end
 
     # @return [Hash{Symbol => Object}]

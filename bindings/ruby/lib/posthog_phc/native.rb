@@ -17,6 +17,12 @@ module PostHogPhc
     CLOSED = 4
     TIMEOUT = 6
     BEFORE_SEND = 17
+    WOULD_WAIT = 20
+    UNAVAILABLE = 21
+    SPOOL = 22
+
+    # PHC_NO_LIMIT: no time limit.
+    NO_LIMIT = 0xffff_ffff
 
     # The size of a buffer for a uuid: PHC_UUID_SIZE.
     UUID_SIZE = 37
@@ -60,8 +66,36 @@ module PostHogPhc
       [:phc_stats_get, %i[pointer pointer size_t], :int32],
       [:phc_stats_json, %i[pointer pointer size_t], :size_t],
       [:phc_binding_count_discarded, %i[pointer], :int32],
-      [:phc_binding_next_test_event, %i[pointer pointer size_t], :size_t]
+      [:phc_binding_next_test_event, %i[pointer pointer size_t], :size_t],
+      [:phc_persist, %i[pointer uint32], :int32, BLOCKING],
+      [:phc_spool_discard, %i[pointer uint32 pointer], :int32, BLOCKING],
+      [:phc_set_before_send_callback, %i[pointer pointer pointer pointer], :int32],
+      [:phc_outgoing_json, %i[pointer pointer], :pointer],
+      [:phc_outgoing_replace, %i[pointer buffer_in size_t], :int32],
+      [:phc_flags_query_new, %i[string], :pointer],
+      [:phc_flags_query_free, %i[pointer], :void],
+      [:phc_flags_query_set_option, %i[pointer int32 int], :int32],
+      [:phc_flags_query_set_person_json, %i[pointer buffer_in size_t], :int32],
+      [:phc_flags_query_set_group, %i[pointer string string string], :int32],
+      [:phc_flags_query_set_device_id, %i[pointer string], :int32],
+      [:phc_flags_query_add_key, %i[pointer string], :int32],
+      [:phc_flags_query_add_context, %i[pointer string], :int32],
+      [:phc_flags_definitions_set, %i[pointer buffer_in size_t], :int32],
+      [:phc_flags_ready, %i[pointer uint32], :int32],
+      [:phc_flags_reload, %i[pointer uint32], :int32, BLOCKING],
+      [:phc_flags_evaluate, %i[pointer pointer uint32 pointer], :int32],
+      [:phc_flags_enabled, %i[pointer string int], :int],
+      [:phc_flags_get, %i[pointer string pointer], :int32],
+      [:phc_flags_payload, %i[pointer string pointer], :pointer],
+      [:phc_flags_error, %i[pointer], :string],
+      [:phc_flags_json, %i[pointer pointer size_t], :size_t],
+      [:phc_flags_only, %i[pointer pointer size_t], :pointer],
+      [:phc_flags_only_accessed, %i[pointer], :pointer],
+      [:phc_flags_free, %i[pointer], :void]
     ].freeze
+    # Names for functions of which most calls do not wait, to be called where they may.
+    WAITING = { blocking_capture_json: :phc_capture_json, waiting_flags_ready: :phc_flags_ready,
+                waiting_flags_evaluate: :phc_flags_evaluate }.freeze
     @loading = Mutex.new
 
     class << self
@@ -84,10 +118,23 @@ module PostHogPhc
         phc_last_error.dup.force_encoding(Encoding::UTF_8)
       end
 
+      # @param status [Integer] of a call on this thread
+      # @return [String] what was wrong with it
+      def error_of(status)
+        error = last_error
+        error.empty? ? phc_status_message(status) : error
+      end
+
       # @param status [Integer]
       # @return [Symbol]
       def name_of(status)
         phc_status_name(status).to_sym
+      end
+
+      # @param seconds [Numeric, nil] nil is without a limit
+      # @return [Integer] a time limit as libphc takes it
+      def limit(seconds)
+        seconds ? [(seconds * 1000).ceil, NO_LIMIT].min : NO_LIMIT
       end
 
       # Reads a text from a function that works like snprintf.
@@ -129,9 +176,10 @@ module PostHogPhc
         attach_function :phc_abi_version, [], :uint32
         Library.check_abi(phc_abi_version, file)
         FUNCTIONS.each { |function| attach_function(*function) }
-        # The same function for clients whose captures may wait for a place in the queue.
-        attach_function :blocking_capture_json, :phc_capture_json, %i[pointer buffer_in size_t pointer],
-                        :int32, BLOCKING
+        WAITING.each do |name, function|
+          _, arguments, result = FUNCTIONS.assoc(function)
+          attach_function name, function, arguments, result, BLOCKING
+        end
         Extension.bind(ffi_libraries.first.find_function("phc_capture_json").address) if Extension.used?
       rescue FFI::NotFoundError => e
         raise LibraryError, "#{file} is not a libphc that posthog-ruby-phc #{VERSION} can use: #{e.message}"

@@ -12,27 +12,31 @@ module PostHogPhc
       max_queue_size: Number.new(%w[queue_max_events], 1..100_000_000, 1),
       batch_size: Number.new(%w[flush_at max_batch_events], 1..100_000, 1),
       flush_interval_seconds: Number.new(%w[flush_interval_ms], 1..3_600_000, 1000),
-      max_retries: Number.new(%w[max_retries], 0..1000, 1)
+      max_retries: Number.new(%w[max_retries], 0..1000, 1),
+      feature_flags_polling_interval: Number.new(%w[flags_poll_interval_ms], 0..86_400_000, 1000),
+      feature_flag_request_timeout_seconds: Number.new(%w[flags_timeout_ms], 1..3_600_000, 1000),
+      feature_flag_request_max_retries: Number.new(%w[flags_max_retries], 0..10, 1)
     }.freeze
     # A bool; posthog-ruby takes any value.
     BOOLS = { test_mode: "test_mode", is_server: "is_server" }.freeze
     WORDS = %w[true 1 false 0].freeze
-    # Options of feature flags.
-    FEATURE_FLAGS = %i[personal_api_key secret_key feature_flags_polling_interval
-                       feature_flag_request_timeout_seconds feature_flag_request_max_retries
-                       feature_flags_async_load flag_definition_cache_provider].freeze
-    WITHOUT_EFFECT = %i[disable_singleton_warning].freeze
-    OTHER = %i[host compress_request skip_ssl_verification].freeze
-    KNOWN = (NUMBERS.keys + BOOLS.keys + FEATURE_FLAGS + WITHOUT_EFFECT + OTHER).to_h { |name| [name, true] }.freeze
+    # Names of one setting; the first that is given counts.
+    SECRET_KEYS = %i[secret_key personal_api_key].freeze
+    # Definitions of flags are never waited for when a client is made.
+    WITHOUT_EFFECT = %i[disable_singleton_warning feature_flags_async_load].freeze
+    OTHER = %i[host compress_request skip_ssl_verification flag_definition_cache_provider].freeze
+    KNOWN = (NUMBERS.keys + BOOLS.keys + SECRET_KEYS + WITHOUT_EFFECT + OTHER).to_h { |name| [name, true] }.freeze
 
     # @return [Boolean] whether this class knows the option
     def self.known?(name)
       KNOWN.key?(name)
     end
 
+    # @return [Array<String>] lines for the log
+    attr_reader :notes
+
     def initialize
       @notes = []
-      @feature_flags = []
     end
 
     # @return [Hash{String => Object}] the settings that an option becomes
@@ -40,16 +44,9 @@ module PostHogPhc
       return {} if value.nil? || WITHOUT_EFFECT.include?(name)
       return number(name, value) if NUMBERS.key?(name)
       return { BOOLS[name] => bool(value) } if BOOLS.key?(name)
+      return secret_key(name, value) if SECRET_KEYS.include?(name)
 
-      @feature_flags << name if FEATURE_FLAGS.include?(name)
       other(name, value)
-    end
-
-    # @return [Array<String>] lines for the log
-    def notes
-      return @notes if @feature_flags.empty?
-
-      @notes + ["posthog-ruby-phc has no feature flags; ignored: #{@feature_flags.join(", ")}"]
     end
 
     private
@@ -76,13 +73,34 @@ module PostHogPhc
       WORDS.include?(text) ? text : value != false
     end
 
+    def secret_key(name, value)
+      key = value.to_s.strip
+      is_better = @secret_key_of.nil? || SECRET_KEYS.index(name) < SECRET_KEYS.index(@secret_key_of)
+      return {} if key.empty? || !is_better
+
+      if key.start_with?("phc_")
+        @notes << "#{name} is a project key and is left out: flags are evaluated by the server. Give the feature " \
+                  "flags secure key (phs_…) or a personal key (phx_…)"
+        return {}
+      end
+      @secret_key_of = name
+      { "secret_key" => key }
+    end
+
     def other(name, value)
       return value ? { "host" => value } : {} if name == :host
       return { "compression" => "none" } if name == :compress_request && value == false
+      return without_cache if name == :flag_definition_cache_provider
       return {} unless name == :skip_ssl_verification && value
 
       @notes << "skip_ssl_verification is ignored: certificates are always checked. Name the certificate of " \
                 "your own authority by ca_file:"
+      {}
+    end
+
+    def without_cache
+      @notes << "flag_definition_cache_provider is ignored: each process fetches its definitions, or gets them by " \
+                "feature_flag_definitions="
       {}
     end
   end

@@ -23,6 +23,15 @@ module PostHogPhc
       thread&.kill
     end
 
+    # Calls the block, which must not run code of the host, on a thread of its own. So an interruption of the calling
+    # thread ends its wait at once, although the call goes on until its own time limit.
+    #
+    # @return [Object] what the block returns
+    def apart(&block)
+      thread = start { Thread.handle_interrupt(Object => :never, &block) }
+      thread ? thread.value : yield
+    end
+
     # @return [Boolean] whether a call has not returned, perhaps one whose fiber was interrupted. A
     #   forked child has none of its parent's threads
     def any?

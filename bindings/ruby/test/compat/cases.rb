@@ -24,11 +24,13 @@ end
 require_relative "call_cases"
 require_relative "client_cases"
 require_relative "context_cases"
+require_relative "flag_cases"
 
 module Compat
-  # The cases by their area. A case has a :name, the :calls, and perhaps :options of the client. :differs is
+  # The cases by their area. A case has a :name, the :calls, and perhaps :options of the client, and the :flags and
+  # :definitions of the server. :differs is
   # why the gem does something else than posthog-ruby on purpose, and :ours is what it does instead: members of
   # what the harness returns.
-  AREAS = CALL_AREAS.merge(CLIENT_AREAS, CONTEXT_AREAS).freeze
+  AREAS = CALL_AREAS.merge(CLIENT_AREAS, CONTEXT_AREAS, FLAG_AREAS).freeze
   CASES = AREAS.values.flatten.freeze
 end

@@ -24,13 +24,11 @@ module Compat
     silence_disabled_client_error: [true], test_mode: [1, false], sync_mode: [false], on_error: [nil],
     before_send: [nil]
   }.freeze
-  PASSED_OVER = { differs: "It is passed over, and the log says so.", ours: { "logs" => { "WARN" => 1 } } }.freeze
-
   # A capture with one option. Nothing is sent to the default host.
   def self.option(name, value)
     with = { name: "#{name}: #{value.inspect}", options: { name => value }, calls: [capture] }
     with[:mode] = :test if name == :host || (name == :test_mode && value)
-    name.start_with?("feature_flag") ? with.merge(PASSED_OVER) : with
+    with
   end
 
   CLIENT_AREAS = {

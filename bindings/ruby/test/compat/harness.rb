@@ -15,7 +15,7 @@ module Compat
     TIMESTAMP = /\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\z/.freeze
     LOGGED = %w[WARN ERROR].freeze
 
-    # @param server [#host, #events, #respond_with] receives the events
+    # @param server [#host, #events, #respond_with, #flags, #definitions, #respond_to_flags_with] receives the events
     # @param defaults [Hash] further options of each client
     def initialize(server, defaults = {})
       @server = server
@@ -28,7 +28,11 @@ module Compat
       @log, @shown, @errors = StringIO.new, [], []
       PostHog::Logging.logger = Logger.new(@log)
       @server.respond_with(with[:status]) if with[:status]
+      @server.flags(with[:flags]) if with[:flags]
+      @server.definitions(with[:definitions]) if with[:definitions]
+      @server.respond_to_flags_with(with[:status_of_flags]) if with[:status_of_flags]
       client = client(with) or return { "new" => @raised }
+      load_definitions(client) if with[:definitions]
       seen = { "returns" => calls(client, with[:calls] || []) }
       seen["wire"] = wire(client, with) unless with[:mode] == :test
       # The gem calls on_error on a thread of its own.
@@ -51,6 +55,11 @@ module Compat
     rescue StandardError => e
       @raised = raised(e)
       nil
+    end
+
+    # posthog-ruby waits for them when a client is made.
+    def load_definitions(client)
+      client.feature_flags_loaded?(timeout: 20) if client.method(:feature_flags_loaded?).arity != 0
     end
 
     # The callback sees what it sees before it changes it.
@@ -116,6 +125,8 @@ module Compat
     # Where this Ruby has its own files and gems.
     PLACES = { Gem.path.first => "<gems>", RbConfig::CONFIG["rubylibdir"] => "<ruby>" }.freeze
     FIELDS = { "session_id" => "$session_id", "window_id" => "$window_id" }.freeze
+    # What is compared of the event of a read: posthog-ruby has two sets of properties, by the method that reads.
+    READ = %w[$feature_flag $feature_flag_response locally_evaluated $groups].freeze
 
     module_function
 
@@ -142,7 +153,13 @@ module Compat
       when "$identify" then properties.reject! { |name, value| (event["$set"] || {})[name] == value }
       when "$create_alias" then properties.delete("distinct_id")
       when "$exception" then without_absent(properties)
+      when "$feature_flag_called" then read(properties)
       end
+    end
+
+    def read(properties)
+      properties.select! { |name, _| READ.include?(name) }
+      properties.delete("$groups") if properties["$groups"] == {}
     end
 
     # posthog-ruby has the id of an exception without causes, and null for what is not there; this gem has the level

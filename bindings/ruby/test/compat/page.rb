@@ -21,7 +21,7 @@ module Compat
       <!-- Made of bindings/ruby/test/compat by `ruby bindings/ruby/test/compat/page.rb`; edit the cases there. -->
 
       How [posthog-ruby-phc](../bindings/ruby/README.md) behaves beside posthog-ruby #{from["version"]}, in
-      #{CASES.size} cases of its delivery API: #{CASES.size - differing.size} are the same, and #{differing.size} differ on purpose. The behaviour of
+      #{CASES.size} cases of its API: #{CASES.size - differing.size} are the same, and #{differing.size} differ on purpose. The behaviour of
       posthog-ruby was recorded from runs of it (commit #{from["commit"][0, 7]}, Ruby #{from["ruby"]}); `make test-ruby` runs the same cases
       with this gem. [moving-over.md](moving-over.md#ruby) says what to change in a program, and
       [record.rb](../bindings/ruby/test/compat/record.rb) records anew, from a checkout of posthog-ruby.
@@ -31,7 +31,10 @@ module Compat
       protocols, so events are compared in the form in which the server takes them: `$lib` is left out, a distinct
       id is text, and what posthog-ruby sends twice is compared once, except in the cases that say "whole".
 
-      Not among the cases: feature flags, which this gem does not have; posthog-rails, whose counterpart the
+      Of the event of a read of a flag (`$feature_flag_called`) the flag, its value, where it was evaluated and the groups are
+      compared: posthog-ruby has two sets of properties for it, by the method that reads. Its warnings of deprecation do not count.
+
+      Not among the cases: posthog-rails, whose counterpart the
       [example for Rails](../examples/ruby-rails) tests; `dequeue_last_message` without an event, which returns nil here
       and waits for good there; and when `on_error` is called, which is before `flush` returns there, and a moment
       later here (`poll` waits for it). A context is `PostHog.with_context` here; there it is for posthog-rails only.

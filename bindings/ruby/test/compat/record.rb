@@ -14,14 +14,16 @@ require "zlib"
 require_relative "cases"
 require_relative "harness"
 
-# Receives what posthog-ruby sends to /batch/.
+# Receives what posthog-ruby sends to /batch/, and has flags and their definitions.
 class BatchServer
   attr_reader :events
 
   def initialize
     @server = TCPServer.new("127.0.0.1", 0)
     @events = []
-    @status = 200
+    @status = @status_of_flags = 200
+    @flags = {}
+    @definitions = { flags: [] }
     Thread.new { loop { serve(@server.accept) } }
   end
 
@@ -33,16 +35,44 @@ class BatchServer
     @status = status
   end
 
+  def flags(flags)
+    @flags = flags
+  end
+
+  def definitions(definitions)
+    @definitions = definitions
+  end
+
+  def respond_to_flags_with(status)
+    @status_of_flags = status
+  end
+
   private
 
   def serve(connection)
     Thread.new do
       while (request = read(connection))
-        path, body = request
-        @events.concat(JSON.parse(body)["batch"]) if path == "/batch/" && @status == 200
-        connection.write("HTTP/1.1 #{path == "/batch/" ? @status : 200} X\r\nContent-Length: 2\r\n\r\n{}")
+        status, response = respond(*request)
+        connection.write("HTTP/1.1 #{status} X\r\nContent-Length: #{response.bytesize}\r\n\r\n#{response}")
       end
     end
+  end
+
+  # @return [Array(Integer, String)] the status and the body
+  def respond(path, body)
+    case path
+    when "/batch/"
+      @events.concat(JSON.parse(body)["batch"]) if @status == 200
+      [@status, "{}"]
+    when %r{\A/flags/definitions} then [200, JSON.generate(@definitions)]
+    when %r{\A/flags/?\?} then [@status_of_flags, @status_of_flags == 200 ? values(JSON.parse(body)) : "{}"]
+    else [200, "{}"]
+    end
+  end
+
+  def values(request)
+    keys = request["flag_keys_to_evaluate"] || @flags.keys
+    JSON.generate(flags: @flags.slice(*keys), errorsWhileComputingFlags: false, requestId: SecureRandom.uuid)
   end
 
   def read(connection)
