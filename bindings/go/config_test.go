@@ -153,19 +153,3 @@ type bare struct{ *log.Logger }
 
 func (b bare) Logf(format string, args ...interface{})   { b.Printf("L "+format, args...) }
 func (b bare) Errorf(format string, args ...interface{}) { b.Printf("E "+format, args...) }
-
-func TestFeatureFlagsAreNotSupported(t *testing.T) {
-	var flags FeatureFlags = noFlags{}
-	calls := reflect.ValueOf(flags)
-	for i := range calls.NumMethod() {
-		method := calls.Method(i)
-		var args []reflect.Value
-		for j := range method.Type().NumIn() {
-			args = append(args, reflect.Zero(method.Type().In(j)))
-		}
-		results := method.Call(args)
-		if err, _ := results[len(results)-1].Interface().(error); !errors.Is(err, ErrNotSupported) {
-			t.Errorf("%s returns %v", calls.Type().Method(i).Name, err)
-		}
-	}
-}
