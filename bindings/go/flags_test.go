@@ -552,7 +552,7 @@ func TestAServerThatIsAskedInVain(t *testing.T) {
 	}{
 		{"a refusal", `"status":401`, "api_error_401", ErrUnavailable, 401},
 		{"an outage", `"status":503`, "api_error_503", ErrUnavailable, 503},
-		{"no response", `"reset":true`, "connection_error", ErrUnavailable, 0},
+		{"no response", `"close":"before_response"`, "connection_error", ErrUnavailable, 0},
 		{"quota", `"status":200,"body":"{\"flags\":{},\"quotaLimited\":[\"feature_flags\"]}"`, "quota_limited", ErrUnavailable, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -625,7 +625,7 @@ func TestAContextEndsAnEvaluation(t *testing.T) {
 		ended, cancel := context.WithCancel(context.Background())
 		cancel()
 		_ = client.CloseWithContext(ended)
-		if err := <-got; !errors.Is(err, ErrClosed) {
+		if err := <-got; !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "closed") {
 			t.Errorf("an evaluation that the close has ended: %v", err)
 		}
 	})

@@ -149,15 +149,19 @@ func withKey(key string, call func(*C.char)) {
 	call((*C.char)(unsafe.Pointer(&text[0])))
 }
 
-func (s *snapshot) read(key string) (value interface{}) {
+func (s *snapshot) read(key string) interface{} {
 	if s.calls {
 		return s.readCalling(key)
 	}
-	withKey(key, func(key *C.char) {
-		var variant *C.char
-		kind := C.bridge_read_flag(s.flags, key, &variant)
-		value = valueOf(kind, variant)
-	})
+	if hasNUL(key) {
+		return nil
+	}
+	// Not by withKey: this stays on the stack.
+	var short [96]byte
+	text := append(append(short[:0], key...), 0)
+	var variant *C.char
+	kind := C.bridge_read_flag(s.flags, (*C.char)(unsafe.Pointer(&text[0])), &variant)
+	value := valueOf(kind, variant)
 	runtime.KeepAlive(s)
 	return value
 }
