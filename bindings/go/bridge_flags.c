@@ -115,6 +115,26 @@ phc_status bridge_set_before_send_callback(phc_client *client, uintptr_t handle)
     return phc_set_before_send_callback(client, on_before_send, (void *)handle, on_free);
 }
 
+/* Copies a text with its NUL to this place of the buffer, if it fits; returns the place after it. */
+static size_t put(const char *text, char *buf, size_t len, size_t at) {
+    size_t size = strlen(text) + 1;
+    if (at + size <= len) memcpy(buf + at, text, size);
+    return at + size;
+}
+
+size_t bridge_flags_values(phc_flags *flags, char *buf, size_t len) {
+    size_t at = 0;
+    for (size_t i = 0, count = phc_flags_count(flags); i < count; i++) {
+        const char *key = phc_flags_key(flags, i), *variant = NULL;
+        phc_flag_kind kind = phc_flags_get(flags, key, &variant);
+        if (kind == PHC_FLAG_ABSENT) continue;
+        if (at < len) buf[at] = variant != NULL ? 'v' : kind == PHC_FLAG_TRUE ? '1' : '0';
+        at = put(key, buf, len, at + 1);
+        at = put(variant != NULL ? variant : "", buf, len, at);
+    }
+    return at;
+}
+
 phc_flags *bridge_flags_only(const phc_flags *flags, const char *keys, size_t n) {
     const char **list = malloc((n + 1) * sizeof *list);
     if (list == NULL) return NULL;

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -193,7 +192,7 @@ func (c *client) GetAllFlagsWithContext(ctx context.Context, payload FeatureFlag
 	if flags.native == nil {
 		return nil, err
 	}
-	return maps.Clone(flags.contents().values), err
+	return flags.contents().values, err
 }
 
 func (c *client) EvaluateFlags(payload EvaluateFlagsPayload) (*FeatureFlagEvaluations, error) {
@@ -238,7 +237,7 @@ func EvaluateFlagsWithContext(ctx context.Context, client Client, payload Evalua
 
 // evaluateFlags evaluates flags. That one has no value is no error.
 func (c *client) evaluateFlags(ctx context.Context, subject *flagSubject) (*FeatureFlagEvaluations, error) {
-	flags := &FeatureFlagEvaluations{log: c.log}
+	flags := &FeatureFlagEvaluations{log: c.log, silent: subject.silent}
 	q, err := c.flagQuery(subject)
 	if err != nil {
 		return flags, err
@@ -439,7 +438,7 @@ func (c *client) GetFeatureFlags() ([]FeatureFlag, error) {
 		}
 	}
 	// Whom they are evaluated for does not matter.
-	snapshot, err := c.evaluateFlags(context.Background(), &flagSubject{onlyLocally: true, silent: true})
+	snapshot, err := c.evaluateFlags(context.Background(), &flagSubject{onlyLocally: true})
 	if err != nil {
 		return nil, err
 	}

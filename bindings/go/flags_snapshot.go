@@ -21,6 +21,8 @@ type FeatureFlagEvaluations struct {
 	log    callbacks
 	// lacks is what EvaluationError returns.
 	lacks string
+	// silent is true if reads are not captured.
+	silent bool
 
 	once   sync.Once
 	parsed contents
@@ -127,17 +129,39 @@ func (e *FeatureFlagEvaluations) OnlyAccessed() *FeatureFlagEvaluations {
 	return &FeatureFlagEvaluations{native: e.native.onlyAccessed(), log: e.log, lacks: e.lacks}
 }
 
-// contents reads the whole snapshot, once, which is no read of its flags.
+// contents reads the whole snapshot, once, which is no read of its flags. One that is silent has
+// values only.
 func (e *FeatureFlagEvaluations) contents() *contents {
 	if e == nil {
 		return &contents{}
 	}
 	e.once.Do(func() {
-		if e.native != nil {
+		switch {
+		case e.native == nil:
+		case e.silent:
+			e.parsed = contents{values: e.native.values()}
+		default:
 			e.parsed = parseContents(e.native.json())
 		}
 	})
 	return &e.parsed
+}
+
+// parseValues reads what bridge_flags_values has written.
+func parseValues(text string) map[string]interface{} {
+	values := make(map[string]interface{}, strings.Count(text, "\x00")/2)
+	for text != "" {
+		kind := text[0]
+		key, rest, _ := strings.Cut(text[1:], "\x00")
+		variant, next, _ := strings.Cut(rest, "\x00")
+		if kind == 'v' {
+			values[key] = variant
+		} else {
+			values[key] = kind == '1'
+		}
+		text = next
+	}
+	return values
 }
 
 func parseContents(text []byte) contents {

@@ -11,6 +11,8 @@ package posthog
 #cgo nocallback bridge_read_flag
 #cgo noescape bridge_flags_only
 #cgo nocallback bridge_flags_only
+#cgo noescape bridge_flags_values
+#cgo nocallback bridge_flags_values
 #cgo noescape phc_flags_payload
 #cgo nocallback phc_flags_payload
 #cgo noescape phc_flags_detail
@@ -206,6 +208,18 @@ func (s *snapshot) detail(key string) (found FeatureFlagDetail) {
 	})
 	runtime.KeepAlive(s)
 	return found
+}
+
+func (s *snapshot) values() map[string]interface{} {
+	defer runtime.KeepAlive(s)
+	for size := 4096; ; {
+		buffer := make([]byte, size)
+		needed := int(C.bridge_flags_values(s.flags, (*C.char)(unsafe.Pointer(&buffer[0])), C.size_t(size)))
+		if needed <= size {
+			return parseValues(string(buffer[:needed]))
+		}
+		size = needed
+	}
 }
 
 func (s *snapshot) json() []byte {
