@@ -235,7 +235,7 @@ func EvaluateFlagsWithContext(ctx context.Context, client Client, payload Evalua
 	return client.EvaluateFlagsWithContext(ctx, payload)
 }
 
-// evaluateFlags evaluates flags. That one has no value is no error.
+// evaluateFlags evaluates flags. That one has no value is not an error.
 func (c *client) evaluateFlags(ctx context.Context, subject *flagSubject) (*FeatureFlagEvaluations, error) {
 	flags := &FeatureFlagEvaluations{log: c.log, silent: subject.silent}
 	q, err := c.flagQuery(subject)

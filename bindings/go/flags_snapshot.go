@@ -129,7 +129,7 @@ func (e *FeatureFlagEvaluations) OnlyAccessed() *FeatureFlagEvaluations {
 	return &FeatureFlagEvaluations{native: e.native.onlyAccessed(), log: e.log, lacks: e.lacks}
 }
 
-// contents reads the whole snapshot, once, which is no read of its flags. One that is silent has
+// contents reads the whole snapshot, once, which is not a read of its flags. One that is silent has
 // values only.
 func (e *FeatureFlagEvaluations) contents() *contents {
 	if e == nil {

@@ -59,7 +59,7 @@ type nativeFlags interface {
 	onlyAccessed() nativeFlags
 }
 
-// noLimit is a time limit that is none.
+// noLimit stands for no time limit.
 const noLimit = math.MaxUint32
 
 // callbacks are the parts of a Config that libphc calls, from a thread of its own if nothing

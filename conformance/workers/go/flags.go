@@ -67,7 +67,7 @@ func (w *worker) getFeatureFlag(r request) response {
 	}}
 }
 
-// hasSnapshot reports whether an evaluation with this error has a snapshot all the same.
+// hasSnapshot reports whether an evaluation with this error nevertheless has a snapshot.
 func hasSnapshot(err error) bool {
 	for _, known := range []error{
 		posthog.ErrTimeout, posthog.ErrUnavailable, posthog.ErrClosed, posthog.ErrNoSecretKey, posthog.ErrNoDistinctID,
