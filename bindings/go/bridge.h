@@ -52,7 +52,7 @@ typedef struct bridge_query {
 
 /* What came of it. */
 typedef struct bridge_evaluation {
-    phc_flags *flags; /* to be freed; NULL if there is no snapshot, or nothing of it is needed any more */
+    phc_flags *flags;  /* to be freed; NULL if there is no snapshot, or nothing of it is needed any more */
     const char *error; /* phc_flags_error */
     /* Of bridge_evaluate_flag. The texts belong to flags; NULL for none. */
     const char *variant, *payload;

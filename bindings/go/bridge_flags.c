@@ -25,10 +25,12 @@ static phc_status fill(phc_flags_query *query, const char *at, const bridge_quer
         const char *type = next(&at), *key = next(&at), *properties = next(&at);
         status = phc_flags_query_set_group(query, type, key, properties[0] == '\0' ? NULL : properties);
     }
-    for (uint32_t i = 0; i < about->keys && status == PHC_OK; i++) status = phc_flags_query_add_key(query, next(&at));
+    for (uint32_t i = 0; i < about->keys && status == PHC_OK; i++)
+        status = phc_flags_query_add_key(query, next(&at));
     for (uint32_t i = 0; i < about->contexts && status == PHC_OK; i++)
         status = phc_flags_query_add_context(query, next(&at));
-    if (status == PHC_OK && about->is_silent) status = phc_flags_query_set_option(query, PHC_FLAGS_NO_EVENTS, 1);
+    if (status == PHC_OK && about->is_silent)
+        status = phc_flags_query_set_option(query, PHC_FLAGS_NO_EVENTS, 1);
     if (status == PHC_OK && about->is_remote_only)
         status = phc_flags_query_set_option(query, PHC_FLAGS_REMOTE_ONLY, 1);
     if (status == PHC_OK && about->disable_geoip >= 0)
