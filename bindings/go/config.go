@@ -321,8 +321,7 @@ func (c *Config) settings() ([]setting, error) {
 	}{
 		{"Interval", "flush_interval_ms", c.Interval},
 		{"BatchUploadTimeout", "request_timeout_ms", c.BatchUploadTimeout},
-		{"DefaultFeatureFlagsPollingInterval", "flags_poll_interval_ms",
-			cmp.Or(c.DefaultFeatureFlagsPollingInterval, DefaultFeatureFlagsPollingInterval)},
+		{"DefaultFeatureFlagsPollingInterval", "flags_poll_interval_ms", c.pollingInterval()},
 		{"FeatureFlagRequestTimeout", "flags_timeout_ms", c.FeatureFlagRequestTimeout},
 		{"SpoolMaxAge", "spool_max_age_ms", c.SpoolMaxAge},
 	} {
@@ -363,6 +362,15 @@ func (c *Config) settings() ([]setting, error) {
 		}
 	}
 	return all, nil
+}
+
+// pollingInterval returns the time between two requests for definitions; 0 if there are none.
+func (c *Config) pollingInterval() time.Duration {
+	interval := c.DefaultFeatureFlagsPollingInterval
+	if interval == 0 && cmp.Or(c.SecretKey, c.PersonalApiKey, c.Settings["secret_key"]) != "" {
+		return DefaultFeatureFlagsPollingInterval
+	}
+	return interval
 }
 
 // shown returns the value of a setting as an error may show it.
