@@ -36,9 +36,7 @@ type probe struct {
 	// respond decides the response to a batch; by default everything is stored.
 	respond func(w http.ResponseWriter, uuids []string)
 
-	mu sync.Mutex
-	// flags responds to the requests of feature flags, and reports whether it was one.
-	flags  func(http.ResponseWriter, *http.Request) bool
+	mu     sync.Mutex
 	events []map[string]interface{}
 	lines  []string
 }
@@ -46,12 +44,6 @@ type probe struct {
 func newProbe() *probe {
 	p := &probe{}
 	p.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p.mu.Lock()
-		isOfFlags := p.flags != nil && p.flags(w, r)
-		p.mu.Unlock()
-		if isOfFlags {
-			return
-		}
 		var body struct{ Batch []map[string]interface{} }
 		decoder := json.NewDecoder(r.Body)
 		decoder.UseNumber()
@@ -81,12 +73,6 @@ func (p *probe) responds(respond func(http.ResponseWriter, []string)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.respond = respond
-}
-
-func (p *probe) serveFlags(serve func(http.ResponseWriter, *http.Request) bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.flags = serve
 }
 
 func verdicts(w io.Writer, uuids []string, verdict string) {
@@ -432,7 +418,6 @@ func compatCases() []compatCase {
 	cases = append(cases, beforeSendCases()...)
 	cases = append(cases, contextCases()...)
 	cases = append(cases, exceptionCases()...)
-	cases = append(cases, flagCases()...)
 	for _, v := range []compatCase{
 		value("null", nil), value("true", true), value("the largest int64", int64(math.MaxInt64)), value("the largest uint64", uint64(math.MaxUint64)),
 		value("a float", 1.5), value("a float that is whole", 3.0), value("a very small float", 1e-9), value("a very large float", 1e21),
