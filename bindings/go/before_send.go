@@ -129,11 +129,25 @@ func (b *beforeSend) each(add func(key string, value interface{})) {
 	for key, value := range b.registered {
 		add(key, value)
 	}
+	b.eachOfSettings(add)
+}
+
+// eachOfSettings calls add for what the settings add.
+func (b *beforeSend) eachOfSettings(add func(key string, value interface{})) {
 	if b.isServer {
 		add(propertyIsServer, true)
 	}
 	if b.disableGeoIP {
 		add(propertyDisableGeoIP, true)
+	}
+}
+
+// addTo returns a function that sets properties which are missing.
+func addTo(properties Properties) func(string, interface{}) {
+	return func(key string, value interface{}) {
+		if _, set := properties[key]; !set {
+			properties[key] = value
+		}
 	}
 }
 
@@ -147,7 +161,12 @@ func (m Capture) enriched(b *beforeSend) Message {
 	if m.Groups != nil {
 		taken = append(taken, "$groups")
 	}
-	m.Properties = b.fill(cloneMap(&c, m.Properties, 0), taken...)
+	m.Properties = cloneMap(&c, m.Properties, 0)
+	if m.minimal {
+		b.eachOfSettings(addTo(m.Properties))
+	} else {
+		m.Properties = b.fill(m.Properties, taken...)
+	}
 	m.Groups = orEmpty(cloneMap(&c, m.Groups, 0))
 	m.Options = orEmpty(cloneMap(&c, m.Options, 0))
 	m.IsServer = b.isServer

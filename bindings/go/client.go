@@ -76,6 +76,18 @@ type Client interface {
 	// NextTestEvent returns and removes the oldest event of a client in test mode, as
 	// it would have been sent; nil if there is none.
 	NextTestEvent() json.RawMessage
+
+	// Persist waits until every event that was enqueued before is on disk and synced, so
+	// that neither the end of the process nor a power cut loses it. It needs no network,
+	// and a Config.SpoolDir: without one it returns an error that errors.Is matches with
+	// ErrSpool, as it does if the disk takes no events. If ctx ends first, errors.Is matches
+	// the error with ErrTimeout and with the context's error; nothing is abandoned.
+	Persist(ctx context.Context) error
+	// DiscardSpool ends every pending event without sending it, for the reason
+	// LossDiscarded, and returns how many they were: those in memory, those on disk, and
+	// those that ended processes with the same host and key have left there. It is for an
+	// opt-out or a logout. It returns once the files are removed, and the errors of Persist.
+	DiscardSpool(ctx context.Context) (discarded uint64, err error)
 }
 
 // FlushResult is what became of the events that were enqueued before a flush.
@@ -90,9 +102,11 @@ type FlushResult struct {
 }
 
 type client struct {
-	noFlags
 	// beforeSend is nil without a BeforeSend.
-	beforeSend      *beforeSend
+	beforeSend *beforeSend
+	log        callbacks
+	// hasSecretKey is true if libphc fetches definitions of feature flags.
+	hasSecretKey    bool
 	shutdownTimeout time.Duration
 	// disabled is true without a project key.
 	disabled bool
@@ -162,6 +176,8 @@ func NewWithConfig(apiKey string, config Config) (Client, error) {
 		shutdownTimeout: config.shutdownTimeout(),
 		disabled:        strings.TrimSpace(apiKey) == "",
 		hasCallback:     config.Callback != nil,
+		hasSecretKey:    lastValue(settings, "secret_key") != "" && lastValue(settings, "local_evaluation") != "false",
+		log:             callbacks{logger: config.logger()},
 		closed:          make(chan struct{}),
 		flushes:         make(chan struct{}, maxFlushes),
 	}
@@ -169,7 +185,7 @@ func NewWithConfig(apiKey string, config Config) (Client, error) {
 		c.beforeSend = newBeforeSend(&config, settings)
 		settings = c.beforeSend.nativeSettings(settings)
 	}
-	c.library, err = open(apiKey, settings, callbacks{logger: config.logger(), callback: config.Callback})
+	c.library, err = open(apiKey, settings, callbacks{logger: config.logger(), callback: config.Callback, beforeSend: c.beforeSend})
 	if err != nil {
 		return nil, err
 	}
@@ -186,15 +202,16 @@ func NewWithConfig(apiKey string, config Config) (Client, error) {
 // -- captures --
 
 func (c *client) Enqueue(message Message) error {
-	_, err := c.enqueue(message, false)
+	_, err := c.enqueue(context.Background(), message, false)
 	return err
 }
 
 func (c *client) EnqueueWithUUID(message Message) (string, error) {
-	return c.enqueue(message, true)
+	return c.enqueue(context.Background(), message, true)
 }
 
-func (c *client) enqueue(message Message, wantUUID bool) (string, error) {
+// enqueue captures a message. The context limits only the evaluation of the flags that it asks for.
+func (c *client) enqueue(ctx context.Context, message Message, wantUUID bool) (string, error) {
 	switch {
 	case c.disabled:
 		return "", c.refuse(StatusDisabled, ErrSDKDisabled)
@@ -207,6 +224,9 @@ func (c *client) enqueue(message Message, wantUUID bool) (string, error) {
 	}
 	if err := message.Validate(); err != nil {
 		return "", c.refuse(err.(FieldError).status(), err)
+	}
+	if capture, ok := message.(Capture); ok && (capture.Flags != nil || capture.SendFeatureFlags != nil) {
+		message = c.withFlags(ctx, capture)
 	}
 	if c.beforeSend != nil {
 		if message = c.beforeSend.run(message); message == nil {

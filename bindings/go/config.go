@@ -1,6 +1,7 @@
 package posthog
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -36,6 +37,12 @@ const (
 	// for programs that name them; here they have no effect.
 	DefaultBatchSubmitTimeout  = 100 * time.Millisecond
 	DefaultMaxEnqueuedRequests = 1000
+	// DefaultFeatureFlagsPollingInterval is the time between two requests for the
+	// definitions of feature flags. PostHog bills each as ten flag requests.
+	DefaultFeatureFlagsPollingInterval = 5 * time.Minute
+	// DefaultFeatureFlagRequestTimeout is how long an evaluation of feature flags waits for
+	// the server, retries included.
+	DefaultFeatureFlagRequestTimeout = 3 * time.Second
 )
 
 // CompressionMode is the codec of request bodies.
@@ -75,6 +82,22 @@ const (
 	CaptureModeAnalyticsV1
 )
 
+// SpoolSafety says what the events on disk survive.
+type SpoolSafety string
+
+// What they survive. Each also survives what those before it do, but for SpoolPower, which
+// does not have what SpoolCall adds.
+const (
+	// SpoolExit: a Close, an end of the process, an outage of the server.
+	SpoolExit SpoolSafety = "exit"
+	// SpoolCrash: a crash of the process too, except for what was captured in the last 50 ms.
+	SpoolCrash SpoolSafety = "crash"
+	// SpoolCall: every event whose Enqueue has returned nil. The Enqueue waits for the disk.
+	SpoolCall SpoolSafety = "call"
+	// SpoolPower: a power cut too, except for what was captured in about the last second.
+	SpoolPower SpoolSafety = "power"
+)
+
 // BeforeSendFunc gets each message on the goroutine of its Enqueue. It returns the
 // message to take in its place, of the same type, or nil to discard it.
 //
@@ -86,8 +109,11 @@ const (
 // Groups and Options are never nil.
 //
 // If it returns nil, another type or a message without a required field, or if it panics,
-// the message is discarded: that is logged and counted, and Enqueue returns nil. It must
-// not call Enqueue of the same client.
+// the message is discarded: that is logged and counted, and Enqueue returns nil.
+//
+// The read of a feature flag is a message, too: a Capture of $feature_flag_called.
+// BeforeSend must not call Enqueue of the same client, and read flags only with
+// SendFeatureFlagEvents false.
 type BeforeSendFunc func(Message) Message
 
 // Config configures a client. The zero value of a field is its default. The fields have
@@ -133,6 +159,38 @@ type Config struct {
 	IsServer *bool
 	// HistoricalMigration marks every batch as an import of old events.
 	HistoricalMigration bool
+	// SecretKey is the feature flags secure key of the project (phs_…) or a personal API key
+	// (phx_…). With it the definitions of feature flags are fetched, from the first evaluation
+	// on, and flags are evaluated here, without a request. The setting local_evaluation =
+	// false fetches none.
+	SecretKey string
+	// PersonalApiKey is used if there is no SecretKey.
+	//
+	// Deprecated: use SecretKey.
+	PersonalApiKey string
+	// DefaultFeatureFlagsPollingInterval is the time between two requests for definitions, by
+	// default the constant DefaultFeatureFlagsPollingInterval; at least 1 s and at most a day.
+	DefaultFeatureFlagsPollingInterval time.Duration
+	// FeatureFlagRequestTimeout is how long an evaluation waits for the server, retries
+	// included, by default DefaultFeatureFlagRequestTimeout. A context can only shorten it.
+	FeatureFlagRequestTimeout time.Duration
+	// FeatureFlagRequestMaxRetries is the number of attempts of an evaluation after the first
+	// one, from 0 to 10, by default 1.
+	FeatureFlagRequestMaxRetries *int
+
+	// SpoolDir is a folder in which pending events survive the end of the process. It belongs
+	// to the user of the process, no one else may write to it, and its last part is made if it
+	// is missing. Empty means that events are in memory only. A libphc that was built without
+	// the spool refuses it (ConfigError). docs/durability.md of libphc says what survives what.
+	SpoolDir string
+	// SpoolSafety says what the events in SpoolDir survive, by default SpoolCrash.
+	SpoolSafety SpoolSafety
+	// SpoolMaxBytes is the largest number of bytes on disk, by default 256 MiB.
+	SpoolMaxBytes int64
+	// SpoolMaxAge is how old events on disk can be when they are taken over, by default a
+	// week; older ones are lost (LossExpired).
+	SpoolMaxAge time.Duration
+
 	// DefaultEventProperties are added to every event. A property of the event itself
 	// has precedence.
 	DefaultEventProperties Properties
@@ -227,26 +285,35 @@ func (c *Config) settings() ([]setting, error) {
 		{"CAFile", "ca_file", c.CAFile},
 		{"ClientCertFile", "client_cert_file", c.ClientCertFile},
 		{"ClientKeyFile", "client_key_file", c.ClientKeyFile},
+		{"PersonalApiKey", "secret_key", strings.TrimSpace(c.PersonalApiKey)},
+		{"SecretKey", "secret_key", strings.TrimSpace(c.SecretKey)},
+		{"SpoolDir", "spool_dir", c.SpoolDir},
+		{"SpoolSafety", "spool_safety", string(c.SpoolSafety)},
 	} {
 		if text.value != "" {
-			add(text.field, text.key, text.value, text.value)
+			add(text.field, text.key, text.value, shown(text.key, text.value))
 		}
 	}
 	for _, number := range []struct {
 		field, key string
-		value      int
+		value      int64
 	}{
-		{"BatchSize", "flush_at", c.BatchSize},
-		{"BatchSize", "max_batch_events", c.BatchSize},
-		{"MaxQueueSize", "queue_max_events", c.MaxQueueSize},
-		{"MaxQueueBytes", "queue_max_bytes", c.MaxQueueBytes},
+		{"BatchSize", "flush_at", int64(c.BatchSize)},
+		{"BatchSize", "max_batch_events", int64(c.BatchSize)},
+		{"MaxQueueSize", "queue_max_events", int64(c.MaxQueueSize)},
+		{"MaxQueueBytes", "queue_max_bytes", int64(c.MaxQueueBytes)},
+		{"SpoolMaxBytes", "spool_max_bytes", c.SpoolMaxBytes},
 	} {
 		if number.value != 0 {
-			add(number.field, number.key, strconv.Itoa(number.value), number.value)
+			add(number.field, number.key, strconv.FormatInt(number.value, 10), number.value)
 		}
 	}
 	if c.MaxRetries != nil {
 		add("MaxRetries", "max_retries", strconv.Itoa(*c.MaxRetries), *c.MaxRetries)
+	}
+	if c.FeatureFlagRequestMaxRetries != nil {
+		retries := *c.FeatureFlagRequestMaxRetries
+		add("FeatureFlagRequestMaxRetries", "flags_max_retries", strconv.Itoa(retries), retries)
 	}
 	for _, span := range []struct {
 		field, key string
@@ -254,6 +321,9 @@ func (c *Config) settings() ([]setting, error) {
 	}{
 		{"Interval", "flush_interval_ms", c.Interval},
 		{"BatchUploadTimeout", "request_timeout_ms", c.BatchUploadTimeout},
+		{"DefaultFeatureFlagsPollingInterval", "flags_poll_interval_ms", c.pollingInterval()},
+		{"FeatureFlagRequestTimeout", "flags_timeout_ms", c.FeatureFlagRequestTimeout},
+		{"SpoolMaxAge", "spool_max_age_ms", c.SpoolMaxAge},
 	} {
 		if span.value != 0 {
 			add(span.field, span.key, strconv.FormatInt(milliseconds(span.value), 10), span.value)
@@ -284,7 +354,7 @@ func (c *Config) settings() ([]setting, error) {
 	}
 	all = append(all, c.environment()...)
 	for _, key := range slices.Sorted(maps.Keys(c.Settings)) {
-		add(fmt.Sprintf("Settings[%q]", key), key, c.Settings[key], c.Settings[key])
+		add(fmt.Sprintf("Settings[%q]", key), key, c.Settings[key], shown(key, c.Settings[key]))
 	}
 	for _, setting := range all {
 		if hasNUL(setting.key) || hasNUL(setting.value) {
@@ -292,6 +362,24 @@ func (c *Config) settings() ([]setting, error) {
 		}
 	}
 	return all, nil
+}
+
+// pollingInterval returns the time between two requests for definitions; 0 if there are none.
+func (c *Config) pollingInterval() time.Duration {
+	interval := c.DefaultFeatureFlagsPollingInterval
+	if interval == 0 && cmp.Or(c.SecretKey, c.PersonalApiKey, c.Settings["secret_key"]) != "" {
+		return DefaultFeatureFlagsPollingInterval
+	}
+	return interval
+}
+
+// shown returns the value of a setting as an error may show it.
+func shown(key, value string) string {
+	if key != "secret_key" {
+		return value
+	}
+	kind, _, _ := strings.Cut(value, "_")
+	return kind[:min(len(kind), 4)] + "…"
 }
 
 // lastValue returns the value that counts of a setting; empty if it is not set.

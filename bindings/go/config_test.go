@@ -59,10 +59,19 @@ func TestEachFieldBecomesItsSetting(t *testing.T) {
 		CAFile:              "/ca.pem",
 		ClientCertFile:      "/client.pem",
 		ClientKeyFile:       "/client.key",
-		TestMode:            true,
-		Callback:            &recorder{},
-		Verbose:             true,
-		Settings:            map[string]string{"max_in_flight": "2", "compression": "gzip"},
+		PersonalApiKey:      "phx_key",
+		SpoolDir:            "/events",
+		SpoolSafety:         SpoolCall,
+		SpoolMaxBytes:       1 << 30,
+		SpoolMaxAge:         time.Hour,
+
+		FeatureFlagRequestTimeout:    time.Second,
+		FeatureFlagRequestMaxRetries: Ptr(2),
+
+		TestMode: true,
+		Callback: &recorder{},
+		Verbose:  true,
+		Settings: map[string]string{"max_in_flight": "2", "compression": "gzip"},
 	}
 	want := map[string]string{
 		"host": "https://eu.i.posthog.com", "flush_interval_ms": "2", "flush_at": "50", "max_batch_events": "50",
@@ -71,6 +80,8 @@ func TestEachFieldBecomesItsSetting(t *testing.T) {
 		"header.X-A": "a", "header.X-B": "b", "proxy": "http://proxy:3128", "ca_file": "/ca.pem", "test_mode": "true",
 		"client_cert_file": "/client.pem", "client_key_file": "/client.key",
 		"log_level": "debug", "max_in_flight": "2", "compression": "gzip",
+		"secret_key": "phx_key", "flags_poll_interval_ms": "300000", "flags_timeout_ms": "1000", "flags_max_retries": "2",
+		"spool_dir": "/events", "spool_safety": "call", "spool_max_bytes": "1073741824", "spool_max_age_ms": "3600000",
 		"sdk_name": SDKName, "sdk_version": Version,
 	}
 	if got := settingsOf(t, config); !reflect.DeepEqual(got, want) {
@@ -153,19 +164,3 @@ type bare struct{ *log.Logger }
 
 func (b bare) Logf(format string, args ...interface{})   { b.Printf("L "+format, args...) }
 func (b bare) Errorf(format string, args ...interface{}) { b.Printf("E "+format, args...) }
-
-func TestFeatureFlagsAreNotSupported(t *testing.T) {
-	var flags FeatureFlags = noFlags{}
-	calls := reflect.ValueOf(flags)
-	for i := range calls.NumMethod() {
-		method := calls.Method(i)
-		var args []reflect.Value
-		for j := range method.Type().NumIn() {
-			args = append(args, reflect.Zero(method.Type().In(j)))
-		}
-		results := method.Call(args)
-		if err, _ := results[len(results)-1].Interface().(error); !errors.Is(err, ErrNotSupported) {
-			t.Errorf("%s returns %v", calls.Type().Method(i).Name, err)
-		}
-	}
-}

@@ -31,6 +31,9 @@ const (
 	StatusBeforeSend        Status = 17
 	StatusInternal          Status = 18
 	StatusOutOfResources    Status = 19
+	StatusWouldWait         Status = 20
+	StatusUnavailable       Status = 21
+	StatusSpool             Status = 22
 )
 
 // MarshalText returns the name of the status, so that it is the key in the JSON of
@@ -87,7 +90,8 @@ var (
 	// ErrLostEvents means that events were lost: for a Flush, events that it waited
 	// for; for a Close, any event of the client.
 	ErrLostEvents error = &Error{Status: StatusLostEvents, Message: "events were lost"}
-	// ErrTimeout means that the context ended first. A Flush abandons nothing.
+	// ErrTimeout means that a time limit passed first: the context, or for feature flags
+	// Config.FeatureFlagRequestTimeout. A Flush abandons nothing.
 	ErrTimeout error = &Error{Status: StatusTimeout, Message: "events are still pending; they will be sent"}
 	// ErrReentrant means that Flush or Close was called from inside a Callback or a
 	// Logger, where nothing may wait.
@@ -96,17 +100,36 @@ var (
 		Message: "Flush and Close cannot be called from inside a Callback or a Logger; call them from another goroutine",
 	}
 
-	// ErrNotSupported is returned by the methods for feature flags, which libphc
-	// does not have yet.
-	ErrNotSupported = errors.New("posthog: libphc does not have feature flags yet; use posthog-go for them")
+	// ErrUnavailable means that the server did not evaluate feature flags or return their
+	// definitions. The error says why; errors.As finds an *APIError in it if the server
+	// responded with a status that says so.
+	ErrUnavailable error = &Error{Status: StatusUnavailable, Message: "the server did not return feature flags"}
+	// ErrInconclusive means that a flag has no value here, and that the server was not to be
+	// asked. The error says what is missing.
+	ErrInconclusive error = &Error{Status: StatusWouldWait, Message: "the flag has no value here"}
+	// ErrSpool means that there is no spool on disk, or that the disk takes no events.
+	ErrSpool error = &Error{Status: StatusSpool, Message: "there is no spool; set SpoolDir"}
+
+	// ErrFlagNotFound means that there is no flag with this key, or that it is switched off,
+	// or that the server could not evaluate it.
+	ErrFlagNotFound = errors.New("posthog: there is no value of this feature flag")
+	// ErrNoSecretKey means that the method needs definitions of feature flags, and the client
+	// fetches none.
+	ErrNoSecretKey = errors.New("posthog: there is no SecretKey, so there are no definitions of feature flags; set Config.SecretKey")
+	// ErrNoPersonalAPIKey is the older name of ErrNoSecretKey.
+	ErrNoPersonalAPIKey = ErrNoSecretKey
+	// ErrNoDistinctID means that flags were to be evaluated for an empty distinct id.
+	ErrNoDistinctID = errors.New("posthog: there is no distinct id; set DistinctId")
+	// ErrNotSupported is returned by GetRemoteConfigPayload.
+	ErrNotSupported = errors.New("posthog: libphc does not fetch payloads of remote config; use the payload of a feature flag, " +
+		"or ask /api/projects/@current/feature_flags/<key>/remote_config yourself")
 	// ErrNoLibrary means that this package was built without libphc, or with one that
 	// it cannot use. The error says why.
 	ErrNoLibrary = errors.New("posthog: there is no usable libphc")
 
-	// ErrTooManyRequests and ErrNoDistinctID exist for programs that compare with them.
-	// They are never returned: ErrQueueFull is, and a FieldError.
+	// ErrTooManyRequests exists for programs that compare with it. It is never returned:
+	// ErrQueueFull is.
 	ErrTooManyRequests = errors.New("posthog: too many requests are under way")
-	ErrNoDistinctID    = errors.New("posthog: there is no distinct id")
 )
 
 // sentinels are the errors that are returned in place of what libphc says about the same

@@ -11,7 +11,6 @@ package posthog
 import "C"
 
 import (
-	"bytes"
 	"fmt"
 	"runtime"
 	"runtime/cgo"
@@ -20,7 +19,11 @@ import (
 )
 
 // library implements native by cgo.
-type library struct{ client *C.phc_client }
+type library struct {
+	client *C.phc_client
+	// calls is true if libphc calls BeforeSend for the reads of flags.
+	calls bool
+}
 
 // open makes a client. The error is a ConfigError, an *Error, or ErrNoLibrary with the
 // reason.
@@ -61,7 +64,7 @@ func newConfig(apiKey string, settings []setting) (*C.phc_config, error) {
 }
 
 func newLibrary(config *C.phc_config, callbacks callbacks) (native, error) {
-	l := &library{}
+	l := &library{calls: callbacks.beforeSend != nil}
 	err := call(func() (status C.phc_status) {
 		l.client = C.phc_client_new(config, &status)
 		return status
@@ -115,6 +118,10 @@ func (l *library) setCallbacks(callbacks callbacks) *Error {
 			func() C.phc_status { return C.bridge_set_error_callback(l.client, newHandle(callbacks)) },
 			func() C.phc_status { return C.bridge_set_delivery_callback(l.client, newHandle(callbacks)) })
 	}
+	if callbacks.beforeSend != nil {
+		setters = append(setters,
+			func() C.phc_status { return C.bridge_set_before_send_callback(l.client, newHandle(callbacks)) })
+	}
 	for _, set := range setters {
 		if err := call(set); err != nil {
 			return err
@@ -165,11 +172,7 @@ func (l *library) capture(e *encoder) *Error {
 	status := C.bridge_capture(l.client,
 		(*C.char)(unsafe.Pointer(unsafe.SliceData(e.json))), C.size_t(len(e.json)),
 		(*C.char)(unsafe.Pointer(&e.uuid[0])), (*C.char)(unsafe.Pointer(&e.lastError[0])), C.size_t(len(e.lastError)))
-	if status == C.PHC_OK {
-		return nil
-	}
-	text, _, _ := bytes.Cut(e.lastError[:], []byte{0})
-	return &Error{Status: Status(status), Message: string(text)}
+	return e.error(status)
 }
 
 func (l *library) countDiscarded() { C.phc_binding_count_discarded(l.client) }
@@ -294,6 +297,9 @@ func (l *library) stats() Stats {
 		Retries:              uint64(from.retries),
 		BodyBytes:            uint64(from.body_bytes),
 		SentBytes:            uint64(from.sent_bytes),
+		Recovered:            uint64(from.recovered),
+		Kept:                 uint64(from.kept),
+		Spooled:              uint64(from.spooled),
 	}
 	for loss, count := range from.lost_by_reason {
 		if count > 0 {

@@ -35,8 +35,22 @@ type Capture struct {
 	Properties Properties
 	Groups     Groups
 	Options    Options
+	// Flags adds the flags of a snapshot that have a value: $feature/<key> for each, and the
+	// keys of those that are on as $active_feature_flags. Properties have precedence. It is
+	// nil inside BeforeSend, where the flags are among the Properties.
+	Flags *FeatureFlagEvaluations
+	// SendFeatureFlags evaluates all flags for the event and adds them, as Flags does. It
+	// needs a Config.SecretKey. What cannot be evaluated here the server is asked for, and
+	// the Enqueue waits for it. Flags has precedence.
+	//
+	// Deprecated: use EvaluateFlags and Flags, by which the event has the values that the
+	// program has read.
+	SendFeatureFlags SendFeatureFlagsValue
 	// IsServer is that of the Config inside BeforeSend. Properties decides what is sent.
 	IsServer bool
+
+	// minimal is true for the read of a flag that gets no super properties.
+	minimal bool
 }
 
 // Identify sets properties of a person.

@@ -1,5 +1,7 @@
 package posthog
 
+import "math"
+
 // native is a client of libphc. Its methods may be called from any goroutine,
 // except for free, which must be the last call.
 type native interface {
@@ -26,10 +28,45 @@ type native interface {
 	stats() Stats
 	nextTestEvent() []byte
 	free()
+
+	// evaluate evaluates the flags of a query, and asks the server for what has no value here
+	// for at most ms milliseconds. Without a snapshot it returns nil for it.
+	evaluate(q *flagQuery, ms uint32) (nativeFlags, evaluation)
+	// evaluateFlag does the same for the only flag of a query, and reads it. If isFinal is
+	// false, a flag without a value that the server may have is not read.
+	evaluateFlag(q *flagQuery, ms uint32, isFinal bool) (flagValue, evaluation)
+	// flagsReady waits for definitions, for at most ms milliseconds.
+	flagsReady(ms uint32) *Error
+	reloadFlags(ms uint32) *Error
+	setFlagDefinitions(json []byte) *Error
+
+	persist(ms uint32) *Error
+	discardSpool(ms uint32) (discarded uint64, err *Error)
 }
 
-// callbacks are the parts of a Config that libphc calls from a thread of its own.
+// nativeFlags is a snapshot of libphc. Its methods may be called from any goroutine.
+type nativeFlags interface {
+	// read returns the value of a flag, nil if it has none, and notes that it was read.
+	read(key string) interface{}
+	payload(key string) *string
+	detail(key string) FeatureFlagDetail
+	// values returns the values of all flags that have one. It reads them, and so is for queries
+	// whose reads are not captured.
+	values() map[string]interface{}
+	// json returns the whole snapshot.
+	json() []byte
+	only(keys []string) nativeFlags
+	onlyAccessed() nativeFlags
+}
+
+// noLimit stands for no time limit.
+const noLimit = math.MaxUint32
+
+// callbacks are the parts of a Config that libphc calls, from a thread of its own if nothing
+// else is said.
 type callbacks struct {
 	logger   Logger
 	callback Callback // may be nil
+	// beforeSend is called on the goroutine that reads a flag; nil without a BeforeSend.
+	beforeSend *beforeSend
 }

@@ -37,6 +37,9 @@ const (
 	LossEvicted           Loss = "evicted"            // it made room for newer events
 	LossClosed            Loss = "closed"             // the client was closed first
 	LossInternal          Loss = "internal"           // an internal error in libphc
+	LossExpired           Loss = "expired"            // it was on disk for longer than Config.SpoolMaxAge
+	LossCorrupt           Loss = "corrupt"            // it was on disk, and could not be read any more
+	LossDiscarded         Loss = "discarded"          // DiscardSpool has ended it
 )
 
 // delivered is the outcome of an event that is not lost.
@@ -211,10 +214,19 @@ func (r *Report) lossError(event EventReport) *LossError {
 		loss.cause = requestError(r.HTTPStatus, r.Error)
 	case LossClosed:
 		loss.cause = &lossCause{"the client was closed before it was delivered", ErrClosed}
+	case LossExpired, LossCorrupt, LossDiscarded:
+		loss.cause = errors.New(ofSpool[loss.Reason])
 	case LossEvicted:
 		loss.cause = &lossCause{"the queue was full and newer events took its place", ErrQueueFull}
 	}
 	return loss
+}
+
+// ofSpool says what the reasons of a spool mean.
+var ofSpool = map[Loss]string{
+	LossExpired:   "it was on disk for longer than SpoolMaxAge",
+	LossCorrupt:   "its file was damaged",
+	LossDiscarded: "DiscardSpool was called before it was delivered",
 }
 
 // lossCause is the cause of a loss that errors.Is matches with another error.

@@ -109,7 +109,11 @@ func EnqueueWithContext(ctx context.Context, client EnqueueClient, message Messa
 }
 
 func (c *client) EnqueueWithContext(ctx context.Context, message Message) error {
-	return c.Enqueue(inContext(ctx, message))
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	_, err := c.enqueue(ctx, inContext(ctx, message), false)
+	return err
 }
 
 // inContext returns a message with what ctx adds to it.
@@ -121,6 +125,10 @@ func inContext(ctx context.Context, message Message) Message {
 	switch m := dereference(message).(type) {
 	case Capture:
 		_, decided := m.Options["process_person_profile"]
+		if m.DistinctId == "" && around.DistinctId == "" {
+			// The flags of a random id say nothing about a person.
+			m.SendFeatureFlags = nil
+		}
 		m.DistinctId, m.Properties = around.complete(m.DistinctId, m.Properties, decided)
 		return m
 	case Exception:

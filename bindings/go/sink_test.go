@@ -153,7 +153,7 @@ func (n *namespace) client(config Config) Client {
 func checkStats(t *testing.T, client Client) Stats {
 	t.Helper()
 	stats := client.Stats()
-	if stats.Captured != stats.Delivered+stats.Lost+stats.PendingEvents ||
+	if stats.Captured+stats.Recovered != stats.Delivered+stats.Lost+stats.Kept+stats.PendingEvents ||
 		stats.Lost != sum(stats.LostByReason) || stats.Refused != sum(stats.RefusedByStatus) {
 		t.Errorf("the counters do not add up: %+v", stats)
 	}

@@ -8,7 +8,8 @@ import (
 )
 
 // Stats are the counters of one instant, since the client was made. Always
-// Captured = Delivered + Lost + PendingEvents.
+// Captured + Recovered = Delivered + Lost + Kept + PendingEvents; Recovered and Kept are 0
+// without a Config.SpoolDir.
 type Stats struct {
 	// Captured counts the events that an Enqueue took.
 	Captured uint64 `json:"captured"`
@@ -50,6 +51,13 @@ type Stats struct {
 	// those as sent.
 	BodyBytes uint64 `json:"body_bytes"`
 	SentBytes uint64 `json:"sent_bytes"`
+	// Recovered counts the events that ended processes, or closed clients, had left on
+	// disk, and that this client has taken over.
+	Recovered uint64 `json:"recovered"`
+	// Kept counts the events that the Close has left on disk; a later client sends them.
+	Kept uint64 `json:"kept"`
+	// Spooled counts the pending events that are on disk.
+	Spooled uint64 `json:"spooled"`
 }
 
 // lossText returns the losses as text: "events lost: 3 (2 closed, 1 dropped)".

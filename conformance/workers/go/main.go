@@ -76,6 +76,9 @@ var calls = map[string]func(*worker, request) response{
 	"close":          (*worker).close,
 	"stats":          (*worker).stats,
 	"reports":        (*worker).reports,
+
+	"get_feature_flag":                (*worker).getFeatureFlag,
+	"reload_feature_flag_definitions": (*worker).reloadDefinitions,
 }
 
 func (w *worker) run(line []byte) response {
