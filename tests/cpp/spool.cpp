@@ -36,7 +36,9 @@ static void events_are_persisted_discarded_and_kept() {
     char folder[] = "/tmp/phc-cpp-spool-XXXXXX";
     CHECK(mkdtemp(folder) != nullptr);
     script(R"({"then":{"status":503}})");
-    const auto spooling = [&] { return phc::client(test_settings().spool_dir(folder).shutdown_timeout(0ms)); };
+    const auto spooling = [&] {
+        return phc::client(test_settings().spool_dir(folder).shutdown_timeout(0ms));
+    };
     {
         phc::client client = spooling();
         CHECK_STATUS(client.capture("user", "first"), ok);

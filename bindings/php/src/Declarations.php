@@ -477,6 +477,7 @@ phc_status phc_stats_get(const struct phc_client *client, struct phc_stats *out,
 size_t phc_stats_json(const struct phc_client *client, char *buf, size_t len);
 phc_status phc_binding_count_discarded(phc_client *client);
 size_t phc_binding_next_test_event(phc_client *client, char *buf, size_t len);
+phc_flag_kind phc_binding_flags_peek(const phc_flags *flags, const char *key, const char **variant);
 size_t phc_binding_flags_read(phc_flags *flags, const char *key, char *buf, size_t len);
 C;
 }
