@@ -121,10 +121,6 @@ impl<D: Disk> Store<D> {
             }
             match self.write_segment(id) {
                 Ok(()) => {
-                    // At `power`, the disk has not taken it before it is synced.
-                    if self.settings.safety != SpoolSafety::Power {
-                        self.worked();
-                    }
                     self.close_old_files();
                     if self.open_files.len() > MAX_UNSYNCED {
                         // What is not written yet is not synced either, which is not a failure.
@@ -151,6 +147,10 @@ impl<D: Disk> Store<D> {
             }
         }
         self.plan_sync(now);
+        // At `power`, the disk has not taken it before it is synced. A disk that took a part only does not work again.
+        if all && self.settings.safety != SpoolSafety::Power {
+            self.worked();
+        }
         all
     }
 
