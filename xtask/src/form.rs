@@ -1,12 +1,13 @@
 //! What the sources must look like: formatting, lints, scripts, generated files.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
 use crate::arguments::Arguments;
 use crate::checks::{Checks, ensure};
 use crate::go;
-use crate::process::{self, Outcome, cargo, command, quietly, read, stdout, tracked};
+use crate::process::{self, Outcome, at, cargo, command, quietly, read, stdout, tracked};
 
 /// Folders in which clang-format decides; workers and drivers included.
 const C_ENDINGS: &[&str] = &[".c", ".h", ".cpp", ".hpp"];
@@ -171,8 +172,9 @@ pub(crate) fn generate(what: &str, arguments: &[String]) -> Outcome<()> {
 /// `generated`: all of it is up to date.
 pub(crate) fn generated(_: &[String]) -> Outcome<()> {
     let mut checks = Checks::default();
+    let generate = tested_program("phc-generate")?;
     for what in GENERATED {
-        checks.check(what, process::run(generator().args([what, "--check"])));
+        checks.check(what, process::run(command([&generate]).args([*what, "--check"])));
     }
     checks.check(
         "PHP declarations",
@@ -183,4 +185,16 @@ pub(crate) fn generated(_: &[String]) -> Outcome<()> {
 
 fn generator() -> Command {
     cargo("run -q --locked -p phc-generate --")
+}
+
+/// `contract`: conformance/INDEX.md is up to date, and every rule has a case.
+pub(crate) fn contract(_: &[String]) -> Outcome<()> {
+    process::run(command([tested_program("phc-conformance")?]).args(["index", "--check"]))
+}
+
+/// A program of the workspace, built together with the unit tests: alone, it would have other features of the crates
+/// that it shares with them, and all of these would be compiled a second time.
+fn tested_program(name: &str) -> Outcome<PathBuf> {
+    process::run(&mut cargo("build -q --locked --workspace --bins --tests"))?;
+    Ok(at("target/debug").join(name))
 }

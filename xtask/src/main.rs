@@ -84,6 +84,7 @@ const TASKS: &[Task] = &[
     ("vocabulary", "[FILE…]", vocabulary::task),
     ("guarantees", "[--of TEST]", guarantees::task),
     ("generated", "", form::generated),
+    ("contract", "", form::contract),
     ("headers", "[--check]", |arguments| form::generate("headers", arguments)),
     ("settings", "[--check]", |arguments| form::generate("settings", arguments)),
     ("licences", "[--check]", |arguments| form::generate("licences", arguments)),
