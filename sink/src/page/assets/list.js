@@ -37,7 +37,8 @@ export class List {
 
   draw() {
     const { matches, scroller, rowHeight } = this;
-    if (scroller.clientHeight === 0) return;
+    // An empty list may not be shown; its rows of before go all the same.
+    if (scroller.clientHeight === 0 && matches.length > 0) return;
     this.keepPlace();
     this.sizer.style.height = `${matches.length * rowHeight}px`;
     const from = Math.max(0, Math.floor(scroller.scrollTop / rowHeight) - 4);
