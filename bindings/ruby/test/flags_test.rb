@@ -244,6 +244,8 @@ class FlagsTest < PhcTest
 
   def test_definitions_are_fetched_by_the_first_evaluation
     sink.definitions(DEFINITIONS)
+    # They are not there before the first question for them returns.
+    respond("definitions", delay_ms: 300)
     posthog = client(secret_key: "phs_secret", feature_flags_polling_interval: 3600)
     assert_empty sink.flag_requests("definitions")
     refute posthog.feature_flags_loaded?
