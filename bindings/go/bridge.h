@@ -76,9 +76,9 @@ phc_flag_kind bridge_read_flag(phc_flags *flags, const char *key, const char **v
 phc_flag_kind bridge_read_flag_calling(phc_flags *flags, const char *key, const char **variant);
 
 /* Writes the flags that have a value into buf (len bytes): "1", "0" or "v", the key and the variant, each of the two
- * with a NUL after it. Returns the number of bytes of all of them, even if they do not fit. It reads the flags, and
- * so is for queries whose reads are not captured. */
-size_t bridge_flags_values(phc_flags *flags, char *buf, size_t len);
+ * with a NUL after it. Returns the number of bytes of all of them, even if they do not fit. It does not note that they
+ * were read. */
+size_t bridge_flags_values(const phc_flags *flags, char *buf, size_t len);
 
 /* phc_flags_only with n keys, each with a NUL after it. */
 phc_flags *bridge_flags_only(const phc_flags *flags, const char *keys, size_t n);

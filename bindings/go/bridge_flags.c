@@ -124,11 +124,11 @@ static size_t put(const char *text, char *buf, size_t len, size_t at) {
     return at + size;
 }
 
-size_t bridge_flags_values(phc_flags *flags, char *buf, size_t len) {
+size_t bridge_flags_values(const phc_flags *flags, char *buf, size_t len) {
     size_t at = 0;
     for (size_t i = 0, count = phc_flags_count(flags); i < count; i++) {
         const char *key = phc_flags_key(flags, i), *variant = NULL;
-        phc_flag_kind kind = phc_flags_get(flags, key, &variant);
+        phc_flag_kind kind = phc_binding_flags_peek(flags, key, &variant);
         if (kind == PHC_FLAG_ABSENT) continue;
         if (at < len) buf[at] = variant != NULL ? 'v' : kind == PHC_FLAG_TRUE ? '1' : '0';
         at = put(key, buf, len, at + 1);

@@ -106,13 +106,7 @@ func (c *client) flag(ctx context.Context, payload FeatureFlagPayload) (flagValu
 
 // readFlag evaluates a query about one flag, reads it, and releases the query.
 func (c *client) readFlag(ctx context.Context, q flagQuery, key string, onlyLocally bool) (found flagValue, result evaluation, err error) {
-	ms, mayEnd := uint32(0), false
-	if !onlyLocally {
-		ms, mayEnd = noLimit, ctx.Done() != nil
-	}
-	if mayEnd {
-		ms = 0
-	}
+	ms, mayEnd := firstLimit(ctx, onlyLocally)
 	if !c.withLibrary(func(library native) { found, result = library.evaluateFlag(&q, ms, !mayEnd) }) {
 		q.release()
 		return found, result, c.closedError()
@@ -192,7 +186,7 @@ func (c *client) GetAllFlagsWithContext(ctx context.Context, payload FeatureFlag
 	if flags.native == nil {
 		return nil, err
 	}
-	return flags.contents().values, err
+	return flags.values(), err
 }
 
 func (c *client) EvaluateFlags(payload EvaluateFlagsPayload) (*FeatureFlagEvaluations, error) {
@@ -237,18 +231,12 @@ func EvaluateFlagsWithContext(ctx context.Context, client Client, payload Evalua
 
 // evaluateFlags evaluates flags. That one has no value is not an error.
 func (c *client) evaluateFlags(ctx context.Context, subject *flagSubject) (*FeatureFlagEvaluations, error) {
-	flags := &FeatureFlagEvaluations{log: c.log, silent: subject.silent}
+	flags := &FeatureFlagEvaluations{log: c.log}
 	q, err := c.flagQuery(subject)
 	if err != nil {
 		return flags, err
 	}
-	ms, mayEnd := uint32(0), false
-	if !subject.onlyLocally {
-		ms, mayEnd = noLimit, ctx.Done() != nil
-	}
-	if mayEnd {
-		ms = 0
-	}
+	ms, mayEnd := firstLimit(ctx, subject.onlyLocally)
 	var result evaluation
 	if !c.withLibrary(func(library native) { flags.native, result = library.evaluate(&q, ms) }) {
 		q.release()
@@ -285,6 +273,18 @@ func (c *client) flagQuery(subject *flagSubject) (flagQuery, error) {
 }
 
 // -- the server --
+
+// firstLimit returns the time limit of the first call for an evaluation, and whether ctx may end
+// during a second one that asks the server.
+func firstLimit(ctx context.Context, onlyLocally bool) (ms uint32, mayEnd bool) {
+	switch {
+	case onlyLocally:
+		return 0, false
+	case ctx.Done() != nil:
+		return 0, true
+	}
+	return noLimit, false
+}
 
 // needsServer reports whether a flag has no value because the time limit was 0.
 func needsServer(result evaluation) bool {
@@ -442,13 +442,13 @@ func (c *client) GetFeatureFlags() ([]FeatureFlag, error) {
 	if err != nil {
 		return nil, err
 	}
-	contents := snapshot.contents()
-	all := make([]FeatureFlag, 0, len(contents.values)+len(contents.unresolved))
-	for key := range contents.unresolved {
+	values, reasons := snapshot.values(), snapshot.reasons()
+	all := make([]FeatureFlag, 0, len(values)+len(reasons.unresolved))
+	for key := range reasons.unresolved {
 		all = append(all, FeatureFlag{Key: key, Active: true})
 	}
-	for key := range contents.values {
-		all = append(all, FeatureFlag{Key: key, Active: !contents.switchedOff[key]})
+	for key := range values {
+		all = append(all, FeatureFlag{Key: key, Active: !reasons.switchedOff[key]})
 	}
 	slices.SortFunc(all, func(a, b FeatureFlag) int { return strings.Compare(a.Key, b.Key) })
 	return all, nil

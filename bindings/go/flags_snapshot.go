@@ -21,18 +21,16 @@ type FeatureFlagEvaluations struct {
 	log    callbacks
 	// lacks is what EvaluationError returns.
 	lacks string
-	// silent is true if reads are not captured.
-	silent bool
 
-	once   sync.Once
-	parsed contents
+	valuesOnce sync.Once
+	allValues  map[string]interface{}
+	reasonOnce sync.Once
+	allReasons reasons
 }
 
-// contents are those of a snapshot.
-type contents struct {
-	// values has a bool or the variant of each flag that has a value.
-	values map[string]interface{}
-	// unresolved has the reason of each that has none.
+// reasons are why the flags of a snapshot have their values.
+type reasons struct {
+	// unresolved has the reason of each flag that has no value.
 	unresolved map[string]string
 	// switchedOff has the flags that are not active.
 	switchedOff map[string]bool
@@ -85,12 +83,12 @@ func (e *FeatureFlagEvaluations) GetFlagDetail(key string) FeatureFlagDetail {
 
 // Keys returns the keys of the flags that have a value, in their order.
 func (e *FeatureFlagEvaluations) Keys() []string {
-	return slices.Sorted(maps.Keys(e.contents().values))
+	return slices.Sorted(maps.Keys(e.values()))
 }
 
 // Unresolved returns why flags have no value, by key: the words of FeatureFlagDetail.Unresolved.
 func (e *FeatureFlagEvaluations) Unresolved() map[string]string {
-	return maps.Clone(e.contents().unresolved)
+	return maps.Clone(e.reasons().unresolved)
 }
 
 // EvaluationError returns what the snapshot lacks, in the words of the property
@@ -111,7 +109,7 @@ func (e *FeatureFlagEvaluations) Only(keys []string) *FeatureFlagEvaluations {
 	}
 	var missing []string
 	for _, key := range keys {
-		if _, ok := e.contents().values[key]; !ok {
+		if _, ok := e.values()[key]; !ok {
 			missing = append(missing, key)
 		}
 	}
@@ -129,22 +127,22 @@ func (e *FeatureFlagEvaluations) OnlyAccessed() *FeatureFlagEvaluations {
 	return &FeatureFlagEvaluations{native: e.native.onlyAccessed(), log: e.log, lacks: e.lacks}
 }
 
-// contents reads the whole snapshot, once, which is not a read of its flags. One that is silent has
-// values only.
-func (e *FeatureFlagEvaluations) contents() *contents {
-	if e == nil {
-		return &contents{}
+// values returns a bool or the variant of each flag that has a value. It is not a read of them.
+func (e *FeatureFlagEvaluations) values() map[string]interface{} {
+	if e == nil || e.native == nil {
+		return nil
 	}
-	e.once.Do(func() {
-		switch {
-		case e.native == nil:
-		case e.silent:
-			e.parsed = contents{values: e.native.values()}
-		default:
-			e.parsed = parseContents(e.native.json())
-		}
-	})
-	return &e.parsed
+	e.valuesOnce.Do(func() { e.allValues = e.native.values() })
+	return e.allValues
+}
+
+// reasons reads the whole snapshot, once, which is not a read of its flags either.
+func (e *FeatureFlagEvaluations) reasons() *reasons {
+	if e == nil || e.native == nil {
+		return &reasons{}
+	}
+	e.reasonOnce.Do(func() { e.allReasons = parseReasons(e.native.json()) })
+	return &e.allReasons
 }
 
 // parseValues reads what bridge_flags_values has written.
@@ -164,30 +162,20 @@ func parseValues(text string) map[string]interface{} {
 	return values
 }
 
-func parseContents(text []byte) contents {
+func parseReasons(text []byte) reasons {
 	var from struct {
 		Flags map[string]struct {
-			Enabled bool    `json:"enabled"`
-			Variant *string `json:"variant"`
-			Reason  struct {
+			Reason struct {
 				Code string `json:"code"`
 			} `json:"reason"`
 		} `json:"flags"`
 		Unresolved map[string]string `json:"unresolved"`
 	}
 	if json.Unmarshal(text, &from) != nil {
-		return contents{}
+		return reasons{}
 	}
-	found := contents{
-		values:      make(map[string]interface{}, len(from.Flags)),
-		unresolved:  from.Unresolved,
-		switchedOff: map[string]bool{},
-	}
+	found := reasons{unresolved: from.Unresolved, switchedOff: map[string]bool{}}
 	for key, flag := range from.Flags {
-		found.values[key] = flag.Enabled
-		if flag.Enabled && flag.Variant != nil {
-			found.values[key] = *flag.Variant
-		}
 		if flag.Reason.Code == "flag_disabled" {
 			found.switchedOff[key] = true
 		}
@@ -197,7 +185,7 @@ func parseContents(text []byte) contents {
 
 // addTo returns properties of an event with the flags that have a value.
 func (e *FeatureFlagEvaluations) addTo(properties Properties) Properties {
-	values := e.contents().values
+	values := e.values()
 	all := make(Properties, len(properties)+len(values)+1)
 	active := []string{}
 	for key, value := range values {

@@ -315,13 +315,21 @@ func (l *library) stats() Stats {
 }
 
 func (l *library) nextTestEvent() []byte {
+	event := textOf(func(buffer *C.char, size C.size_t) C.size_t {
+		return C.phc_binding_next_test_event(l.client, buffer, size)
+	})
+	if len(event) == 0 {
+		return nil
+	}
+	return event
+}
+
+// textOf returns the text that a function of C writes like snprintf.
+func textOf(write func(buffer *C.char, size C.size_t) C.size_t) []byte {
 	for size := 4096; ; {
 		buffer := make([]byte, size)
-		needed := int(C.phc_binding_next_test_event(l.client, (*C.char)(unsafe.Pointer(&buffer[0])), C.size_t(size)))
-		switch {
-		case needed == 0:
-			return nil
-		case needed < size:
+		needed := int(write((*C.char)(unsafe.Pointer(&buffer[0])), C.size_t(size)))
+		if needed < size {
 			return buffer[:needed]
 		}
 		size = needed + 1

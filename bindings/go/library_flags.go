@@ -224,14 +224,7 @@ func (s *snapshot) values() map[string]interface{} {
 
 func (s *snapshot) json() []byte {
 	defer runtime.KeepAlive(s)
-	for size := 4096; ; {
-		buffer := make([]byte, size)
-		needed := int(C.phc_flags_json(s.flags, (*C.char)(unsafe.Pointer(&buffer[0])), C.size_t(size)))
-		if needed < size {
-			return buffer[:needed]
-		}
-		size = needed + 1
-	}
+	return textOf(func(buffer *C.char, size C.size_t) C.size_t { return C.phc_flags_json(s.flags, buffer, size) })
 }
 
 func (s *snapshot) only(keys []string) nativeFlags {

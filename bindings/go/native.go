@@ -50,8 +50,7 @@ type nativeFlags interface {
 	read(key string) interface{}
 	payload(key string) *string
 	detail(key string) FeatureFlagDetail
-	// values returns the values of all flags that have one. It reads them, and so is for queries
-	// whose reads are not captured.
+	// values returns the values of all flags that have one. It does not note that they were read.
 	values() map[string]interface{}
 	// json returns the whole snapshot.
 	json() []byte

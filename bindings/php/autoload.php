@@ -25,6 +25,7 @@ try {
             'PostHog\FfiClient' => 'FfiClient',
             'PostHog\FfiFlags' => 'FfiFlags',
             'PostHog\FfiLibrary' => 'FfiLibrary',
+            'PostHog\FfiText' => 'FfiText',
             'PostHog\FlagQuery' => 'FlagQuery',
             'PostHog\Handle' => 'Handle',
             'PostHog\Host' => 'Host',

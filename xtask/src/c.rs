@@ -19,7 +19,8 @@ const OTHER_TASKS: &[&str] = &["panics", "sanitizer_checks", "soak", "idle"];
 const MEASURING: &[&str] = &["allocations", "network", "deadlines", "memory", "memory_shortage"];
 /// What every program is linked with.
 const SHARED_SOURCES: &[&str] = &["harness", "hostile", "name_server"];
-const SYSTEM: &[&str] = &["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"];
+/// What the archive of the library needs.
+pub(crate) const SYSTEM: &[&str] = &["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"];
 /// identity.c stands before this function. A library that is linked for an old glibc calls a version of it that the
 /// linker would not let a program replace.
 const REPLACED: &str = "-Wl,--export-dynamic-symbol=pthread_atfork";
@@ -164,7 +165,7 @@ pub(crate) fn run_programs(run: &Run<'_>) -> Outcome<Checks> {
         |name: &str| programs.iter().find(|(other, _)| other == name).map_or(0, |(_, tests)| tests.len());
     let (measuring, mut others): (Chosen, Chosen) =
         chosen.into_iter().partition(|(name, _)| MEASURING.contains(&name.as_str()));
-    // Those with most tests first, so that no long one is left for the end.
+    // Lanes take from the end: those with most tests first, so that no long one is left over.
     others.sort_by_key(|(name, tests)| if tests.is_empty() { count(name) } else { tests.len() });
     let mut checks = Checks::default();
     let queue = Mutex::new(others);

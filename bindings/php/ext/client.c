@@ -43,6 +43,16 @@ static client *this_client(zval *object) {
     return NULL;
 }
 
+/* For a method whose one argument is a time limit in milliseconds. NULL, with an exception, if it has another one. */
+static const client *this_with_limit(zend_execute_data *execute_data, uint32_t *timeout_ms) {
+    zend_long limit;
+    ZEND_PARSE_PARAMETERS_START(1, 1)
+    Z_PARAM_LONG(limit)
+    ZEND_PARSE_PARAMETERS_END_EX(return NULL);
+    *timeout_ms = (uint32_t)limit;
+    return this_client(ZEND_THIS);
+}
+
 ZEND_METHOD(Phc_Client, __construct) { ZEND_PARSE_PARAMETERS_NONE(); }
 
 static void capture(const client *this, const char *json, size_t length, zval *result) {
@@ -134,24 +144,18 @@ ZEND_METHOD(Phc_Client, flushEnd) {
 }
 
 ZEND_METHOD(Phc_Client, persist) {
-    zend_long timeout_ms;
-    ZEND_PARSE_PARAMETERS_START(1, 1)
-    Z_PARAM_LONG(timeout_ms)
-    ZEND_PARSE_PARAMETERS_END();
-    const client *this = this_client(ZEND_THIS);
+    uint32_t timeout_ms;
+    const client *this = this_with_limit(execute_data, &timeout_ms);
     if (!this) RETURN_THROWS();
-    RETURN_LONG(this->functions->phc_persist(this->native, (uint32_t)timeout_ms));
+    RETURN_LONG(this->functions->phc_persist(this->native, timeout_ms));
 }
 
 ZEND_METHOD(Phc_Client, discardSpool) {
-    zend_long timeout_ms;
-    ZEND_PARSE_PARAMETERS_START(1, 1)
-    Z_PARAM_LONG(timeout_ms)
-    ZEND_PARSE_PARAMETERS_END();
-    const client *this = this_client(ZEND_THIS);
+    uint32_t timeout_ms;
+    const client *this = this_with_limit(execute_data, &timeout_ms);
     if (!this) RETURN_THROWS();
     uint64_t discarded = 0;
-    phc_status status = this->functions->phc_spool_discard(this->native, (uint32_t)timeout_ms, &discarded);
+    phc_status status = this->functions->phc_spool_discard(this->native, timeout_ms, &discarded);
     array_init_size(return_value, 2);
     add_next_index_long(return_value, status);
     add_next_index_long(return_value, (zend_long)discarded);
@@ -220,23 +224,17 @@ ZEND_METHOD(Phc_Client, evaluate) {
 }
 
 ZEND_METHOD(Phc_Client, flagsReady) {
-    zend_long timeout_ms;
-    ZEND_PARSE_PARAMETERS_START(1, 1)
-    Z_PARAM_LONG(timeout_ms)
-    ZEND_PARSE_PARAMETERS_END();
-    const client *this = this_client(ZEND_THIS);
+    uint32_t timeout_ms;
+    const client *this = this_with_limit(execute_data, &timeout_ms);
     if (!this) RETURN_THROWS();
-    RETURN_LONG(this->functions->phc_flags_ready(this->native, (uint32_t)timeout_ms));
+    RETURN_LONG(this->functions->phc_flags_ready(this->native, timeout_ms));
 }
 
 ZEND_METHOD(Phc_Client, reloadFlags) {
-    zend_long timeout_ms;
-    ZEND_PARSE_PARAMETERS_START(1, 1)
-    Z_PARAM_LONG(timeout_ms)
-    ZEND_PARSE_PARAMETERS_END();
-    const client *this = this_client(ZEND_THIS);
+    uint32_t timeout_ms;
+    const client *this = this_with_limit(execute_data, &timeout_ms);
     if (!this) RETURN_THROWS();
-    RETURN_LONG(this->functions->phc_flags_reload(this->native, (uint32_t)timeout_ms));
+    RETURN_LONG(this->functions->phc_flags_reload(this->native, timeout_ms));
 }
 
 ZEND_METHOD(Phc_Client, setFlagDefinitions) {
@@ -250,13 +248,10 @@ ZEND_METHOD(Phc_Client, setFlagDefinitions) {
 }
 
 ZEND_METHOD(Phc_Client, close) {
-    zend_long timeout_ms;
-    ZEND_PARSE_PARAMETERS_START(1, 1)
-    Z_PARAM_LONG(timeout_ms)
-    ZEND_PARSE_PARAMETERS_END();
-    const client *this = this_client(ZEND_THIS);
+    uint32_t timeout_ms;
+    const client *this = this_with_limit(execute_data, &timeout_ms);
     if (!this) RETURN_THROWS();
-    RETURN_LONG(this->functions->phc_client_close(this->native, (uint32_t)timeout_ms));
+    RETURN_LONG(this->functions->phc_client_close(this->native, timeout_ms));
 }
 
 ZEND_METHOD(Phc_Client, free) {
@@ -279,38 +274,49 @@ ZEND_METHOD(Phc_Client, nextReport) {
     this->functions->phc_report_free(report);
 }
 
-/* Text that a function writes like snprintf; null if there is none. */
-static void text(const client *this, bool is_stats, zval *result) {
-    size_t size = 0, length;
-    zend_string *buffer = NULL;
+zend_string *phc_text(phc_writer write, const void *from, const char *key, size_t size) {
+    zend_string *buffer = size ? zend_string_alloc(size, false) : NULL;
+    size_t length;
     /* The text may have grown since its length was returned. */
-    for (;;) {
-        char *bytes = buffer ? ZSTR_VAL(buffer) : NULL;
-        length = is_stats ? this->functions->phc_stats_json(this->native, bytes, size)
-                          : this->functions->phc_binding_next_test_event(this->native, bytes, size);
-        if (length < size || length == 0) break;
-        size = length + 1;
+    while ((length = write(from, key, buffer ? ZSTR_VAL(buffer) : NULL, size)) >= size && length > 0) {
         if (buffer) zend_string_efree(buffer);
-        buffer = zend_string_alloc(length, false);
+        size = length + 1;
+        buffer = zend_string_alloc(size, false);
     }
-    if (buffer && length > 0) {
+    if (length > 0) {
         ZSTR_VAL(buffer)[length] = '\0';
-        ZVAL_STR(result, zend_string_truncate(buffer, length, false));
-    } else if (buffer) zend_string_efree(buffer);
+        return zend_string_truncate(buffer, length, false);
+    }
+    if (buffer) zend_string_efree(buffer);
+    return NULL;
+}
+
+static size_t write_stats(const void *from, const char *key, char *buffer, size_t size) {
+    const client *this = from;
+    (void)key;
+    return this->functions->phc_stats_json(this->native, buffer, size);
+}
+
+static size_t write_test_event(const void *from, const char *key, char *buffer, size_t size) {
+    const client *this = from;
+    (void)key;
+    return this->functions->phc_binding_next_test_event(this->native, buffer, size);
 }
 
 ZEND_METHOD(Phc_Client, stats) {
     ZEND_PARSE_PARAMETERS_NONE();
     const client *this = this_client(ZEND_THIS);
     if (!this) RETURN_THROWS();
-    text(this, true, return_value);
+    zend_string *text = phc_text(write_stats, this, NULL, 0);
+    if (text) RETURN_STR(text);
 }
 
 ZEND_METHOD(Phc_Client, nextTestEvent) {
     ZEND_PARSE_PARAMETERS_NONE();
     const client *this = this_client(ZEND_THIS);
     if (!this) RETURN_THROWS();
-    text(this, false, return_value);
+    zend_string *text = phc_text(write_test_event, this, NULL, 0);
+    if (text) RETURN_STR(text);
 }
 
 ZEND_BEGIN_ARG_INFO_EX(construct_arguments, 0, 0, 0)

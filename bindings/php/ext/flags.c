@@ -46,17 +46,35 @@ static const flags *this_flags(zval *object) {
     return NULL;
 }
 
+/* For a method whose one argument is the key of a flag. NULL, with an exception, if it has another one. */
+static const flags *this_with_key(zend_execute_data *execute_data, const char **key) {
+    zend_string *text;
+    ZEND_PARSE_PARAMETERS_START(1, 1)
+    Z_PARAM_STR(text)
+    ZEND_PARSE_PARAMETERS_END_EX(return NULL);
+    *key = ZSTR_VAL(text);
+    return this_flags(ZEND_THIS);
+}
+
+static size_t write_event(const void *from, const char *key, char *buffer, size_t size) {
+    const flags *this = from;
+    return this->functions->phc_binding_flags_read(this->native, key, buffer, size);
+}
+
+static size_t write_json(const void *from, const char *key, char *buffer, size_t size) {
+    const flags *this = from;
+    (void)key;
+    return this->functions->phc_flags_json(this->native, buffer, size);
+}
+
 ZEND_METHOD(Phc_Flags, __construct) { ZEND_PARSE_PARAMETERS_NONE(); }
 
 ZEND_METHOD(Phc_Flags, get) {
-    zend_string *key;
-    ZEND_PARSE_PARAMETERS_START(1, 1)
-    Z_PARAM_STR(key)
-    ZEND_PARSE_PARAMETERS_END();
-    const flags *this = this_flags(ZEND_THIS);
+    const char *key;
+    const flags *this = this_with_key(execute_data, &key);
     if (!this) RETURN_THROWS();
     const char *variant = NULL;
-    phc_flag_kind kind = this->functions->phc_flags_get(this->native, ZSTR_VAL(key), &variant);
+    phc_flag_kind kind = this->functions->phc_flags_get(this->native, key, &variant);
     array_init_size(return_value, 2);
     add_next_index_long(return_value, kind);
     if (variant) add_next_index_string(return_value, variant);
@@ -64,35 +82,18 @@ ZEND_METHOD(Phc_Flags, get) {
 }
 
 ZEND_METHOD(Phc_Flags, event) {
-    zend_string *key;
-    ZEND_PARSE_PARAMETERS_START(1, 1)
-    Z_PARAM_STR(key)
-    ZEND_PARSE_PARAMETERS_END();
-    const flags *this = this_flags(ZEND_THIS);
+    const char *key;
+    const flags *this = this_with_key(execute_data, &key);
     if (!this) RETURN_THROWS();
-    size_t size = FIRST_SIZE, length;
-    zend_string *buffer = zend_string_alloc(size, false);
-    while ((length = this->functions->phc_binding_flags_read(this->native, ZSTR_VAL(key), ZSTR_VAL(buffer),
-                                                             size)) >= size) {
-        size = length + 1;
-        zend_string_efree(buffer);
-        buffer = zend_string_alloc(size, false);
-    }
-    if (length > 0) {
-        ZSTR_VAL(buffer)[length] = '\0';
-        RETURN_STR(zend_string_truncate(buffer, length, false));
-    }
-    zend_string_efree(buffer);
+    zend_string *event = phc_text(write_event, this, key, FIRST_SIZE);
+    if (event) RETURN_STR(event);
 }
 
 ZEND_METHOD(Phc_Flags, payload) {
-    zend_string *key;
-    ZEND_PARSE_PARAMETERS_START(1, 1)
-    Z_PARAM_STR(key)
-    ZEND_PARSE_PARAMETERS_END();
-    const flags *this = this_flags(ZEND_THIS);
+    const char *key;
+    const flags *this = this_with_key(execute_data, &key);
     if (!this) RETURN_THROWS();
-    const char *payload = this->functions->phc_flags_payload(this->native, ZSTR_VAL(key), NULL);
+    const char *payload = this->functions->phc_flags_payload(this->native, key, NULL);
     if (payload) RETURN_STRING(payload);
 }
 
@@ -100,12 +101,9 @@ ZEND_METHOD(Phc_Flags, json) {
     ZEND_PARSE_PARAMETERS_NONE();
     const flags *this = this_flags(ZEND_THIS);
     if (!this) RETURN_THROWS();
-    /* A snapshot never changes, nor does its text. */
-    size_t length = this->functions->phc_flags_json(this->native, NULL, 0);
-    zend_string *text = zend_string_alloc(length, false);
-    ZSTR_VAL(text)[length] = '\0';
-    this->functions->phc_flags_json(this->native, ZSTR_VAL(text), length + 1);
-    RETURN_STR(text);
+    zend_string *text = phc_text(write_json, this, NULL, FIRST_SIZE);
+    if (text) RETURN_STR(text);
+    RETURN_EMPTY_STRING();
 }
 
 ZEND_METHOD(Phc_Flags, only) {

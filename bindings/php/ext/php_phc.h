@@ -25,6 +25,11 @@ void phc_flags_startup(void);
 /* Makes an object of Phc\Client, which owns the client. */
 void phc_client_object(zval *object, const phc_functions *functions, phc_client *client);
 
+/* A function that writes text about something, and perhaps a key, like snprintf. */
+typedef size_t (*phc_writer)(const void *from, const char *key, char *buffer, size_t size);
+/* The whole text, of which a buffer of `size` bytes is tried first; NULL if there is none. */
+zend_string *phc_text(phc_writer write, const void *from, const char *key, size_t size);
+
 /* Makes an object of Phc\Flags, and returns the place for its snapshot, which it owns. */
 phc_flags **phc_flags_object(zval *object, const phc_functions *functions);
 

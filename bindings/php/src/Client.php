@@ -459,8 +459,16 @@ class Client
             $this->lastUuid = $captured;
             return true;
         }
-        $this->callbacks->refused($handle->statusName($captured), $handle->lastError());
-        return false;
+        return $this->isDone($handle, $captured);
+    }
+
+    /** Whether a call of libphc has succeeded. If not, that is reported. */
+    private function isDone(Handle $handle, int $status): bool
+    {
+        if ($status !== Declarations::OK) {
+            $this->callbacks->refused($handle->statusName($status), $handle->lastError());
+        }
+        return $status === Declarations::OK;
     }
 
     /** @param array<int|string, mixed> $message */

@@ -82,7 +82,7 @@ trait DeliveryMethods
     public function persist(?int $timeoutMs = null): bool
     {
         return $this->handle !== null
-            && $this->isDone($this->handle->persist(max(0, $timeoutMs ?? self::FLUSH_MS)));
+            && $this->isDone($this->handle, $this->handle->persist(max(0, $timeoutMs ?? self::FLUSH_MS)));
     }
 
     /**
@@ -99,7 +99,7 @@ trait DeliveryMethods
             return null;
         }
         [$status, $discarded] = $this->handle->discardSpool(max(0, $timeoutMs ?? self::FLUSH_MS));
-        return $this->isDone($status) || $status === Declarations::TIMEOUT ? $discarded : null;
+        return $this->isDone($this->handle, $status) || $status === Declarations::TIMEOUT ? $discarded : null;
     }
 
     /**

@@ -205,8 +205,16 @@ trait FeatureFlagMethods
         ?bool $disableGeoip = null,
         ?array $flagKeys = null,
     ): array {
-        $properties = [$groups, $personProperties, $groupProperties];
-        $snapshot = $this->evaluateFlags($distinctId, ...[...$properties, false, $disableGeoip, $flagKeys, true]);
+        $snapshot = $this->evaluateFlags(
+            $distinctId,
+            $groups,
+            $personProperties,
+            $groupProperties,
+            false,
+            $disableGeoip,
+            $flagKeys,
+            true,
+        );
         $payloads = [];
         foreach ($snapshot->all()['flags'] as $key => $flag) {
             if (isset($flag['metadata']['payload'])) {
@@ -230,7 +238,7 @@ trait FeatureFlagMethods
     public function loadFlags(?int $timeoutMs = null): bool
     {
         $limit = max(0, $timeoutMs ?? self::FLUSH_MS);
-        return $this->handle !== null && $this->isDone($this->handle->reloadFlags($limit));
+        return $this->handle !== null && $this->isDone($this->handle, $this->handle->reloadFlags($limit));
     }
 
     /**
@@ -252,7 +260,7 @@ trait FeatureFlagMethods
      */
     public function setFlagDefinitions(string $json): bool
     {
-        return $this->handle !== null && $this->isDone($this->handle->setFlagDefinitions($json));
+        return $this->handle !== null && $this->isDone($this->handle, $this->handle->setFlagDefinitions($json));
     }
 
     /**
@@ -340,7 +348,7 @@ trait FeatureFlagMethods
         [$status, $flags] = $this->handle->evaluate($query);
         // A flag that has no value here is null, and no failure.
         if ($status !== Declarations::WOULD_WAIT) {
-            $this->isDone($status);
+            $this->isDone($this->handle, $status);
         }
         return new FeatureFlagEvaluations($this, $flags, $sendsEvents);
     }
@@ -356,14 +364,5 @@ trait FeatureFlagMethods
             $this->callbacks->refused('invalid_argument', "$what needs a distinctId, and there is none in the context");
         }
         return $id === '' ? null : $id;
-    }
-
-    /** Whether a call of flags has succeeded. If not, that is reported. */
-    private function isDone(int $status): bool
-    {
-        if ($status !== Declarations::OK && $this->handle !== null) {
-            $this->callbacks->refused($this->handle->statusName($status), $this->handle->lastError());
-        }
-        return $status === Declarations::OK;
     }
 }

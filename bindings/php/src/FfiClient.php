@@ -170,19 +170,12 @@ final class FfiClient
         return $this->text('phc_binding_next_test_event');
     }
 
-    /** The text that a function writes like snprintf; null if there is none. */
+    /** The text that a function writes of the client; null if there is none. */
     private function text(string $function): ?string
     {
         $ffi = $this->library->all();
         $client = $this->clientOfAll();
-        $size = 0;
-        $buffer = null;
-        // The text may have grown since its length was returned.
-        while (($length = $ffi->$function($client, $buffer, $size)) >= $size && $length > 0) {
-            $size = $length + 1;
-            $buffer = $ffi->new("char[$size]");
-        }
-        return $length > 0 && $buffer !== null ? \FFI::string($buffer, $length) : null;
+        return FfiText::read($ffi, 0, static fn ($buffer, $size) => $ffi->$function($client, $buffer, $size));
     }
 
     /** The client as a value of FfiLibrary::all(): PHP distinguishes types by their declarations. */

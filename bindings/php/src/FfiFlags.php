@@ -40,13 +40,8 @@ final class FfiFlags
     public function event(string $key): ?string
     {
         $ffi = $this->library->flags();
-        $size = self::FIRST_SIZE;
-        $buffer = $ffi->new("char[$size]");
-        while (($length = $ffi->phc_binding_flags_read($this->flags, $key, $buffer, $size)) >= $size) {
-            $size = $length + 1;
-            $buffer = $ffi->new("char[$size]");
-        }
-        return $length === 0 ? null : \FFI::string($buffer, $length);
+        $write = fn ($buffer, $size) => $ffi->phc_binding_flags_read($this->flags, $key, $buffer, $size);
+        return FfiText::read($ffi, self::FIRST_SIZE, $write);
     }
 
     /** The payload of a flag, as JSON; null if it has none. It does not count as a read. */
@@ -59,10 +54,8 @@ final class FfiFlags
     public function json(): string
     {
         $ffi = $this->library->flags();
-        $size = $ffi->phc_flags_json($this->flags, null, 0) + 1;
-        $buffer = $ffi->new("char[$size]");
-        $ffi->phc_flags_json($this->flags, $buffer, $size);
-        return \FFI::string($buffer, $size - 1);
+        $write = fn ($buffer, $size) => $ffi->phc_flags_json($this->flags, $buffer, $size);
+        return FfiText::read($ffi, self::FIRST_SIZE, $write) ?? '';
     }
 
     /**

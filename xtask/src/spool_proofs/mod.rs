@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::arguments::Arguments;
-use crate::c::{Link, compile, prepare};
+use crate::c::{Link, SYSTEM, compile, prepare};
 use crate::checks::{Checks, ensure};
 use crate::process::{Outcome, TempFolder, at, built_sink, command, lines, quietly};
 use crate::sink::Sink;
@@ -50,9 +50,6 @@ const KINDS: &[Kind] = &[
     kind("idle", "a client that has nothing to do", idle::all),
     kind("backlog", "a large backlog on disk", backlog::all),
 ];
-
-/// What is linked with the archive of the library.
-const SYSTEM: &[&str] = &["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"];
 
 /// How long a condition may take to come true.
 const PATIENCE: Duration = Duration::from_secs(60);

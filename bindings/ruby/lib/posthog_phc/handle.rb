@@ -6,8 +6,6 @@ module PostHogPhc
   #
   # @api private
   class Handle
-    # How often a wait lets Thread#kill, Timeout and Ctrl-C take effect, in seconds.
-    SLICE = 0.05
     # The variable of a fiber that has the error of its last capture.
     ERROR = :posthog_phc_error
     private_constant :ERROR
@@ -277,13 +275,12 @@ module PostHogPhc
 
     def wait_slices(flush, deadline)
       counts = Native::FlushResult.new
-      loop do
-        left = deadline ? [deadline - now, 0].max : SLICE
-        slice = ([left, SLICE].min * 1000).ceil
-        status = Native.phc_flush_wait(@pointer, flush, slice, counts, counts.size)
-        ended = status != Native::TIMEOUT || (deadline && now >= deadline)
-        return result(status, counts) if ended || !@waiting.wanted?
+      status = nil
+      @waiting.in_slices(deadline) do |limit|
+        status = Native.phc_flush_wait(@pointer, flush, limit, counts, counts.size)
+        status == Native::TIMEOUT
       end
+      result(status, counts)
     end
 
     # What the environment says must not keep an application from starting.

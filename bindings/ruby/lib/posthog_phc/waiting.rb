@@ -6,6 +6,10 @@ module PostHogPhc
   #
   # @api private
   class Waiting
+    # How often a wait lets Thread#kill, Timeout and Ctrl-C take effect, in seconds.
+    SLICE = 0.05
+    private_constant :SLICE
+
     def initialize
       # The threads, and for which thread each of them waits. The VM's lock makes Hash operations atomic.
       @threads = {}.compare_by_identity
@@ -32,11 +36,28 @@ module PostHogPhc
       thread ? thread.value : yield
     end
 
+    # Makes a call of libphc again and again, in slices of its time limit, between which an interruption takes effect.
+    # It is for blocks of {#call}.
+    #
+    # @param deadline [Float, nil] on the monotonic clock; nil waits without a limit
+    # @yieldparam limit [Integer] the time limit of this slice, in milliseconds
+    # @yieldreturn [Boolean] whether there is something to wait for
+    # @return [void]
+    def in_slices(deadline)
+      loop do
+        left = deadline ? [deadline - now, 0].max : SLICE
+        waits = yield(([left, SLICE].min * 1000).ceil)
+        break if !waits || (deadline && now >= deadline) || !wanted?
+      end
+    end
+
     # @return [Boolean] whether a call has not returned, perhaps one whose fiber was interrupted. A
     #   forked child has none of its parent's threads
     def any?
       @threads.keys.any?(&:alive?)
     end
+
+    private
 
     # @return [Boolean] whether the thread that waits for the block that asks still lives
     def wanted?
@@ -44,7 +65,9 @@ module PostHogPhc
       owner.nil? || owner.alive?
     end
 
-    private
+    def now
+      Process.clock_gettime(Process::CLOCK_MONOTONIC)
+    end
 
     # @return [Thread, nil] nil if the VM refuses new threads, as at its end
     def start

@@ -103,14 +103,13 @@ module PostHogPhc
 
       private
 
-      # In slices, between which an interruption takes effect.
       def wait_until_ready(deadline)
-        loop do
-          left = deadline ? [deadline - now, 0].max : Handle::SLICE
-          status = Native.waiting_flags_ready(@client, ([left, Handle::SLICE].min * 1000).ceil)
-          waits = [Native::TIMEOUT, Native::WOULD_WAIT].include?(status)
-          return status == Native::OK if !waits || (deadline && now >= deadline) || !@waiting.wanted?
+        status = nil
+        @waiting.in_slices(deadline) do |limit|
+          status = Native.waiting_flags_ready(@client, limit)
+          [Native::TIMEOUT, Native::WOULD_WAIT].include?(status)
         end
+        status == Native::OK
       end
 
       def now

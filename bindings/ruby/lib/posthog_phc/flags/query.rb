@@ -11,7 +11,7 @@ module PostHogPhc
 
       module_function
 
-      # Makes a query and passes it to the block, which frees it or has it freed.
+      # Makes a query, which the caller frees.
       #
       # @param distinct_id [#to_s]
       # @param given [Hash] any of :groups, :person_properties, :group_properties, :device_id, :keys, :contexts and
