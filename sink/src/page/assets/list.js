@@ -37,7 +37,7 @@ export class List {
 
   draw() {
     const { matches, scroller, rowHeight } = this;
-    // An empty list may not be shown; its rows of before go all the same.
+    // A list that is empty may be hidden; its old rows go nevertheless.
     if (scroller.clientHeight === 0 && matches.length > 0) return;
     this.keepPlace();
     this.sizer.style.height = `${matches.length * rowHeight}px`;
