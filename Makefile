@@ -15,7 +15,7 @@ MAJOR   := $(firstword $(subst ., ,$(VERSION)))
 BUILD := target/release
 SHIP  := target/ship
 STAGE := $(CURDIR)/target/stage
-SINK  := $(BUILD)/phc-sink
+SINK  := target/debug/phc-sink
 XTASK := $(CARGO) run -q --locked -p xtask --
 
 .PHONY: help
@@ -31,12 +31,15 @@ tools-build:
 
 ##@ Build
 LISTEN = 127.0.0.1:8000
-.PHONY: build sink cli sink-up demo clean
+.PHONY: build sink programs cli sink-up demo clean
 build: tools-build ## the library that ships, in target/ship
 	$(CARGO) rustc --locked --release -p libphc --crate-type staticlib
 	@scripts/ship.sh $(BUILD) $(SHIP) $(MAJOR)
-sink: tools-build ## the test server, target/release/phc-sink, and the conformance runner
-	$(CARGO) build --locked --release -p phc-sink -p phc-conformance
+sink: tools-build ## the test server, target/debug/phc-sink, and the conformance runner
+	$(CARGO) build --locked -p phc-sink -p phc-conformance
+# With the features that crates have in the unit tests, so that those of the two are compiled once.
+programs: tools-build
+	$(CARGO) build --locked --workspace --bins --tests
 cli: tools-build ## the command-line tool, target/release/phc-cli: docs/phc-cli.md
 	$(CARGO) build --locked --release -p phc-cli
 sink-up: sink ## phc-sink on LISTEN=127.0.0.1:8000, with its live page; prints a program for each language
@@ -114,7 +117,7 @@ test-conformance: tools ## every vector and scenario: SDK=c NAME=retry-after
 	@$(XTASK) conformance --sdk $(SDK) "$(NAME)" $(if $(ARGS),-- $(ARGS))
 conformance-peers: sink ## official SDKs against the suite, docs/conformance-peers.md
 	@scripts/conformance-peers.sh
-conformance-bundle: sink ## the suite as one archive for other repositories, in dist/
+conformance-bundle: tools-build ## the suite as one archive for other repositories, in dist/
 	@scripts/conformance-bundle.sh
 adapter: tools ## the adapter protocol for the official harness: SDK=c PORT=8080 COMPRESSION=gzip
 	@$(XTASK) adapter $(SDK) $(PORT)

@@ -24,7 +24,7 @@ LEFT_OUT = ["First run", "A new case", "For other repositories", "Official SDKs"
 RENAMED = {
     "docs/conformance.md": "conformance.md",
     "docs/settings.md": "settings.md",
-    "target/release/phc-conformance": "./phc-conformance",
+    "target/debug/phc-conformance": "./phc-conformance",
     "conformance/templates": "templates",
     "conformance/vectors": "vectors",
     "conformance/contract.json": "contract.json",

@@ -2,6 +2,7 @@
 # make conformance-bundle: one archive for the repositories of other SDKs, with the runner of this machine's platform,
 # the cases, their description and the templates of workers.
 #   conformance-bundle.sh [FOLDER]      writes FOLDER/phc-conformance-VERSION-PLATFORM.tar.gz, by default into dist
+# RUNNER is the program to put into it; without it, the runner is built as it ships.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 output=${1:-dist}
@@ -11,7 +12,12 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 folder=$work/$name
 mkdir -p "$folder" "$output"
-cp target/release/phc-conformance LICENSE "$folder"
+if [ -z "${RUNNER:-}" ]; then
+    "${CARGO:-cargo}" build --locked --release -p phc-conformance
+    RUNNER=target/release/phc-conformance
+fi
+cp "$RUNNER" "$folder/phc-conformance"
+cp LICENSE "$folder"
 cp -r conformance/vectors conformance/scenarios conformance/templates "$folder"
 find "$folder" -name __pycache__ -prune -exec rm -rf {} +
 scripts/conformance-bundle-pages.py "$folder"

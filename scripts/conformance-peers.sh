@@ -4,7 +4,7 @@
 #   conformance-peers.sh [OPTION…]      options of `phc-conformance run`
 set -euo pipefail
 cd "$(dirname "$0")/.."
-peers=target/peers runner=target/release/phc-conformance
+peers=target/peers runner=target/debug/phc-conformance
 mkdir -p "$peers/node"
 
 echo "== install"

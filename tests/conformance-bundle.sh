@@ -7,7 +7,8 @@ mode=${1:-whole}
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-archive=$(scripts/conformance-bundle.sh "$work")
+strip -o "$work/runner" "${RUNNER:-target/debug/phc-conformance}"
+archive=$(RUNNER=$work/runner scripts/conformance-bundle.sh "$work")
 tar -xzf "$archive" -C "$work"
 cd "$work"/phc-conformance-*/
 

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 . scripts/dist/targets.sh
 folder=$(realpath "$1") target=$(basename "$1") tools=$PWD/target/tools
 shift
-runner=target/release/phc-conformance
+runner=target/debug/phc-conformance
 [ -x "$runner" ] || { echo "$runner is missing; run make sink" >&2; exit 1; }
 case $target in
 x86_64-linux-gnu) emulator=() ;;

@@ -51,7 +51,7 @@ stranger() { # stranger FOLDER: an empty module with the README's quickstart
     quickstart >"$1/main.go"
     (cd "$1" && go mod init example.com/stranger)
 }
-SINK=$(realpath "${SINK:-target/release/phc-sink}")
+SINK=$(realpath "${SINK:-target/debug/phc-sink}")
 start_sink "$work" --quiet
 arrives() { # arrives SPACE COMMAND…: one event of a program
     local host=http://127.0.0.1:$SINK_PORT/go-package/$1

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 system=${1:?SYSTEM}
 folder=$(mktemp -d)
 mkfifo "$folder/input"
-target/release/phc-sink --exit-with-stdin --quiet --port-file "$folder/port" <"$folder/input" &
+target/debug/phc-sink --exit-with-stdin --quiet --port-file "$folder/port" <"$folder/input" &
 # The sink ends when nothing holds its input open any more.
 exec 7>"$folder/input"
 trap 'exec 7>&-; wait; rm -rf "$folder"' EXIT

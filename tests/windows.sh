@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 . scripts/common.sh
 . tests/checks.sh
 ship=${1:-target/cross/x86_64-windows/ship}
-SINK=${SINK:-$PWD/target/release/phc-sink} RUNNER=${RUNNER:-$PWD/target/release/phc-conformance}
+SINK=${SINK:-$PWD/target/debug/phc-sink} RUNNER=${RUNNER:-$PWD/target/debug/phc-conformance}
 zig=${ZIG:-$PWD/target/tools/zig/ziglang/zig}
 export ZIG_GLOBAL_CACHE_DIR=$PWD/target/tools/cache/zig ZIG_LOCAL_CACHE_DIR=$PWD/target/tools/cache/zig
 # In the tree, because the chroot sees nothing else.

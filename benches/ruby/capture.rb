@@ -2,7 +2,7 @@
 
 # What a capture takes from the calling thread, in processor time, which other work on the machine changes
 # little: with the C extension of the gem, without it, and of posthog-ruby. From the root of the repository, with a
-# server such as target/release/phc-sink at HOST:
+# server such as target/debug/phc-sink at HOST:
 #
 #     RUBYARCHDIR=target/ruby rake -f bindings/ruby/ext/posthog_phc/Rakefile    # builds the extension
 #     PHC_LIBRARY=target/ship/libphc.so ruby benches/ruby/capture.rb HOST

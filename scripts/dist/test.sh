@@ -21,8 +21,8 @@ version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 dist=$PWD/dist/$version
 page=docs/install.md
 out=$PWD/target/dist-test
-SINK=$PWD/target/release/phc-sink
-runner=$PWD/target/release/phc-conformance
+SINK=$PWD/target/debug/phc-sink
+runner=$PWD/target/debug/phc-conformance
 
 jobs=${JOBS:-2}
 

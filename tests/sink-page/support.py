@@ -9,7 +9,7 @@ import time
 import uuid
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SINK = os.environ.get("PHC_SINK_PROGRAM", os.path.join(ROOT, "target/release/phc-sink"))
+SINK = os.environ.get("PHC_SINK_PROGRAM", os.path.join(ROOT, "target/debug/phc-sink"))
 
 
 class Sink:

@@ -11,7 +11,7 @@ use crate::conformance::worker;
 use crate::process::{Outcome, at, built, command, said, ship};
 use crate::sink::{Sink, get, post};
 
-const RUNNER: &str = "target/release/phc-conformance";
+const RUNNER: &str = "target/debug/phc-conformance";
 const EVENT: &str = r#"{"distinct_id":"u","event":"e","properties":{}}"#;
 
 /// `adapter-test SDK`

@@ -9,7 +9,7 @@ use std::process::{ExitStatus, Stdio};
 
 use crate::arguments::Arguments;
 use crate::checks::{Checks, ensure};
-use crate::process::{Outcome, TempFolder, at, built_sink, cargo, command, limited, quietly, run};
+use crate::process::{Outcome, TempFolder, at, command, limited, programs, quietly};
 
 /// `cli [--binary FILE]`: without a file, one is built.
 pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
@@ -17,10 +17,9 @@ pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
     let binary = if let Some(binary) = binary {
         std::fs::canonicalize(binary)?
     } else {
-        run(&mut cargo("build -q --locked -p phc-cli"))?;
+        programs()?;
         at("target/debug/phc-cli")
     };
-    built_sink()?;
     let mut test = Cli::new(binary)?;
     help(&mut test)?;
     spool::all(&mut test)?;

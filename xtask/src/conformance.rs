@@ -11,7 +11,7 @@ use crate::php_extension::{self, Binding};
 use crate::process::{self, Outcome, at, built, command, files, make, root, ship, words};
 use crate::ruby_extension::{SWITCH, extension};
 
-const RUNNER: &str = "target/release/phc-conformance";
+const RUNNER: &str = "target/debug/phc-conformance";
 const STRICT: &str = "-O1 -g -Wall -Wextra -Werror -Iinclude";
 
 /// Builds a worker with the library in this folder, and returns the command that starts it.

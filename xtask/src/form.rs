@@ -192,9 +192,8 @@ pub(crate) fn contract(_: &[String]) -> Outcome<()> {
     process::run(command([tested_program("phc-conformance")?]).args(["index", "--check"]))
 }
 
-/// A program of the workspace, built together with the unit tests: alone, it would have other features of the crates
-/// that it shares with them, and all of these would be compiled a second time.
+/// A program of the workspace.
 fn tested_program(name: &str) -> Outcome<PathBuf> {
-    process::run(&mut cargo("build -q --locked --workspace --bins --tests"))?;
+    process::programs()?;
     Ok(at("target/debug").join(name))
 }

@@ -246,7 +246,7 @@ fn by_cases(tree: &Path) -> Outcome<Vec<String>> {
     std::fs::create_dir_all(&ship)?;
     std::fs::copy(target.join("debug/libphc.so"), ship.join("libphc.so"))?;
     process::run(command(["ln", "-sf", "libphc.so"]).arg(ship.join("libphc.so.0")))?;
-    let mut cases = command([at("target/release/phc-conformance")]);
+    let mut cases = command([at("target/debug/phc-conformance")]);
     // Twice as many as by default: what catches a fault of the waits waits for seconds itself.
     cases.args(["run", "--level", "all", "--jobs", "16", "--fail-fast"]);
     cases.args(["--worker", &format!("c={}", worker("c", &ship)?)]);

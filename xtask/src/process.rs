@@ -196,6 +196,12 @@ pub(crate) fn built_sink() -> Outcome<()> {
     made(&["sink"])
 }
 
+/// Builds every program of the workspace in target/debug. It does so together with the unit tests: alone, programs would
+/// have other features of the crates that they share with them, and all of these would be compiled a second time.
+pub(crate) fn programs() -> Outcome<()> {
+    made(&["programs"])
+}
+
 fn made(targets: &[&str]) -> Outcome<()> {
     if std::env::var_os(BUILT).is_some() {
         return Ok(());

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use crate::checks::ensure;
@@ -14,6 +15,8 @@ use crate::steps::{BUILD, BY_HAND, GROUPS, STEPS, Step};
 const LOGS: &str = "target/test-logs";
 /// Lines of a failed step's log that are repeated at the end, and are in JUnit.
 const TAIL: usize = 40;
+/// Lines before that of a failed check that may say why it failed.
+const REASON: usize = 8;
 
 /// How a step ends that this machine does not allow, such as one that needs root. It has said why in a line that begins
 /// with `NOT RUN`.
@@ -93,9 +96,14 @@ fn run(steps: &[&'static Step], options: &Options) -> Outcome<()> {
     let _ = std::fs::remove_dir_all(at(LOGS));
     std::fs::create_dir_all(at(LOGS))?;
     let mut ended = Vec::new();
+    let mut ahead = Ahead::default();
     for (number, step) in steps.iter().enumerate() {
+        ahead.wait_for(step.name);
         let log = at(LOGS).join(format!("{:02}-{}.log", number + 1, step.name));
         ended.push(run_step(step, log)?);
+        if step.name == BUILD {
+            ahead = Ahead::begin(steps.get(number + 1..).unwrap_or_default(), &at(LOGS));
+        }
         if options.fail_fast && ended.last().is_some_and(|last| last.failure.is_some()) {
             break;
         }
@@ -114,6 +122,9 @@ fn run(steps: &[&'static Step], options: &Options) -> Outcome<()> {
     println!("== seconds: {}", seconds(&ended));
     for one in &failed {
         println!("FAILED: {}", one.step.name);
+        for line in failed_checks(&text(&one.log)) {
+            println!("  {line}");
+        }
     }
     let not_run = ended
         .iter()
@@ -123,6 +134,55 @@ fn run(steps: &[&'static Step], options: &Options) -> Outcome<()> {
     println!("{}", totals(ended.len(), failed.len(), not_run));
     // The line above is the last one, so there is no message.
     if failed.is_empty() { Ok(()) } else { Err(Box::new(crate::Silent)) }
+}
+
+/// What runs ahead of its step, one command after another and at the lowest priority. A command that fails does so again
+/// in its step, which reports it.
+#[derive(Default)]
+struct Ahead {
+    /// Steps whose commands have not ended.
+    left: Vec<&'static str>,
+    ended: Option<Receiver<&'static str>>,
+}
+
+impl Ahead {
+    /// Begins with those of these steps, whose logs it writes into this folder.
+    fn begin(steps: &[&'static Step], logs: &Path) -> Self {
+        let chosen: Vec<_> = steps.iter().copied().filter(|step| !step.ahead.is_empty()).collect();
+        let (send, ended) = channel();
+        let left = chosen.iter().map(|step| step.name).collect();
+        let logs = logs.to_owned();
+        std::thread::spawn(move || {
+            for step in chosen {
+                let _ = compile_ahead(step, &logs);
+                if send.send(step.name).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { left, ended: Some(ended) }
+    }
+
+    /// Waits until nothing runs ahead of this step any more.
+    fn wait_for(&mut self, step: &str) {
+        let Some(ended) = &self.ended else { return };
+        while self.left.contains(&step) {
+            match ended.recv() {
+                Ok(name) => self.left.retain(|left| *left != name),
+                Err(_) => self.left.clear(),
+            }
+        }
+    }
+}
+
+fn compile_ahead(step: &Step, logs: &Path) -> Outcome<()> {
+    let mut file = std::fs::File::create(logs.join(format!("ahead-{}.log", step.name)))?;
+    let nice =
+        [vec!["nice".to_owned(), "-n".to_owned(), "19".to_owned()], process::words(step.ahead)].concat();
+    lines(&mut process::limited(step.limit, &command(&nice)), |line| {
+        let _ = writeln!(file, "{line}");
+    })?;
+    Ok(())
 }
 
 /// The last line.
@@ -177,11 +237,35 @@ fn run_step(step: &'static Step, log: PathBuf) -> Outcome<Ended> {
     Ok(Ended { step, seconds, failure, is_not_run, log })
 }
 
+fn text(log: &Path) -> String {
+    std::fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+}
+
 fn tail(log: &Path) -> String {
-    let text =
-        std::fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let text = text(log);
     let lines: Vec<_> = text.lines().collect();
     lines.get(lines.len().saturating_sub(TAIL)..).unwrap_or_default().join("\n")
+}
+
+/// The lines that name a check that failed, each with those before it that say why: at most [`TAIL`] lines.
+fn failed_checks(log: &str) -> Vec<&str> {
+    let lines: Vec<_> = log.lines().collect();
+    let is_failure = |line: &str| {
+        line.starts_with("FAILED ")
+            || line.trim_start().starts_with("--- FAIL")
+            || (line.starts_with("test ") && line.ends_with(" FAILED"))
+    };
+    let mut chosen = Vec::new();
+    for (number, line) in lines.iter().enumerate() {
+        if is_failure(line) {
+            let why = lines.get(number.saturating_sub(REASON)..number).unwrap_or_default();
+            let passed = why.iter().rposition(|line| line.starts_with("ok ") || is_failure(line));
+            chosen.extend(why.get(passed.map_or(0, |last| last + 1)..).unwrap_or_default());
+            chosen.push(*line);
+        }
+    }
+    chosen.truncate(TAIL);
+    chosen
 }
 
 /// The form that continuous integration reads.
@@ -242,7 +326,7 @@ mod tests {
     }
 
     const fn a_step(runs: &'static str) -> Step {
-        Step { name: "a-step", group: "check", runs, limit: 60, needs_build: false, about: "" }
+        Step { name: "a-step", group: "check", runs, limit: 60, needs_build: false, ahead: "", about: "" }
     }
 
     #[test]
@@ -269,6 +353,32 @@ mod tests {
             assert!(STEPS.iter().skip(number + 1).all(|other| other.name != step.name), "{}", step.name);
             assert!(GROUPS.iter().all(|(group, _)| *group != step.name), "{} is a group, too", step.name);
         }
+    }
+
+    #[test]
+    fn a_step_waits_for_what_runs_ahead_of_it_and_for_nothing_else() {
+        let folder = process::TempFolder::new().unwrap();
+        let mark = folder.join("compiled");
+        let go = folder.join("go");
+        let script = format!("while [ ! -e {} ]; do sleep 0.01; done; : >{}", go.display(), mark.display());
+        process::write(folder.join("compile.sh"), &script).unwrap();
+        let slow = Box::leak(format!("sh {}", folder.join("compile.sh").display()).into_boxed_str());
+        let steps: [&'static Step; 2] = [("test-slow", &*slow), ("test-fails", "false")]
+            .map(|(name, ahead)| &*Box::leak(Box::new(Step { name, ahead, ..a_step("true") })));
+        let mut ahead = Ahead::begin(&steps, &folder.join(""));
+        ahead.wait_for("another");
+        assert!(!mark.exists());
+        std::fs::write(go, "").unwrap();
+        ahead.wait_for("test-fails");
+        assert!(mark.exists() && ahead.left.is_empty());
+    }
+
+    #[test]
+    fn a_failed_check_is_named_with_what_was_printed_before_it() {
+        let log = "ok a\nwhy b\nFAILED b\nok c\nFAILED d\ntest e ... FAILED\n    --- FAIL: F (0.1s)\nok g\n";
+        let failed = ["why b", "FAILED b", "FAILED d", "test e ... FAILED", "    --- FAIL: F (0.1s)"];
+        assert_eq!(failed_checks(log), failed);
+        assert_eq!(failed_checks("ok a\nspool: 3 passed, 0 failed\n"), Vec::<&str>::new());
     }
 
     #[test]

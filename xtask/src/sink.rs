@@ -24,7 +24,7 @@ impl Sink {
         let folder = TempFolder::new()?;
         let (port_file, log) = (folder.join("port"), folder.join("sink.log"));
         let output = std::fs::File::create(&log)?;
-        let mut child = command([at("target/release/phc-sink")])
+        let mut child = command([at("target/debug/phc-sink")])
             .args(["--exit-with-stdin", "--quiet", "--port-file"])
             .arg(&port_file)
             .args(arguments)
@@ -32,7 +32,7 @@ impl Sink {
             .stdout(output.try_clone()?)
             .stderr(output)
             .spawn()
-            .map_err(|error| format!("target/release/phc-sink: {error}; run `make sink`"))?;
+            .map_err(|error| format!("target/debug/phc-sink: {error}; run `make sink`"))?;
         let input = child.stdin.take();
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(30) {

@@ -1,6 +1,7 @@
 //! Every step of `make check`, `make test` and `make test-long`, in the order in which they run.
 
 /// One step: a command under a time limit, with a log of its own.
+#[derive(Clone, Copy)]
 pub(crate) struct Step {
     /// What the command line, the log and JUnit call it.
     pub name: &'static str,
@@ -11,6 +12,8 @@ pub(crate) struct Step {
     pub limit: u64,
     /// Whether it needs the library that ships and the sink: the step `build` then runs before it.
     pub needs_build: bool,
+    /// A command that compiles what it needs, and nothing else: it runs ahead, while other steps wait. Empty for none.
+    pub ahead: &'static str,
     /// One sentence for the listing.
     pub about: &'static str,
 }
@@ -41,7 +44,7 @@ const fn step(
     limit: u64,
     about: &'static str,
 ) -> Step {
-    Step { name, group, runs, limit, needs_build: false, about }
+    Step { name, group, runs, limit, needs_build: false, ahead: "", about }
 }
 
 /// A step that needs the library that ships, or the sink.
@@ -53,6 +56,10 @@ const fn built(
     about: &'static str,
 ) -> Step {
     Step { needs_build: true, ..step(group, name, runs, limit, about) }
+}
+
+const fn compiled_ahead(ahead: &'static str, step: Step) -> Step {
+    Step { ahead, ..step }
 }
 
 /// The step that others need.
@@ -71,12 +78,10 @@ pub(crate) const STEPS: &[Step] = &[
     step("check", "peers-page", "conformance/peers/page.py --check", 60, "docs/conformance-peers.md is that of the last run"),
     step("check", "mutations-apply", "xtask mutations check", 300, "every mutation applies to the sources"),
     step("check", "guarantees", "xtask guarantees", 300, "every promise has its test"),
-    step("ship", BUILD, "make --no-print-directory build sink", 1200, "what ships, and the sink"),
-    step("ship", "fuzz-replay", "scripts/fuzz.sh replay", 1200, "every committed input of the fuzz targets"),
-    built("ship", "abi", "tests/abi.sh target/ship target/release/phc-sink", 600, "the binary interface"),
+    step("ship", BUILD, "make --no-print-directory build programs", 1200, "what ships, and the programs of the workspace for the tests"),
+    built("ship", "abi", "tests/abi.sh target/ship target/debug/phc-sink", 600, "the binary interface"),
     step("ship", "abi-changes", "tests/abi-baseline.sh", 600, "a changed field, function or number fails the comparison"),
     built("ship", "guard", "xtask guard", 1200, "instructions, allocations and system calls of a capture"),
-    built("ship", "size", "tests/size.sh", 1200, "with and without the optional features"),
     built("c", "c-shared", "xtask c", 1200, "black-box tests, shared library"),
     built("c", "c-archive", "xtask c --link archive delivery misuse", 600, "black-box tests, archive"),
     built("c", "spool-proofs", "xtask spool-proofs", 600, "what the spool promises, from outside: kills, errors, power cuts, a full disk, outages"),
@@ -87,6 +92,8 @@ pub(crate) const STEPS: &[Step] = &[
     built("tools", "valgrind", "xtask sanitize memory", 1200, "black-box tests under valgrind"),
     built("tools", "address", "xtask sanitize address", 1200, "black-box tests under AddressSanitizer"),
     built("tools", "thread", "xtask sanitize thread", 1200, "black-box tests under ThreadSanitizer"),
+    compiled_ahead("scripts/fuzz.sh replay", step("ship", "fuzz-replay", "scripts/fuzz.sh replay", 1200, "every committed input of the fuzz targets")),
+    compiled_ahead("tests/size.sh", built("ship", "size", "tests/size.sh", 1200, "with and without the optional features")),
     built("conformance", "cases", "xtask conformance", 1200, "every vector and scenario in every language"),
     built("conformance", "bundle", "tests/conformance-bundle.sh quick", 600, "the archive for other repositories, and its templates of workers"),
     built("conformance", "adapter-c", "xtask adapter-test c", 600, "the adapter protocol by hand"),
@@ -103,7 +110,7 @@ pub(crate) const STEPS: &[Step] = &[
     built("cpp", "cpp-tests", "xtask cpp", 1200, "headers under every compiler; black-box tests"),
     built("cpp", "cpp-valgrind", "xtask cpp --valgrind values tracking delivery callbacks settings misuse statuses", 1200, "black-box tests under valgrind"),
     built("cpp", "cpp-projects", "tests/cmake.sh", 1200, "find_package, add_subdirectory, pkg-config"),
-    built("cpp", "cpp-guide", "tests/cpp-guide.sh target/release/phc-sink", 600, "what docs/cpp.md shows compiles and runs"),
+    built("cpp", "cpp-guide", "tests/cpp-guide.sh target/debug/phc-sink", 600, "what docs/cpp.md shows compiles and runs"),
     built("go", "go-tests", "xtask go", 1200, "the package in every way in which it can be built"),
     built("ruby", "ruby-tests", "xtask ruby", 1200, "the gem"),
     built("ruby", "ruby-sanitizers", "xtask sanitize ruby", 1200, "its C extension under AddressSanitizer and valgrind"),
@@ -112,7 +119,7 @@ pub(crate) const STEPS: &[Step] = &[
     built("php", "php-hosts", "xtask php-hosts", 1200, "the package in PHP-FPM behind nginx"),
     built("package", "install", "tests/install.sh", 600, "make install, the README's link line, make uninstall"),
     built("package", "demo", "make --no-print-directory demo", 600, "the C example against the sink"),
-    step("package", "dist", "env PHC_DIRTY=1 PHC_XZ_LEVEL=1 scripts/dist/dist.sh x86_64-linux-gnu", 1800, "every package of one platform"),
+    compiled_ahead("env PHC_DIRTY=1 scripts/dist/dist.sh --build x86_64-linux-gnu", step("package", "dist", "env PHC_DIRTY=1 PHC_XZ_LEVEL=1 scripts/dist/dist.sh x86_64-linux-gnu", 1800, "every package of one platform")),
     step("package", "dist-packed", "env PHC_DIRTY=1 PHC_XZ_LEVEL=1 tests/dist-packed.sh", 900, "packed again, they have the same bytes"),
     step("package", "dist-abi", "tests/dist-abi.sh target/dist/x86_64-linux-gnu", 300, "symbols, oldest glibc, hardening and paths of its libraries"),
     built("package", "go-package", "tests/go-package.sh dist", 1200, "the Go module as its users get it, and its release tag"),
