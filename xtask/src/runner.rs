@@ -176,7 +176,7 @@ impl Ahead {
         ahead
     }
 
-    /// Nothing runs ahead of this step afterwards. What has begun is waited for, at the usual priority where that is
+    /// Nothing runs ahead of this step afterwards. What has begun is waited for, at normal priority where that is
     /// allowed; what has not is left to the step.
     fn wait_for(&self, step: &str) {
         let (lock, has_ended) = &*self.state;
