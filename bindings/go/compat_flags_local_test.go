@@ -65,7 +65,9 @@ func given(key string) posthog.FeatureFlagPayload {
 func flagLocalCases() []compatCase {
 	local := flagSetup{definitions: localDefinitions, values: records("", remote("static", "true", `"\"text\""`, ""), remote("on", "false", "null", ""), remote("other", "true", "null", ""))}
 	everyone := posthog.FeatureFlagPayloadNoKey{DistinctId: "u"}
-	rollout := func(percent int) flagSetup { return flagSetup{definitions: definitionsOf("", defining("half", condition("", percent), ""))} }
+	rollout := func(percent int) flagSetup {
+		return flagSetup{definitions: definitionsOf("", defining("half", condition("", percent), ""))}
+	}
 	// rolled returns for which of many persons a flag is on.
 	rolled := func(c posthog.Client) interface{} {
 		var on []string
@@ -78,12 +80,20 @@ func flagLocalCases() []compatCase {
 		return on
 	}
 	cases := []compatCase{
-		{"flags of definitions", "GetFeatureFlag of the server, too", local.returns(func(c posthog.Client) interface{} { return each(c.GetFeatureFlag, silent, "static", "other", "unknown") })},
+		{"flags of definitions", "GetFeatureFlag of the server, too", local.returns(func(c posthog.Client) interface{} {
+			return each(c.GetFeatureFlag, silent, "static", "other", "unknown")
+		})},
 		{"flags of definitions", "GetFeatureFlagResult of the server, too", local.returns(func(c posthog.Client) interface{} { return each(c.GetFeatureFlagResult, silent, "static") })},
 		{"flags of definitions", "GetFeatureFlagResult of an unknown flag", local.returns(func(c posthog.Client) interface{} { return each(c.GetFeatureFlagResult, silent, "unknown") })},
-		{"flags of definitions", "GetFeatureFlagResult", local.returns(func(c posthog.Client) interface{} { return each(c.GetFeatureFlagResult, given, "on", "off", "layout", "pro") })},
-		{"flags of definitions", "GetFeatureFlagPayload", local.returns(func(c posthog.Client) interface{} { return each(c.GetFeatureFlagPayload, given, "on", "off", "layout", "pro") })},
-		{"flags of definitions", "IsFeatureEnabled", local.returns(func(c posthog.Client) interface{} { return each(c.IsFeatureEnabled, given, "on", "off", "layout", "pro") })},
+		{"flags of definitions", "GetFeatureFlagResult", local.returns(func(c posthog.Client) interface{} {
+			return each(c.GetFeatureFlagResult, given, "on", "off", "layout", "pro")
+		})},
+		{"flags of definitions", "GetFeatureFlagPayload", local.returns(func(c posthog.Client) interface{} {
+			return each(c.GetFeatureFlagPayload, given, "on", "off", "layout", "pro")
+		})},
+		{"flags of definitions", "IsFeatureEnabled", local.returns(func(c posthog.Client) interface{} {
+			return each(c.IsFeatureEnabled, given, "on", "off", "layout", "pro")
+		})},
 		{"flags of definitions", "GetAllFlags here", local.returns(func(c posthog.Client) interface{} {
 			payload := everyone
 			payload.OnlyEvaluateLocally = true

@@ -60,7 +60,11 @@ func (s *flagServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *flagServer) defines(definitions string) { s.mu.Lock(); s.definitions = definitions; s.mu.Unlock() }
+func (s *flagServer) defines(definitions string) {
+	s.mu.Lock()
+	s.definitions = definitions
+	s.mu.Unlock()
+}
 
 // flagSetup is what a case begins with.
 type flagSetup struct {

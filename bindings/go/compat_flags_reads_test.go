@@ -235,6 +235,8 @@ func flagSnapshotCases() []compatCase {
 			e.SendFeatureFlags = posthog.SendFeatureFlags(true)
 			_ = c.Enqueue(e)
 		})},
-		{"SendFeatureFlags", "nil options", event(local, func(_ posthog.Client, e *posthog.Capture) { e.SendFeatureFlags = posthog.SendFeatureFlagsWithOptions(nil) })},
+		{"SendFeatureFlags", "nil options", event(local, func(_ posthog.Client, e *posthog.Capture) {
+			e.SendFeatureFlags = posthog.SendFeatureFlagsWithOptions(nil)
+		})},
 	}
 }
