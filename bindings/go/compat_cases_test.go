@@ -11,11 +11,8 @@ import (
 	"log"
 	"math"
 	"net/http"
-	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	posthog "github.com/PostHog/libphc/bindings/go"
