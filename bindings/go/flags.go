@@ -155,7 +155,7 @@ type FeatureFlags interface {
 	// the error.
 	GetAllFlags(FeatureFlagPayloadNoKey) (map[string]interface{}, error)
 	GetAllFlagsWithContext(ctx context.Context, payload FeatureFlagPayloadNoKey) (map[string]interface{}, error)
-	// GetRemoteConfigPayload returns ErrNotSupported.
+	// GetRemoteConfigPayload returns ErrNotSupported, or ErrSDKDisabled.
 	GetRemoteConfigPayload(key string) (string, error)
 
 	// WaitForFeatureFlags waits for the first definitions, until ctx ends. It returns nil once

@@ -48,11 +48,15 @@ func (c *client) GetFeatureFlagWithContext(ctx context.Context, payload FeatureF
 }
 
 func (c *client) IsFeatureEnabled(payload FeatureFlagPayload) (interface{}, error) {
-	return c.GetFeatureFlagWithContext(context.Background(), payload)
+	return c.IsFeatureEnabledWithContext(context.Background(), payload)
 }
 
 func (c *client) IsFeatureEnabledWithContext(ctx context.Context, payload FeatureFlagPayload) (interface{}, error) {
-	return c.GetFeatureFlagWithContext(ctx, payload)
+	value, err := c.GetFeatureFlagWithContext(ctx, payload)
+	if payload.Key == "" || payload.DistinctId == "" {
+		return false, err
+	}
+	return value, err
 }
 
 func (c *client) GetFeatureFlagPayload(payload FeatureFlagPayload) (string, error) {
@@ -73,7 +77,12 @@ func (c *client) GetFeatureFlagPayloadWithContext(ctx context.Context, payload F
 	return *found.payload, nil
 }
 
-func (c *client) GetRemoteConfigPayload(string) (string, error) { return "", ErrNotSupported }
+func (c *client) GetRemoteConfigPayload(string) (string, error) {
+	if c.disabled {
+		return "", ErrSDKDisabled
+	}
+	return "", ErrNotSupported
+}
 
 // flag reads one flag. The value is nil only with an error.
 func (c *client) flag(ctx context.Context, payload FeatureFlagPayload) (flagValue, error) {
@@ -126,11 +135,11 @@ func (c *client) readFlag(ctx context.Context, q flagQuery, key string, onlyLoca
 }
 
 func requiredForFlags(payload string, key bool) error {
-	field := "DistinctId"
+	name, field := "DistinctId", "Distinct Id"
 	if key {
-		field = "Key"
+		name, field = "Key", "Key"
 	}
-	return ConfigError{Reason: payload + "." + field + " must not be empty"}
+	return ConfigError{Reason: payload + "." + name + " must not be empty", Field: field, payload: payload}
 }
 
 // noValue returns the error of a flag without a value.

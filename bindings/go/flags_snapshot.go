@@ -83,7 +83,10 @@ func (e *FeatureFlagEvaluations) GetFlagDetail(key string) FeatureFlagDetail {
 
 // Keys returns the keys of the flags that have a value, in their order.
 func (e *FeatureFlagEvaluations) Keys() []string {
-	return slices.Sorted(maps.Keys(e.values()))
+	if e == nil {
+		return nil
+	}
+	return append([]string{}, slices.Sorted(maps.Keys(e.values()))...)
 }
 
 // Unresolved returns why flags have no value, by key: the words of FeatureFlagDetail.Unresolved.
