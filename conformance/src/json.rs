@@ -151,7 +151,7 @@ pub(crate) fn compact(text: &str) -> String {
 pub(crate) enum Extent {
     /// All of it: no other member, and no member twice.
     Whole,
-    /// Only the members that it names.
+    /// Only the members that it names; an object without members stands for just that.
     Named,
 }
 
@@ -173,6 +173,7 @@ fn at(expected: &Tree, actual: &Tree, extent: Extent, path: &str) -> Option<Stri
                 differs()
             }
         }
+        (Tree::Object(wanted), Tree::Object(found)) if wanted.is_empty() && !found.is_empty() => differs(),
         (Tree::Object(wanted), Tree::Object(found)) => {
             for (key, value) in wanted {
                 let path = format!("{path}.{key}");
@@ -279,6 +280,10 @@ mod tests {
             differs(r#"{"a":1}"#, r#"{"a":1,"b":2}"#, Extent::Whole).unwrap().starts_with(".b: not expected")
         );
         assert_eq!(differs(r#"{"a":1}"#, r#"{"a":1,"b":2}"#, Extent::Named), None);
+        assert_eq!(differs(r#"{"a":{}}"#, r#"{"a":{},"b":2}"#, Extent::Named), None);
+        assert!(
+            differs(r#"{"a":{}}"#, r#"{"a":{"b":2}}"#, Extent::Named).unwrap().starts_with(".a: expected {}")
+        );
         assert!(differs(r#"{"a":1}"#, r#"{"b":2}"#, Extent::Named).unwrap().starts_with(".a: missing"));
         assert!(differs(r#"{"a":1}"#, r#"{"a":1,"a":1}"#, Extent::Whole).unwrap().contains("occurs 2 times"));
     }

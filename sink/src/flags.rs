@@ -74,6 +74,8 @@ pub(crate) struct Flags {
     definitions: String,
     /// The number of the definitions, which is their ETag.
     revision: u64,
+    /// How often anything here has changed.
+    changes: u64,
     records: Kept<FlagRecord>,
     /// Requests of each endpoint so far.
     counts: BTreeMap<Endpoint, u64>,
@@ -88,6 +90,7 @@ impl Flags {
             values: Map::new(),
             definitions: NO_DEFINITIONS.to_owned(),
             revision: 1,
+            changes: 0,
             records: Kept::new(MAX_RECORDS, memory),
             counts: BTreeMap::new(),
         }
@@ -97,12 +100,14 @@ impl Flags {
     pub(crate) fn clear(&mut self, memory: usize) {
         self.records = Kept::new(MAX_RECORDS, memory);
         self.counts.clear();
+        self.changes += 1;
     }
 
     /// The values that `POST /flags` returns from now on: for each key true, false, a variant, or a whole record.
     pub(crate) fn set_values(&mut self, text: &str) -> Result<(), String> {
         self.values =
             serde_json::from_str(text).map_err(|error| format!("an object of flags is expected: {error}"))?;
+        self.changes += 1;
         Ok(())
     }
 
@@ -111,6 +116,7 @@ impl Flags {
     pub(crate) fn set_definitions(&mut self, text: String) {
         self.definitions = text;
         self.revision += 1;
+        self.changes += 1;
     }
 
     /// About how many bytes of memory it uses.
@@ -120,6 +126,21 @@ impl Flags {
 
     pub(crate) fn records(&self) -> &[FlagRecord] {
         self.records.items()
+    }
+
+    /// The values that were set.
+    pub(crate) fn values(&self) -> &Map<String, Value> {
+        &self.values
+    }
+
+    /// The definitions as they were set.
+    pub(crate) fn definitions(&self) -> &str {
+        &self.definitions
+    }
+
+    /// Another number after each change of what is served or recorded.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// How many requests there were to an endpoint.
@@ -163,6 +184,7 @@ impl Flags {
         }
         let count = self.counts.entry(endpoint).or_default();
         *count += 1;
+        self.changes += 1;
         self.records.push(FlagRecord {
             n: *count,
             endpoint,
@@ -178,7 +200,8 @@ impl Flags {
         plan
     }
 
-    fn etag(&self) -> String {
+    /// The ETag of the definitions.
+    pub(crate) fn etag(&self) -> String {
         format!("W/\"{}\"", self.revision)
     }
 

@@ -239,6 +239,10 @@ impl Namespace {
         self.flags.set_definitions(text);
     }
 
+    pub(crate) fn flags(&self) -> &Flags {
+        &self.flags
+    }
+
     pub(crate) fn flags_mut(&mut self) -> &mut Flags {
         &mut self.flags
     }

@@ -337,16 +337,30 @@ double descheduled_ms(void) {
     return load(&clock_missed);
 }
 
+/* How long the library's I/O thread could have run so far, and had no processor. */
+static double waited_ms(void) {
+    char path[64];
+    double waited = 0;
+    snprintf(path, sizeof path, "/proc/self/task/%d/schedstat", thread_id("phc-io"));
+    FILE *file = fopen(path, "r");
+    if (file == NULL) return 0;
+    if (fscanf(file, "%*s %lf", &waited) != 1) waited = 0;
+    fclose(file);
+    return waited / 1e6;
+}
+
 moment begin(void) {
-    double missed = descheduled_ms();
-    return (moment){.at = now_ms(), .missed = missed};
+    moment begun = {.missed = descheduled_ms(), .waited = waited_ms()};
+    begun.at = now_ms();
+    return begun;
 }
 
 double ms_since(moment begun) { return now_ms() - begun.at; }
 
 double ms_had_since(moment begun) {
     double passed = now_ms() - begun.at;
-    return passed - (descheduled_ms() - begun.missed);
+    double missed = descheduled_ms() - begun.missed, waited = waited_ms() - begun.waited;
+    return passed - (missed > waited ? missed : waited);
 }
 
 /* A wait that sleeps between looks: true until it has had 20 s. A look and its sleep that took longer than

@@ -96,9 +96,9 @@ double now_ms(void);
 double descheduled_ms(void);
 /* A moment of the test. What must take at least so long is held against ms_since; what may take
  * no longer, where the limit is tighter than SOON_MS, against ms_had_since: that leaves out the
- * time in which this process was descheduled. */
+ * time in which this process was descheduled, or in which the library's I/O thread had no processor. */
 typedef struct {
-    double at, missed;
+    double at, missed, waited;
 } moment;
 moment begin(void);
 double ms_since(moment begun);

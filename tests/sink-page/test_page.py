@@ -1,5 +1,6 @@
 """The live page of phc-sink in a headless Chromium: `make test-sink-page`, NAME=test_pause for one test."""
 
+import json
 import sys
 import time
 import unittest
@@ -245,6 +246,65 @@ class Page(unittest.TestCase):
         browser.wait("return document.getElementById('view-violations').innerText.includes('unknown-event-key')")
         self.assertIn("Broken by for example $set outside properties.", browser.text("#view-violations"))
 
+    def ask_for_flags(self, distinct_id, *keys):
+        """As a client asks for values. Returns those that are enabled."""
+        body = {"token": "phc_key", "distinct_id": distinct_id, **({"flag_keys_to_evaluate": keys} if keys else {})}
+        status, text = sink.request("POST", f"{self.prefix}/flags?v=2", json.dumps(body), {"Content-Type": "application/json"})
+        self.assertEqual(status, 200)
+        return [key for key, record in json.loads(text)["flags"].items() if record["enabled"]]
+
+    def definitions(self, etag=None):
+        headers = {"Authorization": "Bearer phs_secret", **({"If-None-Match": etag} if etag else {})}
+        return sink.request("GET", f"{self.prefix}/flags/definitions?token=phc_key", None, headers)
+
+    def type_into(self, form, text):
+        browser.run("document.querySelector(arguments[0]).elements.text.select()", f"#{form}")
+        browser.click(f"#{form} textarea")
+        browser.run("document.querySelector(arguments[0]).elements.text.select()", f"#{form}")
+        browser.keys(*text)
+
+    def test_flags_can_be_served_and_who_asks_is_shown(self):
+        self.open()
+        browser.keys("4")
+        self.assertIn("No client has asked for flags yet", browser.text("#view-flags"))
+        said = "return document.querySelector(arguments[0] + ' [role=status]').textContent.includes(arguments[1])"
+        self.type_into("flag-values", '{"new-checkout":true,"layout":"compact","off":false}')
+        browser.click("#flag-values [name=serve]")
+        browser.wait(said, "#flag-values", "Served from now on")
+        self.assertEqual(self.ask_for_flags(HOSTILE), ["layout", "new-checkout"])
+        self.assertEqual(self.ask_for_flags("ben", "layout"), ["layout"])
+        summaries = "return [...document.querySelectorAll('#flag-requests summary')].map((it) => it.innerText)"
+        browser.wait(summaries + ".length === 2")
+        second, first = browser.run(summaries)
+        self.assertRegex(second, r"200\s+Values #2 ben · 1 flag · ")
+        self.assertRegex(first, r"200\s+Values #1 .* · all flags · ")
+        self.assertIn(HOSTILE, first)
+        self.assertNotEqual(browser.run("return document.title"), "run")
+
+        self.type_into("flag-definitions", "{")
+        browser.click("#flag-definitions [name=serve]")
+        browser.wait(said, "#flag-definitions", "They are not JSON")
+        self.assertEqual(self.definitions(), (200, b"{"))
+        etag = browser.text("#flag-etag")
+        self.assertEqual(self.definitions(etag), (304, b""))
+        browser.wait(summaries + ".some((it) => it.includes('304') && it.includes(arguments[0]))", f"has {etag}")
+
+        # What is refused stays in the field, and a reader keeps their text and place while requests arrive.
+        self.type_into("flag-values", "[]")
+        browser.click("#flag-values [name=serve]")
+        browser.wait(said, "#flag-values", "an object of flags is expected")
+        self.assertEqual(len([message for message in browser.messages() if "400 (Bad Request)" in message]), 1)
+        browser.click("#flag-requests details:last-of-type summary")
+        self.ask_for_flags("carla")
+        browser.wait(summaries + ".length === 5")
+        self.assertEqual(browser.run("return document.querySelector('#flag-values textarea').value"), "[]")
+        self.assertIn('"token"', browser.text("#flag-requests details[data-request='flags 1']"))
+        browser.click("#flag-values [type=reset]")
+        self.assertIn("new-checkout", browser.run("return document.querySelector('#flag-values textarea').value"))
+        browser.click("#clear")
+        browser.wait("return document.querySelectorAll('#flag-requests details').length === 0")
+        self.assertEqual(self.ask_for_flags("ben"), ["layout", "new-checkout"])
+
     def test_the_keyboard_reaches_everything(self):
         self.client.send([event(f"e{n}") for n in range(200)])
         self.open()
@@ -271,7 +331,7 @@ class Page(unittest.TestCase):
         self.assertEqual(browser.run("return document.activeElement.textContent"), "Close")
         browser.keys("Escape")
         browser.wait("return document.activeElement.id === 'list-events'")
-        browser.keys("4", "Left", "Left")
+        browser.keys("5", "Left", "Left", "Left")
         browser.wait("return document.activeElement.id === 'tab-requests'")
         browser.keys("p")
         browser.wait("return document.getElementById('pause').getAttribute('aria-pressed') === 'true'")
@@ -282,6 +342,7 @@ class Page(unittest.TestCase):
         bad["$set"] = {}
         self.client.send([event("a"), event("b"), event("c", session_id="s"), event("d\ufffd"), bad])
         self.client.send([event("e")], request_id="1")
+        self.ask_for_flags("user")
         self.open()
         browser.wait(ROWS.format("events") + ".length > 4")
         browser.click("#list-events .row:nth-of-type(3)")
@@ -292,7 +353,7 @@ class Page(unittest.TestCase):
             with self.subTest(scheme=scheme):
                 browser.colours(scheme)
                 backgrounds.add(browser.run("return getComputedStyle(document.body).backgroundColor"))
-                for view in ["events", "violations", "connect"]:
+                for view in ["events", "violations", "flags", "connect"]:
                     browser.click(f"#tab-{view}")
                     self.assertEqual(browser.run(CONTRAST), [], view)
         self.assertEqual(len(backgrounds), 2)
@@ -301,12 +362,13 @@ class Page(unittest.TestCase):
         wide = "w" * 200
         self.client.send([event()], request_id="1")
         self.client.send([event(wide, wide, properties={wide: wide * 5}, **{wide: wide})], **{"X-Wide": wide})
+        self.ask_for_flags(wide, wide)
         browser.size(360, 740, is_phone=True)
         self.open()
         wait_for_names(wide, "order placed")
         browser.keys("n")
         fits = "return Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)"
-        for view in ["events", "requests", "violations", "connect"]:
+        for view in ["events", "requests", "violations", "flags", "connect"]:
             with self.subTest(view=view):
                 browser.click(f"#tab-{view}")
                 self.assertLessEqual(browser.run(fits), 360)

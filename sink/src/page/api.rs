@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use super::flags::flags;
 use super::notes::notes;
 use super::rules::rule;
 use super::search::{Filter, decoded};
@@ -24,6 +25,8 @@ const VIEWS: &[(&str, View)] = &[
     ("event", |namespace, query, _| event(namespace, query)),
     ("request", |namespace, query, _| request(namespace, query)),
     ("violations", |namespace, _, _| violations(namespace)),
+    // Not `flags`: a path that ends so is that of the flag service.
+    ("served", |namespace, _, _| flags(namespace)),
     ("snippets", |_, _, _| snippets::list()),
 ];
 
@@ -51,6 +54,7 @@ fn state(namespace: &Namespace, started: Instant) -> Value {
         "requests": [requests.first(), requests.last()],
         "next": next,
         "chaos": namespace.has_chaos(),
+        "flags": namespace.flags().changes(),
         "memory": namespace.bytes(),
         "timeline": namespace.timeline().seconds(),
     })

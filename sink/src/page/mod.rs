@@ -4,6 +4,7 @@
 //! received. What clients sent is in JSON only, and the page writes it as text: it is never a part of a document.
 
 mod api;
+mod flags;
 mod notes;
 mod rules;
 mod search;
@@ -30,6 +31,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("connect.js", SCRIPT, include_str!("assets/connect.js")),
     ("detail.js", SCRIPT, include_str!("assets/detail.js")),
     ("dom.js", SCRIPT, include_str!("assets/dom.js")),
+    ("flags.js", SCRIPT, include_str!("assets/flags.js")),
     ("list.js", SCRIPT, include_str!("assets/list.js")),
     ("matches.js", SCRIPT, include_str!("assets/matches.js")),
     ("next.js", SCRIPT, include_str!("assets/next.js")),

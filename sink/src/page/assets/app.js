@@ -4,6 +4,7 @@ import { drawChart } from "./chart.js";
 import { connectView, loadSnippets } from "./connect.js";
 import { close, showEvent, showRequest } from "./detail.js";
 import { base, byId, bytes, copy, count, el, get, host, outcomeBadge, plural, post, setClock, statusBadge, time, verdictBadge } from "./dom.js";
+import { drawFlags, startFlags } from "./flags.js";
 import { List } from "./list.js";
 import { Matches } from "./matches.js";
 import { drawNext, startNext } from "./next.js";
@@ -11,7 +12,7 @@ import { drawViolations } from "./violations.js";
 
 const POLL_MS = 500;
 const HIDDEN_MS = 5000;
-const VIEWS = ["events", "requests", "violations", "connect"];
+const VIEWS = ["events", "requests", "violations", "flags", "connect"];
 
 let shown = null; // the state that is on the page
 let isPaused = false;
@@ -131,7 +132,7 @@ function draw(state) {
   }
   const { summary } = state;
   const broken = Object.values(summary.violations).reduce((sum, times) => sum + times, 0);
-  const brokenBefore = shown && shown.epoch === state.epoch ? shown.broken : -1;
+  const before = shown && shown.epoch === state.epoch ? shown : { broken: -1, flags: -1 };
   shown = { ...state, broken };
   byId("count-requests").textContent = count(summary.requests);
   byId("count-events").textContent = count(summary.events);
@@ -143,7 +144,8 @@ function draw(state) {
   byId("count-violations-box").classList.toggle("broken", broken > 0);
   byId("tab-violations").textContent = broken > 0 ? `Violations (${count(broken)})` : "Violations";
   drawChart(state.timeline, state.now_ms);
-  if (broken !== brokenBefore) drawViolations().catch(report);
+  if (broken !== before.broken) drawViolations().catch(report);
+  if (state.flags !== before.flags) drawFlags().catch(report);
   advance("events");
   advance("requests");
 }
@@ -213,7 +215,7 @@ function key(event) {
   }
   const isTyping = event.target.matches?.("input, select, textarea");
   if (isTyping || event.ctrlKey || event.altKey || event.metaKey) return;
-  const number = "1234".indexOf(event.key);
+  const number = "12345".indexOf(event.key);
   if (number >= 0) showView(VIEWS[number], true);
   else if (Object.hasOwn(KEYS, event.key)) KEYS[event.key]();
   else return;
@@ -238,6 +240,7 @@ async function start() {
   document.addEventListener("keydown", key);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) poll(); });
   startNext(poll);
+  startFlags(poll);
   await loadSnippets().catch(report);
   byId("view-connect").append(connectView("Send events here", "Set the host of your client to this address, with any project key."));
   poll();

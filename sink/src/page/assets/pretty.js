@@ -13,10 +13,10 @@ export function noteChip(note) {
   return el("span", { class: `note ${note.kind}`, title: note.text }, LABELS[note.kind] ?? note.kind);
 }
 
-/** The text as an element; `notes` have a `path` each. */
-export function pretty(text, notes) {
+/** The text as an element; `notes` have a `path` each, and `label` says what the text is. */
+export function pretty(text, notes, label = "The event as JSON") {
   const byPath = new Map(notes.map((note) => [note.path.join("\u0000"), note]));
-  const out = el("pre", { class: "json", tabindex: "0", "aria-label": "The event as JSON" });
+  const out = el("pre", { class: "json", tabindex: "0", "aria-label": label });
   const path = []; // of each open container: {key, position}
   let line = el("span", { class: "line" });
   let isKey = false;

@@ -1,0 +1,103 @@
+// Feature flags: what the sink serves, which can be changed here, and the newest requests for it.
+
+import { byId, count, el, get, host, plural, post, statusBadge, time } from "./dom.js";
+import { pretty } from "./pretty.js";
+
+const list = byId("flag-requests");
+const served = {
+  values: { form: byId("flag-values"), path: "_flags", said: "Served from now on." },
+  definitions: { form: byId("flag-definitions"), path: "_definitions", said: "Served from now on, under another ETag." },
+};
+
+function fill(form, text) {
+  const field = form.elements.text;
+  field.value = text;
+  form.dataset.shown = field.value; // with the ends of lines that fields have
+}
+
+/** Puts into a form what is served, unless the reader has changed what stands there. */
+function show(form, text, isCut) {
+  const field = form.elements.text;
+  const isTouched = field.value !== (form.dataset.shown ?? "");
+  if (!isTouched && form.dataset.served !== text) fill(form, text);
+  form.dataset.served = text;
+  // A part of it must not take the place of the whole.
+  field.readOnly = isCut;
+  form.elements.serve.disabled = isCut;
+}
+
+export async function drawFlags() {
+  const found = await get("served");
+  show(served.values.form, found.values, found.is_cut);
+  show(served.definitions.form, found.definitions, found.is_cut);
+  byId("flag-etag").textContent = found.etag;
+  byId("flag-cut").hidden = !found.is_cut;
+  // A reader who is in the list keeps their place.
+  const open = new Set([...list.querySelectorAll("details[open]")].map((details) => details.dataset.request));
+  const focused = document.activeElement?.closest?.("#flag-requests details")?.dataset.request;
+  list.replaceChildren(...(found.requests.length === 0 ? [nothing()] : found.requests.map((one) => request(one, open))),
+    found.kept > found.requests.length ? el("p", { class: "muted" }, `The newest ${count(found.requests.length)} of ${count(found.kept)} are shown.`) : "");
+  if (focused) list.querySelector(`details[data-request="${CSS.escape(focused)}"] summary`)?.focus({ preventScroll: true });
+}
+
+function nothing() {
+  return el("p", { class: "muted" }, "No client has asked for flags yet. Requests for values (POST /flags) and for definitions ",
+    "(GET /flags/definitions) are shown here.");
+}
+
+function asked(one) {
+  if (one.endpoint === "definitions") return one.headers["if-none-match"] ? `has ${one.headers["if-none-match"]}` : "has none yet";
+  return Array.isArray(one.keys) ? plural(one.keys.length, "flag") : "all flags";
+}
+
+function request(one, open) {
+  const id = `${one.endpoint} ${one.n}`;
+  const names = Object.entries(one.headers).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, el("code", {}, value))]);
+  return el("details", { class: "flag-request", "data-request": id, open: open.has(id) },
+    el("summary", {}, statusBadge({ status: one.status, cut: null }), " ",
+      el("strong", {}, `${one.endpoint === "definitions" ? "Definitions" : "Values"} #${count(one.n)}`),
+      one.distinct_id === null ? null : el("span", { class: "mono" }, ` ${one.distinct_id}`),
+      el("span", { class: "muted" }, ` · ${asked(one)} · ${time(one.received_ms)}`)),
+    el("p", {}, el("code", {}, one.query ? `${one.path}?${one.query}` : one.path), ` on connection ${one.connection}`),
+    one.body === "" ? null : pretty(one.body, [], "The body as JSON"),
+    one.is_cut ? el("p", { class: "muted" }, "The beginning of it.") : null,
+    el("dl", { class: "facts headers" }, ...names));
+}
+
+function say(form, text, isError = false) {
+  const result = form.querySelector("[role=status]");
+  result.textContent = text;
+  result.className = isError ? "error" : "";
+}
+
+function isJson(text) {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export function startFlags(refresh) {
+  byId("flag-command").textContent = `curl -d '{"new-checkout": true, "layout": "compact"}' ${host}/_flags`;
+  for (const { form, path, said } of Object.values(served)) {
+    const field = form.elements.text;
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      try {
+        await post(path, field.value);
+        form.dataset.shown = field.value;
+        say(form, isJson(field.value) ? said : `${said} They are not JSON: no client can read them.`);
+        refresh();
+      } catch (error) {
+        say(form, error.message, true);
+      }
+    });
+    form.addEventListener("reset", (event) => {
+      event.preventDefault();
+      fill(form, form.dataset.served ?? "");
+      say(form, "");
+    });
+  }
+}
