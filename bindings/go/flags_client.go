@@ -206,8 +206,8 @@ func (c *client) EvaluateFlagsWithContext(ctx context.Context, payload EvaluateF
 	if ctx == nil {
 		ctx = context.Background()
 	}
+	around, _ := requestContextOf(ctx)
 	if payload.DistinctId == "" {
-		around, _ := requestContextOf(ctx)
 		payload.DistinctId = around.DistinctId
 	}
 	switch {
@@ -227,6 +227,7 @@ func (c *client) EvaluateFlagsWithContext(ctx context.Context, payload EvaluateF
 		disableGeoIP:     payload.DisableGeoIP,
 		onlyLocally:      payload.OnlyEvaluateLocally,
 		onlyRemotely:     payload.OnlyEvaluateRemotely,
+		around:           around.ofReads(),
 	})
 }
 
@@ -247,7 +248,13 @@ func (c *client) evaluateFlags(ctx context.Context, subject *flagSubject) (*Feat
 	}
 	ms, mayEnd := firstLimit(ctx, subject.onlyLocally)
 	var result evaluation
-	if !c.withLibrary(func(library native) { flags.native, result = library.evaluate(&q, ms) }) {
+	open := c.withLibrary(func(library native) {
+		if q.around != nil {
+			c.showReads(library)
+		}
+		flags.native, result = library.evaluate(&q, ms)
+	})
+	if !open {
 		q.release()
 		return flags, c.closedError()
 	}
@@ -264,6 +271,13 @@ func (c *client) evaluateFlags(ctx context.Context, subject *flagSubject) (*Feat
 		return flags, err
 	}
 	return flags, flagError(ctx, result)
+}
+
+// showReads has libphc show the reads in a context before they are captured.
+func (c *client) showReads(library native) {
+	if err := library.showReads(c.log); err != nil {
+		c.log.log(logError, "reads of feature flags are captured without what their context has: "+err.Error())
+	}
 }
 
 // flagQuery makes a query of a subject, unless the client cannot evaluate it.

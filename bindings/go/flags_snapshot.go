@@ -14,7 +14,9 @@ import (
 //
 // The first read of a flag by IsEnabled, IsEnabledOr or GetFlag is captured as
 // $feature_flag_called, which experiments need, unless the same value was read for the same
-// person before. Only and OnlyAccessed return copies that note reads of their own.
+// person before. It has the session and the properties of the RequestContext in which
+// EvaluateFlagsWithContext made the snapshot. Only and OnlyAccessed return copies that note reads
+// of their own.
 type FeatureFlagEvaluations struct {
 	// native is nil for an empty snapshot.
 	native nativeFlags
