@@ -56,7 +56,12 @@ func flagReadCases() []compatCase {
 	around := posthog.WithRequestContext(context.Background(), posthog.RequestContext{
 		DistinctId: "context", SessionId: "session", Properties: posthog.Properties{"a": "context"},
 	})
-	minimal := flagSetup{definitions: strings.TrimSuffix(localDefinitions, "}") + `,"minimal_flag_called_events":true}`}
+	// The server asks for few properties, of flags that are known to have no experiment.
+	plain := defining("plain", condition("", 100)+`,"payloads":{"true":"{\"a\":1}"}`, `,"has_experiment":false`)
+	service := func(c *posthog.Config) { c.DefaultEventProperties = posthog.Properties{"service": "shop"} }
+	minimal := flagSetup{change: service, definitions: definitionsOf(`,"minimal_flag_called_events":true`, plain,
+		defining("tried", condition("", 100), `,"has_experiment":true`), defining("on", condition("", 100), ""))}
+	minimalRemote := flagSetup{change: service, values: records(`,"minimalFlagCalledEvents":true`, remote("plain", "true", `"{\"a\":1}"`, `,"has_experiment":false}`))}
 	return []compatCase{
 		{"reads of flags", "the event of a flag of the server", known.captures(gets(asking("on")))},
 		{"reads of flags", "the event of a variant", known.captures(gets(asking("layout")))},
@@ -72,8 +77,15 @@ func flagReadCases() []compatCase {
 			flags, _ := posthog.EvaluateFlagsWithContext(around, c, posthog.EvaluateFlagsPayload{})
 			flags.IsEnabled("on")
 		})},
-		{"reads of flags", "few properties", minimal.captures(gets(asking("on")))},
+		{"reads of flags", "few properties", minimal.captures(gets(asking("plain")))},
 		{"reads of flags", "few properties, of a flag with an experiment", minimal.captures(gets(asking("tried")))},
+		{"reads of flags", "few properties, of a flag that may have an experiment", minimal.captures(gets(asking("on")))},
+		{"reads of flags", "few properties, of a snapshot", minimal.captures(snapped(func(f *posthog.FeatureFlagEvaluations) { f.IsEnabled("plain") }))},
+		{"reads of flags", "few properties, of a snapshot of the server", minimalRemote.captures(snapped(func(f *posthog.FeatureFlagEvaluations) { f.IsEnabled("plain") }))},
+		{"reads of flags", "few properties, in a context", minimal.captures(func(c posthog.Client) {
+			flags, _ := posthog.EvaluateFlagsWithContext(around, c, posthog.EvaluateFlagsPayload{})
+			flags.IsEnabled("plain")
+		})},
 		{"reads of flags", "a value twice", known.responses(gets(asking("on"), asking("on"), asking("off")))},
 		{"reads of flags", "a value by two methods", known.responses(func(c posthog.Client) {
 			_, _ = c.GetFeatureFlag(asking("on"))

@@ -50,7 +50,7 @@ func flagValueCases() []compatCase {
 		})},
 		{"flags of the server", "payloads of other types", flagSetup{values: records("", remote("list", "true", "[1, 2]", ""), remote("number", "true", "5", ""),
 			remote("empty", "true", `""`, ""), remote("escaped", "true", `"a\u00e9\n"`, ""), remote("quoted", "true", `"\"a\""`, ""))}.returns(func(c posthog.Client) interface{} {
-			return each(c.GetFeatureFlagPayload, silent, "list", "number", "empty", "escaped", "quoted")
+			return []interface{}{each(c.GetFeatureFlagPayload, silent, "list", "number", "empty", "escaped", "quoted"), each(c.GetFeatureFlag, silent, "list", "number", "empty")}
 		})},
 		{"flags of the server", "GetPayloadAs", known.returns(read(func() interface{} { return &map[string]int{} }, "on"))},
 		{"flags of the server", "GetPayloadAs of another type", known.returns(read(func() interface{} { return &[]string{} }, "on"))},
