@@ -74,7 +74,8 @@ phc_status bridge_evaluate_flag_calling(phc_client *client, const char *texts, c
 /* Reads a flag. bridge_read_flag_calling calls into Go if the read is captured: for BeforeSend, and for the context that
  * around is a handle of, which is 0 for none. */
 phc_flag_kind bridge_read_flag(phc_flags *flags, const char *key, const char **variant);
-phc_flag_kind bridge_read_flag_calling(phc_flags *flags, const char *key, uintptr_t around, const char **variant);
+phc_flag_kind bridge_read_flag_calling(phc_flags *flags, const char *key, uintptr_t around,
+                                       const char **variant);
 
 /* Writes the flags that have a value into buf (len bytes): "1", "0" or "v", the key and the variant, each of the two
  * with a NUL after it. Returns the number of bytes of all of them, even if they do not fit. It does not note that they

@@ -90,7 +90,8 @@ phc_status bridge_evaluate_flag(phc_client *client, const char *texts, const bri
 static _Thread_local int is_reading;
 static _Thread_local uintptr_t context;
 
-phc_flag_kind bridge_read_flag_calling(phc_flags *flags, const char *key, uintptr_t around, const char **variant) {
+phc_flag_kind bridge_read_flag_calling(phc_flags *flags, const char *key, uintptr_t around,
+                                       const char **variant) {
     is_reading = 1;
     context = around;
     phc_flag_kind kind = phc_flags_get(flags, key, variant);

@@ -202,7 +202,7 @@ func flagOperatorCases() []compatCase {
 		{"after a date", "is_date_after", `"2026-01-02T00:00:00Z"`, "2026-01-01T00:00:00Z"},
 		{"a date without a time", "is_date_before", `"2026-01-02"`, "2026-01-01"},
 		{"a date that is relative", "is_date_after", `"-7d"`, "2020-01-01T00:00:00Z"},
-		{"a date that is none", "is_date_before", `"2026-01-02T00:00:00Z"`, "soon"},
+		{"text that is not a date", "is_date_before", `"2026-01-02T00:00:00Z"`, "soon"},
 		{"a version", "semver_gt", `"1.9.0"`, "1.10.0"},
 		{"a version before its release", "semver_lt", `"2.0.0"`, "2.0.0-rc.1"},
 		{"a version's minor part", "semver_caret", `"1.2.0"`, "1.9.9"},
