@@ -79,6 +79,7 @@ func flagValueCases() []compatCase {
 		}},
 		{"flags of the server", "without the key of a project", func(p *probe) interface{} {
 			client, err := posthog.NewWithConfig("", p.config())
+			defer client.Close()
 			config, remote := client.GetRemoteConfigPayload("k")
 			return []interface{}{
 				reason(err), everyCall(client, silent("on")), everyCall(client, silent("")), reason(client.ReloadFeatureFlags()), config, reason(remote),
