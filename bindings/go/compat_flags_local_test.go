@@ -134,19 +134,17 @@ func flagLocalCases() []compatCase {
 			client := local.start(p)
 			_, _ = client.GetFeatureFlag(locally("on"))
 			_ = client.Close()
-			p.flags.mu.Lock()
-			defer p.flags.mu.Unlock()
-			return p.flags.fetches
+			return p.flags.fetched()
 		}},
 		{"flags of definitions", "a PersonalApiKey", func(p *probe) interface{} {
 			setup := flagSetup{definitions: localDefinitions, change: func(c *posthog.Config) { c.SecretKey, c.PersonalApiKey = "", " phx_personal\n" }}
 			value := setup.returns(func(c posthog.Client) interface{} { return pair(c.GetFeatureFlag(locally("on"))) })(p)
-			return []interface{}{value, p.flags.fetches[0].([]interface{})[3]}
+			return []interface{}{value, p.flags.fetched()[0].([]interface{})[3]}
 		}},
 		{"flags of definitions", "both keys", func(p *probe) interface{} {
 			setup := flagSetup{definitions: localDefinitions, change: func(c *posthog.Config) { c.PersonalApiKey = "phx_personal" }}
 			setup.returns(func(c posthog.Client) interface{} { return pair(c.GetFeatureFlag(locally("on"))) })(p)
-			return p.flags.fetches[0].([]interface{})[3]
+			return p.flags.fetched()[0].([]interface{})[3]
 		}},
 		{"flags of definitions", "ReloadFeatureFlags", func(p *probe) interface{} {
 			client := local.start(p)

@@ -60,6 +60,13 @@ func (s *flagServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// fetched returns the requests for definitions.
+func (s *flagServer) fetched() []interface{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.fetches)
+}
+
 func (s *flagServer) defines(definitions string) {
 	s.mu.Lock()
 	s.definitions = definitions
@@ -76,7 +83,9 @@ type flagSetup struct {
 
 // start makes the client. One with a secret key has its definitions.
 func (s flagSetup) start(p *probe) posthog.Client {
+	p.flags.mu.Lock()
 	p.flags.definitions, p.flags.values, p.flags.respond, p.flags.refused = s.definitions, s.values, s.respond, s.refused
+	p.flags.mu.Unlock()
 	client := p.client(func(c *posthog.Config) {
 		c.FeatureFlagRequestMaxRetries = posthog.Ptr(0)
 		if s.definitions != "" {

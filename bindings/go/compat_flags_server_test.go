@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	posthog "github.com/PostHog/libphc/bindings/go"
@@ -212,10 +213,10 @@ func flagFailureCases() []compatCase {
 		{"flags without a response", "attempts by default, 502", attempts(status(502), nil)},
 		{"flags without a response", "attempts, a response that is not JSON", attempts(text("<html>"), posthog.Ptr(1))},
 		{"flags without a response", "a recovery", func(p *probe) interface{} {
-			calls := 0
+			var calls atomic.Int64
 			setup := flagSetup{change: func(c *posthog.Config) { c.FeatureFlagRequestMaxRetries = posthog.Ptr(1) }}
 			setup.respond = func(w http.ResponseWriter, _ *http.Request) {
-				if calls++; calls == 1 {
+				if calls.Add(1) == 1 {
 					w.WriteHeader(502)
 					return
 				}
