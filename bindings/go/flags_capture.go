@@ -98,7 +98,8 @@ func (r RequestContext) ofReads() *RequestContext {
 	if r.SessionId == "" && len(r.Properties) == 0 {
 		return nil
 	}
-	return &r
+	kept := r // so that nothing is allocated without a context
+	return &kept
 }
 
 // addToRead returns the event of a read, which libphc has made, with what the context has. What
