@@ -285,7 +285,8 @@ class Page(unittest.TestCase):
         browser.click("#flag-definitions [name=serve]")
         browser.wait(said, "#flag-definitions", "They are not JSON")
         self.assertEqual(self.definitions(), (200, b"{"))
-        etag = browser.text("#flag-etag")
+        etag = 'W/"2"'
+        browser.wait("return document.getElementById('flag-etag').textContent === arguments[0]", etag)
         self.assertEqual(self.definitions(etag), (304, b""))
         browser.wait(summaries + ".some((it) => it.includes('304') && it.includes(arguments[0]))", f"has {etag}")
 

@@ -89,5 +89,7 @@ pub(crate) fn under_valgrind() -> Outcome<()> {
             tests.env(name, value);
         }
     }
+    // A collection at each allocation takes a test a minute there, and more on a busy machine.
+    tests.env("PHC_TEST_SECONDS", "800");
     run(&mut limited(900, &tests))
 }

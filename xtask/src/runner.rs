@@ -1,15 +1,16 @@
 //! Runs steps: each under its time limit, its output shown as it comes and kept in target/test-logs; then the end
 //! of each failed step's log, JUnit, and one last line with both numbers.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::mpsc::{Receiver, channel};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::checks::ensure;
-use crate::process::{self, BUILT, Outcome, TIMED_OUT, at, cargo, command, lines, myself, shown};
+use crate::process::{self, BUILT, Outcome, TIMED_OUT, at, cargo, command, lines, myself, said, shown};
 use crate::steps::{BUILD, BY_HAND, GROUPS, STEPS, Step};
 
 const LOGS: &str = "target/test-logs";
@@ -136,53 +137,68 @@ fn run(steps: &[&'static Step], options: &Options) -> Outcome<()> {
     if failed.is_empty() { Ok(()) } else { Err(Box::new(crate::Silent)) }
 }
 
-/// What runs ahead of its step, one command after another and at the lowest priority. A command that fails does so again
-/// in its step, which reports it.
+/// Commands that run ahead of their steps, one after another and at the lowest priority. One that fails does so again in
+/// its step, which reports it.
 #[derive(Default)]
 struct Ahead {
-    /// Steps whose commands have not ended.
-    left: Vec<&'static str>,
-    ended: Option<Receiver<&'static str>>,
+    state: Arc<(Mutex<AheadState>, Condvar)>,
+}
+
+#[derive(Default)]
+struct AheadState {
+    /// Steps whose commands have not begun.
+    waiting: VecDeque<&'static Step>,
+    /// The step whose command runs, and its process group.
+    running: Option<(&'static str, u32)>,
 }
 
 impl Ahead {
-    /// Begins with those of these steps, whose logs it writes into this folder.
+    /// Begins with those of these steps that have such a command. Each writes a log into this folder.
     fn begin(steps: &[&'static Step], logs: &Path) -> Self {
-        let chosen: Vec<_> = steps.iter().copied().filter(|step| !step.ahead.is_empty()).collect();
-        let (send, ended) = channel();
-        let left = chosen.iter().map(|step| step.name).collect();
-        let logs = logs.to_owned();
+        let waiting = steps.iter().copied().filter(|step| !step.ahead.is_empty()).collect();
+        let ahead =
+            Self { state: Arc::new((Mutex::new(AheadState { waiting, running: None }), Condvar::new())) };
+        let (state, logs) = (Arc::clone(&ahead.state), logs.to_owned());
         std::thread::spawn(move || {
-            for step in chosen {
-                let _ = compile_ahead(step, &logs);
-                if send.send(step.name).is_err() {
-                    return;
+            let (lock, has_ended) = &*state;
+            loop {
+                let mut locked = lock.lock().unwrap_or_else(PoisonError::into_inner);
+                locked.running = None;
+                has_ended.notify_all();
+                let Some(step) = locked.waiting.pop_front() else { return };
+                if let Ok(mut child) = start_ahead(step, &logs) {
+                    locked.running = Some((step.name, child.id()));
+                    drop(locked);
+                    let _ = child.wait();
                 }
             }
         });
-        Self { left, ended: Some(ended) }
+        ahead
     }
 
-    /// Waits until nothing runs ahead of this step any more.
-    fn wait_for(&mut self, step: &str) {
-        let Some(ended) = &self.ended else { return };
-        while self.left.contains(&step) {
-            match ended.recv() {
-                Ok(name) => self.left.retain(|left| *left != name),
-                Err(_) => self.left.clear(),
-            }
+    /// Nothing runs ahead of this step afterwards. What has begun is waited for, at normal priority where that is
+    /// allowed; what has not is left to the step.
+    fn wait_for(&self, step: &str) {
+        let (lock, has_ended) = &*self.state;
+        let mut locked = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        locked.waiting.retain(|waiting| waiting.name != step);
+        let runs = |state: &mut AheadState| state.running.filter(|(name, _)| *name == step);
+        if let Some((_, group)) = runs(&mut locked) {
+            let _ = said(command(["renice", "-n", "0", "-g"]).arg(group.to_string()));
         }
+        drop(has_ended.wait_while(locked, |state| runs(state).is_some()));
     }
 }
 
-fn compile_ahead(step: &Step, logs: &Path) -> Outcome<()> {
-    let mut file = std::fs::File::create(logs.join(format!("ahead-{}.log", step.name)))?;
-    let nice =
-        [vec!["nice".to_owned(), "-n".to_owned(), "19".to_owned()], process::words(step.ahead)].concat();
-    lines(&mut process::limited(step.limit, &command(&nice)), |line| {
-        let _ = writeln!(file, "{line}");
-    })?;
-    Ok(())
+fn start_ahead(step: &Step, logs: &Path) -> Outcome<Child> {
+    let log = std::fs::File::create(logs.join(format!("ahead-{}.log", step.name)))?;
+    let words = process::words(step.ahead);
+    let nice = command(["nice", "-n", "19"].into_iter().map(str::to_owned).chain(words));
+    Ok(process::limited(step.limit, &nice)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()?)
 }
 
 /// The last line.
@@ -356,21 +372,48 @@ mod tests {
     }
 
     #[test]
-    fn a_step_waits_for_what_runs_ahead_of_it_and_for_nothing_else() {
+    fn a_step_waits_for_what_has_begun_ahead_of_it_and_takes_the_rest_itself() {
         let folder = process::TempFolder::new().unwrap();
-        let mark = folder.join("compiled");
-        let go = folder.join("go");
-        let script = format!("while [ ! -e {} ]; do sleep 0.01; done; : >{}", go.display(), mark.display());
+        let [go, begun, mark, second] = ["go", "begun", "mark", "second"].map(|name| folder.join(name));
+        let script = format!(
+            ": >{}; while [ ! -e {} ]; do sleep 0.01; done; : >{}",
+            begun.display(),
+            go.display(),
+            mark.display()
+        );
         process::write(folder.join("compile.sh"), &script).unwrap();
         let slow = Box::leak(format!("sh {}", folder.join("compile.sh").display()).into_boxed_str());
-        let steps: [&'static Step; 2] = [("test-slow", &*slow), ("test-fails", "false")]
+        let touch = Box::leak(format!("touch {}", second.display()).into_boxed_str());
+        let steps: [&'static Step; 3] = [("first", &*slow), ("none", ""), ("second", &*touch)]
             .map(|(name, ahead)| &*Box::leak(Box::new(Step { name, ahead, ..a_step("true") })));
-        let mut ahead = Ahead::begin(&steps, &folder.join(""));
-        ahead.wait_for("another");
+        let ahead = Ahead::begin(&steps, &folder.join(""));
+        while !begun.exists() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        // Another one does not wait, and one whose command has not begun runs it itself.
+        ahead.wait_for("none");
+        ahead.wait_for("second");
         assert!(!mark.exists());
         std::fs::write(go, "").unwrap();
-        ahead.wait_for("test-fails");
-        assert!(mark.exists() && ahead.left.is_empty());
+        ahead.wait_for("first");
+        assert!(mark.exists() && !second.exists());
+    }
+
+    #[test]
+    fn what_fails_ahead_of_a_step_holds_up_nothing() {
+        let folder = process::TempFolder::new().unwrap();
+        let mark = folder.join("mark");
+        let touch = Box::leak(format!("touch {}", mark.display()).into_boxed_str());
+        let steps: [&'static Step; 3] =
+            [("fails", "false"), ("absent", "/no/such/program"), ("works", &*touch)]
+                .map(|(name, ahead)| &*Box::leak(Box::new(Step { name, ahead, ..a_step("true") })));
+        let ahead = Ahead::begin(&steps, &folder.join(""));
+        while !mark.exists() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        for step in steps {
+            ahead.wait_for(step.name);
+        }
     }
 
     #[test]
