@@ -34,8 +34,8 @@ static inline phc_status bridge_capture(phc_client *client, const char *json, si
 phc_status bridge_set_error_callback(phc_client *client, uintptr_t handle);
 phc_status bridge_set_delivery_callback(phc_client *client, uintptr_t handle);
 phc_status bridge_set_log_callback(phc_client *client, uintptr_t handle);
-/* Like the setters above. The callback is called for reads of flags only: the other events have passed BeforeSend
- * before libphc gets them. */
+/* Like the setters above. Of a client with a BeforeSend it is called for reads of flags: the other events
+ * have passed BeforeSend before libphc gets them. Without one it is called for reads in a context. */
 phc_status bridge_set_before_send_callback(phc_client *client, uintptr_t handle);
 
 /* What a query is about, beside its texts. Those follow each other, each with a NUL after it: the distinct id; the
@@ -71,9 +71,11 @@ phc_status bridge_evaluate_flag(phc_client *client, const char *texts, const bri
 phc_status bridge_evaluate_flag_calling(phc_client *client, const char *texts, const bridge_query *query,
                                         bridge_evaluation *out, char *error, size_t size);
 
-/* Reads a flag. bridge_read_flag_calling may call BeforeSend for it. */
+/* Reads a flag. bridge_read_flag_calling calls into Go if the read is captured: for BeforeSend, and for the context that
+ * around is a handle of, which is 0 for none. */
 phc_flag_kind bridge_read_flag(phc_flags *flags, const char *key, const char **variant);
-phc_flag_kind bridge_read_flag_calling(phc_flags *flags, const char *key, const char **variant);
+phc_flag_kind bridge_read_flag_calling(phc_flags *flags, const char *key, uintptr_t around,
+                                       const char **variant);
 
 /* Writes the flags that have a value into buf (len bytes): "1", "0" or "v", the key and the variant, each of the two
  * with a NUL after it. Returns the number of bytes of all of them, even if they do not fit. It does not note that they

@@ -66,7 +66,7 @@ phc_status bridge_evaluate_flag_calling(phc_client *client, const char *texts, c
         return status;
     }
     const char *key = only_key(texts, about);
-    out->kind = bridge_read_flag_calling(out->flags, key, &out->variant);
+    out->kind = bridge_read_flag_calling(out->flags, key, 0, &out->variant);
     out->payload = phc_flags_payload(out->flags, key, &out->payload_len);
     out->unresolved = "";
     if (out->kind == PHC_FLAG_ABSENT) {
@@ -86,11 +86,14 @@ phc_status bridge_evaluate_flag(phc_client *client, const char *texts, const bri
     return bridge_evaluate_flag_calling(client, texts, about, out, error, size);
 }
 
-/* Whether this thread reads a flag. */
+/* Whether this thread reads a flag, and in which context. */
 static _Thread_local int is_reading;
+static _Thread_local uintptr_t context;
 
-phc_flag_kind bridge_read_flag_calling(phc_flags *flags, const char *key, const char **variant) {
+phc_flag_kind bridge_read_flag_calling(phc_flags *flags, const char *key, uintptr_t around,
+                                       const char **variant) {
     is_reading = 1;
+    context = around;
     phc_flag_kind kind = phc_flags_get(flags, key, variant);
     is_reading = 0;
     return kind;
@@ -106,7 +109,7 @@ static int32_t on_before_send(phc_outgoing *event, void *handle) {
     const char *json = phc_outgoing_json(event, &len);
     /* The code of the host may read another flag on this thread. */
     is_reading = 0;
-    int32_t decision = phcGoBeforeSend((uintptr_t)handle, event, (char *)json, len);
+    int32_t decision = phcGoBeforeSend((uintptr_t)handle, context, event, (char *)json, len);
     is_reading = 1;
     return decision;
 }

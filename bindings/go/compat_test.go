@@ -29,7 +29,10 @@ const (
 )
 
 // caseFiles have the cases.
-var caseFiles = []string{"compat_cases_test.go", "compat_errors_test.go"}
+var caseFiles = []string{
+	"compat_cases_test.go", "compat_errors_test.go", "compat_flags_probe_test.go", "compat_flags_server_test.go",
+	"compat_flags_local_test.go", "compat_flags_reads_test.go", "compat_probe_test.go",
+}
 
 // recorded is the file.
 type recorded struct {
@@ -244,7 +247,7 @@ func pageOf(file recorded) string {
 
 <!-- Written from bindings/go/testdata/compat.json by the tests of the Go package; edit the cases. -->
 
-%d cases describe what posthog-go's delivery API does. What is expected was recorded from posthog-go %s
+%d cases describe what posthog-go does. What is expected was recorded from posthog-go %s
 (commit %s), with Capture v1. Each case runs with the Go package in `+"`make test-go`"+`: %d see exactly the same,
 %d see a difference that has a reason. [Moving over](moving-over.md#go) says what to change.
 
@@ -265,8 +268,7 @@ To record the expected values anew, in bindings/go:
 
     POSTHOG_GO=/path/to/posthog-go go test -run TestCompat .
 
-The cases are in `+"`bindings/go/compat_cases_test.go`"+` and `+"`compat_errors_test.go`"+`, which compile with either package.
-Feature flags are not in them.
+The cases are in `+"`bindings/go/compat_*_test.go`"+`, which compile with either package.
 `, rows.String())
 	return page.String()
 }

@@ -160,11 +160,13 @@ type ConfigError struct {
 	// Field is empty if the reason is not one field.
 	Field string
 	Value interface{}
+	// payload is the type that the field is of, if it is not Config.
+	payload string
 }
 
 // Error names the field, its value and what would be accepted.
 func (e ConfigError) Error() string {
-	if e.Field == "" {
+	if e.Field == "" || e.payload != "" {
 		return "posthog: " + e.Reason
 	}
 	return fmt.Sprintf("posthog: Config.%s = %#v: %s", e.Field, e.Value, e.Reason)

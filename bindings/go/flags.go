@@ -127,7 +127,8 @@ type FeatureFlags interface {
 	// empty snapshot, if there is no distinct id, and ErrNoSecretKey if OnlyEvaluateLocally is
 	// set and there are no definitions.
 	EvaluateFlags(EvaluateFlagsPayload) (*FeatureFlagEvaluations, error)
-	// EvaluateFlagsWithContext does the same within the time of ctx.
+	// EvaluateFlagsWithContext does the same within the time of ctx. The reads of the snapshot get
+	// what the RequestContext of ctx has, as events do by EnqueueWithContext.
 	EvaluateFlagsWithContext(ctx context.Context, payload EvaluateFlagsPayload) (*FeatureFlagEvaluations, error)
 
 	// GetFeatureFlagResult returns the value and the payload of one flag. It returns an error
@@ -155,7 +156,7 @@ type FeatureFlags interface {
 	// the error.
 	GetAllFlags(FeatureFlagPayloadNoKey) (map[string]interface{}, error)
 	GetAllFlagsWithContext(ctx context.Context, payload FeatureFlagPayloadNoKey) (map[string]interface{}, error)
-	// GetRemoteConfigPayload returns ErrNotSupported.
+	// GetRemoteConfigPayload returns ErrNotSupported, or ErrSDKDisabled.
 	GetRemoteConfigPayload(key string) (string, error)
 
 	// WaitForFeatureFlags waits for the first definitions, until ctx ends. It returns nil once

@@ -3,8 +3,11 @@ package posthog
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -81,6 +84,65 @@ func (c *client) flagsOf(ctx context.Context, m Capture) (*FeatureFlagEvaluation
 		subject.onlyLocally = options.OnlyEvaluateLocally
 	}
 	return c.evaluateFlags(ctx, &subject)
+}
+
+// -- reads in a context --
+
+// minimalProperties are those of a context that a read with few properties has too.
+var minimalProperties = []string{
+	propertySessionID, propertyWindowID, "$device_id", propertyProcessPersonProfile, propertyIsServer, propertyDisableGeoIP,
+}
+
+// ofReads returns the context for the reads of a snapshot; nil if it adds nothing to them.
+func (r RequestContext) ofReads() *RequestContext {
+	if r.SessionId == "" && len(r.Properties) == 0 {
+		return nil
+	}
+	kept := r // so that nothing is allocated without a context
+	return &kept
+}
+
+// addToRead returns the event of a read, which libphc has made, with what the context has. What
+// the event is about stays as it is.
+func (r *RequestContext) addToRead(text []byte, callbacks callbacks) []byte {
+	var event, properties map[string]json.RawMessage
+	if json.Unmarshal(text, &event) != nil || json.Unmarshal(event["properties"], &properties) != nil {
+		return text
+	}
+	var flag string
+	_ = json.Unmarshal(properties["$feature_flag"], &flag)
+	_, isFull := properties["$feature/"+flag]
+	added := maps.Clone(orEmpty(r.Properties))
+	if _, set := added[propertySessionID]; !set && r.SessionId != "" {
+		added[propertySessionID] = r.SessionId
+	}
+	e := encoders.Get().(*encoder)
+	defer e.release()
+	for key, value := range added {
+		if _, set := properties[key]; (set && isOfRead(key)) || (!isFull && !slices.Contains(minimalProperties, key)) {
+			continue
+		}
+		start := len(e.json)
+		if err := e.value(value, 1); err != nil {
+			callbacks.log(logError, "the read of a feature flag is captured without a property of its context: "+within(key, err).Error())
+			continue
+		}
+		properties[key] = slices.Clone(e.json[start:])
+	}
+	var err error
+	if event["properties"], err = json.Marshal(properties); err != nil {
+		return text
+	}
+	if all, err := json.Marshal(event); err == nil {
+		return all
+	}
+	return text
+}
+
+// isOfRead reports whether a property says what the read of a flag is about.
+func isOfRead(key string) bool {
+	return strings.HasPrefix(key, "$feature") ||
+		slices.Contains([]string{"locally_evaluated", "$groups", "$device_id", propertyDisableGeoIP}, key)
 }
 
 // -- reads and BeforeSend --

@@ -48,11 +48,15 @@ func (c *client) GetFeatureFlagWithContext(ctx context.Context, payload FeatureF
 }
 
 func (c *client) IsFeatureEnabled(payload FeatureFlagPayload) (interface{}, error) {
-	return c.GetFeatureFlagWithContext(context.Background(), payload)
+	return c.IsFeatureEnabledWithContext(context.Background(), payload)
 }
 
 func (c *client) IsFeatureEnabledWithContext(ctx context.Context, payload FeatureFlagPayload) (interface{}, error) {
-	return c.GetFeatureFlagWithContext(ctx, payload)
+	value, err := c.GetFeatureFlagWithContext(ctx, payload)
+	if payload.Key == "" || payload.DistinctId == "" {
+		return false, err
+	}
+	return value, err
 }
 
 func (c *client) GetFeatureFlagPayload(payload FeatureFlagPayload) (string, error) {
@@ -73,7 +77,12 @@ func (c *client) GetFeatureFlagPayloadWithContext(ctx context.Context, payload F
 	return *found.payload, nil
 }
 
-func (c *client) GetRemoteConfigPayload(string) (string, error) { return "", ErrNotSupported }
+func (c *client) GetRemoteConfigPayload(string) (string, error) {
+	if c.disabled {
+		return "", ErrSDKDisabled
+	}
+	return "", ErrNotSupported
+}
 
 // flag reads one flag. The value is nil only with an error.
 func (c *client) flag(ctx context.Context, payload FeatureFlagPayload) (flagValue, error) {
@@ -126,11 +135,11 @@ func (c *client) readFlag(ctx context.Context, q flagQuery, key string, onlyLoca
 }
 
 func requiredForFlags(payload string, key bool) error {
-	field := "DistinctId"
+	name, field := "DistinctId", "Distinct Id"
 	if key {
-		field = "Key"
+		name, field = "Key", "Key"
 	}
-	return ConfigError{Reason: payload + "." + field + " must not be empty"}
+	return ConfigError{Reason: payload + "." + name + " must not be empty", Field: field, payload: payload}
 }
 
 // noValue returns the error of a flag without a value.
@@ -197,8 +206,8 @@ func (c *client) EvaluateFlagsWithContext(ctx context.Context, payload EvaluateF
 	if ctx == nil {
 		ctx = context.Background()
 	}
+	around, _ := requestContextOf(ctx)
 	if payload.DistinctId == "" {
-		around, _ := requestContextOf(ctx)
 		payload.DistinctId = around.DistinctId
 	}
 	switch {
@@ -218,6 +227,7 @@ func (c *client) EvaluateFlagsWithContext(ctx context.Context, payload EvaluateF
 		disableGeoIP:     payload.DisableGeoIP,
 		onlyLocally:      payload.OnlyEvaluateLocally,
 		onlyRemotely:     payload.OnlyEvaluateRemotely,
+		around:           around.ofReads(),
 	})
 }
 
@@ -238,7 +248,13 @@ func (c *client) evaluateFlags(ctx context.Context, subject *flagSubject) (*Feat
 	}
 	ms, mayEnd := firstLimit(ctx, subject.onlyLocally)
 	var result evaluation
-	if !c.withLibrary(func(library native) { flags.native, result = library.evaluate(&q, ms) }) {
+	open := c.withLibrary(func(library native) {
+		if q.around != nil {
+			c.showReads(library)
+		}
+		flags.native, result = library.evaluate(&q, ms)
+	})
+	if !open {
 		q.release()
 		return flags, c.closedError()
 	}
@@ -255,6 +271,13 @@ func (c *client) evaluateFlags(ctx context.Context, subject *flagSubject) (*Feat
 		return flags, err
 	}
 	return flags, flagError(ctx, result)
+}
+
+// showReads has libphc show the reads in a context before they are captured.
+func (c *client) showReads(library native) {
+	if err := library.showReads(c.log); err != nil {
+		c.log.log(logError, "reads of feature flags are captured without what their context has: "+err.Error())
+	}
 }
 
 // flagQuery makes a query of a subject, unless the client cannot evaluate it.

@@ -16,6 +16,8 @@ type flagSubject struct {
 
 	disableGeoIP                      *bool
 	onlyLocally, onlyRemotely, silent bool
+	// around is what the captured reads have in common; nil for nothing.
+	around *RequestContext
 }
 
 // flagQuery is a flagSubject as libphc gets it: its texts follow each other, each with a NUL
@@ -26,6 +28,7 @@ type flagQuery struct {
 
 	disableGeoIP         *bool
 	onlyRemotely, silent bool
+	around               *RequestContext
 }
 
 // newFlagQuery returns a query that is released by release.
@@ -37,6 +40,7 @@ func newFlagQuery(subject *flagSubject) (flagQuery, error) {
 		disableGeoIP: subject.disableGeoIP,
 		onlyRemotely: subject.onlyRemotely,
 		silent:       subject.silent,
+		around:       subject.around,
 	}
 	if err := q.write(subject); err != nil {
 		q.release()

@@ -14,7 +14,9 @@ import (
 //
 // The first read of a flag by IsEnabled, IsEnabledOr or GetFlag is captured as
 // $feature_flag_called, which experiments need, unless the same value was read for the same
-// person before. Only and OnlyAccessed return copies that note reads of their own.
+// person before. It has the session and the properties of the RequestContext in which
+// EvaluateFlagsWithContext made the snapshot. Only and OnlyAccessed return copies that note reads
+// of their own.
 type FeatureFlagEvaluations struct {
 	// native is nil for an empty snapshot.
 	native nativeFlags
@@ -83,7 +85,10 @@ func (e *FeatureFlagEvaluations) GetFlagDetail(key string) FeatureFlagDetail {
 
 // Keys returns the keys of the flags that have a value, in their order.
 func (e *FeatureFlagEvaluations) Keys() []string {
-	return slices.Sorted(maps.Keys(e.values()))
+	if e == nil {
+		return nil
+	}
+	return append([]string{}, slices.Sorted(maps.Keys(e.values()))...)
 }
 
 // Unresolved returns why flags have no value, by key: the words of FeatureFlagDetail.Unresolved.

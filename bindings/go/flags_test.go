@@ -413,6 +413,48 @@ func TestAReadOfFewPropertiesStaysSmall(t *testing.T) {
 	}
 }
 
+func TestReadsHaveWhatTheContextOfTheirSnapshotHas(t *testing.T) {
+	minimal := strings.Replace(definitions, `"flags":[`, `"minimal_flag_called_events":true,"flags":[
+		{"id":10,"key":"small","active":true,"has_experiment":false,"filters":{"groups":[{}]}},`, 1)
+	ctx := WithRequestContext(context.Background(), RequestContext{DistinctId: "context", SessionId: "s", Properties: Properties{
+		"path": "/a", "n": 1.5, "app": "context", "$window_id": "w", "$feature_flag_id": "context", "bad": func() {},
+	}})
+	around := context.Background()
+	for _, beforeSend := range []BeforeSendFunc{nil, func(m Message) Message { return m }} {
+		logger := &lines{}
+		client := evaluating(t, Config{Logger: logger, BeforeSend: beforeSend, DefaultEventProperties: Properties{"app": "shop"}})
+		must(t, client.SetFeatureFlagDefinitions([]byte(minimal)))
+		flags, err := client.EvaluateFlagsWithContext(ctx, EvaluateFlagsPayload{})
+		must(t, err)
+		_, _ = flags.IsEnabled("on"), flags.IsEnabled("on")
+		_, _ = flags.Only([]string{"off"}).GetFlag("off"), flags.GetFlag("small")
+		flags, err = client.EvaluateFlagsWithContext(ctx, EvaluateFlagsPayload{DistinctId: "user"})
+		must(t, err)
+		_ = flags.IsEnabled("on")
+		// Neither has a context.
+		flags, err = client.EvaluateFlagsWithContext(around, EvaluateFlagsPayload{DistinctId: "other"})
+		must(t, err)
+		_ = flags.IsEnabled("on")
+		must(t, client.Enqueue(Capture{DistinctId: "other", Event: "e"}))
+		events := testEvents(t, client)
+		var seen []string
+		for _, e := range events {
+			seen = append(seen, fmt.Sprint(e.DistinctID, e.property("$feature_flag"), string(e.SessionID), string(e.WindowID),
+				e.property("path"), e.property("n"), e.property("app"), e.property("$feature_flag_id"), e.property("$is_server")))
+		}
+		want := []string{
+			`context"on""s""w""/a"1.5"context"1true`, `context"off""s""w""/a"1.5"context"2true`, `context"small""s""w"10true`,
+			`user"on""s""w""/a"1.5"context"1true`, `other"on""shop"1true`, `other"shop"true`,
+		}
+		if !slices.Equal(seen, want) {
+			t.Errorf("with BeforeSend %v:\n%s", beforeSend != nil, strings.Join(seen, "\n"))
+		}
+		if !strings.Contains(logger.String(), "bad") {
+			t.Errorf("logged was %q", logger.String())
+		}
+	}
+}
+
 func TestFlagsOnEvents(t *testing.T) {
 	logger := &lines{}
 	client := evaluating(t, Config{Logger: logger})

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/cgo"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 )
@@ -23,6 +24,8 @@ type library struct {
 	client *C.phc_client
 	// calls is true if libphc calls BeforeSend for the reads of flags.
 	calls bool
+	// shown is done once libphc shows the reads of flags in a context.
+	shown sync.Once
 }
 
 // open makes a client. The error is a ConfigError, an *Error, or ErrNoLibrary with the

@@ -38,15 +38,21 @@ type snapshot struct {
 	flags *C.phc_flags
 	// calls is true if a read may call BeforeSend.
 	calls bool
+	// around is what its reads have in common; nil for nothing.
+	around *RequestContext
+	// handle is that of around for C; 0 for none.
+	handle cgo.Handle
 }
 
-func (l *library) snapshot(flags *C.phc_flags) nativeFlags { return newSnapshot(flags, l.calls) }
-
-func newSnapshot(flags *C.phc_flags, calls bool) nativeFlags {
+func newSnapshot(flags *C.phc_flags, calls bool, around *RequestContext) nativeFlags {
 	if flags == nil {
 		return nil
 	}
-	s := &snapshot{flags: flags, calls: calls}
+	s := &snapshot{flags: flags, calls: calls || around != nil, around: around}
+	if around != nil {
+		s.handle = cgo.NewHandle(around)
+		runtime.AddCleanup(s, cgo.Handle.Delete, s.handle)
+	}
 	runtime.AddCleanup(s, func(flags *C.phc_flags) { C.phc_flags_free(flags) }, flags)
 	return s
 }
@@ -80,7 +86,7 @@ func (l *library) evaluate(q *flagQuery, ms uint32) (nativeFlags, evaluation) {
 	about, texts := q.about(ms, true)
 	var out C.bridge_evaluation
 	status := C.bridge_evaluate(l.client, texts, &about, &out, q.lastErrorOut(), C.size_t(len(q.lastError)))
-	return l.snapshot(out.flags), evaluation{lacks: C.GoString(out.error), err: q.error(status)}
+	return newSnapshot(out.flags, l.calls, q.around), evaluation{lacks: C.GoString(out.error), err: q.error(status)}
 }
 
 func (l *library) evaluateFlag(q *flagQuery, ms uint32, isFinal bool) (flagValue, evaluation) {
@@ -171,7 +177,7 @@ func (s *snapshot) read(key string) interface{} {
 func (s *snapshot) readCalling(key string) (value interface{}) {
 	withKey(key, func(key *C.char) {
 		var variant *C.char
-		kind := C.bridge_read_flag_calling(s.flags, key, &variant)
+		kind := C.bridge_read_flag_calling(s.flags, key, C.uintptr_t(s.handle), &variant)
 		value = valueOf(kind, variant)
 	})
 	runtime.KeepAlive(s)
@@ -239,12 +245,12 @@ func (s *snapshot) only(keys []string) nativeFlags {
 	texts = append(texts, 0)
 	copied := C.bridge_flags_only(s.flags, (*C.char)(unsafe.Pointer(&texts[0])), C.size_t(count))
 	runtime.KeepAlive(s)
-	return newSnapshot(copied, s.calls)
+	return newSnapshot(copied, s.calls, s.around)
 }
 
 func (s *snapshot) onlyAccessed() nativeFlags {
 	defer runtime.KeepAlive(s)
-	return newSnapshot(C.phc_flags_only_accessed(s.flags), s.calls)
+	return newSnapshot(C.phc_flags_only_accessed(s.flags), s.calls, s.around)
 }
 
 // -- definitions --
@@ -267,16 +273,36 @@ func (l *library) setFlagDefinitions(json []byte) *Error {
 	})
 }
 
-// -- BeforeSend --
+// -- reads that are captured --
+
+// showReads has libphc show the reads in a context before they are captured, as it does those of a
+// client with a BeforeSend.
+func (l *library) showReads(callbacks callbacks) (err *Error) {
+	if !l.calls {
+		l.shown.Do(func() {
+			err = call(func() C.phc_status { return C.bridge_set_before_send_callback(l.client, newHandle(callbacks)) })
+		})
+	}
+	return err
+}
 
 //export phcGoBeforeSend
-func phcGoBeforeSend(handle C.uintptr_t, event *C.phc_outgoing, json *C.char, length C.size_t) C.int32_t {
-	beforeSend := cgo.Handle(handle).Value().(callbacks).beforeSend
-	discarded := C.int32_t(C.PHC_BEFORE_SEND_DISCARD)
-	beforeSend.runRead(C.GoBytes(unsafe.Pointer(json), C.int(min(length, math.MaxInt32))), func(text []byte) {
+func phcGoBeforeSend(handle, around C.uintptr_t, event *C.phc_outgoing, json *C.char, length C.size_t) C.int32_t {
+	callbacks := cgo.Handle(handle).Value().(callbacks)
+	text := C.GoBytes(unsafe.Pointer(json), C.int(min(length, math.MaxInt32)))
+	if around != 0 {
+		text = cgo.Handle(around).Value().(*RequestContext).addToRead(text, callbacks)
+	}
+	decision := C.int32_t(C.PHC_BEFORE_SEND_DISCARD)
+	replace := func(text []byte) {
 		if C.phc_outgoing_replace(event, (*C.char)(unsafe.Pointer(unsafe.SliceData(text))), C.size_t(len(text))) == C.PHC_OK {
-			discarded = C.PHC_BEFORE_SEND_KEEP
+			decision = C.PHC_BEFORE_SEND_KEEP
 		}
-	})
-	return discarded
+	}
+	if callbacks.beforeSend == nil {
+		replace(text)
+	} else {
+		callbacks.beforeSend.runRead(text, replace)
+	}
+	return decision
 }

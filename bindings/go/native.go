@@ -35,6 +35,8 @@ type native interface {
 	// evaluateFlag does the same for the only flag of a query, and reads it. If isFinal is
 	// false, a flag without a value that the server may have is not read.
 	evaluateFlag(q *flagQuery, ms uint32, isFinal bool) (flagValue, evaluation)
+	// showReads is called before a query with a context is evaluated.
+	showReads(callbacks) *Error
 	// flagsReady waits for definitions, for at most ms milliseconds.
 	flagsReady(ms uint32) *Error
 	reloadFlags(ms uint32) *Error

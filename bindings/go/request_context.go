@@ -15,6 +15,7 @@ import (
 const (
 	propertyProcessPersonProfile = "$process_person_profile"
 	propertySessionID            = "$session_id"
+	propertyWindowID             = "$window_id"
 	propertyCurrentURL           = "$current_url"
 	propertyRequestMethod        = "$request_method"
 	propertyRequestPath          = "$request_path"

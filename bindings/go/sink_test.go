@@ -89,6 +89,7 @@ type event struct {
 	DistinctID string                     `json:"distinct_id"`
 	Timestamp  string                     `json:"timestamp"`
 	SessionID  json.RawMessage            `json:"session_id"`
+	WindowID   json.RawMessage            `json:"window_id"`
 	Properties map[string]json.RawMessage `json:"properties"`
 	Options    map[string]json.RawMessage `json:"options"`
 }
