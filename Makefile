@@ -31,17 +31,18 @@ tools-build:
 
 ##@ Build
 LISTEN = 127.0.0.1:8000
-# The steps of `make test` have all programs already: see `programs`.
-SINK_CRATES := $(if $(PHC_BUILT),--workspace --bins --tests,-p phc-sink -p phc-conformance)
+# With the features that crates have in the unit tests, so that those of the two are compiled once.
+PROGRAMS := --workspace --bins --tests
+# The steps of `make test` have all programs already.
+SINK_CRATES := $(if $(PHC_BUILT),$(PROGRAMS),-p phc-sink -p phc-conformance)
 .PHONY: build sink programs cli sink-up demo clean
 build: tools-build ## the library that ships, in target/ship
 	$(CARGO) rustc --locked --release -p libphc --crate-type staticlib
 	@scripts/ship.sh $(BUILD) $(SHIP) $(MAJOR)
 sink: tools-build ## the test server, target/debug/phc-sink, and the conformance runner
 	$(CARGO) build --locked $(SINK_CRATES)
-# With the features that crates have in the unit tests, so that those of the two are compiled once.
 programs: tools-build
-	$(CARGO) build --locked --workspace --bins --tests
+	$(CARGO) build --locked $(PROGRAMS)
 cli: tools-build ## the command-line tool, target/release/phc-cli: docs/phc-cli.md
 	$(CARGO) build --locked --release -p phc-cli
 sink-up: sink ## phc-sink on LISTEN=127.0.0.1:8000, with its live page; prints a program for each language

@@ -263,21 +263,30 @@ fn tail(log: &Path) -> String {
     lines.get(lines.len().saturating_sub(TAIL)..).unwrap_or_default().join("\n")
 }
 
-/// The lines that name a check that failed, each with those before it that say why: at most [`TAIL`] lines.
+/// Whether a line names a check that failed: our own, or one of Go, Rust, Python, Ruby or PHP.
+fn is_failure(line: &str) -> bool {
+    let line = line.trim_start();
+    ["FAILED ", "--- FAIL", "FAIL: "].iter().any(|start| line.starts_with(start))
+        || line.ends_with(" FAILED")
+        || is_numbered(line)
+}
+
+/// As Ruby and PHP begin to list what failed; they say what and why in the lines that follow.
+fn is_numbered(line: &str) -> bool {
+    line.trim_start().split_once(") ").is_some_and(|(number, _)| number.parse::<usize>().is_ok())
+}
+
+/// The lines that name a check that failed, each with those that say why: at most [`TAIL`] lines.
 fn failed_checks(log: &str) -> Vec<&str> {
     let lines: Vec<_> = log.lines().collect();
-    let is_failure = |line: &str| {
-        line.starts_with("FAILED ")
-            || line.trim_start().starts_with("--- FAIL")
-            || (line.starts_with("test ") && line.ends_with(" FAILED"))
-    };
     let mut chosen = Vec::new();
     for (number, line) in lines.iter().enumerate() {
         if is_failure(line) {
             let why = lines.get(number.saturating_sub(REASON)..number).unwrap_or_default();
             let passed = why.iter().rposition(|line| line.starts_with("ok ") || is_failure(line));
             chosen.extend(why.get(passed.map_or(0, |last| last + 1)..).unwrap_or_default());
-            chosen.push(*line);
+            let last = (number + usize::from(is_numbered(line))).min(lines.len() - 1);
+            chosen.extend(lines.get(number..=last).unwrap_or_default());
         }
     }
     chosen.truncate(TAIL);
@@ -421,6 +430,11 @@ mod tests {
         let log = "ok a\nwhy b\nFAILED b\nok c\nFAILED d\ntest e ... FAILED\n    --- FAIL: F (0.1s)\nok g\n";
         let failed = ["why b", "FAILED b", "FAILED d", "test e ... FAILED", "    --- FAIL: F (0.1s)"];
         assert_eq!(failed_checks(log), failed);
+        for line in ["tests::of_rust --- FAILED", "FAIL: test_page (test_page.Page.test_page)"] {
+            assert_eq!(failed_checks(&format!("ok a\n{line}\nok b\n")), [line]);
+        }
+        let ruby = "ok a\n  1) Failure:\nFlagsTest#test_reads [flags_test.rb:3]:\nok b\n";
+        assert_eq!(failed_checks(ruby), ["  1) Failure:", "FlagsTest#test_reads [flags_test.rb:3]:"]);
         assert_eq!(failed_checks("ok a\nspool: 3 passed, 0 failed\n"), Vec::<&str>::new());
     }
 

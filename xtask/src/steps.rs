@@ -12,7 +12,7 @@ pub(crate) struct Step {
     pub limit: u64,
     /// Whether it needs the library that ships and the sink: the step `build` then runs before it.
     pub needs_build: bool,
-    /// A command that compiles what it needs, and nothing else: it runs ahead, while other steps wait. Empty for none.
+    /// A command that runs ahead, while other steps wait, so that what the step needs is compiled. Empty for none.
     pub ahead: &'static str,
     /// One sentence for the listing.
     pub about: &'static str,
