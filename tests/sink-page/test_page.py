@@ -299,7 +299,7 @@ class Page(unittest.TestCase):
         self.ask_for_flags("carla")
         browser.wait(summaries + ".length === 5")
         self.assertEqual(browser.run("return document.querySelector('#flag-values textarea').value"), "[]")
-        self.assertIn('"token"', browser.text("#flag-requests details[data-request='flags 1']"))
+        self.assertIn('"token"', browser.text("#flag-requests details[data-id='flags 1']"))
         browser.click("#flag-values [type=reset]")
         self.assertIn("new-checkout", browser.run("return document.querySelector('#flag-values textarea').value"))
         browser.click("#clear")

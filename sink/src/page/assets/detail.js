@@ -1,6 +1,6 @@
 // The details of one event or one request, beside the list.
 
-import { byId, bytes, copyButton, count, el, get, outcomeBadge, plural, statusBadge, time } from "./dom.js";
+import { byId, bytes, copyButton, count, el, get, headerList, outcomeBadge, plural, statusBadge, time } from "./dom.js";
 import { noteChip, pretty } from "./pretty.js";
 
 const panel = byId("detail");
@@ -92,7 +92,6 @@ function eventBody({ row, raw, is_cut: isCut, notes, attempts: all, violations }
 
 function requestBody(found) {
   const { row, headers, events, violations } = found;
-  const names = Object.entries(headers).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, el("code", {}, value))]);
   const items = events.map((one) => el("li", {}, outcomeBadge(one), " ", eventLink(one), " ",
     el("code", { class: "muted" }, one.distinct_id)));
   const packed = row.encoding === "identity" ? "" : `, ${bytes(row.bytes_wire)} as ${row.encoding}`;
@@ -113,6 +112,6 @@ function requestBody(found) {
     el("section", {}, el("h3", {}, plural(row.events, "event")),
       row.events > items.length ? el("p", { class: "muted" }, `The first ${count(items.length)} that the sink still has:`) : null,
       el("ul", { class: "plain" }, ...items)),
-    el("section", {}, el("h3", {}, "Headers"), el("dl", { class: "facts headers" }, ...names)),
+    el("section", {}, el("h3", {}, "Headers"), headerList(headers)),
   ];
 }

@@ -82,6 +82,21 @@ export function outcomeBadge(row) {
   return isWithout ? statusBadge(row) : verdictBadge(row.verdict);
 }
 
+/** The headers of a request. */
+export const headerList = (headers) => el("dl", { class: "facts headers" },
+  ...Object.entries(headers).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, el("code", {}, value))]));
+
+/**
+ * Replaces what a view has by what `make` returns for the ids (`data-id`) of its open `details`. A reader who is in the
+ * view keeps their place.
+ */
+export function redraw(view, make) {
+  const open = new Set([...view.querySelectorAll("details[open]")].map((details) => details.dataset.id));
+  const focused = view.contains(document.activeElement) && document.activeElement.closest("details")?.dataset.id;
+  view.replaceChildren(...make(open));
+  if (focused) view.querySelector(`details[data-id="${CSS.escape(focused)}"] summary`)?.focus({ preventScroll: true });
+}
+
 export const plural = (value, word) => `${count(value)} ${word}${value === 1 ? "" : "s"}`;
 
 /** A button that copies a text and says so. */

@@ -1,6 +1,6 @@
 // Feature flags: what the sink serves, which can be changed here, and the newest requests for it.
 
-import { byId, count, el, get, host, plural, post, statusBadge, time } from "./dom.js";
+import { byId, count, el, get, headerList, host, plural, post, redraw, statusBadge, time } from "./dom.js";
 import { pretty } from "./pretty.js";
 
 const list = byId("flag-requests");
@@ -32,12 +32,10 @@ export async function drawFlags() {
   show(served.definitions.form, found.definitions, found.is_cut);
   byId("flag-etag").textContent = found.etag;
   byId("flag-cut").hidden = !found.is_cut;
-  // A reader who is in the list keeps their place.
-  const open = new Set([...list.querySelectorAll("details[open]")].map((details) => details.dataset.request));
-  const focused = document.activeElement?.closest?.("#flag-requests details")?.dataset.request;
-  list.replaceChildren(...(found.requests.length === 0 ? [nothing()] : found.requests.map((one) => request(one, open))),
-    found.kept > found.requests.length ? el("p", { class: "muted" }, `The newest ${count(found.requests.length)} of ${count(found.kept)} are shown.`) : "");
-  if (focused) list.querySelector(`details[data-request="${CSS.escape(focused)}"] summary`)?.focus({ preventScroll: true });
+  redraw(list, (open) => [
+    ...(found.requests.length === 0 ? [nothing()] : found.requests.map((one) => request(one, open))),
+    found.kept > found.requests.length ? el("p", { class: "muted" }, `The newest ${count(found.requests.length)} of ${count(found.kept)} are shown.`) : "",
+  ]);
 }
 
 function nothing() {
@@ -52,8 +50,7 @@ function asked(one) {
 
 function request(one, open) {
   const id = `${one.endpoint} ${one.n}`;
-  const names = Object.entries(one.headers).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, el("code", {}, value))]);
-  return el("details", { class: "flag-request", "data-request": id, open: open.has(id) },
+  return el("details", { class: "flag-request", "data-id": id, open: open.has(id) },
     el("summary", {}, statusBadge({ status: one.status, cut: null }), " ",
       el("strong", {}, `${one.endpoint === "definitions" ? "Definitions" : "Values"} #${count(one.n)}`),
       one.distinct_id === null ? null : el("span", { class: "mono" }, ` ${one.distinct_id}`),
@@ -61,7 +58,7 @@ function request(one, open) {
     el("p", {}, el("code", {}, one.query ? `${one.path}?${one.query}` : one.path), ` on connection ${one.connection}`),
     one.body === "" ? null : pretty(one.body, [], "The body as JSON"),
     one.is_cut ? el("p", { class: "muted" }, "The beginning of it.") : null,
-    el("dl", { class: "facts headers" }, ...names));
+    headerList(one.headers));
 }
 
 function say(form, text, isError = false) {

@@ -1,19 +1,14 @@
 // Every broken rule with its text, and the newest places where it was broken.
 
-import { byId, count, el, get, plural } from "./dom.js";
+import { byId, count, el, get, plural, redraw } from "./dom.js";
 import { showEvent, showRequest } from "./detail.js";
 
 const view = byId("view-violations");
-let open = new Set();
 
 export async function drawViolations() {
   const { rules } = await get("violations");
-  // A reader who is in the list keeps their place.
-  open = new Set([...view.querySelectorAll("details[open]")].map((details) => details.dataset.rule));
-  const focused = document.activeElement?.closest?.("#view-violations details")?.dataset.rule;
   const isFirst = view.children.length === 0 || view.querySelector(".empty") !== null;
-  view.replaceChildren(...(rules.length === 0 ? [nothing()] : rules.map((rule, index) => group(rule, isFirst && index === 0))));
-  if (focused) view.querySelector(`details[data-rule="${CSS.escape(focused)}"] summary`)?.focus({ preventScroll: true });
+  redraw(view, (open) => (rules.length === 0 ? [nothing()] : rules.map((rule, index) => group(rule, (isFirst && index === 0) || open.has(rule.rule)))));
 }
 
 function nothing() {
@@ -21,14 +16,14 @@ function nothing() {
     el("p", {}, "Every request is checked against the contract of Capture v1. What does not fit is explained here."));
 }
 
-function group(rule, isFirst) {
+function group(rule, isOpen) {
   const consequence = rule.status ? `The server refuses the request with ${rule.status}.` : "It is recorded only: the server takes the request.";
   const items = rule.newest.map((one) => el("li", {}, one.message, " ",
     one.request === 0 ? "in a request of feature flags" :
       el("button", { type: "button", class: "link", click: () => showRequest(one.request) }, `request #${count(one.request)}`),
     one.uuid ? " " : null,
     one.uuid ? el("button", { type: "button", class: "link", click: () => showEvent({ uuid: one.uuid }) }, "its event") : null));
-  return el("details", { class: "rule", "data-rule": rule.rule, open: isFirst || open.has(rule.rule) },
+  return el("details", { class: "rule", "data-id": rule.rule, open: isOpen },
     el("summary", {}, el("span", { class: "sign", "aria-hidden": "true" }, "◆"), el("strong", {}, rule.rule),
       el("span", { class: "muted" }, ` ${plural(rule.count, "time")}`)),
     el("p", {}, rule.broken_by ? `Broken by ${rule.broken_by}. ` : "", consequence),
