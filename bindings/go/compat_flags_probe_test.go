@@ -131,24 +131,24 @@ func (s flagSetup) requests(calls func(posthog.Client)) func(*probe) interface{}
 	}
 }
 
+// events returns those that calls lead to.
+func (s flagSetup) events(p *probe, calls func(posthog.Client)) []map[string]interface{} {
+	client := s.start(p)
+	calls(client)
+	_ = client.Close()
+	return flagEvents(p)
+}
+
 // captures makes a case of the events that calls lead to.
 func (s flagSetup) captures(calls func(posthog.Client)) func(*probe) interface{} {
-	return func(p *probe) interface{} {
-		client := s.start(p)
-		calls(client)
-		_ = client.Close()
-		return flagEvents(p)
-	}
+	return func(p *probe) interface{} { return s.events(p, calls) }
 }
 
 // responses makes a case of the values that $feature_flag_called says, for which flag and whom.
 func (s flagSetup) responses(calls func(posthog.Client)) func(*probe) interface{} {
 	return func(p *probe) interface{} {
-		client := s.start(p)
-		calls(client)
-		_ = client.Close()
 		seen := []interface{}{}
-		for _, event := range flagEvents(p) {
+		for _, event := range s.events(p, calls) {
 			properties, _ := event["properties"].(map[string]interface{})
 			seen = append(seen, []interface{}{
 				event["event"], event["distinct_id"], properties["$feature_flag"], properties["$feature_flag_response"], properties["$feature_flag_error"],

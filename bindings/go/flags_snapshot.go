@@ -88,7 +88,9 @@ func (e *FeatureFlagEvaluations) Keys() []string {
 	if e == nil {
 		return nil
 	}
-	return append([]string{}, slices.Sorted(maps.Keys(e.values()))...)
+	keys := slices.AppendSeq([]string{}, maps.Keys(e.values()))
+	slices.Sort(keys)
+	return keys
 }
 
 // Unresolved returns why flags have no value, by key: the words of FeatureFlagDetail.Unresolved.
