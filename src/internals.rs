@@ -1,11 +1,7 @@
-//! What fuzz targets, benchmarks, xtask and phc-cli use of the library's inside. It is not an
+//! What fuzz targets, xtask and phc-cli use of the library's inside. It is not an
 //! API: everything in it may change at any time.
 
 pub mod tool;
-
-use std::time::Duration;
-
-use uuid::Uuid;
 
 pub use crate::capi::rules::{ALL as CALL_RULES, Rule};
 pub use crate::client::Client;
@@ -19,34 +15,40 @@ pub use crate::protocol::{
 };
 pub use crate::status::{Error, Message, Status};
 
-use crate::delivery::DeliveryState;
-use crate::event::timestamp::Timestamp;
-
-/// The queue and the batches of a client without a network, for benches/guard.rs.
-#[derive(Debug)]
-pub struct Deliveries(DeliveryState);
-
-impl Deliveries {
-    /// An empty queue with the bounds of the settings.
-    pub fn new(config: &Config) -> Self {
-        Deliveries(DeliveryState::new(config))
-    }
-
-    /// Puts an encoded event into the queue; returns whether it was accepted.
-    pub fn enqueue(&mut self, wire: &[u8], event: &EncodedEvent) -> bool {
-        self.0.enqueue(wire, event, || Duration::ZERO).0.is_ok()
-    }
-
-    /// Makes a batch of the events in the queue and applies this decision to its first
-    /// attempt. Returns whether that settled all of its events.
-    pub fn attempt(&mut self, request_id: Uuid, mut decision: AttemptDecision) -> bool {
-        let now = Timestamp::from_unix_ms(1_790_000_000_000).unwrap_or_else(Timestamp::now);
-        let Some(batch) = self.0.take_batch(request_id, now) else { return false };
-        let _ = std::hint::black_box(self.0.begin_attempt(batch, now));
-        let (again, _) = self.0.complete_attempt(batch, &mut decision, 0, || Some(([Uuid::nil(); 2], now)));
-        again.is_empty()
-    }
-}
-
 #[cfg(all(unix, feature = "spool"))]
 pub use crate::spool::{SegmentSummary, Unreadable as UnreadableSegment, read_segment};
+
+/// What the body of a response with the values of feature flags means.
+#[cfg(feature = "flags")]
+#[derive(Debug)]
+pub enum FlagResponse {
+    /// The snapshot of a person without definitions, and the events of a read of each of its flags, as JSON.
+    Values { snapshot: String, events: Vec<String> },
+    /// The project has used up its requests.
+    QuotaLimited,
+    /// It is not a JSON object.
+    Unreadable,
+}
+
+/// Reads such a body, of a response with the status 200.
+#[cfg(feature = "flags")]
+pub fn read_flag_response(body: &[u8]) -> FlagResponse {
+    use crate::flags::remote::{Decision, Exchange, decide};
+    use crate::flags::{OfClient, Query, Read, Snapshot};
+
+    let exchange = Exchange::Response { status: 200, body: body.to_vec(), etag: None, retry_after: None };
+    let remote = match decide(&exchange) {
+        Decision::Known(remote) => remote,
+        Decision::Failed(failure) if failure.word() == "quota_limited" => return FlagResponse::QuotaLimited,
+        Decision::Failed(_) | Decision::Retry(_) => return FlagResponse::Unreadable,
+    };
+    let query = Query::new("user");
+    let local = Snapshot::new(None, &query, OfClient { contexts: &[], now: 0 });
+    let snapshot = local.with_server(&query, Ok(remote));
+    let mut events = Vec::new();
+    for found in (0..snapshot.len()).filter_map(|index| snapshot.at(index)) {
+        let read = Read::new(&snapshot, found.key());
+        events.extend(read.kinds().map(|kind| String::from_utf8_lossy(&read.event(kind)).into_owned()));
+    }
+    FlagResponse::Values { snapshot: snapshot.to_json(), events }
+}

@@ -55,7 +55,7 @@ statuses! {
     18 INTERNAL            "internal"            "an internal error in libphc; the event was not taken. Please report it together with phc_last_error()";
     19 OUT_OF_RESOURCES    "out_of_resources"    "the system refused a thread, a descriptor, memory or randomness; try again later";
     20 WOULD_WAIT          "would_wait"          "some flags have no value without asking the server, and this call does not wait; the others have theirs";
-    21 UNAVAILABLE         "unavailable"         "the server did not return values or definitions of flags; phc_last_error() says why. What was evaluated here has its value";
+    21 UNAVAILABLE         "unavailable"         "the server did not return values or definitions of flags, or a remote config; phc_last_error() says why. What was evaluated here has its value";
     22 SPOOL               "spool"               "the disk did not take everything, or this client has no spool; phc_last_error() says which. Nothing was abandoned by this call";
 }
 
@@ -120,12 +120,20 @@ pub struct Error {
     pub status: Status,
     /// The text of `phc_last_error`; it names the argument and the place.
     pub message: Message,
+    /// The HTTP status with which the server refused what the call asked for; 0 for none.
+    pub http_status: u16,
 }
 
 impl Error {
     /// An error with a text of its own.
     pub(crate) fn new(status: Status, message: impl Into<Message>) -> Self {
-        Error { status, message: message.into() }
+        Error { status, message: message.into(), http_status: 0 }
+    }
+
+    /// The same error, for a response with this HTTP status.
+    #[cfg(feature = "flags")]
+    pub(crate) fn with_http_status(self, http_status: u16) -> Self {
+        Error { http_status, ..self }
     }
 }
 

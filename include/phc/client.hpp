@@ -51,6 +51,22 @@ private:
     discard_result(phc::status result, std::uint64_t events) noexcept : status(result), discarded(events) {}
 };
 
+// What client::remote_config returns: a status, and the payload if the server has one.
+class remote_config_result : public status {
+public:
+    // As the project has it, mostly JSON text; empty if the remote config has none. Without a value if the project has
+    // no remote config with this key, and with every status but ok.
+    std::optional<std::string> payload;
+
+private:
+    friend class client;
+    remote_config_result(phc::status result, const phc_remote_config *config) : status(result) {
+        std::size_t length = 0;
+        const char *text = result.ok() ? phc_remote_config_payload(config, &length) : nullptr;
+        if (text != nullptr) payload.emplace(text, length);
+    }
+};
+
 // What a before_send callback decides.
 class decision {
 public:
@@ -275,6 +291,23 @@ public:
                                "set_flag_definitions");
     }
 
+    // Asks the server for the remote config with this key, by one request, which is waited for at most the timeout, and
+    // never longer than the setting flags_timeout. It needs a secret_key, and PostHog limits how often it may be asked:
+    // keep the payload. Returns ok without a payload if the project has no such remote config; unavailable if the server
+    // refuses or does not respond, or there is no secret_key; timeout, would_wait (without a time limit), closed or
+    // disabled. An empty key, "." and ".." are misuse.
+    remote_config_result remote_config(std::string_view key, std::chrono::milliseconds timeout) const {
+        const detail::c_text name(key);
+        if (!name.is_whole()) {
+            return remote_config_result(detail::checked(detail::nul_inside, "remote_config"), nullptr);
+        }
+        phc_remote_config *found = nullptr;
+        const phc::status result(
+            phc_remote_config_fetch(handle_.get(), name.get(), detail::timeout_ms(timeout), &found));
+        const std::unique_ptr<phc_remote_config, free_remote_config> config(found);
+        return remote_config_result(detail::checked(result, "remote_config"), config.get());
+    }
+
     // -- waits --
 
     // Sends what waits, and waits until every event that was captured before is delivered or lost, for at
@@ -379,6 +412,9 @@ public:
     }
 
 private:
+    struct free_remote_config {
+        void operator()(phc_remote_config *config) const noexcept { phc_remote_config_free(config); }
+    };
     struct free_client {
         void operator()(phc_client *handle) const noexcept { phc_client_free(handle); }
     };

@@ -73,6 +73,10 @@ enum class code : std::int32_t {
 // on it.
 inline const char *last_error() noexcept { return phc_last_error(); }
 
+// The HTTP status of the response for which it failed, such as 401; 0 if there was none. Only calls for flags,
+// definitions and remote configs have one.
+inline unsigned last_http_status() noexcept { return phc_last_http_status(); }
+
 // The outcome of a call. It is true for success, and compares with a phc::code:
 //
 //     if (client.capture(event) == phc::code::queue_full) …

@@ -82,7 +82,7 @@ pub unsafe extern "C" fn phc_client_open(
 
 /// Keeps the text of an error for phc_last_error.
 fn keep_text(error: &Error) -> Status {
-    set_last_error(&error.message);
+    set_last_error(error);
     error.status
 }
 

@@ -95,7 +95,7 @@ pub unsafe extern "C" fn phc_config_get(config: *mut phc_config, key: *const c_c
             Ok(config.value.as_ptr())
         };
         get().unwrap_or_else(|error: Error| {
-            set_last_error(&error.message);
+            set_last_error(&error);
             std::ptr::null()
         })
     })

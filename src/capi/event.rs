@@ -51,7 +51,7 @@ pub unsafe extern "C" fn phc_event_new_n(
         match EventBuilder::take(distinct_id.unwrap_or_default(), event.unwrap_or_default()) {
             Ok(builder) => phc_event { builder }.into_raw(),
             Err(error) => {
-                set_last_error(&error.message);
+                set_last_error(&error);
                 std::ptr::null_mut()
             }
         }

@@ -38,7 +38,7 @@ pub unsafe extern "C" fn phc_exception_new(
         match Exception::new(kind.unwrap_or_default(), message.unwrap_or_default()) {
             Ok(exception) => phc_exception(exception).into_raw(),
             Err(error) => {
-                set_last_error(&error.message);
+                set_last_error(&error);
                 std::ptr::null_mut()
             }
         }

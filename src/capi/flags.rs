@@ -54,8 +54,8 @@ impl phc_flags {
         found
     }
 
-    /// Notes that the flag with this key was read. `take` gets the event, if one is to be captured.
-    pub(super) fn hand_out(&self, key: &str, take: impl FnOnce(&[u8]) -> bool) {
+    /// Notes that the flag with this key was read. `take` gets the next event that is to be captured for it, if any.
+    pub(super) fn hand_out(&self, key: &str, take: impl FnMut(&[u8]) -> bool) {
         self.snapshot.read(key);
         if let Some(reporter) = &self.reporter {
             reporter.hand_out(&self.snapshot, key, take);
@@ -211,7 +211,7 @@ pub unsafe extern "C" fn phc_flag_enabled(
 
 /// Keeps the text of an error, and returns what the function returns then.
 fn failed_with<T>(error: &Error, value: T) -> T {
-    set_last_error(&error.message);
+    set_last_error(error);
     value
 }
 
@@ -236,7 +236,8 @@ unsafe fn of_flag<'a, T>(
 /// Returns 1 if the flag is on, with or without a variant, 0 if it is off, and default_value if it
 /// has no value. The first read of a flag in a snapshot is captured as $feature_flag_called, unless
 /// the same value was read for the same person before, or the setting flags_called_events is false;
-/// that never waits, and happens neither inside before_send nor once the client was closed.
+/// that never waits, and happens neither inside before_send nor once the client was closed. An event
+/// that before_send discards counts as captured: it is not made again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_flags_enabled(
     flags: *mut phc_flags,

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::rules::Rule;
-use super::text::set_last_error;
+use super::text::set_last_text;
 use crate::client::{Client, Inside, inside};
 use crate::failpoint;
 use crate::runtime::DeferredCancellation;
@@ -98,7 +98,7 @@ pub(super) fn guard_or<T>(
 fn panicked(payload: Box<dyn Any + Send>) -> Status {
     // Dropping it could panic again; a leak is the lesser evil.
     std::mem::forget(payload);
-    set_last_error("an internal error in libphc; please report it");
+    set_last_text("an internal error in libphc; please report it");
     Status::INTERNAL
 }
 

@@ -31,6 +31,10 @@ pub mod flags_query;
 pub mod flush;
 mod guard;
 mod handle;
+#[cfg(feature = "pieces")]
+pub mod pieces;
+#[cfg(feature = "flags")]
+pub mod remote_config;
 pub mod report;
 pub(crate) mod rules;
 pub mod spool;

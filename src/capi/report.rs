@@ -152,7 +152,7 @@ pub unsafe extern "C" fn phc_poll(client: *mut phc_client, timeout_ms: u32) -> *
             Ok(Some(report)) => phc_report::new(report).into_raw(),
             Ok(None) => std::ptr::null_mut(),
             Err(error) => {
-                set_last_error(&error.message);
+                set_last_error(&error);
                 std::ptr::null_mut()
             }
         }
@@ -171,7 +171,7 @@ pub unsafe extern "C" fn phc_poll_fd(client: *mut phc_client) -> isize {
         // SAFETY: the caller passes NULL or a live client.
         let descriptor = unsafe { share(client, "client") }.and_then(Client::poll_descriptor);
         descriptor.unwrap_or_else(|error| {
-            set_last_error(&error.message);
+            set_last_error(&error);
             -1
         })
     })

@@ -2,7 +2,7 @@
 //! a test in C walks, and docs/callbacks.md shows.
 #![allow(non_upper_case_globals, reason = "a rule has the name of its function")]
 
-use super::text::set_last_error;
+use super::text::set_last_text;
 use crate::client::Inside;
 use crate::status::{Message, Status};
 
@@ -46,7 +46,7 @@ impl Rule {
             let name = self.name;
             let text =
                 format_args!("{name} cannot be called from inside {place}; call it from another thread");
-            set_last_error(&Message::from(text));
+            set_last_text(&Message::from(text));
             Status::REENTRANT
         })
     }
@@ -87,6 +87,7 @@ rules! {
     phc_status_message anywhere,
     phc_status_name anywhere,
     phc_last_error anywhere,
+    phc_last_http_status anywhere,
     phc_config_new anywhere,
     phc_config_set anywhere,
     phc_config_get anywhere,
@@ -182,6 +183,9 @@ rules! {
     phc_flags_only_accessed anywhere,
     phc_flags_free anywhere,
     phc_event_set_flags anywhere,
+    phc_remote_config_fetch anywhere may_wait,
+    phc_remote_config_payload anywhere,
+    phc_remote_config_free anywhere,
     phc_outgoing_json anywhere,
     phc_outgoing_replace anywhere,
     phc_poll not_in_callbacks may_wait,
@@ -205,11 +209,14 @@ rules! {
     phc_binding_count_discarded anywhere,
     phc_binding_flags_peek anywhere,
     phc_binding_flags_read anywhere,
+    phc_binding_next_log_line anywhere,
     phc_binding_next_test_event anywhere,
 }
 
 #[cfg(feature = "failpoints")]
 pub(super) const phc_failpoint_arm: Rule = rules!(@row phc_failpoint_arm anywhere);
+#[cfg(feature = "pieces")]
+pub(super) const phc_piece: Rule = rules!(@row phc_piece anywhere);
 
 #[cfg(test)]
 mod tests {

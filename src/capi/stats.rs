@@ -65,7 +65,7 @@ pub struct phc_stats {
     pub recovered: u64,
     /// Events that were left on disk when this client was closed; a later client sends them.
     pub kept: u64,
-    /// Pending events that are on disk.
+    /// Pending events that are on disk as the setting spool_safety promises: at power, synced.
     pub spooled: u64,
 }
 

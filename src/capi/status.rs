@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use super::guard::guard;
 use super::rules;
-use super::text::{UUID_SIZE, last_error, set_last_error};
+use super::text::{UUID_SIZE, last_error, last_http_status, set_last_error};
 use crate::status::{Error, Status};
 
 /// The outcome of a call: PHC_OK, or the number of what was wrong. It is a plain integer,
@@ -53,7 +53,7 @@ pub const PHC_INTERNAL: phc_status = 18;
 pub const PHC_OUT_OF_RESOURCES: phc_status = 19;
 /// Some flags have no value without asking the server; the others have theirs.
 pub const PHC_WOULD_WAIT: phc_status = 20;
-/// The server did not return values or definitions of flags; phc_last_error says why.
+/// The server did not return values or definitions of flags, or a remote config; phc_last_error says why.
 pub const PHC_UNAVAILABLE: phc_status = 21;
 /// The disk did not take everything, or the client has no spool; phc_last_error() says which.
 pub const PHC_SPOOL: phc_status = 22;
@@ -75,7 +75,7 @@ pub(super) fn status_of(result: Result<(), Error>) -> phc_status {
     match result {
         Ok(()) => PHC_OK,
         Err(error) => {
-            set_last_error(&error.message);
+            set_last_error(&error);
             error.status.number()
         }
     }
@@ -138,6 +138,16 @@ pub extern "C" fn phc_status_name(status: phc_status) -> *const c_char {
 #[unsafe(no_mangle)]
 pub extern "C" fn phc_last_error() -> *const c_char {
     guard(&rules::phc_last_error, last_error)
+}
+
+/// Returns the HTTP status of the server's response, such as 401, if that is why the last call that
+/// failed on this thread did; 0 if it failed for another reason, or if no call has failed. Only calls
+/// for flags, their definitions and remote configs have one. While the server is down and they return
+/// without asking it, it is that of its last response. For events, see phc_report_http_status. Safe
+/// from any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn phc_last_http_status() -> u32 {
+    guard(&rules::phc_last_http_status, || last_http_status().into())
 }
 
 #[cfg(test)]

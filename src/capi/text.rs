@@ -1,6 +1,6 @@
 //! Text into and out of C.
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::ffi::{CStr, CString, c_char};
 
 use uuid::Uuid;
@@ -16,11 +16,20 @@ thread_local! {
     // A place that never moves and is not freed while its thread lives, so that a pointer
     // that was kept too long shows a newer text and not freed memory.
     static LAST_ERROR: UnsafeCell<[c_char; LAST_ERROR_BYTES]> = const { UnsafeCell::new([0; LAST_ERROR_BYTES]) };
+    static LAST_HTTP_STATUS: Cell<u16> = const { Cell::new(0) };
 }
 
 /// Remembers what was wrong with the last call that failed on this thread.
 #[cold]
-pub(super) fn set_last_error(text: &str) {
+pub(super) fn set_last_error(error: &Error) {
+    set_last_text(&error.message);
+    let _ = LAST_HTTP_STATUS.try_with(|last| last.set(error.http_status));
+}
+
+/// The same for what is wrong by itself, without an error of the library.
+#[cold]
+pub(super) fn set_last_text(text: &str) {
+    let _ = LAST_HTTP_STATUS.try_with(|last| last.set(0));
     // SAFETY: the place is this thread's own and has this many bytes; C reads it only
     // between calls.
     let _ = LAST_ERROR.try_with(|place| unsafe { copy_out(text, place.get().cast(), LAST_ERROR_BYTES) });
@@ -29,6 +38,11 @@ pub(super) fn set_last_error(text: &str) {
 /// The text of the last call that failed on this thread.
 pub(super) fn last_error() -> *const c_char {
     LAST_ERROR.try_with(|place| place.get().cast_const().cast()).unwrap_or(c"".as_ptr())
+}
+
+/// The HTTP status of the last call that failed on this thread.
+pub(super) fn last_http_status() -> u16 {
+    LAST_HTTP_STATUS.try_with(Cell::get).unwrap_or(0)
 }
 
 /// Text for C; it ends at the first NUL in it.

@@ -1,5 +1,5 @@
-//! The thread that does all work on the disk for one client, `phc-disk`. A disk that hangs stops this thread, and
-//! neither captures nor the network.
+//! The thread that works on the disk for one client, `phc-disk`. A disk that hangs stops this thread, and not the
+//! network; of captures, it stops those that append by themselves (`call`).
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -85,15 +85,6 @@ impl Drop for Exit<'_> {
 }
 
 impl Delivery {
-    /// Waits until everything that was captured before is on disk, or cannot be; at most until `deadline`.
-    pub(super) fn wait_written(&self, deadline: Instant) {
-        let mut through = None;
-        self.wait_until(Signal::Settled, Some(deadline), |state| {
-            let through = *through.get_or_insert(state.stats().captured);
-            state.is_written_through(through)
-        });
-    }
-
     /// Ends what is pending, in memory and on disk; returns how many events that were, once their files are removed.
     pub(super) fn discard(&self, deadline: Option<Instant>) -> Option<u64> {
         let lost = |state: &DeliveryState| {

@@ -57,6 +57,17 @@ pub struct Client {
     process: PerProcess<ProcessState>,
 }
 
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Status(status) => status.into(),
+            Refusal::NoMemory => NoMemory.into(),
+            // It has waited for as long as it may.
+            Refusal::Block => Status::QUEUE_FULL.into(),
+        }
+    }
+}
+
 /// What can change and stays in a forked child.
 #[derive(Clone, Debug, Default)]
 struct Kept {
@@ -203,17 +214,11 @@ impl Client {
             return delivery.update(|state| (state.enqueue_test_event(wire, event), Wake::NONE));
         }
         process.start(&self.config, &self.slots)?;
-        delivery.enqueue(wire, event, block_timeout).map_err(|refusal| match refusal {
-            Refusal::Status(status) => Error::from(status),
-            Refusal::NoMemory => NoMemory.into(),
-            // It has waited for as long as it may.
-            Refusal::Block => Status::QUEUE_FULL.into(),
-        })?;
         #[cfg(all(unix, feature = "spool"))]
         if self.config.spool_safety == SpoolSafety::Call && self.config.has_spool() {
-            self.await_disk();
+            return delivery.enqueue_on_disk(wire, event, block_timeout).map_err(Error::from);
         }
-        Ok(())
+        delivery.enqueue(wire, event, block_timeout).map_err(Error::from)
     }
 
     /// Counts an event that a binding's own `before_send` has discarded.
@@ -298,6 +303,9 @@ impl Client {
         }
         let replaced = self.slots.log.replace(function);
         if let Some(process) = self.process.get() {
+            if self.slots.log.is_set() {
+                process.delivery.update(|state| ((), state.log_callback_was_set()));
+            }
             process.callbacks_changed(&self.config, &self.slots)?;
         }
         if let Some(replaced) = replaced {
@@ -319,6 +327,17 @@ impl Client {
             (None, _) if !state.is_finished() && !has_passed(deadline) => Wait::Until(deadline),
             (report, wake) => Wait::Done(report, wake),
         })
+    }
+
+    /// Passes the oldest waiting line of the log to `read`, and removes it if that returns true. While a log
+    /// callback is set, that gets the lines. From the first call on, until one is set, the readiness descriptor
+    /// covers them, but a call makes no state of a process: a forked child may end without one.
+    pub(crate) fn poll_log_line(&self, read: impl FnOnce(LogLevel, &str) -> bool) {
+        let Some(process) = self.process.get() else { return };
+        process.delivery.update(|state| {
+            let is_for_callback = self.slots.log.is_set();
+            ((), if is_for_callback { Wake::NONE } else { state.poll_log_line(read) })
+        });
     }
 
     /// The descriptor that is readable while reports wait for [`Client::poll`]. It belongs

@@ -3,12 +3,15 @@
 //!
 //! It has no thread and no clock of its own, so that the simulation of whole processes runs it, too.
 
+use std::fmt;
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::config::{Config, LogLevel, SpoolSafety};
-use crate::delivery::{Changes, Delivery, DeliveryState, Loaded, LossReason, Orders, Wake};
+use crate::delivery::{
+    Appended, Changes, Delivery, DeliveryState, Lend, Loaded, LossReason, Orders, Released, Wake,
+};
 use crate::event::timestamp::Timestamp;
 use crate::event::uuid::UuidSource;
 use crate::memory::NoMemory;
@@ -20,6 +23,16 @@ use crate::status::Status;
 
 /// After how long a segment is read again that could not be, in milliseconds.
 const LOAD_AGAIN_MS: u64 = 1000;
+/// How many bytes captures may append before the disk thread looks again whether there is space (`call`).
+const LENT_BYTES: u64 = 256 * 1024;
+/// They are so small a part of `spool_max_bytes` at most.
+const LENT_PART: u64 = 16;
+/// After how long files are lent again when there was no space for it, in milliseconds.
+const LEND_AGAIN_MS: u64 = 1000;
+/// After how long no batch begins any more in a file that was made in advance.
+const BEGIN_WITHIN: Duration = Duration::from_secs(3600);
+/// It is so small a part of `spool_max_age_ms` at most, by which events expire early.
+const BEGIN_PART: u32 = 16;
 
 /// See the module.
 pub(super) struct SpoolDriver<D: Disk> {
@@ -30,8 +43,14 @@ pub(super) struct SpoolDriver<D: Disk> {
     sdk_info: String,
     /// When new events are written, in milliseconds since the start of the system.
     write_at: Option<u64>,
+    /// The store was given all events up to this number, and none of them is to be given again.
+    seen: u64,
     /// Before this time no segment is read again.
     load_at: u64,
+    /// Before this time no file is lent.
+    lend_at: u64,
+    lent_bytes: u64,
+    begin_within: Duration,
     /// A segment that was taken over, and for which there was no memory.
     held: Option<Recovered>,
     uuids: UuidSource,
@@ -51,7 +70,10 @@ pub(super) enum Turn {
     Closed,
 }
 
-impl<D: Disk> SpoolDriver<D> {
+impl<D> SpoolDriver<D>
+where
+    D: Disk<File: Send + Sync> + Clone + fmt::Debug + Send + Sync + 'static,
+{
     /// A driver for the spool of a client with these settings.
     pub(super) fn new(config: &Config, disk: D, pid: u32, random: u64, now: Moment) -> Self {
         let identity = Identity {
@@ -68,7 +90,11 @@ impl<D: Disk> SpoolDriver<D> {
             write_every: config.spool_write,
             sdk_info: config.sdk_info(),
             write_at: None,
+            seen: 0,
             load_at: 0,
+            lend_at: 0,
+            lent_bytes: LENT_BYTES.min(config.spool_max_bytes / LENT_PART),
+            begin_within: BEGIN_WITHIN.min(config.spool_max_age / BEGIN_PART),
             held: None,
             uuids: UuidSource::new(),
             changes: Changes::default(),
@@ -78,7 +104,7 @@ impl<D: Disk> SpoolDriver<D> {
     /// Does what there is to do.
     pub(super) fn turn(&mut self, delivery: &Delivery, now: Moment) -> Turn {
         let Some(mut store) = self.store.take() else { return Turn::Closed };
-        let orders = delivery.read(DeliveryState::disk_orders);
+        let mut orders = delivery.read(DeliveryState::disk_orders);
         let is_asked = orders.persist.or(orders.close).or(orders.discard).is_some();
         let was_able = store.health() == Health::Ok;
         let (is_able, notices) = store.revive(is_asked, now);
@@ -91,7 +117,7 @@ impl<D: Disk> SpoolDriver<D> {
         }
         let with_events =
             is_able && (orders.write_now || is_asked || self.write_at.is_some_and(|at| at <= now.boot_ms));
-        let seen = self.give(&mut store, delivery, with_events);
+        self.seen = self.give(&mut store, delivery, with_events).unwrap_or(self.seen);
         if orders.discard.is_some() {
             let (_, notices) = store.discard(now);
             Self::apply(delivery, notices);
@@ -102,32 +128,45 @@ impl<D: Disk> SpoolDriver<D> {
             delivery.update(|state| ((), state.orders_done(&orders, Status::OK)));
             return Turn::Closed;
         }
-        let mut persisted = Status::OK;
+        let (mut persisted, mut is_rewritten) = (Status::OK, false);
         if orders.persist.is_some() {
             let (done, notices) = store.persist(now);
-            Self::apply(delivery, notices);
+            is_rewritten |= Self::apply(delivery, notices);
             if !(done && with_events) {
                 persisted = Status::SPOOL;
             }
         }
+        store.seek(orders.drain.is_some(), now);
+        if orders.is_crowded {
+            store.sync_soon();
+        }
         let notices = store.step(now);
-        Self::apply(delivery, notices);
+        is_rewritten |= Self::apply(delivery, notices);
+        is_rewritten |= self.lend(&mut store, delivery, now);
+        let is_usable = matches!(store.health(), Health::Ok | Health::Full);
+        let is_drained = self.held.is_none() && store.has_found_none() || !is_usable;
+        orders.drain = orders.drain.filter(|_| is_drained);
         let is_able = store.health() == Health::Ok;
+        if is_rewritten {
+            self.seen = 0;
+        }
         delivery.update(|state| {
-            let wake = state.written_through(seen.filter(|_| is_able), is_able);
+            // What is written again is written when that is done, in the next turn.
+            let orders = Orders { write: orders.write.filter(|_| !(is_able && is_rewritten)), ..orders };
+            let wake = state.written_through(if is_able { self.seen } else { 0 }, is_able);
             ((), wake | state.orders_done(&orders, persisted))
         });
         // To send what is on disk is what frees it. What may be loaded has changed in the meantime.
         let orders = delivery.read(DeliveryState::disk_orders);
-        let has_loaded = matches!(store.health(), Health::Ok | Health::Full)
-            && self.load(&mut store, delivery, &orders, now);
+        let has_loaded = is_usable && self.load(&mut store, delivery, &orders, now);
         if !is_able {
             self.write_at = None;
         }
         let turn = if has_loaded || (is_able && !was_able) {
             Turn::Again
         } else {
-            let load_at = (self.held.is_some() && self.load_at > now.boot_ms).then_some(self.load_at);
+            let has_left = self.held.is_some() || store.waiting() > 0;
+            let load_at = (has_left && self.load_at > now.boot_ms).then_some(self.load_at);
             let until = [store.due(), self.write_at, load_at].into_iter().flatten().min();
             Turn::Sleep { until, is_timed: self.write_at.is_some() || !is_able }
         };
@@ -143,9 +182,15 @@ impl<D: Disk> SpoolDriver<D> {
                 let is_more = state.take_changes(with_events, changes);
                 ((is_more, state.seen_through()), Wake::NONE)
             });
+            changes.retired.clear();
+            let failed: Vec<_> = changes.failed.drain(..).flat_map(|id| store.give_up(id)).collect();
+            let is_more = Self::apply(delivery, failed) || is_more;
             changes.ended.drain(..).for_each(|id| store.end(id));
             for change in changes.segments.drain(..) {
                 let id = change.id;
+                if let Some(Appended { places, bytes }) = change.appended {
+                    store.appended(id, places, bytes);
+                }
                 // What the store does not take is asked for again, or costs a duplicate after a crash.
                 change.events(|place, uuid, wire| store.add_event(id, place, uuid, wire));
                 if let Some(batch) = change.batch {
@@ -161,7 +206,12 @@ impl<D: Disk> SpoolDriver<D> {
                     store.add_parked(id, parked);
                 }
             }
-            changes.released.drain(..).for_each(|id| store.release(id));
+            for Released { id, appended } in changes.released.drain(..) {
+                if let Some(Appended { places, bytes }) = appended {
+                    store.appended(id, places, bytes);
+                }
+                store.release(id);
+            }
             if !is_more {
                 if with_events {
                     self.write_at = None;
@@ -171,7 +221,41 @@ impl<D: Disk> SpoolDriver<D> {
         }
     }
 
-    fn apply(delivery: &Delivery, notices: Vec<Notice>) {
+    /// Lends captures at `call` the files that they append to; returns whether a segment is to be written again.
+    fn lend(&mut self, store: &mut Store<D>, delivery: &Delivery, now: Moment) -> bool {
+        let mut is_rewritten = false;
+        if self.safety != SpoolSafety::Call || store.health() != Health::Ok {
+            return is_rewritten;
+        }
+        if self.lend_at <= now.boot_ms {
+            delivery.update(|state| (state.lend_again(), Wake::NONE));
+        }
+        // One for the open batch and one for the next. Captures that take more come after what else is to be done.
+        for _ in 0..2 {
+            let (is_spare, id) = match delivery.read(DeliveryState::lends) {
+                Lend::Nothing => break,
+                Lend::Open(id) => (false, id),
+                Lend::Spare => (true, delivery.update(|state| (state.next_segment(), Wake::NONE))),
+            };
+            let (file, notices) = store.lend(id, self.lent_bytes, now);
+            is_rewritten |= Self::apply(delivery, notices);
+            let Some(file) = file else {
+                if is_spare {
+                    store.end(id);
+                }
+                self.lend_at = now.boot_ms + LEND_AGAIN_MS;
+                delivery.update(|state| (state.lend_nothing(), Wake::NONE));
+                break;
+            };
+            let begin_by = now.after(self.begin_within);
+            delivery.update(|state| (state.lent(is_spare, id, file, self.lent_bytes, begin_by), Wake::NONE));
+        }
+        is_rewritten
+    }
+
+    /// Applies what the store has reported; returns whether a segment is to be written again.
+    fn apply(delivery: &Delivery, notices: Vec<Notice>) -> bool {
+        let is_rewritten = notices.iter().any(|notice| matches!(notice, Notice::Rewrite(_)));
         for notice in notices {
             delivery.update(|state| {
                 let wake = match notice {
@@ -195,6 +279,7 @@ impl<D: Disk> SpoolDriver<D> {
                 ((), wake)
             });
         }
+        is_rewritten
     }
 
     /// Brings a segment into memory; returns whether it did.
@@ -212,7 +297,10 @@ impl<D: Disk> SpoolDriver<D> {
                 let id = delivery.update(|state| (state.next_segment(), Wake::NONE));
                 let (recovered, notices) = store.recover(id, now);
                 Self::apply(delivery, notices);
-                let Some(recovered) = recovered else { return false };
+                let Some(recovered) = recovered else {
+                    self.load_at = now.boot_ms + LOAD_AGAIN_MS;
+                    return false;
+                };
                 recovered
             }
         };
@@ -265,11 +353,7 @@ impl<D: Disk> SpoolDriver<D> {
 
 fn settings(config: &Config) -> Settings {
     Settings {
-        // Captures that wait for the disk wait for this thread.
-        safety: match config.spool_safety {
-            SpoolSafety::Call => SpoolSafety::Crash,
-            other => other,
-        },
+        safety: config.spool_safety,
         write_every: config.spool_write,
         sync_every: config.spool_sync,
         max_bytes: config.spool_max_bytes,

@@ -12,7 +12,8 @@ use uuid::Uuid;
 use super::spool_driver::{SpoolDriver, Turn};
 use crate::config::{Config, Overflow, SpoolSafety};
 use crate::delivery::{
-    BatchId, Delivery, DeliveryState, LossReason, OpenAttempt, Scheduler, Stats, Step, Wake,
+    BatchId, Delivery, DeliveryState, EventPlace, LossReason, OpenAttempt, Scheduler, Stats, Step, Wake,
+    Writer,
 };
 use crate::event::EncodedEvent;
 use crate::event::timestamp::Timestamp;
@@ -29,6 +30,8 @@ struct Event {
     safety: SpoolSafety,
     /// It was persisted while its process lived.
     is_persisted: bool,
+    /// Its capture has returned.
+    has_returned: bool,
     /// Its process was killed, and it may be lost for that.
     may_be_gone: bool,
 }
@@ -54,6 +57,10 @@ struct Process {
     in_flight: BTreeMap<(u64, BatchId), (OpenAttempt, AttemptResult)>,
     /// What it has captured.
     captured: Vec<Uuid>,
+    /// Captures that have not appended their events yet.
+    appending: Vec<(Uuid, EventPlace)>,
+    /// Captures that wait until the disk thread has dealt with an error of the disk, by its order.
+    awaiting: Vec<(Uuid, u64)>,
 }
 
 struct World {
@@ -68,11 +75,29 @@ struct World {
     /// Events whose loss was reported, and how many were without a uuid.
     lost: HashMap<Uuid, LossReason>,
     lost_without_uuid: u64,
+    /// How many of these were discarded while they were on disk only.
+    discarded_without_uuid: u64,
     /// Sums over the processes that have ended in order.
     ended: Stats,
     /// Whether a process was killed, or a disk has failed.
     has_crashed: bool,
     disk_fails: bool,
+    /// How many events were appended by their captures.
+    appended: u64,
+    /// Whether a process was killed in the middle of a write.
+    has_cut: bool,
+    requests: HashMap<Uuid, Request>,
+    /// Requests that were split, and their halves: on disk, their attempts are not distinguished.
+    split: HashSet<Uuid>,
+}
+
+/// What is known of a request, which is one batch.
+#[derive(Default)]
+struct Request {
+    /// The numbers of its last attempt, and of the last one that has ended.
+    begun: u32,
+    ended: u32,
+    created_at: String,
 }
 
 impl World {
@@ -93,9 +118,14 @@ impl World {
             events: HashMap::new(),
             lost: HashMap::new(),
             lost_without_uuid: 0,
+            discarded_without_uuid: 0,
             ended: Stats::default(),
             has_crashed: false,
             disk_fails,
+            appended: 0,
+            has_cut: false,
+            requests: HashMap::new(),
+            split: HashSet::new(),
         }
     }
 
@@ -129,6 +159,8 @@ impl World {
             disk_at: Some(0),
             in_flight: BTreeMap::new(),
             captured: Vec::new(),
+            appending: Vec::new(),
+            awaiting: Vec::new(),
         });
     }
 
@@ -144,12 +176,15 @@ impl World {
         let process = &mut self.processes[at];
         let since = process.since_start(now);
         let event = EncodedEvent { uuid, caller_uuid: false, repaired: false, uuid_replaced: false };
-        let taken = process.delivery.update(|state| state.enqueue(wire.as_bytes(), &event, || since));
-        if taken.is_err() {
-            return;
-        }
-        process.captured.push(uuid);
         let safety = process.safety;
+        let taken = process.delivery.update(|state| {
+            let (result, wake) = state.enqueue(wire.as_bytes(), &event, || since);
+            let appends = result.is_ok() && safety == SpoolSafety::Call;
+            let writer = appends.then(|| state.begin_append(wire.len(), || now));
+            (result.map(|()| writer), wake)
+        });
+        let Ok(writer) = taken else { return };
+        process.captured.push(uuid);
         self.events.insert(
             uuid,
             Event {
@@ -157,10 +192,50 @@ impl World {
                 captured_at: now,
                 safety,
                 is_persisted: false,
+                has_returned: false,
                 may_be_gone: false,
             },
         );
+        if let Some(Writer::Capture(place)) = writer {
+            self.appended += 1;
+            // Other threads, and the disk thread, may do something before it is appended.
+            self.processes[at].appending.push((uuid, place));
+            let left = self.random.one_of(&[0, 0, 0, 1, 3]);
+            self.append(at, left);
+            return;
+        }
         self.run_disk(at);
+        if let Some(Writer::DiskThread { seq }) = writer {
+            let is_written = self.processes[at].delivery.read(|state| state.is_written_through(seq));
+            assert!(is_written, "a capture waits for ever");
+        }
+        self.events.get_mut(&uuid).unwrap().has_returned = true;
+    }
+
+    /// Lets captures append their events, in any order, until so many are left.
+    fn append(&mut self, at: usize, left: usize) {
+        while self.processes[at].appending.len() > left {
+            let count = self.processes[at].appending.len() as u64;
+            let next = usize::try_from(self.random.below(count)).unwrap();
+            let process = &mut self.processes[at];
+            let (uuid, place) = process.appending.swap_remove(next);
+            let event = self.events.get_mut(&uuid).unwrap();
+            let error = place.file.append(place.index, uuid, &event.wire).err().map(|error| error.kind);
+            assert!(error.is_none() || self.disk_fails, "{error:?}");
+            let order = process.delivery.update(|state| (state.end_append(place.segment, error), Wake::NONE));
+            match order {
+                None => event.has_returned = true,
+                Some(order) => process.awaiting.push((uuid, order)),
+            }
+        }
+        self.run_disk(at);
+        let process = &mut self.processes[at];
+        process.awaiting.retain(|(uuid, order)| {
+            let returns = process.delivery.read(|state| state.is_dealt_with(*order));
+            self.events.get_mut(uuid).unwrap().has_returned |= returns;
+            !returns
+        });
+        assert!(process.awaiting.is_empty(), "a capture waits for ever");
     }
 
     /// Lets the disk thread of a process do what it does when it is woken, or when its time has come.
@@ -232,9 +307,25 @@ impl World {
             let seen = self.lost.contains_key(uuid);
             assert!(!seen || self.has_crashed || self.disk_fails, "sent again after it had ended");
         }
+        let request = &attempt.request;
+        self.check_request(request.request_id, request.attempt, body["created_at"].as_str().unwrap());
         let result = self.serve(&uuids);
         let arrival = self.now.boot_ms + 1 + self.random.below(500);
         self.processes[at].in_flight.insert((arrival, batch), (attempt, result));
+    }
+
+    /// A batch stays the same request, also in another process, which counts its attempts on.
+    fn check_request(&mut self, id: Uuid, attempt: u32, created_at: &str) {
+        // A process that is killed may not have written its last attempt.
+        let is_known = !self.has_crashed && !self.disk_fails && !self.split.contains(&id);
+        let request = self.requests.entry(id).or_default();
+        if is_known {
+            // One of which nothing was sent has its number again, unless another process has taken it over.
+            let expected = request.ended + 1..=request.begun + 1;
+            assert!(expected.contains(&attempt), "attempt {attempt} of {id}, and none of {expected:?}");
+            assert!(request.begun == 0 || request.created_at == created_at, "{id} was made anew");
+        }
+        (request.begun, request.created_at) = (attempt, created_at.to_owned());
     }
 
     fn serve(&mut self, uuids: &[Uuid]) -> AttemptResult {
@@ -300,6 +391,13 @@ impl World {
         };
         let mut decision = decide(&result, &about, &process.policy);
         let ids = [self.random.next(), self.random.next()].map(|half| Uuid::from_u64_pair(half, 1));
+        let id = attempt.request.request_id;
+        if let Some(request) = self.requests.get_mut(&id).filter(|_| !decision.unsent) {
+            request.ended = attempt.request.attempt;
+        }
+        if decision.split {
+            self.split.extend([id, ids[0], ids[1]]);
+        }
         let time = Timestamp::from_unix_ms(self.now.wall_ms).unwrap();
         let again = process
             .delivery
@@ -341,7 +439,15 @@ impl World {
     fn kill(&mut self, at: usize) {
         // The host has read what was reported before.
         self.read_reports(at);
-        let process = self.processes.swap_remove(at);
+        let mut process = self.processes.swap_remove(at);
+        if self.random.percent(50)
+            && let Some((uuid, place)) = process.appending.pop()
+        {
+            process.disk.kill_after(1);
+            assert!(place.file.append(place.index, uuid, &self.events[&uuid].wire).is_err());
+            assert!(process.disk.is_dead());
+            self.has_cut = true;
+        }
         process.disk.kill();
         self.has_crashed = true;
         // What it knew of its losses went with it.
@@ -349,7 +455,7 @@ impl World {
         for uuid in &process.captured {
             let event = self.events.get_mut(uuid).unwrap();
             event.may_be_gone |= match event.safety {
-                SpoolSafety::Call => self.disk_fails,
+                SpoolSafety::Call => self.disk_fails || !event.has_returned,
                 SpoolSafety::Exit => !event.is_persisted || self.disk_fails,
                 SpoolSafety::Crash | SpoolSafety::Power => self.disk_fails || event.captured_at + 60 >= late,
             };
@@ -361,6 +467,12 @@ impl World {
         let process = &mut self.processes[at];
         process.delivery.update(|state| ((), state.shut(Status::CLOSED)));
         process.delivery.update(|state| ((), state.freeze()));
+        if !process.appending.is_empty() {
+            let turn = process.driver.turn(&process.delivery, self.now);
+            assert_ne!(turn, Turn::Closed, "a capture has not appended its event yet");
+            self.append(at, 0);
+        }
+        let process = &mut self.processes[at];
         let turns = (0..1000).find(|_| process.driver.turn(&process.delivery, self.now) == Turn::Closed);
         assert!(turns.is_some(), "the disk thread does not close");
         process.delivery.update(|state| ((), state.end_all(LossReason::Closed)));
@@ -390,6 +502,20 @@ impl World {
         } else {
             assert!(self.disk_fails, "{status:?}");
         }
+    }
+
+    /// Ends everything that is pending in a process, and what dead ones have left.
+    fn discard(&mut self, at: usize) {
+        self.read_reports(at);
+        let before = self.lost_without_uuid;
+        let process = &mut self.processes[at];
+        let order = process.delivery.update(DeliveryState::ask_discard);
+        self.run_disk(at);
+        let process = &mut self.processes[at];
+        assert!(process.delivery.read(|state| state.is_discarded(order)), "nothing came of it");
+        assert_eq!(process.delivery.read(|state| state.stats().pending_events), 0);
+        self.read_reports(at);
+        self.discarded_without_uuid += self.lost_without_uuid - before;
     }
 
     fn change_disk(&mut self) {
@@ -446,7 +572,7 @@ impl World {
             let safety = self.random.one_of(&safety);
             return self.start(safety);
         };
-        match self.random.below(40) {
+        match self.random.below(41) {
             0..=15 => {
                 for _ in 0..self.random.below(8) {
                     self.capture(at);
@@ -462,6 +588,8 @@ impl World {
             33 => self.persist(at),
             34 | 35 => self.close(at),
             36 => self.kill(at),
+            38 => self.append(at, 0),
+            39 if self.random.percent(30) => self.discard(at),
             37 => {
                 self.processes[at].delivery.update(|state| state.begin_flush(true));
             }
@@ -521,7 +649,7 @@ fn history(seed: u64) -> World {
 #[test]
 fn what_the_levels_promise_holds_whatever_happens() {
     let seeds = std::env::var("PHC_SPOOL_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(400);
-    let (mut kills, mut gone, mut recovered) = (0, 0, 0);
+    let (mut kills, mut gone, mut recovered, mut appended) = (0, 0, 0, 0);
     for seed in 0..seeds {
         let world = history(seed);
         let mut missing = 0;
@@ -540,13 +668,71 @@ fn what_the_levels_promise_holds_whatever_happens() {
             }
         }
         assert!(missing <= world.lost_without_uuid, "seed {seed}: {missing} events are missing");
+        if !world.has_cut && !world.disk_fails {
+            assert_eq!(world.lost_without_uuid, world.discarded_without_uuid, "seed {seed}");
+            assert!(!world.lost.values().any(|loss| *loss == LossReason::Corrupt), "seed {seed}");
+        }
         if !world.has_crashed && !world.disk_fails {
-            assert_eq!(world.lost_without_uuid, 0, "seed {seed}");
             let stats = world.processes[0].delivery.read(DeliveryState::stats_now);
             assert_eq!(world.ended.kept, world.ended.recovered + stats.recovered, "seed {seed}");
         }
         kills += u32::from(world.has_crashed);
         recovered += world.ended.recovered;
+        appended += world.appended;
     }
-    assert!(kills > 0 && gone > 0 && recovered > 0, "{kills} {gone} {recovered}: this proves nothing");
+    let all = [u64::from(kills), gone, recovered, appended];
+    assert!(all.iter().all(|count| *count > 0), "{all:?}: this proves nothing");
+    println!("{kills} kills, {gone} events gone with them, {recovered} recovered, {appended} appended");
+}
+
+/// The events of a segment are taken to be as old as its file, so none begins in a file that was made long ago.
+#[test]
+fn no_batch_begins_in_a_file_that_has_waited_for_long() {
+    let mut world = World::new(0);
+    (world.disk_fails, world.misbehaves) = (false, false);
+    world.start(SpoolSafety::Call);
+    // The first event has no file yet, the second one has; an hour later, the file that waits is too old.
+    for (wait, appended) in [(10_000, 0), (10_000, 1), (3_600_001, 2), (10_000, 2), (3_599_000, 3)] {
+        world.capture(0);
+        assert_eq!(world.appended, appended);
+        world.pass(wait);
+    }
+    world.capture(0);
+    assert_eq!(world.appended, 4);
+    let files = world.disk.tree().into_keys().filter(|path| path.contains(".phs")).count();
+    // That of the last event, and one for the next.
+    assert_eq!(files, 2);
+    world.recover();
+    assert_eq!(world.server.stored.len(), 6);
+}
+
+/// Also what captures have appended, and what has left memory since.
+#[test]
+fn at_call_what_was_persisted_outlives_a_power_cut() {
+    let (mut appended, mut left_memory) = (0, 0);
+    for seed in 0..100 {
+        let mut world = World::new(seed);
+        (world.disk_fails, world.misbehaves, world.server.is_down) = (false, false, true);
+        world.start(SpoolSafety::Call);
+        for _ in 0..80 {
+            world.capture(0);
+            if world.random.percent(20) {
+                world.pass(10);
+            }
+        }
+        let stats = world.processes[0].delivery.read(DeliveryState::stats_now);
+        left_memory += u32::from(stats.pending_events > 0 && stats.pending_bytes < 50 * stats.pending_events);
+        world.persist(0);
+        world.read_reports(0);
+        world.disk.cut_power();
+        world.has_crashed = true;
+        drop(world.processes.pop());
+        world.recover();
+        for uuid in world.events.keys() {
+            let has_ended = world.server.stored.contains_key(uuid) || world.lost.contains_key(uuid);
+            assert!(has_ended, "seed {seed}: {uuid} is gone");
+        }
+        appended += world.appended;
+    }
+    assert!(appended > 0 && left_memory > 0, "{appended} {left_memory}: this proves nothing");
 }

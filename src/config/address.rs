@@ -228,7 +228,10 @@ fn bare_ipv6(written: &Written<'_>) -> Option<String> {
 }
 
 fn port_out_of_range(written: &Written<'_>) -> Option<String> {
-    let port = written.port().filter(|port| !port.is_empty())?;
+    let port = written.port()?;
+    if port.is_empty() {
+        return None;
+    }
     let is_port =
         port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
     if !is_port && written.path.contains('@') {

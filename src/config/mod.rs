@@ -71,6 +71,8 @@ pub struct Config {
     pub(crate) flags_poll_interval: Duration,
     pub(crate) flags_idle_pause: Duration,
     pub(crate) flags_definitions_timeout: Duration,
+    pub(crate) flags_request_version: u32,
+    pub(crate) evaluation_contexts: Vec<String>,
     pub(crate) flags_called_events: bool,
     pub(crate) flags_called_cache: usize,
     pub(crate) spool_dir: String,

@@ -42,6 +42,8 @@ enum Slot<'a> {
     Text(&'a mut String, fn(&str) -> Result<String, String>),
     /// HTTP statuses, separated by commas.
     Statuses(&'a mut Vec<u16>),
+    /// Texts without commas, separated by them.
+    Texts(&'a mut Vec<String>),
 }
 
 const MINUTE: u64 = 60_000;
@@ -80,12 +82,12 @@ impl Setting {
             }
             Slot::Text(field, check) => *field = check(value)?,
             Slot::Statuses(field) => {
-                let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
-                *field = parts
+                *field = parts(value)
                     .map(|part| part.parse().ok().filter(|status| (300..=599).contains(status)))
                     .collect::<Option<_>>()
                     .ok_or("HTTP statuses from 300 to 599, separated by commas, are expected")?;
             }
+            Slot::Texts(field) => *field = parts(value).map(str::to_owned).collect(),
         }
         Ok(())
     }
@@ -101,6 +103,7 @@ impl Setting {
             Slot::Choice(field) => field.word().to_owned(),
             Slot::Text(field, _) => field.clone(),
             Slot::Statuses(field) => field.iter().map(u16::to_string).collect::<Vec<_>>().join(","),
+            Slot::Texts(field) => field.join(","),
         }
     }
 
@@ -115,8 +118,14 @@ impl Setting {
             Slot::Choice(field) => ("word", field.words().join(", ")),
             Slot::Text(..) => ("text", String::new()),
             Slot::Statuses(_) => ("list", "statuses from 300 to 599, separated by commas".to_owned()),
+            Slot::Texts(_) => ("list", "texts, separated by commas".to_owned()),
         }
     }
+}
+
+/// The parts of a list; white space around them does not count, and neither do empty ones.
+fn parts(value: &str) -> impl Iterator<Item = &str> {
+    value.split(',').map(str::trim).filter(|part| !part.is_empty())
 }
 
 /// The number that `value` is, within its bounds and within `T`.
@@ -228,7 +237,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "request_timeout_ms",
         default: "10000",
-        doc: "An attempt without a complete response after this time has failed. Where the system allows it (Linux), one whose bytes the server's system does not acknowledge has failed after half of this time, at most after 5 seconds, and never before `connect_timeout_ms` has passed.",
+        doc: "An attempt without a complete response after this time has failed; one during which the process stood still, only once it has read what had arrived. Where the system allows it (Linux), one whose bytes the server's system does not acknowledge has failed after half of this time, at most after 5 seconds, and never before `connect_timeout_ms` has passed.",
         slot: |c| Slot::Millis(&mut c.request_timeout, 1..=HOUR),
     },
     Setting {
@@ -324,7 +333,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: syntax::SECRET_KEY,
         default: "",
-        doc: "The feature flags secure key of the project (`phs_…`), or a personal API key (`phx_…`): with it the definitions of feature flags are fetched, from the first evaluation on, and flags are evaluated here ([flags.md](flags.md)). Empty: definitions are those that the program sets.",
+        doc: "The feature flags secure key of the project (`phs_…`), or a personal API key (`phx_…`): with it the definitions of feature flags are fetched, from the first evaluation on, and flags are evaluated here ([flags.md](flags.md)); remote configs need it. Empty: definitions are those that the program sets.",
         slot: |c| Slot::Text(&mut c.secret_key, syntax::secret_key),
     },
     Setting {
@@ -336,13 +345,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "flags_timeout_ms",
         default: "3000",
-        doc: "The longest time that an evaluation of feature flags waits for the server, retries included, whatever time limit the call has.",
+        doc: "The longest time that an evaluation of feature flags, or a call for a remote config, waits for the server, retries included, whatever time limit the call has.",
         slot: |c| Slot::Millis(&mut c.flags_timeout, 1..=HOUR),
     },
     Setting {
         key: "flags_max_retries",
         default: "1",
-        doc: "The number of attempts of an evaluation after the first one: after 300 ms, 600 ms and so on, and only if there was no response, a 502 or a 504.",
+        doc: "The number of attempts of an evaluation, or of a call for a remote config, after the first one: after 300 ms, 600 ms and so on, and only if there was no response, a 502 or a 504.",
         slot: |c| Slot::U32(&mut c.flags_max_retries, 0..=10),
     },
     Setting {
@@ -364,9 +373,21 @@ pub(crate) const SETTINGS: &[Setting] = &[
         slot: |c| Slot::Millis(&mut c.flags_definitions_timeout, 1..=HOUR),
     },
     Setting {
+        key: "evaluation_contexts",
+        default: "",
+        doc: "The evaluation contexts of queries that name none: flags that have contexts of their own exist only where one of these is among them. Empty: all flags exist.",
+        slot: |c| Slot::Texts(&mut c.evaluation_contexts),
+    },
+    Setting {
+        key: "flags_request_version",
+        default: "2",
+        doc: "The version of `/flags` that is asked for. From 3 on the server says by which rule of an experiment a person got a variant, and `$experiment_exposure` is captured, too.",
+        slot: |c| Slot::U32(&mut c.flags_request_version, 2..=4),
+    },
+    Setting {
         key: "flags_called_events",
         default: "true",
-        doc: "Captures `$feature_flag_called` when the value of a flag is read for the first time for a person; experiments need it.",
+        doc: "Captures `$feature_flag_called` (and `$experiment_exposure`, see `flags_request_version`) when the value of a flag is read for the first time for a person; experiments need it.",
         slot: |c| Slot::Bool(&mut c.flags_called_events),
     },
     Setting {
@@ -384,7 +405,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "spool_safety",
         default: "crash",
-        doc: "What survives: with `exit`, a close, an exit and an outage; with `crash`, also a crash of the process, except for what was captured in the last `spool_write_ms`; with `call`, every event whose capture has returned `PHC_OK`, for which the capture waits for the disk; with `power`, as with `crash`, and a power cut, except for what was captured in the last `spool_write_ms` and `spool_sync_ms`.",
+        doc: "What survives: with `exit`, a close, an exit and an outage; with `crash`, also a crash of the process, except for what was captured in the last `spool_write_ms`; with `call`, every event whose capture has returned `PHC_OK`, which the capturing thread writes before it returns; with `power`, as with `crash`, and a power cut, except for what was captured in the last `spool_write_ms` and `spool_sync_ms`.",
         slot: |c| Slot::Choice(&mut c.spool_safety),
     },
     Setting {

@@ -394,9 +394,11 @@ impl Batch {
     }
 
     /// The memory of a finished batch, if nothing else uses it.
-    pub(super) fn into_memory(self) -> Option<OpenBatch> {
-        let Payload { uuids, spans, body } = Arc::try_unwrap(self.payload).ok()?;
-        Some(OpenBatch::reusing(body.try_into_mut().ok()?.into(), uuids, spans))
+    pub(super) fn into_memory(mut self) -> Option<OpenBatch> {
+        // ThreadSanitizer follows the load of `get_mut`, but not the fence of `try_unwrap`.
+        let Payload { uuids, spans, body } = Arc::get_mut(&mut self.payload)?;
+        let body = std::mem::take(body).try_into_mut().ok()?;
+        Some(OpenBatch::reusing(body.into(), std::mem::take(uuids), std::mem::take(spans)))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Lines for the host's log: few, bounded, and never one per event.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use super::loss::LossReason;
@@ -22,6 +23,8 @@ const EXPLAINED: [(&str, &str); 1] = [(
 pub(super) struct LogQueue {
     level: LogLevel,
     lines: VecDeque<(LogLevel, String)>,
+    /// How many lines were left out since the last line that says so, and the level of the most important one.
+    left_out: Option<(LogLevel, u64)>,
     /// Losses that have been logged, by [`LossReason::index`].
     logged: [u64; LossReason::COUNT],
     /// Remarks of the server that have been logged.
@@ -36,6 +39,7 @@ impl LogQueue {
         LogQueue {
             level,
             lines: VecDeque::new(),
+            left_out: None,
             logged: [0; LossReason::COUNT],
             remarks: Vec::new(),
             last_error: String::new(),
@@ -43,7 +47,7 @@ impl LogQueue {
     }
 
     /// Adds a line. When the queue is full, the oldest of the least important lines
-    /// makes room.
+    /// makes room, and the last line to be read says how many did.
     pub(super) fn add(&mut self, level: LogLevel, line: String) {
         if level > self.level {
             return;
@@ -51,7 +55,10 @@ impl LogQueue {
         if self.lines.len() >= MAX_LINES {
             let least = self.lines.iter().map(|(level, _)| *level).max();
             let position = self.lines.iter().position(|(level, _)| Some(*level) == least);
-            position.and_then(|position| self.lines.remove(position));
+            if let Some((level, _)) = position.and_then(|position| self.lines.remove(position)) {
+                let (most, count) = self.left_out.unwrap_or((level, 0));
+                self.left_out = Some((most.min(level), count + 1));
+            }
         }
         self.lines.push_back((level, line));
     }
@@ -81,12 +88,20 @@ impl LogQueue {
 
     /// Removes and returns the oldest line.
     pub(super) fn pop(&mut self) -> Option<(LogLevel, String)> {
-        self.lines.pop_front()
+        self.lines.pop_front().or_else(|| self.left_out.take().map(left_out_line))
+    }
+
+    /// The oldest line.
+    pub(super) fn peek(&self) -> Option<(LogLevel, Cow<'_, str>)> {
+        let Some((level, line)) = self.lines.front() else {
+            return self.left_out.map(left_out_line).map(|(level, line)| (level, line.into()));
+        };
+        Some((*level, line.into()))
     }
 
     /// Whether no line waits.
     pub(super) fn is_empty(&self) -> bool {
-        self.lines.is_empty()
+        self.lines.is_empty() && self.left_out.is_none()
     }
 
     /// Whether events were lost that no line has mentioned.
@@ -119,6 +134,11 @@ impl LogQueue {
     pub(super) fn skip_losses(&mut self, stats: &Stats) {
         self.logged = stats.lost;
     }
+}
+
+fn left_out_line((level, count): (LogLevel, u64)) -> (LogLevel, String) {
+    let lines = if count == 1 { "1 line was".to_owned() } else { format!("{count} lines were") };
+    (level, format!("{lines} left out of this log, because more than {MAX_LINES} waited to be written"))
 }
 
 #[cfg(test)]
@@ -154,6 +174,42 @@ mod tests {
         assert_eq!(queue.lines.len(), MAX_LINES);
         assert_eq!(queue.pop(), Some((LogLevel::Warning, "warning".to_owned())));
         assert_eq!(queue.pop(), Some((LogLevel::Debug, "4".to_owned())));
+    }
+
+    #[test]
+    fn the_last_line_says_how_many_were_left_out() {
+        let mut queue = LogQueue::new(LogLevel::Debug);
+        for i in 0..MAX_LINES + 3 {
+            queue.add(if i == 1 { LogLevel::Info } else { LogLevel::Debug }, i.to_string());
+        }
+        let mut last = None;
+        for _ in 0..=MAX_LINES {
+            assert!(!queue.is_empty());
+            let peeked = queue.peek().map(|(level, line)| (level, line.into_owned()));
+            last = queue.pop();
+            assert_eq!(last, peeked);
+        }
+        let (level, line) = last.unwrap();
+        assert_eq!(level, LogLevel::Debug);
+        assert!(line.starts_with("3 lines were left out"), "{line}");
+        assert!(queue.is_empty());
+        assert!(queue.peek().is_none());
+        assert_eq!(queue.pop(), None);
+
+        // What is left out before that line is read is in the same line; an error makes it one.
+        for i in 0..=MAX_LINES {
+            queue.add(LogLevel::Error, i.to_string());
+        }
+        queue.pop();
+        for i in 0..=MAX_LINES {
+            queue.add(LogLevel::Error, i.to_string());
+        }
+        let last = std::iter::from_fn(|| queue.pop()).last().unwrap();
+        assert_eq!(last.0, LogLevel::Error);
+        assert!(last.1.starts_with(&format!("{} lines", MAX_LINES + 1)), "{}", last.1);
+        queue.add(LogLevel::Info, "later".to_owned());
+        assert_eq!(queue.pop(), Some((LogLevel::Info, "later".to_owned())));
+        assert!(queue.is_empty());
     }
 
     #[test]

@@ -34,15 +34,21 @@ mod wake;
 mod tests;
 
 #[cfg(test)]
-pub(crate) use batch::{BatchId, OpenAttempt};
+pub(crate) use batch::BatchId;
+#[cfg(all(test, not(feature = "race-models")))]
+pub(crate) use batch::OpenAttempt;
 pub(crate) use flushes::{FlushId, FlushResult};
 pub(crate) use loss::LossReason;
 pub(crate) use monitor::{Delivery, Signal, Wait, has_passed};
 pub(crate) use report::{CallbacksSet, EventReport, Report, SplitReport};
+#[cfg(all(test, not(feature = "race-models")))]
+pub(crate) use scheduler::Scheduler;
 #[cfg(test)]
-pub(crate) use scheduler::{Scheduler, Step};
+pub(crate) use scheduler::Step;
 #[cfg(all(unix, feature = "spool"))]
 pub(crate) use segments::changes::Changes;
+#[cfg(all(unix, feature = "spool"))]
+pub(crate) use segments::lending::{Appended, EventPlace, Lend, Released, Writer};
 pub(crate) use send_loop::SendLoop;
 #[cfg(all(test, feature = "race-models"))]
 pub(crate) use send_loop::SenderExitGuard;

@@ -120,7 +120,11 @@ impl Delivery {
             self.grant_or_end(&mut guarded);
         }
         self.unlock_and_wake(guarded, wake);
-        if result == Err(Refusal::Block) { self.wait_for_room(wire, event, block_timeout) } else { result }
+        if result == Err(Refusal::Block) {
+            self.wait_for_room(block_timeout, |state| state.enqueue(wire, event, || self.now()))
+        } else {
+            result
+        }
     }
 
     /// Waits for the lock of the state. From now on threads stage what they capture.
@@ -177,18 +181,25 @@ impl Delivery {
         }
     }
 
-    fn wait_for_room(
+    /// Waits for room at most for `block_timeout`, once an event was refused with [`Refusal::Block`]; `enqueue` tries
+    /// it again.
+    pub(crate) fn wait_for_room<T>(
         &self,
-        wire: &[u8],
-        event: &EncodedEvent,
         block_timeout: Duration,
-    ) -> Result<(), Refusal> {
+        mut enqueue: impl FnMut(&mut DeliveryState) -> (Result<T, Refusal>, Wake),
+    ) -> Result<T, Refusal> {
         let deadline = Some(Instant::now() + block_timeout);
-        self.wait_for(Signal::Settled, |state| match state.enqueue(wire, event, || self.now()) {
+        self.wait_for(Signal::Settled, |state| match enqueue(state) {
             (Err(Refusal::Block), wake) if has_passed(deadline) => {
                 Wait::Done(Err(Refusal::Status(Status::QUEUE_FULL)), wake)
             }
-            (Err(Refusal::Block), _) => Wait::Until(deadline),
+            (Err(Refusal::Block), wake) => {
+                // Few waits get here: others were quicker, and have left a batch that cannot grow.
+                if wake.sender {
+                    self.wake_sender();
+                }
+                Wait::Until(deadline)
+            }
             (result, wake) => Wait::Done(result, wake),
         })
     }
@@ -262,7 +273,7 @@ impl Delivery {
         if wake.reports
             && let Some(readiness) = self.readiness.get()
         {
-            set_ready(readiness, guarded.state.has_report_for_poll());
+            set_ready(readiness, guarded.state.has_something_to_poll());
         }
         let settled = wake.settled && guarded.settled_waiters > 0;
         let reports = wake.reports && guarded.reports_waiters > 0;
@@ -301,7 +312,8 @@ impl Delivery {
         self.sender.notified().await;
     }
 
-    /// The descriptor that is readable while `phc_poll` would return a report.
+    /// The descriptor that is readable while `phc_poll` would return a report, or a host that polls the
+    /// log would get a line.
     pub(crate) fn readiness(&self) -> std::io::Result<&ReadinessFd> {
         if let Some(readiness) = self.readiness.get() {
             return Ok(readiness);

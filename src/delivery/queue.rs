@@ -249,6 +249,16 @@ impl Queue {
         self.flush_through = self.flush_through.max(seq);
     }
 
+    /// Makes the open batch be sent at once, whose last event has this number, unless a full one is before it; returns
+    /// whether it would not have been.
+    pub(super) fn flush_open(&mut self, last: u64) -> bool {
+        let waits = !self.is_full() && self.open.first_seq().is_some_and(|first| first > self.flush_through);
+        if waits {
+            self.flush_through(last);
+        }
+        waits
+    }
+
     /// Takes the oldest batch: a full one, else the open one.
     pub(super) fn take_batch(&mut self) -> Option<OpenBatch> {
         if let Some(full) = self.full.pop_front() {
@@ -276,6 +286,18 @@ impl Queue {
     #[cfg(all(unix, feature = "spool"))]
     pub(super) fn batches_mut(&mut self) -> impl Iterator<Item = &mut OpenBatch> {
         self.full.iter_mut().chain(Some(&mut self.open).filter(|open| !open.is_empty()))
+    }
+
+    /// The open batch, which is empty if no event has come since the last one was taken.
+    #[cfg(all(unix, feature = "spool"))]
+    pub(super) fn open_mut(&mut self) -> &mut OpenBatch {
+        &mut self.open
+    }
+
+    /// The segment of the open batch.
+    #[cfg(all(unix, feature = "spool"))]
+    pub(super) fn open_mark(&self) -> Mark {
+        self.open.mark
     }
 
     /// The oldest full batch.

@@ -7,6 +7,8 @@
 //! that changes the state returns what must be woken for it. No I/O and no clock: time
 //! comes in as a value.
 
+#[cfg(all(unix, feature = "spool"))]
+mod appending;
 mod attempts;
 #[cfg(all(unix, feature = "spool"))]
 pub(super) mod disk;
@@ -58,6 +60,8 @@ pub(crate) struct DeliveryState {
     flushes: Flushes,
     reports: ReportQueue,
     log: LogQueue,
+    /// The host asks for the lines of the log itself, as it may for reports.
+    log_polled: bool,
     test_events: TestQueue,
     /// What stages may take, in all.
     allowed: Allowance,
@@ -104,6 +108,7 @@ impl DeliveryState {
             flushes: Flushes::default(),
             reports: ReportQueue::default(),
             log: LogQueue::new(config.log_level),
+            log_polled: false,
             test_events: TestQueue::default(),
             allowed: Allowance::default(),
             shortage: String::new(),
@@ -283,7 +288,11 @@ impl DeliveryState {
         let full = Err(Refusal::Status(Status::QUEUE_FULL));
         match self.overflow {
             Overflow::DropNewest => return (full, Wake::NONE),
-            Overflow::Block => return (Err(Refusal::Block), Wake::NONE),
+            Overflow::Block => {
+                // The open batch cannot grow, and no batch is under way whose end would make room.
+                let sender = self.batches.is_empty() && self.queue.flush_open(self.stats.captured);
+                return (Err(Refusal::Block), Wake { sender, ..Wake::NONE });
+            }
             Overflow::DropOldest if cost > self.max_bytes => return (full, Wake::NONE),
             Overflow::DropOldest => {}
         }
@@ -397,6 +406,11 @@ impl DeliveryState {
         if self.callbacks.any() { (None, Wake::NONE) } else { self.pop_report() }
     }
 
+    /// Whether there is something for a host that polls.
+    pub(crate) fn has_something_to_poll(&self) -> bool {
+        self.has_report_for_poll() || (self.log_polled && !self.log.is_empty())
+    }
+
     /// Whether there is a report for a callback.
     pub(crate) fn has_report_for_callback(&self) -> bool {
         self.callbacks.any() && !self.reports.is_empty()
@@ -432,6 +446,21 @@ impl DeliveryState {
     /// The oldest line for the host's log.
     pub(crate) fn pop_log_line(&mut self) -> Option<(LogLevel, String)> {
         self.log.pop()
+    }
+
+    /// Passes the oldest line for the host's log to `read`, and removes it if that returns true.
+    pub(crate) fn poll_log_line(&mut self, read: impl FnOnce(LogLevel, &str) -> bool) -> Wake {
+        let is_first = !std::mem::replace(&mut self.log_polled, true);
+        let is_taken = self.log.peek().is_some_and(|(level, line)| read(level, &line));
+        if is_taken {
+            self.log.pop();
+        }
+        Wake { reports: is_first || is_taken, ..Wake::NONE }
+    }
+
+    /// From now on a callback gets the lines, until one is asked for again.
+    pub(crate) fn log_callback_was_set(&mut self) -> Wake {
+        Wake { reports: std::mem::take(&mut self.log_polled), ..Wake::NONE }
     }
 
     /// Whether events were lost that no line has mentioned. With an error callback set,

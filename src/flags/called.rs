@@ -1,63 +1,30 @@
-//! What is said of a flag whose value was read: the properties of `$feature_flag_called`, and which reads have been
-//! reported.
+//! What is said of a flag whose value was read: the events `$feature_flag_called` and `$experiment_exposure`.
 
 use std::hash::{BuildHasher, Hash, Hasher};
 
-use super::Value;
 use super::definitions::Unresolved;
+use super::evaluate::Value;
 use super::found::{Found, truth};
-use super::snapshot::Snapshot;
+use super::remote::Remote;
+use super::snapshot::{Snapshot, joined};
 use crate::json::{read_checked, write_integer, write_string};
 
-/// The name of the event.
-pub(crate) const NAME: &str = "$feature_flag_called";
-
-/// How many reads share a bucket.
-const WAYS: usize = 8;
-
-/// The reads that were reported, each as a hash. It has a fixed size: in a full bucket the one goes whose last read is
-/// the oldest.
-#[derive(Debug)]
-pub(crate) struct Reported {
-    /// The newest read of each bucket first; 0 is a free place. Empty until the first read.
-    buckets: Vec<[u64; WAYS]>,
-    count: usize,
+/// The event of a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// Every read of a value.
+    Called,
+    /// The first read of the variant that an experiment has put a person into.
+    Exposure,
 }
 
-impl Reported {
-    /// For so many reads, rounded up to whole buckets.
-    pub(crate) fn new(reads: usize) -> Self {
-        Reported { buckets: Vec::new(), count: reads.div_ceil(WAYS) }
-    }
-
-    /// Notes a read; returns whether it is a new one.
-    pub(crate) fn add(&mut self, hash: u64) -> bool {
-        if self.buckets.is_empty() {
-            self.buckets = vec![[0; WAYS]; self.count];
+impl Kind {
+    /// The name of the event.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Kind::Called => "$feature_flag_called",
+            Kind::Exposure => "$experiment_exposure",
         }
-        let Some(bucket) = self.bucket(hash) else { return true };
-        let found = bucket.iter().position(|known| *known == hash.max(1));
-        let last = found.unwrap_or(WAYS - 1);
-        bucket.get_mut(..=last).unwrap_or_default().rotate_right(1);
-        if let Some(first) = bucket.first_mut() {
-            *first = hash.max(1);
-        }
-        found.is_none()
-    }
-
-    /// Forgets a read that could not be reported.
-    pub(crate) fn remove(&mut self, hash: u64) {
-        let known =
-            self.bucket(hash).and_then(|bucket| bucket.iter_mut().find(|known| **known == hash.max(1)));
-        if let Some(known) = known {
-            *known = 0;
-        }
-    }
-
-    fn bucket(&mut self, hash: u64) -> Option<&mut [u64; WAYS]> {
-        // The low bits choose among several of these.
-        let at = usize::try_from(hash >> 8).unwrap_or(0).checked_rem(self.buckets.len())?;
-        self.buckets.get_mut(at)
     }
 }
 
@@ -89,12 +56,22 @@ impl<'a> Read<'a> {
         &self.snapshot.whom().distinct_id
     }
 
-    /// A number that is the same for another read of this value for this person in these groups.
-    pub(crate) fn hash(&self, keys: &impl BuildHasher) -> u64 {
+    /// The events that it has.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = Kind> + use<> {
+        let exposure = self.split().map(|_| Kind::Exposure);
+        std::iter::once(Kind::Called).chain(exposure)
+    }
+
+    /// A number that is the same for another read that has the same event: of this value, or of this variant of an
+    /// experiment, for this person in these groups.
+    pub(crate) fn hash(&self, kind: Kind, keys: &impl BuildHasher) -> u64 {
         let whom = self.snapshot.whom();
         let mut hasher = keys.build_hasher();
-        (self.key, &whom.distinct_id, &whom.device_id).hash(&mut hasher);
-        self.found.and_then(|found| Some((found.is_enabled()?, found.variant()))).hash(&mut hasher);
+        (kind, self.key, &whom.distinct_id).hash(&mut hasher);
+        match kind {
+            Kind::Called => (&whom.device_id, self.value()).hash(&mut hasher),
+            Kind::Exposure => self.split().hash(&mut hasher),
+        }
         // Their order does not matter.
         let groups = whom.groups.iter().map(|group| keys.hash_one(group));
         groups.fold(0, u64::wrapping_add).hash(&mut hasher);
@@ -102,60 +79,117 @@ impl<'a> Read<'a> {
     }
 
     /// Whether the event has few properties, as the server wants it for flags without an experiment.
-    pub(crate) fn is_minimal(&self) -> bool {
-        let found = self.found.filter(|found| found.has_experiment() == Some(false));
+    pub(crate) fn is_minimal(&self, kind: Kind) -> bool {
+        let found = self.found.filter(|found| kind == Kind::Called && found.has_experiment() == Some(false));
         found.is_some_and(|found| self.snapshot.is_minimal(found.is_local()))
     }
 
-    /// The word of `$feature_flag_error`; empty if nothing is wrong.
-    fn error(&self) -> &'static str {
-        let remote = self.snapshot.remote();
-        match self.found.map(|found| (found.is_local(), found.outcome.value)) {
-            Some((_, Value::Unresolved(Unresolved::EvaluationFailed))) => "evaluation_failed",
-            Some((_, Value::Unresolved(_))) => "local_evaluation_inconclusive",
-            Some((false, _)) if remote.is_some_and(|remote| remote.has_errors) => {
-                "errors_while_computing_flags"
-            }
-            Some(_) => "",
-            None => "flag_missing",
+    /// What the server returned, if the value is not one that was evaluated here.
+    fn response(&self) -> Option<&'a Remote> {
+        let is_local = self.found.is_some_and(|found| found.is_local() && found.is_enabled().is_some());
+        self.snapshot.remote().filter(|_| !is_local)
+    }
+
+    /// Why there is no value, or perhaps not the right one, in the words of `$feature_flag_error`; empty if nothing is
+    /// wrong.
+    fn error(&self) -> String {
+        if let Some(failure) = self.snapshot.failure().filter(|_| self.value().is_none()) {
+            return failure.to_string_lossy().into_owned();
         }
+        let is = |wanted: fn(Unresolved) -> bool| {
+            let value = self.found.map(|found| found.outcome.value);
+            matches!(value, Some(Value::Unresolved(reason)) if wanted(reason))
+        };
+        joined(&[
+            (self.response().is_some_and(|response| response.has_errors), "errors_while_computing_flags"),
+            (is(|reason| reason == Unresolved::EvaluationFailed), "evaluation_failed"),
+            (is(|reason| reason != Unresolved::EvaluationFailed), "local_evaluation_inconclusive"),
+            (self.found.is_none(), "flag_missing"),
+        ])
+    }
+
+    /// The rule of the experiment that has put the person into a variant, and that variant.
+    fn split(&self) -> Option<(&'a str, &'a str)> {
+        let found = self.found?;
+        let rule = found.rule()?;
+        Some((found.text(rule.id?.0), found.text(rule.split?)))
+    }
+
+    /// Whether it is on, and its variant.
+    fn value(&self) -> Option<(bool, Option<&'a str>)> {
+        self.found.and_then(|found| Some((found.is_enabled()?, found.variant())))
     }
 
     /// The event, and whether nothing is to be added to it, as one JSON object.
-    pub(crate) fn event(&self) -> Vec<u8> {
+    pub(crate) fn event(&self, kind: Kind) -> Vec<u8> {
         let mut out = Members::default();
-        out.text("event", NAME);
+        out.text("event", kind.name());
         out.text("distinct_id", self.distinct_id());
-        out.raw("properties", &self.properties());
-        out.raw("is_minimal", truth(self.is_minimal()));
+        out.raw("properties", &self.properties(kind));
+        out.raw("is_minimal", truth(self.is_minimal(kind)));
         out.end()
     }
 
     /// The properties of the event, as one JSON object.
-    pub(crate) fn properties(&self) -> Vec<u8> {
-        let (key, found, is_minimal) = (self.key, self.found, self.is_minimal());
+    pub(crate) fn properties(&self, kind: Kind) -> Vec<u8> {
+        let is_minimal = self.is_minimal(kind);
         let mut value = Vec::new();
-        match found.and_then(|found| Some((found.is_enabled()?, found.variant()))) {
+        match self.value() {
             None => value.extend_from_slice(b"null"),
             Some((_, Some(variant))) => write_string(&mut value, variant),
             Some((enabled, None)) => value.extend_from_slice(truth(enabled)),
         }
         let mut out = Members::default();
-        out.text("$feature_flag", key);
+        out.text("$feature_flag", self.key);
         out.raw("$feature_flag_response", &value);
-        if !is_minimal {
-            out.raw(&format!("$feature/{key}"), &value);
+        if kind == Kind::Called && !is_minimal {
+            out.raw(&format!("$feature/{}", self.key), &value);
         }
-        out.raw("locally_evaluated", truth(found.is_some_and(|found| found.is_local())));
-        if let Some(found) = found {
-            self.add_details(&mut out, &found, is_minimal);
+        out.raw("locally_evaluated", truth(self.found.is_some_and(|found| found.is_local())));
+        if let Some(found) = self.found {
+            for (name, number) in
+                [("$feature_flag_id", found.id()), ("$feature_flag_version", found.version())]
+            {
+                if number != 0 {
+                    out.number(name, number);
+                }
+            }
         }
-        let failure =
-            self.snapshot.failure().filter(|_| found.is_none_or(|found| found.is_enabled().is_none()));
-        match failure.map_or_else(|| self.error().into(), std::ffi::CStr::to_string_lossy) {
-            error if error.is_empty() => {}
-            error => out.text("$feature_flag_error", &error),
+        if let Some(response) = self.response() {
+            if let Some(id) = response.request_id() {
+                out.text("$feature_flag_request_id", id);
+            }
+            if let Some(at) = response.evaluated_at {
+                out.number("$feature_flag_evaluated_at", at);
+            }
         }
+        match kind {
+            Kind::Exposure => self.add_split(&mut out),
+            Kind::Called => self.add_called(&mut out, is_minimal),
+        }
+        self.add_whom(&mut out);
+        out.end()
+    }
+
+    fn add_split(&self, out: &mut Members) {
+        if let Some((rule, variant)) = self.split() {
+            out.text("$feature_flag_rule_id", rule);
+            out.text("$feature_flag_variant_key", variant);
+        }
+    }
+
+    /// What `$feature_flag_called` says beyond that.
+    fn add_called(&self, out: &mut Members, is_minimal: bool) {
+        if let Some(found) = self.found {
+            self.add_details(out, &found, is_minimal);
+        }
+        let error = self.error();
+        if !error.is_empty() {
+            out.text("$feature_flag_error", &error);
+        }
+    }
+
+    fn add_whom(&self, out: &mut Members) {
         let whom = self.snapshot.whom();
         if !whom.groups.is_empty() {
             let mut groups = Vec::new();
@@ -168,7 +202,6 @@ impl<'a> Read<'a> {
         if !whom.device_id.is_empty() {
             out.text("$device_id", &whom.device_id);
         }
-        out.end()
     }
 
     fn add_details(&self, out: &mut Members, found: &Found<'_>, is_minimal: bool) {
@@ -178,27 +211,26 @@ impl<'a> Read<'a> {
                 Err(_) => out.text("$feature_flag_payload", payload),
             }
         }
-        for (name, number) in [("$feature_flag_id", found.id()), ("$feature_flag_version", found.version())] {
-            if number != 0 {
-                out.number(name, number);
-            }
-        }
         if !found.reason_description().is_empty() {
             out.text("$feature_flag_reason", found.reason_description());
         }
         if let Some(has_experiment) = found.has_experiment() {
             out.raw("$feature_flag_has_experiment", truth(has_experiment));
         }
-        if found.is_local() {
-            if let Some(at) = self.snapshot.definitions_loaded_at().filter(|_| !is_minimal) {
-                out.number("$feature_flag_definitions_loaded_at", at);
+        if found.is_local()
+            && let Some(at) = self.snapshot.definitions_loaded_at().filter(|_| !is_minimal)
+        {
+            out.number("$feature_flag_definitions_loaded_at", at);
+        }
+        if let Some(rule) = found.rule().filter(|_| !is_minimal) {
+            out.number("$feature_flag_config_version", 2);
+            out.text("$feature_flag_reason_code", &found.reason_code().to_string_lossy());
+            if let Some((id, kind)) = rule.id {
+                out.text("$feature_flag_rule_id", found.text(id));
+                out.text("$feature_flag_rule_type", found.text(kind));
             }
-        } else if let Some(remote) = self.snapshot.remote() {
-            if let Some(id) = remote.request_id() {
-                out.text("$feature_flag_request_id", id);
-            }
-            if let Some(at) = remote.evaluated_at {
-                out.number("$feature_flag_evaluated_at", at);
+            if let Some(variant) = rule.split {
+                out.text("$feature_flag_variant_key", found.text(variant));
             }
         }
     }
@@ -239,47 +271,28 @@ mod tests {
 
     use serde_json::{Value as Json, json};
 
-    use super::super::{Definitions, Query};
+    use super::super::remote::{Decision, Exchange, decide};
+    use super::super::{Definitions, OfClient, Query};
     use super::*;
-    use crate::random::Random;
-
-    #[test]
-    fn a_read_is_new_once_and_a_full_memory_forgets_a_few_at_a_time() {
-        let mut reported = Reported::new(64);
-        let mut random = Random::new(1);
-        let reads: Vec<u64> = (0..1000).map(|_| random.next()).collect();
-        for read in &reads {
-            assert!(reported.add(*read));
-            assert!(!reported.add(*read));
-        }
-        assert_eq!(reported.buckets.len(), 8);
-        assert!(
-            reported.buckets.iter().all(|bucket| bucket.iter().all(|read| *read != 0)),
-            "nothing was cleared"
-        );
-        // Those that are kept are the newest of each bucket.
-        let kept: HashSet<u64> = reported.buckets.iter().flatten().copied().collect();
-        let last: Vec<_> = reads.iter().rev().take(8).collect();
-        assert!(last.iter().all(|read| kept.contains(read)));
-        reported.remove(*last[0]);
-        assert!(reported.add(*last[0]));
-        // A read that comes again and again is not forgotten.
-        for read in &reads {
-            assert!(!reported.add(*last[0]));
-            reported.add(*read);
-        }
-        let mut none = Reported::new(0);
-        assert!(none.add(1) && none.add(1));
-        let mut zero = Reported::new(8);
-        assert!(zero.add(0) && !zero.add(0));
-    }
 
     fn snapshot(query: &Query, json: &str) -> Snapshot {
-        Snapshot::new(Some(Definitions::new(json.as_bytes()).unwrap().loaded_at(5).into()), query, 0)
+        Snapshot::new(
+            Some(Definitions::new(json.as_bytes()).unwrap().loaded_at(5).into()),
+            query,
+            OfClient { contexts: &[], now: 0 },
+        )
+    }
+
+    fn remote(body: &str) -> Remote {
+        let (body, etag) = (body.as_bytes().to_vec(), None);
+        match decide(&Exchange::Response { status: 200, body, etag, retry_after: None }) {
+            Decision::Known(remote) => remote,
+            _ => panic!("the response has values"),
+        }
     }
 
     fn properties(snapshot: &Snapshot, key: &str) -> Json {
-        serde_json::from_slice(&Read::new(snapshot, key).properties()).unwrap()
+        serde_json::from_slice(&Read::new(snapshot, key).properties(Kind::Called)).unwrap()
     }
 
     const FLAG: &str = r#"{"id":7,"key":"a","version":3,"active":true,"has_experiment":false,
@@ -313,6 +326,75 @@ mod tests {
     }
 
     #[test]
+    fn a_read_says_which_response_its_value_is_from_or_missing_in() {
+        let local = snapshot(
+            &Query::new("user"),
+            &format!(
+                r#"{{"flags":[{FLAG},{{"key":"s","active":true,"ensure_experience_continuity":true}}]}}"#
+            ),
+        );
+        let body = r#"{"flags":{"r":{"key":"r","enabled":true},"f":{"key":"f","enabled":false,"failed":true}},
+            "errorsWhileComputingFlags":true,"requestId":"r-1","evaluatedAt":9}"#;
+        let snapshot = local.with_server(&Query::new("user"), Ok(remote(body)));
+        let expected = [
+            ("r", "errors_while_computing_flags"),
+            ("f", "errors_while_computing_flags,evaluation_failed"),
+            ("s", "errors_while_computing_flags,local_evaluation_inconclusive"),
+            ("x", "errors_while_computing_flags,flag_missing"),
+        ];
+        for (key, error) in expected {
+            let read = properties(&snapshot, key);
+            assert_eq!(read["$feature_flag_error"], error, "{key}");
+            assert_eq!(read["$feature_flag_request_id"], "r-1", "{key}");
+            assert_eq!(read["$feature_flag_evaluated_at"], 9, "{key}");
+        }
+        let evaluated_here = properties(&snapshot, "a");
+        for name in ["$feature_flag_error", "$feature_flag_request_id", "$feature_flag_evaluated_at"] {
+            assert_eq!(evaluated_here[name], Json::Null);
+        }
+    }
+
+    #[test]
+    fn a_variant_of_an_experiment_is_exposed_once_whatever_its_value_is() {
+        let keys = RandomState::new();
+        let of = |value: &str, metadata: &str| {
+            let body = format!(
+                r#"{{"flags":{{"a":{{"value":{value},"reason":{{"code":"experiment_split"}},"metadata":{{"id":7,
+                    "version":3,"config_version":2,"rule_type":"experiment",{metadata}}}}}}},"requestId":"r-1"}}"#
+            );
+            let query = Query::new("user");
+            let local = Snapshot::new(None, &query, OfClient { contexts: &[], now: 0 });
+            local.with_server(&query, Ok(remote(&body)))
+        };
+        let rule = "018f4f9e-0000-7000-8000-000000000001";
+        let metadata = format!(r#""rule_id":"{rule}","variant_key":"x""#);
+        let snapshot = of("true", &metadata);
+        let read = Read::new(&snapshot, "a");
+        let event: Json = serde_json::from_slice(&read.event(Kind::Exposure)).unwrap();
+        let expected = json!({
+            "event": "$experiment_exposure", "distinct_id": "user", "is_minimal": false, "properties": {
+                "$feature_flag": "a", "$feature_flag_response": true, "locally_evaluated": false,
+                "$feature_flag_id": 7, "$feature_flag_version": 3, "$feature_flag_request_id": "r-1",
+                "$feature_flag_rule_id": rule, "$feature_flag_variant_key": "x",
+            },
+        });
+        assert_eq!(event, expected);
+        let called = properties(&snapshot, "a");
+        let typed = ["config_version", "reason_code", "rule_id", "rule_type", "variant_key"];
+        let typed = typed.map(|name| called[format!("$feature_flag_{name}")].clone());
+        assert_eq!(json!(typed), json!([2, "experiment_split", rule, "experiment", "x"]));
+
+        let hash = |snapshot: &Snapshot, kind| Read::new(snapshot, "a").hash(kind, &keys);
+        let (same, other) = (of("\"on\"", &metadata), of("true", &metadata.replace('x', "y")));
+        assert_eq!(hash(&same, Kind::Exposure), hash(&snapshot, Kind::Exposure));
+        assert_ne!(hash(&same, Kind::Called), hash(&snapshot, Kind::Called));
+        assert_ne!(hash(&other, Kind::Exposure), hash(&snapshot, Kind::Exposure));
+        assert_eq!(hash(&other, Kind::Called), hash(&snapshot, Kind::Called));
+        assert_ne!(hash(&snapshot, Kind::Called), hash(&snapshot, Kind::Exposure));
+        assert!(Read::new(&of("true", r#""rule_id":"7","variant_key":"x""#), "a").split().is_none());
+    }
+
+    #[test]
     fn a_flag_without_an_experiment_has_few_properties_where_the_server_wants_that() {
         let snapshot = snapshot(
             &Query::new("user"),
@@ -324,7 +406,7 @@ mod tests {
             "$feature_flag_has_experiment": false,
         });
         assert_eq!(properties(&snapshot, "a"), expected);
-        assert!(!Read::new(&snapshot, "x").is_minimal());
+        assert!(!Read::new(&snapshot, "x").is_minimal(Kind::Called));
     }
 
     #[test]
@@ -335,7 +417,7 @@ mod tests {
             for (kind, group) in groups {
                 query.set_group(kind, group, None).unwrap();
             }
-            Read::new(&snapshot(&query, json), key).hash(&keys)
+            Read::new(&snapshot(&query, json), key).hash(Kind::Called, &keys)
         };
         let on = format!(r#"{{"flags":[{FLAG}]}}"#);
         let off = on.replace("{\"groups\":[{}]", "{\"groups\":[]");

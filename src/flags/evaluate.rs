@@ -107,23 +107,34 @@ fn both(first: Option<Unknown>, second: Unknown) -> Unknown {
     first.map_or(second, |first| Unknown { reason: first.reason.min(second.reason), ..first })
 }
 
+/// What an evaluation takes from its client.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OfClient<'a> {
+    /// The evaluation contexts of a query that has none.
+    pub contexts: &'a [String],
+    pub now: Nanoseconds,
+}
+
 /// One evaluation of some flags for one query.
 pub(super) struct Evaluation<'a> {
     definitions: &'a Definitions,
     query: &'a Query,
+    /// If there are any, flags with contexts of their own must share one.
+    contexts: &'a [String],
     now: Nanoseconds,
     /// By position; there is none until the first dependency, or when all flags are evaluated.
     known: Vec<Option<Outcome>>,
 }
 
 impl<'a> Evaluation<'a> {
-    pub(super) fn new(definitions: &'a Definitions, query: &'a Query, now: Nanoseconds) -> Self {
-        Evaluation { definitions, query, now, known: Vec::new() }
+    pub(super) fn new(definitions: &'a Definitions, query: &'a Query, of_client: OfClient<'a>) -> Self {
+        let OfClient { contexts, now } = of_client;
+        Evaluation { definitions, query, contexts: query.contexts_or(contexts), now, known: Vec::new() }
     }
 
     /// Whether the flag exists for this query: on a server, in its contexts.
     pub(super) fn exists(&self, position: u32) -> bool {
-        let (definitions, wanted) = (self.definitions, &self.query.contexts);
+        let (definitions, wanted) = (self.definitions, self.contexts);
         let Some(flag) = definitions.flag(position) else { return false };
         let shares = || {
             let mut own = flag.contexts.of(&definitions.contexts).iter();

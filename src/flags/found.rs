@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use super::definitions::{Definitions, Flag, Unresolved};
 use super::evaluate::{Outcome, Reason, Value};
-use super::remote::{Remote, RemoteFlag, c_text};
+use super::remote::{Remote, RemoteFlag, Rule, c_text};
 use super::texts::{TextRef, Texts};
 use crate::json::{write_integer, write_string};
 
@@ -149,6 +149,19 @@ impl<'a> Found<'a> {
             Source::Local(..) => self.outcome.reason.name(),
             Source::Remote(remote, flag) => c_text(&remote.texts, flag.code),
         }
+    }
+
+    /// The rule that decided its value, as the server says it of a flag in the second form of configuration.
+    pub(super) fn rule(&self) -> Option<&'a Rule> {
+        match self.source {
+            Source::Local(..) => None,
+            Source::Remote(_, flag) => flag.rule.as_ref(),
+        }
+    }
+
+    /// One of its texts.
+    pub(super) fn text(&self, text: TextRef) -> &'a str {
+        self.texts().get(text)
     }
 
     /// The reason in the words of the server, or that it was evaluated here.

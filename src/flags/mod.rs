@@ -7,7 +7,7 @@
 //! Its parts, each of which imports only those before it: `texts`, `hash`, `operator`, `tree` (JSON) ←
 //! `date`, `version`, `property` ← `matching` (an operator with its value) ← `definitions` (the compiled form), `graph`
 //! ← `compile`, `cohort` (from JSON), `query` ← `evaluate` ← `remote` (what the server evaluates) ← `found` ←
-//! `snapshot` ← `called` (what is said of a read).
+//! `snapshot` ← `called` (what is said of a read), `reported` (which reads were).
 
 mod called;
 mod cohort;
@@ -23,6 +23,7 @@ mod operator;
 mod property;
 mod query;
 pub(crate) mod remote;
+mod reported;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -30,9 +31,10 @@ mod texts;
 mod tree;
 mod version;
 
-pub(crate) use called::{NAME as FLAG_CALLED, Read, Reported};
+pub(crate) use called::{Kind, Read};
 pub(crate) use definitions::{Definitions, Unresolved};
-pub(crate) use evaluate::{Reason, Value};
+pub(crate) use evaluate::{OfClient, Reason, Value};
 pub(crate) use found::Found;
 pub(crate) use query::Query;
+pub(crate) use reported::Reported;
 pub(crate) use snapshot::Snapshot;

@@ -26,8 +26,7 @@ pub(crate) struct Query {
     device_id: String,
     /// All flags, if there are none.
     pub(super) keys: Vec<String>,
-    /// If there are any, flags with contexts of their own must share one.
-    pub(super) contexts: Vec<String>,
+    contexts: Vec<String>,
     /// What the snapshots of the query share with it.
     whom: Arc<Whom>,
     is_remote_only: bool,
@@ -122,6 +121,11 @@ impl Query {
     /// Leaves out flags that have evaluation contexts, but none that is added here.
     pub(crate) fn add_context(&mut self, context: &str) {
         self.contexts.push(context.to_owned());
+    }
+
+    /// The contexts of the query; those of the client if it has none.
+    pub(super) fn contexts_or<'a>(&'a self, of_client: &'a [String]) -> &'a [String] {
+        if self.contexts.is_empty() { of_client } else { &self.contexts }
     }
 
     /// Says whether the server may use no address for this query, in place of the client's setting.

@@ -4,9 +4,8 @@ use std::ffi::{CStr, CString};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::date::Nanoseconds;
 use super::definitions::{Definitions, Unresolved};
-use super::evaluate::{Evaluation, Outcome, Value};
+use super::evaluate::{Evaluation, OfClient, Outcome, Value};
 use super::found::{Found, Source, truth, write_c};
 use super::query::{Query, Whom};
 use super::remote::{Failure, Remote};
@@ -75,9 +74,9 @@ struct Asked {
 
 impl Snapshot {
     /// Evaluates what the query asks for.
-    pub(crate) fn new(definitions: Option<Arc<Definitions>>, query: &Query, now: Nanoseconds) -> Self {
+    pub(crate) fn new(definitions: Option<Arc<Definitions>>, query: &Query, of_client: OfClient<'_>) -> Self {
         let (entries, has_missing) = match &definitions {
-            Some(definitions) => evaluate(definitions, query, now),
+            Some(definitions) => evaluate(definitions, query, of_client),
             None => (Entries::Several(Vec::new()), !query.keys.is_empty()),
         };
         Snapshot { definitions, entries, has_missing, asked: None, whom: Arc::clone(query.whom()) }
@@ -133,13 +132,12 @@ impl Snapshot {
         let has = |wanted: fn(Unresolved) -> bool| {
             self.all().any(|found| matches!(found.outcome.value, Value::Unresolved(reason) if wanted(reason)))
         };
-        let words = [
+        joined(&[
             (has_errors, "errors_while_computing_flags"),
             (has(|reason| reason == Unresolved::EvaluationFailed), "evaluation_failed"),
             (has(|reason| reason != Unresolved::EvaluationFailed), "local_evaluation_inconclusive"),
             (self.has_missing, "flag_missing"),
-        ];
-        words.iter().filter(|(is_so, _)| *is_so).map(|(_, word)| *word).collect::<Vec<_>>().join(",")
+        ])
     }
 
     /// Whom it is about.
@@ -350,8 +348,8 @@ fn by_position(entries: &[Entry], position: u32) -> Option<&Entry> {
     entries.get(entries.binary_search_by_key(&position, |entry| entry.position).ok()?)
 }
 
-fn evaluate(definitions: &Definitions, query: &Query, now: Nanoseconds) -> (Entries, bool) {
-    let mut evaluation = Evaluation::new(definitions, query, now);
+fn evaluate(definitions: &Definitions, query: &Query, of_client: OfClient<'_>) -> (Entries, bool) {
+    let mut evaluation = Evaluation::new(definitions, query, of_client);
     if let [key] = &*query.keys
         && let Some(position) = definitions.position(key)
         && evaluation.exists(position)
@@ -385,4 +383,10 @@ fn add(entries: &mut Vec<Entry>, evaluation: &mut Evaluation<'_>, position: u32)
     if evaluation.exists(position) {
         entries.push(Entry::new(position, evaluation.outcome(position)));
     }
+}
+
+/// The words of `$feature_flag_error` that apply, as one text.
+pub(super) fn joined(words: &[(bool, &str)]) -> String {
+    let that_apply = words.iter().filter(|(applies, _)| *applies);
+    that_apply.map(|(_, word)| *word).collect::<Vec<_>>().join(",")
 }

@@ -16,17 +16,21 @@ use crate::client::Client;
 use crate::config::Config;
 use crate::delivery::{LossReason, Report};
 use crate::event::EventInput;
+#[cfg(all(unix, feature = "spool"))]
+use crate::spool::Destination;
 use crate::status::Error;
 use crate::transport::probe;
 
 /// A client. Safe to use from any thread; dropping it closes it.
 pub struct ToolClient(Client);
 
-/// The counters of a client: `captured` = `delivered` + `lost` + `pending`.
+/// The counters of a client: `captured` + `recovered` = `delivered` + `lost` + `kept` + `pending`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Events that were taken.
     pub captured: u64,
+    /// Events that ended processes had left, and that this client has taken over.
+    pub recovered: u64,
     /// Those that the server stored.
     pub delivered: u64,
     /// Delivered events about which the server said more than a plain `ok`.
@@ -35,9 +39,16 @@ pub struct Counts {
     pub lost: u64,
     /// Lost events that the server may have stored nevertheless.
     pub maybe_delivered: u64,
+    /// Those that a close has left on disk.
+    pub kept: u64,
     /// Those that are neither delivered nor lost yet.
     pub pending: u64,
 }
+
+/// A drain that was begun.
+#[cfg(all(unix, feature = "spool"))]
+#[derive(Debug)]
+pub struct Drain(u64);
 
 /// Events that were lost on one occasion.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,6 +96,8 @@ impl ToolClient {
         let stats = self.0.stats();
         Counts {
             captured: stats.captured,
+            recovered: stats.recovered,
+            kept: stats.kept,
             delivered: stats.delivered,
             delivered_with_remark: stats.delivered_with_remark,
             lost: stats.lost_total(),
@@ -99,10 +112,43 @@ impl ToolClient {
         self.0.flush(Some(timeout)).is_ok_and(|result| result.pending == 0)
     }
 
-    /// Ends every event that is still pending as lost (`closed`), and takes no more. The losses can still be read.
-    pub fn close(&self) {
+    /// Begins to send what ended processes have left in the spool for this host and key, without waiting for the time
+    /// at which a client looks for that. Needs the setting `spool_dir`.
+    #[cfg(all(unix, feature = "spool"))]
+    pub fn begin_drain(&self) -> Result<Drain, Error> {
+        self.0.begin_drain().map(Drain)
+    }
+
+    /// Waits until nothing is pending and nothing is left that this client could take over, or the disk does not allow
+    /// that; at most for `timeout`. Returns whether that is so.
+    #[cfg(all(unix, feature = "spool"))]
+    pub fn wait_drained(&self, drain: &Drain, timeout: Duration) -> bool {
+        self.0.wait_drained(drain.0, timeout)
+    }
+
+    /// Waits until everything that was taken before has ended or is on disk and synced, at most for `timeout`. The error
+    /// says why it is not.
+    #[cfg(all(unix, feature = "spool"))]
+    pub fn persist(&self, timeout: Duration) -> Result<(), Error> {
+        self.0.persist(Some(timeout))
+    }
+
+    /// Passes each line of the log, of `log_level` or above, to a function, which is called on a thread of the client.
+    pub fn set_log(&self, line: impl Fn(&str) + Send + Sync + 'static) -> Result<(), Error> {
+        self.0.set_log_callback(Some(Box::new(move |_, text| line(text))))
+    }
+
+    /// As [`ToolClient::close`], but first sends what this client itself has taken, and gives the disk time: both together
+    /// have this long.
+    pub fn close_within(&self, timeout: Duration) {
         // Its error says that events are lost, as the reports do.
-        let _ = self.0.close(Some(Duration::ZERO));
+        let _ = self.0.close(Some(timeout));
+    }
+
+    /// Ends every event that is still pending, and takes no more: with a spool, what is on disk is kept there; the rest
+    /// is lost (`closed`). The losses can still be read.
+    pub fn close(&self) {
+        self.close_within(Duration::ZERO);
     }
 }
 
@@ -119,6 +165,12 @@ impl Losses {
         });
         Losses { events: lost.collect(), error: report.error, unnamed: report.missed_events }
     }
+}
+
+/// The name of the folder of a client's host and key in its spool.
+#[cfg(all(unix, feature = "spool"))]
+pub fn destination_name(config: &Config) -> String {
+    Destination::of(&probe::endpoint(config), &config.api_key).folder_name()
 }
 
 /// The URL that events are posted to.

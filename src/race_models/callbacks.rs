@@ -142,3 +142,33 @@ fn a_log_callback_that_is_removed_costs_no_line() {
         assert_eq!((first.get(), first.get() + second.get()), (before, 1));
     });
 }
+
+#[test]
+fn a_line_is_polled_for_or_passed_to_the_callback() {
+    explore(|| {
+        let world = World::new(&[]);
+        let line = || "a line".to_owned();
+        world.client.process().delivery.update(|state| ((), state.log(LogLevel::Error, line())));
+        let seen = Seen::none();
+        let poller = beside(&world, |world| {
+            let mut polled = 0;
+            world.client.poll_log_line(|_, _| {
+                polled += 1;
+                true
+            });
+            polled
+        });
+        let thread = CallbackThread::start(&world);
+        world.client.set_log_callback(seen.lines()).unwrap();
+        let polled: u64 = poller.join().unwrap();
+        // Once a callback is set, a line is for that, and not for who waits for the descriptor.
+        let covered = world.client.process().delivery.update(|state| {
+            let wake = state.log(LogLevel::Error, line());
+            (state.has_something_to_poll(), wake)
+        });
+        assert!(!covered);
+        thread.stop(&world);
+        world.client.set_log_callback(None).unwrap();
+        assert_eq!(polled + seen.get(), 2);
+    });
+}

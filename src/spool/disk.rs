@@ -32,8 +32,9 @@ pub(crate) trait Disk {
     fn create(&self, folder: &Self::Folder, name: &str) -> Result<Self::File, DiskError>;
     /// Opens a file of this user that has this one name.
     fn open(&self, folder: &Self::Folder, name: &str) -> Result<Self::File, DiskError>;
-    /// Appends bytes in one call of the system; returns how many were written, which may be fewer.
-    fn append(&self, file: &Self::File, bytes: &[u8]) -> Result<usize, DiskError>;
+    /// Appends bytes, and then those of `rest`, in one call of the system; returns how many were written, which may be
+    /// fewer.
+    fn append(&self, file: &Self::File, bytes: &[u8], rest: &[u8]) -> Result<usize, DiskError>;
     /// Waits until what was written to a file outlives a power cut.
     fn sync(&self, file: &Self::File) -> Result<(), DiskError>;
     /// The same for the names in a folder.
@@ -62,6 +63,8 @@ pub(crate) trait Disk {
     fn is_still(&self, lock: &Self::Lock, folder: &Self::Folder, name: &str) -> bool;
     /// How many bytes are free for this user.
     fn free_bytes(&self, folder: &Self::Folder) -> Result<u64, DiskError>;
+    /// The largest length of a file to which a thread may append that has not blocked SIGXFSZ, in bytes.
+    fn largest_file(&self) -> u64;
 }
 
 /// What came of trying a lock.

@@ -45,6 +45,8 @@ pub(super) struct Round<D: Disk> {
     pub(super) taken: Vec<(Instance<D>, Vec<SegmentFile>)>,
     /// Whether there may be more of them.
     pub(super) is_more: bool,
+    /// Another process is looking just now, so this one did not.
+    pub(super) is_kept_out: bool,
     /// How many segments of forgotten destinations were removed.
     pub(super) forgotten: u32,
 }
@@ -59,9 +61,10 @@ impl Janitor {
         most: usize,
         now: Moment,
     ) -> Result<Round<D>, DiskError> {
-        let mut round = Round { taken: Vec::new(), is_more: false, forgotten: 0 };
+        let mut round = Round { taken: Vec::new(), is_more: false, is_kept_out: true, forgotten: 0 };
         let (folder, name) = destination;
         let Locking::Granted(_lock) = disk.try_lock(folder, JANITOR, true)? else { return Ok(round) };
+        round.is_kept_out = false;
         let mut names = disk.list(folder)?;
         names.retain(|name| is_instance(name) && !self.left_alone.contains(name));
         names.sort_unstable();

@@ -6,6 +6,7 @@
 //! Everything below it is logic over a [`Disk`](disk::Disk). Nothing here knows clients, the network, or what a
 //! response means.
 
+mod append;
 mod contents;
 mod disk;
 #[cfg(feature = "internals")]
@@ -24,9 +25,10 @@ mod unix_disk;
 #[cfg(test)]
 mod tests;
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "race-models")))]
 pub(crate) use tests::SimDisk;
 
+pub(crate) use append::Append;
 #[cfg(feature = "internals")]
 pub use contents::Unreadable;
 pub(crate) use contents::{Contents, StoredEvent};
@@ -38,9 +40,9 @@ pub use inspect::{
 #[cfg(feature = "internals")]
 pub use instance::Liveness;
 pub(crate) use moment::Moment;
-pub(crate) use record::{AttemptRecord, BatchRecord, ParkedRecord, VerdictRecord};
+pub(crate) use record::{AttemptRecord, BatchRecord, EVENT_OVERHEAD, ParkedRecord, VerdictRecord};
 pub(crate) use root::{Destination, open_root};
 pub(crate) use store::{Health, Identity, LostOnDisk, Notice, Recovered, SegmentId, Settings, Store};
 #[cfg(feature = "internals")]
 pub use summary::{SegmentSummary, read_segment};
-pub(crate) use unix_disk::{UnixDisk, boot_id};
+pub(crate) use unix_disk::{UnixDisk, boot_id, boot_ms};

@@ -308,20 +308,36 @@ pub(super) fn frame(
 ) -> Result<(), NoMemory> {
     let length: usize = payload.iter().map(|part| part.len()).sum();
     reserve(out, HEAD + length)?;
-    let mut head = [START, kind, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    let numbers = flags.to_le_bytes().into_iter().chain(index.to_le_bytes());
-    // The settings bound events far below 4 GiB.
-    let numbers = numbers.chain(u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
-    for (slot, byte) in head.iter_mut().skip(2).zip(numbers) {
-        *slot = byte;
-    }
-    let checksum = payload.iter().fold(crc32c(&head), |checksum, part| crc32c_append(checksum, part));
-    out.extend_from_slice(&head);
-    out.extend_from_slice(&checksum.to_le_bytes());
+    out.extend_from_slice(&head(kind, flags, index, payload));
     for part in payload {
         out.extend_from_slice(part);
     }
     Ok(())
+}
+
+/// What stands before the payload of a record of these parts.
+fn head(kind: u8, flags: u16, index: u32, payload: &[&[u8]]) -> [u8; HEAD] {
+    let length: usize = payload.iter().map(|part| part.len()).sum();
+    let [f0, f1] = flags.to_le_bytes();
+    let [i0, i1, i2, i3] = index.to_le_bytes();
+    // The settings bound events far below 4 GiB.
+    let [l0, l1, l2, l3] = u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
+    let checked = [START, kind, f0, f1, i0, i1, i2, i3, l0, l1, l2, l3];
+    let checksum = payload.iter().fold(crc32c(&checked), |checksum, part| crc32c_append(checksum, part));
+    let [c0, c1, c2, c3] = checksum.to_le_bytes();
+    [START, kind, f0, f1, i0, i1, i2, i3, l0, l1, l2, l3, c0, c1, c2, c3]
+}
+
+/// How many bytes the record of an event has beside its wire bytes.
+pub(crate) const EVENT_OVERHEAD: usize = HEAD + size_of::<Uuid>();
+
+/// What stands before the wire bytes in the record of an event.
+pub(super) fn before_wire(index: u32, uuid: Uuid, wire: &[u8]) -> [u8; EVENT_OVERHEAD] {
+    let mut bytes = [0; EVENT_OVERHEAD];
+    let (first, rest) = bytes.split_at_mut(HEAD);
+    first.copy_from_slice(&head(b'E', 0, index, &[uuid.as_bytes(), wire]));
+    rest.copy_from_slice(uuid.as_bytes());
+    bytes
 }
 
 /// The fields of a payload, from the first on.

@@ -36,7 +36,7 @@ impl Destination {
     }
 
     /// The name of its folder.
-    pub(super) fn folder_name(self) -> String {
+    pub(crate) fn folder_name(self) -> String {
         format!("{DESTINATION}{:032x}", u128::from_be_bytes(self.0))
     }
 }
@@ -52,7 +52,7 @@ pub(crate) fn open_root<D: Disk>(disk: &D, path: &Path) -> Result<D::Folder, Dis
     let folder = disk.open_root(path)?;
     if !has_marker(&disk.list(&folder)?)? {
         match disk.create(&folder, MARKER) {
-            Ok(file) => drop(disk.append(&file, MARKER_TEXT)?),
+            Ok(file) => drop(disk.append(&file, MARKER_TEXT, &[])?),
             Err(error) if error.kind == ErrorKind::Exists => {}
             Err(error) => return Err(error),
         }
@@ -60,7 +60,7 @@ pub(crate) fn open_root<D: Disk>(disk: &D, path: &Path) -> Result<D::Folder, Dis
     let text = disk.read(&folder, MARKER, 64)?;
     if text.is_empty() {
         let file = disk.open(&folder, MARKER)?;
-        let _ = disk.append(&file, MARKER_TEXT);
+        let _ = disk.append(&file, MARKER_TEXT, &[]);
         return Ok(folder);
     }
     check_marker(&text)?;
@@ -134,4 +134,24 @@ pub(super) fn open_or_make<D: Disk>(
         Err(error) => return Err(error),
     }
     disk.open_folder(parent, name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What another version of the library has left is found by this name.
+    #[test]
+    fn a_destination_is_a_host_and_a_key_by_the_digest_of_the_page() {
+        let name = |url, key| Destination::of(url, key).folder_name();
+        let (url, key) = ("https://eu.i.posthog.com", "phc_key");
+        // By sha256sum.
+        assert_eq!(name(url, key), "d-c2aba6c670680f86d65036d4be92679b");
+        for (url, key) in
+            [(url, "phc_kez"), ("https://us.i.posthog.com", key), ("https://eu.i.posthog.co", "mphc_key")]
+        {
+            assert_ne!(name(url, key), "d-c2aba6c670680f86d65036d4be92679b", "{url} {key}");
+        }
+        assert!(is_destination(&name(url, key)));
+    }
 }

@@ -6,6 +6,7 @@
 //! the client's memory.
 
 mod adoption;
+mod appending;
 mod failures;
 mod files;
 mod health;
@@ -13,7 +14,6 @@ mod parts;
 mod settings;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -26,9 +26,10 @@ use super::moment::Moment;
 use super::record::{AttemptRecord, BatchRecord, ParkedRecord, Record, VerdictRecord};
 use super::segment::MAX_BYTES;
 use crate::config::SpoolSafety;
+#[cfg(test)]
+pub(super) use adoption::MAX_READS;
 pub(crate) use health::Health;
 use health::HealthState;
-pub(crate) use parts::Spare;
 use parts::{Adopted, Ended, SegmentState, Waiting};
 pub(crate) use settings::{Identity, Settings};
 
@@ -42,11 +43,11 @@ pub(crate) struct SegmentId(pub(crate) u64);
 /// What a step has to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
-    /// All that was added to this segment is on disk. `synced` says that it outlives a power cut, too.
+    /// All that was added to this segment is on disk, as [`Settings::safety`] promises: at `power` it is synced.
     Stored {
         /// The segment.
         segment: SegmentId,
-        /// Whether it was synced.
+        /// Whether it outlives a power cut, too.
         synced: bool,
     },
     /// The file of this segment cannot be trusted. All of the segment is added again, from its first event on, before
@@ -129,8 +130,6 @@ pub(crate) struct Store<D: Disk> {
     ended: Vec<Ended<D>>,
     /// Whether more have since the last try to remove them.
     has_new_ended: bool,
-    /// A file that waits for the next batch (`call`).
-    spare: Option<Spare<D>>,
     /// Segments whose files are open, the one used last at the end.
     open_files: VecDeque<SegmentId>,
     next_number: u32,
@@ -150,6 +149,10 @@ pub(crate) struct Store<D: Disk> {
     janitor_at: Option<u64>,
     /// How many times it looked for dead processes since something was announced.
     idle_rounds: u32,
+    /// It looks for them as soon as it has nothing of them left to read.
+    is_seeking: bool,
+    /// Whether there were none when it looked last.
+    found_none: bool,
     random: u64,
     notices: Vec<Notice>,
 }
@@ -168,7 +171,6 @@ impl<D: Disk> Store<D> {
             segments: BTreeMap::new(),
             ended: Vec::new(),
             has_new_ended: false,
-            spare: None,
             open_files: VecDeque::new(),
             next_number: 1,
             next_key: 1,
@@ -182,6 +184,8 @@ impl<D: Disk> Store<D> {
             sync_at: None,
             janitor_at,
             idle_rounds: 0,
+            is_seeking: false,
+            found_none: false,
             notices: Vec::new(),
         }
     }
@@ -329,7 +333,6 @@ impl<D: Disk> Store<D> {
         if self.janitor_at.is_some_and(|at| at <= now.boot_ms) {
             self.look_for_dead(now);
         }
-        self.make_spare();
         std::mem::take(&mut self.notices)
     }
 
@@ -365,7 +368,6 @@ impl<D: Disk> Store<D> {
         for segment in self.segments.values() {
             if segment.is_stored() { kept.segments += 1 } else { kept.incomplete += 1 }
         }
-        self.remove_spare();
         self.let_go();
         (kept, std::mem::take(&mut self.notices))
     }
@@ -446,41 +448,5 @@ impl<D: Disk> Store<D> {
             }
         };
         Ok(Home { root, destination, instance, unsynced: [true; 3] })
-    }
-}
-
-/// A handle by which capturing threads append to a file (`call`), beside the thread that drives the store.
-#[derive(Debug)]
-pub(crate) struct Appender<D: Disk> {
-    disk: D,
-    file: Arc<D::File>,
-}
-
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "captures at `call` wait for the disk thread, and do not append by themselves yet"
-    )
-)]
-impl<D: Disk> Appender<D> {
-    /// Appends an event in one call of the system. After an error the event is not on disk as a whole, and is added
-    /// to the store like others. `buffer` is memory that is used again.
-    pub(crate) fn append(
-        &self,
-        index: u32,
-        uuid: Uuid,
-        wire: &[u8],
-        buffer: &mut Vec<u8>,
-    ) -> Result<(), DiskError> {
-        buffer.clear();
-        let no_memory = |_| DiskError::new(ErrorKind::Other, "there is no memory for the record");
-        Record::Event { index, uuid, wire }.write(buffer).map_err(no_memory)?;
-        let written = self.disk.append(&self.file, buffer)?;
-        if written == buffer.len() {
-            Ok(())
-        } else {
-            Err(DiskError::new(ErrorKind::Full, "a write was cut short"))
-        }
     }
 }

@@ -4,6 +4,7 @@
 //! regular file of this user with one name, and no descriptor outlives an exec.
 
 use std::ffi::CStr;
+use std::io::IoSlice;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -47,8 +48,11 @@ impl Disk for UnixDisk {
             return Err(DiskError::new(ErrorKind::Foreign, text));
         }
         if mode.intersects(OTHERS_WRITE) {
-            let mode = mode.as_raw_mode();
-            let text = format!("others may write to it: its mode is {mode:o}, and 700 is what it should be");
+            let mode = mode.as_raw_mode() & 0o7777;
+            let text = format!(
+                "others may write to it (its mode is {mode:o}): name a new folder inside of it, which is made with mode \
+                 700; or, if the spool is all that it is for, set its own mode to 700"
+            );
             return Err(DiskError::new(ErrorKind::Foreign, text));
         }
         Ok(Arc::new(folder.into()))
@@ -113,8 +117,15 @@ impl Disk for UnixDisk {
         own_file(folder, name, OFlags::WRONLY | OFlags::APPEND)
     }
 
-    fn append(&self, file: &Self::File, bytes: &[u8]) -> Result<usize, DiskError> {
-        io::retry_on_intr(|| io::write(file, bytes)).map_err(|error| failure("writing", error))
+    fn append(&self, file: &Self::File, bytes: &[u8], rest: &[u8]) -> Result<usize, DiskError> {
+        let written = io::retry_on_intr(|| {
+            if rest.is_empty() {
+                io::write(file, bytes)
+            } else {
+                io::writev(file, &[IoSlice::new(bytes), IoSlice::new(rest)])
+            }
+        });
+        written.map_err(|error| failure("writing", error))
     }
 
     fn sync(&self, file: &Self::File) -> Result<(), DiskError> {
@@ -194,6 +205,10 @@ impl Disk for UnixDisk {
         let system = fs::fstatvfs(folder).map_err(|error| failure("asking for the free space", error))?;
         Ok(system.f_bavail.saturating_mul(system.f_frsize))
     }
+
+    fn largest_file(&self) -> u64 {
+        process::getrlimit(process::Resource::Fsize).current.unwrap_or(u64::MAX)
+    }
 }
 
 /// Opens a file, if it is a regular one of this user with one name.
@@ -234,17 +249,22 @@ fn failure(doing: &str, error: Errno) -> DiskError {
 impl Moment {
     /// The clocks of this system now. `boot_id` is what [`boot_id`] has returned.
     pub(crate) fn now(boot_id: u64) -> Self {
-        #[cfg(target_os = "linux")]
-        const SINCE_BOOT: ClockId = ClockId::Boottime;
-        #[cfg(not(target_os = "linux"))]
-        const SINCE_BOOT: ClockId = ClockId::Monotonic;
-        let ms = |clock| {
-            let time = clock_gettime(clock);
-            time.tv_sec.saturating_mul(1000).saturating_add(time.tv_nsec / 1_000_000)
-        };
-        let boot_ms = u64::try_from(ms(SINCE_BOOT)).unwrap_or(0);
-        Moment { wall_ms: ms(ClockId::Realtime), boot_ms, boot_id }
+        Moment { wall_ms: clock_ms(ClockId::Realtime), boot_ms: boot_ms(), boot_id }
     }
+}
+
+/// Milliseconds since the start of the system, as a [`Moment`] has them.
+pub(crate) fn boot_ms() -> u64 {
+    #[cfg(target_os = "linux")]
+    const SINCE_BOOT: ClockId = ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    const SINCE_BOOT: ClockId = ClockId::Monotonic;
+    u64::try_from(clock_ms(SINCE_BOOT)).unwrap_or(0)
+}
+
+fn clock_ms(clock: ClockId) -> i64 {
+    let time = clock_gettime(clock);
+    time.tv_sec.saturating_mul(1000).saturating_add(time.tv_nsec / 1_000_000)
 }
 
 /// A number for this start of the system; 0 where the system does not say.

@@ -1,4 +1,4 @@
-//! One request of feature flags over the network: values for a person, or definitions.
+//! One request of feature flags over the network: values for a person, definitions, or a remote config.
 //!
 //! It takes the connections of the client's other requests, and none of their places: events that wait do not delay it,
 //! and it does not delay them.
@@ -9,11 +9,12 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use reqwest::header::{
-    AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, RETRY_AFTER,
+    AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, RETRY_AFTER,
 };
 use reqwest::{RequestBuilder, Response, Url};
 
 use super::connections::Progress;
+use super::limit::within;
 use super::{Body, Failure, Transport, errors::error_chain, reading, sending};
 use crate::flags::remote::Exchange;
 use crate::protocol::retry_after;
@@ -22,6 +23,8 @@ use crate::protocol::retry_after;
 const MAX_VALUES: usize = 8 << 20;
 /// The longest definitions, as `Definitions` accepts them.
 const MAX_DEFINITIONS: usize = 32 << 20;
+/// The longest response with a remote config.
+const MAX_CONFIG: usize = 8 << 20;
 /// The body of any other response is read up to this many bytes.
 const MAX_OTHER: usize = 64 << 10;
 
@@ -32,6 +35,8 @@ pub(crate) enum FlagCall {
     Values(Bytes),
     /// The definitions, unless the client has those with this `ETag`.
     Definitions { etag: Option<String> },
+    /// The remote config that has this path.
+    RemoteConfig { path: String },
 }
 
 impl Transport {
@@ -62,16 +67,22 @@ impl Transport {
             progress.set_responding();
             read(response, call).await
         });
-        let (message, timed_out) = match tokio::time::timeout(limit, exchange).await {
-            Ok(Ok(exchange)) => return exchange,
-            Ok(Err(message)) => (message, false),
-            Err(_) => (format!("no complete response within {} ms", limit.as_millis()), true),
+        let (message, timed_out) = match within(limit, exchange).await {
+            Some(Ok(exchange)) => return exchange,
+            Some(Err(message)) => (message, false),
+            None => (format!("no complete response within {} ms", limit.as_millis()), true),
         };
         if !progress.is_responding() {
             // The other idle connections have probably died with this one.
             self.connections.drop_idle(number);
         }
         no_response(format!("{}: {message}", self.destination), timed_out)
+    }
+
+    /// Makes the headers those of a request without a body, which the secret key allows.
+    fn authorise(&self, headers: &mut HeaderMap) {
+        headers.remove(CONTENT_TYPE);
+        set(headers, AUTHORIZATION, &format!("Bearer {}", self.config.secret_key));
     }
 
     fn flag_request(&self, client: &reqwest::Client, call: &FlagCall) -> Result<RequestBuilder, String> {
@@ -84,18 +95,13 @@ impl Transport {
         headers.remove(AUTHORIZATION);
         match call {
             FlagCall::Values(body) => {
-                Ok(client.post(url("/flags/?v=2")?).headers(headers).body(body.clone()))
+                let path = format!("/flags/?v={}", self.config.flags_request_version);
+                Ok(client.post(url(&path)?).headers(headers).body(body.clone()))
             }
             FlagCall::Definitions { etag } => {
-                headers.remove(CONTENT_TYPE);
-                let mut set = |name: HeaderName, text: &str| {
-                    if let Ok(value) = HeaderValue::try_from(text) {
-                        headers.insert(name, value);
-                    }
-                };
-                set(AUTHORIZATION, &format!("Bearer {}", self.config.secret_key));
+                self.authorise(&mut headers);
                 if let Some(etag) = etag {
-                    set(IF_NONE_MATCH, etag);
+                    set(&mut headers, IF_NONE_MATCH, etag);
                 }
                 let mut url = url("/flags/definitions")?;
                 url.query_pairs_mut()
@@ -103,7 +109,19 @@ impl Transport {
                     .append_key_only("send_cohorts");
                 Ok(client.get(url).headers(headers))
             }
+            FlagCall::RemoteConfig { path } => {
+                self.authorise(&mut headers);
+                let mut url = url(path)?;
+                url.query_pairs_mut().append_pair("token", &self.config.api_key);
+                Ok(client.get(url).headers(headers))
+            }
         }
+    }
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::try_from(text) {
+        headers.insert(name, value);
     }
 }
 
@@ -118,6 +136,7 @@ async fn read(response: Response, call: &FlagCall) -> Result<Exchange, String> {
         _ if status != 200 => MAX_OTHER,
         FlagCall::Values(_) => MAX_VALUES,
         FlagCall::Definitions { .. } => MAX_DEFINITIONS,
+        FlagCall::RemoteConfig { .. } => MAX_CONFIG,
     };
     match reading(response, bound).await {
         Body::TooLong(_) if status == 200 => Err(format!("the response has more than {} MiB", bound >> 20)),

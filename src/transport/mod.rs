@@ -7,6 +7,7 @@ mod connections;
 mod errors;
 #[cfg(feature = "flags")]
 mod flags;
+mod limit;
 #[cfg(feature = "internals")]
 pub(crate) mod probe;
 mod resolver;
@@ -36,6 +37,7 @@ use connections::{Connections, Limits, Progress};
 use errors::{destination, error_chain, user_message};
 #[cfg(feature = "flags")]
 pub(crate) use flags::FlagCall;
+use limit::within;
 use resolver::Resolver;
 use shortage::Shortage;
 use tls::Tls;
@@ -156,10 +158,10 @@ impl Transport {
         let progress = Arc::new(Progress::default());
         let exchange = progress.watch(self.exchange(&client, request, codec, body, &progress));
         let limit = self.config.request_timeout;
-        let (Failure { message, maybe_sent }, kept) = match tokio::time::timeout(limit, exchange).await {
-            Ok(Ok(result)) => return result,
-            Ok(Err(failure)) => (failure, progress.used_kept_connection()),
-            Err(_) => {
+        let (Failure { message, maybe_sent }, kept) = match within(limit, exchange).await {
+            Some(Ok(result)) => return result,
+            Some(Err(failure)) => (failure, progress.used_kept_connection()),
+            None => {
                 let message =
                     format!("no complete response within request_timeout_ms ({} ms)", limit.as_millis());
                 (Failure { message, maybe_sent: true }, progress.uses_kept_connection())

@@ -1,10 +1,12 @@
 //! Feature flags of a client: the definitions that it has, evaluation by them, and by the server where they do not
-//! suffice.
+//! suffice; and remote configs.
 //!
 //! Definitions are immutable behind one pointer, which is read without a lock: an evaluation never waits for a thread
 //! that loads new ones, and a forked child goes on with what it has inherited. What belongs to one process (the memory
 //! of an outage, requests) is in [`FlagProcess`], which a child makes anew.
 
+mod call;
+mod config;
 mod poll;
 mod polling;
 mod process;
@@ -18,7 +20,7 @@ use arc_swap::ArcSwapOption;
 
 use super::Client;
 use crate::config::Config;
-use crate::flags::{Definitions, Query, Snapshot};
+use crate::flags::{Definitions, OfClient, Query, Snapshot};
 use crate::runtime::PerProcess;
 use crate::status::{Error, Status};
 use process::{FlagProcess, now_ms};
@@ -78,7 +80,8 @@ impl Client {
         // Few definitions compare dates.
         let needs_now = definitions.as_ref().is_some_and(|definitions| definitions.needs_now());
         let now = if needs_now { nanoseconds_now() } else { 0 };
-        Snapshot::new(definitions, query, now)
+        let contexts = &self.config.evaluation_contexts;
+        Snapshot::new(definitions, query, OfClient { contexts, now })
     }
 
     /// The same, and asks the server, for at most this time, for what has no value then. There is a snapshot with

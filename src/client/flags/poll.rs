@@ -101,12 +101,13 @@ impl Client {
             } else if progress.is_stopped {
                 Some(Err(Status::CLOSED.into()))
             } else {
-                refused.map(|failure| Err(unavailable(failure)))
+                refused.map(|failure| Err(failure.error_with(Status::UNAVAILABLE)))
             }
         });
         found.unwrap_or_else(|| {
-            let reason = polling.progress().failure.as_ref().map(|failure| failure.message.clone());
-            Err(reason.map_or(Status::TIMEOUT.into(), |reason| Error::new(Status::TIMEOUT, reason)))
+            let reason =
+                polling.progress().failure.as_ref().map(|failure| failure.error_with(Status::TIMEOUT));
+            Err(reason.unwrap_or(Status::TIMEOUT.into()))
         })
     }
 
@@ -128,15 +129,11 @@ impl Client {
         }
         let found = polling.wait(deadline, |progress| match &progress.failure {
             _ if progress.ended < number => progress.is_stopped.then(|| Err(Status::CLOSED.into())),
-            Some(failure) => Some(Err(unavailable(failure))),
+            Some(failure) => Some(Err(failure.error_with(Status::UNAVAILABLE))),
             None => Some(Ok(())),
         });
         found.unwrap_or(Err(Status::TIMEOUT.into()))
     }
-}
-
-fn unavailable(failure: &Failure) -> Error {
-    Error::new(Status::UNAVAILABLE, failure.message.clone())
 }
 
 /// The task.

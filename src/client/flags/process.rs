@@ -10,10 +10,18 @@ use super::polling::Polling;
 use crate::flags::remote::FlagCircuit;
 use crate::sync::recover;
 
+/// Who is asked: one of them may be down while the other one is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Service {
+    Values,
+    RemoteConfig,
+}
+
 /// See the module.
 pub(super) struct FlagProcess {
-    /// Lock order: no other lock is taken while it is held.
-    circuit: Mutex<FlagCircuit>,
+    /// Lock order: no other lock is taken while one of the two is held.
+    values: Mutex<FlagCircuit>,
+    remote_config: Mutex<FlagCircuit>,
     started: Instant,
     is_stopped: AtomicBool,
     stopped: Notify,
@@ -23,7 +31,8 @@ pub(super) struct FlagProcess {
 impl Default for FlagProcess {
     fn default() -> Self {
         FlagProcess {
-            circuit: Mutex::default(),
+            values: Mutex::new(FlagCircuit::new("flags")),
+            remote_config: Mutex::new(FlagCircuit::new("remote configs")),
             started: Instant::now(),
             is_stopped: AtomicBool::new(false),
             stopped: Notify::new(),
@@ -33,9 +42,13 @@ impl Default for FlagProcess {
 }
 
 impl FlagProcess {
-    /// The memory of an circuit.
-    pub(super) fn circuit(&self) -> MutexGuard<'_, FlagCircuit> {
-        recover(self.circuit.lock())
+    /// The memory of an outage of this service.
+    pub(super) fn circuit(&self, service: Service) -> MutexGuard<'_, FlagCircuit> {
+        let circuit = match service {
+            Service::Values => &self.values,
+            Service::RemoteConfig => &self.remote_config,
+        };
+        recover(circuit.lock())
     }
 
     /// The time that the rules count in.

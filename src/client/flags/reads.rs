@@ -1,4 +1,5 @@
-//! Reads of flags become events: `$feature_flag_called`, once for each value that is read for a person.
+//! Reads of flags become events: `$feature_flag_called`, once for each value that is read for a person, and
+//! `$experiment_exposure`, once for each variant of an experiment.
 //!
 //! A snapshot may outlive its client, and may be read while that is freed. So it has a [`Reporter`] in place of the
 //! client, which the end of the client closes: a read never waits for it, and no event is captured after it.
@@ -10,7 +11,7 @@ use std::time::Duration;
 use super::super::{Client, CountUnwound, Inside, inside};
 use crate::config::Config;
 use crate::event::{Encoder, EventInput};
-use crate::flags::{FLAG_CALLED, Read, Reported, Snapshot};
+use crate::flags::{Kind, Read, Reported, Snapshot};
 use crate::runtime::{PerProcess, fork_epoch};
 use crate::status::{Error, Status};
 use crate::sync::recover;
@@ -71,37 +72,45 @@ impl Client {
         self.flags.reporting.reporter.clone()
     }
 
-    /// Has a read captured, unless it was before. If it could not be, a later one of the same value is.
-    fn flag_was_read(&self, read: &Read<'_>, capture: impl FnOnce() -> bool) {
+    /// Has this event of a read captured, unless it was before; returns whether that was tried. If it failed, a later
+    /// read is captured.
+    fn flag_was_read(&self, read: &Read<'_>, kind: Kind, capture: impl FnOnce() -> bool) -> bool {
         let reads = self.flags.reporting.reads.get_or_make(|| {
             let each = self.config.flags_called_cache.div_ceil(SHARDS);
             let shards = std::array::from_fn(|_| Mutex::new(Reported::new(each)));
             Reads { shards, keys: RandomState::new() }
         });
-        let hash = read.hash(&reads.keys);
+        let hash = read.hash(kind, &reads.keys);
         let shard = usize::try_from(hash & 0xFF).unwrap_or(0) % SHARDS;
-        let Some(shard) = reads.shards.get(shard) else { return };
-        if recover(shard.lock()).add(hash) && !capture() {
+        let Some(shard) = reads.shards.get(shard) else { return false };
+        let is_new = recover(shard.lock()).add(hash);
+        if is_new && !capture() {
             recover(shard.lock()).remove(hash);
         }
+        is_new
+    }
+
+    /// Whether this event of the read need not be made again: it is captured, or `before_send` has discarded it.
+    fn settle_read(&self, read: &Read<'_>, kind: Kind) -> bool {
+        self.capture_read(read, kind).map_or_else(|error| error.status == Status::BEFORE_SEND, |()| true)
     }
 
     /// Captures the event of a read: like any other, but it never waits for room, and few of them have super
     /// properties.
     #[cold]
-    fn capture_read(&self, read: &Read<'_>) -> Result<(), Error> {
+    fn capture_read(&self, read: &Read<'_>, kind: Kind) -> Result<(), Error> {
         let kept = self.kept.load();
         if self.is_closed() || kept.opted_out {
             return Err(Status::CLOSED.into());
         }
-        let properties = read.properties();
+        let properties = read.properties(kind);
         let input = EventInput::Parts {
             distinct_id: read.distinct_id().as_bytes(),
-            event: FLAG_CALLED.as_bytes(),
+            event: kind.name().as_bytes(),
             properties: Some(&properties),
         };
         let of_settings;
-        let super_properties = if read.is_minimal() {
+        let super_properties = if read.is_minimal(kind) {
             of_settings = Self::properties_of_settings(&self.config)?;
             &of_settings
         } else {
@@ -124,17 +133,22 @@ impl Reporter {
     pub(crate) fn report(&self, snapshot: &Snapshot, key: &str) {
         let read = Read::new(snapshot, key);
         if read.is_reportable() {
-            self.with_client(|client| client.flag_was_read(&read, || client.capture_read(&read).is_ok()));
+            self.with_client(|client| {
+                for kind in read.kinds() {
+                    client.flag_was_read(&read, kind, || client.settle_read(&read, kind));
+                }
+            });
         }
     }
 
-    /// The same for a binding, which captures the event itself: `take` gets it, and returns whether it could take it.
-    pub(crate) fn hand_out(&self, snapshot: &Snapshot, key: &str, take: impl FnOnce(&[u8]) -> bool) {
+    /// The same for a binding, which captures the events itself: `take` gets the first that was not captured before, and
+    /// returns whether it could take it.
+    pub(crate) fn hand_out(&self, snapshot: &Snapshot, key: &str, mut take: impl FnMut(&[u8]) -> bool) {
         let read = Read::new(snapshot, key);
         if read.is_of_person() {
             self.with_client(|client| {
                 if !client.is_closed() && !client.kept.load().opted_out {
-                    client.flag_was_read(&read, || take(&read.event()));
+                    read.kinds().any(|kind| client.flag_was_read(&read, kind, || take(&read.event(kind))));
                 }
             });
         }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::lending::{Appended, Released};
 use super::{Handed, Segments, Track};
 use crate::delivery::batch::{Batch, Payload};
 use crate::delivery::mark::Mark;
 use crate::delivery::open_batch::{OpenBatch, Span};
 use crate::memory::{NoMemory, copied};
-use crate::spool::{AttemptRecord, BatchRecord, ParkedRecord, SegmentId, VerdictRecord};
+use crate::spool::{Append, AttemptRecord, BatchRecord, ParkedRecord, SegmentId, VerdictRecord};
 
 /// What has become of segments since the disk thread looked last. Its memory is used again.
 #[derive(Debug, Default)]
@@ -19,9 +20,13 @@ pub(crate) struct Changes {
     /// All their events have ended.
     pub(crate) ended: Vec<SegmentId>,
     /// Their events have left memory.
-    pub(crate) released: Vec<SegmentId>,
+    pub(crate) released: Vec<Released>,
     /// The others that have changed.
     pub(crate) segments: Vec<SegmentChange>,
+    /// Files that captures do not append to any more.
+    pub(crate) retired: Vec<Arc<dyn Append>>,
+    /// Segments in which a capture has met an error of the disk.
+    pub(crate) failed: Vec<SegmentId>,
 }
 
 /// What is new in a segment.
@@ -31,6 +36,7 @@ pub(crate) struct SegmentChange {
     pub(crate) batch: Option<BatchRecord>,
     pub(crate) attempt: Option<AttemptRecord>,
     pub(crate) parked: Option<ParkedRecord>,
+    pub(crate) appended: Option<Appended>,
     events: NewEvents,
     /// The last attempt that has ended, whether one of them went without a response, and a bit for each event that
     /// has ended.
@@ -63,6 +69,7 @@ impl SegmentChange {
             batch: None,
             attempt: None,
             parked: None,
+            appended: None,
             events: NewEvents::None,
             verdicts: None,
         }
@@ -100,10 +107,12 @@ impl SegmentChange {
 }
 
 /// What is new in the segment of a batch that was made. A batch without one gets it, if `writes` says so.
+/// `at_once` says that somebody waits for all of it to be written.
 pub(in crate::delivery) fn change_of_batch(
     batch: &mut Batch,
     segments: &mut Segments,
     writes: bool,
+    at_once: bool,
 ) -> Option<SegmentChange> {
     let payload = Arc::clone(batch.shared_payload());
     if batch.mark().0.is_none() {
@@ -119,17 +128,24 @@ pub(in crate::delivery) fn change_of_batch(
         track.places = track.places.max(track.place(last.seq) + 1);
     }
     let facts = batch.facts();
+    track.note_appended();
     let before = track.handed;
     let given = if track.is_shared { track.handed_at_split } else { before.places };
     let given = if batch.is_given() { u32::MAX } else { given };
-    let from = payload.spans().partition_point(|span| track.place(span.seq) < given);
     let mut change = SegmentChange::new(track.id);
-    if from < payload.spans().len() {
-        change.events = NewEvents::OfBatch { first_seq: track.first_seq, from, payload };
+    change.appended = track.take_appended();
+    let is_left = track.is_left_to_writers(at_once);
+    if !is_left {
+        let from = payload.spans().partition_point(|span| track.place(span.seq) < given);
+        if from < payload.spans().len() {
+            change.events = NewEvents::OfBatch { first_seq: track.first_seq, from, payload };
+        }
+        track.handed.places = track.places;
+        batch.set_given(true);
     }
-    track.handed.places = track.places;
-    batch.set_given(true);
-    if !before.batch {
+    // The record of the batch says how many events there are, so it is written after them.
+    track.is_awaited = is_left;
+    if !before.batch && !is_left {
         change.batch = Some(BatchRecord {
             request_id: facts.request_id,
             created_at_ms: facts.created_at_ms,
@@ -153,7 +169,8 @@ pub(in crate::delivery) fn change_of_batch(
         change.parked = facts.parked;
         track.handed.parked = facts.parked;
     }
-    (track.handed != before || change.verdicts.is_some()).then_some(change)
+    let is_new = track.handed != before || change.verdicts.is_some() || change.appended.is_some();
+    is_new.then_some(change)
 }
 
 /// What is new in the segment of a batch that is still growing. At most `left` wire bytes are copied, which is less
@@ -162,23 +179,28 @@ pub(in crate::delivery) fn change_of_open(
     open: &mut OpenBatch,
     segments: &mut Segments,
     writes: bool,
+    at_once: bool,
     left: &mut usize,
 ) -> Option<SegmentChange> {
     let (first, last) = (open.first_seq()?, open.spans.last()?.seq);
     if open.mark.0.is_none() {
         let track = writes.then(|| segments.add(first, 0)).flatten()?;
+        track.unappended = track.place(last) + 1;
         open.mark = Mark(Some(track.id));
     }
     let track = segments.track_mut(open.mark)?;
     track.places = track.place(last) + 1;
+    track.note_appended();
     let before = track.handed;
     let mut change = SegmentChange::new(track.id);
-    if before.places < track.places {
+    if before.places < track.places && !track.is_left_to_writers(at_once) {
         // Without memory for it, it is copied later.
         change.events = copied_events(open, track, left).ok()?;
     }
+    change.appended = track.take_appended();
     change.verdicts = verdicts(track, 0, before.response_unknown, false);
-    (track.handed != before || change.verdicts.is_some()).then_some(change)
+    let is_new = track.handed != before || change.verdicts.is_some() || change.appended.is_some();
+    is_new.then_some(change)
 }
 
 fn copied_events(open: &OpenBatch, track: &mut Track, left: &mut usize) -> Result<NewEvents, NoMemory> {

@@ -8,7 +8,9 @@
 //! The place of an event in its segment follows from its number in the order of captures, which is contiguous in a
 //! batch that was just made.
 
+mod appending;
 pub(super) mod changes;
+pub(super) mod lending;
 
 use super::mark::Mark;
 use super::open_batch::Span;
@@ -16,6 +18,7 @@ use crate::config::{Config, SpoolSafety};
 use crate::memory::reserve;
 use crate::spool::{AttemptRecord, ParkedRecord, SegmentId};
 use crate::status::Status;
+use lending::{Appending, Released};
 
 /// From this number on, in the order of captures, events are those that other processes captured.
 pub(super) const RECOVERED: u64 = 1 << 62;
@@ -45,6 +48,18 @@ pub(super) struct Track {
     pub(super) handed_at_split: u32,
     /// Its events were brought back into memory.
     is_loaded: bool,
+    /// How many threads are appending to it.
+    writers: u32,
+    /// One more than the last place whose event a thread appends, or has appended.
+    appended: u32,
+    /// One more than the last place whose event no thread appends.
+    unappended: u32,
+    /// How many bytes threads have appended, or are appending, of which the store does not know.
+    unreported: u64,
+    /// The disk thread has something to write once no thread appends to it.
+    is_awaited: bool,
+    /// An append has failed, or its file: the disk thread writes what comes.
+    has_failed: bool,
 }
 
 /// What the disk thread was given of a segment.
@@ -175,7 +190,9 @@ pub(crate) struct Segments {
     /// Segments whose events have all ended.
     pub(super) ended: Vec<SegmentId>,
     /// Segments whose events have left memory.
-    pub(super) released: Vec<SegmentId>,
+    pub(super) released: Vec<Released>,
+    /// Some have since captures that wait for that were woken.
+    pub(super) has_made_room: bool,
     /// The server does not respond, or refuses: what waits is written.
     pub(super) is_holding: bool,
     /// More than half of the queue is used: what waits is written, and leaves memory.
@@ -186,6 +203,10 @@ pub(crate) struct Segments {
     /// What came of the last one.
     pub(super) persisted: Status,
     pub(super) discard: Order,
+    /// Everything that ended processes have left is to be sent now.
+    pub(super) drain: Order,
+    /// The last such order for which the disk thread was kept from sleeping.
+    pub(super) drain_noticed: u64,
     pub(super) close: Order,
     pub(super) is_frozen: bool,
     /// All events up to this number are on disk, or the disk cannot take them.
@@ -208,6 +229,8 @@ pub(crate) struct Segments {
     wakes: bool,
     /// Events of other processes that are pending.
     pub(super) recovered_pending: u64,
+    /// What captures append to by themselves.
+    appending: Appending,
 }
 
 impl Segments {
@@ -220,12 +243,15 @@ impl Segments {
             last_id: 0,
             ended: Vec::new(),
             released: Vec::new(),
+            has_made_room: false,
             is_holding: false,
             is_crowded: false,
             write: Order::default(),
             persist: Order::default(),
             persisted: Status::OK,
             discard: Order::default(),
+            drain: Order::default(),
+            drain_noticed: 0,
             close: Order::default(),
             is_frozen: false,
             written_through: 0,
@@ -238,6 +264,7 @@ impl Segments {
             wake_on_change: false,
             wakes: false,
             recovered_pending: 0,
+            appending: Appending::default(),
         }
     }
 
@@ -246,7 +273,8 @@ impl Segments {
     /// An event was captured.
     #[inline]
     pub(super) fn event_captured(&mut self) {
-        if self.wake_on_capture {
+        // At `call`, only an event that its thread does not write concerns the disk thread.
+        if self.wake_on_capture && !self.is_call() {
             self.wake();
         }
     }
@@ -418,6 +446,12 @@ impl Segments {
             is_shared: false,
             handed_at_split: 0,
             is_loaded: false,
+            writers: 0,
+            appended: 0,
+            unappended: 0,
+            unreported: 0,
+            is_awaited: false,
+            has_failed: false,
         };
         self.tracks.insert(position, track);
         self.tracks.get_mut(position)
@@ -446,6 +480,7 @@ impl Segments {
     pub(super) fn remove(&mut self, mark: Mark) {
         if let Some(position) = self.position(mark) {
             let track = self.tracks.remove(position);
+            self.stop_appending_to(track.id);
             self.ended.push(track.id);
             self.changed();
             if track.is_loaded {
@@ -458,6 +493,7 @@ impl Segments {
     /// Forgets all segments, whose files stay.
     pub(super) fn take_all(&mut self) -> Vec<Track> {
         self.recovered_pending = 0;
+        self.stop_appending();
         std::mem::take(&mut self.tracks)
     }
 

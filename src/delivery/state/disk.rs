@@ -12,6 +12,7 @@ use crate::delivery::mark::Mark;
 use crate::delivery::open_batch::{OpenBatch, Span};
 use crate::delivery::report::Report;
 use crate::delivery::segments::changes::{Changes, change_of_batch, change_of_open};
+use crate::delivery::segments::lending::{Lend, Released};
 use crate::delivery::segments::{Handed, Order, RECOVERED, Segments, Track};
 use crate::delivery::wake::Wake;
 use crate::event::timestamp::Timestamp;
@@ -29,10 +30,13 @@ pub(crate) struct Orders {
     pub(crate) has_unseen: bool,
     /// It is to be written now.
     pub(crate) write_now: bool,
+    /// Memory is short: batches leave it as soon as they are on disk.
+    pub(crate) is_crowded: bool,
     /// The numbers of the last orders of each kind.
     pub(crate) write: Option<u64>,
     pub(crate) persist: Option<u64>,
     pub(crate) discard: Option<u64>,
+    pub(crate) drain: Option<u64>,
     pub(crate) close: Option<u64>,
     /// Segments are to be removed, or have left memory.
     pub(crate) has_ended: bool,
@@ -66,10 +70,13 @@ impl DeliveryState {
         Orders {
             has_unseen: has_unseen && segments.writes_all(),
             write_now: has_unseen && segments.writes_at_once(),
+            is_crowded: segments.is_crowded,
             write: asked(segments.write),
             persist: asked(segments.persist),
             discard: asked(segments.discard),
-            close: asked(segments.close),
+            drain: asked(segments.drain),
+            // A capture that has begun before the close appends its event first.
+            close: asked(segments.close).filter(|_| segments.writers() == 0),
             has_ended: !segments.ended.is_empty() || !segments.released.is_empty(),
             may_load: !segments.is_frozen && segments.may_load() && !self.is_crowded(),
             load,
@@ -82,9 +89,13 @@ impl DeliveryState {
         let writes = self.segments.writes_all();
         self.segments.sleep(!is_timed && writes, !is_timed);
         let orders = self.disk_orders();
-        let is_asked = orders.write.or(orders.persist).or(orders.discard).or(orders.close).is_some();
+        // A drain takes many turns, between which the thread sleeps.
+        let drain = std::mem::replace(&mut self.segments.drain_noticed, self.segments.drain.asked);
+        let is_asked = orders.write.or(orders.persist).or(orders.discard).or(orders.close).is_some()
+            || drain != self.segments.drain.asked;
         let is_free = orders.has_ended && orders.may_load;
-        if is_asked || is_free || (!is_timed && (orders.has_unseen || orders.has_ended)) {
+        let is_lending = self.segments.is_able && self.lends() != Lend::Nothing;
+        if is_asked || is_free || (!is_timed && (orders.has_unseen || orders.has_ended || is_lending)) {
             self.segments.wake();
         }
     }
@@ -92,6 +103,7 @@ impl DeliveryState {
     /// The disk thread has ended: nothing waits for it any more.
     pub(crate) fn disk_stopped(&mut self) -> Wake {
         (self.segments.is_able, self.segments.is_stopped) = (false, true);
+        self.segments.stop_appending();
         let orders = self.disk_orders();
         self.orders_done(&orders, Status::SPOOL) | Wake { settled: true, ..Wake::NONE }
     }
@@ -109,6 +121,7 @@ impl DeliveryState {
         }
         changes.ended.append(&mut self.segments.ended);
         changes.released.append(&mut self.segments.released);
+        self.segments.take_appending(&mut changes.retired, &mut changes.failed);
         if !with_events {
             return false;
         }
@@ -116,13 +129,14 @@ impl DeliveryState {
         if reserve(&mut changes.segments, most).is_err() {
             return false;
         }
-        let writes = self.segments.writes_all() || self.segments.writes_at_once();
+        let at_once = self.segments.writes_at_once();
+        let writes = self.segments.writes_all() || at_once;
         for batch in self.batches.values_mut() {
-            changes.segments.extend(change_of_batch(batch, &mut self.segments, writes));
+            changes.segments.extend(change_of_batch(batch, &mut self.segments, writes, at_once));
         }
         let mut left = COPIED_AT_ONCE;
         for open in self.queue.batches_mut() {
-            changes.segments.extend(change_of_open(open, &mut self.segments, writes, &mut left));
+            changes.segments.extend(change_of_open(open, &mut self.segments, writes, at_once, &mut left));
             if left == 0 {
                 return true;
             }
@@ -158,8 +172,10 @@ impl DeliveryState {
             self.queue.recycle(batch);
             if let Some(track) = self.segments.track_mut(mark) {
                 track.users = 0;
+                let released = Released { id: track.id, appended: track.take_appended() };
+                self.segments.released.push(released);
             }
-            self.segments.released.extend(mark.0);
+            self.segments.has_made_room = true;
             self.stats.pending_bytes -= bytes;
             self.count_on_disk_only(events, 0);
         }
@@ -186,10 +202,7 @@ impl DeliveryState {
 
     /// The file of a segment is not to be trusted: all of it is given again.
     pub(crate) fn segment_failed(&mut self, id: SegmentId) {
-        if let Some(track) = self.segments.track_mut(Mark(Some(id))) {
-            track.handed = Handed::default();
-            (track.stored, track.handed_at_split) = (0, 0);
-        }
+        self.segments.file_failed(id);
         for batch in self.batches.values_mut().filter(|batch| batch.mark() == Mark(Some(id))) {
             batch.set_given(false);
         }
@@ -197,12 +210,18 @@ impl DeliveryState {
     }
 
     /// All events up to this number are on disk. `is_able` says whether the disk takes events.
-    pub(crate) fn written_through(&mut self, seq: Option<u64>, is_able: bool) -> Wake {
+    pub(crate) fn written_through(&mut self, seq: u64, is_able: bool) -> Wake {
         let segments = &mut self.segments;
-        let settled = seq.is_some() || segments.is_able != is_able;
-        segments.written_through = segments.written_through.max(seq.unwrap_or_default());
+        let is_new = seq > segments.written_through || segments.is_able != is_able;
+        let is_written = segments.is_call() && is_new;
+        segments.written_through = segments.written_through.max(seq);
         segments.is_able = is_able;
-        Wake { settled: settled && segments.is_call(), ..Wake::NONE }
+        if !is_able {
+            // There may be less space when it takes events again.
+            segments.stop_appending();
+        }
+        let settled = std::mem::take(&mut segments.has_made_room) || is_written;
+        Wake { settled, ..Wake::NONE }
     }
 
     /// The number of the last event that [`DeliveryState::take_changes`] has seen.
@@ -212,11 +231,12 @@ impl DeliveryState {
 
     /// What `phc_persist` and others asked for is done.
     pub(crate) fn orders_done(&mut self, orders: &Orders, persisted: Status) -> Wake {
-        let Segments { write, persist, discard, close, .. } = &mut self.segments;
+        let Segments { write, persist, discard, drain, close, .. } = &mut self.segments;
         let all = [
             (write, orders.write),
             (persist, orders.persist),
             (discard, orders.discard),
+            (drain, orders.drain),
             (close, orders.close),
         ];
         let any = all.iter().any(|(_, number)| number.is_some());
@@ -406,6 +426,20 @@ impl DeliveryState {
         self.segments.discard.done >= order
     }
 
+    /// Has everything that ended processes have left taken over and sent now; returns the number of this order.
+    #[cfg(feature = "internals")]
+    pub(crate) fn ask_drain(&mut self) -> u64 {
+        self.segments.wake();
+        self.segments.drain.ask(self.segments.is_stopped)
+    }
+
+    /// Whether an order to drain was carried out: nothing is left that could be taken over, or the disk does not allow
+    /// that; and nothing is pending.
+    #[cfg(feature = "internals")]
+    pub(crate) fn is_drained(&self, order: u64) -> bool {
+        self.segments.drain.done >= order && self.stats.pending_events == 0
+    }
+
     /// Whether this event is on disk, or the disk cannot take it.
     pub(crate) fn is_written_through(&self, seq: u64) -> bool {
         self.segments.written_through >= seq || !self.segments.is_able || self.sender_stopped
@@ -414,6 +448,7 @@ impl DeliveryState {
     /// Sends nothing any more, and has everything that is pending written for a later client.
     pub(crate) fn freeze(&mut self) -> Wake {
         self.segments.is_frozen = true;
+        self.segments.stop_appending();
         self.segments.has_changed = true;
         self.segments.wake();
         self.segments.close.ask(self.segments.is_stopped);
@@ -465,7 +500,9 @@ impl DeliveryState {
                 continue;
             }
             // It may be on disk nevertheless, and be sent by a later client.
-            let maybe = maybe_delivered || place.is_some_and(|(place, track)| place < track.handed.places);
+            let may_be_there =
+                |(place, track): (u32, &Track)| place < track.handed.places || track.is_appended_to();
+            let maybe = maybe_delivered || place.is_some_and(may_be_there);
             self.settle(span, Some(reason), maybe);
             self.report_event(&mut report, *uuid, Some(reason), maybe, None);
         }

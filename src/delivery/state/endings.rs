@@ -126,8 +126,52 @@ mod tests {
     use std::time::Duration;
 
     use crate::config::Config;
+    use crate::delivery::state::Refusal;
     use crate::event::EncodedEvent;
     use crate::event::timestamp::Timestamp;
+
+    #[test]
+    fn a_batch_that_cannot_grow_is_sent_at_once() {
+        let mut config = Config::new("key");
+        for (key, value) in [("overflow", "block"), ("queue_max_events", "10"), ("flush_at", "100")] {
+            config.set(key, value).unwrap();
+        }
+        let mut state = DeliveryState::new(&config);
+        let mut uuids = 0;
+        let mut enqueue = |state: &mut DeliveryState| {
+            uuids += 1;
+            let uuid = Uuid::from_u128(uuids);
+            let event = EncodedEvent { uuid, caller_uuid: false, repaired: false, uuid_replaced: false };
+            state.enqueue(b"{}", &event, || Duration::ZERO)
+        };
+        let is_ready = |state: &DeliveryState| state.queue.is_ready(Duration::ZERO);
+        let now = Timestamp::from_unix_ms(0).unwrap();
+        for _ in 0..10 {
+            assert_eq!(enqueue(&mut state).0, Ok(()));
+        }
+        assert!(!is_ready(&state));
+        // The capture that waits has it sent, once.
+        for wakes in [true, false] {
+            let (result, wake) = enqueue(&mut state);
+            assert_eq!((result, wake.sender), (Err(Refusal::Block), wakes));
+            assert!(is_ready(&state));
+        }
+        let batch = state.take_batch(Uuid::from_u128(99), now).unwrap();
+        assert!(state.begin_attempt(batch, now).unwrap().is_some());
+        // The end of this one makes room: nothing else is to be done.
+        assert_eq!(enqueue(&mut state), (Err(Refusal::Block), Wake::NONE));
+        assert!(!is_ready(&state));
+        // So does the end of a full one that is sent before it.
+        for (key, value) in [("max_batch_events", "8"), ("flush_at", "8")] {
+            config.set(key, value).unwrap();
+        }
+        let mut state = DeliveryState::new(&config);
+        for _ in 0..10 {
+            assert_eq!(enqueue(&mut state).0, Ok(()));
+        }
+        assert_eq!(enqueue(&mut state), (Err(Refusal::Block), Wake::NONE));
+        assert_ne!(state.queue.due_at(), Some(Duration::ZERO));
+    }
 
     #[test]
     fn a_batch_that_was_never_sent_is_reported_without_a_request() {

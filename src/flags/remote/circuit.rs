@@ -12,8 +12,10 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Whether the server is considered down. Times are since any fixed moment.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct FlagCircuit {
+    /// What is asked for, for people.
+    subject: &'static str,
     failures: u32,
     last: Option<Failure>,
     /// When the next call may ask; meaningful from the threshold on.
@@ -31,13 +33,18 @@ pub(crate) enum Admission {
 }
 
 impl FlagCircuit {
+    /// Of a server that is asked for this.
+    pub(crate) fn new(subject: &'static str) -> Self {
+        FlagCircuit { subject, failures: 0, last: None, until: Duration::ZERO, is_probing: false }
+    }
+
     /// Whether a call may ask now.
     pub(crate) fn admit(&mut self, now: Duration) -> Admission {
         match &self.last {
             Some(last) if self.failures >= THRESHOLD && (self.is_probing || now < self.until) => {
-                let failures = self.failures;
+                let (subject, failures) = (self.subject, self.failures);
                 let message = format!(
-                    "the last {failures} requests for flags failed, and the server is not asked for a while; {}",
+                    "the last {failures} requests for {subject} failed, and the server is not asked for a while; {}",
                     last.message
                 );
                 Admission::Held(Failure { cause: last.cause, message })
@@ -84,7 +91,7 @@ mod tests {
 
     #[test]
     fn after_three_failures_one_call_at_a_time_asks_and_the_wait_doubles() {
-        let mut circuit = FlagCircuit::default();
+        let mut circuit = FlagCircuit::new("flags");
         let down = failure_of(503);
         for ms in [0, 10, 20] {
             assert!(may_ask(&mut circuit, ms));
@@ -93,7 +100,7 @@ mod tests {
         let Admission::Held(failure) = circuit.admit(at(1019)) else { panic!("it asks") };
         assert!(
             failure.cause == down.cause
-                && failure.message.contains("last 3")
+                && failure.message.contains("last 3 requests for flags")
                 && failure.message.contains("503")
         );
         assert!(may_ask(&mut circuit, 1020));
@@ -114,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_not_an_outage() {
-        let mut circuit = FlagCircuit::default();
+        let mut circuit = FlagCircuit::new("flags");
         for ms in 0..10 {
             assert!(may_ask(&mut circuit, ms));
             circuit.ended(at(ms), Some(&failure_of(401)));

@@ -1,8 +1,10 @@
-//! What an exchange with the flag service means: values, another attempt, or a failure with its words.
+//! What an exchange with the flag service means: values, another attempt, or a failure with its words. What is the
+//! same for remote configs is here, too.
 
 use std::time::Duration;
 
 use super::response::{self, Remote, Reply};
+use crate::status::{Error, Status};
 
 /// What came of one request.
 #[derive(Debug)]
@@ -21,7 +23,7 @@ pub(crate) enum Exchange {
     },
 }
 
-/// Why there are no values.
+/// Why the server has returned nothing of use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub cause: Cause,
@@ -50,7 +52,7 @@ impl Failure {
 
     /// The time limit of a call.
     pub(crate) fn timeout() -> Self {
-        Failure::new(Cause::Timeout, "the server did not return the values within the time limit")
+        Failure::new(Cause::Timeout, "the server did not respond completely within the time limit")
     }
 
     /// Definitions that are refused, for this reason.
@@ -60,7 +62,7 @@ impl Failure {
 
     /// The end of the client.
     pub(crate) fn closed() -> Self {
-        Failure::new(Cause::Closed, "the client was closed before the server returned the values")
+        Failure::new(Cause::Closed, "the client was closed before the server had responded")
     }
 
     /// The word of `$feature_flag_error`.
@@ -74,8 +76,19 @@ impl Failure {
         }
     }
 
-    pub(crate) fn is_timeout(&self) -> bool {
-        self.cause == Cause::Timeout
+    /// The error of a call that ends with it.
+    pub(crate) fn error(&self) -> Error {
+        let is_timeout = self.cause == Cause::Timeout;
+        self.error_with(if is_timeout { Status::TIMEOUT } else { Status::UNAVAILABLE })
+    }
+
+    /// The error of a call that ends with this status, because of it.
+    pub(crate) fn error_with(&self, status: Status) -> Error {
+        let error = Error::new(status, self.message.clone());
+        match self.cause {
+            Cause::Api(http_status) => error.with_http_status(http_status),
+            _ => error,
+        }
     }
 
     /// Whether the server is not there, rather than that it refuses.
@@ -90,9 +103,10 @@ impl Failure {
 
 /// What to do after a request.
 #[derive(Debug)]
-pub(crate) enum Decision {
-    Values(Remote),
-    /// Another attempt may help; without one, this is why there are no values.
+pub(crate) enum Decision<T> {
+    /// The server has returned what was asked for.
+    Known(T),
+    /// Another attempt may help; without one, this is why there is nothing.
     Retry(Failure),
     Failed(Failure),
 }
@@ -113,9 +127,14 @@ const HINTS: [(u16, &str); 4] = [
 
 /// The failure that a response with this status is.
 pub(crate) fn failure_of(status: u16) -> Failure {
-    let hint = HINTS.iter().find(|(known, _)| *known == status).map_or("", |(_, hint)| hint);
+    failure_with("the flag service", status, &HINTS)
+}
+
+/// The same for a response of this service, with these hints by status.
+pub(super) fn failure_with(service: &str, status: u16, hints: &[(u16, &str)]) -> Failure {
+    let hint = hints.iter().find(|(known, _)| *known == status).map_or("", |(_, hint)| hint);
     let colon = if hint.is_empty() { "" } else { ": " };
-    Failure::new(Cause::Api(status), format!("the flag service responded with HTTP {status}{colon}{hint}"))
+    Failure::new(Cause::Api(status), format!("{service} responded with HTTP {status}{colon}{hint}"))
 }
 
 impl Exchange {
@@ -127,13 +146,13 @@ impl Exchange {
 
 /// Says what the exchange means. Only transport failures, 502 and 504 are worth another attempt: the official
 /// libraries agree on these, and anything else is the server's decision.
-pub(crate) fn decide(exchange: &Exchange) -> Decision {
+pub(crate) fn decide(exchange: &Exchange) -> Decision<Remote> {
     match exchange {
         Exchange::NoResponse { message, timed_out } => {
             Decision::Retry(Exchange::no_response(message, *timed_out))
         }
         Exchange::Response { status: 200, body, .. } => match response::read(body) {
-            Reply::Values(remote) => Decision::Values(remote),
+            Reply::Values(remote) => Decision::Known(remote),
             Reply::QuotaLimited => Decision::Failed(Failure::new(
                 Cause::QuotaLimited,
                 "the project has used up its flag requests: raise its billing limit, or wait for the next period",
@@ -181,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_200_has_values_or_says_why_not() {
-        assert!(matches!(decide(&response(200, "{\"flags\":{}}")), Decision::Values(_)));
+        assert!(matches!(decide(&response(200, "{\"flags\":{}}")), Decision::Known(_)));
         for (body, word) in
             [("{\"quotaLimited\":[\"feature_flags\"]}", "quota_limited"), ("<html>", "unknown_error")]
         {

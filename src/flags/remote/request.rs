@@ -10,6 +10,8 @@ pub(crate) struct Sender<'a> {
     pub token: &'a str,
     /// Whether the server may not use the address of this machine, where the query does not say so itself.
     pub disable_geoip: bool,
+    /// The evaluation contexts, where the query has none.
+    pub contexts: &'a [String],
 }
 
 impl Query {
@@ -38,7 +40,8 @@ impl Query {
         out.extend_from_slice(b"},\"geoip_disable\":");
         out.extend_from_slice(if geoip { b"true" } else { b"false" });
         out.extend_from_slice(b",\"evaluation_runtime\":\"server\"");
-        for (name, list) in [("flag_keys_to_evaluate", &self.keys), ("evaluation_contexts", &self.contexts)] {
+        let contexts = self.contexts_or(sender.contexts);
+        for (name, list) in [("flag_keys_to_evaluate", &*self.keys), ("evaluation_contexts", contexts)] {
             for (i, text) in list.iter().enumerate() {
                 if i == 0 {
                     out.push(b',');
@@ -69,7 +72,9 @@ mod tests {
     use super::*;
 
     fn body(query: &Query, disable_geoip: bool) -> Value {
-        serde_json::from_slice(&query.request_body(Sender { token: "phc_k", disable_geoip })).unwrap()
+        let contexts = &["of the client".to_owned()];
+        serde_json::from_slice(&query.request_body(Sender { token: "phc_k", disable_geoip, contexts }))
+            .unwrap()
     }
 
     #[test]
@@ -77,6 +82,7 @@ mod tests {
         let expected = json!({
             "token": "phc_k", "distinct_id": "u\"1", "groups": {}, "person_properties": {"distinct_id": "u\"1"},
             "group_properties": {}, "geoip_disable": false, "evaluation_runtime": "server",
+            "evaluation_contexts": ["of the client"],
         });
         assert_eq!(body(&Query::new("u\"1"), false), expected);
     }

@@ -37,7 +37,22 @@ pub(crate) struct RemoteFlag {
     pub id: i64,
     pub version: i64,
     pub has_experiment: Option<bool>,
+    /// Of a typed record whose flag is in the second form of configuration.
+    pub rule: Option<Rule>,
 }
+
+/// The rule of a flag that decided its value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rule {
+    /// Its id, a UUID, and its type.
+    pub id: Option<(TextRef, TextRef)>,
+    /// The variant that an experiment has put the person into.
+    pub split: Option<TextRef>,
+}
+
+/// The reasons that name a rule.
+const REASONS_OF_RULES: &[&str] =
+    &["targeting_match", "experiment_split", "rollout_miss", "experiment_paused", "holdout"];
 
 /// What the body of a response with the status 200 says.
 #[derive(Debug)]
@@ -164,6 +179,10 @@ const PARTS: &[Part] = &[
     (&["metadata", "version"], is_whole),
     (&["metadata", "payload"], is_text),
     (&["metadata", "has_experiment"], is_bool),
+    (&["metadata", "config_version"], is_whole),
+    (&["metadata", "rule_type"], is_text),
+    (&["metadata", "rule_id"], is_text),
+    (&["metadata", "variant_key"], is_text),
 ];
 
 /// A part of a record; null counts as absent.
@@ -181,7 +200,8 @@ impl RemoteFlag {
         };
         let (payload, code, description) = (None, None, None);
         let key = texts.add(key);
-        RemoteFlag { key, outcome, payload, code, description, id: 0, version: 0, has_experiment: None }
+        let (has_experiment, rule) = (None, None);
+        RemoteFlag { key, outcome, payload, code, description, id: 0, version: 0, has_experiment, rule }
     }
 
     fn of_record(texts: &mut Texts, key: &str, record: &Value<'_>) -> Self {
@@ -203,7 +223,12 @@ impl RemoteFlag {
         }
         let off = Value::Bool(false);
         let value = match record.member("value") {
-            Some(value) => value,
+            Some(value) => {
+                if whole(&["metadata", "config_version"]) == Some(2) {
+                    flag.rule = Some(Rule::of_record(texts, record));
+                }
+                value
+            }
             None => record.get("variant").or(record.get("enabled")).unwrap_or(&off),
         };
         flag.payload = text(&["metadata", "payload"]).map(|payload| texts.add(payload));
@@ -227,6 +252,24 @@ impl RemoteFlag {
             Value::Array(_) => return,
         };
     }
+}
+
+impl Rule {
+    fn of_record(texts: &mut Texts, record: &Value<'_>) -> Self {
+        let text = |path: &[&str]| part(record, path).and_then(Value::as_text);
+        let code = text(&["reason", "code"]).unwrap_or_default();
+        let names_rule = REASONS_OF_RULES.contains(&code);
+        let id = text(&["metadata", "rule_id"]).filter(|id| names_rule && is_uuid(id));
+        let id = id.zip(text(&["metadata", "rule_type"]));
+        let is_split = code == "experiment_split" && id.is_some_and(|(_, kind)| kind == "experiment");
+        let split = text(&["metadata", "variant_key"]).filter(|_| is_split);
+        let id = id.map(|(id, kind)| (texts.add(id), texts.add(kind)));
+        Rule { id, split: split.map(|variant| texts.add(variant)) }
+    }
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == uuid::fmt::Hyphenated::LENGTH && uuid::Uuid::try_parse(text).is_ok()
 }
 
 impl Reason {
@@ -311,6 +354,10 @@ mod tests {
             r#"{"enabled":true,"metadata":{"id":"12"}}"#,
             r#"{"enabled":true,"metadata":{"payload":{}}}"#,
             r#"{"value":true,"metadata":{"has_experiment":1}}"#,
+            r#"{"value":true,"metadata":{"config_version":"2"}}"#,
+            r#"{"value":true,"metadata":{"rule_type":1}}"#,
+            r#"{"value":true,"metadata":{"rule_id":1}}"#,
+            r#"{"value":true,"metadata":{"variant_key":1}}"#,
         ] {
             assert_eq!(
                 shown(&format!(r#"{{"flags":{{"a":{bad},"b":{{"enabled":true}}}}}}"#)),
@@ -340,6 +387,52 @@ mod tests {
             }
         }
         assert!((1000..5000).contains(&readable), "{readable}");
+    }
+
+    #[test]
+    fn a_rule_is_read_of_typed_records_in_the_second_form_only() {
+        let id = "018f4f9e-0000-7000-8000-000000000001";
+        let rule_of = |value: &str, reason: &str, metadata: &str| {
+            let body = format!(
+                r#"{{"flags":{{"a":{{{value},"reason":{{"code":"{reason}"}},"metadata":{{{metadata}}}}}}}}}"#
+            );
+            let remote = values(&body);
+            let text = |text| remote.texts.get(text).to_owned();
+            remote.flags()[0].rule.map(|rule| {
+                (rule.id.map(|(id, kind)| format!("{} {}", text(id), text(kind))), rule.split.map(text))
+            })
+        };
+        let whole =
+            format!(r#""config_version":2,"rule_type":"experiment","rule_id":"{id}","variant_key":"x""#);
+        let id_and_type = Some(format!("{id} experiment"));
+        let split = Some((id_and_type.clone(), Some("x".to_owned())));
+        assert_eq!(rule_of(r#""value":"x""#, "experiment_split", &whole), split);
+        let empty = whole.replace(r#""variant_key":"x""#, r#""variant_key":"""#);
+        let of_empty = Some((id_and_type.clone(), Some(String::new())));
+        assert_eq!(rule_of(r#""value":"""#, "experiment_split", &empty), of_empty);
+        let without_variant = whole.replace(r#","variant_key":"x""#, "");
+        let no_split = Some((id_and_type, None));
+        for (reason, metadata) in
+            [("experiment_split", without_variant.as_str()), ("rollout_miss", &whole), ("holdout", &whole)]
+        {
+            assert_eq!(rule_of(r#""value":"x""#, reason, metadata), no_split, "{reason} {metadata}");
+        }
+        for (reason, metadata) in [
+            ("no_rule_match", whole.clone()),
+            ("experiment_split", whole.replace(id, "7")),
+            ("experiment_split", whole.replace(id, &id.replace('-', ""))),
+            ("experiment_split", whole.replace(r#""rule_type":"experiment","#, "")),
+        ] {
+            assert_eq!(
+                rule_of(r#""value":"x""#, reason, &metadata),
+                Some((None, None)),
+                "{reason} {metadata}"
+            );
+        }
+        assert_eq!(rule_of(r#""enabled":true,"variant":"x""#, "experiment_split", &whole), None);
+        let first = whole.replace(r#""config_version":2"#, r#""config_version":1"#);
+        assert_eq!(rule_of(r#""value":"x""#, "experiment_split", &first), None);
+        assert_eq!(rule_of(r#""value":"x","failed":true"#, "experiment_split", &whole), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::{Definitions, Query, Snapshot};
-use super::{Expected, NOW, one_flag, query, snapshot, value, value_of};
+use super::{AT_NOW, Expected, one_flag, query, snapshot, value, value_of};
 
 fn on() -> Expected {
     Expected::Value(json!(true))
@@ -41,11 +41,22 @@ fn rollouts_and_variants_are_those_of_the_published_cases() {
         {"key": "third", "rollout_percentage": 25},
     ]);
     let layout = |group: Value| json!({"groups": [group], "multivariate": {"variants": halves}});
+    let bound = |first: f64| {
+        let variants = json!([
+            {"key": "first", "rollout_percentage": first}, {"key": "second", "rollout_percentage": 100.0 - first},
+        ]);
+        json!({"groups": [{}], "multivariate": {"variants": variants}})
+    };
     let rows = [
         ("beta-search-rollout", rollout(28.0), "user-105", off()),
         ("beta-search-rollout", rollout(29.0), "user-105", on()),
         ("beta-search-rollout", rollout(25.5), "user-105", off()),
         ("beta-search-rollout", rollout(0.5), "user-61", on()),
+        // A bound that is exactly where the person is: within the rollout, and outside of the variant.
+        ("beta-search-rollout", rollout(28.512_953_992_930_07), "user-105", on()),
+        ("beta-search-rollout", rollout(28.512_953_992_930_05), "user-105", off()),
+        ("checkout-layout", bound(13.678_069_113_210_306), "user-17", variant("second")),
+        ("checkout-layout", bound(13.678_069_113_210_32), "user-17", variant("first")),
         ("beta-search", rollout(100.0), "user-17", on()),
         ("beta-search", json!({"groups": [{"rollout_percentage": null}]}), "user-17", on()),
         ("beta-search", json!({"groups": []}), "user-17", off()),
@@ -402,7 +413,8 @@ fn a_snapshot_says_what_it_has_and_what_it_lacks() {
         {"key": "a", "id": 5, "version": 2, "active": true, "has_experiment": false,
          "filters": {"groups": [{"properties": [{"key": "distinct_id", "value": "x"}]}, {}], "payloads": {"true": "{\"é\":1}", "x": "2"}}},
         {"key": "b\"", "active": true, "filters": {"groups": [{}],
-         "multivariate": {"variants": [{"key": "v", "rollout_percentage": 100}]}, "payloads": {"v": {"b": 1, "a": 2}, "true": "no"}}},
+         "multivariate": {"variants": [{"key": "w", "rollout_percentage": 0}, {"key": "v", "rollout_percentage": 100}]},
+         "payloads": {"w": "no", "v": {"b": 1, "a": 2}, "true": "no"}}},
         {"key": "c", "active": true, "filters": {"groups": [{"properties": [{"key": "p", "value": 1}]}]}},
         {"key": "d", "active": false, "filters": {"payloads": {"true": "no"}}},
     ]});
@@ -446,7 +458,7 @@ fn a_snapshot_says_what_it_has_and_what_it_lacks() {
     }
     let some = snapshot(&definitions, &query);
     assert_eq!((some.len(), some.error()), (2, c"local_evaluation_inconclusive,flag_missing"));
-    let none = Snapshot::new(None, &query, NOW);
+    let none = Snapshot::new(None, &query, AT_NOW);
     assert_eq!((none.len(), none.error(), none.is_complete()), (0, c"flag_missing", false));
-    assert!(!Snapshot::new(None, &Query::new("u"), NOW).is_complete());
+    assert!(!Snapshot::new(None, &Query::new("u"), AT_NOW).is_complete());
 }

@@ -14,12 +14,13 @@ mod operators;
 
 use serde_json::{Value, json};
 
-use super::{Definitions, Found, Query, Snapshot};
+use super::{Definitions, Found, OfClient, Query, Snapshot};
 use crate::random::Random;
 use naive::{Expected, Naive};
 
 /// 2024-03-31T12:00:00Z
 const NOW: i128 = 1_711_886_400_000_000_000;
+const AT_NOW: OfClient<'static> = OfClient { contexts: &[], now: NOW };
 
 /// The query for a person: `{"distinct_id", "properties", "groups": {type: {"key", "properties"}}, "device_id"}`.
 fn query(person: &Value) -> Query {
@@ -51,7 +52,7 @@ fn value_of(found: &Found<'_>) -> Expected {
 
 fn snapshot(definitions: &Value, query: &Query) -> Snapshot {
     let definitions = Definitions::new(definitions.to_string().as_bytes()).unwrap();
-    Snapshot::new(Some(definitions.into()), query, NOW)
+    Snapshot::new(Some(definitions.into()), query, AT_NOW)
 }
 
 /// The value of one flag.
@@ -76,7 +77,7 @@ fn a_second_evaluator_over_json_trees_finds_the_same_values() {
         for _ in 0..4 {
             let person = generators::person(&mut random);
             let naive = Naive { definitions: &definitions, person: &person };
-            let all = Snapshot::new(Some(loaded.clone()), &query(&person), NOW);
+            let all = Snapshot::new(Some(loaded.clone()), &query(&person), AT_NOW);
             for flag in definitions["flags"].as_array().unwrap() {
                 let key = flag["key"].as_str().unwrap();
                 let expected = naive.flag(key);
@@ -85,7 +86,7 @@ fn a_second_evaluator_over_json_trees_finds_the_same_values() {
                 assert_eq!(value_of(&all.get(key).unwrap()), expected, "{}", context());
                 let mut query = query(&person);
                 query.add_key(key);
-                let alone = Snapshot::new(Some(loaded.clone()), &query, NOW);
+                let alone = Snapshot::new(Some(loaded.clone()), &query, AT_NOW);
                 assert_eq!(value_of(&alone.get(key).unwrap()), expected, "alone, {}", context());
                 unknown += usize::from(matches!(expected, Expected::Unknown(_)));
                 on += usize::from(expected == Expected::Value(json!(true)));

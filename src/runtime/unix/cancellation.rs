@@ -6,7 +6,7 @@
 //! deferred wherever a thread of the host makes system calls for the library or runs code
 //! of the host, and is met at the host's own next cancellation point. Exported functions
 //! that wait or make system calls defer it as a whole; a capture does so only where it
-//! starts or wakes a thread, asks for randomness or runs a callback.
+//! starts or wakes a thread, asks for randomness, writes to a file or runs a callback.
 #![allow(unsafe_code)]
 
 unsafe extern "C" {

@@ -20,6 +20,8 @@ const ROUND_MS: u64 = 30_000;
 const IDLE_ROUNDS: u32 = 3;
 /// When there are more than are taken at once.
 const NEXT_ROUND_MS: u64 = 1000;
+/// A segment that cannot be read is tried so many times, about once in a second, before it stays as it is.
+pub(crate) const MAX_READS: u8 = 30;
 /// How many instances of others a client has at once: each has two descriptors.
 const MAX_ADOPTED: usize = 16;
 /// A segment that so many processes in a row took over, without sending it, letting go of it or outliving it, is given
@@ -36,8 +38,10 @@ enum Found {
     Done { lost: u32, uuids: Vec<Uuid>, reason: LostOnDisk },
     /// It is kept apart.
     Bad { events: u32, uuids: Vec<Uuid> },
-    /// It stays as it is.
+    /// It is not for this version, and stays as it is.
     LeftAlone,
+    /// It is read again later: the process has no descriptors or no memory left, or the disk failed.
+    Later(DiskError),
 }
 
 fn done(lost: u32, uuids: Vec<Uuid>, reason: LostOnDisk) -> Found {
@@ -49,6 +53,20 @@ fn uuids_of(contents: &Contents<'_>) -> Vec<Uuid> {
 }
 
 impl<D: Disk> Store<D> {
+    /// Has the next step look for dead processes, as soon as nothing of those that were found is left to read.
+    pub(crate) fn seek(&mut self, is_asked: bool, now: Moment) {
+        self.found_none &= self.is_seeking && is_asked;
+        self.is_seeking = is_asked;
+        if is_asked && !self.found_none && self.waiting.is_empty() {
+            self.janitor_at = Some(now.boot_ms);
+        }
+    }
+
+    /// Whether it seeks dead processes, found none when it looked last, and is done with what the others have left.
+    pub(crate) fn has_found_none(&self) -> bool {
+        self.found_none && self.waiting.is_empty() && self.adopted.is_empty()
+    }
+
     /// Takes over the instances of dead processes.
     pub(super) fn look_for_dead(&mut self, now: Moment) {
         let third = ROUND_MS / 3;
@@ -59,9 +77,11 @@ impl<D: Disk> Store<D> {
             let destination = (&home.destination, name.as_str());
             match self.janitor.round(&self.disk, &home.root, destination, most, now) {
                 Ok(round) => {
-                    if round.is_more && most > 0 {
+                    if self.is_seeking || (round.is_more && most > 0) {
                         wait = NEXT_ROUND_MS;
                     }
+                    self.found_none =
+                        self.is_seeking && !(round.is_kept_out || round.is_more) && round.taken.is_empty();
                     if round.forgotten > 0 {
                         let count = round.forgotten;
                         self.notices.push(Notice::Log(format!(
@@ -72,7 +92,11 @@ impl<D: Disk> Store<D> {
                         let key = self.next_key;
                         self.next_key += 1;
                         let count = files.len();
-                        self.waiting.extend(files.into_iter().map(|file| Waiting { from: key, file }));
+                        self.waiting.extend(files.into_iter().map(|file| Waiting {
+                            from: key,
+                            file,
+                            reads: 0,
+                        }));
                         self.adopted.push(Adopted {
                             key,
                             instance,
@@ -92,7 +116,7 @@ impl<D: Disk> Store<D> {
         }
         // An idle client is not woken: those that capture look, and this one when it does.
         self.idle_rounds += 1;
-        let is_idle = self.idle_rounds > IDLE_ROUNDS && self.adopted.is_empty();
+        let is_idle = self.idle_rounds > IDLE_ROUNDS && self.adopted.is_empty() && !self.is_seeking;
         self.janitor_at = (!is_idle).then(|| now.boot_ms.saturating_add(wait));
     }
 
@@ -105,8 +129,9 @@ impl<D: Disk> Store<D> {
 
     /// Reads the next segment that a dead process left, and takes it over under this id. What is too old, damaged or
     /// not for this version is dealt with on the way. The caller has at most two of them in memory at a time.
+    /// Those that cannot be read now are still [`Store::waiting`] afterwards, and are read by a later call.
     pub(crate) fn recover(&mut self, id: SegmentId, now: Moment) -> (Option<Recovered>, Vec<Notice>) {
-        let mut recovered = None;
+        let (mut recovered, mut later) = (None, Vec::new());
         while let Some(waiting) = self.waiting.pop_front() {
             let Some(adopted) = self.adopted.iter().find(|adopted| adopted.key == waiting.from) else {
                 continue;
@@ -114,13 +139,16 @@ impl<D: Disk> Store<D> {
             let folder = adopted.instance.folder.clone();
             let bytes = match self.disk.read(&folder, &waiting.file.name, MAX_BYTES + 1) {
                 Ok(bytes) => bytes,
+                Err(error) if error.kind == ErrorKind::Missing => {
+                    self.set_aside(&waiting, false);
+                    continue;
+                }
                 Err(error) => {
-                    self.set_aside(&waiting, error.kind != ErrorKind::Missing);
+                    later.extend(self.read_later(waiting, &error));
                     continue;
                 }
             };
-            let found = self.examine(&folder, &waiting.file, &bytes, now);
-            match found {
+            match self.examine(&folder, &waiting.file, &bytes, now) {
                 Found::Pending { events } => {
                     let SegmentFile { name, .. } = waiting.file;
                     let length = bytes.len() as u64;
@@ -142,9 +170,28 @@ impl<D: Disk> Store<D> {
                     }
                 }
                 Found::LeftAlone => self.set_aside(&waiting, true),
+                Found::Later(error) => later.extend(self.read_later(waiting, &error)),
             }
         }
+        // Those that can be read come first.
+        self.waiting.extend(later);
         (recovered, std::mem::take(&mut self.notices))
+    }
+
+    /// A segment that could not be read, or not be marked, is tried again, unless that has been done often enough, or
+    /// is of no use: `None` says that it stays as it is.
+    fn read_later(&mut self, mut waiting: Waiting, error: &DiskError) -> Option<Waiting> {
+        waiting.reads += 1;
+        let is_final = matches!(error.kind, ErrorKind::Denied | ErrorKind::Foreign);
+        if !is_final && waiting.reads < MAX_READS {
+            return Some(waiting);
+        }
+        if error.kind != ErrorKind::Foreign {
+            let name = &waiting.file.name;
+            self.notices.push(Notice::Log(format!("the spool segment {name} is left as it is: {error}")));
+        }
+        self.set_aside(&waiting, true);
+        None
     }
 
     /// Decides what becomes of a segment. One that is taken over says so itself, before anything else happens.
@@ -170,7 +217,7 @@ impl<D: Disk> Store<D> {
             // It is sent without the mark: that is what frees space.
             Err(error) if error.kind == ErrorKind::Full => {}
             // What cannot be written to cannot be removed either, and would be sent by every process.
-            Err(_) => return Found::LeftAlone,
+            Err(error) => return Found::Later(error),
         }
         self.note_lost(contents.missing, Vec::new(), LostOnDisk::Corrupt);
         Found::Pending { events: contents.events }
@@ -212,7 +259,7 @@ impl<D: Disk> Store<D> {
             Record::Verdicts(ended).write(&mut marks).map_err(no_memory)?;
         }
         let file = self.disk.open(folder, &file.name)?;
-        let written = self.disk.append(&file, &marks)?;
+        let written = self.disk.append(&file, &marks, &[])?;
         self.used_bytes += written as u64;
         Ok(())
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::health::Health;
-use super::parts::{Ended, SegmentState, Spare};
-use super::{Appender, Home, Notice, SegmentId, Store};
+use super::parts::{Ended, SegmentState};
+use super::{Home, Notice, SegmentId, Store};
 use crate::config::SpoolSafety;
 use crate::memory::NoMemory;
 use crate::spool::disk::{Disk, DiskError, ErrorKind};
@@ -21,78 +21,7 @@ const MAX_UNSYNCED: usize = 64;
 /// How long a list of all segments is good for.
 const LIST_MS: u64 = 1000;
 
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "captures at `call` wait for the disk thread, and do not append by themselves yet"
-    )
-)]
-impl<D: Disk + Clone> Store<D> {
-    /// Takes the file that was made in advance for the next batch, and what appends to it. `None` if there is none: then
-    /// the events of that batch are added like those at `crash`.
-    pub(crate) fn take_spare(&mut self) -> Option<(Spare<D>, Appender<D>)> {
-        let spare = self.spare.take()?;
-        let appender = Appender { disk: self.disk.clone(), file: Arc::clone(&spare.file) };
-        Some((spare, appender))
-    }
-}
-
 impl<D: Disk> Store<D> {
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "captures at `call` wait for the disk thread, and do not append by themselves yet"
-        )
-    )]
-    /// Makes the file of a segment the one that was made in advance. `events` are in it already.
-    pub(crate) fn bind(&mut self, id: SegmentId, spare: Spare<D>, events: u32) {
-        let segment = self.segments.entry(id).or_default();
-        segment.name = Some(spare.name);
-        segment.file = Some(spare.file);
-        segment.bytes += spare.bytes;
-        segment.is_synced = false;
-        segment.is_shared = true;
-        segment.events = segment.events.max(events);
-        self.open_files.push_back(id);
-    }
-
-    /// Makes the file for the next batch, if capturing threads write by themselves.
-    pub(super) fn make_spare(&mut self) {
-        if self.settings.safety != SpoolSafety::Call
-            || self.spare.is_some()
-            || self.health.health != Health::Ok
-        {
-            return;
-        }
-        let mut header = Vec::new();
-        if self.header(&mut header).is_err() {
-            return;
-        }
-        let Some(home) = &mut self.home else { return };
-        let name = segment_name(self.next_number);
-        let Ok(file) = self.disk.create(&home.instance.folder, &name) else { return };
-        self.next_number += 1;
-        let [instance, ..] = &mut home.unsynced;
-        *instance = true;
-        let bytes = header.len() as u64;
-        match self.disk.append(&file, &header) {
-            Ok(written) if written == header.len() => {
-                self.used_bytes += bytes;
-                self.spare = Some(Spare { name, bytes, file: Arc::new(file) });
-            }
-            // The next segment meets the same error, and reports it.
-            _ => drop(self.disk.remove(&home.instance.folder, &name)),
-        }
-    }
-
-    pub(super) fn remove_spare(&mut self) {
-        if let (Some(spare), Some(home)) = (self.spare.take(), &self.home) {
-            let _ = self.disk.remove(&home.instance.folder, &spare.name);
-        }
-    }
-
     fn header(&self, out: &mut Vec<u8>) -> Result<(), NoMemory> {
         let header = Header {
             format: FORMAT,
@@ -161,13 +90,21 @@ impl<D: Disk> Store<D> {
         }
     }
 
+    /// At `power`, the next step syncs what was written: memory is short, and nothing leaves it before it is synced.
+    pub(crate) fn sync_soon(&mut self) {
+        let is_unsynced = |segment: &SegmentState<D>| !segment.is_synced || !segment.pending.is_empty();
+        if self.settings.safety == SpoolSafety::Power && self.segments.values().any(is_unsynced) {
+            self.sync_at = Some(0);
+        }
+    }
+
     /// Writes what was added to a segment. After an error, what is left begins with a whole record: readers skip the
     /// part of one that was written.
     fn write_segment(&mut self, id: SegmentId) -> Result<(), DiskError> {
         let file = self.open_file(id)?;
         let Some(segment) = self.segments.get_mut(&id) else { return Ok(()) };
         while !segment.pending.is_empty() {
-            let written = self.disk.append(&file, &segment.pending)?;
+            let written = self.disk.append(&file, &segment.pending, &[])?;
             if written == 0 {
                 return Err(DiskError::new(ErrorKind::Full, "the disk took none of the bytes"));
             }
@@ -178,15 +115,15 @@ impl<D: Disk> Store<D> {
         }
         // A large batch leaves its memory.
         segment.pending = Vec::new();
-        self.note(Notice::Stored { segment: id, synced: false });
         if self.settings.safety != SpoolSafety::Power {
+            self.note(Notice::Stored { segment: id, synced: false });
             self.remove_older(id);
         }
         Ok(())
     }
 
     /// The file of a segment, which is made or opened if need be.
-    fn open_file(&mut self, id: SegmentId) -> Result<Arc<D::File>, DiskError> {
+    pub(super) fn open_file(&mut self, id: SegmentId) -> Result<Arc<D::File>, DiskError> {
         let missing = || DiskError::new(ErrorKind::Missing, "the spool folder is not open");
         let Some(segment) = self.segments.get_mut(&id) else { return Err(missing()) };
         if let Some(file) = &segment.file {
@@ -233,7 +170,7 @@ impl<D: Disk> Store<D> {
 
     /// Closes the files that were used least recently. Where files are synced, those that are not yet stay open: an
     /// error of the disk would be reported to the descriptor that wrote.
-    fn close_old_files(&mut self) {
+    pub(super) fn close_old_files(&mut self) {
         while self.open_files.len() > MAX_OPEN {
             let must_sync = self.settings.safety == SpoolSafety::Power;
             let Some(oldest) = self.open_files.pop_front() else { return };
@@ -251,7 +188,7 @@ impl<D: Disk> Store<D> {
     /// Syncs everything that was written; returns whether all of it outlives a power cut.
     pub(super) fn sync_all(&mut self, now: Moment) -> bool {
         self.sync_at = None;
-        let ids = self.segments.iter().filter(|(_, segment)| !segment.is_synced || segment.is_shared);
+        let ids = self.segments.iter().filter(|(_, segment)| !segment.is_synced);
         let ids: Vec<_> = ids.map(|(id, _)| *id).collect();
         let (mut synced, mut all) = (Vec::with_capacity(ids.len()), true);
         for id in ids {
@@ -329,7 +266,7 @@ impl<D: Disk> Store<D> {
     }
 
     /// The file of a segment is not used any more, and its events are asked for.
-    fn give_up_file(&mut self, id: SegmentId) {
+    pub(super) fn give_up_file(&mut self, id: SegmentId) {
         self.forget_file(id);
         self.request_rewrites();
     }
@@ -358,7 +295,6 @@ impl<D: Disk> Store<D> {
     /// The folder is gone, and all files of this client with it.
     pub(super) fn leave_home(&mut self) {
         self.home = None;
-        self.spare = None;
         self.ended.retain(|ended| ended.from.is_some());
         for segment in self.segments.values_mut().filter(|segment| segment.from.is_none()) {
             segment.forget_file();
@@ -413,20 +349,16 @@ impl<D: Disk> Store<D> {
 
     /// Whether so many bytes may be written: the file system keeps its free space, and the destination its quota.
     fn has_space(&mut self, bytes: u64, now: Moment) -> bool {
-        let Some(home) = &self.home else { return false };
-        match self.disk.free_bytes(&home.destination) {
-            Ok(free) if free < self.settings.min_free_bytes.saturating_add(bytes) => {
-                let text = format!("there are {free} bytes free, and spool_min_free_bytes is to stay free");
-                self.set_health(Health::Full, &text, now);
-                return false;
-            }
-            _ => {}
+        if self.home.is_none() {
+            return false;
         }
+        if let Some(free) = self.too_few_free(bytes) {
+            let text = format!("there are {free} bytes free, and spool_min_free_bytes is to stay free");
+            self.set_health(Health::Full, &text, now);
+            return false;
+        }
+        self.relist_if_used(bytes, now);
         let most = self.settings.max_bytes;
-        let is_recent = self.listed_at.is_some_and(|at| now.boot_ms < at.saturating_add(LIST_MS));
-        if self.used_bytes + bytes > most / 2 && !is_recent {
-            self.relist(now);
-        }
         while self.used_bytes + bytes > most {
             if !self.settings.evicts || !self.evict_oldest() {
                 self.set_health(Health::Full, "the spool has spool_max_bytes", now);
@@ -434,6 +366,20 @@ impl<D: Disk> Store<D> {
             }
         }
         true
+    }
+
+    /// How many bytes are free, if too few would be after so many were written.
+    pub(super) fn too_few_free(&self, bytes: u64) -> Option<u64> {
+        let free = self.disk.free_bytes(&self.home.as_ref()?.destination).ok()?;
+        (free < self.settings.min_free_bytes.saturating_add(bytes)).then_some(free)
+    }
+
+    /// Counts the bytes of all processes again, if so many more would be more than half of the quota.
+    pub(super) fn relist_if_used(&mut self, bytes: u64, now: Moment) {
+        let is_recent = self.listed_at.is_some_and(|at| now.boot_ms < at.saturating_add(LIST_MS));
+        if self.used_bytes + bytes > self.settings.max_bytes / 2 && !is_recent {
+            self.relist(now);
+        }
     }
 
     /// Counts the bytes of all processes again.

@@ -23,8 +23,6 @@ pub(super) struct SegmentState<D: Disk> {
     /// The length of its file.
     pub(super) bytes: u64,
     pub(super) is_synced: bool,
-    /// Capturing threads append to its file, too, so what is written is not known here.
-    pub(super) is_shared: bool,
     /// Files that this segment was in before. They go when it is stored.
     pub(super) older: Vec<String>,
     /// Its file failed, and its events are not added again yet.
@@ -49,7 +47,6 @@ impl<D: Disk> Default for SegmentState<D> {
             pending: Vec::new(),
             bytes: 0,
             is_synced: true,
-            is_shared: false,
             older: Vec::new(),
             awaits_rewrite: false,
             events: 0,
@@ -107,14 +104,6 @@ pub(super) struct Ended<D: Disk> {
     pub(super) from: Option<u64>,
 }
 
-/// A file that waits for its batch, with its header in it (`call`).
-#[derive(Debug)]
-pub(crate) struct Spare<D: Disk> {
-    pub(super) name: String,
-    pub(super) bytes: u64,
-    pub(super) file: Arc<D::File>,
-}
-
 /// An instance of a dead process, which is this one's now.
 #[derive(Debug)]
 pub(super) struct Adopted<D: Disk> {
@@ -133,6 +122,8 @@ pub(super) struct Adopted<D: Disk> {
 pub(super) struct Waiting {
     pub(super) from: u64,
     pub(super) file: SegmentFile,
+    /// How many times it could not be read.
+    pub(super) reads: u8,
 }
 
 impl<D: Disk> SegmentState<D> {
@@ -140,7 +131,6 @@ impl<D: Disk> SegmentState<D> {
     /// added costs a duplicate at most.
     pub(super) fn forget_file(&mut self) {
         self.file = None;
-        self.is_shared = false;
         self.is_incomplete |= !self.pending.is_empty();
         self.pending = Vec::new();
         if self.from.is_none() && self.in_memory {

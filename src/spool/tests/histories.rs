@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -13,9 +14,8 @@ use uuid::Uuid;
 use super::sim_disk::SimDisk;
 use crate::config::SpoolSafety;
 use crate::random::Random;
-use crate::spool::store::Appender;
 use crate::spool::{
-    AttemptRecord, BatchRecord, Destination, ErrorKind, Health, Identity, Moment, Notice, SegmentId,
+    Append, AttemptRecord, BatchRecord, Destination, ErrorKind, Health, Identity, Moment, Notice, SegmentId,
     Settings, Store, VerdictRecord,
 };
 
@@ -73,7 +73,7 @@ struct Batch {
     response_unknown: bool,
     in_memory: bool,
     is_adopted: bool,
-    appender: Option<Appender<SimDisk>>,
+    appender: Option<Arc<dyn Append>>,
 }
 
 impl Batch {
@@ -171,15 +171,18 @@ impl World {
         let number = self.events.len() as u128;
         let uuid = Uuid::from_u128(number << 64 | 0xFF00_FF45);
         let wire = format!("{{\"n\":{number},\"x\":\"{}\"}}", "é".repeat(self.below(60))).into_bytes();
-        let process = &mut self.processes[at];
+        let process = &self.processes[at];
         let open = process.batches.iter().position(|batch| batch.made.is_none() && !batch.is_adopted);
         let open = open.unwrap_or_else(|| {
+            let process = &mut self.processes[at];
             let segment = SegmentId(process.next);
             process.next += 1;
-            let appender = process.store.take_spare().map(|(spare, appender)| {
-                process.store.bind(segment, spare, 0);
-                appender
-            });
+            let (mut appender, mut notices) = (None, Vec::new());
+            if process.safety == SpoolSafety::Call {
+                (appender, notices) = process.store.lend(segment, 1000, self.now);
+            }
+            self.apply(at, notices);
+            let process = &mut self.processes[at];
             process.batches.push(Batch {
                 segment,
                 events: Vec::new(),
@@ -194,6 +197,7 @@ impl World {
             });
             process.batches.len() - 1
         });
+        let process = &mut self.processes[at];
         let batch = &mut process.batches[open];
         let index = u32::try_from(batch.events.len()).unwrap();
         let mut stored = false;
@@ -201,8 +205,11 @@ impl World {
         if batch.added == batch.events.len()
             && let Some(appender) = &batch.appender
         {
-            stored = appender.append(index, uuid, &wire, &mut Vec::new()).is_ok();
-            batch.added += usize::from(stored);
+            stored = appender.append(index, uuid, &wire).is_ok();
+            if stored {
+                batch.added += 1;
+                process.store.appended(batch.segment, index + 1, wire.len() as u64);
+            }
         }
         batch.events.push((index, uuid, false));
         self.events.insert(uuid, Event { wire, ended: false, stored, synced: false, maybe: false });
@@ -441,7 +448,8 @@ impl World {
         let is_whole = batch.events.iter().all(|(_, uuid, ended)| *ended || self.events[uuid].stored);
         let must_sync = process.safety == SpoolSafety::Power && !batch.is_adopted;
         let is_synced = batch.events.iter().all(|(_, uuid, ended)| *ended || self.events[uuid].synced);
-        if batch.in_memory && is_whole && (is_synced || !must_sync) {
+        if batch.in_memory && is_whole {
+            assert!(is_synced || !must_sync, "a segment that is stored is synced");
             batch.in_memory = false;
             batch.appender = None;
             process.store.release(batch.segment);

@@ -9,5 +9,6 @@ mod reading;
 mod real_disk;
 mod sim_disk;
 mod stores;
+mod taking_over;
 
 pub(crate) use sim_disk::SimDisk;

@@ -3,10 +3,9 @@
 //! What is written is in pages that reach the disk in any order, or not at all, until the file is synced; the same
 //! holds for names until their folder is synced.
 
-use std::cell::{RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::random::Random;
 use crate::spool::disk::{Disk, DiskError, ErrorKind, Locking, Stat, StatKind};
@@ -38,6 +37,8 @@ pub(crate) struct Faults {
     pub(crate) writes: Option<(u64, ErrorKind)>,
     /// The same for syncs.
     pub(crate) syncs: Option<(u64, ErrorKind)>,
+    /// The same for reads.
+    pub(crate) reads: Option<(u64, ErrorKind)>,
     /// Of a hundred writes, so many are cut short.
     pub(crate) short: u64,
     /// Nothing can be changed.
@@ -75,20 +76,20 @@ struct World {
 /// One process's view of the disk.
 #[derive(Clone, Debug)]
 pub(crate) struct SimDisk {
-    world: Rc<RefCell<World>>,
+    world: Arc<Mutex<World>>,
     process: u64,
 }
 
 #[derive(Debug)]
 pub(crate) struct SimLock {
-    world: Rc<RefCell<World>>,
+    world: Arc<Mutex<World>>,
     inode: Inode,
     process: u64,
 }
 
 impl Drop for SimLock {
     fn drop(&mut self) {
-        let mut world = self.world.borrow_mut();
+        let mut world = self.world.lock().unwrap();
         // A process that was killed has lost it already, and another one may have it.
         if !world.dead.contains(&self.process) {
             world.locks.remove(&self.inode);
@@ -179,51 +180,51 @@ impl SimDisk {
             processes: 1,
             calls: 0,
         };
-        SimDisk { world: Rc::new(RefCell::new(world)), process: 1 }
+        SimDisk { world: Arc::new(Mutex::new(world)), process: 1 }
     }
 
     /// Another process.
     pub(crate) fn process(&self) -> Self {
-        let mut world = self.world.borrow_mut();
+        let mut world = self.world.lock().unwrap();
         world.processes += 1;
-        SimDisk { world: Rc::clone(&self.world), process: world.processes }
+        SimDisk { world: Arc::clone(&self.world), process: world.processes }
     }
 
     /// Kills this process after so many more of its calls, in the middle of the last one.
     pub(crate) fn kill_after(&self, calls: u64) {
-        self.world.borrow_mut().kill = Some((self.process, calls));
+        self.world.lock().unwrap().kill = Some((self.process, calls));
     }
 
     pub(crate) fn kill(&self) {
-        let mut world = self.world.borrow_mut();
+        let mut world = self.world.lock().unwrap();
         world.dead.insert(self.process);
         world.locks.retain(|_, owner| *owner != self.process);
     }
 
     pub(crate) fn is_dead(&self) -> bool {
-        self.world.borrow().dead.contains(&self.process)
+        self.world.lock().unwrap().dead.contains(&self.process)
     }
 
     pub(crate) fn set_wall_ms(&self, wall_ms: i64) {
-        self.world.borrow_mut().wall_ms = wall_ms;
+        self.world.lock().unwrap().wall_ms = wall_ms;
     }
 
     pub(crate) fn faults(&self, change: impl FnOnce(&mut Faults)) {
-        change(&mut self.world.borrow_mut().faults);
+        change(&mut self.world.lock().unwrap().faults);
     }
 
     pub(crate) fn used(&self) -> u64 {
-        self.world.borrow().used()
+        self.world.lock().unwrap().used()
     }
 
     /// How many calls all processes have made.
     pub(crate) fn calls(&self) -> u64 {
-        self.world.borrow().calls
+        self.world.lock().unwrap().calls
     }
 
     /// Cuts the power: all processes die, and of what is not synced any part may be lost.
     pub(crate) fn cut_power(&self) {
-        let world = &mut *self.world.borrow_mut();
+        let world = &mut *self.world.lock().unwrap();
         world.dead.extend(1..=world.processes);
         world.locks.clear();
         let random = &mut world.random;
@@ -281,20 +282,20 @@ impl SimDisk {
             }
         }
         let mut tree = BTreeMap::new();
-        walk(&self.world.borrow(), ROOT, "", &mut tree);
+        walk(&self.world.lock().unwrap(), ROOT, "", &mut tree);
         tree
     }
 
     /// Makes a file that another program might have put there.
     pub(crate) fn put(&self, folder: Inode, name: &str, bytes: &[u8]) {
-        let mut world = self.world.borrow_mut();
+        let mut world = self.world.lock().unwrap();
         let inode = world.insert(folder, name, false).unwrap();
         world.files.get_mut(&inode).unwrap().bytes = bytes.to_vec();
     }
 
     /// Changes the bytes of a file.
     pub(crate) fn change(&self, path_end: &str, change: impl FnOnce(&mut Vec<u8>)) {
-        let mut world = self.world.borrow_mut();
+        let mut world = self.world.lock().unwrap();
         let folders = world.folders.values();
         let mut names = folders.flat_map(|folder| &folder.names);
         let inode = *names.find(|(name, _)| name.ends_with(path_end)).unwrap().1;
@@ -303,14 +304,14 @@ impl SimDisk {
 
     /// The same, by its path.
     pub(crate) fn change_at(&self, path: &str, change: impl FnOnce(&mut Vec<u8>)) {
-        let mut world = self.world.borrow_mut();
+        let mut world = self.world.lock().unwrap();
         let inode = path.split('/').skip(1).fold(ROOT, |folder, name| world.find(folder, name).unwrap());
         change(&mut world.files.get_mut(&inode).unwrap().bytes);
     }
 
     /// Removes a file, as another program would.
     pub(crate) fn remove_at(&self, path: &str) {
-        let mut world = self.world.borrow_mut();
+        let mut world = self.world.lock().unwrap();
         let (folder, name) = path.rsplit_once('/').unwrap();
         let folder = folder.split('/').skip(1).fold(ROOT, |folder, name| world.find(folder, name).unwrap());
         world.names(folder).unwrap().remove(name).unwrap();
@@ -318,22 +319,22 @@ impl SimDisk {
 
     /// Gives a file or folder to another user.
     pub(crate) fn give_away(&self, folder: Inode, name: &str) {
-        let mut world = self.world.borrow_mut();
+        let mut world = self.world.lock().unwrap();
         let inode = world.find(folder, name).unwrap();
         world.foreign.insert(inode);
     }
 
     /// Every call begins with this: a process that was killed does nothing any more.
-    fn call(&self) -> Result<RefMut<'_, World>, DiskError> {
+    fn call(&self) -> Result<MutexGuard<'_, World>, DiskError> {
         if self.is_dead() || self.dies_now() {
             return Err(error(ErrorKind::Other));
         }
-        Ok(self.world.borrow_mut())
+        Ok(self.world.lock().unwrap())
     }
 
     /// Counts a call, and kills the process if it was to end in it.
     fn dies_now(&self) -> bool {
-        let mut world = self.world.borrow_mut();
+        let mut world = self.world.lock().unwrap();
         world.calls += 1;
         let Some((process, left)) = &mut world.kill else { return false };
         if *process != self.process {
@@ -356,7 +357,7 @@ impl Disk for SimDisk {
     type Lock = SimLock;
 
     fn open_root(&self, _: &Path) -> Result<Inode, DiskError> {
-        self.call()?;
+        drop(self.call()?);
         Ok(ROOT)
     }
 
@@ -407,18 +408,19 @@ impl Disk for SimDisk {
         world.own_file(*folder, name)
     }
 
-    fn append(&self, file: &Inode, bytes: &[u8]) -> Result<usize, DiskError> {
+    fn append(&self, file: &Inode, bytes: &[u8], rest: &[u8]) -> Result<usize, DiskError> {
+        let bytes = [bytes, rest].concat();
         if self.is_dead() {
             return Err(error(ErrorKind::Other));
         }
         if self.dies_now() {
             // A write is not atomic against SIGKILL.
-            let mut world = self.world.borrow_mut();
+            let mut world = self.world.lock().unwrap();
             let part = usize::try_from(world.random.below(bytes.len() as u64 + 1)).unwrap();
             world.files.get_mut(file).unwrap().bytes.extend(&bytes[..part]);
             return Err(error(ErrorKind::Other));
         }
-        let mut world = self.world.borrow_mut();
+        let mut world = self.world.lock().unwrap();
         world.changeable()?;
         let fault = world.faults.writes;
         world.chance(fault)?;
@@ -460,6 +462,12 @@ impl Disk for SimDisk {
     fn read(&self, folder: &Inode, name: &str, most: u64) -> Result<Vec<u8>, DiskError> {
         let mut world = self.call()?;
         let inode = world.own_file(*folder, name)?;
+        let fault = world.faults.reads;
+        if let Some((percent, kind)) = fault
+            && world.random.percent(percent)
+        {
+            return Err(error(kind));
+        }
         let bytes = &world.files[&inode].bytes;
         Ok(bytes[..bytes.len().min(usize::try_from(most).unwrap())].to_vec())
     }
@@ -503,7 +511,7 @@ impl Disk for SimDisk {
             world.names(*folder)?.remove(name);
         }
         world.locks.insert(inode, self.process);
-        Ok(Locking::Granted(SimLock { world: Rc::clone(&self.world), inode, process: self.process }))
+        Ok(Locking::Granted(SimLock { world: Arc::clone(&self.world), inode, process: self.process }))
     }
 
     fn is_still(&self, lock: &SimLock, folder: &Inode, name: &str) -> bool {
@@ -514,5 +522,9 @@ impl Disk for SimDisk {
         let world = self.call()?;
         let capacity = world.faults.capacity.filter(|_| !world.faults.hides_free_space);
         Ok(capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(world.used())))
+    }
+
+    fn largest_file(&self) -> u64 {
+        u64::MAX
     }
 }
