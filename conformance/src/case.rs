@@ -213,6 +213,8 @@ pub(crate) struct ExpectedRequest {
 pub(crate) struct ExpectedFlagRequest {
     /// `flags` or `definitions`.
     pub(crate) endpoint: Endpoint,
+    /// The query of its URL.
+    pub(crate) query: Option<String>,
     /// The status of the response.
     pub(crate) status: Option<u16>,
     /// Members of its body.

@@ -276,6 +276,9 @@ fn check_flag_requests(wanted: &[ExpectedFlagRequest], found: &[FlagRecord]) -> 
                 "request {i} of flags: {endpoint:?} with the status {status}; expected {wanted:?}"
             ));
         }
+        if let Some(query) = wanted.query.as_ref().filter(|query| **query != found.query) {
+            return Err(format!("request {i} of flags has the query {:?}, expected {query:?}", found.query));
+        }
         if let Some(body) = &wanted.body {
             check_flag_body(body.get(), &Tree::parse(&found.body.to_string())?)
                 .map_err(|text| format!("request {i} of flags: {text}"))?;

@@ -1,4 +1,5 @@
-//! Feature flags of one namespace: the values and definitions that a test has set, and what was asked for.
+//! Feature flags of one namespace: the values, definitions and remote configs that a test has set, and what was asked
+//! for.
 //!
 //! It checks each request and plans its response; it knows nothing of sockets, and evaluates nothing: `POST /flags`
 //! returns the values that were set, for every person.
@@ -22,7 +23,7 @@ use crate::script::{Endpoint, Step};
 pub struct FlagRecord {
     /// Its number among those of its endpoint, from 1.
     pub n: u64,
-    /// `flags` or `definitions`.
+    /// `flags`, `definitions` or `remote_config`.
     pub endpoint: Endpoint,
     /// Its path.
     pub path: String,
@@ -72,6 +73,8 @@ pub(crate) struct FlagPlan {
 pub(crate) struct Flags {
     values: Map<String, Value>,
     definitions: String,
+    /// The payload of each remote config; null for one that has none.
+    configs: Map<String, Value>,
     /// The number of the definitions, which is their ETag.
     revision: u64,
     /// How often anything here has changed.
@@ -89,6 +92,7 @@ impl Flags {
         Self {
             values: Map::new(),
             definitions: NO_DEFINITIONS.to_owned(),
+            configs: Map::new(),
             revision: 1,
             changes: 0,
             records: Kept::new(MAX_RECORDS, memory),
@@ -107,6 +111,14 @@ impl Flags {
     pub(crate) fn set_values(&mut self, text: &str) -> Result<(), String> {
         self.values =
             serde_json::from_str(text).map_err(|error| format!("an object of flags is expected: {error}"))?;
+        self.changes += 1;
+        Ok(())
+    }
+
+    /// The remote configs that the project has from now on: for each key its payload, as text or as JSON.
+    pub(crate) fn set_configs(&mut self, text: &str) -> Result<(), String> {
+        self.configs = serde_json::from_str(text)
+            .map_err(|error| format!("an object of remote configs is expected: {error}"))?;
         self.changes += 1;
         Ok(())
     }
@@ -161,16 +173,25 @@ impl Flags {
         let FlagRequest { endpoint, parts, body, connection } = *request;
         let query = parts.uri.query().unwrap_or_default();
         let key = options.api_key.as_deref();
-        let (value, planned) = if endpoint == Endpoint::Definitions {
-            let was_sent = |etag: &str| self.was_sent(etag);
-            rules::definitions(&parts.headers, query, key, was_sent, findings);
-            (Value::Null, self.definitions_for(parts))
-        } else {
-            let encoding = parts.headers.get("content-encoding").and_then(|value| value.to_str().ok());
-            let text = decode(encoding, body, options.max_body).unwrap_or_default();
-            let value = rules::evaluation(&parts.headers, query, &text, key, findings);
-            let planned = FlagPlan { status: 200, body: self.values_for(&value).to_string(), etag: None };
-            (value, planned)
+        let (value, planned) = match endpoint {
+            Endpoint::Definitions => {
+                let was_sent = |etag: &str| self.was_sent(etag);
+                rules::definitions(&parts.headers, query, key, was_sent, findings);
+                (Value::Null, self.definitions_for(parts))
+            }
+            Endpoint::RemoteConfig => {
+                let segment =
+                    remote_config(parts.uri.path().trim_end_matches('/')).map(|(_, segment)| segment);
+                let name = rules::remote_config(&parts.headers, query, segment, body, key, findings);
+                (Value::Null, self.config_for(&name))
+            }
+            Endpoint::Events | Endpoint::Flags => {
+                let encoding = parts.headers.get("content-encoding").and_then(|value| value.to_str().ok());
+                let text = decode(encoding, body, options.max_body).unwrap_or_default();
+                let value = rules::evaluation(&parts.headers, query, &text, key, findings);
+                let body = self.values_for(&value, query != "v=2").to_string();
+                (value, FlagPlan { status: 200, body, etag: None })
+            }
         };
         let refused = findings.status.filter(|_| step.status.is_none() && step.body.is_none());
         let mut plan = match (step.status, refused) {
@@ -219,13 +240,25 @@ impl Flags {
         FlagPlan { status: 200, body: self.definitions.clone(), etag: Some(etag) }
     }
 
-    /// The response of the server in the form of `v=2`.
-    fn values_for(&self, request: &Value) -> Value {
+    /// The payload as a JSON string, as the server sends it. One that it does not have, and a key that it does not know,
+    /// are empty bodies.
+    fn config_for(&self, key: &str) -> FlagPlan {
+        let (status, body) = match self.configs.get(key) {
+            None => (404, String::new()),
+            Some(Value::Null) => (200, String::new()),
+            Some(text @ Value::String(_)) => (200, text.to_string()),
+            Some(other) => (200, Value::String(other.to_string()).to_string()),
+        };
+        FlagPlan { status, body, etag: None }
+    }
+
+    /// The response of the server in the form of `v=2`, or with typed records, as from `v=3` on.
+    fn values_for(&self, request: &Value, is_typed: bool) -> Value {
         let wanted = request.get("flag_keys_to_evaluate").and_then(Value::as_array);
         let is_wanted = |key: &String| wanted.is_none_or(|wanted| wanted.iter().any(|name| name == key));
         let mut flags = Map::new();
         for (id, (key, value)) in self.values.iter().enumerate().filter(|(_, (key, _))| is_wanted(key)) {
-            flags.insert(key.clone(), record(id + 1, key, value));
+            flags.insert(key.clone(), record(id + 1, key, value, is_typed));
         }
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let number = self.count(Endpoint::Flags) + 1;
@@ -238,7 +271,14 @@ impl Flags {
     }
 }
 
-fn record(id: usize, key: &str, value: &Value) -> Value {
+/// The prefix of the namespace, and the segment with the key, if the path is that of a remote config.
+pub(crate) fn remote_config(path: &str) -> Option<(&str, &str)> {
+    let (prefix, segment) =
+        path.strip_suffix("/remote_config")?.rsplit_once("/api/projects/@current/feature_flags/")?;
+    (!segment.is_empty() && !segment.contains('/')).then_some((prefix, segment))
+}
+
+fn record(id: usize, key: &str, value: &Value, is_typed: bool) -> Value {
     if value.is_object() {
         return value.clone();
     }
@@ -248,9 +288,16 @@ fn record(id: usize, key: &str, value: &Value) -> Value {
     } else {
         ("no_condition_match", "No matching condition set")
     };
+    let reason = json!({"code": code, "condition_index": 0, "description": description});
+    if is_typed {
+        let metadata = json!({
+            "id": id, "version": 1, "config_version": 1, "description": null, "payload": null,
+            "has_experiment": false,
+        });
+        return json!({"key": key, "value": value, "reason": reason, "metadata": metadata});
+    }
     json!({
-        "key": key, "enabled": enabled, "variant": value.as_str(),
-        "reason": {"code": code, "condition_index": 0, "description": description},
+        "key": key, "enabled": enabled, "variant": value.as_str(), "reason": reason,
         "metadata": {"id": id, "version": 1, "description": null, "payload": null, "has_experiment": false},
     })
 }

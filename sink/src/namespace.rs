@@ -370,8 +370,13 @@ impl Namespace {
         let step = self.script.take(&Request { endpoint, number, ..Request::default() }).unwrap_or_default();
         let mut findings = Findings::default();
         let planned = self.flags.receive(request, &step, options, started, &mut findings);
-        let Summary { flag_requests, definition_requests, .. } = &mut self.records.summary;
-        *(if endpoint == Endpoint::Definitions { definition_requests } else { flag_requests }) += 1;
+        let summary = &mut self.records.summary;
+        let count = match endpoint {
+            Endpoint::Definitions => &mut summary.definition_requests,
+            Endpoint::RemoteConfig => &mut summary.remote_config_requests,
+            Endpoint::Events | Endpoint::Flags => &mut summary.flag_requests,
+        };
+        *count += 1;
         self.record_violations(0, "", findings);
         ResponsePlan {
             status: planned.status,

@@ -140,6 +140,8 @@ pub struct Summary {
     pub flag_requests: u64,
     /// Requests for the definitions of feature flags.
     pub definition_requests: u64,
+    /// Requests for remote configs.
+    pub remote_config_requests: u64,
     /// The largest number of requests that were open at once.
     pub max_concurrent: u64,
     /// Connections that requests came on.

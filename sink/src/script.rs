@@ -99,6 +99,8 @@ pub enum Endpoint {
     Flags,
     /// `GET /flags/definitions`
     Definitions,
+    /// `GET /api/projects/@current/feature_flags/<key>/remote_config`
+    RemoteConfig,
 }
 
 /// A codec of a response's body.

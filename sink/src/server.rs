@@ -25,6 +25,7 @@ use tower::ServiceExt;
 
 use crate::chaos::Chaos;
 use crate::connections::{ConnectionLimits, Connections, OpenConnection};
+use crate::flags::remote_config;
 use crate::namespace::{MEMORY, Namespace, Options};
 use crate::namespaces::Namespaces;
 use crate::script::{Endpoint, MAX_SCRIPT, Script};
@@ -231,15 +232,12 @@ async fn route(
             plain(StatusCode::METHOD_NOT_ALLOWED, text)
         });
     }
-    for (path_of_flags, method, endpoint) in FLAG_PATHS {
-        if let Some(prefix) = path.trim_end_matches('/').strip_suffix(path_of_flags) {
-            return Ok(if request.method() == method {
-                transmit::receive_flags(&sink, prefix.trim_end_matches('/'), endpoint, connection, request)
-                    .await
-            } else {
-                plain(StatusCode::METHOD_NOT_ALLOWED, &format!("only {method} is supported here"))
-            });
-        }
+    if let Some((prefix, method, endpoint)) = flag_endpoint(&path) {
+        return Ok(if request.method() == method {
+            transmit::receive_flags(&sink, prefix.trim_end_matches('/'), endpoint, connection, request).await
+        } else {
+            plain(StatusCode::METHOD_NOT_ALLOWED, &format!("only {method} is supported here"))
+        });
     }
     if let Err(reason) = origin::check(request.headers(), connection.is_local) {
         return Ok(plain(StatusCode::FORBIDDEN, reason));
@@ -250,6 +248,17 @@ async fn route(
     }
     let (prefix, name) = path.rsplit_once('/').unwrap_or(("", ""));
     Ok(control(&sink, prefix, name, request).await)
+}
+
+/// The prefix of the namespace, the method and the endpoint, if the path is one of feature flags.
+fn flag_endpoint(path: &str) -> Option<(&str, &'static str, Endpoint)> {
+    let path = path.trim_end_matches('/');
+    if let Some((prefix, _)) = remote_config(path) {
+        return Some((prefix, "GET", Endpoint::RemoteConfig));
+    }
+    FLAG_PATHS
+        .into_iter()
+        .find_map(|(end, method, endpoint)| Some((path.strip_suffix(end)?, method, endpoint)))
 }
 
 /// Serves one of the addresses below a prefix that read or change its namespace.
@@ -305,6 +314,13 @@ async fn control(sink: &Sink, prefix: &str, name: &str, request: Request) -> Res
             }
             Err(response) => response,
         },
+        ("POST", "_remote_config") => match body_text(request).await {
+            Ok(text) => match lock(namespace).flags_mut().set_configs(&text) {
+                Ok(()) => done(),
+                Err(error) => plain(StatusCode::BAD_REQUEST, &error),
+            },
+            Err(response) => response,
+        },
         ("POST", "_chaos") => match body_text(request).await {
             Ok(text) => match serde_json::from_str::<Chaos>(&text) {
                 Ok(chaos) => {
@@ -352,6 +368,7 @@ async fn wait(sink: &Sink, namespace: &Mutex<Namespace>, query: &str) -> Respons
                 ("events", namespace.summary().events),
                 ("flag_requests", namespace.summary().flag_requests),
                 ("definition_requests", namespace.summary().definition_requests),
+                ("remote_config_requests", namespace.summary().remote_config_requests),
                 ("accepted", namespace.accepted().len() as u64),
                 ("delivered", namespace.summary().delivered as u64),
             ];

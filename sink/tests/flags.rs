@@ -1,4 +1,5 @@
-//! Feature flags of the sink: the values and definitions that it serves, its records, and every rule of a request.
+//! Feature flags of the sink: the values, definitions and remote configs that it serves, its records, and every rule of
+//! a request.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod support;
@@ -44,6 +45,15 @@ fn values_that_were_set_are_returned_and_recorded() {
     let mut one = query();
     one["flag_keys_to_evaluate"] = json!(["on", "unknown"]);
     assert_eq!(ask(&sink, "/a", &one).1["flags"].as_object().unwrap().keys().collect::<Vec<_>>(), ["on"]);
+    let (_, _, typed) = sink.request("POST", "/typed/flags?v=4", HEADERS, query().to_string().as_bytes());
+    assert_eq!(typed.matches("\"value\"").count(), 0, "no values were set there");
+    assert_eq!(sink.post("/typed/_flags", r#"{"layout": "compact", "off": false}"#), 200);
+    let (_, _, typed) = sink.request("POST", "/typed/flags?v=4", HEADERS, query().to_string().as_bytes());
+    let typed: Value = serde_json::from_str(&typed).unwrap();
+    let values = ["layout", "off"].map(|key| typed["flags"][key]["value"].clone());
+    assert_eq!(json!(values), json!(["compact", false]));
+    assert_eq!(typed["flags"]["off"].get("enabled"), None);
+    assert!(rules(&sink, "/typed").is_empty());
     let records = sink.get("/a/_flags");
     assert_eq!(
         (&records[1]["n"], &records[1]["endpoint"], &records[1]["query"]),
@@ -82,6 +92,44 @@ fn definitions_have_an_etag_which_a_client_sends_back() {
     get("If-None-Match: \"other\"\r\n");
     assert_eq!(rules(&sink, ""), ["definitions-etag"]);
     assert_eq!(sink.get("/_summary")["definition_requests"], 4);
+}
+
+fn config(sink: &Sink, path: &str, headers: &str) -> (u16, String) {
+    let (status, _, body) = sink.request("GET", path, headers, b"");
+    (status, body)
+}
+
+#[test]
+fn remote_configs_are_returned_as_the_server_does() {
+    let sink = Sink::start(&[]);
+    let address =
+        |key: &str| format!("/a/api/projects/@current/feature_flags/{key}/remote_config?token=phc_test");
+    let get = |key: &str| config(&sink, &address(key), SECRET);
+    assert_eq!(get("limits"), (404, String::new()));
+    let configs = r#"{"limits": {"max": 5}, "text": "\"as it is\"", "none": null, "a/b ü": [1]}"#;
+    assert_eq!(sink.post("/a/_remote_config", configs), 200);
+    assert_eq!(get("limits"), (200, r#""{\"max\":5}""#.to_owned()));
+    assert_eq!(get("text"), (200, r#""\"as it is\"""#.to_owned()));
+    assert_eq!(get("none"), (200, String::new()));
+    assert_eq!(get("a%2Fb%20%C3%BC"), (200, "\"[1]\"".to_owned()));
+    assert_eq!(get("other").0, 404);
+    assert!(rules(&sink, "/a").is_empty());
+    let records = sink.get("/a/_flags");
+    assert_eq!((&records[1]["endpoint"], &records[1]["status"]), (&json!("remote_config"), &json!(200)));
+    assert_eq!(records[1]["path"], "/a/api/projects/@current/feature_flags/limits/remote_config");
+    assert_eq!(sink.get("/a/_summary")["remote_config_requests"], 6);
+    assert_eq!(sink.get("/a/_summary")["flag_requests"], 0);
+    assert_eq!(sink.get("/a/_wait?remote_config_requests=6&timeout_ms=0")["ok"], true);
+    assert_eq!(sink.get("/a/_wait?remote_config_requests=7&timeout_ms=0")["ok"], false);
+    let script = r#"{"steps":[{"when":{"endpoint":"remote_config","request":7},"status":429},
+        {"when":{"endpoint":"remote_config"},"body":"<html>"}]}"#;
+    assert_eq!(sink.post("/a/_script", script), 200);
+    assert_eq!(get("limits").0, 429);
+    assert_eq!(get("limits"), (200, "<html>".to_owned()));
+    assert_eq!(get("limits").0, 200);
+    assert_eq!(sink.post("/a/_remote_config", "[]"), 400);
+    assert_eq!(get("limits").0, 200, "what was set stays");
+    assert_eq!(sink.request("POST", &address("limits"), SECRET, b"").0, 405);
 }
 
 #[test]
@@ -131,7 +179,7 @@ fn each_rule_is_broken_by_one_change() {
     }
     let text = query().to_string();
     let requests = [
-        ("flags-version", "POST", "/flags?v=3", HEADERS.to_owned(), 200),
+        ("flags-version", "POST", "/flags?v=5", HEADERS.to_owned(), 200),
         ("flags-authorization", "POST", "/flags?v=2", format!("{HEADERS}{SECRET}"), 200),
         ("flags-content-type", "POST", "/flags?v=2", String::new(), 200),
         ("definitions-authorization", "GET", "/flags/definitions?token=phc_test", String::new(), 401),
@@ -142,6 +190,27 @@ fn each_rule_is_broken_by_one_change() {
             SECRET.to_owned(),
             401,
         ),
+        (
+            "remote-config-authorization",
+            "GET",
+            "/api/projects/@current/feature_flags/a/remote_config?token=phc_test",
+            "Authorization: Bearer phc_test\r\n".to_owned(),
+            401,
+        ),
+        (
+            "remote-config-token",
+            "GET",
+            "/api/projects/@current/feature_flags/a/remote_config",
+            SECRET.to_owned(),
+            401,
+        ),
+        (
+            "remote-config-key",
+            "GET",
+            "/api/projects/@current/feature_flags/a%2/remote_config?token=phc_test",
+            SECRET.to_owned(),
+            400,
+        ),
     ];
     for (n, (rule, method, path, headers, expected)) in requests.iter().enumerate() {
         let prefix = format!("/other{n}");
@@ -150,8 +219,11 @@ fn each_rule_is_broken_by_one_change() {
         assert_eq!((status, rules(&sink, &prefix)), (*expected, vec![(*rule).to_owned()]));
     }
     assert_eq!(sink.request("GET", "/flags?v=2", "", b"").0, 405);
+    let with_body = "/body/api/projects/@current/feature_flags/a/remote_config?token=phc_test";
+    sink.request("GET", with_body, SECRET, b"{}");
+    assert_eq!(rules(&sink, "/body"), ["remote-config-body"]);
     let tested = changes.iter().map(|(rule, ..)| *rule).chain(requests.iter().map(|(rule, ..)| *rule));
-    let mut tested: Vec<_> = tested.chain(["definitions-etag"]).collect();
+    let mut tested: Vec<_> = tested.chain(["definitions-etag", "remote-config-body"]).collect();
     tested.sort_unstable();
     tested.dedup();
     assert_eq!(tested, phc_sink::FLAG_RULES);
@@ -162,5 +234,7 @@ fn another_project_key_is_refused_and_breaks_no_rule() {
     let sink = Sink::start(&["--api-key", "phc_other"]);
     assert_eq!(ask(&sink, "", &query()).0, 401);
     assert_eq!(sink.request("GET", "/flags/definitions?token=phc_test", SECRET, b"").0, 401);
+    let address = "/api/projects/@current/feature_flags/a/remote_config?token=phc_test";
+    assert_eq!(config(&sink, address, SECRET).0, 401);
     assert!(rules(&sink, "").is_empty());
 }

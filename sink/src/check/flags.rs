@@ -1,4 +1,5 @@
-//! The rules that a request of feature flags can break: `POST /flags` and `GET /flags/definitions`.
+//! The rules that a request of feature flags can break: `POST /flags`, `GET /flags/definitions`, and that for a remote
+//! config.
 //!
 //! They are those of PostHog's flag service and of the official harness, as sink/README.md lists them. A rule of events
 //! is never one of flags: the two endpoints have different headers and bodies.
@@ -10,7 +11,7 @@ use super::Findings;
 use crate::view::parameter;
 
 /// The name of every rule of flag requests. They do not belong to the contract of Capture v1.
-pub const FLAG_RULES: [&str; 11] = [
+pub const FLAG_RULES: [&str; 15] = [
     "definitions-authorization",
     "definitions-etag",
     "definitions-token",
@@ -22,6 +23,10 @@ pub const FLAG_RULES: [&str; 11] = [
     "flags-runtime",
     "flags-token",
     "flags-version",
+    "remote-config-authorization",
+    "remote-config-body",
+    "remote-config-key",
+    "remote-config-token",
 ];
 
 /// What the type of a member of the body must be, and whether a body without it breaks a rule.
@@ -68,6 +73,9 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
+/// What a request for values may say of the form of its response.
+const VERSIONS: [&str; 3] = ["v=2", "v=3", "v=4"];
+
 /// Checks `POST /flags`, of which this is the decompressed body; returns the body as JSON.
 pub(crate) fn evaluation(
     headers: &HeaderMap,
@@ -76,8 +84,12 @@ pub(crate) fn evaluation(
     api_key: Option<&str>,
     findings: &mut Findings,
 ) -> Value {
-    if query != "v=2" {
-        findings.add("flags-version", format!("the query must be v=2 and nothing else, not {query:?}"));
+    if !VERSIONS.contains(&query) {
+        let expected = VERSIONS.join(", ");
+        findings.add(
+            "flags-version",
+            format!("the query must be one of {expected} and nothing else, not {query:?}"),
+        );
     }
     if headers.contains_key("authorization") {
         findings
@@ -120,6 +132,69 @@ pub(crate) fn evaluation(
     value
 }
 
+/// Checks the request for a remote config, whose key is this segment of the path; returns the key.
+pub(crate) fn remote_config(
+    headers: &HeaderMap,
+    query: &str,
+    segment: Option<&str>,
+    body: &[u8],
+    api_key: Option<&str>,
+    findings: &mut Findings,
+) -> String {
+    keys(headers, query, api_key, ["remote-config-authorization", "remote-config-token"], findings);
+    if !body.is_empty() {
+        findings.add("remote-config-body", "a GET has no body");
+    }
+    let key = segment.and_then(percent_decoded);
+    if key.is_none() {
+        let message = "the key must be one segment of the path: UTF-8 in which all but letters, digits and -._~ is percent-encoded";
+        findings.refuse(400, "remote-config-key", message);
+    }
+    key.unwrap_or_default()
+}
+
+/// The text of a segment of a path; `None` if it has a character that must be encoded, or is not UTF-8.
+fn percent_decoded(segment: &str) -> Option<String> {
+    let mut bytes = segment.bytes();
+    let mut text = Vec::new();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'%' => {
+                let digits = [char::from(bytes.next()?), char::from(bytes.next()?)];
+                let [high, low] = digits.map(|digit| digit.to_digit(16));
+                text.push(u8::try_from(high? * 16 + low?).ok()?);
+            }
+            _ if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => text.push(byte),
+            _ => return None,
+        }
+    }
+    String::from_utf8(text).ok()
+}
+
+/// Checks the secret key and the project key of a request without a body, by the rules of these two names.
+fn keys(
+    headers: &HeaderMap,
+    query: &str,
+    api_key: Option<&str>,
+    [authorization, token]: [&'static str; 2],
+    findings: &mut Findings,
+) {
+    let secret = text(headers, "authorization").strip_prefix("Bearer ").unwrap_or_default();
+    if !["phs_", "phx_"].iter().any(|prefix| secret.starts_with(prefix)) {
+        let message = "Authorization must be `Bearer <secret key>`, which begins with phs_ or phx_";
+        findings.refuse(401, authorization, message);
+    }
+    match parameter(query, "token") {
+        None | Some("") => {
+            findings.refuse(401, token, "the query must have the project key as token");
+        }
+        Some(found) if api_key.is_some_and(|expected| expected != found) => {
+            findings.status.get_or_insert((401, token));
+        }
+        Some(_) => {}
+    }
+}
+
 /// Checks `GET /flags/definitions`. `etags` are those that this sink has sent.
 pub(crate) fn definitions(
     headers: &HeaderMap,
@@ -128,20 +203,7 @@ pub(crate) fn definitions(
     was_sent: impl Fn(&str) -> bool,
     findings: &mut Findings,
 ) {
-    let secret = text(headers, "authorization").strip_prefix("Bearer ").unwrap_or_default();
-    if !["phs_", "phx_"].iter().any(|prefix| secret.starts_with(prefix)) {
-        let message = "Authorization must be `Bearer <secret key>`, which begins with phs_ or phx_";
-        findings.refuse(401, "definitions-authorization", message);
-    }
-    match parameter(query, "token") {
-        None | Some("") => {
-            findings.refuse(401, "definitions-token", "the query must have the project key as token");
-        }
-        Some(token) if api_key.is_some_and(|expected| expected != token) => {
-            findings.status.get_or_insert((401, "definitions-token"));
-        }
-        Some(_) => {}
-    }
+    keys(headers, query, api_key, ["definitions-authorization", "definitions-token"], findings);
     let etag = text(headers, "if-none-match");
     if !etag.is_empty() && !was_sent(etag) {
         findings.add("definitions-etag", format!("this sink has sent no ETag {etag:?}"));

@@ -137,7 +137,7 @@ function draw(state) {
   byId("count-requests").textContent = count(summary.requests);
   byId("count-events").textContent = count(summary.events);
   byId("count-accepted").textContent = count(summary.accepted);
-  const flags = summary.flag_requests + summary.definition_requests;
+  const flags = summary.flag_requests + summary.definition_requests + summary.remote_config_requests;
   byId("count-flags-box").hidden = flags === 0;
   byId("count-flags").textContent = count(flags);
   byId("count-violations").textContent = broken > 0 ? `◆ ${count(broken)}` : "0";

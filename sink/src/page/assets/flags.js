@@ -4,6 +4,7 @@ import { byId, count, el, get, headerList, host, plural, post, redraw, statusBad
 import { pretty } from "./pretty.js";
 
 const list = byId("flag-requests");
+const titles = { flags: "Values", definitions: "Definitions", remote_config: "Remote config" };
 const served = {
   values: { form: byId("flag-values"), path: "_flags", said: "Served from now on." },
   definitions: { form: byId("flag-definitions"), path: "_definitions", said: "Served from now on, under another ETag." },
@@ -39,12 +40,13 @@ export async function drawFlags() {
 }
 
 function nothing() {
-  return el("p", { class: "muted" }, "No client has asked for flags yet. Requests for values (POST /flags) and for definitions ",
-    "(GET /flags/definitions) are shown here.");
+  return el("p", { class: "muted" }, "No client has asked for flags yet. Requests for values (POST /flags), for definitions ",
+    "(GET /flags/definitions) and for remote configs are shown here.");
 }
 
 function asked(one) {
   if (one.endpoint === "definitions") return one.headers["if-none-match"] ? `has ${one.headers["if-none-match"]}` : "has none yet";
+  if (one.endpoint === "remote_config") return one.path.match(/\/([^/]*)\/remote_config\/*$/)?.[1] ?? "";
   return Array.isArray(one.keys) ? plural(one.keys.length, "flag") : "all flags";
 }
 
@@ -52,7 +54,7 @@ function request(one, open) {
   const id = `${one.endpoint} ${one.n}`;
   return el("details", { class: "flag-request", "data-id": id, open: open.has(id) },
     el("summary", {}, statusBadge({ status: one.status, cut: null }), " ",
-      el("strong", {}, `${one.endpoint === "definitions" ? "Definitions" : "Values"} #${count(one.n)}`),
+      el("strong", {}, `${titles[one.endpoint]} #${count(one.n)}`),
       one.distinct_id === null ? null : el("span", { class: "mono" }, ` ${one.distinct_id}`),
       el("span", { class: "muted" }, ` · ${asked(one)} · ${time(one.received_ms)}`)),
     el("p", {}, el("code", {}, one.query ? `${one.path}?${one.query}` : one.path), ` on connection ${one.connection}`),
