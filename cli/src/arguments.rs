@@ -84,8 +84,14 @@ pub(crate) struct SendArguments {
     /// Mark the events as an import of old ones.
     #[arg(long)]
     pub(crate) historical: bool,
-    /// End after this time, with what is still pending as lost. Without it, each event is sent until it is delivered
-    /// or its retries are used up.
+    /// Keep in this folder what is pending, and how far FILE was read. After an interruption of any kind, a kill included,
+    /// the same command goes on from there. The folder is made if it is missing; what ended processes have left in it
+    /// for the same host and key is sent, too. A line without a uuid gets one that follows from its number and its bytes.
+    #[cfg(unix)]
+    #[arg(long, value_name = "DIR", requires = "file", conflicts_with = "event")]
+    pub(crate) spool: Option<PathBuf>,
+    /// End after this time. What is still pending is lost then, or with --spool kept. Without it, each event is sent
+    /// until it is delivered or its retries are used up; with --spool, also while the server does not respond.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400 * 365))]
     pub(crate) timeout: Option<u64>,
 }
@@ -109,6 +115,13 @@ pub(crate) enum SpoolCommand {
     /// The events of living processes are left out, for these send them: --living includes them.
     #[command(after_help = EXIT_CODES)]
     Export(ExportArguments),
+    /// Delivers what dead processes left for a host and a key, and ends.
+    ///
+    /// The events are taken over and sent as by any client of libphc with this spool. What a living process has is never
+    /// touched. While the server does not respond or refuses the key, it is tried again until the time limit. Ctrl-C and
+    /// the time limit leave in the spool what is not delivered.
+    #[command(after_help = EXIT_CODES)]
+    Drain(DrainArguments),
     /// Removes what dead processes left, whose events are then never sent.
     ///
     /// Without --yes it only says what it would remove. What a living process has is never touched, nor are files
@@ -142,6 +155,19 @@ pub(crate) struct ExportArguments {
     /// Also what can be read of segments that were set aside.
     #[arg(long)]
     pub(crate) bad: bool,
+}
+
+#[cfg(unix)]
+#[derive(Args, Debug)]
+pub(crate) struct DrainArguments {
+    /// The folder that the setting spool_dir names.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionOptions,
+    /// End after this time, and leave the rest in the spool.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400 * 365))]
+    pub(crate) timeout: Option<u64>,
 }
 
 #[cfg(unix)]

@@ -3,8 +3,12 @@
 mod arguments;
 mod check;
 mod generate;
+#[cfg(unix)]
+mod interrupt;
+mod losses;
 mod options;
 mod outcome;
+mod progress;
 mod send;
 #[cfg(unix)]
 mod spool;
@@ -29,6 +33,7 @@ fn main() -> ExitCode {
     match done {
         Ok(Outcome::Good) => ExitCode::SUCCESS,
         Ok(Outcome::Bad) => ExitCode::from(outcome::BAD),
+        Ok(Outcome::Left) => ExitCode::from(outcome::LEFT),
         Err(failure) => {
             if !matches!(failure, Failure::ClosedOutput) {
                 text::say(format_args!("phc-cli: {failure}"));

@@ -13,12 +13,17 @@ pub(crate) enum Outcome {
     Good,
     /// Something is: damage, a failed step, a lost event.
     Bad,
+    /// Nothing was lost, but not everything was delivered: what is left is on disk.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "there is no spool"))]
+    Left,
 }
 
 /// The exit code of [`Outcome::Bad`].
 pub(crate) const BAD: u8 = 1;
 const USAGE: u8 = 2;
 const FILES: u8 = 3;
+/// The exit code of [`Outcome::Left`].
+pub(crate) const LEFT: u8 = 4;
 
 /// The exit codes, as every help text has them.
 pub(crate) const EXIT_CODES: &str = "\
@@ -26,7 +31,8 @@ Exit codes:
   0  everything is as it should be
   1  something is not: damage in a spool, a step that failed, an event that was refused or lost
   2  the command line or a setting is not accepted; nothing was done
-  3  a file or a folder cannot be used; what could not be done is named";
+  3  a file or a folder cannot be used; what could not be done is named
+  4  the command ended early, or could not do all of it: events are left on disk, and none is lost";
 
 /// Why a command ended early. The text says what to do.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! NDJSON, line by line, from a file or standard input, in bounded memory.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read as _, stdin};
+use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom, stdin};
 use std::path::Path;
 
 use crate::outcome::Failure;
@@ -9,60 +9,75 @@ use crate::outcome::Failure;
 /// The longest line; the library takes no event that is larger than 16 MiB.
 const MAX_LINE: u64 = 32 << 20;
 
+/// How far an input was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    /// In bytes from its beginning.
+    pub(super) bytes: u64,
+    /// In lines; the number of the line that was read last.
+    pub(super) lines: u64,
+}
+
 /// See the module.
-pub(crate) struct Input {
+pub(super) struct Input {
     reader: Box<dyn BufRead>,
     /// For errors.
     name: String,
     length: Option<u64>,
-    bytes_read: u64,
-    number: u64,
+    place: Place,
     line: Vec<u8>,
 }
 
 impl Input {
     /// Opens a file; without one, or for `-`, standard input.
-    pub(crate) fn open(path: Option<&Path>) -> Result<Self, Failure> {
-        let (reader, name, length): (Box<dyn BufRead>, _, _) =
-            match path.filter(|path| *path != Path::new("-")) {
-                None => (Box::new(stdin().lock()), "standard input".to_owned(), None),
-                Some(path) => {
-                    let name = path.display().to_string();
-                    let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
-                    let (data, file) =
-                        opened.map_err(|error| Failure::Files(format!("{name} cannot be read: {error}")))?;
-                    (Box::new(BufReader::new(file)), name, data.is_file().then_some(data.len()))
-                }
-            };
-        Ok(Input { reader, name, length, bytes_read: 0, number: 0, line: Vec::new() })
+    pub(super) fn open(path: Option<&Path>) -> Result<Self, Failure> {
+        let Some(path) = path.filter(|path| *path != Path::new("-")) else {
+            let name = "standard input".to_owned();
+            return Ok(Input::new(Box::new(stdin().lock()), name, None, Place::default()));
+        };
+        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+        Input::of(path, file, Place::default())
+    }
+
+    /// Reads a file that is open, from this place on.
+    pub(super) fn of(path: &Path, mut file: File, place: Place) -> Result<Self, Failure> {
+        let data = file.metadata().map_err(|error| unreadable(path, &error))?;
+        if place.bytes > 0 {
+            file.seek(SeekFrom::Start(place.bytes)).map_err(|error| unreadable(path, &error))?;
+        }
+        let length = data.is_file().then_some(data.len());
+        Ok(Input::new(Box::new(BufReader::new(file)), path.display().to_string(), length, place))
+    }
+
+    fn new(reader: Box<dyn BufRead>, name: String, length: Option<u64>, place: Place) -> Self {
+        Input { reader, name, length, place, line: Vec::new() }
     }
 
     /// How many bytes there are, if that is known.
-    pub(crate) fn length(&self) -> Option<u64> {
+    pub(super) fn length(&self) -> Option<u64> {
         self.length
     }
 
-    /// How many were read.
-    pub(crate) fn bytes_read(&self) -> u64 {
-        self.bytes_read
+    /// How far it was read.
+    pub(super) fn place(&self) -> Place {
+        self.place
     }
 
     /// Reads the next line that is not empty. Returns false at the end.
-    pub(crate) fn next_line(&mut self) -> Result<bool, Failure> {
+    pub(super) fn next_line(&mut self) -> Result<bool, Failure> {
         loop {
             self.line.clear();
             let read = self.reader.by_ref().take(MAX_LINE + 1).read_until(b'\n', &mut self.line);
-            let read =
-                read.map_err(|error| Failure::Files(format!("{} cannot be read: {error}", self.name)))?;
+            let read = read.map_err(|error| unreadable(Path::new(&self.name), &error))?;
             if read == 0 {
                 return Ok(false);
             }
-            self.number += 1;
-            self.bytes_read += read as u64;
+            self.place.lines += 1;
+            self.place.bytes += read as u64;
             if read as u64 > MAX_LINE {
                 return Err(Failure::Files(format!(
                     "line {} of {} is longer than {} MiB; one event a line is expected",
-                    self.number,
+                    self.place.lines,
                     self.name,
                     MAX_LINE >> 20
                 )));
@@ -74,12 +89,12 @@ impl Input {
     }
 
     /// The line that was read last.
-    pub(crate) fn line(&self) -> &[u8] {
+    pub(super) fn line(&self) -> &[u8] {
         self.line.trim_ascii()
     }
+}
 
-    /// Its number, from 1.
-    pub(crate) fn number(&self) -> u64 {
-        self.number
-    }
+/// Why a file cannot be read.
+pub(super) fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::Files(format!("{} cannot be read: {error}", path.display()))
 }

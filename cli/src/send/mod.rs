@@ -1,35 +1,46 @@
 //! `phc-cli send`: events from arguments or NDJSON become events of a client, whose losses are listed as they occur.
 
+#[cfg(unix)]
+mod identity;
+#[cfg(unix)]
+mod import;
 mod input;
-mod progress;
+#[cfg(unix)]
+mod spooled;
 
 use std::io::{self, Write as _};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use phc::internals::tool::{Counts, Losses, ToolClient};
+use phc::internals::tool::{Counts, ToolClient};
 use phc::internals::{Error, EventBuilder, EventInput, Status};
 
 use crate::arguments::SendArguments;
+use crate::losses::{TICK, with_losses};
 use crate::outcome::{Failure, Outcome};
-use crate::text::{counted, printable, say};
+use crate::progress::Progress;
+use crate::text::{counted, say};
 use input::Input;
-use progress::Progress;
 
-/// How often the progress is shown, and the time limit looked at.
-const TICK: Duration = Duration::from_millis(100);
 /// If so many lines are refused from the first one on, the input is probably not what is expected.
 const REFUSED_AT_FIRST: u64 = 20;
 
 /// Sends, and waits until every event has ended.
 pub(crate) fn run(arguments: &SendArguments) -> Result<Outcome, Failure> {
-    let mut config = arguments.connection.config(&[])?;
+    #[cfg(unix)]
+    let defaults = arguments.spool.as_ref().map_or(&[][..], |_| spooled::DEFAULTS);
+    #[cfg(not(unix))]
+    let defaults = &[];
+    let mut config = arguments.connection.config(defaults)?;
     if arguments.historical {
         config.set("historical_migration", "true")?;
     }
+    let timeout = arguments.timeout.map(Duration::from_secs);
+    #[cfg(unix)]
+    if let (Some(spool), Some(file)) = (&arguments.spool, &arguments.file) {
+        return spooled::run(config, file, spool, timeout);
+    }
     let client = ToolClient::open(config)?;
-    let deadline = arguments.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
     if let Some(event) = &arguments.event {
         let progress = Progress::hidden();
         with_losses(&client, &progress, || send_one(&client, event, arguments, deadline))?;
@@ -41,45 +52,6 @@ pub(crate) fn run(arguments: &SendArguments) -> Result<Outcome, Failure> {
     progress.end();
     let outcome = summary(&client.counts(), lines.refused);
     lines.failure.map_or(Ok(outcome), Err)
-}
-
-/// Does the work, closes the client, and lists the losses meanwhile, on a thread of its own: reports that are not read
-/// in time are only counted.
-fn with_losses<T>(client: &ToolClient, progress: &Progress, work: impl FnOnce() -> T) -> T {
-    let is_done = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            loop {
-                // Read before the losses: after the last ones there are no more.
-                let last = is_done.load(Ordering::Acquire);
-                let losses = client.next_losses(if last { Duration::ZERO } else { TICK });
-                progress.show(&client.counts());
-                match losses {
-                    Some(losses) => list(&losses, progress),
-                    None if last => break,
-                    None => {}
-                }
-            }
-        });
-        let result = work();
-        client.close();
-        is_done.store(true, Ordering::Release);
-        result
-    })
-}
-
-fn list(losses: &Losses, progress: &Progress) {
-    for loss in &losses.events {
-        let because =
-            [loss.details.as_str(), losses.error.as_str()].into_iter().find(|text| !text.is_empty());
-        let because = because.map(|text| format!(": {text}")).unwrap_or_default();
-        let maybe = if loss.maybe_delivered { " (the server may have stored it)" } else { "" };
-        let because = printable(&because);
-        progress.print(&format!("lost {} {}{maybe}{because}", loss.uuid, loss.reason));
-    }
-    if losses.unnamed > 0 {
-        progress.print(&format!("{} more, whose uuids are not known", counted(losses.unnamed, "event")));
-    }
 }
 
 /// Sends the event that the arguments describe, and prints its uuid.
@@ -139,33 +111,37 @@ fn send_lines(
                 break;
             }
         }
-        progress.read(input.bytes_read());
+        progress.reached(input.place().bytes);
         match capture(client, input.line(), deadline) {
             Ok(()) => taken += 1,
             Err(error) if error.status == Status::QUEUE_FULL => {
                 progress.print(&format!(
                     "the time limit has passed: line {} and later ones were not sent",
-                    input.number()
+                    input.place().lines
                 ));
                 lines.refused += 1;
                 break;
             }
             Err(error) => {
                 lines.refused += 1;
-                progress.print(&format!("line {}: refused: {}", input.number(), error.message));
+                progress.print(&format!("line {}: refused: {}", input.place().lines, error.message));
             }
         }
         if taken == 0 && lines.refused == REFUSED_AT_FIRST {
-            let text = format!(
-                "the first {REFUSED_AT_FIRST} lines were refused; one event a line is expected, as a JSON object \
-                 with \"event\" and \"distinct_id\""
-            );
-            lines.failure = Some(Failure::Usage(text));
+            lines.failure = Some(all_refused());
             break;
         }
     }
     wait(client, deadline);
     lines
+}
+
+/// Why an input is not read on.
+fn all_refused() -> Failure {
+    Failure::Usage(format!(
+        "the first {REFUSED_AT_FIRST} lines were refused; one event a line is expected, as a JSON object with \
+         \"event\" and \"distinct_id\""
+    ))
 }
 
 /// Takes an event, and waits for space in the queue until the deadline.
@@ -191,9 +167,9 @@ fn has_passed(deadline: Option<Instant>) -> bool {
 }
 
 fn summary(counts: &Counts, refused: u64) -> Outcome {
-    let Counts { captured, delivered, lost, maybe_delivered, delivered_with_remark, .. } = *counts;
+    let Counts { captured, recovered, delivered, lost, maybe_delivered, delivered_with_remark, .. } = *counts;
     let parts = [
-        Some(format!("{delivered} of {} delivered", counted(captured, "event"))),
+        Some(format!("{delivered} of {} delivered", counted(captured + recovered, "event"))),
         (lost > 0).then(|| format!("{lost} lost")),
         (maybe_delivered > 0).then(|| format!("{maybe_delivered} of these may have been delivered")),
         (refused > 0).then(|| format!("{} refused", counted(refused, "line"))),

@@ -3,13 +3,16 @@
 
 mod check;
 mod discard;
+mod drain;
 mod export;
 mod list;
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use phc::internals::Config;
 use phc::internals::tool::{
     DestinationFolder, InstanceFolder, Liveness, NotRead, SegmentEntry, SegmentSummary, SpoolFolder,
 };
@@ -29,9 +32,20 @@ pub(crate) fn run(command: &SpoolCommand) -> Result<Outcome, Failure> {
         SpoolCommand::Check(arguments) => check::run(arguments, &mut out),
         SpoolCommand::Export(arguments) => export::run(arguments, &mut out),
         SpoolCommand::Discard(arguments) => discard::run(arguments, &mut out),
+        SpoolCommand::Drain(arguments) => drain::run(arguments),
     };
     out.flush().map_err(|error| output_failed(&error))?;
     outcome
+}
+
+/// The settings of a client that has this spool, and takes over what ended processes have left in it.
+pub(crate) fn with_spool(mut config: Config, folder: &Path) -> Result<Config, Failure> {
+    let Some(text) = folder.to_str() else {
+        return Err(Failure::Usage(format!("{} is not UTF-8, which a spool_dir must be", folder.display())));
+    };
+    config.set("spool_dir", text)?;
+    config.set("spool_adopt", "true")?;
+    Ok(config)
 }
 
 /// Opens the spool, and returns the destinations that the command line asks for.

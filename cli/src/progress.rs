@@ -1,4 +1,4 @@
-//! The progress bar of an import, on a terminal only.
+//! The progress bar of what takes long, on a terminal only.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use phc::internals::tool::Counts;
 
 use crate::text::say;
 
-/// See the module. Safe to use from any thread.
+/// See the module. Safe to use from any thread; a clone is the same bar.
+#[derive(Clone)]
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
@@ -16,10 +17,10 @@ impl Progress {
         Progress(ProgressBar::hidden())
     }
 
-    /// The progress through so many bytes; without a number, only what was sent is shown.
-    pub(crate) fn of(bytes: Option<u64>) -> Self {
-        let bar = ProgressBar::with_draw_target(bytes, ProgressDrawTarget::stderr());
-        let template = if bytes.is_some() { "{bar:30} {percent:>3} %  {msg}" } else { "{spinner} {msg}" };
+    /// The progress through so many bytes or events; without a number, only what was sent is shown.
+    pub(crate) fn of(whole: Option<u64>) -> Self {
+        let bar = ProgressBar::with_draw_target(whole, ProgressDrawTarget::stderr());
+        let template = if whole.is_some() { "{bar:30} {percent:>3} %  {msg}" } else { "{spinner} {msg}" };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
@@ -27,9 +28,9 @@ impl Progress {
         Progress(bar)
     }
 
-    /// So many bytes were read.
-    pub(crate) fn read(&self, bytes: u64) {
-        self.0.set_position(bytes);
+    /// So much of it is done.
+    pub(crate) fn reached(&self, done: u64) {
+        self.0.set_position(done);
     }
 
     /// So many events have ended.
