@@ -278,14 +278,6 @@ class CaptureTest < PhcTest
     assert_match(/1 event lost .*127\.0\.0\.1:9.*[Cc]onnection refused/, logged)
   end
 
-  def test_unsupported_methods_raise
-    posthog = recording_client
-    PostHog::Unsupported::METHODS.each do |name|
-      error = assert_raises(PostHog::NotSupported) { posthog.public_send(name, "a", "b", groups: {}) }
-      assert_match(/evaluate_flags/, error.message)
-    end
-  end
-
   def test_threads
     posthog = client(flush_at: 50)
     threads = Array.new(8) do |t|

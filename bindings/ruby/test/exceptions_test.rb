@@ -265,6 +265,29 @@ class ExceptionsTest < PhcTest
     end
   end
 
+  # Those that were captured last are known: middlewares leave them out. The heap may be compacted meanwhile, as Puma
+  # does before it forks; with a WeakMap of 30 of them, Ruby 3.1 aborts.
+  CAPTURED = <<~RUBY
+    captured = PostHogPhc::Exceptions::Captured
+    limit = captured::LIMIT
+    some = Array.new(30) { RuntimeError.new("compacted") }
+    captured.add(some)
+    GC.compact if GC.respond_to?(:compact)
+    errors = Array.new(2 * limit) { |n| RuntimeError.new(n.to_s) }
+    errors.each { |error| captured.add([error, nil]) }
+    abort "another set" unless errors.select { |error| captured.include?(error) } == errors.last(limit)
+    abort "one that was not captured" if captured.include?(RuntimeError.new)
+    abort "a frozen one" unless captured.add([errors.first.freeze]).nil? && captured.include?(errors.first)
+    errors = nil
+    GC.start
+    held = ObjectSpace.each_object(RuntimeError).count
+    abort "\#{held} are held" if held > limit / 2
+  RUBY
+
+  def test_those_that_were_captured_last_are_known
+    assert_predicate reap(ruby(CAPTURED)), :success?
+  end
+
   def test_it_has_the_shape_of_libphc
     [raised("alone"), Refused.new("bare"), raised("a", cause: raised("b", cause: Refused.new("c")))].product([true, false]) do |error, handled|
       ours = event_of(error, "u", { "a" => 1, "$exception_types" => [] }, mechanism: { handled: handled })

@@ -47,6 +47,28 @@ class ExtensionTest < PhcTest
     end
   end
 
+  # A declaration without its attributes and the names of its arguments, with void for structures and int32_t for enums.
+  def declared(result, arguments)
+    types = [result, *arguments.split(",").map { |argument| argument.strip.sub(/\w+\z/, "") }]
+    types.map do |type|
+      type.gsub(/\bPHC_\w+/, "").gsub(/struct phc_\w+/, "void").gsub(/\bphc_\w+/, "int32_t").gsub(/\s+/, "")
+    end
+  end
+
+  def test_it_declares_the_functions_that_it_calls_as_the_header_does
+    root = File.expand_path("../../..", __dir__)
+    header = File.read("#{root}/include/phc.h").gsub(%r{/\*.*?\*/}m, "")
+    own = File.read("#{root}/bindings/ruby/ext/posthog_phc/library.h")
+    functions = own.scan(/FUNCTION\(([\w *]+), (phc_\w+), +\((.*?)\)\)/)
+    assert_operator functions.size, :>, 10
+    functions.each do |result, name, arguments|
+      in_header = header.match(/^([\w *\n]*?)\b#{name}\((.*?)\);/m)
+      assert in_header, name
+      assert_equal declared(*in_header.captures), declared(result, arguments), name
+    end
+    own.scan(/\bPHC_\w+ = \d+/) { |constant| assert_includes header, "#{constant}," }
+  end
+
   if IS_WANTED
     def setup
       # A client, so that libphc is loaded.
@@ -179,9 +201,169 @@ class ExtensionTest < PhcTest
       [nil, "1", Object.new].each { |address| assert_raises(TypeError) { Extension.capture(address, {}) } }
     end
 
+    FLAGS = JSON.generate(
+      flags: [
+        { key: "plan", id: 1, active: true,
+          filters: { groups: [{ properties: [{ key: "plan", value: "pro", type: "person" }] }],
+                     payloads: { true => JSON.generate(color: "é") } } },
+        { key: "seats", id: 2, active: true,
+          filters: { aggregation_group_type_index: 0,
+                     groups: [{ properties: [{ key: "seats", value: 10, operator: "gt", type: "group",
+                                               group_type_index: 0 }] }] } },
+        { key: "layout", id: 3, active: true,
+          filters: { groups: [{}], payloads: { "ü" => "no JSON" },
+                     multivariate: { variants: [{ key: "a", rollout_percentage: 50 },
+                                                { key: "ü", rollout_percentage: 50 }] } } },
+        { key: "device", id: 4, active: true, bucketing_identifier: "device_id",
+          filters: { groups: [{ rollout_percentage: 50 }] } },
+        { key: "web", id: 5, active: true, evaluation_contexts: ["web"], filters: { groups: [{}] } }
+      ], group_type_mapping: { "0" => "company" }
+    )
+
+    # A client with flags, which evaluates them by the extension or not. It forgets no read, which would be captured
+    # again.
+    def flag_client(is_direct)
+      posthog = recording_client(logger: Logger.new(nil), settings: { flags_called_cache: 1_000_000 })
+      posthog.feature_flag_definitions = FLAGS
+      posthog.define_singleton_method(:evaluates_directly?) { false } unless is_direct
+      posthog
+    end
+
+    # What a block returns or raises, and the events that it has captured.
+    def outcome(posthog)
+      result = begin
+        yield posthog
+      rescue ArgumentError => e
+        [e.class, e.message]
+      rescue StandardError => e
+        # The message may have the address of an object.
+        e.class
+      end
+      events = []
+      while (event = posthog.next_test_event)
+        event[:properties].delete("$feature_flag_definitions_loaded_at")
+        events << event.except(:uuid, :timestamp)
+      end
+      [result, events]
+    end
+
+    def assert_same_flags(clients, what, &block)
+      by_extension, in_ruby = clients.map { |posthog| outcome(posthog, &block) }
+      assert_equal in_ruby, by_extension, what
+      by_extension
+    end
+
+    def test_flags_of_random_arguments
+      clients = [true, false].map { |is_direct| flag_client(is_direct) }
+      engine = clients.first.instance_variable_get(:@handle).flags
+      direct = events = 0
+      4000.times do |seed|
+        random = RandomValues.new(seed)
+        (key, id), options = random.flag, random.evaluation
+        what = "seed #{seed}"
+        events += assert_same_flags(clients, what) { |posthog| posthog.get_feature_flag(key, id, **options) }.last.size
+        assert_same_flags(clients, what) do |posthog|
+          result = posthog.get_feature_flag_result(key, id, **options)
+          [result&.key, result&.value, result&.payload, posthog.get_feature_flag_payload(key, id, **options)]
+        end
+        assert_same_flags(clients, what) do |posthog|
+          flags = posthog.evaluate_flags(id, **options)
+          [flags.to_h, flags.enabled?(key), flags.enabled?(:none, default: 1), flags.get_flag(key),
+           flags.only_accessed.keys, flags.only(key).keys, flags.distinct_id, flags.groups]
+        end
+        direct += 1 unless engine.read_directly(key, id, options, false) == Extension::LEFT
+      end
+      assert_includes 1500..3500, direct
+      assert_operator events, :>, 300
+    end
+
+    def test_flags_that_are_left_to_ruby
+      handle = flag_client(true).instance_variable_get(:@handle)
+      left = lambda do |id, key, options, asks: false|
+        Extension.flag(handle.address, id, key, options, asks, true) == Extension::LEFT
+      end
+      refute left.call("u", "layout", {})
+      refute left.call("u", "none", {})
+      2.times { refute_empty handle.next_test_event }
+      assert left.call("u", "none", {}, asks: true)
+      refute left.call("u", "none", { only_evaluate_locally: true }, asks: true)
+      assert_empty handle.next_test_event
+      others = { "nil" => -> {}, "a float" => -> { 1.5 }, "an Array" => -> { [] }, "NUL" => -> { "a\0b" } }
+      RandomValues::UNUSUAL.merge(others).each do |name, value|
+        assert left.call(value.call, "layout", {}), name
+        assert left.call("u", value.call, {}), name
+        assert left.call("u", "layout", { groups: { a: value.call } }), name unless name == "nil"
+      end
+      RandomValues::UNUSUAL.each do |name, value|
+        assert left.call("u", "layout", { person_properties: { a: value.call } }), name
+        assert left.call("u", "layout", { groups: { a: 1 }, group_properties: { a: { b: value.call } } }), name
+      end
+      [{ remote_only: true }, { timeout: 1 }, { unknown: 1 }, { "groups" => {} }, { groups: [] }, { groups: false },
+       { person_properties: "no" }, { groups: { a: 1 }, group_properties: [] }, { evaluation_contexts: false },
+       { groups: { a: 1 }, group_properties: { a: 1 } }, { groups: { a: 1 }, group_properties: { 1 => {} } },
+       { device_id: 1.5 }, { evaluation_contexts: [nil] }, [], nil].each do |options|
+        assert left.call("u", "layout", options), options.inspect
+      end
+      assert_nil Extension.evaluate(handle.address, "u", { flag_keys: [nil] }, false)
+      assert_empty handle.next_test_event
+    end
+
+    def test_arguments_that_no_flags_are_evaluated_for
+      [nil, "1", Object.new].each do |address|
+        assert_raises(TypeError) { Extension.flag(address, "u", "layout", {}, false, false) }
+        assert_raises(TypeError) { Extension.evaluate(address, "u", {}, false) }
+      end
+      assert_raises(TypeError) { Extension::Snapshot.new }
+      snapshot = Extension.evaluate(flag_client(true).instance_variable_get(:@handle).address, "u", {}, false)
+      [nil, 1, "a\0b"].each { |key| assert_raises(TypeError, ArgumentError) { snapshot.value(key) } }
+      refute_nil snapshot.value("layout")
+      snapshot.free
+      assert_nil snapshot.value("layout")
+      snapshot.free
+    end
+
+    # Texts of a query that grow from one memory into another.
+    def test_flags_with_texts_of_every_length
+      clients = [true, false].map { |is_direct| flag_client(is_direct) }
+      [*(1990..2060), 4090, 8190, 100_000].each do |length|
+        text = "x" * length
+        options = { person_properties: { plan: "pro", text: text }, groups: { company: text },
+                    group_properties: { company: { seats: 11, text: text } }, flag_keys: ["layout", text] }
+        assert_same_flags(clients, length) { |posthog| posthog.get_feature_flag("plan", text, **options) }
+        assert_same_flags(clients, length) { |posthog| posthog.evaluate_flags(text, **options).to_h }
+      end
+    end
+
+    def test_flags_under_the_stress_of_the_collector
+      address = flag_client(true).instance_variable_get(:@handle).address
+      options = { person_properties: { plan: "pro", text: "long " * 1000 }, groups: { company: "acme" },
+                  group_properties: { company: { seats: 11 } }, device_id: "d", evaluation_contexts: ["web"] }
+      plan, layout, snapshot, value = under_stress do
+        snapshot = Extension.evaluate(address, "u", options, false)
+        [Extension.flag(address, "u", "plan", options, false, true),
+         Extension.flag(address, "u", "layout", options, false, false), snapshot, snapshot.value("layout")]
+      end
+      assert_equal [true, '{"color":"é"}'], plan
+      assert_includes %w[a ü], layout
+      assert_equal [layout, true, true], [value, snapshot.value("seats"), snapshot.value("web")]
+    end
+
+    # A snapshot has the groups, here 10 kB of them.
+    def test_snapshots_leave_no_memory_behind
+      handle = flag_client(true).instance_variable_get(:@handle)
+      options = { groups: { company: "x" * 10_000 } }
+      one = proc { Extension.evaluate(handle.address, "u", options, false) }
+      used = -> { GC.start || File.read("/proc/self/statm").split[1].to_i }
+      200.times(&one)
+      before = used.call
+      10.times { 150.times(&one) && 150.times { one.call.free } && GC.start }
+      # 3,000 of them are 7,300 pages of 4 kB.
+      assert_operator used.call - before, :<, 3000, "pages"
+    end
+
     # A collection at each allocation, with compaction: what the extension holds must not be freed or moved.
     def test_under_the_stress_of_the_collector
-      values = Array.new(40) { |seed| RandomValues.new(seed).common }
+      values = Array.new(Integer(ENV.fetch("PHC_TEST_STRESSED", 40))) { |seed| RandomValues.new(seed).common }
       values << Array.new(50) { |n| "long text #{n} " * 40 }
       handle = @posthog.instance_variable_get(:@handle)
       expected = values.map { |value| Encoder.encode_in_ruby(value) }

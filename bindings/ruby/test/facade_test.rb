@@ -47,7 +47,7 @@ class FacadeTest < PhcTest
   end
 
   def test_every_method_of_a_client_is_there
-    own = PostHog::Client.public_instance_methods(false) | PostHog::Unsupported.public_instance_methods(false)
+    own = PostHog::Client.public_instance_methods(false) | PostHog::Flags::ClientMethods.public_instance_methods(false)
     assert_empty own - %i[logger inspect] - PostHog.public_methods
   end
 end

@@ -229,6 +229,22 @@ class FlagsTest < PhcTest
     assert_empty sink.events
   end
 
+  def test_a_read_that_before_send_discards_is_shown_once
+    [->(_) {}, ->(_) { raise "no" }].each do |discard|
+      shown = []
+      posthog = with_definitions(logger: log, before_send: ->(event) { (shown << event[:event]) && discard.call(event) })
+      flags = posthog.evaluate_flags("u")
+      3.times { assert_equal true, flags.get_flag("here") }
+      3.times { assert_equal true, posthog.get_feature_flag("here", "u") }
+      assert_equal ["$feature_flag_called"], shown
+      assert_equal 1, posthog.stats[:refused][:before_send]
+      # The read of another person is another one.
+      posthog.get_feature_flag("here", "v")
+      assert_equal 2, shown.size
+      posthog.shutdown
+    end
+  end
+
   def test_before_send_may_capture_and_read
     posthog = nil
     inside = lambda do |event|

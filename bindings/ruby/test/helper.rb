@@ -1,10 +1,14 @@
 # frozen_string_literal: true
 
+require "logger"
 require "minitest"
 require "net/http"
 require "posthog_phc"
 require "stringio"
 require "timeout"
+
+# A process logs once that it is without the extension. Whichever test comes first, its log has other lines only.
+PostHogPhc::Extension.note(Logger.new(nil))
 
 # What the tests share: a namespace of phc-sink for each test, clients that send there, and
 # child processes with a time limit.
@@ -50,7 +54,12 @@ module Helper
       post("_definitions", definitions)
     end
 
-    # The requests for values (flags) or for definitions (definitions).
+    # The remote configs that the server has: payloads by key.
+    def remote_configs(payloads)
+      post("_remote_config", payloads)
+    end
+
+    # The requests for values (flags), for definitions (definitions) or for remote configs (remote_config).
     def flag_requests(endpoint = "flags")
       JSON.parse(get("_flags")).select { |request| request["endpoint"] == endpoint }
     end

@@ -103,7 +103,40 @@ class RandomValues
     given.to_a.shuffle(random: @random).to_h
   end
 
+  # Keywords of an evaluation of feature flags, most of them right.
+  def evaluation
+    given = {}
+    given[:person_properties] = hash { any }.merge(pick([{ plan: "pro" }, { "plan" => "free" }, {}])) if likely?
+    given[:groups] = two([:company, "company", text, 5], ["acme", :acme, 7, nil, text, any]) if likely?
+    given[:group_properties] = two([:company, "company", text, 5], [{ seats: 11 }, nil, hash { any }]) if likely?
+    given[:device_id] = pick(["d", :d, 7, false, text]) unless likely?
+    given[:disable_geoip] = pick([true, false, nil, 1]) unless likely?
+    given[:send_feature_flag_events] = pick([true, false, nil]) unless likely?
+    given[:only_evaluate_locally] = pick([true, false, nil]) if likely?
+    given[:evaluation_contexts] = pick([["web"], "web", [:app, "web"], [text], [], any]) unless likely?
+    given[:flag_keys] = pick([%w[plan], [:seats, "layout"], "plan", ["none", text], any]) unless likely?
+    given[pick(KEYWORDS)] = any if @random.rand < 0.1
+    given.to_a.shuffle(random: @random).to_h
+  end
+
+  # The key of a flag and a distinct id, most of them right.
+  def flag
+    [pick(["plan", :plan, "seats", "layout", "device", "web", "none", text, any]), pick(["u", :u, 5, "ü", text, any])]
+  end
+
+  KEYWORDS = [:groups, :person_properties, :group_properties, :remote_only, :timeout, :unknown, "groups"].freeze
+  private_constant :KEYWORDS
+
   private
+
+  # Two keys, which may be the same text.
+  def two(keys, values)
+    [keys, keys].to_h { |those| [pick(those), pick(values)] }
+  end
+
+  def likely?
+    @random.rand < 0.6
+  end
 
   def pick(list)
     list.sample(random: @random)

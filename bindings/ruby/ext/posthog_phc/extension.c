@@ -1,25 +1,17 @@
-/* PostHogPhc::Extension: JSON of Ruby values, and a capture straight from the arguments of Client#capture.
+/* PostHogPhc::Extension: JSON of Ruby values, and a capture straight from the arguments of Client#capture; flags.c has
+ * its evaluations of feature flags.
  *
- * It is not linked with libphc: Ruby has loaded that, and gives the address of the one function that is called here.
  * All state of a call is on the stack or belongs to the garbage collector, so an exception may leave at any place. No
  * code of the application runs between the call of libphc and the return to Ruby, so an event is captured once. */
 #include <stdint.h>
 
+#include "flags.h"
 #include "json.h"
+#include "library.h"
 
-typedef int32_t (*capture_json)(void *client, const char *json, size_t length, char *uuid_out);
-
-static capture_json phc_capture_json;
 static VALUE symbol_event;
 static VALUE symbol_distinct_id;
 static VALUE symbol_properties;
-
-/* Extension.bind(address): the address of phc_capture_json. */
-static VALUE bind_capture_json(VALUE self, VALUE address) {
-    (void)self;
-    phc_capture_json = (capture_json)(uintptr_t)NUM2ULL(address);
-    return Qnil;
-}
 
 /* Extension.encode(value): the JSON of a value, or nil if the encoder in Ruby has to write it. */
 static VALUE encode(VALUE self, VALUE value) {
@@ -62,8 +54,8 @@ static VALUE capture(VALUE self, VALUE client, VALUE given) {
     buffer out;
     buffer_init(&out);
     VALUE status = Qnil;
-    if (phc_capture_json && write_event(&out, given)) {
-        status = INT2FIX(phc_capture_json(address, out.text, out.length, NULL));
+    if (library && write_event(&out, given)) {
+        status = INT2FIX(library->phc_capture_json(address, out.text, out.length, NULL));
     }
     buffer_free(&out);
     return status;
@@ -75,7 +67,8 @@ RUBY_FUNC_EXPORTED void Init_posthog_phc_ext(void) {
     symbol_distinct_id = ID2SYM(rb_intern("distinct_id"));
     symbol_properties = ID2SYM(rb_intern("properties"));
     json_init();
-    rb_define_singleton_method(module, "bind", bind_capture_json, 1);
+    library_init(module);
+    flags_init(module);
     rb_define_singleton_method(module, "encode", encode, 1);
     rb_define_singleton_method(module, "capture", capture, 2);
 }

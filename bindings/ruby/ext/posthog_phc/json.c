@@ -78,11 +78,14 @@ static void quoted(buffer *out, const char *bytes, size_t count) {
     buffer_byte(out, '"');
 }
 
+bool json_is_utf8(VALUE text) {
+    int range = rb_enc_str_coderange(text);
+    return range == ENC_CODERANGE_7BIT || (range == ENC_CODERANGE_VALID && rb_enc_get_index(text) == utf8);
+}
+
 /* The text of a String or of a Symbol, if its bytes are UTF-8. */
 static bool utf8_text(buffer *out, VALUE text) {
-    int range = rb_enc_str_coderange(text);
-    bool is_utf8 =
-        range == ENC_CODERANGE_7BIT || (range == ENC_CODERANGE_VALID && rb_enc_get_index(text) == utf8);
+    bool is_utf8 = json_is_utf8(text);
     if (is_utf8) quoted(out, RSTRING_PTR(text), (size_t)RSTRING_LEN(text));
     RB_GC_GUARD(text);
     return is_utf8;

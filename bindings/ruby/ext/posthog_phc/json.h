@@ -16,6 +16,9 @@ static inline bool is_exactly(VALUE value, VALUE class) {
     return !RB_SPECIAL_CONST_P(value) && RBASIC_CLASS(value) == class;
 }
 
+/* Whether the bytes of a String are UTF-8. */
+bool json_is_utf8(VALUE text);
+
 /* Call it once, before the others. */
 void json_init(void);
 

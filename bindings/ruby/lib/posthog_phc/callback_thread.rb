@@ -1,9 +1,10 @@
 # frozen_string_literal: true
 
 module PostHogPhc
-  # The Ruby thread that calls the host's callbacks with libphc's reports: a thread of
-  # libphc's own cannot call Ruby. It sleeps until libphc's descriptor is readable. The first
-  # capture of a process starts it, so a forked child has its own.
+  # The Ruby thread that calls the host's callbacks with libphc's reports, and writes libphc's
+  # log lines: a thread of libphc's own cannot call Ruby. It sleeps until libphc's descriptor is
+  # readable. The first capture, or use of flags, of a process starts it, so a forked child has
+  # its own.
   #
   # A capture may run in a trap, where Mutex#lock raises; so it takes no lock of Ruby's.
   #
@@ -24,6 +25,7 @@ module PostHogPhc
       @on_report = options[:on_report]
       @reports = options.reports
       @logger = logger
+      @core_log = CoreLog.new(pointer, logger) unless options[:logger] == false
       @starting = Mutex.new
       @calling = Mutex.new
     end
@@ -49,9 +51,9 @@ module PostHogPhc
       @logger.debug("no thread for callbacks: #{e.message}")
     end
 
-    # Calls the callbacks with all waiting reports, on the calling thread. If another thread
-    # is calling them, waits for it, at most for STOP_TIMEOUT. From inside a callback it does
-    # nothing. In a trap Mutex#lock would raise, hence try_lock.
+    # Writes the log lines and calls the callbacks with all waiting reports, on the calling
+    # thread. If another thread does so, waits for it, at most for STOP_TIMEOUT. From inside a
+    # callback or the logger it does nothing. In a trap Mutex#lock would raise, hence try_lock.
     #
     # @return [void]
     def poll
@@ -62,6 +64,7 @@ module PostHogPhc
       return unless locked
 
       begin
+        @core_log&.write
         while (report = next_report)
           dispatch(report)
         end
@@ -102,6 +105,8 @@ module PostHogPhc
       watched = [stop]
       # The descriptor belongs to libphc, which closes it.
       watched << IO.for_fd(descriptor, autoclose: false) unless descriptor.negative?
+      # The descriptor covers log lines once they have been asked for.
+      poll
       loop do
         ready, = IO.select(watched, nil, nil, descriptor.negative? ? POLL_INTERVAL : nil)
         poll

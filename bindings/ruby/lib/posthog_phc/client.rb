@@ -10,7 +10,6 @@ module PostHogPhc
   #   posthog.shutdown
   class Client
     include Flags::ClientMethods
-    include Unsupported
 
     # The default time limit of a flush and of a shutdown, in seconds.
     TIMEOUT = 30
@@ -38,7 +37,7 @@ module PostHogPhc
     # @return [#debug, #info, #warn, #error]
     attr_reader :logger
 
-    # Makes a client. It starts no thread: the first capture does.
+    # Makes a client. It starts no thread: the first capture, or evaluation of flags, does.
     #
     # @param options [Hash] the options below, and every setting of libphc by its own name
     #   (docs/settings.md), such as +flush_at:+, +compression:+ or +proxy:+
@@ -51,7 +50,7 @@ module PostHogPhc
     # @option options [#call] :on_report is called with every {Report} that the setting +reports+ selects
     # @option options [#call] :before_send gets each event as a Hash and returns the event to send; nil
     #   discards the event
-    # @option options [#error, false] :logger is used instead of {Logging.logger}; false logs nothing
+    # @option options [#debug, #info, #warn, #error, false] :logger is used instead of {Logging.logger}; false logs nothing
     # @option options [String] :library the file of libphc
     # @option options [Boolean] :strict raises where the client would be disabled: {LibraryError},
     #   {Unavailable}, and {InvalidCall} for a key or a host that is not accepted
@@ -307,8 +306,8 @@ module PostHogPhc
       nil
     end
 
-    # Calls the callbacks with the reports that wait. Returns when no callback runs any more,
-    # or after a second. The callbacks are also called without it, a little later.
+    # Calls the callbacks with the reports that wait, and writes the log lines that wait. Returns
+    # when no callback runs any more, or after a second. Both also happen without it, a little later.
     #
     # @return [void]
     def poll

@@ -20,9 +20,6 @@ module PostHogPhc
     include WithStatus
   end
 
-  # A method or an option of posthog-ruby that this gem does not have.
-  class NotSupported < ArgumentError; end
-
   # {Client#capture!} raises it when the event was not captured.
   class NotCaptured < StandardError
     include WithStatus

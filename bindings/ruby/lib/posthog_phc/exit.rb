@@ -15,7 +15,7 @@ module PostHogPhc
       def flush(ends:)
         handles = Handle.all.select { |handle| handle.exit_limit.positive? && handle.pending.positive? }
         wait_for(handles)
-        return unless ends
+        return Handle.all.each(&:poll) unless ends
 
         handles.each { |handle| handle.close_now if handle.pending.positive? }
         Handle.all.each(&:stop_callbacks)

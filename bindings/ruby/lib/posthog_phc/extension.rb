@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
 module PostHogPhc
-  # The C extension, which writes the JSON of common values and captures in one call. RubyGems builds it if there
-  # is a C compiler. Without it the gem does the same in Ruby and through ffi.
+  # The C extension, which writes the JSON of common values, and captures or evaluates feature flags in one call.
+  # RubyGems builds it if there is a C compiler. Without it the gem does the same in Ruby and through ffi.
   #
   # @api private
   module Extension
@@ -10,6 +10,8 @@ module PostHogPhc
     VARIABLE = "POSTHOG_PHC_EXTENSION"
     # The file, as it is required.
     FILE = "posthog_phc/posthog_phc_ext"
+    # What {flag} returns if the flag is to be evaluated in Ruby.
+    LEFT = :left
 
     class << self
       # @return [String, nil] why it is not used
@@ -39,7 +41,7 @@ module PostHogPhc
         return if used? || @noted
 
         @noted = true
-        logger.info("the C extension is not used (#{reason}), so a capture takes more processor time")
+        logger.info("the C extension is not used (#{reason}), so captures and feature flags take more processor time")
       end
     end
 

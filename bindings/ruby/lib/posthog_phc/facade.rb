@@ -32,7 +32,7 @@ module PostHogPhc
     METHODS = (%i[capture capture! capture_json capture_json! capture_exception identify alias group_identify register
                   unregister opt_out opt_in flush flush_result persist discard_spool shutdown poll stats enabled?
                   dequeue_last_message next_test_event queued_messages clear] +
-               Flags::ClientMethods.public_instance_methods(false) + Unsupported::METHODS).freeze
+               Flags::ClientMethods.public_instance_methods(false)).freeze
 
     # @return [Client, nil]
     attr_accessor :client

@@ -85,6 +85,13 @@ module PostHogPhc
       Extension.used? && !@may_block
     end
 
+    # Starts the callback thread, unless it runs or there is none.
+    #
+    # @return [void]
+    def watch_reports
+      @callback_thread.start if @callback_thread && !@callback_thread.running?
+    end
+
     # Captures the event of the arguments of {Client#capture}, by the extension.
     #
     # @return [Integer, nil] a status; nil if they are left to {Event} and {Encoder}
@@ -259,10 +266,6 @@ module PostHogPhc
     end
 
     private
-
-    def watch_reports
-      @callback_thread.start if @callback_thread && !@callback_thread.running?
-    end
 
     # libphc keeps the error of a call for the thread that made it.
     def blocking_capture(json, uuid_out)

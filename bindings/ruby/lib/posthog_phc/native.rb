@@ -66,32 +66,35 @@ module PostHogPhc
       [:phc_stats_get, %i[pointer pointer size_t], :int32],
       [:phc_stats_json, %i[pointer pointer size_t], :size_t],
       [:phc_binding_count_discarded, %i[pointer], :int32],
+      [:phc_binding_next_log_line, %i[pointer pointer pointer size_t], :size_t],
       [:phc_binding_next_test_event, %i[pointer pointer size_t], :size_t],
       [:phc_persist, %i[pointer uint32], :int32, BLOCKING],
       [:phc_spool_discard, %i[pointer uint32 pointer], :int32, BLOCKING],
       [:phc_set_before_send_callback, %i[pointer pointer pointer pointer], :int32],
       [:phc_outgoing_json, %i[pointer pointer], :pointer],
       [:phc_outgoing_replace, %i[pointer buffer_in size_t], :int32],
-      [:phc_flags_query_new, %i[string], :pointer],
-      [:phc_flags_query_free, %i[pointer], :void],
-      [:phc_flags_query_set_option, %i[pointer int32 int], :int32],
-      [:phc_flags_query_set_person_json, %i[pointer buffer_in size_t], :int32],
-      [:phc_flags_query_set_group, %i[pointer string string string], :int32],
-      [:phc_flags_query_set_device_id, %i[pointer string], :int32],
-      [:phc_flags_query_add_key, %i[pointer string], :int32],
-      [:phc_flags_query_add_context, %i[pointer string], :int32],
+      # Queries and snapshots are addresses: an FFI::Pointer for each would take longer than most of these functions.
+      [:phc_flags_query_new, %i[string], :size_t],
+      [:phc_flags_query_free, %i[size_t], :void],
+      [:phc_flags_query_set_option, %i[size_t int32 int], :int32],
+      [:phc_flags_query_set_person_json, %i[size_t buffer_in size_t], :int32],
+      [:phc_flags_query_set_group, %i[size_t string string string], :int32],
+      [:phc_flags_query_set_device_id, %i[size_t string], :int32],
+      [:phc_flags_query_add_key, %i[size_t string], :int32],
+      [:phc_flags_query_add_context, %i[size_t string], :int32],
       [:phc_flags_definitions_set, %i[pointer buffer_in size_t], :int32],
       [:phc_flags_ready, %i[pointer uint32], :int32],
       [:phc_flags_reload, %i[pointer uint32], :int32, BLOCKING],
-      [:phc_flags_evaluate, %i[pointer pointer uint32 pointer], :int32],
-      [:phc_flags_enabled, %i[pointer string int], :int],
-      [:phc_flags_get, %i[pointer string pointer], :int32],
-      [:phc_flags_payload, %i[pointer string pointer], :pointer],
-      [:phc_flags_error, %i[pointer], :string],
-      [:phc_flags_json, %i[pointer pointer size_t], :size_t],
-      [:phc_flags_only, %i[pointer pointer size_t], :pointer],
-      [:phc_flags_only_accessed, %i[pointer], :pointer],
-      [:phc_flags_free, %i[pointer], :void]
+      [:phc_flags_evaluate, %i[pointer size_t uint32 pointer], :int32],
+      [:phc_flags_get, %i[size_t string pointer], :int32],
+      [:phc_flags_payload, %i[size_t string pointer], :pointer],
+      [:phc_flags_json, %i[size_t pointer size_t], :size_t],
+      [:phc_flags_only, %i[size_t pointer size_t], :size_t],
+      [:phc_flags_only_accessed, %i[size_t], :size_t],
+      [:phc_flags_free, %i[size_t], :void],
+      [:phc_remote_config_fetch, %i[pointer string uint32 pointer], :int32, BLOCKING],
+      [:phc_remote_config_payload, %i[pointer pointer], :pointer],
+      [:phc_remote_config_free, %i[pointer], :void]
     ].freeze
     # Names for functions of which most calls do not wait, to be called where they may.
     WAITING = { blocking_capture_json: :phc_capture_json, waiting_flags_ready: :phc_flags_ready,
@@ -139,11 +142,12 @@ module PostHogPhc
 
       # Reads a text from a function that works like snprintf.
       #
+      # @param object [FFI::Pointer, Integer] what the function takes first
       # @return [String]
-      def text(function, pointer, size = 4096)
+      def text(function, object, size = 4096)
         buffer = FFI::MemoryPointer.new(:char, size)
-        needed = public_send(function, pointer, buffer, size)
-        return text(function, pointer, needed + 1) if needed >= size
+        needed = public_send(function, object, buffer, size)
+        return text(function, object, needed + 1) if needed >= size
 
         buffer.read_bytes(needed).force_encoding(Encoding::UTF_8)
       end
@@ -180,9 +184,14 @@ module PostHogPhc
           _, arguments, result = FUNCTIONS.assoc(function)
           attach_function name, function, arguments, result, BLOCKING
         end
-        Extension.bind(ffi_libraries.first.find_function("phc_capture_json").address) if Extension.used?
+        bind_extension if Extension.used?
       rescue FFI::NotFoundError => e
         raise LibraryError, "#{file} is not a libphc that posthog-ruby-phc #{VERSION} can use: #{e.message}"
+      end
+
+      def bind_extension
+        library = ffi_libraries.first
+        Extension.bind(Extension::FUNCTIONS.to_h { |name| [name, library.find_function(name.name).address] })
       end
     end
   end

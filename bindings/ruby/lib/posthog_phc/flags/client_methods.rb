@@ -13,9 +13,7 @@ module PostHogPhc
       RELOAD_TIMEOUT = 10
       # What a disabled client returns.
       NO_FLAGS = { featureFlags: {}.freeze, featureFlagPayloads: {}.freeze }.freeze
-      # Keywords of an evaluation that are members of a query under the same name.
-      SAME = %i[groups person_properties group_properties device_id disable_geoip remote_only].freeze
-      private_constant :NO_FLAGS, :SAME
+      private_constant :NO_FLAGS
 
       # Evaluates all flags for a person, or those with the given keys, by at most one request.
       #
@@ -39,10 +37,7 @@ module PostHogPhc
         is_none = !enabled? || distinct_id.nil? || distinct_id.to_s.empty? || options[:flag_keys] == []
         return without_flags(distinct_id, options[:groups]) if is_none
 
-        keys = options[:flag_keys] ? Array(options[:flag_keys]) : nil
-        evaluated = evaluate(distinct_id, keys, options)
-        evaluated.snapshot = Engine::Snapshot.of(evaluated.snapshot)
-        flags_of(evaluated, distinct_id, options[:groups])
+        flags_of(evaluated_snapshot(distinct_id, options), distinct_id, options[:groups])
       end
 
       # @param key [String, Symbol]
@@ -63,7 +58,7 @@ module PostHogPhc
       #   if the server does not know it
       # @raise [ArgumentError] if the call is wrong
       def get_feature_flag(key, distinct_id, **options)
-        with_flag(key, distinct_id, options) { |_, value| value }
+        flag(key, distinct_id, options, false)
       end
 
       # @param key [String, Symbol]
@@ -72,9 +67,8 @@ module PostHogPhc
       # @return [FeatureFlagResult, nil] nil if the flag could not be evaluated
       # @raise [ArgumentError] if the call is wrong
       def get_feature_flag_result(key, distinct_id, **options)
-        with_flag(key, distinct_id, options) do |flags, value|
-          FeatureFlagResult.from_value_and_payload(key.to_s, value, flags.payload_text(key))
-        end
+        value, payload = flag(key, distinct_id, options, true)
+        FeatureFlagResult.from_value_and_payload(key.to_s, value, payload)
       end
 
       # Captures nothing.
@@ -86,9 +80,8 @@ module PostHogPhc
       # @return [String, nil] the payload as the project has it, which is JSON text
       # @raise [ArgumentError] if the call is wrong
       def get_feature_flag_payload(key, distinct_id, match_value: nil, **options)
-        with_flag(key, distinct_id, options.merge(send_feature_flag_events: false)) do |flags, value|
-          flags.payload_text(key) if match_value.nil? || match_value == value
-        end
+        value, payload = flag(key, distinct_id, options.merge(send_feature_flag_events: false), true)
+        payload if match_value.nil? || match_value == value
       end
 
       # Captures nothing.
@@ -125,9 +118,27 @@ module PostHogPhc
       def reload_feature_flags(timeout: RELOAD_TIMEOUT)
         return unless enabled?
 
+        @handle.watch_reports
         error = @handle.flags.reload(time_limit(timeout)) or return true
         @notes.each_second(:flags_reload, "the definitions of feature flags are not reloaded: #{error}")
         false
+      end
+
+      # Asks the server for a remote config, by one request. PostHog limits these to some hundreds a minute for a
+      # project: keep the payload. It needs a secret key.
+      #
+      # @param flag_key [String, Symbol]
+      # @param timeout [Numeric, nil] seconds; nil waits until +flags_timeout_ms+
+      # @return [String, nil] the payload as the project has it, mostly JSON text; empty if the remote config has none;
+      #   nil if the project has no such remote config, in a disabled client, and if the server did not return it: the
+      #   log then says why
+      # @raise [ArgumentError] if the key is empty, "." or ".."
+      def get_remote_config_payload(flag_key, timeout: nil)
+        return unless enabled?
+
+        payload, error = @handle.flags.remote_config(flag_key, time_limit(timeout))
+        @notes.each_second(:remote_config, "the remote config #{flag_key} is not known: #{error}") if error
+        payload
       end
 
       # The first call begins to fetch the definitions, as the first evaluation does.
@@ -135,7 +146,10 @@ module PostHogPhc
       # @param timeout [Numeric, nil] for how many seconds it waits for them; nil waits without a limit
       # @return [Boolean] whether there are definitions of flags
       def feature_flags_loaded?(timeout: 0)
-        enabled? && @handle.flags.ready?(time_limit(timeout))
+        return false unless enabled?
+
+        @handle.watch_reports
+        @handle.flags.ready?(time_limit(timeout))
       end
 
       # Sets the definitions of flags, by which flags are evaluated from now on: for tests, or from a cache that several
@@ -152,36 +166,63 @@ module PostHogPhc
 
       private
 
-      # One flag, of which nothing is kept.
-      def with_flag(key, distinct_id, options)
+      # The value of one flag, of which nothing is kept; with has_payload an Array of it and its payload.
+      def flag(key, distinct_id, options, has_payload)
         return unless enabled?
 
+        if evaluates_directly?
+          found = @handle.flags.read_directly(key, distinct_id, options, has_payload)
+          return seen(found) unless Extension::LEFT.equal?(found)
+        end
         evaluated = evaluate(distinct_id, [key], options)
-        flags = flags_of(evaluated, distinct_id, options[:groups])
-        value = flags.get_flag(key)
+        begin
+          read(evaluated, Query.text(key), has_payload)
+        ensure
+          evaluated.free
+        end
+      end
+
+      def read(evaluated, key, has_payload)
+        snapshot = evaluated.address
+        value = @reads ? @reads.call { Engine.value(snapshot, key) } : Engine.value(snapshot, key)
         # As in posthog-ruby, a flag that the server does not know is off.
-        value = false if value.nil? && evaluated.was_asked && evaluated.status == Native::OK
-        yield flags, value
-      ensure
-        evaluated && flags&.free
+        value = false if value.nil? && evaluated.error && evaluated.status == Native::OK
+        has_payload ? [value, Engine.payload(snapshot, key)] : value
+      end
+
+      def evaluated_snapshot(distinct_id, options)
+        if evaluates_directly?
+          found = @handle.flags.evaluate_directly(distinct_id, options)
+          return seen(found) if found
+        end
+        keys = options[:flag_keys] ? Array(options[:flag_keys]) : nil
+        evaluate(distinct_id, keys, options).snapshot
+      end
+
+      # Whether the extension may evaluate. It captures reads in its call, without showing them to before_send.
+      def evaluates_directly?
+        @before_send.nil? && Extension.used?
+      end
+
+      # What an evaluation has returned.
+      def seen(found)
+        @handle.watch_reports
+        found
       end
 
       def evaluate(distinct_id, keys, options)
-        given = options.slice(*SAME)
-        given[:keys] = keys
-        given[:contexts] = options[:evaluation_contexts]
-        given[:no_events] = true if options[:send_feature_flag_events] == false
         check_keywords(options)
         @reads = shown_reads if @before_send && !@reads
         seconds = options[:only_evaluate_locally] ? 0 : time_limit(options[:timeout])
-        evaluated = @handle.flags.evaluate(distinct_id, given, seconds, @lost_value)
+        evaluated = @handle.flags.evaluate(distinct_id, keys, options, seconds, @lost_value)
+        @handle.watch_reports
         log_evaluation(evaluated)
         evaluated
       end
 
       # What every method takes; posthog-ruby refuses other keywords, too.
-      KEYWORDS = (SAME + %i[only_evaluate_locally flag_keys evaluation_contexts send_feature_flag_events timeout])
-                 .to_h { |name| [name, true] }.freeze
+      KEYWORDS = %i[groups person_properties group_properties only_evaluate_locally disable_geoip flag_keys remote_only
+                    device_id evaluation_contexts send_feature_flag_events timeout].to_h { |name| [name, true] }.freeze
       private_constant :KEYWORDS
 
       def check_keywords(options)
@@ -192,7 +233,7 @@ module PostHogPhc
       end
 
       def log_evaluation(evaluated)
-        return if evaluated.error.empty?
+        return if evaluated.error.nil? || evaluated.error.empty?
 
         @notes.each_second(:flags, "feature flags have no value from the server: #{evaluated.error}")
       end
@@ -201,9 +242,9 @@ module PostHogPhc
         Flags::ShownReads.new(@handle.pointer, @before_send, @notes, @logger, @is_server)
       end
 
-      def flags_of(evaluated, distinct_id, groups)
-        FeatureFlagEvaluations.new(distinct_id.to_s, groups: groups, snapshot: evaluated.snapshot, owner: self,
-                                                     reads: @reads, notes: @notes)
+      def flags_of(snapshot, distinct_id, groups)
+        FeatureFlagEvaluations.new(distinct_id.to_s, groups: groups, snapshot: snapshot, owner: self, reads: @reads,
+                                                     notes: @notes)
       end
 
       def without_flags(distinct_id, groups)

@@ -12,11 +12,6 @@ module PostHogPhc
   #   show_new_checkout if flags.enabled?("new-checkout")
   #   posthog.capture(distinct_id: "user-1", event: "order placed", flags: flags)
   class FeatureFlagEvaluations
-    # The variant that phc_flags_get writes for each kind that has none.
-    VALUES = { 0 => nil, 1 => false, 2 => true }.freeze
-    VARIANT = 3
-    private_constant :VALUES, :VARIANT
-
     # @return [String] the person; empty if no flags were evaluated
     attr_reader :distinct_id
     # @return [Hash, nil] the groups of the evaluation, as they were given
@@ -25,7 +20,7 @@ module PostHogPhc
     # @api private
     # @param distinct_id [String]
     # @param groups [Hash, nil]
-    # @param snapshot [FFI::Pointer, nil] to a snapshot of libphc; nil is one without any flag
+    # @param snapshot [Flags::Engine::Snapshot, Extension::Snapshot, nil] nil is one without any flag
     # @param owner [Object] of the snapshot's client, which must not end during a read
     # @param reads [#call, nil] calls its block, in which a flag is read
     # @param notes [Notes, nil]
@@ -47,7 +42,10 @@ module PostHogPhc
     def enabled?(key, default: false)
       return default unless @snapshot
 
-      read { Native.phc_flags_enabled(@snapshot, Flags::Query.text(key), default ? 1 : 0) } == 1
+      value = get_flag(key)
+      return value != false unless value.nil?
+
+      default ? true : false
     end
 
     # Captures the first read, like {#enabled?}.
@@ -57,11 +55,8 @@ module PostHogPhc
     def get_flag(key)
       return unless @snapshot
 
-      variant = FFI::MemoryPointer.new(:pointer)
-      kind = read { Native.phc_flags_get(@snapshot, Flags::Query.text(key), variant) }
-      return VALUES[kind] unless kind == VARIANT
-
-      variant.read_pointer.read_string.force_encoding(Encoding::UTF_8)
+      key = Flags::Query.text(key)
+      @reads ? @reads.call { @snapshot.value(key) } : @snapshot.value(key)
     end
 
     # Does not count as a read of the flag.
@@ -97,7 +92,7 @@ module PostHogPhc
     # @return [Hash{String => Object}] all of it: "flags" in the form of the server's responses, "unresolved",
     #   and "error"
     def to_h
-      @to_h ||= @snapshot ? JSON.parse(Native.text(:phc_flags_json, @snapshot)).freeze : NOTHING
+      @to_h ||= @snapshot ? JSON.parse(Native.text(:phc_flags_json, @snapshot.address)).freeze : NOTHING
     end
 
     # @param keys [Array<String, Symbol>, String, Symbol]
@@ -112,12 +107,12 @@ module PostHogPhc
 
       texts = keys.map { |key| FFI::MemoryPointer.from_string(key) }
       list = FFI::MemoryPointer.new(:pointer, [texts.size, 1].max).write_array_of_pointer(texts)
-      with(Native.phc_flags_only(@snapshot, list, texts.size))
+      with(Native.phc_flags_only(@snapshot.address, list, texts.size))
     end
 
     # @return [FeatureFlagEvaluations] with those flags only that were read so far, by {#enabled?} or {#get_flag}
     def only_accessed
-      @snapshot ? with(Native.phc_flags_only_accessed(@snapshot)) : self
+      @snapshot ? with(Native.phc_flags_only_accessed(@snapshot.address)) : self
     end
 
     # @return [String] does not show what is known of the person
@@ -128,11 +123,7 @@ module PostHogPhc
     # @api private
     # @return [String, nil] the payload as the project has it
     def payload_text(key)
-      return unless @snapshot
-
-      length = FFI::MemoryPointer.new(:size_t)
-      text = Native.phc_flags_payload(@snapshot, Flags::Query.text(key), length)
-      text.read_bytes(length.read(:size_t)).force_encoding(Encoding::UTF_8) unless text.null?
+      Flags::Engine.payload(@snapshot.address, Flags::Query.text(key)) if @snapshot
     end
 
     # @api private
@@ -161,7 +152,7 @@ module PostHogPhc
     # @api private
     # @return [void]
     def free
-      @snapshot.is_a?(FFI::AutoPointer) ? @snapshot.free : Native.phc_flags_free(@snapshot)
+      @snapshot&.free
       @snapshot = nil
     end
 
@@ -171,12 +162,8 @@ module PostHogPhc
 
     private
 
-    def read(&block)
-      @reads ? @reads.call(&block) : yield
-    end
-
-    def with(pointer)
-      FeatureFlagEvaluations.new(distinct_id, groups: groups, snapshot: Flags::Engine::Snapshot.new(pointer),
+    def with(address)
+      FeatureFlagEvaluations.new(distinct_id, groups: groups, snapshot: Flags::Engine::Snapshot.new(address),
                                               owner: @owner, reads: @reads, notes: @notes)
     end
   end
