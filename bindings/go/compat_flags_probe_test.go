@@ -28,12 +28,17 @@ type flagServer struct {
 	definitions string
 	// values are what it returns for a person.
 	values string
+	// config is the response for a remote config, and configStatus its status, unless it is 0.
+	config       string
+	configStatus int
 	// respond, if it is there, responds to evaluations instead.
 	respond http.HandlerFunc
 	// refused is the status for definitions, unless it is 0.
 	refused int
 	// evaluations are the requests for the values of a person, fetches those for definitions.
 	evaluations, fetches []interface{}
+	// configs are those for remote configs.
+	configs []interface{}
 }
 
 func (s *flagServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -41,7 +46,10 @@ func (s *flagServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	s.mu.Lock()
 	body, respond, refused := s.values, s.respond, 0
-	if r.Method == http.MethodGet {
+	if strings.HasSuffix(r.URL.Path, "/remote_config") {
+		body, respond, refused = s.config, nil, s.configStatus
+		s.configs = append(s.configs, []interface{}{r.Method, r.URL.Path, r.URL.Query(), r.Header.Get("Authorization")})
+	} else if r.Method == http.MethodGet {
 		body, respond, refused = s.definitions, nil, s.refused
 		s.fetches = append(s.fetches, []interface{}{r.Method, r.URL.Path, r.URL.Query(), r.Header.Get("Authorization")})
 	} else {
@@ -76,6 +84,8 @@ func (s *flagServer) defines(definitions string) {
 // flagSetup is what a case begins with.
 type flagSetup struct {
 	definitions, values string
+	config              string
+	configStatus        int
 	refused             int
 	respond             http.HandlerFunc
 	change              func(*posthog.Config)
@@ -85,6 +95,7 @@ type flagSetup struct {
 func (s flagSetup) start(p *probe) posthog.Client {
 	p.flags.mu.Lock()
 	p.flags.definitions, p.flags.values, p.flags.respond, p.flags.refused = s.definitions, s.values, s.respond, s.refused
+	p.flags.config, p.flags.configStatus = s.config, s.configStatus
 	p.flags.mu.Unlock()
 	client := p.client(func(c *posthog.Config) {
 		c.FeatureFlagRequestMaxRetries = posthog.Ptr(0)

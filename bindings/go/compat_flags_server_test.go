@@ -87,12 +87,36 @@ func flagValueCases() []compatCase {
 			}
 		}},
 		{"flags of the server", "GetRemoteConfigPayload without a secret key", known.returns(func(c posthog.Client) interface{} { return pair(c.GetRemoteConfigPayload("k")) })},
+		{"flags of the server", "GetRemoteConfigPayload", remoteConfig(0, `"{\"a\": 1}"`)},
+		{"flags of the server", "GetRemoteConfigPayload, a payload that is not JSON", remoteConfig(0, `"plain é"`)},
+		{"flags of the server", "GetRemoteConfigPayload without a payload", remoteConfig(0, "null")},
+		{"flags of the server", "GetRemoteConfigPayload, a response that is not text", remoteConfig(0, `{"a": 1}`)},
+		{"flags of the server", "GetRemoteConfigPayload, a response that is not JSON", remoteConfig(0, "<html>")},
+		{"flags of the server", "GetRemoteConfigPayload of an unknown key", remoteConfig(404, "")},
+		{"flags of the server", "GetRemoteConfigPayload with a refused key", remoteConfig(401, `{"type":"authentication_error"}`)},
+		{"flags of the server", "GetRemoteConfigPayload of a closed client", func(p *probe) interface{} {
+			client := flagSetup{definitions: `{"flags":[]}`, config: `"text"`}.start(p)
+			_ = client.Close()
+			return pair(client.GetRemoteConfigPayload("k"))
+		}},
 		{"flags of the server", "ReloadFeatureFlags without a secret key", known.returns(func(c posthog.Client) interface{} { return reason(c.ReloadFeatureFlags()) })},
 		{"flags of the server", "a closed client", func(p *probe) interface{} {
 			client := known.start(p)
 			_ = client.Close()
 			return pair(client.GetFeatureFlag(silent("on")))
 		}},
+	}
+}
+
+// remoteConfig makes a case of what a call for a remote config returns, and of its request.
+func remoteConfig(status int, response string) func(*probe) interface{} {
+	return func(p *probe) interface{} {
+		client := flagSetup{definitions: `{"flags":[]}`, config: response, configStatus: status}.start(p)
+		seen := pair(client.GetRemoteConfigPayload("a-Key_9"))
+		_ = client.Close()
+		p.flags.mu.Lock()
+		defer p.flags.mu.Unlock()
+		return []interface{}{seen, p.flags.configs}
 	}
 }
 

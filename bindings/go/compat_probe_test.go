@@ -41,7 +41,7 @@ type probe struct {
 func newProbe() *probe {
 	p := &probe{}
 	p.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/flags") {
+		if strings.HasPrefix(r.URL.Path, "/flags") || strings.HasPrefix(r.URL.Path, "/api/projects/") {
 			p.flags.ServeHTTP(w, r)
 			return
 		}

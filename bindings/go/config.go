@@ -171,11 +171,12 @@ type Config struct {
 	// DefaultFeatureFlagsPollingInterval is the time between two requests for definitions, by
 	// default the constant DefaultFeatureFlagsPollingInterval; at least 1 s and at most a day.
 	DefaultFeatureFlagsPollingInterval time.Duration
-	// FeatureFlagRequestTimeout is how long an evaluation waits for the server, retries
-	// included, by default DefaultFeatureFlagRequestTimeout. A context can only shorten it.
+	// FeatureFlagRequestTimeout is how long an evaluation, or a call for a remote config, waits
+	// for the server, retries included, by default DefaultFeatureFlagRequestTimeout. A context
+	// can only shorten it.
 	FeatureFlagRequestTimeout time.Duration
-	// FeatureFlagRequestMaxRetries is the number of attempts of an evaluation after the first
-	// one, from 0 to 10, by default 1.
+	// FeatureFlagRequestMaxRetries is the number of attempts of an evaluation, or of a call for
+	// a remote config, after the first one, from 0 to 10, by default 1.
 	FeatureFlagRequestMaxRetries *int
 
 	// SpoolDir is a folder in which pending events survive the end of the process. It belongs

@@ -101,8 +101,8 @@ var (
 	}
 
 	// ErrUnavailable means that the server did not evaluate feature flags or return their
-	// definitions. The error says why; errors.As finds an *APIError in it if the server
-	// responded with a status that says so.
+	// definitions, or a remote config. The error says why; errors.As finds an *APIError in it if
+	// the server responded with a status that says so.
 	ErrUnavailable error = &Error{Status: StatusUnavailable, Message: "the server did not return feature flags"}
 	// ErrInconclusive means that a flag has no value here, and that the server was not to be
 	// asked. The error says what is missing.
@@ -113,16 +113,15 @@ var (
 	// ErrFlagNotFound means that there is no flag with this key, or that it is switched off,
 	// or that the server could not evaluate it.
 	ErrFlagNotFound = errors.New("posthog: there is no value of this feature flag")
+	// ErrNoRemoteConfig means that the project has no remote config with this key.
+	ErrNoRemoteConfig = errors.New("posthog: there is no remote config with this key; check the key, and that the flag is a remote config")
 	// ErrNoSecretKey means that the method needs definitions of feature flags, and the client
-	// fetches none.
-	ErrNoSecretKey = errors.New("posthog: there is no SecretKey, so there are no definitions of feature flags; set Config.SecretKey")
+	// fetches none; or that it asks for a remote config, which only a secret key may read.
+	ErrNoSecretKey = errors.New("posthog: there is no SecretKey, so there are no definitions of feature flags and no remote configs; set Config.SecretKey")
 	// ErrNoPersonalAPIKey is the older name of ErrNoSecretKey.
 	ErrNoPersonalAPIKey = ErrNoSecretKey
 	// ErrNoDistinctID means that flags were to be evaluated for an empty distinct id.
 	ErrNoDistinctID = errors.New("posthog: there is no distinct id; set DistinctId")
-	// ErrNotSupported is returned by GetRemoteConfigPayload.
-	ErrNotSupported = errors.New("posthog: libphc does not fetch payloads of remote config; use the payload of a feature flag, " +
-		"or ask /api/projects/@current/feature_flags/<key>/remote_config yourself")
 	// ErrNoLibrary means that this package was built without libphc, or with one that
 	// it cannot use. The error says why.
 	ErrNoLibrary = errors.New("posthog: there is no usable libphc")

@@ -156,8 +156,15 @@ type FeatureFlags interface {
 	// the error.
 	GetAllFlags(FeatureFlagPayloadNoKey) (map[string]interface{}, error)
 	GetAllFlagsWithContext(ctx context.Context, payload FeatureFlagPayloadNoKey) (map[string]interface{}, error)
-	// GetRemoteConfigPayload returns ErrNotSupported, or ErrSDKDisabled.
+	// GetRemoteConfigPayload asks the server for the remote config with this key and returns its
+	// payload as the project has it, mostly JSON text; empty if it has none. Each call is one
+	// request, which PostHog limits to some hundreds a minute: keep the payload. It returns
+	// ErrNoSecretKey without a SecretKey, and an error that errors.Is matches with
+	// ErrNoRemoteConfig if there is no such remote config, with ErrUnavailable if the server
+	// refuses (then errors.As finds an *APIError in it) or does not respond, and with ErrTimeout
+	// after FeatureFlagRequestTimeout.
 	GetRemoteConfigPayload(key string) (string, error)
+	GetRemoteConfigPayloadWithContext(ctx context.Context, key string) (string, error)
 
 	// WaitForFeatureFlags waits for the first definitions, until ctx ends. It returns nil once
 	// there are some, ErrNoSecretKey if the client fetches none, and an error that errors.Is

@@ -77,13 +77,6 @@ func (c *client) GetFeatureFlagPayloadWithContext(ctx context.Context, payload F
 	return *found.payload, nil
 }
 
-func (c *client) GetRemoteConfigPayload(string) (string, error) {
-	if c.disabled {
-		return "", ErrSDKDisabled
-	}
-	return "", ErrNotSupported
-}
-
 // flag reads one flag. The value is nil only with an error.
 func (c *client) flag(ctx context.Context, payload FeatureFlagPayload) (flagValue, error) {
 	if payload.Key == "" || payload.DistinctId == "" {
@@ -391,6 +384,45 @@ func atDeadline(ctx context.Context, err error) error {
 		return &Error{Status: StatusTimeout, Message: late.Message, cause: context.DeadlineExceeded}
 	}
 	return err
+}
+
+// -- remote configs --
+
+func (c *client) GetRemoteConfigPayload(key string) (string, error) {
+	return c.GetRemoteConfigPayloadWithContext(context.Background(), key)
+}
+
+func (c *client) GetRemoteConfigPayloadWithContext(ctx context.Context, key string) (string, error) {
+	switch {
+	case c.failure != nil:
+		return "", c.failure
+	case c.disabled:
+		return "", ErrSDKDisabled
+	case !c.hasSecretKey:
+		return "", ErrNoSecretKey
+	case hasNUL(key):
+		return "", fmt.Errorf("%w: no key has a NUL", ErrNoRemoteConfig)
+	}
+	type outcome struct {
+		payload *string
+		err     error
+	}
+	got, done := await(ctx, func(ms uint32) (got outcome) {
+		got.err = c.call(func(library native) (err *Error) {
+			got.payload, err = library.remoteConfig(key, ms)
+			return err
+		})
+		return got
+	})
+	switch {
+	case !done:
+		return "", flagsTimeout(ctx)
+	case got.err != nil:
+		return "", atDeadline(ctx, got.err)
+	case got.payload == nil:
+		return "", fmt.Errorf("%w: %q", ErrNoRemoteConfig, key)
+	}
+	return *got.payload, nil
 }
 
 // -- definitions --

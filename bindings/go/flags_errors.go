@@ -22,7 +22,8 @@ const (
 	FeatureFlagErrorAPIErrorPrefix = "api_error_"
 )
 
-// APIError is the HTTP status of a server that did not evaluate feature flags.
+// APIError is the HTTP status of a server that did not evaluate feature flags, or return their
+// definitions or a remote config.
 type APIError struct {
 	StatusCode int
 	// Message says what it means, and what to do.

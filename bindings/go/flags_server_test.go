@@ -275,7 +275,7 @@ func TestWithoutAKeyThereAreNoDefinitions(t *testing.T) {
 	if !strings.Contains(logger.String(), "SecretKey") || n.events()["e"].Event != "e" {
 		t.Errorf("logged was %q", logger.String())
 	}
-	if text, err := client.GetRemoteConfigPayload("k"); text != "" || err != ErrNotSupported {
+	if text, err := client.GetRemoteConfigPayload("k"); text != "" || err != ErrNoSecretKey {
 		t.Error(text, err)
 	}
 	if text := n.get("_flags"); text != "[]" {

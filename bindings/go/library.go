@@ -165,7 +165,11 @@ func call(function func() C.phc_status) *Error {
 	if status == C.PHC_OK {
 		return nil
 	}
-	return &Error{Status: Status(status), Message: C.GoString(C.phc_last_error())}
+	err := &Error{Status: Status(status), Message: C.GoString(C.phc_last_error())}
+	if code := int(C.phc_last_http_status()); code != 0 {
+		err.cause = NewAPIError(code, err.Message)
+	}
+	return err
 }
 
 // String returns the short name of the status, such as "queue_full".

@@ -273,6 +273,24 @@ func (l *library) setFlagDefinitions(json []byte) *Error {
 	})
 }
 
+// -- remote configs --
+
+func (l *library) remoteConfig(key string, ms uint32) (payload *string, err *Error) {
+	name := C.CString(key)
+	defer C.free(unsafe.Pointer(name))
+	var config *C.phc_remote_config
+	err = call(func() C.phc_status {
+		return C.phc_remote_config_fetch(l.client, name, C.uint32_t(ms), &config)
+	})
+	if err == nil {
+		var length C.size_t
+		text := C.phc_remote_config_payload(config, &length)
+		payload = payloadOf(text, length)
+		C.phc_remote_config_free(config)
+	}
+	return payload, err
+}
+
 // -- reads that are captured --
 
 // showReads has libphc show the reads in a context before they are captured, as it does those of a

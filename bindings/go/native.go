@@ -41,6 +41,9 @@ type native interface {
 	flagsReady(ms uint32) *Error
 	reloadFlags(ms uint32) *Error
 	setFlagDefinitions(json []byte) *Error
+	// remoteConfig asks the server for a payload for at most ms milliseconds. It is nil if there
+	// is no remote config with this key.
+	remoteConfig(key string, ms uint32) (payload *string, err *Error)
 
 	persist(ms uint32) *Error
 	discardSpool(ms uint32) (discarded uint64, err *Error)

@@ -160,6 +160,13 @@ typedef struct phc_flags_query phc_flags_query;
 typedef struct phc_outgoing phc_outgoing;
 
 /**
+ * A remote config of the project, as the server has returned it. It never changes; its functions are
+ * safe from any thread, also at the same time, and its free is the last call. It may outlive its
+ * client, and a forked child may use and free what it has inherited.
+ */
+typedef struct phc_remote_config phc_remote_config;
+
+/**
  * One attempt, or one other occasion on which events ended. It belongs to one thread at a time;
  * its texts live as long as it does, and a polled one may outlive its client. Its functions
  * return 0 or an empty text for NULL, phc_report_json "{}".
@@ -434,7 +441,7 @@ typedef struct phc_stats {
      */
     uint64_t kept;
     /**
-     * Pending events that are on disk.
+     * Pending events that are on disk as the setting spool_safety promises: at power, synced.
      */
     uint64_t spooled;
 } phc_stats;
@@ -525,7 +532,7 @@ enum {
      */
     PHC_WOULD_WAIT = 20,
     /**
-     * The server did not return values or definitions of flags; phc_last_error says why.
+     * The server did not return values or definitions of flags, or a remote config; phc_last_error says why.
      */
     PHC_UNAVAILABLE = 21,
     /**
@@ -751,6 +758,16 @@ PHC_API PHC_RETURNS_NONNULL const char *phc_status_name(phc_status status);
  * thread and is valid until the next call that fails on it.
  */
 PHC_API PHC_RETURNS_NONNULL const char *phc_last_error(void);
+
+/**
+ * Returns the HTTP status of the server's response, such as 401, if that is why the last call that
+ * failed on this thread did; 0 if it failed for another reason, or if no call has failed. Only calls
+ * for flags, their definitions and remote configs have one. While the server is down and they return
+ * without asking it, it is that of its last response. For events, see phc_report_http_status. Safe
+ * from any thread.
+ */
+PHC_API
+uint32_t phc_last_http_status(void);
 
 /**
  * Makes settings with all defaults for this project key (phc_…), which is trimmed. With an
@@ -1480,7 +1497,8 @@ int phc_flag_enabled(const struct phc_client *client,
  * Returns 1 if the flag is on, with or without a variant, 0 if it is off, and default_value if it
  * has no value. The first read of a flag in a snapshot is captured as $feature_flag_called, unless
  * the same value was read for the same person before, or the setting flags_called_events is false;
- * that never waits, and happens neither inside before_send nor once the client was closed.
+ * that never waits, and happens neither inside before_send nor once the client was closed. An event
+ * that before_send discards counts as captured: it is not made again.
  */
 PHC_API int phc_flags_enabled(struct phc_flags *flags, const char *key, int default_value);
 
@@ -1579,6 +1597,48 @@ PHC_API void phc_flags_free(struct phc_flags *flags);
  * open, and then adds nothing.
  */
 PHC_API phc_status phc_event_set_flags(struct phc_event *event, const struct phc_flags *flags);
+
+/**
+ * Asks the server for the remote config with this key, decrypted if the client's setting secret_key is
+ * a personal key that may read it, and writes it into out, to be freed with phc_remote_config_free.
+ * Each call is one request, which PostHog limits to some hundreds a minute for a project: keep the
+ * payload. It is waited for at most timeout_ms, and never longer than the setting flags_timeout_ms,
+ * retries included (flags_max_retries; after no response, a 502 or a 504). While the server is down,
+ * most calls return PHC_UNAVAILABLE at once. A close ends calls that wait.
+ *
+ * Returns PHC_OK if the server has responded, also if the project has no remote config with this key:
+ * phc_remote_config_payload then returns NULL. With every other status out is NULL:
+ * - PHC_UNAVAILABLE: no response, a refused key (HTTP 401, 403), used-up or too many requests (402,
+ *   429), another error of the server, a response that is not JSON or has more than 8 MiB, a close
+ *   meanwhile; or the client has no secret_key, or is in test_mode. phc_last_error says which, and
+ *   phc_last_http_status has the HTTP status
+ * - PHC_TIMEOUT: the time limit passed first
+ * - PHC_WOULD_WAIT: timeout_ms is 0; only the server has remote configs
+ * - PHC_INVALID_ARGUMENT: a NULL, or a key that is empty, "." or ".."
+ * - PHC_CLOSED, PHC_DISABLED, and PHC_OUT_OF_RESOURCES if the I/O thread could not be started
+ *
+ * A key that consists of digits is for the server the number of the flag in place of its key.
+ */
+PHC_API
+phc_status phc_remote_config_fetch(const struct phc_client *client,
+                                   const char *key,
+                                   uint32_t timeout_ms,
+                                   struct phc_remote_config **out);
+
+/**
+ * Returns the payload as the project has it, which is JSON text unless it was set without PostHog's
+ * pages; an empty text if the remote config has none, and NULL if the project has no remote config
+ * with this key, and for NULL. len (NULL is accepted) gets its length in bytes, 0 with NULL. The text
+ * ends in NUL, and lives as long as config does.
+ */
+PHC_API
+const char *phc_remote_config_payload(const struct phc_remote_config *config,
+                                      size_t *len);
+
+/**
+ * Frees a remote config, and with it the text that its function returned. NULL does nothing.
+ */
+PHC_API void phc_remote_config_free(struct phc_remote_config *config);
 
 /**
  * Sets the callback that sees each event before it is taken, in place of the one before, like

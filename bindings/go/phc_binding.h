@@ -32,6 +32,24 @@ PHC_API phc_status phc_binding_count_discarded(phc_client *client);
 PHC_API size_t phc_binding_next_test_event(phc_client *client, char *buf, size_t len);
 
 /**
+ * Takes the oldest line that waits for the log: writes its level, and the line into a buffer of len
+ * bytes, NUL included. Returns the length of the whole line without the NUL, like snprintf; the line is
+ * removed only if it fits. Returns 0 if no line waits, and while a log callback is set, which gets the
+ * lines. level may be NULL. For languages whose code a thread of libphc's own cannot call. Never waits.
+ *
+ * The lines are those of phc_set_log_callback except for the one about lost events, of which phc_poll
+ * has reports. At most 64 wait: then the least important ones are left out, and one more line, after
+ * the others, says how many. Once this is called after phc_poll_fd, the descriptor is readable also
+ * while a line waits, until a log callback is set. A forked child gets lines of its own only, and must
+ * call both itself.
+ */
+PHC_API
+size_t phc_binding_next_log_line(phc_client *client,
+                                 phc_log_level *level,
+                                 char *buf,
+                                 size_t len);
+
+/**
  * Returns what phc_flags_get returns, without the note that the flag was read, and captures nothing: for
  * bindings that write the values of a snapshot into an event of their own.
  */
@@ -41,9 +59,10 @@ phc_flag_kind phc_binding_flags_peek(const phc_flags *flags,
                                      const char **variant);
 
 /**
- * Notes that the value of a flag was read, as phc_flags_get does, and writes the event that is to be
- * captured for it into a buffer of len bytes, NUL included: bindings add properties to it and run
- * before_send in their own language. They set PHC_FLAGS_NO_EVENTS on their queries, which this
+ * Notes that the value of a flag was read, as phc_flags_get does, and writes the next event that is to
+ * be captured for it into a buffer of len bytes, NUL included: bindings add properties to it, run
+ * before_send in their own language, and call again until it returns 0 ($experiment_exposure comes
+ * after $feature_flag_called). They set PHC_FLAGS_NO_EVENTS on their queries, which this
  * function does not heed, so that phc_flags_get captures nothing. The text is one JSON object with
  * the members event, distinct_id, properties and is_minimal; if the last one is true, the server
  * wants no further properties but those of the client's settings. Returns the length of the whole

@@ -5,6 +5,7 @@
 #define phc_binding_count_discarded musl_phc_binding_count_discarded
 #define phc_binding_flags_peek musl_phc_binding_flags_peek
 #define phc_binding_flags_read musl_phc_binding_flags_read
+#define phc_binding_next_log_line musl_phc_binding_next_log_line
 #define phc_binding_next_test_event musl_phc_binding_next_test_event
 #define phc_capture musl_phc_capture
 #define phc_capture_event musl_phc_capture_event
@@ -89,6 +90,7 @@
 #define phc_group_identify musl_phc_group_identify
 #define phc_identify musl_phc_identify
 #define phc_last_error musl_phc_last_error
+#define phc_last_http_status musl_phc_last_http_status
 #define phc_loss_name musl_phc_loss_name
 #define phc_opt_in musl_phc_opt_in
 #define phc_opt_out musl_phc_opt_out
@@ -98,6 +100,9 @@
 #define phc_poll musl_phc_poll
 #define phc_poll_fd musl_phc_poll_fd
 #define phc_register musl_phc_register
+#define phc_remote_config_fetch musl_phc_remote_config_fetch
+#define phc_remote_config_free musl_phc_remote_config_free
+#define phc_remote_config_payload musl_phc_remote_config_payload
 #define phc_report_attempt musl_phc_report_attempt
 #define phc_report_error musl_phc_report_error
 #define phc_report_event musl_phc_report_event

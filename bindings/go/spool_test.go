@@ -70,6 +70,8 @@ func TestEventsOnDiskAreSentByALaterClient(t *testing.T) {
 	must(t, second.Enqueue(Capture{DistinctId: "u", Event: "new"}))
 	eventually(t, "the event is taken over", func() bool { return second.Stats().Recovered == 1 })
 	must(t, second.FlushWithContext(ctx))
+	// A flush does not wait for what others have left.
+	eventually(t, "it is delivered, too", func() bool { return second.Stats().Delivered == 2 })
 	if !n.accepted()[uuid] {
 		t.Error("the event that was kept did not arrive")
 	}
