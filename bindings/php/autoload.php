@@ -25,6 +25,7 @@ try {
             'PostHog\FfiClient' => 'FfiClient',
             'PostHog\FfiFlags' => 'FfiFlags',
             'PostHog\FfiLibrary' => 'FfiLibrary',
+            'PostHog\FfiMemory' => 'FfiMemory',
             'PostHog\FfiText' => 'FfiText',
             'PostHog\FlagQuery' => 'FlagQuery',
             'PostHog\Handle' => 'Handle',

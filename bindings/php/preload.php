@@ -12,8 +12,9 @@ declare(strict_types=1);
 
 // Without logged/: see Host::logOnce.
 foreach ([
-    'Host', 'Declarations', 'Unavailable', 'NotSupported', 'FfiLibrary', 'FfiText', 'FfiFlags', 'FfiClient', 'Library', 'Handle', 'Json',
-    'Environment', 'Options', 'Timestamp', 'Uuid', 'Context', 'Message', 'Callbacks', 'BeforeSend', 'AtExit',
+    'Host', 'Declarations', 'Unavailable', 'NotSupported', 'FfiMemory', 'FfiLibrary', 'FfiText', 'FfiFlags',
+    'FfiClient', 'Library', 'Handle', 'Json', 'Environment', 'Options', 'Timestamp', 'Uuid', 'Context', 'Message',
+    'Callbacks', 'BeforeSend', 'AtExit',
     'ExceptionBudget', 'SourceLines', 'StackTrace', 'ExceptionEvent', 'ErrorTracking', 'ExceptionHandlers',
     'FlagQuery', 'FeatureFlagResult', 'FeatureFlagMethods', 'DeliveryMethods', 'FeatureFlagEvaluations', 'Client',
     'PostHog',

@@ -96,6 +96,16 @@ ZEND_METHOD(Phc_Client, encode) {
     smart_str_free(&json);
 }
 
+ZEND_METHOD(Phc_Client, encodeObject) {
+    HashTable *members;
+    ZEND_PARSE_PARAMETERS_START(1, 1)
+    Z_PARAM_ARRAY_HT(members)
+    ZEND_PARSE_PARAMETERS_END();
+    smart_str json = {0};
+    if (phc_encode_object(&json, members)) RETURN_STR(smart_str_extract(&json));
+    smart_str_free(&json);
+}
+
 ZEND_METHOD(Phc_Client, countDiscarded) {
     ZEND_PARSE_PARAMETERS_NONE();
     const client *this = this_client(ZEND_THIS);
@@ -336,6 +346,10 @@ ZEND_ARG_TYPE_INFO(0, message, IS_ARRAY, 0)
 ZEND_ARG_TYPE_INFO(0, added, IS_ARRAY, 0)
 ZEND_END_ARG_INFO()
 
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(encode_object_arguments, 0, 1, IS_STRING, 1)
+ZEND_ARG_TYPE_INFO(0, members, IS_ARRAY, 0)
+ZEND_END_ARG_INFO()
+
 ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(no_result_arguments, 0, 0, IS_VOID, 0)
 ZEND_END_ARG_INFO()
 
@@ -381,6 +395,7 @@ static const zend_function_entry client_methods[] = {
     ZEND_ME(Phc_Client, capture, capture_arguments, ZEND_ACC_PUBLIC)
     ZEND_ME(Phc_Client, captureMessage, message_arguments, ZEND_ACC_PUBLIC)
     ZEND_ME(Phc_Client, encode, encode_arguments, ZEND_ACC_PUBLIC | ZEND_ACC_STATIC)
+    ZEND_ME(Phc_Client, encodeObject, encode_object_arguments, ZEND_ACC_PUBLIC | ZEND_ACC_STATIC)
     ZEND_ME(Phc_Client, countDiscarded, no_result_arguments, ZEND_ACC_PUBLIC)
     ZEND_ME(Phc_Client, flushBegin, flush_begin_arguments, ZEND_ACC_PUBLIC)
     ZEND_ME(Phc_Client, flushWait, flush_wait_arguments, ZEND_ACC_PUBLIC)

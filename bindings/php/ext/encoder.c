@@ -223,3 +223,9 @@ bool phc_encode(smart_str *json, HashTable *message, HashTable *added) {
     byte(&to, '}');
     return to.values <= MAX_VALUES;
 }
+
+bool phc_encode_object(smart_str *json, HashTable *members) {
+    if (PG(serialize_precision) != -1) return false;
+    encoder to = {.json = json};
+    return object(&to, members, NULL, false, 0) && to.values <= MAX_VALUES;
+}

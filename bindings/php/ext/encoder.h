@@ -13,4 +13,10 @@
  */
 bool phc_encode(smart_str *json, HashTable *message, HashTable *added);
 
+/*
+ * Writes an array as one JSON object, byte for byte as Json of the package does. Returns false for one that only the
+ * package can write; `json` is then to be freed.
+ */
+bool phc_encode_object(smart_str *json, HashTable *members);
+
 #endif

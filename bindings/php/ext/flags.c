@@ -85,7 +85,12 @@ ZEND_METHOD(Phc_Flags, event) {
     const char *key;
     const flags *this = this_with_key(execute_data, &key);
     if (!this) RETURN_THROWS();
-    zend_string *event = phc_text(write_event, this, key, FIRST_SIZE);
+    /* Most reads have none, and need no memory of PHP. */
+    char buffer[FIRST_SIZE];
+    const size_t length = write_event(this, key, buffer, sizeof buffer);
+    if (length == 0) return;
+    if (length < sizeof buffer) RETURN_STRINGL(buffer, length);
+    zend_string *event = phc_text(write_event, this, key, length + 1);
     if (event) RETURN_STR(event);
 }
 

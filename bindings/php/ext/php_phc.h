@@ -12,7 +12,7 @@
 
 #define PHP_PHC_VERSION "0.1.0"
 /* The methods of both classes, and the rules of the encoder. The package uses an extension with its own number. */
-#define PHC_EXT_INTERFACE 2
+#define PHC_EXT_INTERFACE 3
 
 extern zend_module_entry phc_module_entry;
 #define phpext_phc_ptr &phc_module_entry

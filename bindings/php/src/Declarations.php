@@ -106,6 +106,7 @@ typedef struct phc_exception phc_exception;
 typedef struct phc_flags phc_flags;
 typedef struct phc_flags_query phc_flags_query;
 typedef struct phc_outgoing phc_outgoing;
+typedef struct phc_remote_config phc_remote_config;
 typedef struct phc_report phc_report;
 typedef int32_t phc_status;
 typedef struct phc_setting {
@@ -252,6 +253,7 @@ uint32_t phc_abi_version(void);
 const char *phc_status_message(phc_status status);
 const char *phc_status_name(phc_status status);
 const char *phc_last_error(void);
+uint32_t phc_last_http_status(void);
 struct phc_config *phc_config_new(const char *api_key);
 phc_status phc_config_set(struct phc_config *config, const char *key, const char *value);
 const char *phc_config_get(struct phc_config *config, const char *key);
@@ -446,6 +448,12 @@ struct phc_flags *phc_flags_only(const struct phc_flags *flags, const char *cons
 struct phc_flags *phc_flags_only_accessed(const struct phc_flags *flags);
 void phc_flags_free(struct phc_flags *flags);
 phc_status phc_event_set_flags(struct phc_event *event, const struct phc_flags *flags);
+phc_status phc_remote_config_fetch(const struct phc_client *client,
+                                   const char *key,
+                                   uint32_t timeout_ms,
+                                   struct phc_remote_config **out);
+const char *phc_remote_config_payload(const struct phc_remote_config *config, size_t *len);
+void phc_remote_config_free(struct phc_remote_config *config);
 phc_status phc_set_before_send_callback(struct phc_client *client,
                                         phc_before_send_callback callback,
                                         void *user_data,
@@ -477,6 +485,7 @@ phc_status phc_stats_get(const struct phc_client *client, struct phc_stats *out,
 size_t phc_stats_json(const struct phc_client *client, char *buf, size_t len);
 phc_status phc_binding_count_discarded(phc_client *client);
 size_t phc_binding_next_test_event(phc_client *client, char *buf, size_t len);
+size_t phc_binding_next_log_line(phc_client *client, phc_log_level *level, char *buf, size_t len);
 phc_flag_kind phc_binding_flags_peek(const phc_flags *flags, const char *key, const char **variant);
 size_t phc_binding_flags_read(phc_flags *flags, const char *key, char *buf, size_t len);
 C;

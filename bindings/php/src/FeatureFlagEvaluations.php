@@ -55,7 +55,7 @@ class FeatureFlagEvaluations
             return $this->read[$key] ?? null;
         }
         $text = FlagQuery::text($key);
-        $event = $this->sendsEvents && $this->client->capturesReads() ? $this->native->event($text) : null;
+        $events = $this->sendsEvents && $this->client->capturesReads() ? $this->eventsOf($text) : [];
         [$kind, $variant] = $this->native->get($text);
         $value = match ($kind) {
             Declarations::FLAG_FALSE => false,
@@ -64,10 +64,24 @@ class FeatureFlagEvaluations
             default => null,
         };
         $this->read[$key] = $value;
-        if ($event !== null) {
+        foreach ($events as $event) {
             $this->client->captureRead($event);
         }
         return $value;
+    }
+
+    /**
+     * The events that are to be captured for a read.
+     *
+     * @return list<string>
+     */
+    private function eventsOf(string $key): array
+    {
+        $events = [];
+        while (($event = $this->native->event($key)) !== null) {
+            $events[] = $event;
+        }
+        return $events;
     }
 
     /** The payload of the flag's value as PHP values; null if it has none. It does not count as a read. */

@@ -42,7 +42,9 @@ trait FeatureFlagMethods
         }
         $limit = $onlyEvaluateLocally ? 0 : self::NO_LIMIT;
         $query = new FlagQuery($id, $groups, $personProperties, $groupProperties, $flagKeys ?? [], $limit);
-        $query->options[Declarations::FLAGS_REMOTE_ONLY] = (int) $onlyEvaluateRemotely;
+        if ($onlyEvaluateRemotely) {
+            $query->options[Declarations::FLAGS_REMOTE_ONLY] = 1;
+        }
         if ($disableGeoip !== null) {
             $query->options[Declarations::FLAGS_DISABLE_GEOIP] = (int) $disableGeoip;
         }
@@ -336,8 +338,12 @@ trait FeatureFlagMethods
         bool $sendsEvents,
     ): ?FeatureFlagEvaluations {
         $id = $this->flagId($distinctId, 'the evaluation of a feature flag');
-        $query = $id === null ? null : new FlagQuery($id, ...[...$properties, [$key], $isLocal ? 0 : self::NO_LIMIT]);
-        return $query === null ? null : $this->evaluate($query, $sendsEvents);
+        if ($id === null) {
+            return null;
+        }
+        [$groups, $person, $groupProperties] = $properties;
+        $limit = $isLocal ? 0 : self::NO_LIMIT;
+        return $this->evaluate(new FlagQuery($id, $groups, $person, $groupProperties, [$key], $limit), $sendsEvents);
     }
 
     private function evaluate(FlagQuery $query, bool $sendsEvents = true): FeatureFlagEvaluations

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace PostHog;
 
 /**
- * A client of libphc, called by FFI. Phc\Client of the extension has the same methods, and two that encode.
+ * A client of libphc, called by FFI. Phc\Client of the extension has the same methods, and three that encode.
  *
  * The client is not freed with its object: that would wait for its events. A later request finds it again by name.
  *
@@ -14,6 +14,8 @@ namespace PostHog;
 final class FfiClient
 {
     private ?\FFI\CData $uuid = null;
+
+    private ?\FFI\CData $clientOfFlags = null;
 
     /** @param \FFI\CData|null $client null once it is freed: libphc returns a status for NULL */
     public function __construct(private readonly FfiLibrary $library, private ?\FFI\CData $client)
@@ -104,7 +106,7 @@ final class FfiClient
             foreach ($options as $option => $value) {
                 $ffi->phc_flags_query_set_option($query, $option, $value);
             }
-            $flags = $ffi->new('phc_flags *');
+            $flags = $this->library->memory()->make('phc_flags *');
             $status = $ffi->phc_flags_evaluate($this->clientOfFlags(), $query, $timeoutMs, \FFI::addr($flags));
             return [$status, \FFI::isNull($flags) ? null : new FfiFlags($this->library, $flags)];
         } finally {
@@ -139,7 +141,7 @@ final class FfiClient
     public function free(): void
     {
         $client = $this->client;
-        $this->client = null;
+        $this->client = $this->clientOfFlags = null;
         $this->library->ffi->phc_client_free($client);
     }
 
@@ -187,6 +189,8 @@ final class FfiClient
     /** The client as a value of FfiLibrary::flags(). */
     private function clientOfFlags(): ?\FFI\CData
     {
-        return $this->client === null ? null : $this->library->flags()->cast('phc_client *', $this->client);
+        return $this->client === null
+            ? null
+            : $this->clientOfFlags ??= $this->library->flags()->cast('phc_client *', $this->client);
     }
 }

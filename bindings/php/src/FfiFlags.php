@@ -14,6 +14,8 @@ final class FfiFlags
     /** Most events of reads need no more. */
     private const FIRST_SIZE = 2048;
 
+    private const BUFFER = 'char[2048]';
+
     public function __construct(private readonly FfiLibrary $library, private readonly \FFI\CData $flags)
     {
     }
@@ -30,18 +32,28 @@ final class FfiFlags
      */
     public function get(string $key): array
     {
-        $ffi = $this->library->flags();
-        $variant = $ffi->new('const char *');
-        $kind = $ffi->phc_flags_get($this->flags, $key, \FFI::addr($variant));
-        return [$kind, $kind === Declarations::FLAG_VARIANT ? \FFI::string($variant) : null];
+        $memory = $this->library->memory();
+        $variant = $memory->take('const char *[1]');
+        $kind = $this->library->flags()->phc_flags_get($this->flags, $key, $variant);
+        $text = $kind === Declarations::FLAG_VARIANT ? $variant[0] : null;
+        $memory->keep('const char *[1]', $variant);
+        return [$kind, $text];
     }
 
     /** Notes that a flag is read, and returns the event that is to be captured for it, as JSON; null if there is none. */
     public function event(string $key): ?string
     {
         $ffi = $this->library->flags();
+        $memory = $this->library->memory();
+        $buffer = $memory->take(self::BUFFER);
+        $length = $ffi->phc_binding_flags_read($this->flags, $key, $buffer, self::FIRST_SIZE);
+        $text = $length > 0 && $length < self::FIRST_SIZE ? \FFI::string($buffer, $length) : null;
+        $memory->keep(self::BUFFER, $buffer);
+        if ($length < self::FIRST_SIZE) {
+            return $text;
+        }
         $write = fn ($buffer, $size) => $ffi->phc_binding_flags_read($this->flags, $key, $buffer, $size);
-        return FfiText::read($ffi, self::FIRST_SIZE, $write);
+        return FfiText::read($ffi, $length + 1, $write);
     }
 
     /** The payload of a flag, as JSON; null if it has none. It does not count as a read. */

@@ -21,6 +21,8 @@ final class FfiLibrary
 
     private ?\FFI $all = null;
 
+    private ?FfiMemory $memory = null;
+
     public function __construct(private readonly string $file)
     {
         $this->ffi = \FFI::cdef(Declarations::REQUEST, $file);
@@ -36,6 +38,12 @@ final class FfiLibrary
     public function all(): \FFI
     {
         return $this->all ??= \FFI::cdef(Declarations::ALL, $this->file);
+    }
+
+    /** For the types of flags(). */
+    public function memory(): FfiMemory
+    {
+        return $this->memory ??= new FfiMemory($this->flags());
     }
 
     public function abiVersion(): int

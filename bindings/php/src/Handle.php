@@ -210,14 +210,31 @@ final class Handle
      */
     public function evaluate(FlagQuery $query): array
     {
+        $groups = $query->groups;
+        foreach ($groups as $i => $group) {
+            $groups[$i][2] = $this->object($group[2]);
+        }
         return $this->client->evaluate(
             $query->distinctId,
-            $query->person,
-            $query->groups,
+            $this->object($query->person),
+            $groups,
             $query->keys,
             $query->options,
             $query->timeoutMs,
         );
+    }
+
+    /**
+     * Properties as one JSON object. A value that JSON cannot express is written as in an event.
+     *
+     * @param array<mixed> $members
+     */
+    private function object(array $members): string
+    {
+        if (array_is_list($members)) {
+            return '{}';
+        }
+        return ($this->encodes ? $this->client->encodeObject($members) : null) ?? Json::encode($members);
     }
 
     /** Whether there are definitions of feature flags, which it waits for. Returns a status. */

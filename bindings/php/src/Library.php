@@ -21,7 +21,7 @@ final class Library
     private const GUIDE = 'https://github.com/PostHog/libphc/blob/main/docs/install.md';
 
     /** The methods of the extension, and the rules by which it encodes: PHC_EXT_INTERFACE. */
-    private const INTERFACE = 2;
+    private const INTERFACE = 3;
 
     /** @var array<string, self|Unavailable> by the path that was asked for */
     private static array $loaded = [];

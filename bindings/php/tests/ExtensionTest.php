@@ -10,6 +10,7 @@ use PostHog\Declarations;
 use PostHog\FfiClient;
 use PostHog\FfiFlags;
 use PostHog\FfiLibrary;
+use PostHog\Json;
 use PostHog\Message;
 
 /**
@@ -43,7 +44,7 @@ final class ExtensionTest extends TestCase
         ];
         foreach ($pairs as [$ffi, $extension]) {
             foreach ((new \ReflectionClass($ffi))->getMethods(\ReflectionMethod::IS_PUBLIC) as $method) {
-                if (in_array($method->getName(), ['__construct', '__destruct', 'flags', 'all'], true)) {
+                if (in_array($method->getName(), ['__construct', '__destruct', 'flags', 'all', 'memory'], true)) {
                     continue;
                 }
                 $other = new \ReflectionMethod($extension, $method->getName());
@@ -98,6 +99,41 @@ final class ExtensionTest extends TestCase
         }
         self::assertGreaterThan($count / 4, $encoded);
         self::assertLessThan($count * 3 / 4, $encoded);
+    }
+
+    /**
+     * Where the extension encodes the properties of a person or group, it writes what the package writes.
+     *
+     * @requires extension phc
+     */
+    public function testBothWaysWriteTheSameObject(): void
+    {
+        $seed = (int) (getenv('PHC_SEED') ?: 1);
+        mt_srand($seed);
+        [$encoded, $objects] = [0, 0];
+        $count = (int) (getenv('PHC_CASES') ?: 5000);
+        for ($i = 0; $i < $count; $i++) {
+            [$message] = RandomMessage::make();
+            $members = $message['properties'] ?? null;
+            if (!is_array($members) || array_is_list($members)) {
+                continue;
+            }
+            $objects++;
+            $json = \Phc\Client::encodeObject($members);
+            if ($json !== null) {
+                self::assertSame(Json::encode($members), $json, "PHC_SEED=$seed, message $i");
+                $encoded++;
+            }
+        }
+        self::assertGreaterThan($objects / 4, $encoded);
+        self::assertLessThan($objects, $encoded);
+        $deep = 1;
+        for ($i = 0; $i < 98; $i++) {
+            $deep = [$deep];
+        }
+        self::assertSame(Json::encode(['v' => $deep]), \Phc\Client::encodeObject(['v' => $deep]));
+        self::assertNull(\Phc\Client::encodeObject(['v' => [$deep]]));
+        self::assertNull(\Phc\Client::encodeObject(['v' => range(0, 100_000)]));
     }
 
     /**

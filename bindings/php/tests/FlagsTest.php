@@ -191,6 +191,9 @@ final class FlagsTest extends TestCase
         self::define($client, [self::ON, self::LAYOUT]);
         self::assertTrue($client->getFeatureFlag('on', 'u'));
         self::assertSame('compact', $client->getFeatureFlag('layout', 'u'));
+        // What it discarded is not shown again.
+        self::assertSame('compact', $client->getFeatureFlag('layout', 'u'));
+        self::assertSame('compact', $client->evaluateFlags('u')->getFlag('layout'));
         self::assertSame(['on', 'layout'], $seen);
         [$event] = self::events($client);
         self::assertSame('on', $event['properties']['$feature_flag']);
@@ -477,5 +480,20 @@ final class FlagsTest extends TestCase
         self::define($client, [['key' => 'long', 'active' => true, 'filters' => $payload]]);
         self::assertSame(10_000, strlen($client->getFeatureFlagResult('long', 'u')->getPayload()));
         self::assertSame(10_000, strlen(self::events($client)[0]['properties']['$feature_flag_payload']));
+    }
+
+    public function testReadsOfEveryLength(): void
+    {
+        $client = $this->client();
+        self::define($client, [self::LAYOUT]);
+        $lengths = [1, 5000, 1, ...range(1500, 2100, 7), 3, 70_000, 4];
+        foreach ($lengths as $i => $length) {
+            $groups = ['company' => str_repeat('x', $length)];
+            self::assertSame('compact', $client->getFeatureFlag('layout', "u$i", $groups, ['n' => $i], [], true));
+            $events = self::events($client);
+            self::assertSame(["u$i"], array_column($events, 'distinct_id'), "of $length bytes");
+            self::assertSame($groups, $events[0]['properties']['$groups']);
+            self::assertSame('compact', $events[0]['properties']['$feature_flag_response']);
+        }
     }
 }
