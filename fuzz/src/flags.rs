@@ -102,14 +102,15 @@ unsafe fn read(flags: *mut phc_flags, key: &CStr) -> Read {
         assert_eq!((detail.kind, kind == PHC_FLAG_VARIANT), (kind, !variant.is_null()));
         assert_eq!(detail.unresolved == PHC_FLAG_RESOLVED, kind != PHC_FLAG_ABSENT);
         let numbers = [
-            detail.reason,
-            detail.condition_index,
-            detail.unresolved,
-            detail.has_experiment,
-            detail.is_local,
+            detail.reason.into(),
+            detail.condition_index.into(),
+            detail.unresolved.into(),
+            detail.has_experiment.into(),
+            detail.is_local.into(),
+            detail.id,
+            detail.version,
         ];
-        let [a, b, c, d, e] = numbers.map(i64::from);
-        (kind, text(variant), payload, [a, b, c, d, e, detail.id, detail.version])
+        (kind, text(variant), payload, numbers)
     }
 }
 

@@ -10,6 +10,7 @@ pub mod capture_json;
 pub mod config_set;
 pub mod event_model;
 pub mod exception;
+pub mod flag_response;
 pub mod flags;
 mod input;
 pub mod json_model;
@@ -23,13 +24,14 @@ pub mod test_client;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("properties", properties::run),
     ("capture_json", capture_json::run),
     ("builder", builder::run),
     ("exception", exception::run),
     ("config_set", config_set::run),
     ("flags", flags::run),
+    ("flag_response", flag_response::run),
     ("response", response::run),
     ("retry_after", retry_after::run),
     ("segment", segment::run),
