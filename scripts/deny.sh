@@ -31,8 +31,5 @@ elif [ ! -x "$deny" ]; then
     install_deny
 fi
 checks=(licenses bans sources)
-# One of the two workspaces may need no exception for a crate.
-options=(--allow unmatched-skip --allow unnecessary-skip)
-if [ "${1:-}" = advisories ]; then checks=(advisories) options=(); fi
-"$deny" --locked --workspace --all-features check "${options[@]}" "${checks[@]}"
-"$deny" --locked --manifest-path fuzz/Cargo.toml --config deny.toml check "${options[@]}" "${checks[@]}"
+if [ "${1:-}" = advisories ]; then checks=(advisories); fi
+"$deny" --locked --workspace --all-features check "${checks[@]}"

@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 CARGO=${CARGO:-cargo}
 out=$PWD/target/fuzz
 host=$(rustc -vV | sed -n 's/^host: //p')
-export RUSTC_WRAPPER=$PWD/fuzz/rustc.sh
+wrapper=$PWD/fuzz/rustc.sh
 
 # target, sanitizer (address where raw pointers are handed over), most bytes of an
 # input, and the files of src/ that it is for.
@@ -23,6 +23,7 @@ builder      address 1024 event/builder.rs event/members.rs event/encoder.rs eve
 exception    address 2048 exception/ capi/exception.rs
 config_set   none    1024 config/ capi/config.rs
 flags        address 8192 flags/ capi/flags.rs capi/flag_values.rs capi/flags_query.rs json/
+flag_response none   4096 flags/remote/response.rs flags/called.rs flags/snapshot.rs flags/found.rs flags/tree.rs json/
 response     none    4096 json/ protocol/response.rs protocol/decide.rs protocol/verdict.rs protocol/statuses.rs
 retry_after  none     256 protocol/retry_after.rs protocol/backoff.rs
 segment      none    4096 spool/record.rs spool/segment.rs spool/contents.rs
@@ -52,11 +53,11 @@ build() { # TARGET KIND
     local flags="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=$level
         -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
         -Cllvm-args=-sanitizer-coverage-trace-compares -Cllvm-args=-simplifycfg-branch-fold-threshold=0"
-    PHC_FUZZ_FLAGS=$flags "$CARGO" build --locked -q --release --manifest-path fuzz/Cargo.toml \
-        --target "$host" --target-dir "$out/$2" --bin "$1"
+    PHC_FUZZ_FLAGS=$flags RUSTC_WRAPPER=$wrapper "$CARGO" build --locked -q --profile fuzz -p phc-fuzz \
+        --features libfuzzer --target "$host" --target-dir "$out/$2" --bin "$1"
 }
 
-binary() { echo "$out/$2/$host/release/$1"; } # TARGET KIND
+binary() { echo "$out/$2/$host/fuzz/$1"; } # TARGET KIND
 
 # options TARGET BYTES: sets OPTIONS to those of libFuzzer.
 options() {
@@ -72,14 +73,6 @@ run() { # SECONDS TARGET SANITIZER BYTES
     options "$2" "$4"
     ASAN_OPTIONS=detect_leaks=${PHC_FUZZ_LEAKS:-1} "$(binary "$2" "$3")" "${OPTIONS[@]}" -max_total_time="$1" \
         -print_final_stats=1 "${folders[@]}"
-}
-
-replay() { # FOLDER TARGET…
-    local folder=$1
-    shift
-    "$CARGO" build --locked -q --release --no-default-features --manifest-path fuzz/Cargo.toml \
-        --target-dir "$out/$folder" --bin replay
-    "$out/$folder/release/replay" "$@"
 }
 
 what=${1-}
@@ -104,17 +97,23 @@ minimise)
         rm -rf "fuzz/corpus/$target" && cp -r "$out/minimal/$target" "fuzz/corpus/$target"
     done
     ;;
-replay) replay replay "$@" ;;
+replay)
+    # The steps of `make test` have it already.
+    [ "${PHC_BUILT:-}" = 1 ] || "$CARGO" build --locked -q -p phc-fuzz --bin replay
+    target/debug/replay "$@"
+    ;;
 coverage)
     version=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
     command -v "llvm-cov-$version" >/dev/null || { echo "llvm-cov-$version is needed (Debian: llvm-$version)" >&2; exit 2; }
+    replay=$out/coverage/debug/replay
+    PHC_FUZZ_FLAGS=-Cinstrument-coverage RUSTC_WRAPPER=$wrapper "$CARGO" build --locked -q -p phc-fuzz --bin replay \
+        --target-dir "$out/coverage"
     rows "$@" | while read -r target _ _ files; do
         rm -f "$out/$target.profraw"
-        PHC_FUZZ_FLAGS=-Cinstrument-coverage RUSTFLAGS='' LLVM_PROFILE_FILE=$out/$target.profraw \
-            replay coverage "$target" </dev/null
+        LLVM_PROFILE_FILE=$out/$target.profraw "$replay" "$target" </dev/null
         "llvm-profdata-$version" merge -sparse "$out/$target.profraw" -o "$out/$target.profdata"
         read -ra files <<<"$files"
-        (cd src && "llvm-cov-$version" report "$out/coverage/release/replay" -instr-profile="$out/$target.profdata" "${files[@]}")
+        (cd src && "llvm-cov-$version" report "$replay" -instr-profile="$out/$target.profdata" "${files[@]}")
     done
     ;;
 *) sed -n '2,9s/^# //p' "$0" >&2; exit 2 ;;

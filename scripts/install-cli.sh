@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # install-cli.sh install BINARY | uninstall: what `make install-cli` and `make uninstall-cli` do. The environment has
-# PREFIX, the place in the finished system, and DESTDIR, a folder before it, for packages.
+# PREFIX, the place in the finished system; DESTDIR, a folder before it, for packages; and perhaps SPEAKER, a phc-cli that
+# this machine can run, if BINARY is for another one: man pages and completions are by it.
 set -euo pipefail
 action=$1
 case $PREFIX in
@@ -18,13 +19,13 @@ if [ "$action" = uninstall ]; then
     for shell in "${!completions[@]}"; do rm -f "$DESTDIR$PREFIX/${completions[$shell]}"; done
     exit
 fi
-binary=$2
+binary=$2 speaker=${SPEAKER:-$2}
 mkdir -p "$bin" "$man"
 install -m 755 "$binary" "$bin/phc-cli"
-"$binary" man-pages "$man"
+"$speaker" man-pages "$man"
 for shell in "${!completions[@]}"; do
     place=$DESTDIR$PREFIX/${completions[$shell]}
     mkdir -p "$(dirname "$place")"
-    "$binary" completions "$shell" >"$place"
+    "$speaker" completions "$shell" >"$place"
 done
 echo "  $bin/phc-cli, with man pages and completions"

@@ -103,14 +103,8 @@ LIST
 # The crates for this machine, and those of Windows, whose licences are listed too; those that are here cost no request.
 # Where there is no network the build says what is missing.
 targets=(--target "$(rustc -vV | sed -n 's/^host: //p')")
-crates_of=(Cargo.toml)
-if [ "$what" = all ]; then
-    targets+=(--target x86_64-pc-windows-gnullvm)
-    crates_of+=(fuzz/Cargo.toml)
-fi
-for manifest in "${crates_of[@]}"; do
-    three_times cargo fetch --quiet --locked "${targets[@]}" --manifest-path "$manifest" || true
-done
+[ "$what" != all ] || targets+=(--target x86_64-pc-windows-gnullvm)
+three_times cargo fetch --quiet --locked "${targets[@]}" || true
 # The browser for the tests of phc-sink's page, without what Debian recommends beside it: the printing of a desktop.
 browser=()
 if [ "$what" = all ] && ! { command -v chromium && command -v chromedriver; } >/dev/null; then

@@ -50,7 +50,7 @@ class LibphcConan(ConanFile):
         lib = os.path.join(package, "lib")
         copy(self, "*", os.path.join(source, "include"), os.path.join(package, "include"))
         copy(self, "*", os.path.join(source, "share", "doc", "libphc"), os.path.join(package, "licenses"),
-             excludes=("docs/*", "examples/*", "*.md", "THIRD-PARTY-phc-sink.txt"))
+             excludes=("docs/*", "examples/*", "*.md", "THIRD-PARTY-phc-*.txt"))
         if self.options.shared:
             for pattern in "libphc.so*", "*.dylib", "*.dll.a":
                 copy(self, pattern, os.path.join(source, "lib"), lib)

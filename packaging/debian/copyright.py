@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""copyright.py LICENSE THIRD-PARTY.txt: prints the file `copyright` of the Debian packages, in the machine-readable
+"""copyright.py LICENSE THIRD-PARTY.txt…: prints the file `copyright` of the Debian packages, in the machine-readable
 form (https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/).
 
 THIRD-PARTY.txt has one section for each licence text, headed by the components that it covers. Each becomes a
@@ -74,13 +74,19 @@ def paragraph(files, texts, authors):
 
 def main():
     own = open(sys.argv[1], encoding="utf-8").read()
-    sections = re.split(r"^={80}\n", open(sys.argv[2], encoding="utf-8").read(), flags=re.M)[1:]
-    if not sections:
-        sys.exit(f"{sys.argv[2]} has no section between lines of =; `make docs` writes it")
+    # Several files may have the same text, for other components.
+    components = {}
+    for path in sys.argv[2:]:
+        sections = re.split(r"^={80}\n", open(path, encoding="utf-8").read(), flags=re.M)[1:]
+        if not sections:
+            sys.exit(f"{path} has no section between lines of =; `make docs` writes it")
+        for section in sections:
+            head, text = section.split("\n\n", 1)
+            names = components.setdefault(text.rstrip("\n"), [])
+            names += [name for name in " ".join(head.split()).split(", ") if name not in names]
     covered = {}
-    for section in sections:
-        head, text = section.split("\n\n", 1)
-        covered.setdefault(" ".join(head.split()), []).append(text)
+    for text, names in components.items():
+        covered.setdefault(", ".join(names), []).append(text)
     print(HEADER)
     print(paragraph("*", [own], "The libphc authors"))
     for head, texts in covered.items():

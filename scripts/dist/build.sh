@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# build.sh TARGET: builds the libraries and phc-sink for TARGET, with what toolchain.sh installed.
+# build.sh TARGET: builds the libraries, phc-sink and on Linux phc-cli for TARGET, with what toolchain.sh installed.
 #
 #   target/dist/TARGET/           an installation that can be moved: lib, include, bin, share (`make install`)
-#   target/dist/TARGET.debug/     debug symbols of the shared library and phc-sink, by build id
+#   target/dist/TARGET.debug/     debug symbols of the shared library and the programs, by build id
 #   target/dist/TARGET.buildinfo  commit, compilers, C library, hash of each file that holds machine code
 #
 # Four steps, each by the columns of targets.sh:
-#   cargo      makes the static library and phc-sink, with cargo-zigbuild, which compiles C with zig. "host" runs it
+#   cargo      makes the static library and the programs, with cargo-zigbuild, which compiles C with zig. "host" runs it
 #              here. "sid" runs it by `scripts/dist/sid.sh run COMMAND…`, which has the tree under the same path and
 #              passes the environment on; std is built from source there
 #   link       "elf": scripts/ship.sh, with zig as the compiler driver and binutils for the processor. Any other
@@ -18,6 +18,9 @@
 #
 # The libraries name no path of this machine, and the same commit gives the same bytes with the same compilers
 # (BUILDINFO has them), in any folder.
+#
+# PHC_QUICK_PROGRAMS=1 compiles phc-sink and phc-cli without optimisation, in a third of the time, to test packages;
+# BUILDINFO says so.
 #
 # It fails if toolchain.sh was not run, and if the tree does not build. Files that are not committed are built too, and
 # BUILDINFO says so.
@@ -33,6 +36,8 @@ where=$(dist_name "$target" where)
 kind=$(dist_name "$target" kind)
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 out=target/dist/$target
+programs=phc-sink
+[ "$kind" != elf ] || programs+=' phc-cli'
 zig=$tools/zig/ziglang/zig
 [ -x "$zig" ] || { echo "zig is missing; run scripts/dist/toolchain.sh $target" >&2; exit 1; }
 
@@ -79,7 +84,7 @@ map_paths() {
     echo "$CCC_OVERRIDE_OPTIONS" >"$made_with"
 }
 cargo_step() {
-    local sink_options=()
+    local program setting program_options=()
     local crate_options=(--locked --release --target "$(dist_name "$target" cargo)" --target-dir "target/cross/$target"
         # For the debug symbols apart. C stays as in `make build`: with them its compiler would keep frame pointers.
         --config 'profile.release.debug="line-tables-only"' --config 'profile.release.strip="none"'
@@ -92,8 +97,16 @@ cargo_step() {
         crate_options+=('-Zbuild-std=std,panic_unwind')
     fi
     run "$tools/zig/bin/cargo-zigbuild" rustc "${crate_options[@]}" -p libphc --crate-type staticlib
-    [ "$kind" != elf ] || sink_options=(-C "link-arg=-Wl,--build-id=sha1")
-    run "$tools/zig/bin/cargo-zigbuild" rustc "${crate_options[@]}" -p phc-sink --bin phc-sink -- "${sink_options[@]}"
+    [ "$kind" != elf ] || program_options=(-C "link-arg=-Wl,--build-id=sha1")
+    if [ "${PHC_QUICK_PROGRAMS:-}" = 1 ]; then
+        for setting in 'lto="off"' codegen-units=16 {,package.{libphc,zlib-rs,zstd-sys,memchr}.}opt-level=0; do
+            crate_options+=(--config "profile.release.$setting")
+        done
+    fi
+    # One by one: together they would have each other's features, and crates that their lists of licences do not name.
+    for program in $programs; do
+        run "$tools/zig/bin/cargo-zigbuild" rustc "${crate_options[@]}" -p "$program" --bin "$program" -- "${program_options[@]}"
+    done
 }
 
 binutils() { # binutils NAME: for this target's processor
@@ -103,7 +116,7 @@ binutils() { # binutils NAME: for this target's processor
     esac
 }
 link_step() ( # its tools are its own
-    local build=target/cross/$target/$rust/release ship=target/cross/$target/ship
+    local program build=target/cross/$target/$rust/release ship=target/cross/$target/ship
     export CC="$zig cc -O2 -target $triple" LD OBJCOPY STRIP AR="$zig ar"
     case $kind in
     elf)
@@ -112,24 +125,38 @@ link_step() ( # its tools are its own
         export UNWINDER DEBUG
         rm -rf "$ship" "$DEBUG"
         scripts/ship.sh "$build" "$ship" "${version%%.*}"
-        cp "$build/phc-sink" "$ship/phc-sink"
-        scripts/split-debug.sh "$ship/phc-sink" "$DEBUG"
+        for program in $programs; do
+            cp "$build/$program" "$ship/$program"
+            scripts/split-debug.sh "$ship/$program" "$DEBUG"
+        done
         ;;
     *) "scripts/dist/ship-$kind.sh" "$build" "$ship" "${version%%.*}" ;;
     esac
 )
 
 install_step() {
-    local new=$PWD/$out.new debug=$out.debug.new
+    local program new=$PWD/$out.new debug=$out.debug.new
     rm -rf "$new"
     make -s install SHIP="target/cross/$target/ship" PREFIX= DESTDIR="$new" >/dev/null
     install -D -m 755 -t "$new/bin" "target/cross/$target/ship"/phc-sink*
-    install -m 644 docs/third-party/LICENCES-phc-sink.txt "$new/share/doc/libphc/THIRD-PARTY-phc-sink.txt"
+    for program in $programs; do
+        install -m 644 "docs/third-party/LICENCES-$program.txt" "$new/share/doc/libphc/THIRD-PARTY-$program.txt"
+    done
+    [[ $programs != *phc-cli* ]] || DESTDIR=$new PREFIX='' SPEAKER=$(speaker) \
+        scripts/install-cli.sh install "target/cross/$target/ship/phc-cli" >/dev/null
     buildinfo "$new" >"$out.buildinfo.new"
     rm -rf "$out" "$out.debug"
     [ ! -d "$debug" ] || mv "$debug" "$out.debug"
     mv "$new" "$out"
     mv "$out.buildinfo.new" "$out.buildinfo"
+}
+
+# A phc-cli that this machine can run: man pages and completions are the same for each target.
+speaker() {
+    case $target in
+    "$(uname -m)-linux-gnu") echo "target/cross/$target/ship/phc-cli" ;;
+    *) cargo build -q --locked --release -p phc-cli && echo target/release/phc-cli ;;
+    esac
 }
 
 # The newest version of glibc whose symbols any of FILES needs.
@@ -147,11 +174,12 @@ buildinfo() {
     echo "proof: $(dist_name "$target" proof)"
     echo "rustc: $(run "${RUSTC:-rustc}" -V)"
     echo "cargo: $(run cargo -V)"
+    [ "${PHC_QUICK_PROGRAMS:-}" != 1 ] || echo "programs: not optimised, for tests only"
     echo "zig: $("$zig" version) ($triple)"
     echo "cargo-zigbuild: $("$tools/zig/bin/cargo-zigbuild" -V | sed 's/.* //')"
     case $target in
     *-gnu)
-        echo "glibc: $(glibc "$folder"/lib/libphc.so.*.* "$folder/bin/phc-sink") or newer"
+        echo "glibc: $(glibc "$folder"/lib/libphc.so.*.* "$folder"/bin/*) or newer"
         echo "binutils: $("$(binutils ld)" --version | sed -n '1s/.*) //p')"
         ;;
     *-windows | *-macos) echo "llvm: $(run llvm-ar --version | sed -n 's/.*LLVM version //p')" ;;

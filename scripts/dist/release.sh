@@ -49,7 +49,7 @@ check() {
 dist() {
     local targets=()
     read -ra targets <<<"${PHC_RELEASE_TARGETS:-}"
-    scripts/dist/dist.sh "${targets[@]}"
+    env -u PHC_QUICK_PROGRAMS scripts/dist/dist.sh "${targets[@]}"
 }
 test_() { scripts/dist/test.sh || refuse "a package failed, or could not be tried (exit $?)"; }
 sign() { scripts/dist/sign.sh "$out" "$key" "$public"; }

@@ -5,6 +5,7 @@
 #   libphc-VERSION.cdx.json   the bill of materials (sbom.sh)
 #   THIRD-PARTY.txt           the licences of what is linked into the library: docs/third-party/LICENCES.txt
 #   THIRD-PARTY-phc-sink.txt  of what is linked into phc-sink
+#   THIRD-PARTY-phc-cli.txt   of what is linked into phc-cli
 #   BUILDINFO                 commit, compilers and hashes, target by target, to build it again and compare
 #   SHA256SUMS                all other files, sorted; `make release` signs it, and `sign.sh verify` checks both
 #
@@ -18,6 +19,7 @@ read -ra targets <<<"$PHC_TARGETS"
 scripts/dist/sbom.sh "$PHC_OUT/libphc-$PHC_VERSION.cdx.json" "${targets[@]}"
 install -m 644 docs/third-party/LICENCES.txt "$PHC_OUT/THIRD-PARTY.txt"
 install -m 644 docs/third-party/LICENCES-phc-sink.txt "$PHC_OUT/THIRD-PARTY-phc-sink.txt"
+install -m 644 docs/third-party/LICENCES-phc-cli.txt "$PHC_OUT/THIRD-PARTY-phc-cli.txt"
 
 commit=$(git rev-parse HEAD)
 [ -z "$(git status --porcelain)" ] || commit+=", with changes that are not committed"

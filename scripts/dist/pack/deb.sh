@@ -3,7 +3,7 @@
 #
 #   libphc0_VERSION-1_ARCH.deb          the shared library
 #   libphc-dev_VERSION-1_ARCH.deb       headers, static library, pkg-config and CMake files, examples
-#   phc-tools_VERSION-1_ARCH.deb        phc-sink
+#   phc-tools_VERSION-1_ARCH.deb        phc-sink; phc-cli with man pages and completions
 #   libphc0-dbgsym_…, phc-tools-dbgsym_…  debug symbols by build id, where build.sh left some
 #   apt/                                the repository: deb [trusted=yes] file:…/apt stable main
 #
@@ -25,19 +25,19 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# What a file needs: its NEEDED libraries as packages. glibc by the newest version of a symbol.
-depends() { # depends FILE
+# What files need: their NEEDED libraries as packages. glibc by the newest version of a symbol.
+depends() { # depends FILE…
     local needed newest packages=()
     while read -r needed; do
         case $needed in
         libc.so.6 | libm.so.6 | libdl.so.2 | libpthread.so.0 | librt.so.1 | libutil.so.1 | ld-linux-*.so.*)
-            newest=$(objdump -T "$1" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -1)
+            newest=$(objdump -T "$@" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -1)
             packages+=("libc6 (>= ${newest#GLIBC_})")
             ;;
         libgcc_s.so.1) packages+=("libgcc-s1 (>= 3.0)") ;;
-        *) echo "deb.sh: $1 needs $needed; which package has it must stand in depends()" >&2; return 1 ;;
+        *) echo "deb.sh: $* needs $needed; which package has it must stand in depends()" >&2; return 1 ;;
         esac
-    done < <(objdump -p "$1" | sed -n 's/^ *NEEDED *//p')
+    done < <(objdump -p "$@" | sed -n 's/^ *NEEDED *//p')
     printf '%s\n' "${packages[@]}" | sort -u | paste -sd, | sed 's/,/, /g'
 }
 
@@ -74,7 +74,7 @@ CHANGELOG
 documentation() {
     local doc=$work/$1/usr/share/doc/$1
     mkdir -p "$doc"
-    python3 "$templates/copyright.py" LICENSE "$from/share/doc/libphc/$2" >"$doc/copyright"
+    python3 "$templates/copyright.py" LICENSE "${@:2}" >"$doc/copyright"
     changelog | gzip -9n >"$doc/changelog.Debian.gz"
     gzip -9nc CHANGELOG.md >"$doc/changelog.gz"
     if [ -f "$templates/$1.lintian-overrides" ]; then
@@ -102,7 +102,7 @@ library() { # libphc0
         echo "deb.sh: the SONAME is not libphc.so.0: rename the package libphc0 here and in $templates" >&2
         return 1
     fi
-    documentation libphc0 THIRD-PARTY.txt
+    documentation libphc0 "$licences/THIRD-PARTY.txt"
     echo "libphc 0 libphc0 (>= $PHC_VERSION)" >"$root/DEBIAN/shlibs"
     echo 'activate-noawait ldconfig' >"$root/DEBIAN/triggers"
     # Each symbol with its version node, and the release from which a program can rely on it.
@@ -124,7 +124,7 @@ development() { # libphc-dev
     cp -P "$stage/$lib/libphc.so" "$stage/$lib/libphc.a" "$root/$lib"
     cp -r "$stage/$lib/pkgconfig" "$stage/$lib/cmake" "$root/$lib"
     cp -r "$stage/usr/include" "$root/usr"
-    documentation libphc-dev THIRD-PARTY.txt
+    documentation libphc-dev "$licences/THIRD-PARTY.txt"
     doc=$root/usr/share/doc/libphc-dev
     mkdir -p "$doc/examples"
     cp examples/c/quickstart.c examples/cpp/quickstart.cpp "$doc/examples"
@@ -133,27 +133,36 @@ development() { # libphc-dev
 }
 
 tools() { # phc-tools
-    local root=$work/phc-tools needs
-    install -D -m 755 "$from/bin/phc-sink" "$root/usr/bin/phc-sink"
-    mkdir -p "$root/usr/share/man/man1"
-    gzip -9nc "$templates/phc-sink.1" >"$root/usr/share/man/man1/phc-sink.1.gz"
-    documentation phc-tools THIRD-PARTY-phc-sink.txt
-    needs=$(depends "$root/usr/bin/phc-sink")
+    local root=$work/phc-tools needs page
+    local share=$root/usr/share
+    install -D -m 755 -t "$root/usr/bin" "$from/bin/phc-sink" "$from/bin/phc-cli"
+    mkdir -p "$share/man/man1"
+    for page in "$templates/phc-sink.1" "$from"/share/man/man1/phc-cli*.1; do
+        gzip -9nc "$page" >"$share/man/man1/${page##*/}.gz"
+    done
+    install -D -m 644 -t "$share/bash-completion/completions" "$from/share/bash-completion/completions/phc-cli"
+    install -D -m 644 -t "$share/zsh/vendor-completions" "$from/share/zsh/site-functions/_phc-cli" # as Debian has it
+    install -D -m 644 -t "$share/fish/vendor_completions.d" "$from/share/fish/vendor_completions.d/phc-cli.fish"
+    documentation phc-tools "$licences"/THIRD-PARTY-phc-{sink,cli}.txt
+    needs=$(depends "$root"/usr/bin/*)
     finish phc-tools "$needs"
-    symbols phc-tools usr/bin/phc-sink
+    symbols phc-tools usr/bin/phc-sink usr/bin/phc-cli
 }
 
-symbols() { # symbols PACKAGE FILE: PACKAGE-dbgsym
-    local file
-    file=$(debug_file "$target" "$work/$1/$2")
-    if [ -z "$file" ]; then
-        echo "  no $1-dbgsym for $arch: $dist/$target.debug has no debug symbols of $2"
-        return
-    fi
-    install -D -m 644 "$dist/$target.debug/.build-id/$file" "$work/$1-dbgsym/usr/lib/debug/.build-id/$file"
+symbols() { # symbols PACKAGE FILE…: PACKAGE-dbgsym
+    local file ids=() each
+    for each in "${@:2}"; do
+        file=$(debug_file "$target" "$work/$1/$each")
+        if [ -z "$file" ]; then
+            echo "  no $1-dbgsym for $arch: $dist/$target.debug has no debug symbols of $each"
+            return
+        fi
+        install -D -m 644 "$dist/$target.debug/.build-id/$file" "$work/$1-dbgsym/usr/lib/debug/.build-id/$file"
+        ids+=("$(build_id "$work/$1/$each")")
+    done
     mkdir -p "$work/$1-dbgsym/usr/share/doc"
     ln -s "$1" "$work/$1-dbgsym/usr/share/doc/$1-dbgsym"
-    finish "$1-dbgsym" "" "$(build_id "$work/$1/$2")"
+    finish "$1-dbgsym" "" "${ids[*]}"
 }
 
 # repository: what apt reads, for the packages in $PHC_OUT. They are in pool/ under a second name.
@@ -189,7 +198,7 @@ for target in $PHC_TARGETS; do
     arch=$(dist_name "$target" deb)
     if [ "$arch" = - ]; then echo "  no Debian packages for $target"; continue; fi
     from=$(built "$target")
-    multiarch=$target stage=$work/stage
+    multiarch=$target stage=$work/stage licences=$from/share/doc/libphc
     # Debian's places, which phc.pc then names: these packages are not moved.
     make -s install SHIP="$from/lib" DESTDIR="$stage" PREFIX=/usr LIBDIR="/usr/lib/$multiarch" INCLUDEDIR=/usr/include \
         RELOCATABLE=0 >/dev/null

@@ -6,7 +6,7 @@
 #
 #     tar xf libphc-VERSION-src.tar.xz && cd libphc-VERSION && make build
 #
-# Left out: the crates of fuzz/ and benches/, which are workspaces of their own. The same commit gives the same bytes,
+# Left out: the crates of benches/, which are workspaces of their own. The same commit gives the same bytes,
 # with the same tar and xz. Needs a network where cargo has not downloaded the crates yet. Fails if files differ from
 # the commit, since they would be missing in the archive without a word: PHC_DIRTY=1 packs the commit without them.
 set -euo pipefail

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # tarball.sh: for each platform, an installation that can be unpacked anywhere:
 #
-#   libphc-VERSION-TARGET.tar.xz        the libraries, headers, pkg-config and CMake files, phc-sink, documentation,
-#                                       licences; for Windows libphc-VERSION-TARGET.zip
+#   libphc-VERSION-TARGET.tar.xz        the libraries, headers, pkg-config and CMake files, phc-sink, phc-cli with man
+#                                       pages and completions, documentation, licences; for Windows
+#                                       libphc-VERSION-TARGET.zip, without phc-cli
 #   libphc-VERSION-TARGET-debug.tar.xz  debug symbols by build id, in lib/debug, where debuggers look below /usr
 #
 # The same input gives the same bytes. It fails if a platform was not built, or if its build lacks a file.
@@ -22,7 +23,7 @@ tar_xz() {
 }
 
 # The documentation has its folders, because its pages link to each other.
-pages='cpp settings names guarantees callbacks abi embedding protocol moving-over install platforms'
+pages='cpp settings names guarantees callbacks abi embedding protocol moving-over install platforms phc-cli durability spool-format'
 documentation() { # documentation FOLDER
     local page
     mkdir -p "$1/docs"
@@ -36,7 +37,10 @@ must_have() { # must_have TARGET
     echo include/phc.h include/phc.hpp lib/libphc.a lib/pkgconfig/phc.pc lib/cmake/phc/phcConfig.cmake \
         share/doc/libphc/LICENSE share/doc/libphc/THIRD-PARTY.txt share/doc/libphc/THIRD-PARTY-phc-sink.txt
     case $1 in
-    *-linux-*) echo "lib/libphc.so.$PHC_VERSION" lib/libphc.so bin/phc-sink ;;
+    *-linux-*)
+        echo "lib/libphc.so.$PHC_VERSION" lib/libphc.so bin/phc-sink bin/phc-cli share/man/man1/phc-cli.1 \
+            share/bash-completion/completions/phc-cli share/doc/libphc/THIRD-PARTY-phc-cli.txt
+        ;;
     *-windows) echo bin/phc.dll bin/phc-sink.exe lib/libphc.dll.a ;;
     *-macos) echo "lib/libphc.$PHC_VERSION.dylib" lib/libphc.dylib ;;
     esac
