@@ -4,6 +4,7 @@
  */
 #include <phc.h>
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -235,6 +236,110 @@ static void capture(void) {
     phc_client_free(client);
 }
 
+/* spool: what it adds to a capture that each event is on disk when it returns. Rounds of a client without a spool, of
+ * one with a spool, and of a bare write of as many bytes to a file beside it take turns. spool_dir names a folder for
+ * all of it. */
+static int bare_file;
+static char bare_bytes[4096];
+static size_t bare_length;
+
+static phc_status by_write(phc_client *client, unsigned index) {
+    (void)client, (void)index;
+    return write(bare_file, bare_bytes, bare_length) == (ssize_t)bare_length ? PHC_OK : PHC_SPOOL;
+}
+
+static void spool(void) {
+    enum { QUIET = sizeof quiet / sizeof *quiet - 1, PARTS = 3 };
+    const char *settings[QUIET + 5] = {NULL};
+    memcpy(settings, quiet, sizeof quiet);
+    settings[QUIET] = "spool_dir", settings[QUIET + 1] = text("spool_dir", "");
+    settings[QUIET + 2] = "spool_safety", settings[QUIET + 3] = text("spool_safety", "call");
+    phc_client *spooling = make_client(settings);
+    char path[4096];
+    snprintf(path, sizeof path, "%s.bare", text("spool_dir", ""));
+    bare_file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL, 0600);
+    if (bare_file < 0) abort();
+    /* What the event of this driver takes up in a segment. */
+    bare_length = (size_t)number("bytes", 495);
+    memset(bare_bytes, 'x', sizeof bare_bytes);
+    const struct {
+        const char *name;
+        phc_client *client;
+        capture_call call;
+    } parts[PARTS] = {
+        {"plain", make_client(quiet), call}, {"spool", spooling, call}, {"write", NULL, by_write}};
+    long calls = number("calls", 1000), rounds = number("rounds", 50);
+    size_t all = (size_t)(calls * rounds);
+    uint64_t *times[PARTS];
+    for (int i = 0; i < PARTS; i++) {
+        times[i] = malloc(all * sizeof **times);
+        if (!times[i]) abort();
+        memset(times[i], 1, all * sizeof **times);
+    }
+    for (long round = -1; round < rounds; round++)
+        for (int i = 0; i < PARTS; i++) {
+            call = parts[i].call;
+            run_round(parts[i].client, 1, calls, round < 0 ? NULL : times[i] + round * calls);
+        }
+    for (int i = 0; i < PARTS; i++) {
+        uint64_t sum = 0;
+        for (size_t j = 0; j < all; j++) sum += times[i][j];
+        qsort(times[i], all, sizeof **times, ascending);
+        printf("%s\"%s\":{\"mean\":%llu,\"p50\":%llu,\"p99\":%llu,\"p999\":%llu}", i ? "," : "{",
+               parts[i].name, (unsigned long long)(sum / all), (unsigned long long)times[i][(all - 1) / 2],
+               (unsigned long long)times[i][(all - 1) * 99 / 100],
+               (unsigned long long)times[i][(all - 1) * 999 / 1000]);
+    }
+    puts("}");
+    fflush(stdout);
+    unlink(path);
+    must(phc_spool_discard(spooling, PHC_NO_LIMIT, NULL));
+    phc_client_free(spooling);
+    _exit(0);
+}
+
+static phc_flags_query *make_query(void) {
+    phc_flags_query *query = phc_flags_query_new("user-4711");
+    must(phc_flags_query_set_person(query, "country", "\"DE\""));
+    must(phc_flags_query_set_person(query, "email", "\"someone@example.com\""));
+    must(phc_flags_query_set_person(query, "version", "\"2.31.4\""));
+    const char *key = text("key", NULL);
+    if (key) must(phc_flags_query_add_key(query, key));
+    return query;
+}
+
+/* flags: evaluates the flags of the file `definitions` for a person, all or the one that `key` names, and reads one; the
+ * nanoseconds that this takes, by rounds. With reused=1 all evaluations have one query. */
+static void flags(void) {
+    phc_client *client = make_client((const char *const[]){"test_mode", "true", NULL});
+    static char json[1 << 18];
+    FILE *file = fopen(text("definitions", ""), "r");
+    if (!file) abort();
+    must(phc_flags_definitions_set(client, json, fread(json, 1, sizeof json, file)));
+    fclose(file);
+    long calls = number("calls", 1000), rounds = number("rounds", 20), on = 0;
+    phc_flags_query *reused = number("reused", 0) ? make_query() : NULL;
+    uint64_t *times = malloc((size_t)rounds * sizeof *times);
+    if (!times) abort();
+    for (long round = -1; round < rounds; round++) {
+        uint64_t begun = now();
+        for (long i = 0; i < calls; i++) {
+            phc_flags_query *query = reused ? reused : make_query();
+            phc_flags *found = NULL;
+            must(phc_flags_evaluate(client, query, 0, &found));
+            on += phc_flags_enabled(found, "flag-7", 0);
+            phc_flags_free(found);
+            if (!reused) phc_flags_query_free(query);
+        }
+        if (round >= 0) times[round] = (now() - begun) / (uint64_t)calls;
+    }
+    if (on != calls * (rounds + 1)) abort();
+    qsort(times, (size_t)rounds, sizeof *times, ascending);
+    printf("{\"best\":%llu,\"median\":%llu}\n", (unsigned long long)times[0],
+           (unsigned long long)times[rounds / 2]);
+    phc_client_free(client);
+}
+
 /* throughput: captures so many events and waits for the last verdict. */
 static void throughput(void) {
     long events = number("events", 100000);
@@ -334,7 +439,7 @@ int main(int count, char **values) {
         void (*measure)(void);
     } measures[] = {{"capture", capture}, {"throughput", throughput}, {"feed", feed},
                     {"burst", burst},     {"memory", memory},         {"idle", idle},
-                    {"once", once}};
+                    {"once", once},       {"spool", spool},           {"flags", flags}};
     argument_count = count;
     arguments = values;
     choose_call();

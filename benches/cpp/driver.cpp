@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <string>
 #include <thread>
@@ -162,6 +164,32 @@ void once() {
     std::printf("{}\n");
 }
 
+void flags() {
+    std::ifstream file(text("definitions", ""));
+    const std::string json((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    phc::settings settings("phc_bench");
+    settings.set("test_mode", true);
+    phc::client client(settings);
+    must(client.set_flag_definitions(json));
+    const long calls = number("calls", 1000), rounds = number("rounds", 20);
+    const std::string key = text("key", "");
+    std::vector<double> times;
+    long on = 0;
+    for (long round = -1; round < rounds; round++) {
+        const auto start = clock_type::now();
+        for (long i = 0; i < calls; i++) {
+            phc::flags_query query("user-4711");
+            query.person("country", "DE").person("email", "someone@example.com").person("version", "2.31.4");
+            if (!key.empty()) query.flag(key);
+            on += client.evaluate_flags(query).enabled("flag-7");
+        }
+        if (round >= 0) times.push_back(seconds_since(start) * 1e9 / static_cast<double>(calls));
+    }
+    if (on != calls * (rounds + 1)) std::abort();
+    std::sort(times.begin(), times.end());
+    std::printf("{\"best\":%.0f,\"median\":%.0f}\n", times.front(), times[times.size() / 2]);
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -172,7 +200,7 @@ int main(int argc, char **argv) {
     }
     if (text("call", "event") == "braces") call = with_braces;
     const std::map<std::string, void (*)()> measures = {
-        {"capture", capture}, {"throughput", throughput}, {"once", once}};
+        {"capture", capture}, {"throughput", throughput}, {"once", once}, {"flags", flags}};
     const auto found = argc > 1 ? measures.find(argv[1]) : measures.end();
     if (found == measures.end()) return 2;
     found->second();

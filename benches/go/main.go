@@ -157,6 +157,47 @@ func once() any {
 	return map[string]any{}
 }
 
+// flags evaluates the flags of a file for a person, all or the one that `key` names, and reads one.
+func flags() any {
+	client, err := posthog.NewWithConfig("phc_bench", posthog.Config{TestMode: true})
+	must(err)
+	definitions, err := os.ReadFile(options["definitions"])
+	must(err)
+	must(client.SetFeatureFlagDefinitions(definitions))
+	figures := evaluations(func() bool {
+		payload := posthog.EvaluateFlagsPayload{DistinctId: "user-4711",
+			PersonProperties: posthog.NewProperties().Set("country", "DE").Set("email", "someone@example.com").
+				Set("version", "2.31.4"), OnlyEvaluateLocally: true}
+		if key, ok := options["key"]; ok {
+			payload.FlagKeys = []string{key}
+		}
+		flags, err := client.EvaluateFlags(payload)
+		must(err)
+		return flags.IsEnabled("flag-7")
+	})
+	must(client.Close())
+	return figures
+}
+
+// evaluations returns the nanoseconds of an evaluation, in rounds.
+func evaluations(evaluate func() bool) any {
+	calls, rounds := number("calls", 1000), number("rounds", 20)
+	var times []float64
+	for round := -1; round < rounds; round++ {
+		start := time.Now()
+		for range calls {
+			if !evaluate() {
+				log.Fatal("the flag is off")
+			}
+		}
+		if round >= 0 {
+			times = append(times, float64(time.Since(start).Nanoseconds())/float64(calls))
+		}
+	}
+	slices.Sort(times)
+	return map[string]any{"best": times[0], "median": times[len(times)/2]}
+}
+
 func main() {
 	if len(os.Args) < 2 {
 		log.Fatal("usage: driver-go MEASURE [KEY=VALUE…]")
@@ -165,7 +206,7 @@ func main() {
 		key, value, _ := strings.Cut(argument, "=")
 		options[key] = value
 	}
-	measures := map[string]func() any{"capture": capture, "throughput": throughput, "once": once}
+	measures := map[string]func() any{"capture": capture, "throughput": throughput, "once": once, "flags": flags}
 	measure, ok := measures[os.Args[1]]
 	if !ok {
 		log.Fatalf("there is no measure %s", os.Args[1])

@@ -107,6 +107,30 @@ $measures = [
         $client->shutdown();
         return ['seconds' => $seconds, 'events' => $events];
     },
+    // Evaluates the flags of a file for a person, all or the one that `key` names, and reads one.
+    'flags' => function () use ($options): array {
+        $client = client(['test_mode' => 'true']);
+        $client->setFlagDefinitions(file_get_contents($options['definitions'])) || fail('no definitions');
+        $calls = (int) ($options['calls'] ?? 1000);
+        $keys = isset($options['key']) ? [$options['key']] : null;
+        $round = function () use ($client, $calls, $keys): float {
+            $start = hrtime(true);
+            for ($i = 0; $i < $calls; $i++) {
+                $person = ['country' => 'DE', 'email' => 'someone@example.com', 'version' => '2.31.4'];
+                $flags = $client->evaluateFlags('user-4711', [], $person, [], true, null, $keys);
+                $flags->isEnabled('flag-7') || fail('the flag is off');
+            }
+            return (hrtime(true) - $start) / $calls;
+        };
+        $round();
+        $times = [];
+        for ($i = 0; $i < (int) ($options['rounds'] ?? 20); $i++) {
+            $times[] = $round();
+        }
+        $client->shutdown();
+        sort($times);
+        return ['best' => $times[0], 'median' => $times[intdiv(count($times), 2)]];
+    },
     // Captures and delivers one event.
     'once' => function (): array {
         $client = client(LARGE_QUEUE);

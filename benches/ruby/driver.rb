@@ -93,6 +93,27 @@ def measure_throughput
   { seconds: seconds, events: events }
 end
 
+# Evaluates the flags of a file for a person, all or the one that `key` names, and reads one.
+def measure_flags
+  client = PostHog::Client.new(api_key: "phc_bench", test_mode: true)
+  client.feature_flag_definitions = File.read(OPTIONS["definitions"])
+  calls = number("calls", 1000)
+  keys = OPTIONS["key"] && [OPTIONS["key"]]
+  round = lambda do
+    start = clock
+    calls.times do
+      person = { country: "DE", email: "someone@example.com", version: "2.31.4" }
+      flags = client.evaluate_flags("user-4711", person_properties: person, flag_keys: keys, only_evaluate_locally: true)
+      flags.enabled?("flag-7") or abort "the flag is off"
+    end
+    (clock - start).fdiv(calls)
+  end
+  round.call
+  times = Array.new(number("rounds", 20)) { round.call }.sort
+  client.shutdown
+  { best: times.first, median: times[times.size / 2] }
+end
+
 # Captures and delivers one event.
 def measure_once
   client = client(LARGE_QUEUE)

@@ -14,11 +14,32 @@ from .server import CORES, cpu_seconds, run, start, tool
 
 RTTS = (0, 1, 5, 20, 50, 100, 200)
 # The steps of a repetition.
-STEPS = ("yardsticks", "captures", "contention", "throughputs", "bursts", "memories", "round_trips")
+STEPS = ("yardsticks", "captures", "contention", "flags", "throughputs", "bursts", "memories", "round_trips")
 # Seconds: longer than flush_interval_ms, of libphc and of its peers.
 SETTLED = 7
 # In which order the codecs are measured and shown.
 CODECS = ("none", "gzip", "zstd", "deflate", "br")
+
+
+FLAG_VARIANTS = ("simple 1", "filtered 1", "simple 100", "filtered 100")
+
+
+def definitions(is_filtered):
+    """A file with the definitions of 100 flags, all of which are on."""
+    filters = [
+        {"key": "country", "type": "person", "operator": "exact", "value": ["US", "CA", "DE", "FR"]},
+        {"key": "email", "type": "person", "operator": "icontains", "value": "@Example"},
+        {"key": "version", "type": "person", "operator": "regex", "value": r"^2\.[0-9]+"}]
+    variants = [{"key": "control", "rollout_percentage": 50}, {"key": "test", "rollout_percentage": 50}]
+    flags = []
+    for number in range(100):
+        about = {"groups": [{"properties": filters if is_filtered else [], "rollout_percentage": 100}]}
+        if is_filtered:
+            about["multivariate"] = {"variants": variants}
+        flags.append({"id": number, "key": f"flag-{number}", "active": True, "version": 1, "filters": about})
+    path = OUT / ("flags-filtered.json" if is_filtered else "flags-simple.json")
+    path.write_text(json.dumps({"flags": flags, "group_type_mapping": {}, "cohorts": {}}), encoding="utf-8")
+    return path
 
 
 class Scale:
@@ -108,6 +129,23 @@ class Run:
             for driver in self.can("capture"):
                 if threads in driver.threads:
                     self.attempt(one, driver, threads)
+
+    def flags(self):
+        """What an evaluation of feature flags takes in the process: one flag or a hundred; with a rollout only, or with
+        three filters, a rollout and variants."""
+        def one(driver, variant):
+            kind, number = variant.split()
+            options = {"definitions": definitions(kind == "filtered"), "calls": 2000 if number == "1" else 100}
+            if number == "1":
+                options["key"] = "flag-7"
+            figures = run(driver, "flags", host=self.server.host, **options)
+            if driver.key == "c-capture":
+                reused = run(driver, "flags", host=self.server.host, reused=1, **options)
+                self.record("flags", "c-reused", variant, reused)
+            self.record("flags", driver, variant, figures)
+        for variant in FLAG_VARIANTS:
+            for driver in self.can("flags"):
+                self.attempt(one, driver, variant)
 
     def throughputs(self):
         """Captures so many events and waits for the last response: the rate, processor time and memory. The

@@ -16,6 +16,8 @@ SHIP = ROOT / "target/ship"
 
 # Measures. The bindings use the same engine, so only their own part is measured: their calls.
 CALLS = ("once", "capture", "throughput")
+# Each language evaluates feature flags by the same engine, too, and makes queries and snapshots of its own.
+FLAGS = CALLS + ("flags",)
 FULL = CALLS + ("feed", "burst", "memory", "idle")
 
 
@@ -116,38 +118,38 @@ SMALL = ("cargo rustc --locked -q --release -p libphc --no-default-features --cr
 TOOLS = (CARGO.format("tools"), CC.format("launch"), CC.format("empty"), CC.format("start"))
 
 DRIVERS = [
-    Driver("c-capture", "C, phc_capture", C_DRIVER, FULL, {"call": "capture"}, threads=(1, 2, 4, 8), can_be=("quiet",),
-           skip=("rtt", "burst"), build=(CC.format("driver"),)),
+    Driver("c-capture", "C, phc_capture", C_DRIVER, (*FULL, "flags"), {"call": "capture"}, threads=(1, 2, 4, 8),
+           can_be=("quiet",), skip=("rtt", "burst"), build=(CC.format("driver"),)),
     Driver("c-json", "C, phc_capture_json", C_DRIVER, FULL, {"call": "json"}, codecs=ALL_CODECS,
            threads=(1, 2, 4, 8), can_be=("quiet",), build=(CC.format("driver"),)),
     Driver("c-event", "C, phc_event builder", C_DRIVER, CALLS, {"call": "event"}, threads=(1, 8),
            can_be=("quiet",), build=(CC.format("driver"),)),
     Driver("c-varied", "C, phc_capture_json, varied events", C_DRIVER, ("throughput",), {"call": "varied"},
            codecs=ALL_CODECS, build=(CC.format("driver"),)),
-    Driver("cpp-event", "C++, phc::event", [str(OUT / "driver-cpp")], CALLS, {"call": "event"},
+    Driver("cpp-event", "C++, phc::event", [str(OUT / "driver-cpp")], FLAGS, {"call": "event"},
            can_be=("quiet",), needs=("include/phc.hpp", "g++"), build=(CXX,)),
     Driver("cpp-braces", "C++, properties in braces", [str(OUT / "driver-cpp")], CALLS, {"call": "braces"},
            can_be=("quiet",), needs=("include/phc.hpp", "g++"), build=(CXX,)),
-    Driver("go", "Go", [str(OUT / "driver-go")], CALLS, threads=(1, 8), can_be=("quiet",), native=False,
+    Driver("go", "Go", [str(OUT / "driver-go")], FLAGS, threads=(1, 8), can_be=("quiet",), native=False,
            needs=("bindings/go", "go"), build=(GO,)),
-    Driver("ruby", "Ruby", ["ruby", "benches/ruby/driver.rb"], CALLS, can_be=("quiet",), native=False,
+    Driver("ruby", "Ruby", ["ruby", "benches/ruby/driver.rb"], FLAGS, can_be=("quiet",), native=False,
            environment={"PHC_LIBRARY": str(SHIP / "libphc.so"), "RUBYLIB": str(ROOT / "target/ruby"),
                         "POSTHOG_PHC_EXTENSION": "1"},
            needs=("bindings/ruby", "ruby", "rake"), build=(RUBY_EXTENSION,)),
-    Driver("ruby-ffi", "Ruby, without its extension", ["ruby", "benches/ruby/driver.rb"], CALLS, can_be=("quiet",),
+    Driver("ruby-ffi", "Ruby, without its extension", ["ruby", "benches/ruby/driver.rb"], FLAGS, can_be=("quiet",),
            native=False, environment={"PHC_LIBRARY": str(SHIP / "libphc.so"), "POSTHOG_PHC_EXTENSION": "0"},
            needs=("bindings/ruby", "ruby")),
-    Driver("php", "PHP (FFI)", ["php", "-d", "ffi.enable=1", "benches/php/driver.php"], CALLS,
+    Driver("php", "PHP (FFI)", ["php", "-d", "ffi.enable=1", "benches/php/driver.php"], FLAGS,
            {"library": str(SHIP / "libphc.so"), "binding": "ffi"}, can_be=("quiet",), native=False,
            environment={"PEER_PHP": ""}, needs=("bindings/php", "php")),
-    Driver("php-extension", "PHP (extension)", ["php", "benches/php/driver.php"], CALLS,
+    Driver("php-extension", "PHP (extension)", ["php", "benches/php/driver.php"], FLAGS,
            {"library": str(SHIP / "libphc.so"), "binding": "extension"}, can_be=("quiet",), native=False,
            environment={"PHP_INI_SCAN_DIR": str(ROOT / "target/php-ext/ini/extension"), "PEER_PHP": ""},
            needs=("bindings/php", "php", "phpize"), build=(PHP_EXTENSION,)),
     Driver("peer-rs", "posthog-rs 0.30.0 (v1)", [str(OUT / "release/peer-rs")], FULL,
            codecs=("none", "gzip", "zstd"), threads=(1, 2, 4, 8), peer=True, can_be=("quiet",),
            build=(CARGO.format("peers/rs"),)),
-    Driver("peer-go", peer_go(), [str(OUT / "peer-go")], FULL, threads=(1, 8), peer=True,
+    Driver("peer-go", peer_go(), [str(OUT / "peer-go")], (*FULL, "flags"), threads=(1, 8), peer=True,
            native=False, needs=("go", PEER_GO + "/version.go" if PEER_GO else "PEER_GO"), build=(BUILD_PEER_GO,)),
     Driver("peer-php", peer_php(), ["php", "benches/php/driver.php"], CALLS, peer=True, native=False,
            environment={"PEER_PHP": PEER_PHP}, needs=peer_php_needs()),

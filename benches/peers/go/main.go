@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strconv"
@@ -236,6 +238,44 @@ func once() any {
 	return map[string]any{}
 }
 
+// flags evaluates the flags of a file for a person, all or the one that `key` names, and reads one. The definitions come
+// from a server of this process, which does nothing afterwards.
+func flags() any {
+	definitions, err := os.ReadFile(options["definitions"])
+	must(err)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(definitions)
+	}))
+	client, err := posthog.NewWithConfig("phc_bench", posthog.Config{Endpoint: server.URL, SecretKey: "phs_bench",
+		DefaultFeatureFlagsPollingInterval: time.Hour, Logger: posthog.StdLogger(log.New(io.Discard, "", 0), false)})
+	must(err)
+	must(client.ReloadFeatureFlags())
+	calls, rounds := number("calls", 1000), number("rounds", 20)
+	var times []float64
+	for round := -1; round < rounds; round++ {
+		start := time.Now()
+		for range calls {
+			payload := posthog.EvaluateFlagsPayload{DistinctId: "user-4711",
+				PersonProperties: posthog.NewProperties().Set("country", "DE").Set("email", "someone@example.com").
+					Set("version", "2.31.4"), OnlyEvaluateLocally: true}
+			if key, ok := options["key"]; ok {
+				payload.FlagKeys = []string{key}
+			}
+			flags, err := client.EvaluateFlags(payload)
+			must(err)
+			if !flags.IsEnabled("flag-7") {
+				log.Fatal("the flag is off")
+			}
+		}
+		if round >= 0 {
+			times = append(times, float64(time.Since(start).Nanoseconds())/float64(calls))
+		}
+	}
+	slices.Sort(times)
+	return map[string]any{"best": times[0], "median": times[len(times)/2]}
+}
+
 func main() {
 	if len(os.Args) < 2 {
 		log.Fatal("usage: peer-go MEASURE [KEY=VALUE…]")
@@ -245,7 +285,7 @@ func main() {
 		options[key] = value
 	}
 	measures := map[string]func() any{"capture": capture, "throughput": throughput, "feed": feed, "burst": burst,
-		"memory": memory, "idle": idle, "once": once}
+		"memory": memory, "idle": idle, "once": once, "flags": flags}
 	measure, ok := measures[os.Args[1]]
 	if !ok {
 		log.Fatalf("there is no measure %s", os.Args[1])
