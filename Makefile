@@ -31,8 +31,9 @@ tools-build:
 
 ##@ Build
 LISTEN = 127.0.0.1:8000
-# With the features that crates have in the unit tests, so that those of the two are compiled once.
-PROGRAMS := --workspace --bins --tests
+# With the features that crates have in the unit tests, so that those of the two are compiled once; and the library that
+# they share, target/debug/libphc.a, for the tests in C.
+PROGRAMS := --workspace --lib --bins --tests
 # The steps of `make test` have all programs already.
 SINK_CRATES := $(if $(PHC_BUILT),$(PROGRAMS),-p phc-sink -p phc-conformance)
 .PHONY: build sink programs cli sink-up demo clean
@@ -124,16 +125,18 @@ conformance-bundle: tools-build ## the suite as one archive for other repositori
 	@scripts/conformance-bundle.sh
 adapter: tools ## the adapter protocol for the official harness: SDK=c PORT=8080 COMPRESSION=gzip
 	@$(XTASK) adapter $(SDK) $(PORT)
-mutations: tools ## faults that a test must catch: KIND=conformance, races or tsan; NAME=413-final
+mutations: tools ## faults that a test must catch: KIND=conformance, races, tsan or unit; NAME=413-is-final
 	@$(XTASK) mutations run $(KIND) $(NAME)
 
 ##@ Bench
 # Checkouts of posthog-go and posthog-php; without one its rows say "not run".
 PEER_GO =
 PEER_PHP =
-.PHONY: bench bench-go bench-php
+.PHONY: bench bench-spool bench-go bench-php
 bench: build ## libphc beside its peers, docs/benchmarks.md; BENCH_QUICK=1 for a quick look, PEER_GO=dir, PEER_PHP=dir
 	@PEER_GO='$(PEER_GO)' PEER_PHP='$(PEER_PHP)' benches/run.py
+bench-spool: build ## events on disk, by libphc and by SQLite: a section of docs/benchmarks.md; BENCH_QUICK=1
+	@benches/spool/run.py
 bench-php: build ## what a capture costs in PHP, by the extension, FFI and posthog-php: PEER_PHP=/path/to/posthog-php
 	@benches/php/compare.sh "$(PEER_PHP)"
 bench-go: build ## what an Enqueue costs, here and in posthog-go: PEER_GO=/path/to/posthog-go

@@ -14,11 +14,11 @@ use crate::process::{
 use crate::sink::Sink;
 
 /// Programs that a run without names leaves out: they have a task of their own.
-const OTHER_TASKS: &[&str] = &["panics", "sanitizer_checks", "soak", "idle"];
+const OTHER_TASKS: &[&str] = &["panics", "sanitizer_checks", "soak", "flags_soak", "idle"];
 /// These measure memory and time, which is worth it for what ships only.
 const MEASURING: &[&str] = &["allocations", "network", "deadlines", "memory", "memory_shortage"];
 /// What every program is linked with.
-const SHARED_SOURCES: &[&str] = &["harness", "hostile", "name_server"];
+const SHARED_SOURCES: &[&str] = &["harness", "hostile", "name_server", "spooling"];
 /// What the archive of the library needs.
 pub(crate) const SYSTEM: &[&str] = &["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"];
 /// identity.c stands before this function. A library that is linked for an old glibc calls a version of it that the
@@ -33,7 +33,7 @@ pub(crate) enum Link {
     Shared,
     /// target/ship/libphc.a.
     Archive,
-    /// The archive of the build for tests: less optimised, with symbols.
+    /// The archive of the workspace's build for tests: less optimised, with symbols.
     Debug,
     /// Everything instrumented by AddressSanitizer.
     Address,
@@ -54,7 +54,7 @@ impl Link {
         Self::ALL.iter().find(|(_, link)| *link == self).map_or("", |(name, _)| name)
     }
 
-    fn named(name: &str) -> Outcome<Self> {
+    pub(crate) fn named(name: &str) -> Outcome<Self> {
         let found = Self::ALL.iter().find(|(known, _)| *known == name);
         Ok(found.ok_or("LINK is shared, archive, debug, address or thread")?.1)
     }
@@ -121,7 +121,8 @@ pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
 pub(crate) fn prepare(link: Link) -> Outcome<()> {
     match link {
         Link::Shared | Link::Archive => Ok(()),
-        Link::Debug => process::run(&mut cargo("rustc --locked -q -p libphc --crate-type staticlib")),
+        // The one that the workspace's programs have, with what only these use: another one takes minutes.
+        Link::Debug => process::run(command(["make", "-s", "--no-print-directory"]).arg("programs")),
         Link::Address | Link::Thread => instrumented(root(), link, &at("target/sanitize")).map(|_| ()),
     }
 }

@@ -12,11 +12,16 @@ const PANICS: &str = "failpoints";
 /// `panics`: what a panic in each place does.
 pub(crate) fn panics(_: &[String]) -> Outcome<()> {
     built()?;
-    let build = format!("rustc --locked -q -p libphc --features {PANICS} --crate-type cdylib");
+    // An archive: a shared library would take the place of the one that the workspace's programs are built with, which
+    // would all be compiled again.
+    let build = format!(
+        "rustc --locked -q --config profile.dev.package.libphc.opt-level=0 -p libphc --features {PANICS} --crate-type staticlib"
+    );
     process::run(&mut cargo(&build))?;
     let folder = at("target/panics");
     std::fs::create_dir_all(&folder)?;
-    std::fs::copy(at("target/debug/libphc.so"), folder.join("libphc.so"))?;
+    let library = folder.join("libphc.so");
+    process::run(command(["scripts/link.sh", "target/debug/libphc.a"]).arg(&library).arg("libphc.so.0"))?;
     process::run(command(["ln", "-sf", "libphc.so"]).arg(folder.join("libphc.so.0")))?;
     let mut run = Run::of(Link::Shared, &["panics"]);
     run.library = Some(folder.join("libphc.so"));
@@ -28,12 +33,24 @@ pub(crate) fn panics(_: &[String]) -> Outcome<()> {
 pub(crate) fn soak(arguments: &[String]) -> Outcome<()> {
     let mut given = Arguments::new(arguments);
     let seconds: u64 = given.next().map_or(Ok(20), |text| text.parse())?;
+    let mut variables = vec![("PHC_SOAK_SECONDS", seconds.to_string())];
+    variables.extend(given.next().map(|seed| ("PHC_SOAK_SEED", seed)));
+    run_for(seconds, "soak", variables)
+}
+
+/// `flags-soak [SECONDS]`: definitions of feature flags that change every second, under threads and forks.
+pub(crate) fn flags_soak(arguments: &[String]) -> Outcome<()> {
+    let seconds: u64 = Arguments::new(arguments).next().map_or(Ok(10), |text| text.parse())?;
+    run_for(seconds, "flags_soak", vec![("PHC_FLAGS_SOAK_SECONDS", seconds.to_string())])
+}
+
+/// A program that runs for so many seconds, which one of its variables says.
+fn run_for(seconds: u64, program: &str, variables: Vec<(&str, String)>) -> Outcome<()> {
     built()?;
-    let mut run = Run::of(Link::Shared, &["soak"]);
-    run.variables = vec![("PHC_SOAK_SECONDS", seconds.to_string())];
-    run.variables.extend(given.next().map(|seed| ("PHC_SOAK_SEED", seed)));
+    let mut run = Run::of(Link::Shared, &[program]);
+    run.variables = variables;
     run.limit = seconds + 300;
-    run_programs(&run)?.finish("soak")
+    run_programs(&run)?.finish(program)
 }
 
 /// `reload`: dlopen, use, close, dlclose, and again, also in a child.

@@ -1,15 +1,18 @@
 //! phc-cli, the program itself: against the sink, servers with TLS, proxies, and spools made for the run.
 
 mod connection;
+mod drain;
+mod import;
 mod sending;
 mod spool;
 
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use crate::arguments::Arguments;
 use crate::checks::{Checks, ensure};
-use crate::process::{Outcome, TempFolder, at, command, limited, programs, quietly};
+use crate::process::{Outcome, TempFolder, at, command, limited, programs, quietly, run};
+use crate::sink::Sink;
 
 /// `cli [--binary FILE]`: without a file, one is built.
 pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
@@ -23,6 +26,8 @@ pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
     let mut test = Cli::new(binary)?;
     help(&mut test)?;
     spool::all(&mut test)?;
+    drain::all(&mut test)?;
+    import::all(&mut test)?;
     sending::all(&mut test)?;
     connection::all(&mut test)?;
     test.checks.finish("phc-cli")
@@ -75,22 +80,72 @@ impl Cli {
         Ok(())
     }
 
+    /// Starts it, without standard input. In the background of a script, Ctrl-C is ignored: not by the program then.
+    fn spawn(&self, arguments: &[&str]) -> Outcome<Running> {
+        let mut program = command(["env", "--default-signal=INT"]);
+        program.arg(&self.binary);
+        self.spawn_by(program, arguments)
+    }
+
+    /// The same by this command, which becomes the program.
+    fn spawn_by(&self, mut program: Command, arguments: &[&str]) -> Outcome<Running> {
+        let said = self.work.join("running");
+        let output = std::fs::File::create(&said)?;
+        program.args(arguments).env_remove("POSTHOG_HOST").env_remove("POSTHOG_API_KEY");
+        let child = program.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn()?;
+        Ok(Running { child, said })
+    }
+
     /// Runs a command line, with this text on standard input, and keeps what it says.
     fn run(&mut self, words: &[&str], input: &str) -> Outcome<ExitStatus> {
         let mut program = command(words);
         program.env_remove("POSTHOG_HOST").env_remove("POSTHOG_API_KEY");
         let file = self.work.join("input");
         std::fs::write(&file, input)?;
-        let ended = limited(60, &program).stdin(Stdio::from(std::fs::File::open(file)?)).output()?;
+        let ended = limited(300, &program).stdin(Stdio::from(std::fs::File::open(file)?)).output()?;
         self.output = String::from_utf8_lossy(&ended.stdout).into_owned();
         self.errors = String::from_utf8_lossy(&ended.stderr).into_owned();
         Ok(ended.status)
     }
 }
 
+/// The program while it runs. It ends with this value.
+struct Running {
+    child: Child,
+    /// What it says.
+    said: PathBuf,
+}
+
+impl Running {
+    /// Sends it a signal.
+    fn signal(&self, signal: &str) -> Outcome<()> {
+        run(command(["kill", "-s", signal]).arg(self.child.id().to_string()))
+    }
+
+    /// Sends it a signal, waits for its end, and returns its exit code and what it has said.
+    fn end(self, signal: &str) -> Outcome<(Option<i32>, String)> {
+        self.signal(signal)?;
+        self.wait()
+    }
+
+    /// Waits for its end.
+    fn wait(mut self) -> Outcome<(Option<i32>, String)> {
+        let status = self.child.wait()?;
+        Ok((status.code(), std::fs::read_to_string(&self.said)?))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// Help texts, man pages and completions.
 fn help(test: &mut Cli) -> Outcome<()> {
-    const COMMANDS: [&str; 7] = ["", "check", "send", "spool", "spool list", "spool export", "spool discard"];
+    const COMMANDS: [&str; 8] =
+        ["", "check", "send", "spool", "spool list", "spool drain", "spool export", "spool discard"];
     for name in COMMANDS {
         let mut arguments: Vec<&str> = name.split_whitespace().collect();
         arguments.push("--help");
@@ -119,12 +174,19 @@ fn help(test: &mut Cli) -> Outcome<()> {
     let script = test.path("completions.bash");
     std::fs::write(&script, &test.output)?;
     let check = format!(
-        ". {script}; COMP_WORDS=(phc-cli spool d); COMP_CWORD=2; f=$(complete -p phc-cli | sed 's/.*-F //;s/ .*//'); $f phc-cli d spool; echo \"${{COMPREPLY[*]}}\""
+        ". {script}; COMP_WORDS=(phc-cli spool di); COMP_CWORD=2; f=$(complete -p phc-cli | sed 's/.*-F //;s/ .*//'); $f phc-cli di spool; echo \"${{COMPREPLY[*]}}\""
     );
     let completed = quietly(command(["bash", "-c"]).arg(check))?;
     test.checks.that("bash completes a command", completed.contains("discard"));
     test.expect("completions for zsh", &["completions", "zsh"], 0, &["#compdef phc-cli"])?;
     test.expect("completions for fish", &["completions", "fish"], 0, &["complete -c phc-cli"])
+}
+
+/// How many requests a space of the sink has had.
+fn requests(sink: &Sink, space: &str) -> Outcome<usize> {
+    let summary = sink.get(&format!("{space}/_summary"))?;
+    let number = summary.split("\"requests\":").nth(1).and_then(|rest| rest.split([',', '}']).next());
+    Ok(number.ok_or("the summary has no number of requests")?.parse()?)
 }
 
 /// A file: its path, its mode, its inode and its bytes.

@@ -36,9 +36,7 @@ type Variables = &'static [(&'static str, &'static str)];
 const VARIANTS: &[(&str, Variables, &str)] = &[
     ("static", &[], ""),
     ("with a proxy in the environment", &[("HTTPS_PROXY", "http://proxy.example:3128")], "-run Environment"),
-    ("race detector", &[], "-race"),
-    ("cgocheck2", &[("GOEXPERIMENT", "cgocheck2")], ""),
-    ("cgocheck", &[("GODEBUG", "cgocheck=1")], ""),
+    ("race detector and cgocheck2", &[("GOEXPERIMENT", "cgocheck2")], "-race"),
     ("without cgo", &[("CGO_ENABLED", "0")], ""),
 ];
 

@@ -27,6 +27,7 @@ mod php_examples;
 mod php_extension;
 mod php_hosts;
 mod process;
+mod random;
 mod ruby;
 mod ruby_extension;
 mod runner;
@@ -62,9 +63,10 @@ const TASKS: &[Task] = &[
     ("conformance", "[--sdk SDK | --target TARGET] [PART-OF-A-NAME] [-- OPTION…]", conformance::task),
     ("adapter", "SDK PORT", conformance::adapter),
     ("adapter-test", "SDK", adapter_test::task),
-    ("sanitize", "[races|memory|address|thread]…", sanitize::task),
-    ("mutations", "check | refresh | run [conformance|races|tsan] [NAME…]", mutations::task),
+    ("sanitize", "[--build] [races|memory|address|thread|ruby]…", sanitize::task),
+    ("mutations", "check | refresh | run [conformance|races|tsan|unit] [NAME…]", mutations::task),
     ("soak", "[SECONDS [SEED]]", c_special::soak),
+    ("flags-soak", "[SECONDS]", c_special::flags_soak),
     ("panics", "", c_special::panics),
     ("reload", "", c_special::reload),
     ("guard", "[--update]", guard::task),

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::arguments::Arguments;
 use crate::c::{Link, instrumented};
@@ -23,6 +24,8 @@ struct Kind {
     name: &'static str,
     /// The heading of its README, and what it says of the table.
     about: &'static str,
+    /// Whether that needs the library that ships, or the sink.
+    needs_build: bool,
     /// Runs in a copy of the repository that has the mutation; returns what caught it, or nothing.
     catch: fn(&Path) -> Outcome<Vec<String>>,
 }
@@ -31,17 +34,26 @@ const KINDS: &[Kind] = &[
     Kind {
         name: "conformance",
         about: "Each patch is one fault; the conformance cases are run until the first one fails.",
+        needs_build: true,
         catch: by_cases,
     },
     Kind {
         name: "races",
         about: "Each patch is one fault; every race model (`src/race_models/`) that then fails is named.",
+        needs_build: false,
         catch: by_models,
     },
     Kind {
         name: "tsan",
         about: "Each patch is a data race that ThreadSanitizer must report, with the suppressions.",
+        needs_build: true,
         catch: by_thread_sanitizer,
+    },
+    Kind {
+        name: "unit",
+        about: "Each patch is one fault in the spool or in feature flags; every unit or property test of these that then fails is named.",
+        needs_build: false,
+        catch: by_unit_tests,
     },
 ];
 
@@ -138,25 +150,29 @@ fn refreshed(patch: &Path) -> Outcome<String> {
     Ok(text)
 }
 
-/// All of a kind, or those that are named. When all were run, the README says what caught them.
+/// What caught a mutation: its name, the files that it changes, and the tests.
+type Row<'a> = (&'a String, String, Vec<String>);
+
+/// All of a kind, or those that are named. The README says what caught them; the others keep their rows.
 fn run(kind: &Kind, names: &[String]) -> Outcome<()> {
     let all: BTreeMap<String, PathBuf> =
         patches(kind.name)?.into_iter().map(|patch| (process::stem(&patch), patch)).collect();
     for name in names {
         ensure(all.contains_key(name), || format!("there is no {FOLDER}/{}/{name}.patch", kind.name))?;
     }
-    built()?;
+    if kind.needs_build {
+        built()?;
+    }
     let tree = copy(kind.name)?;
     let caught = (kind.catch)(&tree)?;
     ensure(caught.is_empty(), || format!("without a mutation these fail: {}", caught.join(", ")))?;
-    let (mut rows, mut bad, mut count) = (Vec::new(), Vec::new(), 0);
+    let (mut rows, mut bad) = (Vec::new(), Vec::new());
     for (name, patch) in all.iter().filter(|(name, _)| names.is_empty() || names.contains(name)) {
         let outcome = with(patch, &tree, kind.catch);
         match outcome {
             Ok(by) if by.is_empty() => bad.push(format!("nothing caught {name}")),
             Err(error) => bad.push(format!("{name}: {error}")),
             Ok(by) => {
-                count += 1;
                 println!("caught {name} by {}", by.join(", "));
                 rows.push((name, changed(patch)?.join(", "), by));
             }
@@ -164,25 +180,40 @@ fn run(kind: &Kind, names: &[String]) -> Outcome<()> {
     }
     if names.is_empty() {
         bad.extend(idle_models(kind, &rows)?);
-        let mut page = format!(
-            "# Mutations: {}\n\n<!-- Made by `make mutations KIND={}`. -->\n\n{}\n\n| mutation | file | caught by |\n|---|---|---|\n",
-            kind.name, kind.name, kind.about
-        );
-        for (name, file, by) in &rows {
-            let by: Vec<_> = by.iter().map(|by| format!("`{by}`")).collect();
-            writeln!(page, "| `{name}` | {file} | {} |", by.join(", "))?;
-        }
-        write(format!("{FOLDER}/{}/README.md", kind.name), page)?;
     }
+    let was_run = |name: &String| names.is_empty() || names.contains(name);
+    write_table(kind, |name| all.contains_key(name) && !was_run(name), &rows)?;
     for what in &bad {
         println!("FAILED {what}");
     }
-    println!("{} mutations: {count} caught, {} failed", kind.name, bad.len());
+    println!("{} mutations: {} caught, {} failed", kind.name, rows.len(), bad.len());
     ensure(bad.is_empty(), || format!("{} mutations failed", kind.name))
 }
 
+/// Writes the README of a kind, in which the mutations for which `keeps` is true have the rows that they had.
+fn write_table(kind: &Kind, keeps: impl Fn(&String) -> bool, rows: &[Row<'_>]) -> Outcome<()> {
+    let page = format!("{FOLDER}/{}/README.md", kind.name);
+    let mut table = BTreeMap::new();
+    for line in read(&page).unwrap_or_default().lines() {
+        let name = line.strip_prefix("| `").and_then(|rest| rest.split('`').next()).map(str::to_owned);
+        table.extend(name.filter(&keeps).map(|name| (name, line.to_owned())));
+    }
+    for (name, file, by) in rows {
+        let by: Vec<_> = by.iter().map(|by| format!("`{by}`")).collect();
+        table.insert((*name).clone(), format!("| `{name}` | {file} | {} |", by.join(", ")));
+    }
+    let mut text = format!(
+        "# Mutations: {}\n\n<!-- Made by `make mutations KIND={}`. -->\n\n{}\n\n| mutation | file | caught by |\n|---|---|---|\n",
+        kind.name, kind.name, kind.about
+    );
+    for line in table.values() {
+        writeln!(text, "{line}")?;
+    }
+    write(page, text)
+}
+
 /// Race models that no mutation makes fail.
-fn idle_models(kind: &Kind, rows: &[(&String, String, Vec<String>)]) -> Outcome<Vec<String>> {
+fn idle_models(kind: &Kind, rows: &[Row<'_>]) -> Outcome<Vec<String>> {
     let mut idle = Vec::new();
     if kind.name == "races" {
         for file in files("src/race_models", ".rs")? {
@@ -277,6 +308,37 @@ fn by_models(tree: &Path) -> Outcome<Vec<String>> {
     })?;
     caught.sort();
     caught.dedup();
+    Ok(caught)
+}
+
+/// What the tests of the kind `unit` have in their paths.
+const UNIT_TESTS: &[&str] = &["spool", "delivery::segments", "flags"];
+/// How many histories the property tests of the spool try. Their own numbers take minutes without the optimiser.
+const SEEDS: &str = "300";
+/// How long all of them may take, in seconds.
+const UNIT_LIMIT: u64 = 300;
+
+fn by_unit_tests(tree: &Path) -> Outcome<Vec<String>> {
+    let quick = |mut command: Command| {
+        command.current_dir(tree).env("CARGO_TARGET_DIR", target("unit")).env("PHC_SPOOL_SEEDS", SEEDS);
+        // The library is compiled again for each mutation: without the optimiser, and without what debuggers read.
+        command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "0").env("CARGO_PROFILE_DEV_DEBUG", "0");
+        command
+    };
+    let mut build = quick(cargo("test --locked -q -p libphc --lib --no-run"));
+    quietly(&mut build).map_err(|error| format!("does not compile: {error}"))?;
+    let mut test = quick(cargo("test --locked -p libphc --lib --"));
+    test.args(UNIT_TESTS);
+    let (mut caught, mut output) = (Vec::new(), String::new());
+    let status = lines(&mut limited(UNIT_LIMIT, &test), |line| {
+        let failed = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED"));
+        caught.extend(failed.map(str::to_owned));
+        output.push_str(line);
+        output.push('\n');
+    })?;
+    // A process that was ended at its time limit, or that has crashed, names no test.
+    ensure(status.success() || !caught.is_empty(), || format!("{output}\nno test failed: {status}"))?;
+    caught.sort();
     Ok(caught)
 }
 

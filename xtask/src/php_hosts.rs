@@ -1,8 +1,10 @@
 //! A real PHP-FPM behind a real nginx, with opcache.preload (and PHP's default for FFI), without, and with the extension
-//! in the place of FFI. The sink takes
-//! 500 ms to respond; a page with a capture may take 0.5 ms more than one without; workers are recycled, PHP-FPM is
-//! reloaded in the middle and stopped gracefully at the end; every event arrives once. And where FFI is refused, or the
-//! extension may not load the library, the site goes on.
+//! in the place of FFI. The sink takes 500 ms to respond; a page with a capture may take 0.5 ms more than one without;
+//! workers are recycled, PHP-FPM is reloaded in the middle and stopped gracefully at the end; every event arrives once.
+//! What a spool promises holds when workers are killed (`killed`). And where FFI is refused, or the extension may not
+//! load the library, the site goes on.
+
+mod killed;
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -137,6 +139,7 @@ http {{
             fastcgi_param SCRIPT_FILENAME {work}/site$fastcgi_script_name;
             fastcgi_param PACKAGE {work}/package;
             fastcgi_param SINK {host};
+            fastcgi_param SPOOL {work}/tmp/spool;
             fastcgi_param POSTHOG_HOST {host};
             fastcgi_param POSTHOG_API_KEY phc_hosts_key;
         }}
@@ -159,6 +162,9 @@ http {{
         self.until_quick("extension", &with_extension, is_full)?;
         if is_full {
             self.long("long", &with_extension)?;
+        }
+        for level in killed::LEVELS {
+            self.killed(level, Duration::from_secs(if is_full { 300 } else { 9 }), &with_extension)?;
         }
         self.flags("flags", &with_extension)?;
         self.flags("flags-preload", &preload)?;
@@ -419,17 +425,23 @@ http {{
     }
 
     /// Stops both gracefully, and returns how long PHP-FPM took.
-    fn stop(&mut self) -> Outcome<Duration> {
+    fn end(&mut self) -> Outcome<Duration> {
         quit(&mut self.nginx, "QUIT")?;
         let begun = Instant::now();
         quit(&mut self.master, "QUIT")?;
         let took = begun.elapsed();
-        let log = std::fs::read_to_string(self.path("fpm.log"))?;
-        ensure(!log.contains("exited on signal"), || format!("a worker crashed: {log}"))?;
         std::fs::rename(self.path("fpm.log"), self.path("fpm.last"))?;
         for socket in ["fpm.sock", "http.sock"] {
             let _ = std::fs::remove_file(self.path(socket));
         }
+        Ok(took)
+    }
+
+    /// The same, after which no worker may have crashed.
+    fn stop(&mut self) -> Outcome<Duration> {
+        let took = self.end()?;
+        let log = std::fs::read_to_string(self.path("fpm.last"))?;
+        ensure(!log.contains("exited on signal"), || format!("a worker crashed: {log}"))?;
         Ok(took)
     }
 
@@ -460,9 +472,7 @@ fn sorted(text: &str) -> Vec<String> {
 /// The memory of the children of a process together, without what they share, such as the opcode cache: 0 if it cannot
 /// be read.
 fn resident_kb(parent: u32) -> u64 {
-    let children =
-        std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
-    let resident = |child: &str| -> Option<u64> {
+    let resident = |child: u32| -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{child}/status")).ok()?;
         status
             .lines()
@@ -472,7 +482,13 @@ fn resident_kb(parent: u32) -> u64 {
             .parse()
             .ok()
     };
-    children.split_whitespace().filter_map(resident).sum()
+    children(parent).into_iter().filter_map(resident).sum()
+}
+
+/// The children of a process.
+fn children(parent: u32) -> Vec<u32> {
+    let list = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+    list.split_whitespace().filter_map(|child| child.parse().ok()).collect()
 }
 
 fn is_root() -> Outcome<bool> {

@@ -12,6 +12,8 @@ use crate::sink::Sink;
 const SOURCES: &str = "bindings/ruby/ext/posthog_phc";
 const STRICT: &str = "-Wall -Wextra -Werror";
 const ADDRESS: &str = "-Wall -Wextra -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined";
+/// How many values the test with a collection at each allocation has: the tools take a second or more for each.
+const STRESSED: (&str, &str) = ("PHC_TEST_STRESSED", "8");
 /// With 0 the gem does without its C extension.
 pub(crate) const SWITCH: &str = "POSTHOG_PHC_EXTENSION";
 
@@ -36,10 +38,15 @@ fn build(folder: &str, sources: &str, flags: &str) -> Outcome<PathBuf> {
 }
 
 /// The tests of the extension under AddressSanitizer and UndefinedBehaviorSanitizer. They do not see the jump with
-/// which an exception leaves a function, so tests with such ones are left out.
+/// which an exception leaves a function, so tests with such ones are left out. So is the one that forks: gcc's
+/// runtime before 14 leaves its own locks in a child as another thread held them at the fork, and the child hangs.
 pub(crate) fn under_address() -> Outcome<()> {
     let folder = build("target/ruby-address", SOURCES, ADDRESS)?;
-    run(&mut address_tests(&folder, &["--exclude", "/leave|arguments_that/"], &Sink::start(&[])?)?)
+    run(&mut address_tests(
+        &folder,
+        &["--exclude", "/leave|arguments_that|after_a_fork/"],
+        &Sink::start(&[])?,
+    )?)
 }
 
 /// A buffer on the stack that is said to be larger than it is.
@@ -67,6 +74,8 @@ fn address_tests(folder: &Path, selection: &[&str], sink: &Sink) -> Outcome<Comm
     tests.args(["bindings/ruby/test/run.rb", "extension", "--"]).args(selection);
     tests.env("RUBYLIB", folder).env("LD_PRELOAD", preload);
     tests.env("ASAN_OPTIONS", "detect_leaks=0:use_sigaltstack=0").env("UBSAN_OPTIONS", "print_stacktrace=1");
+    let (name, values) = STRESSED;
+    tests.env(name, values);
     Ok(limited(600, &tests))
 }
 
@@ -89,7 +98,7 @@ pub(crate) fn under_valgrind() -> Outcome<()> {
             tests.env(name, value);
         }
     }
-    // A collection at each allocation takes a test a minute there, and more on a busy machine.
-    tests.env("PHC_TEST_SECONDS", "800");
+    let (name, values) = STRESSED;
+    tests.env(name, values).env("PHC_TEST_SECONDS", "800");
     run(&mut limited(900, &tests))
 }

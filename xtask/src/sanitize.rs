@@ -33,13 +33,18 @@ pub(crate) const VALGRIND: &str = "valgrind --quiet --fair-sched=yes --error-exi
 pub(crate) const LEAKS: &str = "--leak-check=full --show-leak-kinds=definite,indirect \
                      --errors-for-leak-kinds=definite,indirect";
 
-/// `sanitize [races|memory|address|thread|ruby]…`
+/// `sanitize [races|memory|address|thread|ruby]…`. `sanitize --build address|thread…` only builds the library for these.
 pub(crate) fn task(arguments: &[String]) -> Outcome<()> {
-    let names = Arguments::new(arguments).names();
+    let mut given = Arguments::new(arguments);
+    let only_builds = given.flag("--build");
+    let names = given.names();
     for name in &names {
         ensure(PARTS.iter().any(|(part, _)| part == name), || {
             format!("there is no part {name:?}; there are races, memory, address, thread, ruby")
         })?;
+    }
+    if only_builds {
+        return names.iter().try_for_each(|name| c::prepare(Link::named(name)?));
     }
     if names.iter().any(|name| name != "races") || names.is_empty() {
         built()?;
@@ -78,7 +83,7 @@ fn memory(checks: &mut Checks) {
     let some = ["misuse", "callbacks", "codecs", "crowd"];
     checks.check("valgrind, what ships", under_valgrind(Link::Shared, &options, &some));
     // A forked child leaks, by design, what it inherited.
-    let forks = under_valgrind(Link::Debug, "--leak-check=no", &["fork", "exit", "flags"]);
+    let forks = under_valgrind(Link::Debug, "--leak-check=no", &["fork", "exit", "flags", "remote_config"]);
     checks.check("valgrind, forks", forks);
     for (mistake, pattern) in
         [("a_report_is_read_after_its_free", "Invalid read"), ("a_client_is_never_freed", "definitely lost")]
@@ -92,8 +97,9 @@ fn memory(checks: &mut Checks) {
 fn address(checks: &mut Checks) {
     checks.check("build, address", c::prepare(Link::Address));
     // Not threads, which measures memory: what is freed is kept back for a while.
-    let all =
-        [&["delivery", "codecs", "batching", "flushing", "fork", "flags", "chaos", "crowd"], CALLS].concat();
+    let programs =
+        ["delivery", "codecs", "batching", "flushing", "fork", "flags", "remote_config", "chaos", "crowd"];
+    let all = [&programs, CALLS].concat();
     let mut run = Run::of(Link::Address, &all);
     run.variables = vec![("PHC_CHAOS_EVENTS", "20000".into())];
     checks.check("address", run_programs(&run).and_then(|done| done.finish("address")));
@@ -115,7 +121,7 @@ fn thread(checks: &mut Checks) {
     checks.check("build, thread", c::prepare(Link::Thread));
     // Children of a process with threads are beyond this tool.
     let reload = "flags.c: evaluations_see_old_or_new_definitions_and_never_both";
-    let run = Run::of(Link::Thread, &["crowd", reload]);
+    let run = Run::of(Link::Thread, &["crowd", reload, "spool_call.c: at_call_threads_write_side_by_side"]);
     checks.check("thread", run_programs(&run).and_then(|done| done.finish("thread")));
     let (mistake, patterns) = ("a_callback_writes_without_a_lock", ["data race", "count_unguarded"]);
     let caught = must_catch(Link::Thread, "", mistake, &patterns);

@@ -80,6 +80,28 @@ impl Drop for Sink {
     }
 }
 
+/// Only such rules of the contract were broken in this space, given as a URL, as a kill has to break when it comes between an attempt or a
+/// response and what is written of it: the next process knows only what was written.
+pub(crate) fn only_what_a_kill_breaks(space: &str) -> Outcome<()> {
+    const BY_A_KILL: [&str; 5] = [
+        "resent-after-acceptance",
+        "resent-after-refusal",
+        "uuid-in-second-batch",
+        "attempt-gap",
+        "event-added-on-retry",
+    ];
+    let summary = get(&format!("{space}/_summary"))?;
+    let rules = summary.split_once("\"violations\":{").map_or("", |(_, rest)| rest);
+    let rules = rules.split_once('}').map_or("", |(rules, _)| rules);
+    let others: Vec<_> = rules
+        .split(',')
+        .filter(|rule| {
+            !rule.is_empty() && !BY_A_KILL.iter().any(|known| rule.starts_with(&format!("\"{known}\":")))
+        })
+        .collect();
+    ensure(others.is_empty(), || format!("rules of the contract were broken: {others:?}"))
+}
+
 /// The body of the response, whatever its status.
 pub(crate) fn get(url: &str) -> Outcome<String> {
     request("GET", url, "")

@@ -11,6 +11,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("phc-compression", "compression/"),
     ("phc-sink", "sink/"),
     ("phc-conformance", "conformance/"),
+    ("phc-cli", "cli/"),
     ("xtask", "xtask/"),
 ];
 /// The models of races are built by a feature of their own.

@@ -9,7 +9,7 @@ use phc::internals::CALL_RULES;
 use crate::{Outcome, keep, root};
 
 /// The files of `src/capi/` behind each header, in the order of the header.
-const PHC: [&str; 15] = [
+const PHC: [&str; 16] = [
     "status",
     "config",
     "client",
@@ -22,6 +22,7 @@ const PHC: [&str; 15] = [
     "flags_query",
     "flag_values",
     "flags",
+    "remote_config",
     "before_send",
     "report",
     "stats",

@@ -1,4 +1,4 @@
-//! The licences of everything that is linked into the library and the test server: tables, and the texts that a
+//! The licences of everything that is linked into the library and the programs: tables, and the texts that a
 //! distributor passes on.
 
 use std::collections::BTreeMap;
@@ -21,18 +21,20 @@ const DEEPER: &[(&str, &[&str])] =
 const KEPT_HERE: &[(&str, &str)] = &[("brotlic-sys", "brotli.txt")];
 
 /// The pages of `docs/third-party`, by file name.
-pub(crate) fn pages() -> Outcome<[(&'static str, String); 3]> {
+pub(crate) fn pages() -> Outcome<[(&'static str, String); 4]> {
     let (library, _) = linked::packages("libphc", &PLATFORMS)?;
     let (server, _) = linked::packages("phc-sink", &PLATFORMS)?;
+    let (tool, _) = linked::packages("phc-cli", &PLATFORMS)?;
     let parts = linked::parts()?;
     Ok([
-        ("README.md", tables(&library, &server, &parts)?),
+        ("README.md", tables(&library, &server, &tool, &parts)?),
         ("LICENCES.txt", texts("libphc", &library, &parts)?),
         ("LICENCES-phc-sink.txt", texts("phc-sink", &server, &parts)?),
+        ("LICENCES-phc-cli.txt", texts("phc-cli", &tool, &parts)?),
     ])
 }
 
-fn tables(library: &Packages, server: &Packages, parts: &[Part]) -> Outcome<String> {
+fn tables(library: &Packages, server: &Packages, tool: &Packages, parts: &[Part]) -> Outcome<String> {
     let mut page = String::from(
         "# Third-party licences\n\n<!-- Made from Cargo.lock, crates/ and toolchain/ by `make docs`. -->\n\n\
          What is linked into the library, with all features. `LICENCES.txt` holds the texts, for those who\n\
@@ -49,12 +51,19 @@ fn tables(library: &Packages, server: &Packages, parts: &[Part]) -> Outcome<Stri
     for part in parts {
         writeln!(page, "| {} | {} | {} | {} |", part.name, part.version, part.licence, part.linked)?;
     }
-    page += "\n## The test server\n\n`phc-sink` is in tarballs and in the package `phc-tools`. What it links besides \
-             the above;\n`LICENCES-phc-sink.txt` holds the texts of all that it links, and packages have it as\n\
-             `THIRD-PARTY-phc-sink.txt`.\n\n| crate | version | licence | only for |\n|---|---|---|---|\n";
-    for (_, package) in server.iter().filter(|(key, _)| !library.contains_key(*key)) {
-        let Package { name, version, licence, .. } = package;
-        writeln!(page, "| {name} | {version} | {licence} | {} |", only_for(package))?;
+    for (title, name, packages) in
+        [("The test server", "phc-sink", server), ("The command-line tool", "phc-cli", tool)]
+    {
+        write!(
+            page,
+            "\n## {title}\n\n`{name}` is in tarballs and in the package `phc-tools`. What it links besides what the \
+             library does;\n`LICENCES-{name}.txt` holds the texts of all that it links, and packages have it as\n\
+             `THIRD-PARTY-{name}.txt`.\n\n| crate | version | licence | only for |\n|---|---|---|---|\n"
+        )?;
+        for (_, package) in packages.iter().filter(|(key, _)| !library.contains_key(*key)) {
+            let Package { name, version, licence, .. } = package;
+            writeln!(page, "| {name} | {version} | {licence} | {} |", only_for(package))?;
+        }
     }
     Ok(page)
 }

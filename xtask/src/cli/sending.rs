@@ -1,6 +1,7 @@
 //! `phc-cli send` to the sink: what arrives, what is refused or lost, and the exit code.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use super::Cli;
 use super::spool::{Spool, segment, write};
@@ -175,7 +176,10 @@ fn export_is_sent(test: &mut Cli, sink: &Sink) -> Outcome<()> {
                  \"timestamp\":\"2026-01-31T12:00:00.000Z\",\n\"properties\":{\"n\":1.50}}";
     let second = first.replace("000000000001", "000000000002");
     let uuids = [0x0198_0000_0000_7000_8000_0000_0000_0001, 0x0198_0000_0000_7000_8000_0000_0000_0002];
-    write(&instance.join("00000001.phs"), &segment(&[(uuids[0], first), (uuids[1], &second)]))?;
+    write(
+        &instance.join("00000001.phs"),
+        &segment(destination, Duration::from_secs(1_790_000_000), &[(uuids[0], first), (uuids[1], &second)]),
+    )?;
     let file = test.path("moved.ndjson");
     let expected = ["2 events of 1 segment written"];
     test.expect("export", &["spool", "export", &spool.shown(), "-o", &file], 0, &expected)?;

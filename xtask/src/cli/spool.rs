@@ -3,13 +3,14 @@
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{Cli, Seen, snapshot};
 use crate::network::namespace;
 use crate::process::{Outcome, at, command, run};
 
 /// The destination of the golden segments, and another one.
-const DESTINATION: &str = "d-000102030405060708090a0b0c0d0e0f";
+pub(super) const DESTINATION: &str = "d-000102030405060708090a0b0c0d0e0f";
 const OTHER: &str = "d-ffffffffffffffffffffffffffffffff";
 
 /// A spool that is made by hand: nothing of libphc has written to it but the golden segments.
@@ -59,10 +60,14 @@ impl Spool {
     }
 }
 
-/// A segment of these events, written after docs/spool-format.md, without anything of libphc.
-pub(super) fn segment(events: &[(u128, &str)]) -> Vec<u8> {
+/// A segment of these events for the destination whose folder has this name, begun at this time since 1970, written
+/// after docs/spool-format.md, without anything of libphc.
+pub(super) fn segment(destination: &str, begun: Duration, events: &[(u128, &str)]) -> Vec<u8> {
+    let digest = destination.strip_prefix("d-").and_then(|digits| u128::from_str_radix(digits, 16).ok());
+    let begun = u64::try_from(begun.as_millis()).unwrap_or(u64::MAX);
     let mut header =
-        [&[1, 0, 1, 0, 0, 0, 0, 0][..], &[0; 16], &1_790_000_000_000_i64.to_le_bytes(), &[0; 16]].concat();
+        [&[1, 0, 1, 0, 0, 0, 0, 0][..], &digest.unwrap_or(0).to_be_bytes(), &begun.to_le_bytes(), &[0; 16]]
+            .concat();
     header.extend_from_slice(b"xtask/1");
     let mut bytes = b"\x89PHS\r\n\x1a\n".to_vec();
     for _ in 0..2 {
@@ -88,7 +93,7 @@ fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), step))
 }
 
-fn make_folder(path: &Path) -> Outcome<()> {
+pub(super) fn make_folder(path: &Path) -> Outcome<()> {
     fs::create_dir(path)?;
     Ok(fs::set_permissions(path, Permissions::from_mode(0o700))?)
 }
@@ -335,7 +340,13 @@ fn not_a_spool(test: &mut Cli) -> Outcome<()> {
     let before = snapshot(test.work.path())?;
     for (folder, reason) in table {
         let folder = folder.display().to_string();
-        for words in [vec!["list"], vec!["check"], vec!["export"], vec!["discard", "--yes"]] {
+        for words in [
+            vec!["list"],
+            vec!["check"],
+            vec!["export"],
+            vec!["discard", "--yes"],
+            vec!["drain", "--key", "k"],
+        ] {
             let arguments = [vec!["spool"], words, vec![folder.as_str()]].concat();
             test.expect(&arguments.join(" "), &arguments, 3, &["cannot be used as a spool", reason])?;
         }

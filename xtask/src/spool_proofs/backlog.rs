@@ -1,9 +1,9 @@
 //! A large backlog on disk, of one dead process: the next client starts at once, and has at most two of its segments in
 //! memory while it sends them.
 
-use super::Proofs;
 use super::kills::{OUTAGE, Promise, compare};
 use super::writer::{CAPTURED, Counter};
+use super::{Proofs, segments};
 use crate::checks::ensure;
 use crate::process::Outcome;
 
@@ -28,8 +28,8 @@ pub(super) fn all(proofs: &mut Proofs) -> Outcome<()> {
     ensure(code == Some(0), || format!("the process that left it ended with {code:?}: {said}"))?;
     let mut records = vec![record];
     let on_disk: u64 =
-        place.segments().iter().filter_map(|file| file.metadata().ok()).map(|data| data.len()).sum();
-    let segments = place.segments().len();
+        segments(&place.spool).iter().filter_map(|file| file.metadata().ok()).map(|data| data.len()).sum();
+    let count = segments(&place.spool).len();
     proofs.checks.that(&format!("a backlog of {mib} MiB is on disk"), on_disk >= mib << 20);
 
     // What else the machine does can only add to the time: the best of three counts. None of these lives long enough
@@ -60,7 +60,7 @@ pub(super) fn all(proofs: &mut Proofs) -> Outcome<()> {
     next.end()?;
     let peak = next.counter(Counter::PeakBytes);
     proofs.checks.that(
-        &format!("at most two bodies were in memory: {peak} bytes of {segments} segments"),
+        &format!("at most two bodies were in memory: {peak} bytes of {count} segments"),
         peak > BODY / 2 && peak <= 2 * BODY + BODY / 4,
     );
     let said = next.said();
@@ -70,6 +70,6 @@ pub(super) fn all(proofs: &mut Proofs) -> Outcome<()> {
     records.push(next.record()?);
     let outcome = compare(Promise::Acknowledged, &records, &own, &place).map(|_| ());
     proofs.checks.check("all of it was delivered", outcome);
-    proofs.checks.that("no segment is left", place.segments().is_empty());
+    proofs.checks.that("no segment is left", segments(&place.spool).is_empty());
     Ok(())
 }

@@ -5,17 +5,18 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::kills::{Moments, Promise, compare};
+use super::kills::{Promise, compare};
 use super::writer::Counter;
 use super::{Place, Proofs};
 use crate::checks::ensure;
 use crate::process::Outcome;
+use crate::random::Random;
 
 pub(super) fn all(proofs: &mut Proofs) -> Outcome<()> {
     let lives = if proofs.is_long { 200 } else { 12 };
     let place = proofs.place("duplicates")?;
     place.post("_chaos", r#"{"seed":5,"status503":0.15,"retry":0.15,"cut":0.15,"delay_ms_max":20}"#)?;
-    let (mut records, mut moment) = (Vec::new(), Moments(41));
+    let (mut records, mut moment) = (Vec::new(), Random(41));
     for life in 0..lives {
         // Each waits for the end of its attempts; some have no time to begin others.
         let end = match life % 3 {

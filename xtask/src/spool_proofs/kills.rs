@@ -8,6 +8,8 @@ use super::writer::{Captured, Counter, Record};
 use super::{Place, Proofs};
 use crate::checks::ensure;
 use crate::process::Outcome;
+use crate::random::Random;
+use crate::sink::only_what_a_kill_breaks;
 
 /// The levels, and what each promises of a process that is killed.
 pub(super) const LEVELS: [Level; 4] = [
@@ -17,12 +19,12 @@ pub(super) const LEVELS: [Level; 4] = [
     Level { name: "power", promise: Promise::After { ms: WRITE_MS } },
 ];
 /// The default of spool_write_ms.
-const WRITE_MS: u64 = 50;
+pub(crate) const WRITE_MS: u64 = 50;
 /// For so long a process may stand still on a busy machine.
-pub(super) const STALL_MS: u64 = 2000;
+pub(crate) const STALL_MS: u64 = 2000;
 
 /// The server does not take anything.
-pub(super) const OUTAGE: &str = r#"{"then":{"status":503}}"#;
+pub(crate) const OUTAGE: &str = r#"{"then":{"status":503}}"#;
 
 /// A value of spool_safety.
 #[derive(Clone, Copy)]
@@ -96,7 +98,7 @@ fn run(level: Level, processes: usize, kills: usize, place: &Place) -> Outcome<S
         level.name
     );
     let mut records = Vec::new();
-    let mut moment = Moments(11 + processes as u64);
+    let mut moment = Random(11 + processes as u64);
     while records.len() < kills {
         let mut lives = Vec::new();
         is_down = !is_down;
@@ -121,7 +123,7 @@ fn run(level: Level, processes: usize, kills: usize, place: &Place) -> Outcome<S
     if level.name != "exit" {
         compare(Promise::OnDisk, &records, &own, place)?;
     }
-    place.only_what_a_kill_breaks()?;
+    only_what_a_kill_breaks(&place.url)?;
     Ok(seen)
 }
 
@@ -164,16 +166,4 @@ pub(super) fn compare(promise: Promise, records: &[Record], own: &Record, place:
     Ok(format!(
         "{captured} captured, {on_disk} of them known to be on disk; {missing} not promised and gone, the oldest {oldest} ms old"
     ))
-}
-
-/// Moments by a seed (xorshift).
-pub(super) struct Moments(pub(super) u64);
-
-impl Moments {
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) % bound.max(1)
-    }
 }

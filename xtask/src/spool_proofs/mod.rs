@@ -26,6 +26,9 @@ use crate::process::{Outcome, TempFolder, at, built_sink, command, lines, quietl
 use crate::sink::Sink;
 use writer::{Writer, files_below};
 
+pub(crate) use kills::{OUTAGE, STALL_MS, WRITE_MS};
+pub(crate) use writer::unix_ms;
+
 /// A kind of proof.
 struct Kind {
     name: &'static str,
@@ -227,27 +230,20 @@ impl Place {
         self.script("{}")
     }
 
-    /// The files in which there are events.
-    fn segments(&self) -> Vec<PathBuf> {
-        let mut files = files_below(&self.spool);
-        files.retain(|file| file.extension().is_some_and(|ending| ending == "phs"));
-        files
-    }
-
     /// The next process takes over what the others have left, and delivers it. Nothing is left in the folder then.
     fn drain(&self) -> Outcome<Writer> {
         self.respond()?;
         let mut next =
             self.start("drain", "+events=1 +stay=1 +close_ms=20000 flush_at=1 max_retries=1000")?;
         let mut waited_for = Instant::now();
-        let mut left = self.segments();
+        let mut left = segments(&self.spool);
         while !left.is_empty() {
             ensure(waited_for.elapsed() < PATIENCE, || {
                 format!("{} segments are left after a minute without any progress: {left:?}", left.len())
             })?;
             ensure(!next.has_ended()?, || "the process that takes over has ended".to_owned())?;
             std::thread::sleep(Duration::from_millis(20));
-            let now = self.segments();
+            let now = segments(&self.spool);
             if now != left {
                 waited_for = Instant::now();
             }
@@ -261,26 +257,11 @@ impl Place {
         ensure(bad.is_empty(), || format!("segments were set aside as unusable: {bad:?}"))?;
         Ok(next)
     }
+}
 
-    /// Only such rules of the contract were broken as a kill has to break when it comes between an attempt or a
-    /// response and what is written of it: the next process knows only what was written.
-    fn only_what_a_kill_breaks(&self) -> Outcome<()> {
-        const BY_A_KILL: [&str; 5] = [
-            "resent-after-acceptance",
-            "resent-after-refusal",
-            "uuid-in-second-batch",
-            "attempt-gap",
-            "event-added-on-retry",
-        ];
-        let summary = self.get("_summary")?;
-        let rules = summary.split_once("\"violations\":{").map_or("", |(_, rest)| rest);
-        let rules = rules.split_once('}').map_or("", |(rules, _)| rules);
-        let others: Vec<_> = rules
-            .split(',')
-            .filter(|rule| {
-                !rule.is_empty() && !BY_A_KILL.iter().any(|known| rule.starts_with(&format!("\"{known}\":")))
-            })
-            .collect();
-        ensure(others.is_empty(), || format!("rules of the contract were broken: {others:?}"))
-    }
+/// The files of a spool in which there are events.
+pub(crate) fn segments(spool: &Path) -> Vec<PathBuf> {
+    let mut files = files_below(spool);
+    files.retain(|file| file.extension().is_some_and(|ending| ending == "phs"));
+    files
 }

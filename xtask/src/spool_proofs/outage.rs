@@ -4,11 +4,13 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use super::kills::{Moments, OUTAGE};
+use super::kills::OUTAGE;
 use super::writer::{Record, Writer};
 use super::{Place, Proofs};
 use crate::checks::ensure;
 use crate::process::Outcome;
+use crate::random::Random;
+use crate::sink::only_what_a_kill_breaks;
 
 const WORKERS: usize = 8;
 
@@ -25,7 +27,7 @@ enum End {
 }
 
 impl End {
-    fn by(chance: &mut Moments) -> Self {
+    fn by(chance: &mut Random) -> Self {
         match chance.below(4) {
             0 => End::Close,
             1 => End::CloseAtOnce,
@@ -66,16 +68,16 @@ pub(super) fn all(proofs: &mut Proofs) -> Outcome<()> {
     let outcome = balance(&place, &records, &own);
     let what = format!("{} s of outages, {} processes: the sums add up", times.whole, records.len());
     proofs.checks.check(&what, outcome);
-    proofs.checks.check("only what a kill has to break was broken", place.only_what_a_kill_breaks());
+    proofs.checks.check("only what a kill has to break was broken", only_what_a_kill_breaks(&place.url));
     Ok(())
 }
 
 fn run(place: &Place, times: &Times) -> Outcome<Vec<(End, Record)>> {
     let begun = Instant::now();
     let mut records = Vec::new();
-    let mut chance = Moments(23);
+    let mut chance = Random(23);
     let mut started = 0;
-    let mut start = |chance: &mut Moments, first: bool| -> Outcome<(End, Writer, Instant)> {
+    let mut start = |chance: &mut Random, first: bool| -> Outcome<(End, Writer, Instant)> {
         started += 1;
         let end = End::by(chance);
         let words = format!(

@@ -150,7 +150,7 @@ fn counter(file: &File, which: Counter) -> u64 {
     }
 }
 
-pub(super) fn unix_ms() -> u64 {
+pub(crate) fn unix_ms() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(0))
@@ -186,6 +186,13 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// Takes the losses that were reported, and their captures, out of it; returns whether there were any.
+    pub(super) fn leave_out_lost(&mut self) -> bool {
+        let lost = std::mem::take(&mut self.lost);
+        self.captured.retain(|event| !lost.contains(&event.uuid));
+        !lost.is_empty()
+    }
+
     fn read(path: &Path, ended_ms: u64) -> Outcome<Self> {
         // A process may be killed before it has a record.
         let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
