@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 folder=${1%/}
 target=$(basename "$folder")
 rust=$(dist_name "$target" rust)
-shared=$(echo "$folder"/lib/libphc.so.*.*.*) archive=$folder/lib/libphc.a sink=$folder/bin/phc-sink
+shared=$(echo "$folder"/lib/libphc.so.*.*.*) archive=$folder/lib/libphc.a
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 . tests/checks.sh
@@ -76,7 +76,7 @@ stripped() { ! grep '\.symtab\|\.debug_\|\.comment' "$work/sections"; }
 # The machine that built it: its user, the tree, cargo's crates, and where zig and std's sources were unpacked.
 pathless() {
     local file place bad=0
-    for file in "$shared" "$archive" "$sink"; do
+    for file in "$shared" "$archive" "$folder"/bin/phc-*; do
         for place in "$HOME/" "$PWD" "${CARGO_HOME:-$HOME/.cargo}" target/cross target/tools .cache/zig; do
             ! grep -aoF -m1 "$place" "$file" >/dev/null || { echo "$file: $place"; bad=1; }
         done
@@ -135,19 +135,23 @@ case $target in
 *-gnu)
     check "it resolves every symbol by a version of glibc" versioned
     check "the shared library needs glibc 2.17 at most" old_enough "$shared"
-    check "phc-sink needs glibc 2.17 at most" old_enough "$sink"
+    for program in phc-sink phc-cli; do
+        check "$program needs glibc 2.17 at most" old_enough "$folder/bin/$program"
+    done
     ;;
 esac
 check "its name is libphc.so.$major" named
 check "the names of the library lead to it" linked
 check "dlclose does not unload it" nodelete
 check "the shared library is hardened" hardened "$shared"
-check "phc-sink is hardened" hardened "$sink"
+for program in phc-sink phc-cli; do
+    check "$program is hardened" hardened "$folder/bin/$program"
+    check "$program has debug symbols" debuggable "$folder/bin/$program"
+done
 check "the archive needs no executable stack" stack_of_archive
 check "it is stripped" stripped
 check "no file names a path of the machine that built it" pathless
 check "its debug symbols lead from an address to a line" lines
-check "phc-sink has debug symbols" debuggable "$sink"
 check "no debug symbols name a path of the machine that built them" debug_pathless
 check "a program links with the archive, without libgcc" links "$archive"
 check "a program links with the shared library" links "$shared"

@@ -71,6 +71,26 @@ unwinder() { # the archives of a release have their own
 }
 check_quietly "tarball: the archive needs no unwinder of gcc" unwinder "$work/moved/lib/libphc.a" "$work/moved/lib"
 
+# phc-cli sends by the sink; what it keeps on disk shows that it has the spool.
+sends() {
+    local cli=$1 spool=$work/cli.spool events=$work/cli.ndjson
+    export POSTHOG_HOST=http://127.0.0.1:$SINK_PORT/cli POSTHOG_API_KEY=phc_packages
+    echo '{"event":"imported","distinct_id":"me","timestamp":"2020-01-31T12:00:00Z"}' >"$events"
+    "$cli" send --historical --spool "$spool" "$events" && "$cli" spool check "$spool" && "$cli" spool drain "$spool" &&
+        curl -fsS "$POSTHOG_HOST/_events" | grep '"event":"imported"' >/dev/null && "$cli" --version | grep "$PHC_VERSION"
+}
+check_quietly "tarball: phc-cli imports a file and looks after its spool" sends "$work/moved/bin/phc-cli"
+documented() { # documented FOLDER [ZSH]: a man page for each command, and completions for each shell
+    local page
+    for page in phc-cli{,-check,-send,-spool,-spool-{list,check,export,drain,discard},-completions,-man-pages}; do
+        [ -s "$1/man/man1/$page.1" ] || [ -s "$1/man/man1/$page.1.gz" ] || { echo "no page $page"; return 1; }
+    done
+    grep -q 'complete .*phc-cli' "$1/bash-completion/completions/phc-cli" &&
+        grep -q 'complete -c phc-cli' "$1/fish/vendor_completions.d/phc-cli.fish" &&
+        grep -q '#compdef phc-cli' "$1/zsh/${2:-site-functions}/_phc-cli"
+}
+check_quietly "tarball: man pages and completions" documented "$work/moved/share"
+
 find_package() {
     rm -rf "$work/found"
     cmake -S tests/cpp/consumers/find_package -B "$work/found" "$@" && cmake --build "$work/found"
@@ -107,6 +127,8 @@ if ! command -v dpkg-deb >/dev/null || [ "$arch" = - ]; then not_tried "deb: the
         [ ! -s "$work/twice" ] || { cat "$work/twice"; return 1; }
     }
     check_quietly "deb: they unpack, and have no file in common" debs
+    check_quietly "deb: phc-tools has phc-cli, with man pages and completions" documented "$work/root/usr/share" vendor-completions
+    check_quietly "deb: phc-cli runs" eval "'$work/root/usr/bin/phc-cli' --version | grep '$PHC_VERSION'"
     check_quietly "deb: phc.pc names the system's folders" grep -qx 'prefix=/usr' "$work/root/usr/lib/$target/pkgconfig/phc.pc"
     check_quietly "deb: by find_package" find_package "-Dphc_DIR=$work/root/usr/lib/$target/cmake/phc"
     check_quietly "deb: by find_package, runs" eval "'$work/found/with_phc' && '$work/found/with_phc_static'"

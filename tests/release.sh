@@ -130,7 +130,7 @@ version_part() {
     ok "a new version" "$there/scripts/dist/version.sh" 9.8.7
     ok "every package has it" bash -c 'cd "$1" && grep -q "PHC_VERSION \"9.8.7\"" include/phc.h bindings/go/phc.h &&
         grep -q "\"9.8.7\"" bindings/go/config.go bindings/ruby/lib/posthog_phc/version.rb &&
-        grep -q "9.8.7" bindings/php/src/PostHog.php && grep -A1 "name = \"libphc\"" fuzz/Cargo.lock | grep -q 9.8.7' - "$there"
+        grep -q "9.8.7" bindings/php/src/PostHog.php && grep -A1 "name = \"phc-fuzz\"" Cargo.lock | grep -q 9.8.7' - "$there"
     ok "the lock files fit" bash -c 'cd "$1" && cargo metadata --locked --offline --format-version 1 >/dev/null' - "$there"
     sed -i 's/9\.8\.7/9.8.6/' "$there/bindings/ruby/lib/posthog_phc/version.rb"
     refuses "a package with another version" "version.rb 9.8.6" "$there/scripts/dist/version.sh" --check

@@ -265,6 +265,20 @@ CALLER(phc_event_set_flags) {
     return result;
 }
 
+/* The client has no secret key, so no server is asked, wherever it is called. */
+CALLER(phc_remote_config_fetch) {
+    phc_remote_config *config = NULL;
+    phc_status status = phc_remote_config_fetch(at->client, "walked", 0, &config);
+    return status == PHC_UNAVAILABLE && config == NULL ? WORKED : of_status(status);
+}
+CALLER(phc_remote_config_payload) {
+    (void)at;
+    return of_value(phc_remote_config_payload(NULL, NULL) == NULL && !text_is_refusal());
+}
+CALLER(phc_remote_config_free) {
+    return (void)at, phc_remote_config_free(NULL), of_value(!text_is_refusal());
+}
+
 CALLER(phc_flag_reason_name) { return (void)at, of_value(phc_flag_reason_name(PHC_FLAG_HOLDOUT)[0] != '\0'); }
 CALLER(phc_flag_unresolved_name) {
     return (void)at, of_value(phc_flag_unresolved_name(PHC_FLAG_MISSING_CONTEXT)[0] != '\0');
@@ -276,6 +290,7 @@ CALLER(phc_abi_version) { return (void)at, of_value(phc_abi_version() > 0); }
 CALLER(phc_status_message) { return (void)at, of_value(phc_status_message(PHC_CLOSED)[0] != '\0'); }
 CALLER(phc_status_name) { return (void)at, of_value(phc_status_name(PHC_CLOSED)[0] != '\0'); }
 CALLER(phc_loss_name) { return (void)at, of_value(phc_loss_name(PHC_LOSS_CLOSED)[0] != '\0'); }
+CALLER(phc_last_http_status) { return (void)at, of_value(phc_last_http_status() == 0); }
 CALLER(phc_last_error) { return (void)at, of_value(strstr(phc_last_error(), "config is NULL") != NULL); }
 
 CALLER(phc_config_new) {
@@ -509,5 +524,9 @@ CALLER(phc_stats_json) { return of_value(phc_stats_json(at->client, NULL, 0) > 0
 FLAGS_CALLER(phc_binding_flags_peek, phc_binding_flags_peek(flags, "walked", NULL) == PHC_FLAG_TRUE)
 CALLER(phc_binding_count_discarded) { return of_status(phc_binding_count_discarded(at->tested)); }
 CALLER(phc_binding_next_test_event) { return of_value(phc_binding_next_test_event(at->tested, NULL, 0) > 0); }
+CALLER(phc_binding_next_log_line) {
+    size_t length = phc_binding_next_log_line(at->other, NULL, NULL, 0);
+    return of_value(length < 10000 && !text_is_refusal());
+}
 
 #endif

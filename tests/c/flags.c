@@ -136,6 +136,28 @@ static void values_payloads_and_details(void) {
     finish(client);
 }
 
+static void the_contexts_of_a_client_are_for_queries_without_any(void) {
+    phc_client *client = make_client("evaluation_contexts", " mobile , docs", NULL);
+    define(client, SHOP);
+    phc_flags_query *query = phc_flags_query_new("user-17");
+    for (size_t expected = 6; expected <= 7; expected++) {
+        phc_flags *here = NULL, *asked = NULL;
+        CHECK_EQ(phc_flags_evaluate(client, query, 0, &here), PHC_WOULD_WAIT);
+        CHECK_EQ(phc_flags_count(here), expected);
+        CHECK_EQ(phc_flags_enabled(here, "web", 7), expected == 6 ? 7 : 1);
+        CHECK_EQ(phc_flags_evaluate(client, query, 10000, &asked), PHC_OK);
+        phc_flags_free(here);
+        phc_flags_free(asked);
+        CHECK_EQ(phc_flags_query_add_context(query, "web"), PHC_OK);
+    }
+    phc_flags_query_free(query);
+    char *sent = sink_get("_flags");
+    CHECK_EQ(count(sent, "\"evaluation_contexts\":[\"mobile\",\"docs\"]"), 1);
+    CHECK_EQ(count(sent, "\"evaluation_contexts\":[\"web\"]"), 1);
+    free(sent);
+    finish(client);
+}
+
 static void what_a_query_says_is_what_is_evaluated(void) {
     phc_client *client = make_client(NULL, NULL);
     define(client, SHOP);
@@ -388,6 +410,7 @@ int main(int argc, char **argv) {
     static const test_case tests[] = {
         TEST(values_payloads_and_details),
         TEST(what_a_query_says_is_what_is_evaluated),
+        TEST(the_contexts_of_a_client_are_for_queries_without_any),
         TEST(copies_have_some_of_the_flags),
         TEST(without_definitions_no_flag_has_a_value),
         TEST(evaluation_needs_neither_a_key_nor_an_open_client),

@@ -56,9 +56,8 @@ static void a_read_is_captured_with_its_properties(void) {
     CHECK_HAS(event, "\"event\":\"$feature_flag_called\"");
     CHECK_HAS(event, "\"distinct_id\":\"user\"");
     CHECK_HAS(event, "\"$feature_flag\":\"on\",\"$feature_flag_response\":true,\"$feature/on\":true,");
-    CHECK_HAS(event,
-              "\"locally_evaluated\":true,\"$feature_flag_payload\":{\"n\": 1},\"$feature_flag_id\":7,");
-    CHECK_HAS(event, "\"$feature_flag_version\":3,\"$feature_flag_reason\":\"Evaluated locally\",");
+    CHECK_HAS(event, "\"locally_evaluated\":true,\"$feature_flag_id\":7,\"$feature_flag_version\":3,");
+    CHECK_HAS(event, "\"$feature_flag_payload\":{\"n\": 1},\"$feature_flag_reason\":\"Evaluated locally\",");
     CHECK_HAS(event, "\"$feature_flag_has_experiment\":false,\"$feature_flag_definitions_loaded_at\":1");
     CHECK_HAS(event, "\"$groups\":{\"company\":\"acme\"}");
     CHECK_HAS(event, "\"own\":\"super\"");
@@ -219,6 +218,52 @@ static void a_value_of_the_server_is_named_as_such(void) {
     finish(client);
 }
 
+/* A typed record of a flag that an experiment has split. */
+#define SPLIT                                                                                                \
+    "{\"a\":{\"key\":\"a\",\"value\":\"red\",\"reason\":{\"code\":\"experiment_split\"},"                    \
+    "\"metadata\":{\"id\":12,\"version\":4,\"config_version\":2,\"rule_type\":\"experiment\","               \
+    "\"rule_id\":\"018f4f9e-0000-7000-8000-000000000001\",\"variant_key\":\"red\"}}}"
+
+static void the_variant_of_an_experiment_is_exposed_once(void) {
+    sink_post("_flags", SPLIT);
+    phc_client *client = make_client("flags_request_version", "4", NULL);
+    phc_flags_query *query = phc_flags_query_new("user");
+    for (int i = 0; i < 2; i++) {
+        phc_flags *flags = NULL;
+        CHECK_EQ(phc_flags_evaluate(client, query, 10000, &flags), PHC_OK);
+        CHECK_EQ(phc_flags_get(flags, "a", NULL), PHC_FLAG_VARIANT);
+        CHECK_EQ(phc_flags_enabled(flags, "nothing", 0), 0);
+        phc_flags_free(flags);
+    }
+    CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
+    char *requests = sink_get("_flags"), *events = sink_get("_events");
+    CHECK_EQ(count(requests, "\"query\":\"v=4\""), 2);
+    free(requests);
+    CHECK_EQ(count(events, "\"event\":\"$experiment_exposure\""), 1);
+    CHECK_EQ(count(events, "\"event\":\"$feature_flag_called\""), 2);
+    CHECK_EQ(count(events, "\"$feature_flag_rule_id\":\"018f4f9e-0000-7000-8000-000000000001\""), 2);
+    CHECK_EQ(count(events, "\"$feature_flag_reason_code\":\"experiment_split\""), 1);
+    /* A flag that is missing in a response, too, has the id of that. */
+    CHECK_EQ(count(events, "\"$feature_flag_request_id\":\"00000000-0000-4000-8000-000000000001\""), 3);
+    free(events);
+
+    /* A binding gets one event after the other, and a second client exposes of its own. */
+    phc_client *other = make_client("flags_request_version", "3", NULL);
+    phc_flags *flags = NULL;
+    CHECK_EQ(phc_flags_query_set_option(query, PHC_FLAGS_NO_EVENTS, 1), PHC_OK);
+    CHECK_EQ(phc_flags_evaluate(other, query, 10000, &flags), PHC_OK);
+    char event[2000];
+    CHECK(phc_binding_flags_read(flags, "a", event, sizeof event) > 0);
+    CHECK_HAS(event, "{\"event\":\"$feature_flag_called\"");
+    CHECK(phc_binding_flags_read(flags, "a", event, sizeof event) > 0);
+    CHECK_HAS(event, "{\"event\":\"$experiment_exposure\"");
+    CHECK_EQ(phc_binding_flags_read(flags, "a", event, sizeof event), 0);
+    phc_flags_free(flags);
+    phc_flags_query_free(query);
+    finish(other);
+    finish(client);
+}
+
 static void a_read_that_finds_the_queue_full_is_captured_later(void) {
     script("{\"then\":{\"wait_for_script\":true}}");
     phc_client *client =
@@ -252,6 +297,27 @@ static int32_t read_inside(phc_outgoing *outgoing, void *user_data) {
         phc_client_free(at->client);
     }
     return PHC_BEFORE_SEND_KEEP;
+}
+
+static int32_t discard(phc_outgoing *outgoing, void *shown) {
+    (void)outgoing;
+    add_to(shown, 1);
+    return PHC_BEFORE_SEND_DISCARD;
+}
+
+static void a_read_that_is_discarded_is_not_made_again(void) {
+    phc_client *client = make_client("test_mode", "true", NULL);
+    define(client, "{" BOTH "}");
+    int shown = 0;
+    CHECK_EQ(phc_set_before_send_callback(client, discard, &shown, NULL), PHC_OK);
+    for (int i = 0; i < 3; i++) CHECK_EQ(phc_flag_enabled(client, "on", "user", 0), 1);
+    CHECK_EQ(shown, 1);
+    CHECK_EQ(stats_of(client).refused, 1);
+    CHECK_EQ(phc_flag_enabled(client, "on", "another", 0), 1);
+    CHECK_EQ(phc_flag_enabled(client, "off", "user", 1), 0);
+    CHECK_EQ(shown, 3);
+    CHECK_EQ(stats_of(client).captured, 0);
+    finish(client);
 }
 
 static void a_client_can_be_freed_while_a_read_is_captured(void) {
@@ -340,7 +406,9 @@ int main(int argc, char **argv) {
         TEST(a_binding_gets_the_event_of_a_read_once),
         TEST(few_properties_where_the_server_wants_few),
         TEST(a_value_of_the_server_is_named_as_such),
+        TEST(the_variant_of_an_experiment_is_exposed_once),
         TEST(a_read_that_finds_the_queue_full_is_captured_later),
+        TEST(a_read_that_is_discarded_is_not_made_again),
         TEST(a_client_can_be_freed_while_a_read_is_captured),
         TEST(a_child_captures_its_reads),
         TEST(a_free_waits_for_no_read_and_no_read_for_a_free),

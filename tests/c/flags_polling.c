@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +89,7 @@ static void ready_waits_for_the_first_definitions(void) {
     begun = begin();
     CHECK_EQ(phc_flags_ready(client, 60000), PHC_UNAVAILABLE);
     CHECK_HAS(phc_last_error(), "HTTP 401");
+    CHECK_EQ(phc_last_http_status(), 401);
     CHECK(ms_had_since(begun) < SOON_MS);
     finish(client);
 }
@@ -143,6 +145,7 @@ static void a_refusal_backs_off(void) {
         /* The one that is refused, and after it none for most of a minute. */
         CHECK_EQ(phc_flags_reload(client, 20000), PHC_UNAVAILABLE);
         CHECK_HAS(phc_last_error(), "HTTP 4");
+        CHECK_EQ(phc_last_http_status(), statuses[i]);
         long long before = summary("definition_requests");
         moment begun = begin();
         while (ms_since(begun) < 300) usleep(10000);
@@ -197,6 +200,33 @@ static void nothing_is_fetched_while_no_flag_is_evaluated(void) {
         becomes(client, 1);
     }
     CHECK(is_old);
+    finish(client);
+}
+
+/* Stops this process, from a child, as soon as the server has got the request; lets it go on when the time limit of the
+ * request is long over, and the response has long arrived. */
+static pid_t be_stopped_during_a_request(void) {
+    pid_t stopped = getpid(), pid = fork();
+    if (pid != 0) return pid;
+    if (!wait_for("definition_requests=1")) _exit(1);
+    kill(stopped, SIGSTOP);
+    usleep(1000000);
+    kill(stopped, SIGCONT);
+    _exit(0);
+}
+
+static void a_response_that_came_while_the_process_stood_still_is_read(void) {
+    sink_post("_definitions", ON);
+    script("{\"steps\":[" DEFINITIONS "\"delay_ms\":200}]}");
+    pid_t pid = be_stopped_during_a_request();
+    phc_client *client = make_client("secret_key", "phs_secret", "flags_poll_interval_ms", "0",
+                                     "flags_definitions_timeout_ms", "500", NULL);
+    CHECK_EQ(phc_flags_reload(client, 20000), PHC_OK);
+    CHECK_EQ(value(client), 1);
+    CHECK_EQ(summary("definition_requests"), 1);
+    int status = -1;
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(status, 0);
     finish(client);
 }
 
@@ -260,6 +290,7 @@ int main(int argc, char **argv) {
         TEST(a_refusal_backs_off),
         TEST(a_reload_fetches_at_once),
         TEST(nothing_is_fetched_while_no_flag_is_evaluated),
+        TEST(a_response_that_came_while_the_process_stood_still_is_read),
         TEST(a_close_ends_fetching),
         TEST(a_child_fetches_by_itself),
     };

@@ -39,7 +39,8 @@ static const char *sink_address(void) {
 }
 
 const char *namespace_host(void) {
-    static char host[256];
+    /* Several threads make clients. */
+    static _Thread_local char host[256];
     snprintf(host, sizeof host, "http://%s%s", sink_address(), own_namespace);
     return host;
 }
@@ -160,6 +161,7 @@ static phc_client *make(const char *host, const char *first, va_list args) {
     phc_config_set(config, "retry_max_ms", "50");
     phc_config_set(config, "flush_interval_ms", "3600000");
     phc_config_set(config, "shutdown_timeout_ms", "20000");
+    phc_config_set(config, "flags_timeout_ms", "20000");
     for (const char *key = first; key != NULL; key = va_arg(args, const char *)) {
         const char *value = va_arg(args, const char *);
         if (phc_config_set(config, key, value) != PHC_OK) {

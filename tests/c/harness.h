@@ -59,8 +59,9 @@ const char *nth_string(const char *list, const char *key, size_t n);
 
 /* A client of the running test's namespace with these settings: key, value, …, NULL. Its
  * back-off is short. It reports everything. Only a flush or a full batch sends
- * (flush_interval_ms is an hour), and the end of the client has time (shutdown_timeout_ms is
- * 20 s), so that a test process that is descheduled for seconds still passes. */
+ * (flush_interval_ms is an hour), and the end of the client and requests for flags have time
+ * (shutdown_timeout_ms and flags_timeout_ms are 20 s), so that a test process that is descheduled
+ * for seconds still passes. */
 phc_client *make_client(const char *first, ...);
 /* The same, for another address. */
 phc_client *make_client_at(const char *host, const char *first, ...);

@@ -129,10 +129,10 @@ static void every_setting_is_described_read_and_set(void) {
         } else if (strcmp(setting.kind, "word") == 0) {
             check_words(config, &setting);
         } else if (strcmp(setting.kind, "list") == 0) {
-            CHECK(setting.accepted[0] != '\0');
             check_round_trip(config, setting.key, " 500 , 429,", "500,429");
             check_round_trip(config, setting.key, "", "");
-            check_refused(config, setting.key, "200", "300 to 599");
+            if (strcmp(setting.accepted, "texts, separated by commas") != 0)
+                check_refused(config, setting.key, "200", "300 to 599");
         } else {
             check_at(strcmp(setting.kind, "text") == 0, __FILE__, __LINE__, "%s is a %s", setting.key,
                      setting.kind);

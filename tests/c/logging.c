@@ -1,10 +1,14 @@
 /* What is logged: when, at which level, how often. */
 #include "harness.h"
 
+#include <phc_binding.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 typedef struct {
@@ -250,6 +254,89 @@ static void the_debug_lines_say_what_became_of_an_attempt(void) {
     finish(client);
 }
 
+#define REMARKS                                                                                              \
+    "{\"then\":{\"verdicts\":{\"a\":{\"result\":\"warning\",\"details\":\"too old\"},"                       \
+    "\"b\":{\"result\":\"warning\",\"details\":\"too new\"},"                                                \
+    "\"c\":{\"result\":\"warning\",\"details\":\"too long\"}}}}"
+
+static int is_readable(phc_client *client, int within_ms) {
+    struct pollfd fd = {.fd = (int)phc_poll_fd(client), .events = POLLIN};
+    return poll(&fd, 1, within_ms);
+}
+
+static void deliver(phc_client *client, const char *event) {
+    capture(client, event);
+    CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
+}
+
+static void a_binding_polls_for_lines(void) {
+    script(REMARKS);
+    phc_client *client = make_client("reports", "losses", NULL);
+    phc_log_level level = 0;
+    char small[20], line[512];
+    deliver(client, "a");
+    /* The descriptor is about reports only, until lines are asked for. */
+    CHECK_EQ(is_readable(client, 0), 0);
+    size_t length = phc_binding_next_log_line(client, NULL, NULL, 0);
+    CHECK(length > sizeof small && length < sizeof line);
+    CHECK_EQ(is_readable(client, 0), 1);
+    /* It is removed only where it fits. */
+    CHECK_EQ(phc_binding_next_log_line(client, &level, small, sizeof small), length);
+    CHECK_EQ(phc_binding_next_log_line(client, &level, line, length), length);
+    /* It belongs to this process. A child that exits leaks, by design, what it inherited; this one does not. */
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (phc_binding_next_log_line(client, &level, line, sizeof line) == 0) raise(SIGKILL);
+        _exit(1);
+    }
+    int status = -1;
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(status, SIGKILL);
+    CHECK_EQ(phc_binding_next_log_line(client, &level, line, length + 1), length);
+    CHECK_EQ(strlen(line), length);
+    CHECK_EQ(level, PHC_LOG_WARNING);
+    CHECK_HAS(line, "\"warning\" (too old)");
+    CHECK_EQ(phc_binding_next_log_line(client, &level, line, sizeof line), 0);
+    CHECK_EQ(is_readable(client, 0), 0);
+    deliver(client, "b");
+    CHECK_EQ(is_readable(client, 0), 1);
+    CHECK(phc_binding_next_log_line(client, NULL, line, sizeof line) > 0);
+    CHECK_HAS(line, "\"warning\" (too new)");
+    CHECK_EQ(is_readable(client, 0), 0);
+    CHECK_EQ(phc_binding_next_log_line(NULL, &level, line, sizeof line), 0);
+    finish(client);
+}
+
+static void a_log_callback_gets_the_lines_that_a_binding_polled_for(void) {
+    script(REMARKS);
+    phc_client *client = make_client("reports", "losses", NULL);
+    char line[512];
+    deliver(client, "a");
+    CHECK(phc_binding_next_log_line(client, NULL, NULL, 0) > 0);
+    CHECK_EQ(is_readable(client, 0), 1);
+    log_lines log = LOG;
+    /* Its first call waits, so that a line waits for it. */
+    pthread_mutex_lock(&log.lock);
+    CHECK_EQ(phc_set_log_callback(client, on_log, &log, NULL), PHC_OK);
+    deliver(client, "b");
+    CHECK_EQ(phc_binding_next_log_line(client, NULL, line, sizeof line), 0);
+    /* A loop that waits for the descriptor would not sleep. */
+    CHECK_EQ(is_readable(client, 0), 0);
+    pthread_mutex_unlock(&log.lock);
+    CHECK(has_logged(&log, "too new"));
+    CHECK_EQ(log.lines, 2);
+    /* Without it, lines are polled for again. */
+    CHECK_EQ(phc_set_log_callback(client, NULL, NULL, NULL), PHC_OK);
+    deliver(client, "c");
+    CHECK_EQ(is_readable(client, 0), 0);
+    CHECK(phc_binding_next_log_line(client, NULL, NULL, 0) > 0);
+    CHECK_EQ(is_readable(client, 0), 1);
+    CHECK(phc_binding_next_log_line(client, NULL, line, sizeof line) > 0);
+    CHECK_HAS(line, "too long");
+    CHECK_EQ(log.lines, 2);
+    finish(client);
+}
+
 int main(int argc, char **argv) {
     const test_case tests[] = {
         TEST(losses_are_logged_without_an_error_callback),
@@ -261,6 +348,8 @@ int main(int argc, char **argv) {
         TEST(each_kind_of_remark_is_logged_once),
         TEST(a_flush_and_a_close_name_the_last_reason),
         TEST(the_level_decides_what_is_logged),
+        TEST(a_binding_polls_for_lines),
+        TEST(a_log_callback_gets_the_lines_that_a_binding_polled_for),
         TEST(the_debug_lines_say_what_became_of_an_attempt),
     };
     return RUN_TESTS(tests);

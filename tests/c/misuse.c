@@ -153,6 +153,17 @@ static void null_everywhere(void) {
     CHECK_EQ(phc_flag_enabled(client, NULL, "d", 5), 5);
     CHECK_EQ(phc_flag_enabled(client, "k", NULL, 5), 5);
     CHECK_HAS(phc_last_error(), "distinct_id is NULL");
+    phc_remote_config *remote = (phc_remote_config *)&flags; /* written over */
+    REFUSES_NULL(phc_remote_config_fetch(NULL, "k", 0, &remote));
+    CHECK(remote == NULL);
+    REFUSES_NULL(phc_remote_config_fetch(client, NULL, 0, &remote));
+    REFUSES_NULL(phc_remote_config_fetch(client, "k", 0, NULL));
+    size_t payload_len = 1;
+    CHECK(phc_remote_config_payload(NULL, &payload_len) == NULL);
+    CHECK_EQ(payload_len, 0);
+    CHECK_HAS(phc_last_error(), "config is NULL");
+    CHECK(phc_remote_config_payload(NULL, NULL) == NULL);
+    phc_remote_config_free(NULL);
     CHECK_EQ(phc_flags_evaluate(client, query, 0, &flags), PHC_WOULD_WAIT);
     CHECK_EQ(phc_flags_enabled(NULL, "k", 5), 5);
     CHECK_EQ(phc_flags_enabled(flags, NULL, 5), 5);
@@ -216,6 +227,7 @@ static void null_everywhere(void) {
     CHECK(phc_stats_json(client, NULL, 0) > 50);
     REFUSES_NULL(phc_binding_count_discarded(NULL));
     CHECK_EQ(phc_binding_next_test_event(NULL, NULL, 0), 0);
+    CHECK_EQ(phc_binding_next_log_line(NULL, NULL, NULL, 0), 0);
     CHECK_EQ(phc_binding_flags_read(NULL, NULL, NULL, 0), 0);
 
     phc_event_free(event);

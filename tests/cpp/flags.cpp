@@ -211,6 +211,29 @@ static void definitions_are_fetched() {
     CHECK_STATUS(none.reload_flags(20s), unavailable);
 }
 
+static void remote_configs_are_fetched() {
+    sink_post("_remote_config", R"({"limits":{"max":5},"none":null})");
+    phc::client client(test_settings().secret_key("phs_secret").flags_timeout(20s));
+    phc::remote_config_result found = client.remote_config("limits", 20s);
+    CHECK_STATUS(found, ok);
+    CHECK_TEXT(found.payload.value_or("nothing"), R"({"max":5})");
+    CHECK_TEXT(client.remote_config("none", 20s).payload.value_or("nothing"), "");
+    found = client.remote_config("unknown", 20s);
+    CHECK_STATUS(found, ok);
+    CHECK(!found.payload);
+    CHECK_STATUS(client.remote_config("limits", 0s), would_wait);
+    script(R"({"steps":[{"when":{"endpoint":"remote_config"},"status":403},
+                        {"when":{"endpoint":"remote_config"},"never":true,"times":0}]})");
+    found = client.remote_config("limits", 20s);
+    CHECK_STATUS(found, unavailable);
+    CHECK_IN(found.details(), "403");
+    CHECK(phc::last_http_status() == 403);
+    CHECK(!found.payload);
+    CHECK_STATUS(client.remote_config("limits", 50ms), timeout);
+    phc::client none(test_settings());
+    CHECK_STATUS(none.remote_config("limits", 20s), unavailable);
+}
+
 static void many_threads_read_one_snapshot() {
     const phc::client client = shop_client();
     const phc::flags flags = client.evaluate_flags(whole_query().no_events());
@@ -253,6 +276,10 @@ static void misuse_of_a_query() {
     const phc::flags_query moved = std::move(query);
     refuses(phc::code::invalid_argument, "evaluate_flags: ", [&] { client.evaluate_flags(query); });
     refuses(phc::code::invalid_argument, "device_id: ", [&] { query.device_id("d"); });
+    refuses(phc::code::invalid_argument, "remote_config: key is empty",
+            [&] { client.remote_config("", 1s); });
+    refuses(phc::code::invalid_argument, "remote_config: an argument contains a NUL",
+            [&] { client.remote_config(nul, 1s); });
 #else
     phc::flags_query query("user");
     query.person("a", phc::raw_json("{")).flag(nul).person("plan", "pro");
@@ -264,20 +291,18 @@ static void misuse_of_a_query() {
     CHECK_TEXT(flags.error_message(), query.error_message());
     CHECK(flags.enabled("a", true) && flags.empty());
     CHECK_STATUS(phc::flags_query(nul).status(), invalid_argument);
+    CHECK_STATUS(client.remote_config("", 1s), invalid_argument);
+    CHECK_STATUS(client.remote_config(nul, 1s), invalid_argument);
 #endif
 }
 
 int main(int argc, char **argv) {
     const test_case tests[] = {
-        TEST(values_payloads_and_details),
-        TEST(a_query_says_what_is_evaluated),
-        TEST(a_snapshot_outlives_its_client),
-        TEST(an_event_has_the_flags),
-        TEST(a_read_is_captured_once),
-        TEST(the_server_is_asked_within_a_time_limit),
-        TEST(definitions_are_fetched),
-        TEST(many_threads_read_one_snapshot),
-        TEST(misuse_of_a_query),
+        TEST(values_payloads_and_details),    TEST(a_query_says_what_is_evaluated),
+        TEST(a_snapshot_outlives_its_client), TEST(an_event_has_the_flags),
+        TEST(a_read_is_captured_once),        TEST(the_server_is_asked_within_a_time_limit),
+        TEST(definitions_are_fetched),        TEST(remote_configs_are_fetched),
+        TEST(many_threads_read_one_snapshot), TEST(misuse_of_a_query),
     };
     return RUN_TESTS(tests);
 }

@@ -62,6 +62,8 @@ static void events_are_persisted_discarded_and_kept() {
     CHECK_STATUS(later.capture("user", "fourth"), ok);
     CHECK(reaches(later, &phc::stats::recovered, 1));
     CHECK_STATUS(later.flush(20s), ok);
+    // A flush does not wait for what others have left.
+    CHECK(reaches(later, &phc::stats::delivered, 2));
     CHECK_EQ(later.stats().delivered(), 2);
     CHECK_IN(sink("_events?accepted=1"), "third");
     CHECK_STATUS(later.close(20s), ok);

@@ -305,6 +305,10 @@ class Page(unittest.TestCase):
         browser.click("#clear")
         browser.wait("return document.querySelectorAll('#flag-requests details').length === 0")
         self.assertEqual(self.ask_for_flags("ben"), ["layout", "new-checkout"])
+        headers = {"Authorization": "Bearer phs_secret"}
+        address = f"{self.prefix}/api/projects/@current/feature_flags/a%3Cb/remote_config?token=phc_key"
+        self.assertEqual(sink.request("GET", address, None, headers)[0], 404)
+        browser.wait(summaries + ".some((it) => it.includes('404') && it.includes(arguments[0]))", "Remote config #1 · a%3Cb · ")
 
     def test_the_keyboard_reaches_everything(self):
         self.client.send([event(f"e{n}") for n in range(200)])
