@@ -189,11 +189,14 @@ func TestTheTimeoutOfTheConfigEndsAnEvaluation(t *testing.T) {
 func TestDefinitionsAreFetched(t *testing.T) {
 	n := newNamespace(t)
 	n.define(definitions)
+	n.script(`{"then":{"when":{"endpoint":"definitions"},"wait_for_script":true}}`)
 	client := n.client(Config{PersonalApiKey: "phx_old", SecretKey: " phs_secret ", Logger: quiet{}})
 	if client.FeatureFlagsLoaded() {
 		t.Error("definitions are loaded")
 	}
 	// The check, too, begins to fetch them.
+	n.get("_wait?definition_requests=1")
+	n.script(`{}`)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	must(t, client.WaitForFeatureFlags(ctx))

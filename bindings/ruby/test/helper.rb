@@ -141,10 +141,15 @@ module Helper
                   *arguments, out: out)
   end
 
+  # The rules of the contract that requests of a test may break.
+  def may_break
+    []
+  end
+
   def teardown
     return unless @sink
 
-    assert_empty @sink.violations
+    assert_empty(@sink.violations.reject { |violation| may_break.include?(violation["rule"]) })
     names = @sink.accepted
     assert_equal names.uniq.size, names.size, "an event was stored twice"
   end

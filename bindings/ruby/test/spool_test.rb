@@ -14,6 +14,12 @@ class SpoolTest < PhcTest
     FileUtils.remove_entry(@folder)
   end
 
+  # It is not known whether the last attempt of a client that was killed, or closed in the middle of it, has arrived.
+  # The next client counts it.
+  def may_break
+    ["attempt-gap"]
+  end
+
   def self.spool?
     return @is_there unless @is_there.nil?
 

@@ -176,7 +176,8 @@ mod tests {
 
     #[test]
     fn a_step_without_a_named_check_is_known_by_its_last_lines() {
-        let log: String = (0..LAST + 2).map(|n| format!("line {n}\n")).collect();
+        let lines: Vec<_> = (0..LAST + 2).map(|n| format!("line {n}")).collect();
+        let log = lines.join("\n");
         let last = failed_checks(&log);
         assert_eq!((last.len(), last.first(), last.last()), (LAST, Some(&"line 2"), Some(&"line 16")));
         assert_eq!(failed_checks("never: Puma responds\n"), ["never: Puma responds"]);

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "count"
-require "socket"
+require_relative "port"
 require "timeout"
 require "tmpdir"
 
@@ -44,7 +44,7 @@ class PumaCluster
   private
 
   def start
-    @port = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
+    @port = Port.free
     command = ["puma", "--bind", "tcp://127.0.0.1:#{@port}", "--threads", "1:4", "--workers", "2",
                *@arguments, "#{__dir__}/config.ru"]
     path = [File.expand_path("../../lib", __dir__), *ENV.fetch("RUBYLIB", nil)].join(":")

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require "socket"
+require_relative "port"
 require "timeout"
 require "tmpdir"
 
@@ -28,7 +28,7 @@ class PumaServer
 
   def initialize(folder, env, log, arguments)
     @log = log
-    @port = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
+    @port = Port.free
     @pid = Process.spawn(LIBRARIES.merge(OPTIONS, env), "puma", "--bind", "tcp://127.0.0.1:#{@port}", *arguments, chdir: folder,
                          out: log, err: %i[child out])
     wait_until_it_responds
