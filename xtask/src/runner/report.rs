@@ -75,7 +75,7 @@ fn tail(log: &Path) -> String {
 /// Whether a line names a check that failed: our own, or one of Go, Rust, Python, Ruby or PHP.
 fn is_failure(line: &str) -> bool {
     let line = line.trim_start();
-    ["FAILED ", "--- FAIL", "FAIL: "].iter().any(|start| line.starts_with(start))
+    ["FAILED ", "FAILED: ", "--- FAIL", "FAIL: "].iter().any(|start| line.starts_with(start))
         || line.ends_with(" FAILED")
         || is_numbered(line)
 }

@@ -75,7 +75,8 @@ class PumaCluster
 
   # Repeats a request until there is a response. Each attempt is an event of its own.
   def send_one(name)
-    200.times { |try| request("#{name}-#{try}") ? return : sleep(0.05) }
+    # A restart takes long where much else runs.
+    1200.times { |try| request("#{name}-#{try}") ? return : sleep(0.05) }
     raise "Puma does not respond"
   end
 
@@ -97,7 +98,7 @@ class PumaCluster
 
   def stop
     Process.kill(@stop, @pid)
-    Timeout.timeout(30) { Process.wait(@pid) }
+    Timeout.timeout(60) { Process.wait(@pid) }
   rescue Timeout::Error
     Process.kill("KILL", @pid) # its workers notice, and end
     abort "FAILED #{@title}: #{@stop} does not end Puma:\n#{File.read(@log)}"

@@ -50,7 +50,7 @@ class PumaServer
     return unless @pid
 
     Process.kill("TERM", @pid)
-    Timeout.timeout(30) { Process.wait(@pid) }
+    Timeout.timeout(60) { Process.wait(@pid) }
     @pid = nil
   rescue Timeout::Error
     Process.kill("KILL", @pid)
@@ -63,7 +63,7 @@ class PumaServer
 
   # Waits until a line with this text is there.
   def wait_for_log(text)
-    400.times { log.include?(text) ? return : sleep(0.05) }
+    1200.times { log.include?(text) ? return : sleep(0.05) }
     abort "FAILED: the log never has #{text}"
   end
 

@@ -43,7 +43,7 @@ class ResqueStyle
     @jobs.times do |n|
       @posthog.capture(distinct_id: "u", event: "reserved #{n}")
       child = fork { perform("job #{n}", JOBS[n % JOBS.size]) }
-      Timeout.timeout(30) { Process.waitpid(child) }
+      Timeout.timeout(60) { Process.waitpid(child) }
     end
     @posthog.shutdown or abort "FAILED: #{@posthog.stats}"
     captured = Array.new(@jobs) { |n| ["reserved #{n}", "job #{n}"] }.flatten
