@@ -9,16 +9,13 @@ use crate::memory::NoMemory;
 use crate::protocol::envelope::{FRONT, back};
 use crate::runtime::provide_pages;
 
-/// How much memory of a batch the system provides at once. One capture in some hundreds asks for it.
+/// How much memory of a batch the system provides at once at most. One capture in some hundreds asks for it.
 const PROVIDED_AT_ONCE: usize = 256 * 1024;
+/// The least of it, where the batch seems to need less.
+const LEAST_PROVIDED: usize = 8 * 1024;
 /// Space that is reserved after the events for the end of the envelope, in bytes.
 pub(super) const ENVELOPE_BACK: usize = 32;
 const _: () = assert!(back(true).len() <= ENVELOPE_BACK && back(false).len() <= ENVELOPE_BACK);
-
-/// Where the memory ends that is provided for so many bytes of a body.
-fn provided_up_to(bytes: usize) -> usize {
-    bytes.next_multiple_of(PROVIDED_AT_ONCE)
-}
 
 /// Where one event is in its body, and its place in the order of captures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +75,7 @@ pub(super) struct OpenBatch {
 impl OpenBatch {
     /// An empty batch that uses this memory again.
     pub(super) fn reusing(body: Vec<u8>, uuids: Vec<Uuid>, spans: Vec<Span>) -> Self {
-        OpenBatch { provided: provided_up_to(body.len()), body, uuids, spans, ..OpenBatch::default() }
+        OpenBatch { provided: body.len(), body, uuids, spans, ..OpenBatch::default() }
     }
 
     /// Writes what stands before the next event: the space for the envelope's front, or a comma. Returns where
@@ -145,19 +142,23 @@ impl OpenBatch {
         Ok(())
     }
 
-    /// Has the system provide memory for the next events, so that few captures meet a page that was never
-    /// touched.
+    /// Has the system provide memory for so many more bytes and for the events after them, of which the batch
+    /// has at most `most_events`, so that few captures meet a page that was never touched.
     #[inline]
-    pub(super) fn provide(&mut self, bytes: usize) {
+    pub(super) fn provide(&mut self, bytes: usize, most_events: usize) {
         if self.body.len() + bytes > self.provided {
-            self.provide_next(bytes);
+            self.provide_next(bytes, most_events);
         }
     }
 
     #[inline(never)]
-    fn provide_next(&mut self, bytes: usize) {
-        self.provided = provided_up_to(self.body.len() + bytes);
-        let next = self.provided - self.body.len();
+    fn provide_next(&mut self, bytes: usize, most_events: usize) {
+        // What is provided and not used is lost while the batch waits. So the last events get what those before
+        // them needed, not a whole step.
+        let mean = self.body.len() / self.spans.len().max(1);
+        let expected = mean.saturating_mul(most_events.saturating_sub(self.spans.len()));
+        let next = expected.clamp(LEAST_PROVIDED, PROVIDED_AT_ONCE).max(bytes);
+        self.provided = self.body.len() + next;
         let spare = self.body.spare_capacity_mut();
         let next = next.min(spare.len());
         if let Some(next) = spare.get_mut(..next) {

@@ -101,7 +101,7 @@ impl Queue {
             self.begin_open();
         }
         self.reserve(1, wire.len() + 1)?;
-        self.open.provide(wire.len() + 1);
+        self.open.provide(wire.len() + 1, self.limits.max_events);
         self.open.append(wire, uuid, seq, now);
         expect_write(self.open.body.spare_capacity_mut());
         Ok(())
@@ -123,7 +123,7 @@ impl Queue {
             if events == 0 {
                 self.push_full_open();
             } else if self.reserve(events, bytes + 1).is_ok() {
-                self.open.provide(bytes + 1);
+                self.open.provide(bytes + 1, self.limits.max_events);
                 self.open.take_from(staged, events);
             } else {
                 self.push_full_open();

@@ -5,13 +5,11 @@ use semver::{Version, VersionReq};
 
 use super::date::{Moment, Nanoseconds};
 use super::operator::{Comparison, Order, Place};
+use super::pattern;
 use super::property::{Kind, Property};
 use super::texts::{Span, TextRef, Texts};
 use super::tree::Value;
 use super::version;
-
-/// What makes a repetition possessive for the server's engine, and is another repetition for the one that is used here.
-const POSSESSIVE: [&str; 4] = ["*+", "++", "?+", "}+"];
 
 /// A compiled test.
 #[derive(Debug)]
@@ -96,7 +94,9 @@ impl Test {
             Comparison::ContainsAny => {
                 Test::ContainsAny(kept.add_sorted(texts(value, str::to_ascii_lowercase)))
             }
-            Comparison::Regex => regex(&value.text()),
+            Comparison::Regex => {
+                pattern::compile(&value.text()).map_or(Test::Unknown, |regex| Test::Regex(Box::new(regex)))
+            }
             Comparison::Number(order) => {
                 number_of_value(value).map_or(Test::False, |number| Test::Number(order, number))
             }
@@ -174,15 +174,6 @@ fn between(value: &Value<'_>) -> Test {
         (Some(low), Some(high)) if low <= high => Test::Between(low, high),
         _ => Test::False,
     }
-}
-
-/// The server's engine hands what has neither look-around nor back-references to the one that is used here, which takes
-/// a time that is linear in the text. Whatever this one refuses may be valid there.
-fn regex(pattern: &str) -> Test {
-    if POSSESSIVE.iter().any(|mark| pattern.contains(mark)) {
-        return Test::Unknown;
-    }
-    Regex::new(pattern).map_or(Test::Unknown, |regex| Test::Regex(Box::new(regex)))
 }
 
 fn contains(property: &Property<'_>, needle: &str, place: Place) -> bool {

@@ -4,12 +4,13 @@
 //! structure; an evaluation only reads it, so any thread may evaluate while others load new definitions, and a forked
 //! child goes on with what it has inherited. docs/flags.md says what is exact and what is left to the server.
 //!
-//! Its parts, each of which imports only those before it: `texts`, `hash`, `operator`, `tree` (JSON) ←
-//! `date`, `version`, `property` ← `matching` (an operator with its value) ← `definitions` (the compiled form), `graph`
+//! Its parts, each of which imports only those before it: `texts`, `hash`, `operator`, `tree` (JSON),
+//! `case_folding` ← `date`, `version`, `pattern`, `property` ← `matching` (an operator with its value) ← `definitions` (the compiled form), `graph`
 //! ← `compile`, `cohort` (from JSON), `query` ← `evaluate` ← `remote` (what the server evaluates) ← `found` ←
 //! `snapshot` ← `called` (what is said of a read), `reported` (which reads were).
 
 mod called;
+mod case_folding;
 mod cohort;
 mod compile;
 mod date;
@@ -20,6 +21,7 @@ mod graph;
 mod hash;
 mod matching;
 mod operator;
+mod pattern;
 mod property;
 mod query;
 pub(crate) mod remote;

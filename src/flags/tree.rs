@@ -1,7 +1,6 @@
 //! JSON as a tree: definitions while they are compiled, and the values of properties.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::json::{Cursor, Sound, SyntaxError, read_checked, repair, unescape, write_string};
@@ -168,13 +167,14 @@ impl<'a> Value<'a> {
                 out.push(']');
             }
             Value::Object(members) => {
-                let sorted: BTreeMap<_, _> = members.iter().map(|(key, value)| (key, value)).collect();
                 out.push('{');
-                for (i, (key, value)) in sorted.into_iter().enumerate() {
+                for (i, (key, at)) in sorted(members.iter().map(|(key, _)| key.as_ref())).enumerate() {
                     out.push_str(if i == 0 { "" } else { "," });
                     Value::Text(Cow::Borrowed(key)).write(out);
                     out.push(':');
-                    value.write(out);
+                    if let Some((_, value)) = members.get(at) {
+                        value.write(out);
+                    }
                 }
                 out.push('}');
             }
@@ -269,6 +269,20 @@ fn round_tie_to_even(digits: &mut String, point: i32, number: f64) {
         let below = scaled >> fraction_bits;
         *digits = (below + (below & 1)).to_string();
     }
+}
+
+/// Keys in their order, each with its position; of those that are equal, the last.
+pub(super) fn sorted<'k>(keys: impl Iterator<Item = &'k str>) -> impl Iterator<Item = (&'k str, usize)> {
+    let mut sorted: Vec<_> = keys.enumerate().map(|(at, key)| (key, at)).collect();
+    sorted.sort_unstable();
+    sorted.dedup_by(|later, earlier| {
+        let same = later.0 == earlier.0;
+        if same {
+            *earlier = *later;
+        }
+        same
+    });
+    sorted.into_iter()
 }
 
 #[cfg(test)]

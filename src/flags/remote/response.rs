@@ -113,15 +113,8 @@ impl Remote {
             }
             _ => {}
         }
-        // Of two with the same key the last one counts.
-        flags.sort_by(|a, b| texts.get(a.key).cmp(texts.get(b.key)));
-        flags.dedup_by(|later, earlier| {
-            let same = texts.get(later.key) == texts.get(earlier.key);
-            if same {
-                std::mem::swap(later, earlier);
-            }
-            same
-        });
+        let sorted = tree::sorted(flags.iter().map(|flag| texts.get(flag.key)));
+        *flags = sorted.filter_map(|(_, at)| flags.get(at).copied()).collect();
         remote.request_id = tree.get("requestId").and_then(Value::as_text).map(|text| remote.texts.add(text));
         remote
     }
