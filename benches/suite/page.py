@@ -405,7 +405,8 @@ program. The last column is the difference between 60,000 and 10,000 waiting eve
 
 A client has delivered an event and has nothing to do for {seconds:.0f} s: what all threads of its process
 did in that time, from `/proc/PID/task/*/status` and `schedstat`. The last column is the time between the
-event and those seconds, in which the flush timer of the event runs out.""")
+event and those seconds, in which the flush timer of the event runs out and the connection that it has left is
+closed: libphc does that after 25 s, before a load balancer forgets the connection.""")
         self.add(table(["", "threads", "wake-ups", "per second", "CPU µs",
                         f"switches in the {SETTLED} s after the event"], rows))
 

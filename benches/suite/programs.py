@@ -111,7 +111,7 @@ def peer_php_needs():
 C_DRIVER = [str(OUT / "driver")]
 ALL_CODECS = ("none", "gzip", "deflate", "zstd", "br")
 
-# The library without brotli and flags, for its size. This takes minutes.
+# The library without its optional features, for its size. This takes minutes.
 SMALL = ("cargo rustc --locked -q --release -p libphc --no-default-features --crate-type staticlib"
          " --target-dir target/without-features")
 # The server, the yardsticks, the launcher; always built.

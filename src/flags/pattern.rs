@@ -140,29 +140,17 @@ fn write_cases_out_in_item(item: &mut ClassSetItem, modes: Modes) {
     }
 }
 
-/// The classes with letters contain all that are the same as an ASCII letter, then.
+/// A class with letters contains all that are the same as an ASCII letter, then. A hexadecimal digit is an ASCII
+/// character in either case.
 fn fold_ascii(class: &ClassAscii, modes: Modes) -> Option<ClassBracketed> {
-    match class.kind {
-        ClassAsciiKind::Alnum
-        | ClassAsciiKind::Alpha
-        | ClassAsciiKind::Ascii
-        | ClassAsciiKind::Graph
-        | ClassAsciiKind::Lower
-        | ClassAsciiKind::Print
-        | ClassAsciiKind::Upper
-        | ClassAsciiKind::Word => {
-            let mut union = modes.fold(class.span, 'A', 'Z')?;
-            union.items.extend(modes.fold(class.span, 'a', 'z')?.items);
-            union.items.push(ClassSetItem::Ascii(ClassAscii { negated: false, ..class.clone() }));
-            Some(bracketed(union, class.negated))
-        }
-        ClassAsciiKind::Blank
-        | ClassAsciiKind::Cntrl
-        | ClassAsciiKind::Digit
-        | ClassAsciiKind::Punct
-        | ClassAsciiKind::Space
-        | ClassAsciiKind::Xdigit => None,
+    use ClassAsciiKind::{Blank, Cntrl, Digit, Punct, Space, Xdigit};
+    if matches!(class.kind, Blank | Cntrl | Digit | Punct | Space | Xdigit) {
+        return None;
     }
+    let mut union = modes.fold(class.span, 'A', 'Z')?;
+    union.items.extend(modes.fold(class.span, 'a', 'z')?.items);
+    union.items.push(ClassSetItem::Ascii(ClassAscii { negated: false, ..class.clone() }));
+    Some(bracketed(union, class.negated))
 }
 
 #[cfg(test)]
