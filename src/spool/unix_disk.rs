@@ -118,7 +118,7 @@ impl Disk for UnixDisk {
     }
 
     fn append(&self, file: &Self::File, bytes: &[u8], rest: &[u8]) -> Result<usize, DiskError> {
-        let written = io::retry_on_intr(|| {
+        let written = retried(|| {
             if rest.is_empty() {
                 io::write(file, bytes)
             } else {
@@ -156,7 +156,7 @@ impl Disk for UnixDisk {
         bytes.resize(length, 0);
         let mut done = 0;
         while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            match io::retry_on_intr(|| io::read(&file, &mut *rest)) {
+            match retried(|| io::read(&file, &mut *rest)) {
                 Ok(0) => break,
                 Ok(more) => done += more,
                 Err(error) => return Err(failed("reading", name, error)),
@@ -188,9 +188,10 @@ impl Disk for UnixDisk {
     ) -> Result<Locking<Self::Lock>, DiskError> {
         let flags = OFlags::RDWR | if make { OFlags::CREATE } else { OFlags::empty() };
         let file = own_file(folder, name, flags)?;
-        match io::retry_on_intr(|| fs::flock(&file, FlockOperation::NonBlockingLockExclusive)) {
+        match retried(|| fs::flock(&file, FlockOperation::NonBlockingLockExclusive)) {
             Ok(()) => Ok(Locking::Granted(file)),
             Err(Errno::WOULDBLOCK) => Ok(Locking::Taken),
+            Err(Errno::INTR) => Err(failed("locking", name, Errno::INTR)),
             Err(_) => Ok(Locking::Unsupported),
         }
     }
@@ -209,6 +210,21 @@ impl Disk for UnixDisk {
     fn largest_file(&self) -> u64 {
         process::getrlimit(process::Resource::Fsize).current.unwrap_or(u64::MAX)
     }
+}
+
+/// How often a call is made again that was interrupted.
+const MOST_INTERRUPTIONS: usize = 100;
+
+/// Makes a call again that was interrupted. No signal reaches the disk thread, so a file system that goes on to return
+/// `EINTR` is at fault, and this is then the error.
+fn retried<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    for _ in 0..MOST_INTERRUPTIONS {
+        match call() {
+            Err(Errno::INTR) => {}
+            ended => return ended,
+        }
+    }
+    Err(Errno::INTR)
 }
 
 /// Opens a file, if it is a regular one of this user with one name.
