@@ -129,12 +129,13 @@ mutations: tools ## faults that a test must catch: KIND=conformance, races, tsan
 	@$(XTASK) mutations run $(KIND) $(NAME)
 
 ##@ Bench
-# Checkouts of posthog-go and posthog-php; without one its rows say "not run".
+# Checkouts of posthog-go, posthog-ruby and posthog-php; without one the page says "not run".
 PEER_GO =
+PEER_RUBY =
 PEER_PHP =
 .PHONY: bench bench-spool bench-go bench-php
-bench: build ## libphc beside its peers, docs/benchmarks.md; BENCH_QUICK=1 for a quick look, PEER_GO=dir, PEER_PHP=dir
-	@PEER_GO='$(PEER_GO)' PEER_PHP='$(PEER_PHP)' benches/run.py
+bench: build ## libphc beside its peers, docs/benchmarks.md; BENCH_QUICK=1 for a quick look, PEER_GO=dir, PEER_RUBY=dir, PEER_PHP=dir
+	@PEER_GO='$(PEER_GO)' PEER_RUBY='$(PEER_RUBY)' PEER_PHP='$(PEER_PHP)' benches/run.py
 bench-spool: build ## events on disk, by libphc and by SQLite: a section of docs/benchmarks.md; BENCH_QUICK=1
 	@benches/spool/run.py
 bench-php: build ## what a capture costs in PHP, by the extension, FFI and posthog-php: PEER_PHP=/path/to/posthog-php

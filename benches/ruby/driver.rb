@@ -1,12 +1,19 @@
 # frozen_string_literal: true
 
-# The benchmark's driver for the Ruby gem. ../README.md describes the measures.
-$LOAD_PATH.unshift File.expand_path("../../bindings/ruby/lib", __dir__)
+# The benchmark's driver for the Ruby gem, and with PEER_RUBY for posthog-ruby of the checkout that it names.
+# ../README.md describes the measures.
 require "json"
-require "posthog_phc"
 
-IS_WANTED = ENV["POSTHOG_PHC_EXTENSION"] != "0"
-abort "the C extension: #{PostHogPhc::Extension.reason}" unless PostHogPhc::Extension.used? == IS_WANTED
+PEER = ENV.fetch("PEER_RUBY", "")
+if PEER.empty?
+  $LOAD_PATH.unshift File.expand_path("../../bindings/ruby/lib", __dir__)
+  require "posthog_phc"
+  is_wanted = ENV["POSTHOG_PHC_EXTENSION"] != "0"
+  abort "the C extension: #{PostHogPhc::Extension.reason}" unless PostHogPhc::Extension.used? == is_wanted
+else
+  $LOAD_PATH.unshift File.join(PEER, "lib")
+  require "posthog"
+end
 
 # No capture of a measure meets a full queue.
 LARGE_QUEUE = { queue_max_events: 1_000_000, queue_max_bytes: 1 << 30 }.freeze
@@ -24,6 +31,8 @@ def number(key, otherwise)
 end
 
 def client(settings)
+  return PostHog::Client.new(api_key: "phc_bench", host: OPTIONS["host"], max_queue_size: 1_000_000) unless PEER.empty?
+
   settings = settings.merge(compression: OPTIONS["codec"]) if OPTIONS["codec"]
   PostHog::Client.new(api_key: "phc_bench", host: OPTIONS["host"], settings: settings)
 end
@@ -42,6 +51,8 @@ def capture(client)
 end
 
 def flush(client)
+  return client.flush unless PEER.empty?
+
   client.flush(timeout: nil) or abort "not delivered: #{client.stats}"
 end
 

@@ -84,6 +84,11 @@ client that makes a system call for each event can meet it on this machine. Besi
 at the median, in which the capture takes the lock a second time, computes a checksum and copies the event."""
 
 
+# The peers of which the reader brings a checkout.
+OPTIONAL = (("peer-go", "posthog-go", "PEER_GO"), ("peer-ruby", "posthog-ruby", "PEER_RUBY"),
+            ("peer-php", "posthog-php", "PEER_PHP"))
+
+
 class Page:
     def __init__(self, data, folder):
         self.f = Figures(data)
@@ -94,9 +99,9 @@ class Page:
         self.labels = {key: row["label"] for key, row in data["drivers"].items()}
         peers = {key for key, row in data["drivers"].items() if row["peer"]}
         self.palette = plot.colours(list(data["drivers"]), peers)
-        # posthog-php is beside the PHP rows: here the figures of C are compared.
-        self.peers = [key for key in data["drivers"] if key in peers and key != "peer-php"]
-        self.has_peer_php = "peer-php" in peers
+        # posthog-ruby and posthog-php are beside the rows of their languages: here the figures of C are compared.
+        self.peers = [key for key in data["drivers"] if key in peers and key not in ("peer-ruby", "peer-php")]
+        self.missing = [(name, option) for key, name, option in OPTIONAL if key not in peers]
         self.speed = (self.f.of(*REFERENCE) or YARDSTICK_THEN) / YARDSTICK_THEN
 
     def add(self, text):
@@ -178,10 +183,8 @@ The time of a call, in multiples of the time in which serde_json checks the prop
         self.add("""How many times better libphc is than each peer. A larger number is better for libphc; an
 empty cell means that the peer has nothing to compare with.""")
         self.add(table(["", *(self.labels[peer] for peer in self.peers)], rows))
-        if "peer-go" not in self.peers:
-            self.add("posthog-go: not run; `make bench PEER_GO=dir` takes a checkout of it.")
-        if not self.has_peer_php:
-            self.add("posthog-php: not run; `make bench PEER_PHP=dir` takes a checkout of it.")
+        for name, option in self.missing:
+            self.add(f"{name}: not run; `make bench {option}=dir` takes a checkout of it.")
         self.add("""posthog-rs is measured with its blocking client and the feature `capture-v1`, posthog-go with its
 default, Capture v0: there it reads the HTTP status of a response and no verdicts, and does not compress.
 Both have their default settings, except for a queue that is large enough where losses are not what is

@@ -66,15 +66,19 @@ BUILD_PEER_GO = ("cp benches/peers/go/go.mod target/bench/peer-go.mod"
                  " -o ../../../target/bench/peer-go .")
 
 
+def commit_of(checkout):
+    said = subprocess.run(["git", "-C", checkout, "rev-parse", "--short", "HEAD"], capture_output=True, text=True,
+                          check=False).stdout.strip()
+    return said or "no commit"
+
+
 def peer_go():
     """The label of posthog-go, with the version and the commit of the checkout."""
     if not PEER_GO:
         return "posthog-go"
     source = (Path(PEER_GO) / "version.go").read_text()
     version = re.search(r'const Version = "(.*)"', source).group(1)
-    commit = subprocess.run(["git", "-C", PEER_GO, "rev-parse", "--short", "HEAD"], capture_output=True,
-                            text=True, check=False).stdout.strip() or "no commit"
-    return f"posthog-go {version} ({commit}, v0)"
+    return f"posthog-go {version} ({commit_of(PEER_GO)}, v0)"
 
 
 def present(need):
@@ -82,6 +86,27 @@ def present(need):
     if "/" in need:
         return (ROOT / need).exists()
     return any(os.access(Path(folder) / need, os.X_OK) for folder in os.environ["PATH"].split(":"))
+
+
+# A checkout of posthog-ruby that the reader brings: `make bench PEER_RUBY=dir`. It needs the gem concurrent-ruby.
+PEER_RUBY = os.path.abspath(os.environ["PEER_RUBY"]) if os.environ.get("PEER_RUBY") else ""
+
+
+def peer_ruby():
+    """The label of posthog-ruby, with the version and the commit of the checkout."""
+    if not PEER_RUBY:
+        return "posthog-ruby"
+    source = (Path(PEER_RUBY) / "lib/posthog/version.rb").read_text()
+    version = re.search(r"VERSION = '(.*)'", source).group(1)
+    return f"posthog-ruby {version} ({commit_of(PEER_RUBY)})"
+
+
+def peer_ruby_needs():
+    if not PEER_RUBY:
+        return ("ruby", "PEER_RUBY")
+    loaded = present("ruby") and subprocess.run(["ruby", "-e", "require 'concurrent'"], capture_output=True,
+                                                check=False).returncode == 0
+    return ("ruby", PEER_RUBY + "/lib/posthog.rb", *(() if loaded else ("ruby-concurrent",)))
 
 
 # A checkout of posthog-php that the reader brings: `make bench PEER_PHP=dir`.
@@ -95,9 +120,7 @@ def peer_php():
         return "posthog-php"
     source = (Path(PEER_PHP) / "lib/PostHog.php").read_text()
     version = re.search(r"const VERSION = '(.*)'", source).group(1)
-    commit = subprocess.run(["git", "-C", PEER_PHP, "rev-parse", "--short", "HEAD"], capture_output=True,
-                            text=True, check=False).stdout.strip() or "no commit"
-    return f"posthog-php {version} ({commit})"
+    return f"posthog-php {version} ({commit_of(PEER_PHP)})"
 
 
 def peer_php_needs():
@@ -134,10 +157,11 @@ DRIVERS = [
            needs=("bindings/go", "go"), build=(GO,)),
     Driver("ruby", "Ruby", ["ruby", "benches/ruby/driver.rb"], FLAGS, can_be=("quiet",), native=False,
            environment={"PHC_LIBRARY": str(SHIP / "libphc.so"), "RUBYLIB": str(ROOT / "target/ruby"),
-                        "POSTHOG_PHC_EXTENSION": "1"},
+                        "POSTHOG_PHC_EXTENSION": "1", "PEER_RUBY": ""},
            needs=("bindings/ruby", "ruby", "rake"), build=(RUBY_EXTENSION,)),
     Driver("ruby-ffi", "Ruby, without its extension", ["ruby", "benches/ruby/driver.rb"], FLAGS, can_be=("quiet",),
-           native=False, environment={"PHC_LIBRARY": str(SHIP / "libphc.so"), "POSTHOG_PHC_EXTENSION": "0"},
+           native=False, environment={"PHC_LIBRARY": str(SHIP / "libphc.so"), "POSTHOG_PHC_EXTENSION": "0",
+                                       "PEER_RUBY": ""},
            needs=("bindings/ruby", "ruby")),
     Driver("php", "PHP (FFI)", ["php", "-d", "ffi.enable=1", "benches/php/driver.php"], FLAGS,
            {"library": str(SHIP / "libphc.so"), "binding": "ffi"}, can_be=("quiet",), native=False,
@@ -151,6 +175,8 @@ DRIVERS = [
            build=(CARGO.format("peers/rs"),)),
     Driver("peer-go", peer_go(), [str(OUT / "peer-go")], (*FULL, "flags"), threads=(1, 8), peer=True,
            native=False, needs=("go", PEER_GO + "/version.go" if PEER_GO else "PEER_GO"), build=(BUILD_PEER_GO,)),
+    Driver("peer-ruby", peer_ruby(), ["ruby", "benches/ruby/driver.rb"], CALLS, peer=True, native=False,
+           environment={"PEER_RUBY": PEER_RUBY}, needs=peer_ruby_needs()),
     Driver("peer-php", peer_php(), ["php", "benches/php/driver.php"], CALLS, peer=True, native=False,
            environment={"PEER_PHP": PEER_PHP}, needs=peer_php_needs()),
 ]
