@@ -34,7 +34,7 @@ pub(crate) use system::{
 };
 
 #[cfg(all(unix, feature = "spool"))]
-pub(crate) use system::{OwnDescriptor, close_in_children};
+pub(crate) use system::{OwnDescriptor, apart_from_forks, close_in_children};
 
 use crate::status::Error;
 

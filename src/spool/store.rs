@@ -143,7 +143,8 @@ pub(crate) struct Store<D: Disk> {
     adopted: Vec<Adopted<D>>,
     waiting: VecDeque<Waiting>,
     janitor: Janitor,
-    /// Milliseconds since the start of the system, as all times here.
+    /// When this store was made, in milliseconds since the start of the system, as all times here.
+    begun_ms: u64,
     write_at: Option<u64>,
     sync_at: Option<u64>,
     janitor_at: Option<u64>,
@@ -180,6 +181,7 @@ impl<D: Disk> Store<D> {
             adopted: Vec::new(),
             waiting: VecDeque::new(),
             janitor: Janitor::default(),
+            begun_ms: now.boot_ms,
             write_at: None,
             sync_at: None,
             janitor_at,

@@ -15,7 +15,7 @@ use rustix::{fs, io, process};
 
 use super::disk::{Disk, DiskError, ErrorKind, Locking, Stat, StatKind};
 use super::moment::Moment;
-use crate::runtime::OwnDescriptor;
+use crate::runtime::{OwnDescriptor, apart_from_forks};
 
 /// See the module.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,7 +32,7 @@ const FILE: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NONBL
 impl Disk for UnixDisk {
     type Folder = Arc<OwnDescriptor>;
     type File = OwnDescriptor;
-    type Lock = OwnDescriptor;
+    type Lock = FileLock;
 
     fn open_root(&self, path: &Path) -> Result<Self::Folder, DiskError> {
         match fs::mkdir(path, FOLDER_MODE) {
@@ -187,19 +187,22 @@ impl Disk for UnixDisk {
         make: bool,
     ) -> Result<Locking<Self::Lock>, DiskError> {
         let flags = OFlags::RDWR | if make { OFlags::CREATE } else { OFlags::empty() };
-        let file = own_file(folder, name, flags)?;
-        match retried(|| fs::flock(&file, FlockOperation::NonBlockingLockExclusive)) {
-            Ok(()) => Ok(Locking::Granted(file)),
-            Err(Errno::WOULDBLOCK) => Ok(Locking::Taken),
-            Err(Errno::INTR) => Err(failed("locking", name, Errno::INTR)),
-            Err(_) => Ok(Locking::Unsupported),
-        }
+        let open = || {
+            let file = own_file(folder, name, flags)?;
+            match retried(|| fs::flock(&file, FlockOperation::NonBlockingLockExclusive)) {
+                Ok(()) => Ok(Locking::Granted(FileLock(file))),
+                Err(Errno::WOULDBLOCK) => Ok(Locking::Taken),
+                Err(Errno::INTR) => Err(failed("locking", name, Errno::INTR)),
+                Err(_) => Ok(Locking::Unsupported),
+            }
+        };
+        apart_from_forks(open, drop)
     }
 
     fn is_still(&self, lock: &Self::Lock, folder: &Self::Folder, name: &str) -> bool {
         let named = fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
         let identity = |stat: &fs::Stat| (stat.st_dev, stat.st_ino);
-        fs::fstat(lock).is_ok_and(|own| named.is_ok_and(|named| identity(&own) == identity(&named)))
+        fs::fstat(&lock.0).is_ok_and(|own| named.is_ok_and(|named| identity(&own) == identity(&named)))
     }
 
     fn free_bytes(&self, folder: &Self::Folder) -> Result<u64, DiskError> {
@@ -209,6 +212,16 @@ impl Disk for UnixDisk {
 
     fn largest_file(&self) -> u64 {
         process::getrlimit(process::Resource::Fsize).current.unwrap_or(u64::MAX)
+    }
+}
+
+/// The lock of a file. It is that of all copies of the descriptor, so a child may have one that it does not close.
+#[derive(Debug)]
+pub(crate) struct FileLock(OwnDescriptor);
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        let _ = fs::flock(&self.0, FlockOperation::Unlock);
     }
 }
 

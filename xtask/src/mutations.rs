@@ -312,7 +312,7 @@ fn by_models(tree: &Path) -> Outcome<Vec<String>> {
 }
 
 /// What the tests of the kind `unit` have in their paths.
-const UNIT_TESTS: &[&str] = &["spool", "delivery::segments", "flags"];
+const UNIT_TESTS: &[&str] = &["spool", "delivery::segments", "flags", "runtime::unix::descriptors"];
 /// How many histories the property tests of the spool try. Their own numbers take minutes without the optimiser.
 const SEEDS: &str = "300";
 /// How long all of them may take, in seconds.

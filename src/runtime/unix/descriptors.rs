@@ -1,12 +1,14 @@
 //! Descriptors that a forked child must not have: a lock that a child inherits stays locked when its parent dies, and
 //! a file that was removed keeps its space.
 //!
-//! Each is in a table while it is open, and a fork handler closes in the child what its parent had open. A child that
-//! was made in another way than by `fork` keeps them until it runs another program.
+//! Each is in a table while it is open, and a fork handler closes in the child what its parent had open. Between the
+//! call that opens a file and its place in the table a fork may copy it; what must not be copied, a lock, is opened
+//! [`apart_from_forks`]. A child that was made in another way than by `fork` keeps them until it runs another program.
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::runtime::fork::drawn_epoch;
 use crate::runtime::fork_epoch;
@@ -17,15 +19,19 @@ const PLACES: usize = 1024;
 /// A place holds a descriptor plus 1 in its lower half, and what is left of the epoch of its process in the upper half.
 static OPEN: [AtomicU64; PLACES] = [const { AtomicU64::new(0) }; PLACES];
 static WATCHING: AtomicBool = AtomicBool::new(false);
+/// Forks of this process that have begun, and those of them that are over.
+static BEGUN: AtomicU32 = AtomicU32::new(0);
+static OVER: AtomicU32 = AtomicU32::new(0);
 
 /// Has children close the descriptors of their parents from now on.
 pub(crate) fn close_in_children() -> Result<(), Error> {
     if WATCHING.load(Ordering::Acquire) {
         return Ok(());
     }
-    // SAFETY: the handler is async-signal-safe: it uses atomics and closes descriptors. It never runs after the
+    // SAFETY: the handlers are async-signal-safe: they use atomics and close descriptors. They never run after the
     // library is gone, which is never unloaded.
-    let failed = unsafe { libc::pthread_atfork(None, None, Some(close_inherited)) };
+    let failed =
+        unsafe { libc::pthread_atfork(Some(fork_begins), Some(fork_is_over), Some(close_inherited)) };
     if failed != 0 {
         let reason = std::io::Error::from_raw_os_error(failed);
         let text = format!("spool_dir: the fork handler could not be registered: {reason}; try again later");
@@ -35,7 +41,41 @@ pub(crate) fn close_in_children() -> Result<(), Error> {
     Ok(())
 }
 
+extern "C" fn fork_begins() {
+    BEGUN.fetch_add(1, Ordering::SeqCst);
+}
+
+extern "C" fn fork_is_over() {
+    OVER.fetch_add(1, Ordering::SeqCst);
+}
+
+/// How often something is opened again because the process forked meanwhile.
+const MOST_TRIES: usize = 50;
+/// How long a fork that has begun is waited for, each time.
+const FORK: Duration = Duration::from_millis(1);
+
+/// Opens something while no fork of this process is under way, so that no child has a copy which it does not close.
+/// Where a fork began meanwhile, `undo` takes back what was opened, also for such a copy, and it is opened again. A
+/// process that forks without a pause gets what was opened in the last of some tries as it is.
+pub(crate) fn apart_from_forks<T>(mut open: impl FnMut() -> T, mut undo: impl FnMut(T)) -> T {
+    for _ in 1..MOST_TRIES {
+        let begun = BEGUN.load(Ordering::SeqCst);
+        if OVER.load(Ordering::SeqCst) != begun {
+            std::thread::sleep(FORK);
+            continue;
+        }
+        let opened = open();
+        if BEGUN.load(Ordering::SeqCst) == begun {
+            return opened;
+        }
+        undo(opened);
+    }
+    open()
+}
+
 extern "C" fn close_inherited() {
+    // The thread that was forked is the only one here, and what other threads had begun is not.
+    OVER.store(BEGUN.load(Ordering::SeqCst), Ordering::SeqCst);
     let own = place_of(drawn_epoch(), 0) & EPOCH;
     for place in &OPEN {
         let held = place.load(Ordering::Relaxed);
@@ -85,5 +125,93 @@ impl Drop for OwnDescriptor {
         if let Some(place) = self.place.and_then(|place| OPEN.get(place)) {
             place.store(0, Ordering::Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    fn try_lock(path: &std::path::Path) -> Option<OwnDescriptor> {
+        let file = OwnDescriptor::from(OwnedFd::from(File::create(path).unwrap()));
+        // SAFETY: the descriptor is open.
+        let locked = unsafe { libc::flock(file.descriptor.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0;
+        locked.then_some(file)
+    }
+
+    fn unlock(file: Option<OwnDescriptor>) {
+        if let Some(file) = file {
+            // SAFETY: the descriptor is open.
+            unsafe { libc::flock(file.descriptor.as_raw_fd(), libc::LOCK_UN) };
+        }
+    }
+
+    /// Makes a child that does nothing until it is killed.
+    fn child() -> libc::pid_t {
+        // SAFETY: the child calls nothing but pause, which is async-signal-safe.
+        unsafe {
+            let pid = libc::fork();
+            if pid == 0 {
+                loop {
+                    libc::pause();
+                }
+            }
+            pid
+        }
+    }
+
+    #[test]
+    fn no_child_has_a_copy_of_a_lock() {
+        crate::runtime::fork::watch_forks().unwrap();
+        close_in_children().unwrap();
+        let folder = std::env::temp_dir().join(format!("phc-forks-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let ends = AtomicBool::new(false);
+        // Those during whose opening a fork began.
+        let mut locks = Vec::new();
+        let children = std::thread::scope(|scope| {
+            let forks = scope.spawn(|| {
+                let pause_and_fork = |_| {
+                    std::thread::sleep(FORK);
+                    child()
+                };
+                let children: Vec<_> = (0..60).map(pause_and_fork).collect();
+                ends.store(true, Ordering::SeqCst);
+                children
+            });
+            while !ends.load(Ordering::SeqCst) {
+                let path = folder.join(locks.len().to_string());
+                let begun = BEGUN.load(Ordering::SeqCst);
+                let lock = apart_from_forks(|| try_lock(&path), unlock);
+                if BEGUN.load(Ordering::SeqCst) == begun {
+                    unlock(lock);
+                } else {
+                    locks.push((path, lock));
+                }
+            }
+            forks.join().unwrap()
+        });
+        let paths: Vec<_> = locks.into_iter().map(|(path, _)| path).collect();
+        let begun = std::time::Instant::now();
+        // A child closes what it has some time after the fork.
+        let is_free = |path: &std::path::PathBuf| loop {
+            let lock = try_lock(path);
+            if lock.is_some() || begun.elapsed() > Duration::from_secs(10) {
+                break lock.is_some();
+            }
+            std::thread::sleep(FORK);
+        };
+        let taken = paths.iter().filter(|path| !is_free(path)).count();
+        for pid in children {
+            // SAFETY: they are children of this process, for which nothing else waits.
+            unsafe {
+                libc::kill(pid, libc::SIGKILL);
+                libc::waitpid(pid, std::ptr::null_mut(), 0);
+            }
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(taken, 0, "of {} locks, children have copies", paths.len());
     }
 }

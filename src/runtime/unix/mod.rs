@@ -25,7 +25,7 @@ use crate::status::Error;
 pub(crate) use cancellation::DeferredCancellation;
 pub(super) use children::{at_exit, empty_in_children};
 #[cfg(feature = "spool")]
-pub(crate) use descriptors::{OwnDescriptor, close_in_children};
+pub(crate) use descriptors::{OwnDescriptor, apart_from_forks, close_in_children};
 #[cfg(target_os = "linux")]
 pub(crate) use images::loaded_image;
 #[cfg(target_os = "linux")]

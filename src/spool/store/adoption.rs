@@ -27,8 +27,11 @@ const MAX_ADOPTED: usize = 16;
 /// A segment that so many processes in a row took over, without sending it, letting go of it or outliving it, is given
 /// up: it may be what ends them.
 const MAX_TAKEOVERS: u32 = 5;
+/// One that so many took over waits for a process that has lived for a while, twice as long after each: so processes
+/// that others end, or that end early for another reason, do not use up the takeovers.
+const SUSPECT_TAKEOVERS: u32 = 2;
 /// A process that lives so long after it has taken a segment over is not ended by that segment.
-const OUTLIVED: Duration = Duration::from_secs(1);
+const OUTLIVED_MS: u64 = 1000;
 
 /// What becomes of a segment that was read.
 enum Found {
@@ -40,6 +43,8 @@ enum Found {
     Bad { events: u32, uuids: Vec<Uuid> },
     /// It is not for this version, and stays as it is.
     LeftAlone,
+    /// This process has not lived for long enough to take it over; it is read again at this time.
+    TooEarly { until: u64 },
     /// It is read again later: the process has no descriptors or no memory left, or the disk failed.
     Later(DiskError),
 }
@@ -96,6 +101,7 @@ impl<D: Disk> Store<D> {
                             from: key,
                             file,
                             reads: 0,
+                            not_before: 0,
                         }));
                         self.adopted.push(Adopted {
                             key,
@@ -132,7 +138,11 @@ impl<D: Disk> Store<D> {
     /// Those that cannot be read now are still [`Store::waiting`] afterwards, and are read by a later call.
     pub(crate) fn recover(&mut self, id: SegmentId, now: Moment) -> (Option<Recovered>, Vec<Notice>) {
         let (mut recovered, mut later) = (None, Vec::new());
-        while let Some(waiting) = self.waiting.pop_front() {
+        while let Some(mut waiting) = self.waiting.pop_front() {
+            if waiting.not_before > now.boot_ms {
+                later.push(waiting);
+                continue;
+            }
             let Some(adopted) = self.adopted.iter().find(|adopted| adopted.key == waiting.from) else {
                 continue;
             };
@@ -152,7 +162,7 @@ impl<D: Disk> Store<D> {
                 Found::Pending { events } => {
                     let SegmentFile { name, .. } = waiting.file;
                     let length = bytes.len() as u64;
-                    let outlived_at = now.after(OUTLIVED);
+                    let outlived_at = now.after(Duration::from_millis(OUTLIVED_MS));
                     let segment =
                         SegmentState::adopted(folder, waiting.from, name, length, events, outlived_at);
                     self.segments.insert(id, segment);
@@ -170,6 +180,10 @@ impl<D: Disk> Store<D> {
                     }
                 }
                 Found::LeftAlone => self.set_aside(&waiting, true),
+                Found::TooEarly { until } => {
+                    waiting.not_before = until;
+                    later.push(waiting);
+                }
                 Found::Later(error) => later.extend(self.read_later(waiting, &error)),
             }
         }
@@ -211,6 +225,12 @@ impl<D: Disk> Store<D> {
         }
         if contents.takeovers >= MAX_TAKEOVERS {
             return Found::Bad { events: pending + contents.missing, uuids: uuids_of(&contents) };
+        }
+        if contents.takeovers >= SUSPECT_TAKEOVERS {
+            let until = self.begun_ms + (OUTLIVED_MS << contents.takeovers);
+            if until > now.boot_ms {
+                return Found::TooEarly { until };
+            }
         }
         match self.mark(folder, file, &contents, now) {
             Ok(()) => {}

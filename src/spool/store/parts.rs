@@ -124,6 +124,8 @@ pub(super) struct Waiting {
     pub(super) file: SegmentFile,
     /// How many times it could not be read.
     pub(super) reads: u8,
+    /// It is not read before this time, in milliseconds since the start of the system.
+    pub(super) not_before: u64,
 }
 
 impl<D: Disk> SegmentState<D> {

@@ -30,13 +30,13 @@ fn processes_that_outlive_a_takeover_do_not_give_its_segment_up() {
         let mut found = 0;
         for pid in 10..18 {
             let own = disk.process();
-            now = later(now, 10_000);
+            now = later(now, 30_000);
             let mut store = Store::new(own.clone(), settings(SpoolSafety::Exit), identity(pid), now);
             let _ = store.step(now);
             let _ = store.step(later(now, 2001));
-            found = events(&recover_all(&mut store, later(now, 2001)).0);
-            let _ = store.step(later(now, 2001));
-            let _ = store.step(later(now, 2001 + lives_ms));
+            found = events(&recover_all(&mut store, later(now, 16_000)).0);
+            let _ = store.step(later(now, 16_000));
+            let _ = store.step(later(now, 16_000 + lives_ms));
             own.kill();
         }
         assert_eq!(
@@ -193,11 +193,15 @@ fn without_locks_nothing_is_taken_over() {
 fn a_segment_that_ends_its_processes_is_given_up() {
     let disk = SimDisk::new(1);
     leave(&disk, 1, &[3]);
-    for _ in 0..5 {
+    // How long each process has lived before it takes the segment over.
+    for age_ms in [2001, 2001, 4000, 8000, 16_000] {
         let process = disk.process();
         let mut store = Store::new(process.clone(), settings(SpoolSafety::Crash), identity(2), START);
         let _ = [store.step(START), store.step(later(START, 2001))];
-        assert_eq!(events(&recover_all(&mut store, START).0), 3);
+        if age_ms > 2001 {
+            assert_eq!(recover_all(&mut store, later(START, age_ms - 1)).0.len(), 0, "{age_ms}");
+        }
+        assert_eq!(events(&recover_all(&mut store, later(START, age_ms)).0), 3, "{age_ms}");
         process.kill();
     }
     let (mut store, _) = adopting(&disk, settings(SpoolSafety::Crash), START);
@@ -205,6 +209,27 @@ fn a_segment_that_ends_its_processes_is_given_up() {
     assert_eq!(recovered.len(), 0);
     assert!(without_uuids(notices).contains(&lost(3, LostOnDisk::Corrupt)));
     assert!(files(&disk)[0].contains("/bad/"));
+}
+
+/// Workers that are killed, or end by themselves, whatever their events are.
+#[test]
+fn a_segment_outlives_any_number_of_processes_that_end_early() {
+    for lives_ms in [2500, 4500, 8500, 16_500] {
+        let disk = SimDisk::new(1);
+        leave(&disk, 1, &[3]);
+        for _ in 0..100 {
+            let process = disk.process();
+            let mut store = Store::new(process.clone(), settings(SpoolSafety::Crash), identity(2), START);
+            for at_ms in (0..lives_ms).step_by(100) {
+                let now = later(START, at_ms);
+                let _ = store.step(now);
+                recover_all(&mut store, now);
+            }
+            process.kill();
+        }
+        let (mut store, _) = adopting(&disk, settings(SpoolSafety::Crash), START);
+        assert_eq!(events(&recover_all(&mut store, later(START, 60_000)).0), 3, "{lives_ms}");
+    }
 }
 
 /// During a long outage, short-lived processes take the same segment over again and again.
