@@ -73,9 +73,10 @@ pub(super) struct OpenBatch {
 }
 
 impl OpenBatch {
-    /// An empty batch that uses this memory again.
+    /// An empty batch that uses this memory again. What was used of it, up to a whole step, is taken as provided.
     pub(super) fn reusing(body: Vec<u8>, uuids: Vec<Uuid>, spans: Vec<Span>) -> Self {
-        OpenBatch { provided: body.len(), body, uuids, spans, ..OpenBatch::default() }
+        let provided = body.len().next_multiple_of(PROVIDED_AT_ONCE);
+        OpenBatch { provided, body, uuids, spans, ..OpenBatch::default() }
     }
 
     /// Writes what stands before the next event: the space for the envelope's front, or a comma. Returns where

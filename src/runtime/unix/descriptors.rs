@@ -148,12 +148,13 @@ mod tests {
         }
     }
 
-    /// Makes a child that does nothing until it is killed.
+    /// Makes a child that does nothing until it is killed, or a minute is over.
     fn child() -> libc::pid_t {
-        // SAFETY: the child calls nothing but pause, which is async-signal-safe.
+        // SAFETY: the child calls nothing but alarm and pause, which are async-signal-safe.
         unsafe {
             let pid = libc::fork();
             if pid == 0 {
+                libc::alarm(60);
                 loop {
                     libc::pause();
                 }
