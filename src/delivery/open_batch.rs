@@ -76,7 +76,7 @@ impl OpenBatch {
     /// An empty batch that uses this memory again. What was used of it, up to a whole step, is taken as provided.
     pub(super) fn reusing(body: Vec<u8>, uuids: Vec<Uuid>, spans: Vec<Span>) -> Self {
         let provided = body.len().next_multiple_of(PROVIDED_AT_ONCE);
-        OpenBatch { provided, body, uuids, spans, ..OpenBatch::default() }
+        OpenBatch { body, uuids, spans, provided, ..OpenBatch::default() }
     }
 
     /// Writes what stands before the next event: the space for the envelope's front, or a comma. Returns where
