@@ -148,16 +148,14 @@ mod tests {
         }
     }
 
-    /// Makes a child that does nothing until it is killed, or a minute is over.
+    /// Makes a child that does nothing for a minute.
     fn child() -> libc::pid_t {
-        // SAFETY: the child calls nothing but alarm and pause, which are async-signal-safe.
+        // SAFETY: the child calls nothing but sleep and _exit, which are async-signal-safe.
         unsafe {
             let pid = libc::fork();
             if pid == 0 {
-                libc::alarm(60);
-                loop {
-                    libc::pause();
-                }
+                libc::sleep(60);
+                libc::_exit(0);
             }
             pid
         }
