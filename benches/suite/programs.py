@@ -66,19 +66,14 @@ BUILD_PEER_GO = ("cp benches/peers/go/go.mod target/bench/peer-go.mod"
                  " -o ../../../target/bench/peer-go .")
 
 
-def commit_of(checkout):
-    said = subprocess.run(["git", "-C", checkout, "rev-parse", "--short", "HEAD"], capture_output=True, text=True,
-                          check=False).stdout.strip()
-    return said or "no commit"
-
-
-def peer_go():
-    """The label of posthog-go, with the version and the commit of the checkout."""
-    if not PEER_GO:
-        return "posthog-go"
-    source = (Path(PEER_GO) / "version.go").read_text()
-    version = re.search(r'const Version = "(.*)"', source).group(1)
-    return f"posthog-go {version} ({commit_of(PEER_GO)}, v0)"
+def label(name, checkout, source, note=""):
+    """The label of a peer, with the version that this source of the checkout names, and its commit."""
+    if not checkout:
+        return name
+    version = re.search(r"""VERSION = ['"](.*)['"]""", (Path(checkout) / source).read_text(), re.IGNORECASE).group(1)
+    commit = subprocess.run(["git", "-C", checkout, "rev-parse", "--short", "HEAD"], capture_output=True, text=True,
+                            check=False).stdout.strip() or "no commit"
+    return f"{name} {version} ({commit}{note})"
 
 
 def present(need):
@@ -92,15 +87,6 @@ def present(need):
 PEER_RUBY = os.path.abspath(os.environ["PEER_RUBY"]) if os.environ.get("PEER_RUBY") else ""
 
 
-def peer_ruby():
-    """The label of posthog-ruby, with the version and the commit of the checkout."""
-    if not PEER_RUBY:
-        return "posthog-ruby"
-    source = (Path(PEER_RUBY) / "lib/posthog/version.rb").read_text()
-    version = re.search(r"VERSION = '(.*)'", source).group(1)
-    return f"posthog-ruby {version} ({commit_of(PEER_RUBY)})"
-
-
 def peer_ruby_needs():
     if not PEER_RUBY:
         return ("ruby", "PEER_RUBY")
@@ -112,15 +98,6 @@ def peer_ruby_needs():
 # A checkout of posthog-php that the reader brings: `make bench PEER_PHP=dir`.
 PEER_PHP = os.path.abspath(os.environ["PEER_PHP"]) if os.environ.get("PEER_PHP") else ""
 PHP_EXTENSION = "scripts/php-extension.sh target/php-ext"
-
-
-def peer_php():
-    """The label of posthog-php, with the version and the commit of the checkout."""
-    if not PEER_PHP:
-        return "posthog-php"
-    source = (Path(PEER_PHP) / "lib/PostHog.php").read_text()
-    version = re.search(r"const VERSION = '(.*)'", source).group(1)
-    return f"posthog-php {version} ({commit_of(PEER_PHP)})"
 
 
 def peer_php_needs():
@@ -173,11 +150,14 @@ DRIVERS = [
     Driver("peer-rs", "posthog-rs 0.30.0 (v1)", [str(OUT / "release/peer-rs")], FULL,
            codecs=("none", "gzip", "zstd"), threads=(1, 2, 4, 8), peer=True, can_be=("quiet",),
            build=(CARGO.format("peers/rs"),)),
-    Driver("peer-go", peer_go(), [str(OUT / "peer-go")], (*FULL, "flags"), threads=(1, 8), peer=True,
+    Driver("peer-go", label("posthog-go", PEER_GO, "version.go", ", v0"),
+           [str(OUT / "peer-go")], (*FULL, "flags"), threads=(1, 8), peer=True,
            native=False, needs=("go", PEER_GO + "/version.go" if PEER_GO else "PEER_GO"), build=(BUILD_PEER_GO,)),
-    Driver("peer-ruby", peer_ruby(), ["ruby", "benches/ruby/driver.rb"], CALLS, peer=True, native=False,
+    Driver("peer-ruby", label("posthog-ruby", PEER_RUBY, "lib/posthog/version.rb"),
+           ["ruby", "benches/ruby/driver.rb"], CALLS, peer=True, native=False,
            environment={"PEER_RUBY": PEER_RUBY}, needs=peer_ruby_needs()),
-    Driver("peer-php", peer_php(), ["php", "benches/php/driver.php"], CALLS, peer=True, native=False,
+    Driver("peer-php", label("posthog-php", PEER_PHP, "lib/PostHog.php"),
+           ["php", "benches/php/driver.php"], CALLS, peer=True, native=False,
            environment={"PEER_PHP": PEER_PHP}, needs=peer_php_needs()),
 ]
 
