@@ -117,26 +117,23 @@ fn write_cases_out_in_set(set: &mut ClassSet, modes: Modes) {
 
 fn write_cases_out_in_item(item: &mut ClassSetItem, modes: Modes) {
     let folded = match item {
-        ClassSetItem::Literal(literal) => modes.fold(literal.span, literal.c, literal.c),
-        ClassSetItem::Range(range) => modes.fold(range.span, range.start.c, range.end.c),
+        ClassSetItem::Literal(literal) => {
+            modes.fold(literal.span, literal.c, literal.c).map(ClassSetItem::Union)
+        }
+        ClassSetItem::Range(range) => {
+            modes.fold(range.span, range.start.c, range.end.c).map(ClassSetItem::Union)
+        }
         ClassSetItem::Ascii(class) => {
-            if let Some(folded) = fold_ascii(class, modes) {
-                *item = ClassSetItem::Bracketed(Box::new(folded));
-            }
-            None
+            fold_ascii(class, modes).map(|class| ClassSetItem::Bracketed(Box::new(class)))
         }
-        ClassSetItem::Bracketed(class) => {
-            write_cases_out_in_set(&mut class.kind, modes);
-            None
-        }
+        ClassSetItem::Bracketed(class) => return write_cases_out_in_set(&mut class.kind, modes),
         ClassSetItem::Union(union) => {
-            union.items.iter_mut().for_each(|item| write_cases_out_in_item(item, modes));
-            None
+            return union.items.iter_mut().for_each(|item| write_cases_out_in_item(item, modes));
         }
         ClassSetItem::Empty(_) | ClassSetItem::Unicode(_) | ClassSetItem::Perl(_) => None,
     };
-    if let Some(union) = folded {
-        *item = ClassSetItem::Union(union);
+    if let Some(folded) = folded {
+        *item = folded;
     }
 }
 
