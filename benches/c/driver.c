@@ -207,7 +207,7 @@ static void capture(void) {
         run_round(client, threads, calls, NULL);
         must(phc_flush(client, PHC_NO_LIMIT, NULL, 0));
     }
-    /* Rounds in which no call is timed give the mean, the others the percentiles. A fresh process has one
+    /* Rounds in which no call is timed give the mean, the others the percentiles. A cold start has one
      * round, which gives both. */
     double bare = 0;
     /* Processor time of this thread if it is the only one that captures, else of the process. */

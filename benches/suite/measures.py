@@ -97,10 +97,10 @@ class Run:
             self.record("yardstick", "server", str(batch), figures)
 
     def captures(self):
-        """What a capture takes from its caller: in a fresh process; warm; warm while nothing is sent; warm with the
+        """What a capture takes from its caller: in a process that begins; warm; warm while nothing is sent; warm with the
         server's core to send on."""
         variants = {
-            "fresh": {"calls": 10_000},
+            "cold": {"calls": 5000, "cores": CORES},
             "warm": {"calls": 5000, "warm": 1, "rounds": self.scale.capture_rounds},
             "quiet": {"calls": 5000, "warm": 1, "rounds": self.scale.capture_rounds, "quiet": 1},
             "beside": {"calls": 5000, "warm": 1, "rounds": self.scale.capture_rounds, "cores": CORES},

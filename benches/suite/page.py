@@ -159,7 +159,7 @@ The time of a call, in multiples of the time in which serde_json checks the prop
         comparisons = [
             ("capture, builder of each, warm, mean", "capture", "c-event", "warm", "mean", False),
             ("capture, builder of each, warm, p99", "capture", "c-event", "warm", "p99", False),
-            ("capture, builder of each, fresh process, mean", "capture", "c-event", "fresh", "mean", False),
+            ("capture, builder of each, cold start, mean", "capture", "c-event", "cold", "mean", False),
             ("events per second end to end, no compression", "throughput", "c-json", "none", "rate", True),
             ("events per second end to end, gzip", "throughput", "c-json", "gzip", "rate", True),
             ("events per second end to end, zstd", "throughput", "c-json", "zstd", "rate", True),
@@ -225,13 +225,14 @@ What one call takes from its caller, in microseconds.
   I/O thread sends on the same core meanwhile, and what it takes of that core is part of the mean.
 - *Quiet*: the same, with settings that send nothing before the flush. This is the call alone.
 - *Two cores*: like *warm*, but the client may also use the core of the server.
-- *Fresh process*: the first 10,000 calls of a process, one of which starts the I/O thread.
+- *Cold start*: the first 5,000 calls of a process, at once and at default settings. One of them starts the I/O
+  thread, and the memory of the events is new. Both cores may be used.
 
 The percentiles come from rounds in which each call is timed, and include one reading of the clock
-({clock:.0f} ns). The mean of C and C++, except for a fresh process, comes from further rounds in which no
+({clock:.0f} ns). The mean of C and C++, except for a cold start, comes from further rounds in which no
 call is timed. The call of a peer includes building the event, like `phc_event_…`; `phc_capture` and
 `phc_capture_json` are given text.""")
-        for variant, title in (("warm", "warm"), ("quiet", "quiet"), ("beside", "two cores"), ("fresh", "fresh process")):
+        for variant, title in (("warm", "warm"), ("quiet", "quiet"), ("beside", "two cores"), ("cold", "cold start")):
             rows = []
             for key in f.have("capture"):
                 figure = lambda name: f.of("capture", key, variant, name)

@@ -22,14 +22,16 @@ pub(super) unsafe fn capture(
     input: Result<EventInput<'_>, Error>,
     uuid_out: *mut c_char,
 ) -> phc_status {
-    let capture = || {
-        let client = client?;
-        let uuid = client.capture(&input.inspect_err(|error| client.count_refused(error.status))?)?;
+    // By reference: to copy what was just put together makes the processor wait for it.
+    status_of(match (&client, &input) {
         // SAFETY: the caller passes NULL or a buffer for a uuid.
-        unsafe { write_uuid(uuid, uuid_out) };
-        Ok(())
-    };
-    status_of(capture())
+        (Ok(client), Ok(input)) => client.capture(input).map(|uuid| unsafe { write_uuid(uuid, uuid_out) }),
+        (Ok(client), Err(error)) => {
+            client.count_refused(error.status);
+            input.map(|_| ())
+        }
+        (Err(_), _) => client.map(|_| ()),
+    })
 }
 
 /// The arguments of [`phc_capture`].

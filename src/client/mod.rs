@@ -11,6 +11,7 @@ mod disk_thread;
 #[cfg(feature = "flags")]
 pub(crate) mod flags;
 mod flush;
+mod kept;
 mod process;
 pub(crate) mod registry;
 #[cfg(all(unix, feature = "spool"))]
@@ -25,13 +26,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use uuid::Uuid;
 
 pub(crate) use callbacks::{
     BeforeSend, BeforeSendFunction, Inside, LogFunction, ReportFunction, inside, run_inside,
 };
 use callbacks::{Callback, CallbackSlots};
+use kept::{Kept, KeptCell};
 use process::ProcessState;
 
 #[cfg(all(unix, feature = "spool"))]
@@ -48,8 +49,7 @@ use crate::transport::Transport;
 /// One destination with its own queue and settings. Safe to use from any thread.
 pub struct Client {
     config: Config,
-    /// Read and replaced without a lock, which a forked child could inherit locked.
-    kept: ArcSwap<Kept>,
+    kept: KeptCell,
     closed: AtomicBool,
     slots: Arc<CallbackSlots>,
     #[cfg(feature = "flags")]
@@ -66,14 +66,6 @@ impl From<Refusal> for Error {
             Refusal::Block => Status::QUEUE_FULL.into(),
         }
     }
-}
-
-/// What can change and stays in a forked child.
-#[derive(Clone, Debug, Default)]
-struct Kept {
-    super_properties: SuperProperties,
-    opted_out: bool,
-    before_send: Option<Arc<Callback<BeforeSendFunction>>>,
 }
 
 impl Client {
@@ -93,7 +85,7 @@ impl Client {
         let flags = flags::Flags::new(&config);
         Ok(Client {
             config,
-            kept: ArcSwap::from_pointee(Kept { super_properties, ..Kept::default() }),
+            kept: KeptCell::new(Kept { super_properties, ..Kept::default() }),
             closed: AtomicBool::new(false),
             slots: Arc::default(),
             #[cfg(feature = "flags")]
@@ -124,15 +116,19 @@ impl Client {
         let mut encoder = Encoder::take(fork_epoch());
         let unwound = CountUnwound(self);
         let result = self.take(&mut encoder, input);
+        let uuid = encoder.encoded().uuid;
         std::mem::forget(unwound);
         encoder.keep();
-        if let Err(error) = &result {
-            self.count_refused(error.status);
+        match result {
+            Ok(()) => Ok(uuid),
+            Err(error) => {
+                self.count_refused(error.status);
+                Err(error)
+            }
         }
-        result
     }
 
-    fn take(&self, encoder: &mut Encoder, input: &EventInput<'_>) -> Result<Uuid, Error> {
+    fn take(&self, encoder: &mut Encoder, input: &EventInput<'_>) -> Result<(), Error> {
         if self.is_closed() {
             return Err(Status::CLOSED.into());
         }
@@ -152,13 +148,12 @@ impl Client {
         kept: &Kept,
         super_properties: &SuperProperties,
         block_timeout: Duration,
-    ) -> Result<Uuid, Error> {
-        let mut event = encoder.encode(input, super_properties, self.config.max_event_bytes)?;
+    ) -> Result<(), Error> {
+        encoder.encode(input, super_properties, self.config.max_event_bytes)?;
         if let Some(before_send) = &kept.before_send {
-            self.ask_before_send(before_send, encoder, &mut event)?;
+            self.ask_before_send(before_send, encoder)?;
         }
-        self.enqueue(encoder.wire(), &event, block_timeout)?;
-        Ok(event.uuid)
+        self.enqueue(encoder.wire(), encoder.encoded(), block_timeout)
     }
 
     /// Shows the encoded event to the host. If the host wants another one in its place,
@@ -169,7 +164,6 @@ impl Client {
         &self,
         before_send: &Callback<BeforeSendFunction>,
         encoder: &mut Encoder,
-        event: &mut EncodedEvent,
     ) -> Result<(), Error> {
         let Some(function) = before_send.function() else { return Ok(()) };
         let epoch = fork_epoch();
@@ -190,19 +184,20 @@ impl Client {
             BeforeSend::Replace(json) => json,
         };
         let none = SuperProperties::default();
-        let replacement = encoder
-            .encode(&EventInput::Json(&json), &none, self.config.max_event_bytes)
-            .map_err(|error| {
-                if error.status == Status::OUT_OF_RESOURCES {
-                    return error;
-                }
-                let text = &error.message;
-                Error::new(
-                    Status::BEFORE_SEND,
-                    format_args!("before_send returned an event that is refused: {text}"),
-                )
-            })?;
-        *event = EncodedEvent { repaired: event.repaired || replacement.repaired, ..replacement };
+        let was_repaired = encoder.encoded().repaired;
+        encoder.encode(&EventInput::Json(&json), &none, self.config.max_event_bytes).map_err(|error| {
+            if error.status == Status::OUT_OF_RESOURCES {
+                return error;
+            }
+            let text = &error.message;
+            Error::new(
+                Status::BEFORE_SEND,
+                format_args!("before_send returned an event that is refused: {text}"),
+            )
+        })?;
+        if was_repaired {
+            encoder.set_repaired();
+        }
         Ok(())
     }
 
@@ -235,8 +230,8 @@ impl Client {
     /// key. A property of the event itself has precedence.
     pub(crate) fn register(&self, key: &str, json: &[u8]) -> Result<(), Error> {
         let mut result = Ok(());
-        self.kept.rcu(|kept| {
-            let mut new = Kept::clone(kept);
+        self.kept.change(|kept| {
+            let mut new = kept.clone();
             result = new.super_properties.register(key, json);
             new
         });
@@ -245,8 +240,8 @@ impl Client {
 
     /// Stops adding a property.
     pub(crate) fn unregister(&self, key: &str) {
-        self.kept.rcu(|kept| {
-            let mut new = Kept::clone(kept);
+        self.kept.change(|kept| {
+            let mut new = kept.clone();
             new.super_properties.unregister(key);
             new
         });
@@ -254,14 +249,14 @@ impl Client {
 
     /// While opted out, captures refuse events.
     pub(crate) fn set_opted_out(&self, opted_out: bool) {
-        self.kept.rcu(|kept| Kept { opted_out, ..Kept::clone(kept) });
+        self.kept.change(|kept| Kept { opted_out, ..kept.clone() });
     }
 
     /// Sets the `before_send` callback, or none. Returns once the one before is used no
     /// more; at once from inside a callback.
     pub(crate) fn set_before_send(&self, function: Option<BeforeSendFunction>) {
         let new = function.map(Callback::new);
-        let old = self.kept.rcu(|kept| Kept { before_send: new.clone(), ..Kept::clone(kept) });
+        let old = self.kept.change(|kept| Kept { before_send: new.clone(), ..kept.clone() });
         let replaced = old.before_send.clone();
         drop(old);
         drop(new);

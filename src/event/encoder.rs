@@ -23,7 +23,7 @@ use crate::memory::{keep_at_most, reserve};
 use crate::status::{Error, Status};
 
 /// What is known of an event once it is encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EncodedEvent {
     /// Its uuid, as on the wire.
     pub uuid: Uuid,
@@ -73,8 +73,19 @@ impl Encoder {
         &self.writer.wire
     }
 
-    /// Checks the event and writes its wire bytes, which [`Encoder::wire`] returns. An event that is longer
-    /// than `max_event_bytes` on the wire is refused; so is JSON input that is longer than that itself.
+    /// What is known of the last event that was encoded. After an error it has no meaning.
+    pub fn encoded(&self) -> &EncodedEvent {
+        &self.writer.encoded
+    }
+
+    /// Notes that the text of the last event had to be repaired, perhaps before it was given to the encoder.
+    pub fn set_repaired(&mut self) {
+        self.writer.encoded.repaired = true;
+    }
+
+    /// Checks the event and writes its wire bytes: [`Encoder::wire`] and [`Encoder::encoded`] return what was
+    /// made. An event that is longer than `max_event_bytes` on the wire is refused; so is JSON input that is
+    /// longer than that itself.
     ///
     /// An error names what is wrong with the event and where. Its status is one of `INVALID_ARGUMENT`,
     /// `INVALID_JSON`, `INVALID_EVENT`, `INVALID_DISTINCT_ID`, `INVALID_TIMESTAMP`, `INVALID_PROPERTY`,
@@ -84,7 +95,7 @@ impl Encoder {
         input: &EventInput<'_>,
         super_properties: &SuperProperties,
         max_event_bytes: usize,
-    ) -> Result<EncodedEvent, Error> {
+    ) -> Result<(), Error> {
         failpoint::pass("event");
         match *input {
             EventInput::Json(json) => self.encode_json(json, super_properties, max_event_bytes),
@@ -113,7 +124,7 @@ impl Encoder {
         json: &[u8],
         super_properties: &SuperProperties,
         max_event_bytes: usize,
-    ) -> Result<EncodedEvent, Error> {
+    ) -> Result<(), Error> {
         if json.len() > max_event_bytes {
             return Err(too_large(json.len(), max_event_bytes));
         }
@@ -135,7 +146,7 @@ impl Encoder {
         properties: Option<&[u8]>,
         super_properties: &SuperProperties,
         max_event_bytes: usize,
-    ) -> Result<EncodedEvent, Error> {
+    ) -> Result<(), Error> {
         let (name, mut distinct_id) = (Name::new(event), Name::new(distinct_id));
         check_names(&name, &mut distinct_id)?;
         let ranges = &mut self.ranges;
@@ -164,7 +175,7 @@ impl Encoder {
         built: &EventBuilder,
         super_properties: &SuperProperties,
         max_event_bytes: usize,
-    ) -> Result<EncodedEvent, Error> {
+    ) -> Result<(), Error> {
         let found = built.find_properties(&mut self.ranges, super_properties)?;
         let outside = built.groups().map(TopLevel::groups);
         let mut event = Event {
@@ -185,7 +196,7 @@ impl Encoder {
         built: Box<EventBuilder>,
         super_properties: &SuperProperties,
         max_event_bytes: usize,
-    ) -> Result<EncodedEvent, Error> {
+    ) -> Result<(), Error> {
         let encoded = self.encode_built(&built, super_properties, max_event_bytes);
         built.keep();
         encoded
@@ -202,6 +213,9 @@ const FRONT_UUID: usize = FRONT_TIMESTAMP + LENGTH + 10;
 struct Writer {
     /// The bytes of the last one.
     wire: Vec<u8>,
+    /// What is known of it. It stays here, since a value that is returned by way of memory is copied: what is
+    /// written in pieces and then read as a whole makes the processor wait.
+    encoded: EncodedEvent,
     uuids: UuidSource,
     /// The beginning of the last one, and the instant in it.
     front: [u8; FRONT.len()],
@@ -210,7 +224,13 @@ struct Writer {
 
 impl Writer {
     fn new() -> Self {
-        Writer { wire: Vec::new(), uuids: UuidSource::new(), front: *FRONT, front_ms: i64::MIN }
+        Writer {
+            wire: Vec::new(),
+            encoded: EncodedEvent::default(),
+            uuids: UuidSource::new(),
+            front: *FRONT,
+            front_ms: i64::MIN,
+        }
     }
 
     /// Writes one event, in place of the one before.
@@ -219,7 +239,7 @@ impl Writer {
         event: &Event<'_>,
         super_properties: &SuperProperties,
         max_event_bytes: usize,
-    ) -> Result<EncodedEvent, Error> {
+    ) -> Result<(), Error> {
         let now = Timestamp::now();
         let uuid = match event.uuid {
             GivenUuid::Valid(uuid) => uuid,
@@ -264,12 +284,13 @@ impl Writer {
         if wire.len() > max_event_bytes {
             return Err(too_large(wire.len(), max_event_bytes));
         }
-        Ok(EncodedEvent {
+        self.encoded = EncodedEvent {
             uuid,
             caller_uuid: matches!(event.uuid, GivenUuid::Valid(_)),
             repaired: event.repaired,
             uuid_replaced: matches!(event.uuid, GivenUuid::Invalid),
-        })
+        };
+        Ok(())
     }
 
     /// Begins an event, up to its name. Events of one millisecond share the text of the instant.
@@ -280,8 +301,7 @@ impl Writer {
             self.front[FRONT_TIMESTAMP..FRONT_TIMESTAMP + LENGTH].copy_from_slice(&at.format());
         }
         self.wire.extend_from_slice(&self.front);
-        // The uuid is written in its place: what is written in pieces and then read as a whole makes the
-        // processor wait.
+        // The uuid is written in its place, for the same reason.
         if let Some(text) = self.wire.get_mut(FRONT_UUID..).and_then(<[u8]>::first_chunk_mut) {
             write_uuid(uuid, text);
         }

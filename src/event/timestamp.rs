@@ -1,6 +1,7 @@
 //! Instants as the wire wants them: RFC 3339, UTC, three digits of milliseconds, `Z`. Reads RFC 3339 with
 //! any offset.
 
+use crate::runtime::unix_ms;
 use crate::status::{Error, Status};
 
 /// The length of the text of one instant: `2026-11-23T21:20:05.123Z`.
@@ -24,8 +25,7 @@ impl Timestamp {
 
     /// The time of the system clock, limited to the years that can be written.
     pub(crate) fn now() -> Self {
-        let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
-        Timestamp(i64::try_from(since.as_millis()).unwrap_or(MAX).min(MAX))
+        Timestamp(unix_ms().clamp(0, MAX))
     }
 
     /// Milliseconds since the Unix epoch.

@@ -20,17 +20,23 @@ const BUFFERED: usize = 256;
 /// bytes from it: a system call for each uuid would cost more than encoding the event, and the kernel
 /// takes four times as long to make all the bytes itself.
 ///
+/// Only the first uuid of each millisecond takes random bytes; those after it count up from there, as RFC 9562 proposes
+/// (section 6.2, method 2). So the uuids of one source rise as long as the clock does.
+///
 /// It must not survive a fork: the child would make the uuids of its parent again.
 pub(crate) struct UuidSource {
     bytes: [u8; RANDOM * BUFFERED],
     used: usize,
+    /// The last uuid, and the millisecond in it.
+    last: Uuid,
+    last_ms: i64,
 }
 
 impl UuidSource {
     /// An empty buffer; the first uuid fills it.
     #[allow(clippy::new_without_default, reason = "a default should not be a source of randomness")]
     pub(crate) const fn new() -> Self {
-        UuidSource { bytes: [0; RANDOM * BUFFERED], used: BUFFERED }
+        UuidSource { bytes: [0; RANDOM * BUFFERED], used: BUFFERED, last: Uuid::nil(), last_ms: i64::MIN }
     }
 
     fn next(&mut self) -> Result<[u8; RANDOM], Error> {
@@ -70,8 +76,15 @@ impl UuidSource {
 
     /// A new version 7 uuid for this instant, in milliseconds since the Unix epoch. Fails with
     /// [`Status::OUT_OF_RESOURCES`] when the system has no randomness.
+    #[inline]
     pub(crate) fn uuid_v7(&mut self, unix_ms: i64) -> Result<Uuid, Error> {
-        Ok(version_7(u64::try_from(unix_ms).unwrap_or(0), self.next()?))
+        let following = (unix_ms == self.last_ms).then(|| following(self.last)).flatten();
+        let uuid = match following {
+            Some(uuid) => uuid,
+            None => version_7(u64::try_from(unix_ms).unwrap_or(0), self.next()?),
+        };
+        (self.last, self.last_ms) = (uuid, unix_ms);
+        Ok(uuid)
     }
 }
 
@@ -83,6 +96,14 @@ fn version_7(unix_ms: u64, random: [u8; RANDOM]) -> Uuid {
     let high = unix_ms << 16 | 0x7000 | u64::from(u16::from_be_bytes([first, second]) & 0x0FFF);
     let low = 1 << 63 | u64::from_be_bytes(rest) & (u64::MAX >> 2);
     Uuid::from_u64_pair(high, low)
+}
+
+/// The next uuid of the same millisecond, if the bits behind the variant can be counted up.
+#[inline]
+fn following(uuid: Uuid) -> Option<Uuid> {
+    let (high, low) = uuid.as_u64_pair();
+    let counted = low.wrapping_add(1);
+    (counted << 2 != 0).then(|| Uuid::from_u64_pair(high, counted))
 }
 
 /// Writes the uuid's canonical text. Each event needs it at its capture and again when the response is
@@ -194,6 +215,26 @@ mod tests {
         }
         let distinct: std::collections::HashSet<_> = made.iter().collect();
         assert_eq!(distinct.len(), made.len());
+    }
+
+    #[test]
+    fn the_uuids_of_a_source_rise_and_each_millisecond_begins_anew() {
+        let mut source = UuidSource::new();
+        let made: Vec<_> =
+            (0..30_000).map(|i| source.uuid_v7(1_700_000_000_123 + i / 100).unwrap()).collect();
+        assert!(made.is_sorted_by(|a, b| a < b));
+        let begins: Vec<_> = made.iter().step_by(100).map(|uuid| uuid.as_u128() & u128::MAX >> 54).collect();
+        // Their random parts are farther apart than what is counted up from one to the next.
+        assert!(begins.windows(2).all(|pair| pair[0].abs_diff(pair[1]) > 1 << 20));
+    }
+
+    #[test]
+    fn a_count_ends_before_the_bits_of_the_variant() {
+        let uuid = |low: u64| Uuid::from_u64_pair(0x0190_0000_0000_7000, low);
+        assert_eq!(following(uuid(1 << 63)), Some(uuid(1 << 63 | 1)));
+        assert_eq!(following(uuid(u64::MAX >> 2 | 1 << 63)), None);
+        let before_last = uuid((u64::MAX >> 2 | 1 << 63) - 1);
+        assert_eq!(following(before_last).map(|last| last.get_variant()), Some(uuid::Variant::RFC4122));
     }
 
     #[test]

@@ -27,11 +27,11 @@ fn special(bytes: u8x16) -> u8x16 {
     is_quote_or_control | bytes.simd_eq(u8x16::splat(b'\\'))
 }
 
-/// Bit n of the first result is set exactly when byte n of the block is special. The second result is
-/// `seen` with every byte of the block ORed in, so its top bits say whether there was anything but ASCII.
+/// Bit n of the first result is set exactly when byte n of the block is special. The second result is all
+/// bytes ORed together, so its top bits say whether there was anything but ASCII.
 #[inline]
-pub(super) fn special_in_block(block: &[u8; BLOCK], mut seen: u8x16) -> (u64, u8x16) {
-    let mut bits = 0;
+pub(super) fn special_in_block(block: &[u8; BLOCK]) -> (u64, u8x16) {
+    let (mut bits, mut seen) = (0, u8x16::splat(0));
     for (i, bytes) in block.as_chunks::<16>().0.iter().enumerate() {
         let bytes = u8x16::new(*bytes);
         seen |= bytes;
@@ -41,8 +41,8 @@ pub(super) fn special_in_block(block: &[u8; BLOCK], mut seen: u8x16) -> (u64, u8
 }
 
 /// The same for fewer bytes than a block.
-pub(super) fn special_in_part(part: &[u8], mut seen: u8x16) -> (u64, u8x16) {
-    let mut bits = 0;
+pub(super) fn special_in_part(part: &[u8]) -> (u64, u8x16) {
+    let (mut bits, mut seen) = (0, u8x16::splat(0));
     let mut classify = |start: usize, bytes: [u8; 16]| {
         let bytes = u8x16::new(bytes);
         seen |= bytes;
@@ -137,11 +137,11 @@ mod tests {
             for at in 0..BLOCK {
                 let mut block = [0x80; BLOCK];
                 block[at] = byte;
-                let (bits, seen) = special_in_block(&block, u8x16::splat(0));
+                let (bits, seen) = special_in_block(&block);
                 assert_eq!(bits, u64::from(is_special(byte)) << at, "{byte:#x} at {at}");
                 assert_ne!(seen.to_bitmask(), 0);
             }
-            let (_, seen) = special_in_block(&[byte; BLOCK], u8x16::splat(0));
+            let (_, seen) = special_in_block(&[byte; BLOCK]);
             assert_eq!(seen.to_bitmask() == 0, byte.is_ascii());
         }
         assert!(is_plain(b"") && run_length(b"") == 0);

@@ -358,12 +358,14 @@ impl<'a> Cursor<'a> {
                 return self.text.len();
             };
             (self.block, self.next) = (self.next, self.next + BLOCK);
-            (self.special, self.seen) = match rest.first_chunk() {
-                Some(block) => special_in_block(block, self.seen),
+            let (special, seen) = match rest.first_chunk() {
+                Some(block) => special_in_block(block),
                 None => self.special_in_last_block(rest),
             };
+            self.special = special;
+            self.seen |= seen;
             let passed = from.saturating_sub(self.block);
-            let ahead = if passed < BLOCK { self.special >> passed } else { 0 };
+            let ahead = if passed < BLOCK { special >> passed } else { 0 };
             if ahead != 0 {
                 return self.block + passed + ahead.trailing_zeros() as usize;
             }
@@ -376,10 +378,10 @@ impl<'a> Cursor<'a> {
     fn special_in_last_block(&self, rest: &[u8]) -> (u64, u8x16) {
         match self.text.last_chunk() {
             Some(block) => {
-                let (special, seen) = special_in_block(block, self.seen);
+                let (special, seen) = special_in_block(block);
                 (special >> (BLOCK - rest.len()), seen)
             }
-            None => special_in_part(rest, self.seen),
+            None => special_in_part(rest),
         }
     }
 

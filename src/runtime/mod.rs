@@ -30,7 +30,7 @@ pub(crate) use readiness::ReadinessFd;
 pub(crate) use stack::walk_stack;
 pub(crate) use system::{
     CERTIFICATE_FILES, DEFAULT_RESOLVER, DeferredCancellation, NO_BUILTIN_RESOLVER, SHORTAGES,
-    certificate_store, loaded_image, provide_pages, state_of_file, with_symbol,
+    certificate_store, loaded_image, provide_pages, state_of_file, unix_ms, with_symbol,
 };
 
 #[cfg(all(unix, feature = "spool"))]

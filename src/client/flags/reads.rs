@@ -124,7 +124,7 @@ impl Client {
         if let Err(error) = &result {
             self.count_refused(error.status);
         }
-        result.map(|_| ())
+        result
     }
 }
 

@@ -145,7 +145,7 @@ fn encode(input: &EventInput<'_>, super_properties: &SuperProperties) -> Result<
     let mut encoder = Encoder::take(0);
     let wire = encoder
         .encode(input, super_properties, 1 << 24)
-        .map(|_| String::from_utf8(encoder.wire().to_vec()).unwrap());
+        .map(|()| String::from_utf8(encoder.wire().to_vec()).unwrap());
     encoder.keep();
     wire
 }

@@ -12,7 +12,8 @@ fn encode(
     super_properties: &SuperProperties,
 ) -> Result<(EncodedEvent, Value, String), Error> {
     let mut encoder = Encoder::take(0);
-    let event = encoder.encode(input, super_properties, BOUND)?;
+    encoder.encode(input, super_properties, BOUND)?;
+    let event = *encoder.encoded();
     let text = String::from_utf8(encoder.wire().to_vec()).unwrap();
     Ok((event, serde_json::from_str(&text).unwrap(), text))
 }

@@ -52,7 +52,8 @@ fn outcome(
     input: &EventInput<'_>,
     super_properties: &SuperProperties,
 ) -> Result<Outcome, Error> {
-    let event = encoder.encode(input, super_properties, 1 << 20)?;
+    encoder.encode(input, super_properties, 1 << 20)?;
+    let event = encoder.encoded();
     let wire = String::from_utf8(encoder.wire().to_vec()).unwrap();
     let (front, rest) = wire.split_at(wire.find("\"event\"").unwrap());
     let timestamp = front.get(14..38).unwrap();

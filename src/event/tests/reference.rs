@@ -86,7 +86,7 @@ fn no_bytes_make_it_panic_or_send_what_a_reader_refuses() {
         let text = maker.mutated(text);
         let input = EventInput::Parts { distinct_id: b"user", event: b"event", properties: Some(&text) };
         match encoder.encode(&input, &nothing, 1 << 20) {
-            Ok(_) => {
+            Ok(()) => {
                 accepted += 1;
                 let wire = std::str::from_utf8(encoder.wire()).unwrap();
                 serde_json::from_str::<Value>(wire).unwrap_or_else(|error| panic!("{error}: {wire}"));

@@ -2,6 +2,7 @@
 
 mod cancellation;
 mod children;
+mod clock;
 #[cfg(feature = "spool")]
 mod descriptors;
 #[cfg(target_os = "linux")]
@@ -24,6 +25,7 @@ use crate::status::Error;
 
 pub(crate) use cancellation::DeferredCancellation;
 pub(super) use children::{at_exit, empty_in_children};
+pub(crate) use clock::unix_ms;
 #[cfg(feature = "spool")]
 pub(crate) use descriptors::{OwnDescriptor, apart_from_forks, close_in_children};
 #[cfg(target_os = "linux")]

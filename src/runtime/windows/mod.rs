@@ -22,6 +22,13 @@ pub(super) use sockets::{Socket, number_of, receive, socket_pair};
 /// The system provides pages as they are touched.
 pub(crate) fn provide_pages<T>(_: &mut [std::mem::MaybeUninit<T>]) {}
 
+/// Milliseconds since the Unix epoch by the system clock; 0 if that is before it.
+#[inline]
+pub(crate) fn unix_ms() -> i64 {
+    let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// The file of machine code that has this address, and the name of a function: Windows has other interfaces for
 /// them, which are not used yet. Native frames have their addresses only.
 pub(crate) fn loaded_image(_: usize) -> Option<super::LoadedImage> {

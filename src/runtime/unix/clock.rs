@@ -1,0 +1,12 @@
+//! The system clock. The standard library's difference of two instants takes ten times as many instructions as this,
+//! which is a fiftieth of a capture.
+#![allow(unsafe_code, reason = "calls of the C library")]
+
+/// Milliseconds since the Unix epoch by the system clock; 0 if that is before it.
+#[inline]
+pub(crate) fn unix_ms() -> i64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a timespec to write to. It stays zero where there is no such clock.
+    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut time) };
+    (time.tv_sec * 1000 + time.tv_nsec / 1_000_000).max(0)
+}
