@@ -68,3 +68,19 @@ impl KeptCell {
         before
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_read_from_then_on_and_is_what_the_next_one_changes() {
+        let cell = KeptCell::new(Kept { opted_out: true, ..Kept::default() });
+        let toggle = || cell.change(|kept| Kept { opted_out: !kept.opted_out, ..kept.clone() }).opted_out;
+        assert!(cell.load().opted_out);
+        assert!(toggle());
+        assert!(!cell.load().opted_out);
+        assert!(!toggle());
+        assert!(cell.load().opted_out);
+    }
+}

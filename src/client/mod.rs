@@ -113,9 +113,15 @@ impl Client {
             self.count_refused(Status::DISABLED);
             return Err(Status::DISABLED.into());
         }
+        self.with_encoder(|encoder| self.take(encoder, input))
+    }
+
+    /// Captures an event by this thread's encoder; returns its uuid, or counts it as refused.
+    #[inline]
+    fn with_encoder(&self, take: impl FnOnce(&mut Encoder) -> Result<(), Error>) -> Result<Uuid, Error> {
         let mut encoder = Encoder::take(fork_epoch());
         let unwound = CountUnwound(self);
-        let result = self.take(&mut encoder, input);
+        let result = take(&mut encoder);
         let uuid = encoder.encoded().uuid;
         std::mem::forget(unwound);
         encoder.keep();

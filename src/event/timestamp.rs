@@ -25,7 +25,7 @@ impl Timestamp {
 
     /// The time of the system clock, limited to the years that can be written.
     pub(crate) fn now() -> Self {
-        Timestamp(unix_ms().clamp(0, MAX))
+        Timestamp(unix_ms().min(MAX))
     }
 
     /// Milliseconds since the Unix epoch.

@@ -8,11 +8,11 @@ use std::hash::RandomState;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use super::super::{Client, CountUnwound, Inside, inside};
+use super::super::{Client, Inside, inside};
 use crate::config::Config;
 use crate::event::{Encoder, EventInput};
 use crate::flags::{Kind, Read, Reported, Snapshot};
-use crate::runtime::{PerProcess, fork_epoch};
+use crate::runtime::PerProcess;
 use crate::status::{Error, Status};
 use crate::sync::recover;
 
@@ -116,15 +116,9 @@ impl Client {
         } else {
             &kept.super_properties
         };
-        let mut encoder = Encoder::take(fork_epoch());
-        let unwound = CountUnwound(self);
-        let result = self.take_with(&mut encoder, &input, &kept, super_properties, Duration::ZERO);
-        std::mem::forget(unwound);
-        encoder.keep();
-        if let Err(error) = &result {
-            self.count_refused(error.status);
-        }
-        result
+        let take =
+            |encoder: &mut Encoder| self.take_with(encoder, &input, &kept, super_properties, Duration::ZERO);
+        self.with_encoder(take).map(|_| ())
     }
 }
 

@@ -4,9 +4,10 @@
 
 /// Milliseconds since the Unix epoch by the system clock; 0 if that is before it.
 #[inline]
+#[allow(clippy::useless_conversion, reason = "the fields have 32 bits on some systems")]
 pub(crate) fn unix_ms() -> i64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a timespec to write to. It stays zero where there is no such clock.
     unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut time) };
-    (time.tv_sec * 1000 + time.tv_nsec / 1_000_000).max(0)
+    (i64::from(time.tv_sec) * 1000 + i64::from(time.tv_nsec) / 1_000_000).max(0)
 }
