@@ -11,3 +11,19 @@ pub(crate) fn unix_ms() -> i64 {
     unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut time) };
     (i64::from(time.tv_sec) * 1000 + i64::from(time.tv_nsec) / 1_000_000).max(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    #[test]
+    fn the_clock_is_that_of_the_standard_library() {
+        let now = || i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+        for _ in 0..1000 {
+            let (before, read, after) = (now(), unix_ms(), now());
+            assert!((before..=after).contains(&read), "{before} {read} {after}");
+        }
+    }
+}
