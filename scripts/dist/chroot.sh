@@ -205,10 +205,18 @@ in_copy() {
         mount -o remount,bind,ro "$memory/root${bind#*:}"
     done
     in_root "$memory/root" "$@" || status=$?
-    find "$debs" -maxdepth 1 -name '*.deb' | while read -r deb; do
-        [ -e "$cache/${deb##*/}" ] || { cp "$deb" "$cache/$$.new" && mv "$cache/$$.new" "$cache/${deb##*/}"; }
-    done
+    # What is kept is a favour to the next copy. If it fails (a full disk), this one has not.
+    find "$debs" -maxdepth 1 -name '*.deb' | while read -r deb; do keep "$deb" "$cache"; done ||
+        echo "chroot.sh: packages of this copy are not kept in $cache" >&2
     return $status
+}
+
+# keep FILE FOLDER: a copy of it there, unless there is one. Other copies of the system may do the same at the same time,
+# each as process 1 of its namespace, so only mktemp's name is one that no other has.
+keep() {
+    local file=$1 folder=$2 part
+    [ ! -e "$folder/${file##*/}" ] || return 0
+    part=$(mktemp -p "$folder" --suffix .part) && cp "$file" "$part" && mv "$part" "$folder/${file##*/}"
 }
 
 # layer FROM TO: what is written to TO does not reach FROM. Below $memory; an error where the kernel refuses it.

@@ -163,7 +163,6 @@ try() { # try SUITE SYSTEM TARGET TEST
     else
         [ $status -ne 0 ] || [ -z "$refusal" ] || remark="it is installed, although it should be refused: $refusal"
         record "$suite" "$target" "$test" FAILED "$seconds" "$commands" "${remark:-it ended with $status}; $log"
-        tail -12 "$log" | cut -c1-200 | sed 's/^/    /'
     fi
 }
 
@@ -198,6 +197,11 @@ stop_sink
 awk -F'\t' 'BEGIN { print "| suite | platform | test | result | seconds | commands | |\n|---|---|---|---|---|---|---|" }
     { printf "| %s | %s | %s | %s | %s | %s | %s |\n", $1, $2, $3, $4, $5, $6, $7 }' "$results" >"$out/table.md"
 cat "$out/table.md"
+# Why tests failed, at the end: it is the end of a log that is read first.
+awk -F'\t' '$4 == "FAILED" && $3 != "all" { print $1 "-" $3 }' "$results" | while read -r failed; do
+    echo "== the end of ${out#"$PWD"/}/$failed.log:"
+    tail -10 "$out/$failed.log" | cut -c1-200
+done
 count() { grep -cF "$(printf '\t%s\t' "$1")" "$results" || true; }
 passed=$(count passed) failed=$(count FAILED) not_run=$(count "NOT RUN")
 echo "$passed passed, $failed failed, $not_run not run; seconds: $(awk -F'\t' '{ all += $5 } END { print all + 0 }' "$results"); logs in ${out#"$PWD"/}"
