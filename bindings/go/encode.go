@@ -3,11 +3,13 @@ package posthog
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"math"
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,6 +38,7 @@ type encoder struct {
 	// keysFirst makes the members be written in the order of their keys, so that of several
 	// values that cannot be written it is always the same one that is named.
 	keysFirst bool
+	shapes    shapes
 
 	uuid      [37]byte   // PHC_UUID_SIZE
 	lastError [1024]byte // phc_last_error has at most 1023 bytes
@@ -66,6 +69,7 @@ func (e *encoder) release() {
 // begin writes the first members of an event. An empty uuid and a zero timestamp are
 // left out.
 func (e *encoder) begin(event, distinctID, uuid string, timestamp time.Time) {
+	e.shapes.begin(event)
 	e.json = append(e.json, `{"event":`...)
 	e.text(event)
 	e.json = append(e.json, `,"distinct_id":`...)
@@ -104,10 +108,15 @@ func (e *encoder) member(name string, object map[string]interface{}) error {
 
 // object writes the members in the order of their keys: events with the same keys then
 // have the same text but for the values, which compresses better than the random order
-// of a map. They are written as they come, and then put into order.
+// of a map. Members of an object with new keys are written as they come, and then put into
+// order.
 func (e *encoder) object(object map[string]interface{}, depth int) error {
 	if e.keysFirst {
 		return e.objectByKeys(object, depth)
+	}
+	shape := e.shapes.find(len(object), depth)
+	if e.objectOf(shape, object, depth) {
+		return nil
 	}
 	first := len(e.members)
 	e.json = append(e.json, '{')
@@ -119,6 +128,9 @@ func (e *encoder) object(object map[string]interface{}, depth int) error {
 		}
 	}
 	e.order(e.members[first:], start)
+	if e.shapes.wants(shape) {
+		shape.learn(e.members[first:], e.json[start:])
+	}
 	e.members = e.members[:first]
 	e.endObject(start)
 	return nil
@@ -199,25 +211,12 @@ func (e *encoder) compare(a, b member) int {
 	return bytes.Compare(e.json[a.start:a.end], e.json[b.start:b.end])
 }
 
-// prefix returns the first eight bytes of a key as a number; those that it does not have
-// are zero.
+// prefix returns the first eight bytes of a key as a number, in the order of texts.
 func prefix(key string) uint64 {
-	if len(key) >= 8 {
-		return eight(key, 0) // in the order of texts
+	if n := len(key); n < 8 {
+		return bits.ReverseBytes64(fewer(key) &^ (spaces << (8 * n)))
 	}
-	var first uint64
-	for i := range len(key) {
-		first |= uint64(key[i]) << (56 - 8*i)
-	}
-	return first
-}
-
-// eight returns eight bytes of a text, the first one as the highest. The compiler makes one
-// load of it.
-func eight(text string, i int) uint64 {
-	t := text[i : i+8]
-	return uint64(t[7]) | uint64(t[6])<<8 | uint64(t[5])<<16 | uint64(t[4])<<24 |
-		uint64(t[3])<<32 | uint64(t[2])<<40 | uint64(t[1])<<48 | uint64(t[0])<<56
+	return bits.ReverseBytes64(eight(key, 0))
 }
 
 // list writes an array, whose items write writes one by one.
@@ -383,36 +382,65 @@ func (e *encoder) other(value interface{}) (err error) {
 // text writes a JSON string. Bytes that are not UTF-8 are left to libphc, which replaces
 // and counts them.
 func (e *encoder) text(text string) {
-	if !isPlain(text) {
+	start, n := len(e.json), len(text)
+	// Eight bytes are checked and written at a time, of a short text more than it has.
+	json := slices.Grow(e.json, n+10)[:start+n+10]
+	out := json[start:]
+	special := uint64(0)
+	if n < 8 {
+		w := fewer(text)
+		special = specials(w)
+		binary.LittleEndian.PutUint64(out[1:], w)
+	} else {
+		for i := 0; i+8 < n; i += 8 {
+			w := eight(text, i)
+			special |= specials(w)
+			binary.LittleEndian.PutUint64(out[1+i:], w)
+		}
+		w := eight(text, n-8)
+		special |= specials(w)
+		binary.LittleEndian.PutUint64(out[1+n-8:], w)
+	}
+	if special != 0 {
 		e.escaped(text)
 		return
 	}
-	start := len(e.json)
-	json := slices.Grow(e.json, len(text)+2)[:start+len(text)+2]
-	json[start] = '"'
-	copy(json[start+1:], text)
-	json[len(json)-1] = '"'
-	e.json = json
+	out[0], out[1+n] = '"', '"'
+	e.json = json[:start+n+2]
 }
 
-// isPlain reports whether no byte of a text has to be escaped.
-func isPlain(text string) bool {
+// eight returns eight bytes of a text, the first one as the lowest. The compiler makes one
+// load of it.
+func eight(text string, i int) uint64 {
+	t := text[i : i+8]
+	return uint64(t[0]) | uint64(t[1])<<8 | uint64(t[2])<<16 | uint64(t[3])<<24 |
+		uint64(t[4])<<32 | uint64(t[5])<<40 | uint64(t[6])<<48 | uint64(t[7])<<56
+}
+
+const spaces uint64 = 0x2020202020202020
+
+// fewer returns the same of a text that has fewer; those that it does not have are spaces.
+func fewer(text string) uint64 {
+	n := len(text)
+	w := spaces << (8 * n)
+	switch {
+	case n >= 4:
+		first := uint64(text[0]) | uint64(text[1])<<8 | uint64(text[2])<<16 | uint64(text[3])<<24
+		t := text[n-4:]
+		last := uint64(t[0]) | uint64(t[1])<<8 | uint64(t[2])<<16 | uint64(t[3])<<24
+		w |= first | last<<(8*(n-4))
+	case n > 0:
+		w |= uint64(text[0]) | uint64(text[n/2])<<(8*(n/2)) | uint64(text[n-1])<<(8*(n-1))
+	}
+	return w
+}
+
+// specials is not 0 if one of eight bytes has to be escaped: if it is below a space, a quotation
+// mark or a backslash.
+func specials(w uint64) uint64 {
 	const ones, high = 0x0101010101010101, 0x8080808080808080
-	i := 0
-	for ; i+8 <= len(text); i += 8 {
-		// The high bit of each byte that is below a space, a quotation mark or a backslash.
-		w := eight(text, i)
-		quote, backslash := w^ones*'"', w^ones*'\\'
-		if ((w-ones*' ')&^w|(quote-ones)&^quote|(backslash-ones)&^backslash)&high != 0 {
-			return false
-		}
-	}
-	for ; i < len(text); i++ {
-		if c := text[i]; c < ' ' || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return true
+	quote, backslash := w^ones*'"', w^ones*'\\'
+	return ((w-ones*' ')&^w | (quote-ones)&^quote | (backslash-ones)&^backslash) & high
 }
 
 func (e *encoder) escaped(text string) {
