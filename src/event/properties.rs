@@ -205,8 +205,6 @@ struct Sorter<'a> {
     ranges: &'a mut PropertyRanges,
     text: &'a [u8],
     super_properties: &'a SuperProperties,
-    /// Whether there is a super property that the caller may override.
-    may_override: bool,
     /// The run that the last member belongs to; empty after one that does not stay.
     run: Range<usize>,
 }
@@ -215,8 +213,7 @@ impl<'a> Sorter<'a> {
     #[inline(always)]
     fn new(ranges: &'a mut PropertyRanges, text: &'a [u8], super_properties: &'a SuperProperties) -> Self {
         ranges.clear(super_properties);
-        let may_override = !super_properties.members.is_empty();
-        Sorter { ranges, text, super_properties, may_override, run: 0..0 }
+        Sorter { ranges, text, super_properties, run: 0..0 }
     }
 
     #[inline(always)]
@@ -225,8 +222,8 @@ impl<'a> Sorter<'a> {
         let stays = if key.escaped || self.text.get(key.inside.start) == Some(&b'$') {
             self.ranges.sort(self.text, key.inside, key.escaped, value, self.super_properties) == Place::Stays
         } else {
-            if self.may_override {
-                let key = self.text.get(key.inside).unwrap_or_default();
+            let key = self.text.get(key.inside).unwrap_or_default();
+            if self.super_properties.may_have_plain(key) {
                 self.super_properties.mark_overridden(key, &mut self.ranges.overridden);
             }
             true
@@ -285,6 +282,30 @@ mod tests {
         let found = ranges.of(text.as_bytes()).unwrap();
         assert_eq!(found.lifted(1), Some(Lifted::Mistyped));
         assert_eq!(found.runs().count(), 1);
+    }
+
+    #[test]
+    fn every_super_property_can_be_overridden() {
+        let long = "k".repeat(68);
+        let keys = ["plan", "$os", "é", long.as_str()];
+        let mut super_properties = SuperProperties::default();
+        for key in keys {
+            super_properties.register(key, b"1").unwrap();
+        }
+        let overridden = |caller: &str| {
+            let text = format!("{{\"x\":1,\"{caller}\":2,\"plat\":3,\"$of\":4}}");
+            let mut ranges = PropertyRanges::default();
+            ranges.read(&mut Cursor::new(text.as_bytes()), 0, &super_properties).unwrap();
+            ranges.overridden
+        };
+        for (position, key) in keys.iter().enumerate() {
+            assert_eq!(overridden(key), [0, 1, 2, 3].map(|one| one == position), "{key}");
+        }
+        assert_eq!(overridden("\\u0070lan"), [true, false, false, false]);
+        assert_eq!(overridden("\\u0024os"), [false, true, false, false]);
+        for other in ["plane", "$o", "e", "", "K"] {
+            assert_eq!(overridden(other), [false; 4], "{other}");
+        }
     }
 
     #[test]

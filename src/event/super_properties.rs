@@ -16,6 +16,8 @@ pub struct SuperProperties {
     lifted: PerLifted<Option<Lifted<Vec<u8>>>>,
     /// `$set`, `$set_once`, `$unset` and `$groups`, whole.
     merged: PerMerged<Option<Vec<u8>>>,
+    /// The lengths, modulo 64, of those keys in `members` that do not begin with `$`, as bits.
+    plain_lengths: u64,
     /// Whether anything is lifted or merged.
     pub(super) has_special: bool,
     /// How many bytes all values, and the keys of those that stay, have with what separates them.
@@ -94,6 +96,8 @@ impl SuperProperties {
 
     fn note_sums(&mut self) {
         self.has_special = self.lifted.iter().any(Option::is_some) || self.merged.iter().any(Option::is_some);
+        let plain = self.members.iter().filter(|member| !member.key.starts_with('$'));
+        self.plain_lengths = plain.fold(0, |lengths, member| lengths | length_bit(member.key.len()));
         let lifted = self.lifted.iter().map(|value| match value {
             Some(Lifted::Text(text)) => text.len(),
             _ => 0,
@@ -106,6 +110,13 @@ impl SuperProperties {
     /// Whether anything is added that stays in `properties`.
     pub(super) fn has_members(&self) -> bool {
         !self.members.is_empty()
+    }
+
+    /// Whether a key that does not begin with `$` may be one of those in `members`. Most are excluded by their
+    /// length alone; the bindings add only keys that do begin with `$`.
+    #[inline]
+    pub(super) fn may_have_plain(&self, key: &[u8]) -> bool {
+        self.plain_lengths & length_bit(key.len()) != 0
     }
 
     /// Sets `overridden`, by position in `members`, where the caller's key takes precedence.
@@ -125,4 +136,8 @@ impl SuperProperties {
     pub(super) fn merged(&self, position: usize) -> Option<&[u8]> {
         self.merged.get(position)?.as_deref()
     }
+}
+/// The bit of a length in a set of lengths modulo 64.
+fn length_bit(length: usize) -> u64 {
+    1 << (length % 64)
 }
