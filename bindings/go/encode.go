@@ -111,7 +111,11 @@ func (e *encoder) member(name string, object map[string]interface{}) error {
 // of a map. Members of an object with new keys are written as they come, and then put into
 // order.
 func (e *encoder) object(object map[string]interface{}, depth int) error {
-	if e.keysFirst {
+	switch {
+	case len(object) == 0:
+		e.json = append(e.json, '{', '}')
+		return nil
+	case e.keysFirst:
 		return e.objectByKeys(object, depth)
 	}
 	shape := e.shapes.find(len(object), depth)
@@ -132,23 +136,22 @@ func (e *encoder) object(object map[string]interface{}, depth int) error {
 		shape.learn(e.members[first:], e.json[start:])
 	}
 	e.members = e.members[:first]
-	e.endObject(start)
+	e.json[len(e.json)-1] = '}'
 	return nil
 }
 
 func (e *encoder) objectByKeys(object map[string]interface{}, depth int) error {
 	e.json = append(e.json, '{')
-	start := len(e.json)
 	for _, key := range slices.Sorted(maps.Keys(object)) {
 		if err := e.pair(key, object[key], depth); err != nil {
 			return err
 		}
 	}
-	e.endObject(start)
+	e.json[len(e.json)-1] = '}'
 	return nil
 }
 
-// pair writes a member and the comma after it.
+// pair writes a member and the comma after it, which becomes a brace after the last one.
 func (e *encoder) pair(key string, value interface{}, depth int) error {
 	start := len(e.json)
 	e.text(key)
@@ -159,15 +162,6 @@ func (e *encoder) pair(key string, value interface{}, depth int) error {
 	e.json = append(e.json, ',')
 	e.members = append(e.members, member{prefix(key), start, len(e.json)})
 	return nil
-}
-
-// endObject replaces the last comma.
-func (e *encoder) endObject(start int) {
-	if last := len(e.json) - 1; last >= start {
-		e.json[last] = '}'
-	} else {
-		e.json = append(e.json, '}')
-	}
 }
 
 // order puts members, which are the end of the text, into the order of their keys.
@@ -321,6 +315,12 @@ func (e *encoder) float(value float64, bits int) error {
 	if math.IsNaN(value) || math.IsInf(value, 0) {
 		return errors.New("JSON cannot express " + strconv.FormatFloat(value, 'g', -1, 64))
 	}
+	// As many decimals as prices and shares have. The quotient is the number next to the decimal
+	// one, and no other one of at most 15 digits has the same: this is the shortest.
+	if n := value * 1e4; n == math.Trunc(n) && n/1e4 == value && n != 0 && math.Abs(n) < 1e15 && bits == 64 {
+		e.decimal(int64(n))
+		return nil
+	}
 	// The same choice as encoding/json: an exponent only for very small and very large
 	// numbers.
 	format := byte('f')
@@ -334,6 +334,23 @@ func (e *encoder) float(value float64, bits int) error {
 		e.json = e.json[:end-1]
 	}
 	return nil
+}
+
+// decimal writes n / 10,000.
+func (e *encoder) decimal(n int64) {
+	if n < 0 {
+		e.json = append(e.json, '-')
+		n = -n
+	}
+	e.json = strconv.AppendInt(e.json, n/1e4, 10)
+	n %= 1e4
+	if n == 0 {
+		return
+	}
+	e.json = append(e.json, '.', byte('0'+n/1000), byte('0'+n/100%10), byte('0'+n/10%10), byte('0'+n%10))
+	for e.json[len(e.json)-1] == '0' {
+		e.json = e.json[:len(e.json)-1]
+	}
 }
 
 func (e *encoder) timeValue(value time.Time) error {

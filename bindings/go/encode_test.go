@@ -199,6 +199,27 @@ func TestMessagesAreValidated(t *testing.T) {
 	}
 }
 
+func TestNumbersAreThoseOfStrconv(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 3))
+	numbers := []float64{0.15, 249.95, 512.4, 1, -1, 0.0001, -0.0001, 0.00005, 0.1 + 0.2, 1e15 / 1e4, 1e11 - 0.0001, 1e20,
+		99999999999.9999, 100000000000.0001, math.Nextafter(0.15, 1), math.Nextafter(0.15, 0), math.MaxInt64,
+		math.Copysign(0, -1), 0, math.SmallestNonzeroFloat64, 1 << 53, 0.3, 4.35, 1.005, 2.675}
+	for range 200_000 {
+		n := random.Int64N(int64(math.Pow10(1+random.IntN(17)))) * int64(1-2*random.IntN(2))
+		number := float64(n) / math.Pow10(random.IntN(8))
+		numbers = append(numbers, number, math.Nextafter(number, 0), math.Float64frombits(random.Uint64()))
+	}
+	for _, number := range numbers {
+		want, err := json.Marshal(number)
+		if err != nil {
+			continue // NaN, or infinite
+		}
+		if got := encoded(t, number); got != string(want) {
+			t.Fatalf("%s is not %s", got, want)
+		}
+	}
+}
+
 func TestAPooledEncoderKeepsNothing(t *testing.T) {
 	many := Properties{"key": strings.Repeat("x", 2*keptBytes), "nan": math.NaN()}
 	for i := range 2 * keptMembers {

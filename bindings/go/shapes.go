@@ -16,7 +16,7 @@ type shapes struct {
 
 // shape is the keys of one object.
 type shape struct {
-	// keys has them in order, as they are written: quoted, and with the colon.
+	// keys has them in order, as they are written: ,"key":
 	keys string
 	// ends are the positions in keys where each one ends.
 	ends []int
@@ -52,10 +52,10 @@ func (s *shape) learn(members []member, text []byte) {
 		size := m.end - m.start
 		end := bytes.IndexByte(text[1:size], '"') + 3
 		key := text[:end]
-		if bytes.IndexByte(key, '\\') >= 0 || len(keys)+len(key) > maxShapeBytes {
+		if bytes.IndexByte(key, '\\') >= 0 || len(keys)+len(key) >= maxShapeBytes {
 			return
 		}
-		keys = append(keys, key...)
+		keys = append(append(keys, ','), key...)
 		ends = append(ends, len(keys))
 		text = text[size:]
 	}
@@ -69,18 +69,17 @@ func (e *encoder) objectOf(s *shape, object map[string]interface{}, depth int) b
 		return false
 	}
 	before, start := len(e.json), 0
-	e.json = append(e.json, '{')
 	for _, end := range s.ends {
 		key := s.keys[start:end]
-		value, has := object[key[1:len(key)-len(`":`)]]
+		value, has := object[key[len(`,"`):len(key)-len(`":`)]]
 		e.json = append(e.json, key...)
 		if !has || e.value(value, depth) != nil {
 			e.json = e.json[:before]
 			return false
 		}
-		e.json = append(e.json, ',')
 		start = end
 	}
-	e.endObject(before + 1)
+	e.json[before] = '{'
+	e.json = append(e.json, '}')
 	return true
 }

@@ -116,7 +116,7 @@ func TestEveryEighthOtherObjectIsRemembered(t *testing.T) {
 		if err := e.object(object, 1); err != nil {
 			t.Fatal(err)
 		}
-		if e.shapes.find(1, 1).keys == `"key `+strconv.Itoa(i)+`":` {
+		if e.shapes.find(1, 1).keys == `,"key `+strconv.Itoa(i)+`":` {
 			learned++
 		}
 	}
