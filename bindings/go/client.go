@@ -218,18 +218,17 @@ func (c *client) enqueue(ctx context.Context, message Message, wantUUID bool) (s
 	case c.closing.Load():
 		return "", c.refuse(StatusClosed, c.closedError())
 	}
-	message = dereference(message)
-	if message == nil {
+	if isNil(message) {
 		return "", c.refuse(StatusInvalidArgument, &Error{Status: StatusInvalidArgument, Message: "the message is nil"})
 	}
 	if err := message.Validate(); err != nil {
 		return "", c.refuse(err.(FieldError).status(), err)
 	}
-	if capture, ok := message.(Capture); ok && (capture.Flags != nil || capture.SendFeatureFlags != nil) {
-		message = c.withFlags(ctx, capture)
+	if hasFlags(message) {
+		message = c.withFlags(ctx, dereference(message).(Capture))
 	}
 	if c.beforeSend != nil {
-		if message = c.beforeSend.run(message); message == nil {
+		if message = c.beforeSend.run(dereference(message)); message == nil {
 			c.withLibrary(native.countDiscarded)
 			return "", nil
 		}

@@ -326,3 +326,16 @@ func TestAFullQueueRefusesAtOnceOrBlocksUntilTheClose(t *testing.T) {
 		t.Errorf("the Enqueue that waited: %v", err)
 	}
 }
+
+// accepting is a library that takes every event.
+type accepting struct{ native }
+
+func (accepting) capture(*encoder) *Error { return nil }
+
+func TestAMessageByPointerIsNotCopiedToTheHeap(t *testing.T) {
+	c := &client{library: accepting{}}
+	capture := &Capture{Event: "e", DistinctId: "u", Properties: Properties{"a": 1}}
+	if allocations := testing.AllocsPerRun(100, func() { _ = c.Enqueue(capture) }); allocations != 0 {
+		t.Errorf("%v allocations", allocations)
+	}
+}

@@ -1,6 +1,7 @@
 package posthog
 
 import (
+	"reflect"
 	"strings"
 	"time"
 )
@@ -186,7 +187,25 @@ func with(event, own Properties) Properties {
 	return own
 }
 
-// dereference returns the message that a pointer points to; nil for a nil pointer.
+// isNil reports whether there is no message, or a nil pointer to one.
+func isNil(m Message) bool {
+	value := reflect.ValueOf(m)
+	return !value.IsValid() || value.Kind() == reflect.Pointer && value.IsNil()
+}
+
+// hasFlags reports whether flags are added to a message.
+func hasFlags(m Message) bool {
+	switch m := m.(type) {
+	case Capture:
+		return m.Flags != nil || m.SendFeatureFlags != nil
+	case *Capture:
+		return m.Flags != nil || m.SendFeatureFlags != nil
+	}
+	return false
+}
+
+// dereference returns the message that a pointer points to, as a copy on the heap; nil for a
+// nil pointer.
 func dereference(m Message) Message {
 	switch m := m.(type) {
 	case *Capture:
