@@ -49,8 +49,8 @@ impl Client {
         match status {
             Status::OK => Ok(()),
             Status::SPOOL => {
-                let text =
-                    "the disk did not take everything; the log says why. What is pending is still in memory";
+                let text = "the disk did not take or sync everything; the log says why. What is pending is still in \
+                            memory or in its file";
                 Err(Error::new(Status::SPOOL, text))
             }
             other => Err(other.into()),

@@ -91,13 +91,7 @@ impl<'a> Contents<'a> {
         }
         let damage = reader.damage();
         let Some(header) = sum.header.filter(|_| !damage.given_up) else {
-            // A power cut may have taken the first page or the end of it, and left zeros.
-            let ours = bytes
-                .iter()
-                .zip(MAGIC)
-                .skip_while(|(byte, magic)| *byte == magic)
-                .all(|(byte, _)| *byte == 0);
-            return Err(match (any, ours) {
+            return Err(match (any, begins_as_segment(bytes)) {
                 // A process that is killed in its first write leaves a part of a header.
                 (false, true) if bytes.len() <= LONGEST_BEGINNING => Unreadable::Empty,
                 (false, false) => Unreadable::Foreign,
@@ -105,6 +99,22 @@ impl<'a> Contents<'a> {
             });
         };
         Ok(sum.finish(header, damage))
+    }
+}
+
+/// Whether these bytes are, or were, those of a segment: a power cut may have taken the first page or the end of it, and
+/// left zeros; and where a write was cut short within the magic, the next one began with it again.
+fn begins_as_segment(mut bytes: &[u8]) -> bool {
+    loop {
+        let begun = bytes.iter().zip(MAGIC).take_while(|(byte, magic)| *byte == magic).count();
+        let rest = bytes.get(begun..).unwrap_or_default();
+        if rest.iter().take(MAGIC.len() - begun).all(|byte| *byte == 0) {
+            return true;
+        }
+        if begun == 0 {
+            return false;
+        }
+        bytes = rest;
     }
 }
 

@@ -365,6 +365,8 @@ impl<D: Disk> Store<D> {
             if self.write_pending(now) && self.settings.safety == SpoolSafety::Power {
                 self.sync_all(now);
             }
+            // Files that were written again have another copy now, which would be sent as well.
+            self.remove_ended(now);
         }
         let mut kept = Kept::default();
         for segment in self.segments.values() {

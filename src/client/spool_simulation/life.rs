@@ -138,6 +138,7 @@ impl World {
         // The host has read what was reported before.
         self.read_reports(at);
         let mut process = self.processes.swap_remove(at);
+        self.unwritten += process.appending.len() as u64;
         if self.random.percent(50)
             && let Some((uuid, place)) = process.appending.pop()
         {

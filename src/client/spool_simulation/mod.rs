@@ -78,6 +78,8 @@ struct World {
     disk_fails: bool,
     /// How many events were appended by their captures.
     appended: u64,
+    /// How many events had not been appended by their captures, which did not return, when their process was killed.
+    unwritten: u64,
     /// Whether a process was killed in the middle of a write.
     has_cut: bool,
     requests: HashMap<Uuid, Request>,
@@ -108,6 +110,7 @@ impl World {
             has_crashed: false,
             disk_fails,
             appended: 0,
+            unwritten: 0,
             has_cut: false,
             requests: HashMap::new(),
             split: HashSet::new(),

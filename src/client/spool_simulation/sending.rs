@@ -13,6 +13,8 @@ use crate::protocol::{Attempt, AttemptResult, Keeping, decide};
 pub(super) struct Server {
     pub is_down: bool,
     pub refuses: bool,
+    /// It takes single events only, and does not respond to their requests.
+    pub splits: bool,
     /// How often each event was stored.
     pub stored: HashMap<Uuid, u32>,
     pub dropped: HashSet<Uuid>,
@@ -106,6 +108,10 @@ impl World {
         }
         if self.server.refuses {
             return respond(401, String::new());
+        }
+        if self.server.splits {
+            let cut = || AttemptResult::NoResponse { message: "cut".into(), maybe_sent: true };
+            return if uuids.len() > 1 { respond(413, String::new()) } else { cut() };
         }
         let store = |server: &mut Server, uuid: &Uuid| *server.stored.entry(*uuid).or_default() += 1;
         match if self.misbehaves { self.random.below(24) } else { 23 } {

@@ -169,7 +169,10 @@ pub(in crate::delivery) fn change_of_batch(
         change.parked = facts.parked;
         track.handed.parked = facts.parked;
     }
-    let is_new = track.handed != before || change.verdicts.is_some() || change.appended.is_some();
+    // Of two batches in one segment, the second adds events only.
+    let has_events = !matches!(change.events, NewEvents::None);
+    let is_new =
+        track.handed != before || has_events || change.verdicts.is_some() || change.appended.is_some();
     is_new.then_some(change)
 }
 

@@ -223,14 +223,14 @@ impl<D: Disk> Store<D> {
         for id in synced {
             if let Some(segment) = self.segments.get_mut(&id) {
                 segment.is_synced = true;
-                if segment.is_stored() {
+                if segment.is_stored() && !segment.is_doubtful {
                     self.note(Notice::Stored { segment: id, synced: true });
                     self.remove_older(id);
                 }
             }
         }
         self.close_old_files();
-        self.segments.values().all(|segment| segment.is_synced && segment.pending.is_empty())
+        self.segments.values().all(SegmentState::outlives_power_cuts)
     }
 
     fn sync_names(&mut self) -> Result<(), DiskError> {

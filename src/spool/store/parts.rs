@@ -23,6 +23,9 @@ pub(super) struct SegmentState<D: Disk> {
     /// The length of its file.
     pub(super) bytes: u64,
     pub(super) is_synced: bool,
+    /// Its file could not be synced, and its events are not in memory to be written into another one: nobody knows
+    /// whether they outlive a power cut.
+    pub(super) is_doubtful: bool,
     /// Files that this segment was in before. They go when it is stored.
     pub(super) older: Vec<String>,
     /// Its file failed, and its events are not added again yet.
@@ -47,6 +50,7 @@ impl<D: Disk> Default for SegmentState<D> {
             pending: Vec::new(),
             bytes: 0,
             is_synced: true,
+            is_doubtful: false,
             older: Vec::new(),
             awaits_rewrite: false,
             events: 0,
@@ -83,6 +87,11 @@ impl<D: Disk> SegmentState<D> {
     /// Whether all that was added is on disk.
     pub(super) fn is_stored(&self) -> bool {
         self.name.is_some() && self.pending.is_empty() && !self.awaits_rewrite
+    }
+
+    /// Whether all that was added outlives a power cut.
+    pub(super) fn outlives_power_cuts(&self) -> bool {
+        self.is_synced && self.pending.is_empty() && !self.is_doubtful
     }
 
     /// What is to be removed when its events have ended.
@@ -140,6 +149,9 @@ impl<D: Disk> SegmentState<D> {
             self.bytes = 0;
             self.awaits_rewrite = true;
             self.is_incomplete = false;
+            self.is_doubtful = false;
+        } else {
+            self.is_doubtful |= !self.is_synced;
         }
         self.is_synced = true;
     }

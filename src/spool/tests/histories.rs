@@ -58,6 +58,8 @@ struct Event {
     synced: bool,
     /// The server may have it.
     maybe: bool,
+    /// Some process has taken it over.
+    was_adopted: bool,
 }
 
 /// Events that are sent together.
@@ -212,7 +214,10 @@ impl World {
             }
         }
         batch.events.push((index, uuid, false));
-        self.events.insert(uuid, Event { wire, ended: false, stored, synced: false, maybe: false });
+        self.events.insert(
+            uuid,
+            Event { wire, ended: false, stored, synced: false, maybe: false, was_adopted: false },
+        );
         process.store.announce(self.now);
     }
 
@@ -427,7 +432,8 @@ impl World {
             appender: None,
         };
         for stored in &contents.pending {
-            let event = &self.events[&stored.uuid];
+            let event = self.events.get_mut(&stored.uuid).unwrap();
+            event.was_adopted = true;
             assert_eq!(event.wire, stored.wire, "other bytes");
             // On a full disk, a segment is taken over without a mark that says so.
             let is_said = contents.maybe_delivered || !event.maybe || event.ended;
@@ -532,14 +538,10 @@ impl World {
     fn cut_power(&mut self) {
         self.power_cuts += 1;
         self.disk.cut_power();
-        // A power cut may take the mark of a takeover, with all that was written after it.
-        let adopted =
-            self.processes.iter().flat_map(|process| &process.batches).filter(|batch| batch.is_adopted);
-        for (_, uuid, _) in adopted.flat_map(|batch| &batch.events) {
-            self.events.get_mut(uuid).unwrap().maybe = false;
-        }
         self.processes.clear();
         for event in self.events.values_mut() {
+            // A power cut may take the mark of a takeover, with all that was written after it.
+            event.maybe &= !event.was_adopted;
             event.stored &= event.synced;
             // What is on the disk after a power cut stays there.
         }

@@ -271,6 +271,11 @@ fn what_is_not_a_segment_is_recognised() {
         ([&[0; 8], &[b'x'; 1000][..]].concat(), "damaged"),
         ([&MAGIC[..3], &[0; 5], &[b'x'; 1000][..]].concat(), "damaged"),
         ([&MAGIC[..3], &[0; 4], &[b'x'; 1000][..]].concat(), "foreign"),
+        // Writes that were cut short, and the power with the last one.
+        ([&MAGIC[..7], &MAGIC, &[0xFF, b'H', 0, 0]].concat(), "empty"),
+        ([&MAGIC[..7], &MAGIC[..2], &MAGIC[..6]].concat(), "empty"),
+        ([&MAGIC[..1], &MAGIC, &[b'x'; 1000]].concat(), "damaged"),
+        ([&MAGIC[..7], b"x", &MAGIC].concat(), "foreign"),
     ] {
         assert_eq!(read(&bytes), Err(expected), "{bytes:?}");
     }

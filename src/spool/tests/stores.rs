@@ -238,6 +238,40 @@ fn a_file_at_which_the_disk_failed_is_written_again_and_then_given_up() {
     }
 }
 
+/// The file at which the disk failed may have all events, too.
+#[test]
+fn a_close_leaves_one_copy_of_what_was_written_again() {
+    let disk = SimDisk::new(1);
+    let mut store = store(&disk, 1, settings(SpoolSafety::Crash));
+    add(&mut store, 1, 3);
+    let _ = store.step(START);
+    disk.faults(|faults| faults.syncs = Some((100, ErrorKind::Failed)));
+    let (done, notices) = store.persist(START);
+    assert!(!done && notices.contains(&Notice::Rewrite(SegmentId(1))), "{notices:?}");
+    disk.faults(|faults| faults.syncs = None);
+    add(&mut store, 1, 3);
+    let (kept, _) = store.close(START);
+    assert_eq!((kept.segments, files(&disk).len()), (1, 1));
+}
+
+#[test]
+fn what_left_memory_and_could_not_be_synced_is_never_called_persisted() {
+    let disk = SimDisk::new(1);
+    let mut store = store(&disk, 1, settings(SpoolSafety::Crash));
+    add(&mut store, 1, 3);
+    let _ = store.step(START);
+    store.release(SegmentId(1));
+    disk.faults(|faults| faults.syncs = Some((100, ErrorKind::Failed)));
+    assert!(!store.persist(START).0);
+    disk.faults(|faults| faults.syncs = None);
+    add(&mut store, 2, 1);
+    let stored = |synced| Notice::Stored { segment: SegmentId(2), synced };
+    // A second sync would succeed, also where the disk has dropped what it could not write.
+    assert_eq!(store.persist(later(START, 60_000)), (false, vec![stored(false), stored(true)]));
+    store.end(SegmentId(1));
+    assert_eq!(store.persist(later(START, 60_001)), (true, vec![]));
+}
+
 /// Events leave memory when they are stored: one that is written only could be lost by a sync that fails.
 #[test]
 fn at_power_nothing_is_stored_before_it_is_synced() {
