@@ -23,8 +23,8 @@ pub(super) struct SegmentState<D: Disk> {
     /// The length of its file.
     pub(super) bytes: u64,
     pub(super) is_synced: bool,
-    /// Its file could not be synced, and its events are not in memory to be written into another one: nobody knows
-    /// whether they outlive a power cut.
+    /// Its file could not be synced, and its events are not in memory to be written into another one: they may not
+    /// outlive a power cut.
     pub(super) is_doubtful: bool,
     /// Files that this segment was in before. They go when it is stored.
     pub(super) older: Vec<String>,
