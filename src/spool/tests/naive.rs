@@ -105,7 +105,7 @@ pub fn read(bytes: &[u8]) -> Result<Naive, &'static str> {
         }
     }
     if header.is_none() {
-        let (any, ours) = (!records.is_empty(), begins_as_segment(bytes, &magic));
+        let (any, ours) = (!records.is_empty(), begins_as_segment(bytes, magic));
         let small = bytes.len() <= 8 + 2 * (16 + 48 + 256);
         return Err(match (any, ours, small) {
             (false, true, true) => "empty",
@@ -124,7 +124,7 @@ pub fn read(bytes: &[u8]) -> Result<Naive, &'static str> {
 }
 
 /// Whether these bytes begin with the first eight or a part of them, and then zeros or the same again.
-fn begins_as_segment(bytes: &[u8], magic: &[u8; 8]) -> bool {
+fn begins_as_segment(bytes: &[u8], magic: &[u8]) -> bool {
     (0..=8).any(|cut| is_cut(bytes, &magic[..cut]))
         || (1..8).any(|cut| bytes.starts_with(&magic[..cut]) && begins_as_segment(&bytes[cut..], magic))
 }
