@@ -14,13 +14,18 @@ fi
 get procps iproute2
 cp -R /phc/tests tests
 cp -R /phc/tests/abi abi
+# What the programs have in common: the sources that have a header.
+common=
+for header in tests/c/*.h; do
+    [ ! -e "${header%.h}.c" ] || common="$common ${header%.h}.c"
+done
 passed=0 failed=0
 for file in tests/c/*.c; do
     name=$(basename "$file" .c)
     [ -z "${PHC_PROGRAMS:-}" ] || [[ " $PHC_PROGRAMS " == *" $name "* ]] || continue
     if ! grep -q 'RUN_TESTS(' "$file" || [[ " $other_tasks " == *" $name "* ]]; then continue; fi
     # shellcheck disable=SC2086 # words
-    $CC -std=c11 -D_GNU_SOURCE -O1 -g $CFLAGS "$file" tests/c/harness.c tests/c/hostile.c tests/c/name_server.c $link \
+    $CC -std=c11 -D_GNU_SOURCE -O1 -g $CFLAGS "$file" $common $link \
         -lpthread -ldl -lrt -o "./$name"
     status=0
     PHC_SINK=$PHC_SINK timeout 300 "./$name" >said 2>&1 || status=$?
