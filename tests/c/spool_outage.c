@@ -136,6 +136,7 @@ static void a_blocked_capture_goes_on_as_soon_as_there_is_room(void) {
         finish(client);
         next_delivers(400, (i + 1) * 401);
     }
+    only_this_rule_is_broken(CUT_OFF);
 }
 
 static void a_queue_that_is_smaller_than_a_batch_leaves_memory_too(void) {
