@@ -2,8 +2,8 @@
 # version.sh VERSION    writes the version of every package, and what is made from it: `make version VERSION=0.2.0`
 # version.sh --check    fails unless all of them have the version of Cargo.toml
 #
-# It commits nothing. It fails, with the lines, where the old number remains in a file that no table below names: that
-# file belongs into one of them.
+# It commits nothing. Both fail, with the lines, where the number of the version stands in a file that no table below
+# names: that file belongs into one of them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -18,13 +18,19 @@ bindings/ruby/lib/posthog_phc/version.rb    VERSION =
 .github/ISSUE_TEMPLATE/bug.yml              placeholder:
 docs/install.md                             .
 docs/cpp.md                                 releases/download/
+bindings/ruby/README.md                     lib_version
 README.md                                   apt install [.]/
 '
-# Where a number of a release may stay what it was: history, examples, and what cargo or make writes.
+# Where a number of a release may stay what it was: history, examples, versions of others, and what cargo or make writes.
 stays='
 CHANGELOG.md
 Cargo.lock
 */Cargo.lock
+*/go.mod
+*/go.sum
+conformance/templates/*
+docs/spool-format.md
+src/spool/tests/golden.rs
 docs/abi.md
 docs/settings.md
 src/capi/status.rs
@@ -42,6 +48,32 @@ numbers() {
     done <<<"$written"
 }
 
+# A number ends here: no digit follows, nor a dot with one, but a dot at the end of a sentence may.
+ends='([^0-9.]|$|[.][^0-9]|[.]$)'
+
+# forgotten VERSION: the lines that have it and that no table explains; it fails if there are none.
+forgotten() {
+    local left_out
+    read -ra left_out <<<"$(awk 'NF { print ":!" $1 }' <<<"$stays" | tr '\n' ' ')"
+    git grep -nE "(^|[^0-9.])${1//./\\.}$ends" -- . "${left_out[@]}" | WRITTEN=$written awk '
+        BEGIN {
+            rows = split(ENVIRON["WRITTEN"], row, "\n")
+            for (i = 1; i <= rows; i++) {
+                file[i] = lines[i] = row[i]
+                sub(/ .*/, "", file[i])
+                sub(/^[^ ]+ +/, "", lines[i])
+            }
+        }
+        {
+            text = $0
+            sub(/^[^:]*:[0-9]*:/, "", text)
+            for (i = 1; i <= rows; i++) if (file[i] != "" && index($0, file[i]) == 1 && text ~ lines[i]) next
+            print
+            any = 1
+        }
+        END { exit !any }'
+}
+
 current=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 if [ "${1:-}" = --check ]; then
     # docs/install.md has versions of others too.
@@ -49,6 +81,10 @@ if [ "${1:-}" = --check ]; then
     header=$(sed -n 's/^#define PHC_VERSION "\(.*\)"/\1/p' include/phc.h)
     [ "$header" = "$current" ] || other+=$'\n'"include/phc.h $header"
     [ -z "$other" ] || { echo "version: Cargo.toml has $current, but:" >&2; echo "$other" >&2; exit 1; }
+    if forgotten "$current" >&2; then
+        echo "version: the lines above have the number. Name their files in one of the tables of $0." >&2
+        exit 1
+    fi
     echo "version: $current in every package"
     exit
 fi
@@ -56,8 +92,6 @@ fi
 new=${1:-}
 [[ $new =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]] || { echo "usage: version.sh X.Y.Z, or version.sh --check" >&2; exit 2; }
 old=${current//./\\.}
-# A number ends here: no digit follows, nor a dot with one, but a dot at the end of a sentence may.
-ends='([^0-9.]|$|[.][^0-9]|[.]$)'
 while read -r file lines; do
     # A file that moved is found below, by the old number in it.
     [ -e "${file:-/none}" ] || continue
@@ -68,11 +102,8 @@ done <<<"$written"
 cargo update --quiet --offline --workspace
 make --no-print-directory headers docs
 
-if [ "$new" != "$current" ]; then
-    read -ra left_out <<<"$(awk 'NF { print ":!" $1 }' <<<"$stays" | tr '\n' ' ')"
-    if git grep -nE "(^|[^0-9.])$old$ends" -- . "${left_out[@]}" >&2; then
-        echo "version: the lines above have the old number. Name their files in one of the tables of $0." >&2
-        exit 1
-    fi
+if [ "$new" != "$current" ] && forgotten "$current" >&2; then
+    echo "version: the lines above have the old number. Name their files in one of the tables of $0." >&2
+    exit 1
 fi
 scripts/dist/version.sh --check
