@@ -2,7 +2,7 @@
 # release.sh [PART…]: the commands of a release do what docs/releasing.md says, in a clone, with keys that are thrown
 # away afterwards. Nothing is built for other platforms.
 #
-#   form      the workflow files
+#   form      the workflow files; one version, in every place that has it
 #   sign      sign.sh: what is changed, added, signed by another key or not signed is refused
 #   refuse    release.sh: no key, another version, no section in CHANGELOG.md, changes that are not committed, no signature
 #   version   version.sh: a new number is in every package, and a forgotten one is found
