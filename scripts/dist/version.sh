@@ -31,6 +31,7 @@ Cargo.lock
 conformance/templates/*
 docs/spool-format.md
 src/spool/tests/golden.rs
+tests/release.sh
 docs/abi.md
 docs/settings.md
 src/capi/status.rs
