@@ -335,7 +335,12 @@ func (accepting) capture(*encoder) *Error { return nil }
 func TestAMessageByPointerIsNotCopiedToTheHeap(t *testing.T) {
 	c := &client{library: accepting{}}
 	capture := &Capture{Event: "e", DistinctId: "u", Properties: Properties{"a": 1}}
-	if allocations := testing.AllocsPerRun(100, func() { _ = c.Enqueue(capture) }); allocations != 0 {
-		t.Errorf("%v allocations", allocations)
+	// A garbage collection, and the race detector by chance, take the encoder from the pool.
+	fewest := math.Inf(1)
+	for range 50 {
+		fewest = min(fewest, testing.AllocsPerRun(1, func() { _ = c.Enqueue(capture) }))
+	}
+	if fewest != 0 {
+		t.Errorf("%v allocations", fewest)
 	}
 }
