@@ -127,16 +127,16 @@ version_part() {
     clone "$there"
     # With the crates that are built already.
     export CARGO_TARGET_DIR=$root/target
-    refuses "no version" usage "$there/scripts/dist/version.sh" 9.8
-    ok "a new version" "$there/scripts/dist/version.sh" 9.8.7
-    ok "every package has it" bash -c 'cd "$1" && grep -q "PHC_VERSION \"9.8.7\"" include/phc.h bindings/go/phc.h &&
-        grep -q "\"9.8.7\"" bindings/go/config.go bindings/ruby/lib/posthog_phc/version.rb &&
-        grep -q "9.8.7" bindings/php/src/PostHog.php && grep -A1 "name = \"phc-fuzz\"" Cargo.lock | grep -q 9.8.7' - "$there"
+    refuses "no version" usage "$there/scripts/dist/version.sh" 71.5
+    ok "a new version" "$there/scripts/dist/version.sh" 71.5.3
+    ok "every package has it" bash -c 'cd "$1" && grep -q "PHC_VERSION \"71.5.3\"" include/phc.h bindings/go/phc.h &&
+        grep -q "\"71.5.3\"" bindings/go/config.go bindings/ruby/lib/posthog_phc/version.rb &&
+        grep -q "71.5.3" bindings/php/src/PostHog.php && grep -A1 "name = \"phc-fuzz\"" Cargo.lock | grep -q 71.5.3' - "$there"
     ok "the lock files fit" bash -c 'cd "$1" && cargo metadata --locked --offline --format-version 1 >/dev/null' - "$there"
-    sed -i 's/9\.8\.7/9.8.6/' "$there/bindings/ruby/lib/posthog_phc/version.rb"
-    refuses "a package with another version" "version.rb 9.8.6" "$there/scripts/dist/version.sh" --check
-    sed -i 's/9\.8\.6/9.8.7/' "$there/bindings/ruby/lib/posthog_phc/version.rb"
-    echo "This is 9.8.7." >>"$there/CONTRIBUTING.md"
+    sed -i 's/71\.5\.3/71.5.2/' "$there/bindings/ruby/lib/posthog_phc/version.rb"
+    refuses "a package with another version" "version.rb 71.5.2" "$there/scripts/dist/version.sh" --check
+    sed -i 's/71\.5\.2/71.5.3/' "$there/bindings/ruby/lib/posthog_phc/version.rb"
+    echo "This is 71.5.3." >>"$there/CONTRIBUTING.md"
     refuses "a number that is forgotten" "CONTRIBUTING.md" "$there/scripts/dist/version.sh" --check
     unset CARGO_TARGET_DIR
     rm -rf "$there"
