@@ -52,11 +52,11 @@ numbers() {
 # A number ends here: no digit follows, nor a dot with one, but a dot at the end of a sentence may.
 ends='([^0-9.]|$|[.][^0-9]|[.]$)'
 
-# forgotten VERSION: the lines that have it and that no table explains; it fails if there are none.
-forgotten() {
+# refuse_forgotten VERSION: exits with 1, after the lines, where it stands in a place that no table names.
+refuse_forgotten() {
     local left_out
     read -ra left_out <<<"$(awk 'NF { print ":!" $1 }' <<<"$stays" | tr '\n' ' ')"
-    git grep -nE "(^|[^0-9.])${1//./\\.}$ends" -- . "${left_out[@]}" | WRITTEN=$written awk '
+    if git grep -nE "(^|[^0-9.])${1//./\\.}$ends" -- . "${left_out[@]}" | WRITTEN=$written awk '
         BEGIN {
             rows = split(ENVIRON["WRITTEN"], row, "\n")
             for (i = 1; i <= rows; i++) {
@@ -72,7 +72,10 @@ forgotten() {
             print
             any = 1
         }
-        END { exit !any }'
+        END { exit !any }' >&2; then
+        echo "version: the lines above have $1. Name their files in one of the tables of $0." >&2
+        exit 1
+    fi
 }
 
 current=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
@@ -82,10 +85,7 @@ if [ "${1:-}" = --check ]; then
     header=$(sed -n 's/^#define PHC_VERSION "\(.*\)"/\1/p' include/phc.h)
     [ "$header" = "$current" ] || other+=$'\n'"include/phc.h $header"
     [ -z "$other" ] || { echo "version: Cargo.toml has $current, but:" >&2; echo "$other" >&2; exit 1; }
-    if forgotten "$current" >&2; then
-        echo "version: the lines above have the number. Name their files in one of the tables of $0." >&2
-        exit 1
-    fi
+    refuse_forgotten "$current"
     echo "version: $current in every package"
     exit
 fi
@@ -103,8 +103,5 @@ done <<<"$written"
 cargo update --quiet --offline --workspace
 make --no-print-directory headers docs
 
-if [ "$new" != "$current" ] && forgotten "$current" >&2; then
-    echo "version: the lines above have the old number. Name their files in one of the tables of $0." >&2
-    exit 1
-fi
+[ "$new" = "$current" ] || refuse_forgotten "$current"
 scripts/dist/version.sh --check
