@@ -137,6 +137,7 @@ impl SuperProperties {
         self.merged.get(position)?.as_deref()
     }
 }
+
 /// The bit of a length in a set of lengths modulo 64.
 fn length_bit(length: usize) -> u64 {
     1 << (length % 64)
