@@ -378,7 +378,7 @@ static void captures_do_not_wait_for_a_disk_that_takes_nothing(void) {
 static void without_descriptors_events_stay_in_memory(void) {
     folder = new_folder();
     warnings = recoveries = 0;
-    warning_text = "Too many open files";
+    warning_text = strerror(EMFILE);
     phc_client *client = SPOOLING("crash", NULL);
     CHECK_EQ(phc_set_log_callback(client, note_disk, NULL, NULL), PHC_OK);
     capture(client, "a");

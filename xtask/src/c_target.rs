@@ -23,17 +23,18 @@ pub(crate) struct Target {
 const TARGETS: &[Target] = &[
     Target {
         name: "x86_64-linux-musl",
-        // The headers of the kernel are found behind musl's own.
-        compiler: "musl-gcc -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu",
+        // The headers of the kernel are found behind musl's own. The index by which a stack is walked is what the
+        // compiler of Alpine writes by itself, and this one does not.
+        compiler: "musl-gcc -Wl,--eh-frame-hdr -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu",
         runner: "",
-        archive: "-static -Wl,--eh-frame-hdr",
+        archive: "-static",
     },
     Target {
         name: "aarch64-linux-musl",
         compiler: "aarch64-linux-gnu-gcc -specs=/usr/lib/aarch64-linux-musl/musl-gcc.specs \
-                   -idirafter /usr/include -idirafter /usr/include/aarch64-linux-gnu",
+                   -Wl,--eh-frame-hdr -idirafter /usr/include -idirafter /usr/include/aarch64-linux-gnu",
         runner: "qemu-aarch64",
-        archive: "-static -Wl,--eh-frame-hdr",
+        archive: "-static",
     },
     Target {
         name: "aarch64-linux-gnu",
