@@ -43,13 +43,14 @@ cat >"$work/take.sh" <<'TAKE'
 set -e
 while read -r place member; do
     llvm-ar xN "$place" --output "$2/objects" "$1" "$member"
-    # Without what is of no use to a linker of objects.
     mv "$2/objects/$member" "$2/objects/$place-$member"
 done <"$2/places"
 TAKE
 sid sh "$work/take.sh" "$build/libphc.a" "$work"
 "$zig" cc -target "$triple" -r "$work"/objects/* -o "$work/phc.o"
-sid llvm-objcopy --keep-global-symbols="$work/exported" --strip-debug "$work/phc.o"
+# Rust's compiler_builtins brings its bitcode along, which only a tool of the same LLVM or a newer one can read.
+sid llvm-objcopy --keep-global-symbols="$work/exported" --strip-debug \
+    --remove-section=__LLVM,__bitcode --remove-section=__LLVM,__cmdline "$work/phc.o"
 (cd "$work" && "$zig" ar crs libphc.a phc.o)
 
 for file in libphc.dylib libphc.a; do

@@ -33,17 +33,17 @@ mod wake;
 #[cfg(test)]
 mod tests;
 
-#[cfg(test)]
+#[cfg(all(test, any(feature = "race-models", all(unix, feature = "spool"))))]
 pub(crate) use batch::BatchId;
-#[cfg(all(test, not(feature = "race-models")))]
+#[cfg(all(test, unix, feature = "spool", not(feature = "race-models")))]
 pub(crate) use batch::OpenAttempt;
 pub(crate) use flushes::{FlushId, FlushResult};
 pub(crate) use loss::LossReason;
 pub(crate) use monitor::{Delivery, Signal, Wait, has_passed};
 pub(crate) use report::{CallbacksSet, EventReport, Report, SplitReport};
-#[cfg(all(test, not(feature = "race-models")))]
+#[cfg(all(test, unix, feature = "spool", not(feature = "race-models")))]
 pub(crate) use scheduler::Scheduler;
-#[cfg(test)]
+#[cfg(all(test, any(feature = "race-models", all(unix, feature = "spool"))))]
 pub(crate) use scheduler::Step;
 #[cfg(all(unix, feature = "spool"))]
 pub(crate) use segments::changes::Changes;
