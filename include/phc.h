@@ -3,8 +3,8 @@
  *
  * Every function follows these rules; its own comment says what is special.
  *
- * - Names: phc_<type>_<verb> for functions of a type; the functions that a client is used with
- *   most, such as phc_capture and phc_flush, are phc_<verb> and take the client first.
+ * - Names: phc_<type>_<verb> for functions of a type; the most common functions of a client, such
+ *   as phc_capture and phc_flush, are named phc_<verb> and take the client first.
  * - What a _new or _open function returns is freed by the _free function of its type. Freeing
  *   NULL does nothing. A constructor that fails returns NULL.
  * - Errors: functions that can fail return a phc_status. phc_last_error() has the text for the
@@ -18,9 +18,10 @@
  *   U+FFFD and counted; the event is not lost.
  * - Functions of a client are safe from any thread. A config, an event or a report belongs to
  *   one thread at a time.
- * - A capture never waits for the network, unless the setting overflow is block. A timeout is in
- *   milliseconds: 0 does not wait, PHC_NO_LIMIT waits without a limit. Besides the functions with
- *   a timeout only phc_client_free and the setters of callbacks may wait.
+ * - A capture never waits, unless the setting overflow is block (for room in the queue) or
+ *   spool_safety is call (for the disk). A timeout is in milliseconds: 0 does not wait,
+ *   PHC_NO_LIMIT waits without a limit. Besides these and the functions with a timeout, only
+ *   phc_client_free and the setters of callbacks may wait.
  * - Callbacks must not throw or longjmp. Functions that could wait for a callback return
  *   PHC_REENTRANT inside one; docs/callbacks.md lists them.
  * - Structs only ever grow at their end, which is why their size is passed. Numbers are never
@@ -130,19 +131,20 @@ typedef struct phc_event phc_event;
 
 /**
  * An exception that is being described: a type, a message, the stack, and what caused it. It
- * belongs to one thread at a time. It holds 50 causes, 64 frames for each, 16 KiB for a text and
- * 512 KiB in all; what is more is cut off or left out, and the functions return PHC_OK. Every
- * function that adds to an exception returns PHC_OUT_OF_RESOURCES when there is no memory for it,
- * and then changes nothing. libphc installs no handlers of signals or of uncaught exceptions: the
- * application decides what it captures.
+ * belongs to one thread at a time. It has at most 50 entries (itself and its causes), 64 frames for
+ * each, 16 KiB for a text and 512 KiB in all; the rest is cut off or left out, and the functions
+ * return PHC_OK. Every function that adds to an exception returns PHC_OUT_OF_RESOURCES when there
+ * is no memory for it, and then changes nothing. libphc installs no handlers for signals or
+ * uncaught exceptions: the application decides what it captures.
  */
 typedef struct phc_exception phc_exception;
 
 /**
- * The values of feature flags for one person, as of one evaluation. It never changes, but for the
- * note of what was read; its functions are safe from any thread, also at the same time, and its
- * free is the last call. It may outlive its client and newer definitions, and a forked child may
- * use and free what it has inherited. Texts that its functions return live as long as it does.
+ * The values of feature flags for one person, as of one evaluation. It never changes, except that
+ * it records which flags were read; its functions are safe from any thread, also at the same time,
+ * and its free must be the last call. It may outlive its client and newer definitions, and a forked
+ * child may use and free what it has inherited. Texts that its functions return live as long as it
+ * does.
  */
 typedef struct phc_flags phc_flags;
 
@@ -161,8 +163,8 @@ typedef struct phc_outgoing phc_outgoing;
 
 /**
  * A remote config of the project, as the server has returned it. It never changes; its functions are
- * safe from any thread, also at the same time, and its free is the last call. It may outlive its
- * client, and a forked child may use and free what it has inherited.
+ * safe from any thread, also at the same time, and its free must be the last call. It may outlive
+ * its client, and a forked child may use and free what it has inherited.
  */
 typedef struct phc_remote_config phc_remote_config;
 
@@ -256,12 +258,12 @@ typedef int32_t phc_log_level;
 typedef void (*phc_log_callback)(phc_log_level level, const char *message, void *user_data);
 
 /**
- * What can be said of a query beyond whom it is about.
+ * An option of a query, for phc_flags_query_set_option.
  */
 typedef int32_t phc_flags_option;
 
 /**
- * The value of a feature flag.
+ * What kind of value a feature flag has.
  */
 typedef int32_t phc_flag_kind;
 
@@ -310,7 +312,8 @@ typedef struct phc_flag_detail {
      */
     int32_t has_experiment;
     /**
-     * 1 if it was evaluated here, by definitions; 0 if the server did, or the flag is not in the snapshot.
+     * 1 if it was evaluated here, from definitions; 0 if the server evaluated it, or it is not in
+     * the snapshot.
      */
     int32_t is_local;
 } phc_flag_detail;
@@ -401,7 +404,8 @@ typedef struct phc_stats {
      */
     uint64_t uuids_replaced;
     /**
-     * Requests begun, without those for which this machine was short of something.
+     * Requests begun, except for those that this machine could not send for lack of descriptors,
+     * memory, local ports, threads or randomness.
      */
     uint64_t requests;
     /**
@@ -606,7 +610,7 @@ enum {
      */
     PHC_FLAG_DISABLED = 1,
     /**
-     * It is for groups of a type that the person is in no group of.
+     * It is for groups of one type, and the query has no group of that type.
      */
     PHC_FLAG_NO_GROUP_TYPE = 2,
     /**
@@ -955,8 +959,8 @@ phc_status phc_set_log_callback(struct phc_client *client,
 
 /**
  * Captures an event with properties given as one JSON object (NULL for none). As in every
- * capture, white space around the distinct_id is not sent. Never waits, unless the setting
- * overflow is block. With any other status than PHC_OK the event was not taken, and
+ * capture, white space around the distinct_id is not sent. Never waits, unless the setting overflow
+ * is block or spool_safety is call. With any other status than PHC_OK the event was not taken, and
  * phc_last_error says why.
  */
 PHC_API
@@ -1213,8 +1217,8 @@ phc_status phc_event_begin_array_n(struct phc_event *event,
 PHC_API phc_status phc_event_end(struct phc_event *event);
 
 /**
- * Adds the event to a group: phc_event_set_group(event, "company", "acme"). Of a type that is set
- * again the last key is sent.
+ * Adds the event to a group: phc_event_set_group(event, "company", "acme"). If a type is set again,
+ * the last key is sent.
  */
 PHC_API
 phc_status phc_event_set_group(struct phc_event *event,
@@ -1285,8 +1289,8 @@ phc_status phc_exception_set(struct phc_exception *exception,
                              const char *value);
 
 /**
- * Adds what caused the exception, or the cause that was added last. Frames that are added from
- * now on are its. relation says how it belongs to what it caused: "cause" (the default, NULL),
+ * Adds what caused the exception, or what caused the cause that was added last. Later frames belong
+ * to this cause. relation says how it is related to what it caused: "cause" (the default, NULL),
  * "context", "unwrap", "member", "suppressed" or "inner".
  */
 PHC_API
@@ -1297,8 +1301,8 @@ phc_status phc_exception_add_cause(struct phc_exception *exception,
 
 /**
  * Adds the next frame of the stack, the innermost first, where the source is known. file may be
- * NULL; its ending names the language. A line of 0 is not known. in_app is 0 for code that is not
- * the application's own, such as that of libraries.
+ * NULL; its extension determines the language. line is 0 if it is not known. in_app is 0 for code
+ * that is not the application's own, such as that of libraries.
  */
 PHC_API
 phc_status phc_exception_add_frame(struct phc_exception *exception,
@@ -1327,8 +1331,8 @@ PHC_API phc_status phc_exception_add_address(struct phc_exception *exception, co
 
 /**
  * Adds the stack of the calling thread, from the caller of this function outwards, without the
- * first skip frames. It costs some 10 to 100 microseconds, and is not safe in a handler of
- * signals. Programs need unwind tables for it, which compilers of C++ write, and those of C with
+ * first skip frames. It costs some 10 to 100 microseconds, and is not safe in a signal handler. The
+ * program needs unwind tables: C++ compilers write them, C compilers do with
  * -fasynchronous-unwind-tables (gcc's default on x86-64 and arm64).
  */
 PHC_API phc_status phc_exception_add_stack(struct phc_exception *exception, unsigned int skip);
@@ -1386,9 +1390,9 @@ phc_status phc_flags_query_set_person_json(struct phc_flags_query *query,
                                            size_t len);
 
 /**
- * Puts the person into a group: phc_flags_query_set_group(query, "company", "acme", "{}"). Of a
- * type that is set again the last group counts. properties_json has the properties of the group
- * as one JSON object; with NULL it has none but $group_key.
+ * Puts the person into a group: phc_flags_query_set_group(query, "company", "acme", "{}"). If a
+ * type is set again, the last group counts. properties_json has the properties of the group as one
+ * JSON object; with NULL the group has only $group_key.
  */
 PHC_API
 phc_status phc_flags_query_set_group(struct phc_flags_query *query,
@@ -1410,16 +1414,17 @@ phc_status phc_flags_query_set_device_id(struct phc_flags_query *query,
 PHC_API phc_status phc_flags_query_add_key(struct phc_flags_query *query, const char *key);
 
 /**
- * Adds an evaluation context, such as "web". Flags that have contexts exist only where one of them
- * was added; flags without any, and all flags while none was added, exist.
+ * Adds an evaluation context, such as "web". A flag with contexts then exists only if one of its
+ * contexts was added; flags without contexts always exist. Without this call the setting
+ * evaluation_contexts counts, and if that is empty, all flags exist.
  */
 PHC_API phc_status phc_flags_query_add_context(struct phc_flags_query *query, const char *context);
 
 /**
- * Sets the definitions of feature flags by which the client evaluates, in place of all earlier
- * ones: one JSON object of len bytes (at most 32 MiB), as PostHog's endpoint /flags/definitions
- * returns it. They are compiled once, here. Evaluations that run at the same time go on with the
- * old definitions and wait for nothing. Returns PHC_INVALID_JSON if it is not an object with a list
+ * Sets the definitions from which the client evaluates feature flags, in place of all earlier ones:
+ * one JSON object of len bytes (at most 32 MiB), as PostHog's endpoint /flags/definitions returns
+ * it. They are compiled once, here. Evaluations that run at the same time go on with the old
+ * definitions and wait for nothing. Returns PHC_INVALID_JSON if it is not an object with a list
  * "flags"; the old definitions then stay. A flag whose own definition is not understood has no
  * value; the others are not affected. Needs no project key, and works after a close.
  */
@@ -1435,7 +1440,7 @@ phc_status phc_flags_definitions_set(struct phc_client *client,
  * - PHC_WOULD_WAIT with timeout_ms 0, if there are none
  * - PHC_TIMEOUT if none came in time
  * - PHC_UNAVAILABLE if the server refuses them (phc_last_error says why), or if the client fetches
- *   none; they are then those that phc_flags_definitions_set gave it
+ *   none and phc_flags_definitions_set was not called
  * - PHC_CLOSED and PHC_DISABLED, with a time limit
  */
 PHC_API
@@ -1455,7 +1460,7 @@ phc_status phc_flags_reload(struct phc_client *client,
                             uint32_t timeout_ms);
 
 /**
- * Evaluates the flags of a query by the definitions that the client has, and writes a snapshot of
+ * Evaluates the flags of a query from the definitions that the client has, and writes a snapshot of
  * their values into out, to be freed with phc_flags_free. With timeout_ms 0 it never waits, takes
  * no lock, and sends nothing. Otherwise the server is asked for what has no value then, by one
  * request, which is waited for at most timeout_ms, and never longer than the setting
@@ -1503,14 +1508,10 @@ int phc_flag_enabled(const struct phc_client *client,
 PHC_API int phc_flags_enabled(struct phc_flags *flags, const char *key, int default_value);
 
 /**
- * Returns what kind of value the flag has, and, like phc_flags_enabled, notes and captures that it was
- * read. Writes the variant into variant (NULL is accepted),
- * or NULL if it has none.
+ * Returns what kind of value the flag has, and, like phc_flags_enabled, records and captures that
+ * it was read. Writes the variant into variant (NULL is accepted), or NULL if there is none.
  */
-PHC_API
-phc_flag_kind phc_flags_get(struct phc_flags *flags,
-                            const char *key,
-                            const char **variant);
+PHC_API phc_flag_kind phc_flags_get(struct phc_flags *flags, const char *key, const char **variant);
 
 /**
  * Returns the payload of the flag's value as JSON text, as the project has it; NULL if there
@@ -1570,8 +1571,8 @@ PHC_API PHC_RETURNS_NONNULL const char *phc_flags_error(const struct phc_flags *
 PHC_API size_t phc_flags_json(const struct phc_flags *flags, char *buf, size_t len);
 
 /**
- * Returns a copy of the snapshot with those of its flags only whose keys are among these n. Returns
- * NULL if flags or a key is NULL. Free it with phc_flags_free.
+ * Returns a copy of the snapshot that has only the flags with these n keys. Returns NULL if flags,
+ * keys or one of the keys is NULL. Free it with phc_flags_free.
  */
 PHC_API
 PHC_WARN_UNUSED
@@ -1580,8 +1581,8 @@ struct phc_flags *phc_flags_only(const struct phc_flags *flags,
                                  size_t n);
 
 /**
- * Returns a copy of the snapshot with those of its flags only whose value was read, by
- * phc_flags_enabled or phc_flags_get. Returns NULL if flags is NULL. Free it with phc_flags_free.
+ * Returns a copy of the snapshot that has only the flags whose value was read, by phc_flags_enabled
+ * or phc_flags_get. Returns NULL if flags is NULL. Free it with phc_flags_free.
  */
 PHC_API PHC_WARN_UNUSED struct phc_flags *phc_flags_only_accessed(const struct phc_flags *flags);
 
@@ -1617,7 +1618,7 @@ PHC_API phc_status phc_event_set_flags(struct phc_event *event, const struct phc
  * - PHC_INVALID_ARGUMENT: a NULL, or a key that is empty, "." or ".."
  * - PHC_CLOSED, PHC_DISABLED, and PHC_OUT_OF_RESOURCES if the I/O thread could not be started
  *
- * A key that consists of digits is for the server the number of the flag in place of its key.
+ * The server treats a key that consists of digits as the id of a flag, not as its key.
  */
 PHC_API
 phc_status phc_remote_config_fetch(const struct phc_client *client,
@@ -1626,14 +1627,12 @@ phc_status phc_remote_config_fetch(const struct phc_client *client,
                                    struct phc_remote_config **out);
 
 /**
- * Returns the payload as the project has it, which is JSON text unless it was set without PostHog's
- * pages; an empty text if the remote config has none, and NULL if the project has no remote config
- * with this key, and for NULL. len (NULL is accepted) gets its length in bytes, 0 with NULL. The text
- * ends in NUL, and lives as long as config does.
+ * Returns the payload as the project has it: JSON text, unless it was set by other means than
+ * PostHog's web application. Empty if the remote config has none; NULL if the project has no remote
+ * config with this key, or if config is NULL. len (NULL is accepted) gets its length in bytes, 0
+ * with NULL. The text ends in NUL, and lives as long as config does.
  */
-PHC_API
-const char *phc_remote_config_payload(const struct phc_remote_config *config,
-                                      size_t *len);
+PHC_API const char *phc_remote_config_payload(const struct phc_remote_config *config, size_t *len);
 
 /**
  * Frees a remote config, and with it the text that its function returned. NULL does nothing.

@@ -3,9 +3,9 @@
 #
 # The environment has, from the Makefile: PREFIX, LIBDIR and INCLUDEDIR, the places in the finished system; DESTDIR,
 # a folder before all of them, for packages; SHIP, the folder with the built libraries; VERSION and MAJOR.
-# With RELOCATABLE=1, phc.pc finds the installation by its own place, so the installation can be moved; with
+# With RELOCATABLE=1, phc.pc finds the installation relative to its own location, so the installation can be moved; with
 # RELOCATABLE=0 it names the places above, as the packages of a distribution do. phcConfig.cmake always finds the
-# installation by its own place.
+# installation relative to its own location.
 #
 # It fails if a built library is missing or a folder cannot be written to.
 set -euo pipefail

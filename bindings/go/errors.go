@@ -93,8 +93,8 @@ var (
 	// ErrTimeout means that a time limit passed first: the context, or for feature flags
 	// Config.FeatureFlagRequestTimeout. A Flush abandons nothing.
 	ErrTimeout error = &Error{Status: StatusTimeout, Message: "events are still pending; they will be sent"}
-	// ErrReentrant means that Flush or Close was called from inside a Callback or a
-	// Logger, where nothing may wait.
+	// ErrReentrant means that Flush or Close was called from inside a Callback or a Logger, which it
+	// could wait for.
 	ErrReentrant error = &Error{
 		Status:  StatusReentrant,
 		Message: "Flush and Close cannot be called from inside a Callback or a Logger; call them from another goroutine",

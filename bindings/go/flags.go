@@ -114,12 +114,12 @@ type FeatureFlagDetail struct {
 
 // FeatureFlags has the methods of a Client for feature flags.
 //
-// With a Config.SecretKey flags are evaluated here, on the calling goroutine, by definitions
-// that libphc fetches and keeps fresh. What has no value here the server is asked for, unless
-// OnlyEvaluateLocally is set. That takes at most Config.FeatureFlagRequestTimeout; a context
-// can shorten it. If the context ends first, errors.Is matches the error with ErrTimeout and
-// with the context's error. A server that was asked in vain is an error that errors.Is
-// matches with ErrUnavailable or ErrTimeout; while it is down, most calls return at once.
+// With a Config.SecretKey flags are evaluated here, on the calling goroutine, from definitions that
+// libphc fetches and keeps fresh. What has no value here the server is asked for, unless
+// OnlyEvaluateLocally is set. That takes at most Config.FeatureFlagRequestTimeout; a context can
+// shorten it. If the context ends first, errors.Is matches the error with ErrTimeout and with the
+// context's error. A server that was asked in vain is an error that errors.Is matches with
+// ErrUnavailable or ErrTimeout; while it is down, most calls return at once.
 type FeatureFlags interface {
 	// EvaluateFlags returns the values of flags for a person, as of now, after at most one
 	// request. The snapshot is never nil. If the server was asked in vain, the error says so

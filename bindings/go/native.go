@@ -17,8 +17,8 @@ type native interface {
 	// waitFlush waits for a flush for at most ms milliseconds.
 	waitFlush(flush uint64, ms uint32) (FlushResult, *Error)
 	endFlush(flush uint64)
-	// insideCallback reports whether the current goroutine is inside a callback of
-	// libphc, where nothing may wait.
+	// insideCallback reports whether the current goroutine is inside a callback of libphc, where Flush
+	// and Close are refused.
 	insideCallback() bool
 	// close cancels what is in flight and counts what is pending as lost.
 	close() *Error

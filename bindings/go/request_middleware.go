@@ -38,7 +38,8 @@ func WithCaptureTracingHeaders(enabled bool) RequestContextOption {
 	return func(o *RequestContextOptions) { o.CaptureTracingHeaders = enabled }
 }
 
-// WithCapturePanics captures panics of the handlers as exceptions, and then lets them go on.
+// WithCapturePanics captures the panics of handlers as exceptions, and panics again with the same
+// value.
 func WithCapturePanics(client EnqueueClient) RequestContextOption {
 	return func(o *RequestContextOptions) { o.CapturePanics, o.PanicCaptureClient = client != nil, client }
 }

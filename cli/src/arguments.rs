@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::options::ConnectionOptions;
 use crate::outcome::EXIT_CODES;
 
-/// Looks after spools, checks a connection to PostHog, and sends events, by the same code as libphc.
+/// Manages spools, checks the connection to a server, and sends events, with the same code as libphc.
 #[derive(Debug, Parser)]
 #[command(version, name = "phc-cli", after_help = EXIT_CODES, subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Arguments {
@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Checks the way to the server step by step: name, TCP, proxy, TLS, HTTP, clock.
+    /// Checks the connection to the server step by step: name, TCP, proxy, TLS, HTTP, clock.
     ///
     /// Each step is one line, "ok" or "failed", with what to do. No event is sent unless --send asks for it.
     #[command(after_help = EXIT_CODES)]
@@ -31,7 +31,7 @@ pub(crate) enum Command {
     /// interruption: the server counts an event of the same uuid once.
     #[command(after_help = EXIT_CODES)]
     Send(SendArguments),
-    /// Looks after a spool: the folder in which clients keep pending events on disk.
+    /// Manages a spool: the folder in which clients keep pending events on disk.
     #[cfg(unix)]
     #[command(after_help = EXIT_CODES)]
     Spool {

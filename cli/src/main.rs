@@ -1,4 +1,4 @@
-//! phc-cli, the command-line tool of libphc: it looks after spools, checks a connection step by step, and sends events.
+//! phc-cli, the command-line tool of libphc: it manages spools, checks a connection step by step, and sends events.
 
 mod arguments;
 mod check;

@@ -245,7 +245,7 @@ public:
 
     // -- feature flags: docs/flags.md --
 
-    // Evaluates the flags of a query by the definitions that the client has. Without a time limit it never waits and
+    // Evaluates the flags of a query from the definitions that the client has. Without a time limit it never waits and
     // sends nothing. With one, the server is asked for what has no value then, by one request, which is waited for at
     // most that long, and never longer than the setting flags_timeout. The status of what it returns says how that
     // went; the values that are known are there whatever it is.

@@ -206,7 +206,7 @@ struct flag_detail {
     std::int64_t id = 0;                // the number of its definition; 0 if that is not known
     std::int64_t version = 0;           // the version of its definition; 0 if that is not known
     std::optional<bool> has_experiment; // whether it belongs to an experiment, if that is known
-    bool is_local = false;              // evaluated by definitions, and not by the server
+    bool is_local = false;              // evaluated from definitions, and not by the server
 };
 
 // The values of flags for one person, as of one evaluation. They never change. It may outlive its client and newer

@@ -54,8 +54,8 @@ unsafe fn parts<'a>(
 }
 
 /// Captures an event with properties given as one JSON object (NULL for none). As in every
-/// capture, white space around the distinct_id is not sent. Never waits, unless the setting
-/// overflow is block. With any other status than PHC_OK the event was not taken, and
+/// capture, white space around the distinct_id is not sent. Never waits, unless the setting overflow
+/// is block or spool_safety is call. With any other status than PHC_OK the event was not taken, and
 /// phc_last_error says why.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_capture(

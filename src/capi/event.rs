@@ -317,8 +317,8 @@ pub unsafe extern "C" fn phc_event_end(event: *mut phc_event) -> phc_status {
     })
 }
 
-/// Adds the event to a group: phc_event_set_group(event, "company", "acme"). Of a type that is set
-/// again the last key is sent.
+/// Adds the event to a group: phc_event_set_group(event, "company", "acme"). If a type is set again,
+/// the last key is sent.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_event_set_group(
     event: *mut phc_event,

@@ -14,11 +14,11 @@ use crate::exception::Exception;
 use crate::status::{Error, Status};
 
 /// An exception that is being described: a type, a message, the stack, and what caused it. It
-/// belongs to one thread at a time. It holds 50 causes, 64 frames for each, 16 KiB for a text and
-/// 512 KiB in all; what is more is cut off or left out, and the functions return PHC_OK. Every
-/// function that adds to an exception returns PHC_OUT_OF_RESOURCES when there is no memory for it,
-/// and then changes nothing. libphc installs no handlers of signals or of uncaught exceptions: the
-/// application decides what it captures.
+/// belongs to one thread at a time. It has at most 50 entries (itself and its causes), 64 frames for
+/// each, 16 KiB for a text and 512 KiB in all; the rest is cut off or left out, and the functions
+/// return PHC_OK. Every function that adds to an exception returns PHC_OUT_OF_RESOURCES when there
+/// is no memory for it, and then changes nothing. libphc installs no handlers for signals or
+/// uncaught exceptions: the application decides what it captures.
 pub struct phc_exception(Exception);
 
 impl Boxed for phc_exception {}
@@ -97,8 +97,8 @@ pub unsafe extern "C" fn phc_exception_set(
     })
 }
 
-/// Adds what caused the exception, or the cause that was added last. Frames that are added from
-/// now on are its. relation says how it belongs to what it caused: "cause" (the default, NULL),
+/// Adds what caused the exception, or what caused the cause that was added last. Later frames belong
+/// to this cause. relation says how it is related to what it caused: "cause" (the default, NULL),
 /// "context", "unwrap", "member", "suppressed" or "inner".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_exception_add_cause(
@@ -118,8 +118,8 @@ pub unsafe extern "C" fn phc_exception_add_cause(
 }
 
 /// Adds the next frame of the stack, the innermost first, where the source is known. file may be
-/// NULL; its ending names the language. A line of 0 is not known. in_app is 0 for code that is not
-/// the application's own, such as that of libraries.
+/// NULL; its extension determines the language. line is 0 if it is not known. in_app is 0 for code
+/// that is not the application's own, such as that of libraries.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_exception_add_frame(
     exception: *mut phc_exception,
@@ -169,8 +169,8 @@ pub unsafe extern "C" fn phc_exception_add_address(
 }
 
 /// Adds the stack of the calling thread, from the caller of this function outwards, without the
-/// first skip frames. It costs some 10 to 100 microseconds, and is not safe in a handler of
-/// signals. Programs need unwind tables for it, which compilers of C++ write, and those of C with
+/// first skip frames. It costs some 10 to 100 microseconds, and is not safe in a signal handler. The
+/// program needs unwind tables: C++ compilers write them, C compilers do with
 /// -fasynchronous-unwind-tables (gcc's default on x86-64 and arm64).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_exception_add_stack(exception: *mut phc_exception, skip: c_uint) -> phc_status {

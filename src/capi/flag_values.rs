@@ -3,7 +3,7 @@
 use super::handle::Plain;
 use crate::flags::{Found, Reason, Unresolved, Value};
 
-/// The value of a feature flag.
+/// What kind of value a feature flag has.
 pub type phc_flag_kind = i32;
 /// It has none: it is not in the snapshot, or could not be evaluated.
 pub const PHC_FLAG_ABSENT: phc_flag_kind = 0;
@@ -21,7 +21,7 @@ pub type phc_flag_reason = i32;
 pub const PHC_FLAG_REASON_NONE: phc_flag_reason = 0;
 /// It is switched off in the project.
 pub const PHC_FLAG_DISABLED: phc_flag_reason = 1;
-/// It is for groups of a type that the person is in no group of.
+/// It is for groups of one type, and the query has no group of that type.
 pub const PHC_FLAG_NO_GROUP_TYPE: phc_flag_reason = 2;
 /// No condition matches.
 pub const PHC_FLAG_NO_CONDITION_MATCH: phc_flag_reason = 3;
@@ -73,7 +73,8 @@ pub struct phc_flag_detail {
     pub unresolved: phc_flag_unresolved,
     /// Whether it belongs to an experiment: 1 or 0; -1 if that is not known.
     pub has_experiment: i32,
-    /// 1 if it was evaluated here, by definitions; 0 if the server did, or the flag is not in the snapshot.
+    /// 1 if it was evaluated here, from definitions; 0 if the server evaluated it, or it is not in
+    /// the snapshot.
     pub is_local: i32,
 }
 

@@ -22,10 +22,11 @@ use crate::flags::{Found, Query, Snapshot};
 use crate::json::repair;
 use crate::status::{Error, Status};
 
-/// The values of feature flags for one person, as of one evaluation. It never changes, but for the
-/// note of what was read; its functions are safe from any thread, also at the same time, and its
-/// free is the last call. It may outlive its client and newer definitions, and a forked child may
-/// use and free what it has inherited. Texts that its functions return live as long as it does.
+/// The values of feature flags for one person, as of one evaluation. It never changes, except that
+/// it records which flags were read; its functions are safe from any thread, also at the same time,
+/// and its free must be the last call. It may outlive its client and newer definitions, and a forked
+/// child may use and free what it has inherited. Texts that its functions return live as long as it
+/// does.
 pub struct phc_flags {
     snapshot: Snapshot,
     /// Where reads are reported, if they are.
@@ -71,10 +72,10 @@ fn report(reporter: &Reporter, snapshot: &Snapshot, key: &str) {
     }
 }
 
-/// Sets the definitions of feature flags by which the client evaluates, in place of all earlier
-/// ones: one JSON object of len bytes (at most 32 MiB), as PostHog's endpoint /flags/definitions
-/// returns it. They are compiled once, here. Evaluations that run at the same time go on with the
-/// old definitions and wait for nothing. Returns PHC_INVALID_JSON if it is not an object with a list
+/// Sets the definitions from which the client evaluates feature flags, in place of all earlier ones:
+/// one JSON object of len bytes (at most 32 MiB), as PostHog's endpoint /flags/definitions returns
+/// it. They are compiled once, here. Evaluations that run at the same time go on with the old
+/// definitions and wait for nothing. Returns PHC_INVALID_JSON if it is not an object with a list
 /// "flags"; the old definitions then stay. A flag whose own definition is not understood has no
 /// value; the others are not affected. Needs no project key, and works after a close.
 #[unsafe(no_mangle)]
@@ -96,7 +97,7 @@ pub unsafe extern "C" fn phc_flags_definitions_set(
 /// - PHC_WOULD_WAIT with timeout_ms 0, if there are none
 /// - PHC_TIMEOUT if none came in time
 /// - PHC_UNAVAILABLE if the server refuses them (phc_last_error says why), or if the client fetches
-///   none; they are then those that phc_flags_definitions_set gave it
+///   none and phc_flags_definitions_set was not called
 /// - PHC_CLOSED and PHC_DISABLED, with a time limit
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_flags_ready(client: *const phc_client, timeout_ms: u32) -> phc_status {
@@ -127,7 +128,7 @@ pub unsafe extern "C" fn phc_flags_reload(client: *mut phc_client, timeout_ms: u
     })
 }
 
-/// Evaluates the flags of a query by the definitions that the client has, and writes a snapshot of
+/// Evaluates the flags of a query from the definitions that the client has, and writes a snapshot of
 /// their values into out, to be freed with phc_flags_free. With timeout_ms 0 it never waits, takes
 /// no lock, and sends nothing. Otherwise the server is asked for what has no value then, by one
 /// request, which is waited for at most timeout_ms, and never longer than the setting
@@ -253,9 +254,8 @@ pub unsafe extern "C" fn phc_flags_enabled(
     })
 }
 
-/// Returns what kind of value the flag has, and, like phc_flags_enabled, notes and captures that it was
-/// read. Writes the variant into variant (NULL is accepted),
-/// or NULL if it has none.
+/// Returns what kind of value the flag has, and, like phc_flags_enabled, records and captures that
+/// it was read. Writes the variant into variant (NULL is accepted), or NULL if there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_flags_get(
     flags: *mut phc_flags,
@@ -412,8 +412,8 @@ pub unsafe extern "C" fn phc_flags_json(flags: *const phc_flags, buf: *mut c_cha
     })
 }
 
-/// Returns a copy of the snapshot with those of its flags only whose keys are among these n. Returns
-/// NULL if flags or a key is NULL. Free it with phc_flags_free.
+/// Returns a copy of the snapshot that has only the flags with these n keys. Returns NULL if flags,
+/// keys or one of the keys is NULL. Free it with phc_flags_free.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_flags_only(
@@ -440,8 +440,8 @@ pub unsafe extern "C" fn phc_flags_only(
     })
 }
 
-/// Returns a copy of the snapshot with those of its flags only whose value was read, by
-/// phc_flags_enabled or phc_flags_get. Returns NULL if flags is NULL. Free it with phc_flags_free.
+/// Returns a copy of the snapshot that has only the flags whose value was read, by phc_flags_enabled
+/// or phc_flags_get. Returns NULL if flags is NULL. Free it with phc_flags_free.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_flags_only_accessed(flags: *const phc_flags) -> *mut phc_flags {

@@ -54,7 +54,7 @@ unsafe fn change(
     status_of(query.and_then(|query| change(&mut query.0)))
 }
 
-/// What can be said of a query beyond whom it is about.
+/// An option of a query, for phc_flags_query_set_option.
 pub type phc_flags_option = i32;
 /// The definitions that the client has are not used: the server evaluates all flags. 0 or 1; 0 unless
 /// it is set.
@@ -140,9 +140,9 @@ pub unsafe extern "C" fn phc_flags_query_set_person_json(
     })
 }
 
-/// Puts the person into a group: phc_flags_query_set_group(query, "company", "acme", "{}"). Of a
-/// type that is set again the last group counts. properties_json has the properties of the group
-/// as one JSON object; with NULL it has none but $group_key.
+/// Puts the person into a group: phc_flags_query_set_group(query, "company", "acme", "{}"). If a
+/// type is set again, the last group counts. properties_json has the properties of the group as one
+/// JSON object; with NULL the group has only $group_key.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_flags_query_set_group(
     query: *mut phc_flags_query,
@@ -200,8 +200,9 @@ pub unsafe extern "C" fn phc_flags_query_add_key(
     })
 }
 
-/// Adds an evaluation context, such as "web". Flags that have contexts exist only where one of them
-/// was added; flags without any, and all flags while none was added, exist.
+/// Adds an evaluation context, such as "web". A flag with contexts then exists only if one of its
+/// contexts was added; flags without contexts always exist. Without this call the setting
+/// evaluation_contexts counts, and if that is empty, all flags exist.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_flags_query_add_context(
     query: *mut phc_flags_query,

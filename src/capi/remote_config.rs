@@ -14,8 +14,8 @@ use crate::json::repair;
 use crate::status::Status;
 
 /// A remote config of the project, as the server has returned it. It never changes; its functions are
-/// safe from any thread, also at the same time, and its free is the last call. It may outlive its
-/// client, and a forked child may use and free what it has inherited.
+/// safe from any thread, also at the same time, and its free must be the last call. It may outlive
+/// its client, and a forked child may use and free what it has inherited.
 pub struct phc_remote_config {
     /// With a NUL after it.
     payload: Option<Vec<u8>>,
@@ -55,7 +55,7 @@ impl phc_remote_config {
 /// - PHC_INVALID_ARGUMENT: a NULL, or a key that is empty, "." or ".."
 /// - PHC_CLOSED, PHC_DISABLED, and PHC_OUT_OF_RESOURCES if the I/O thread could not be started
 ///
-/// A key that consists of digits is for the server the number of the flag in place of its key.
+/// The server treats a key that consists of digits as the id of a flag, not as its key.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_remote_config_fetch(
     client: *const phc_client,
@@ -83,10 +83,10 @@ pub unsafe extern "C" fn phc_remote_config_fetch(
     })
 }
 
-/// Returns the payload as the project has it, which is JSON text unless it was set without PostHog's
-/// pages; an empty text if the remote config has none, and NULL if the project has no remote config
-/// with this key, and for NULL. len (NULL is accepted) gets its length in bytes, 0 with NULL. The text
-/// ends in NUL, and lives as long as config does.
+/// Returns the payload as the project has it: JSON text, unless it was set by other means than
+/// PostHog's web application. Empty if the remote config has none; NULL if the project has no remote
+/// config with this key, or if config is NULL. len (NULL is accepted) gets its length in bytes, 0
+/// with NULL. The text ends in NUL, and lives as long as config does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_remote_config_payload(
     config: *const phc_remote_config,

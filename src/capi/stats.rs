@@ -43,7 +43,8 @@ pub struct phc_stats {
     pub repaired: u64,
     /// Events whose uuid was not valid and was replaced.
     pub uuids_replaced: u64,
-    /// Requests begun, without those for which this machine was short of something.
+    /// Requests begun, except for those that this machine could not send for lack of descriptors,
+    /// memory, local ports, threads or randomness.
     pub requests: u64,
     /// Requests that were not the first attempt of their batch.
     pub retries: u64,

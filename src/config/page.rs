@@ -38,7 +38,7 @@ pub fn settings_page() -> String {
 const CERTIFICATES: &str = "
 ## Certificates
 
-The certificate of the server, and of an `https` proxy, is checked against the first of these that there is:
+The certificate of the server, and of an `https` proxy, is checked against the first of these that exists:
 
 1. the file that `ca_file` names;
 2. the first of these files that has a certificate: `/etc/ssl/certs/ca-certificates.crt`,
@@ -51,9 +51,9 @@ details.
 
 The log says at the first request which one it is. What a library accepts as a file of certificates differs, so:
 
-- A file is read as OpenSSL, and so curl, reads it: sections `CERTIFICATE`, `X509 CERTIFICATE` and `TRUSTED
-  CERTIFICATE` (with its trust settings) count, keys, CRLs and other sections do not, nor does text between the
-  sections, a byte order mark, or the kind of line ends. One certificate in DER form is accepted, too. A directory is not.
+- A file is read as OpenSSL, and so curl, reads it: the sections `CERTIFICATE`, `X509 CERTIFICATE` and
+  `TRUSTED CERTIFICATE` (with its trust settings) count. Keys, CRLs, other sections, text between the sections and a byte
+  order mark are ignored, and any line endings will do. One certificate in DER form is accepted, too. A directory is not.
 - A damaged section of `ca_file` is an error when the client is made, as with curl; the error names it. A certificate
   that is whole but cannot be used is left out, with a warning in the log.
 - A damaged section of the platform's file is left out, with a warning in the log that names the file, the section and

@@ -237,7 +237,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "request_timeout_ms",
         default: "10000",
-        doc: "An attempt without a complete response after this time has failed; one during which the process stood still, only once it has read what had arrived. Where the system allows it (Linux), one whose bytes the server's system does not acknowledge has failed after half of this time, at most after 5 seconds, and never before `connect_timeout_ms` has passed.",
+        doc: "An attempt that has no complete response after this time has failed. If the process was suspended meanwhile, it first reads what has arrived. Where the system supports it (Linux), an attempt whose bytes are not acknowledged fails earlier: after half of this time, at most 5 seconds, but never before `connect_timeout_ms` has passed.",
         slot: |c| Slot::Millis(&mut c.request_timeout, 1..=HOUR),
     },
     Setting {
@@ -255,7 +255,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "exit_flush_ms",
         default: "0",
-        doc: "How long the end of the process (`exit` or a return from `main`) waits for pending events; 0 does not wait. It has no effect for `_exit`, `quick_exit` and fatal signals. On Windows, which ends the threads of a process before a DLL can act, a client with it is not made (`PHC_INVALID_SETTING`): close the client before the end.",
+        doc: "How long the end of the process (`exit` or a return from `main`) waits for pending events; 0 does not wait. It has no effect for `_exit`, `quick_exit` and fatal signals. On Windows, which ends the threads of a process before a DLL can act, creating a client with it fails (`PHC_INVALID_SETTING`): close the client before `main` returns.",
         slot: |c| Slot::Millis(&mut c.exit_flush, 0..=60_000),
     },
     Setting {
@@ -297,7 +297,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "sdk_version",
         default: env!("CARGO_PKG_VERSION"),
-        doc: "The second half of them.",
+        doc: "The second half of these two headers.",
         slot: |c| Slot::Text(&mut c.sdk_version, syntax::token),
     },
     Setting {
@@ -363,7 +363,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "flags_idle_pause_ms",
         default: "0",
-        doc: "After so long without an evaluation no definitions are fetched until the next one, which is made by the definitions that are there. 0: never.",
+        doc: "After this time without an evaluation, fetching of definitions pauses until the next evaluation, which uses the definitions that are there. 0: it never pauses.",
         slot: |c| Slot::Millis(&mut c.flags_idle_pause, 0..=24 * HOUR),
     },
     Setting {

@@ -91,7 +91,7 @@ class FeatureFlagEvaluations
         return $payload === null ? null : json_decode($payload, true);
     }
 
-    /** Whether the flag has its value by definitions, without a request. It does not count as a read. */
+    /** Whether the flag has its value from definitions, without a request. It does not count as a read. */
     public function isLocallyEvaluated(string $key): bool
     {
         return $this->all()['flags'][$key]['locally_evaluated'] ?? false;

@@ -7,9 +7,9 @@ namespace PostHog;
 /**
  * The feature flags of a Client, with the methods of posthog-php.
  *
- * Flags are evaluated by definitions that the process has, which its thread fetches for all requests, without waiting.
- * What they leave open the server is asked for, in one request of at most `feature_flag_request_timeout_ms`. Nothing here
- * throws: a flag that has no value is null, and the error handler or the error log has the reason.
+ * Flags are evaluated from definitions that the process has, which its thread fetches for all requests, without
+ * waiting. What they leave open the server is asked for, in one request of at most `feature_flag_request_timeout_ms`.
+ * Nothing here throws: a flag that has no value is null, and the error handler or the error log has the reason.
  */
 trait FeatureFlagMethods
 {

@@ -1,5 +1,5 @@
-//! `phc-cli check`: the way to the server, step by step, by the code and the settings of an attempt. Each step is one
-//! line, and a failed one says what to do. No event is sent without `--send`.
+//! `phc-cli check`: the connection to the server, step by step, with the code and the settings of an attempt. Each
+//! step is one line, and a failed one says what to do. No event is sent without `--send`.
 
 mod certificates;
 mod clock;

@@ -206,10 +206,11 @@ fn callbacks_page() -> String {
     let mut page = String::from(
         "# Calls from inside callbacks\n\n\
          <!-- Generated from src/capi/rules.rs by `make headers`; edit that. -->\n\n\
-         Inside a callback nothing waits: a function that could wait for the callback itself returns\n\
-         `PHC_REENTRANT` there (or its failure value), changes nothing, and `phc_last_error()` names it. The setters of\n\
-         callbacks, which otherwise return once the old callback runs no more, return at once. `phc_client_free` frees\n\
-         the client once the callback has returned.\n\n\
+         Inside a callback no function waits for that callback. One that could, and a capture inside `before_send`,\n\
+         returns `PHC_REENTRANT` there (or its failure value), changes nothing, and `phc_last_error()` names it. The\n\
+         setters of callbacks, which otherwise return once the old callback runs no more, return at once.\n\
+         `phc_client_free` frees the client once the callback has returned. Calls for feature flags and remote configs\n\
+         may wait there for the server, as they do elsewhere.\n\n\
          All functions may be called from inside any callback, except for these:\n\n\
          | function | in `before_send` | in the error, delivery and log callbacks |\n|---|---|---|\n",
     );

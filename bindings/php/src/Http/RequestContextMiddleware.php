@@ -23,7 +23,7 @@ final class RequestContextMiddleware implements MiddlewareInterface
      * @param Client|null $client null means that of PostHog::init
      * @param bool $captureTracingHeaders see RequestContext
      * @param int $trustedProxies see RequestContext
-     * @param bool $captureExceptions whether exceptions of the handlers are captured; they then go on
+     * @param bool $captureExceptions whether exceptions of the handlers are captured; they are then thrown again
      */
     public function __construct(
         private readonly ?Client $client = null,

@@ -82,7 +82,7 @@ final class Table
             members in other places. Timestamps are compared with milliseconds, which is what Capture v1 has. Not
             compared are `\$lib`, `\$lib_version` and `\$lib_consumer`: the server derives the first two from a
             header, here `posthog-php-phc` and its version, and the third is not sent. Of exceptions the
-            innermost frame is compared. Feature flags are evaluated by definitions, and of the events of their
+            innermost frame is compared. Feature flags are evaluated from definitions, and of the events of their
             reads those properties are compared that both have.
 
             To record again, with a newer posthog-php:

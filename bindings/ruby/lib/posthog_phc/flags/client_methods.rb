@@ -4,7 +4,7 @@ module PostHogPhc
   module Flags
     # The methods of {Client} for feature flags: those of posthog-ruby, with its defaults and return values.
     #
-    # Flags are evaluated here, by definitions, where that is possible; the server is asked for the rest. A call that
+    # Flags are evaluated here, from definitions, where that is possible; the server is asked for the rest. A call that
     # asks waits for at most the setting +flags_timeout_ms+ (3 s); other threads and fibers run meanwhile, and
     # Thread#kill, Timeout and Ctrl-C end the wait. Nothing raises because the server does not respond: flags then have
     # no value, and the log says why.

@@ -23,7 +23,7 @@ module PostHogPhc
       #   used. Anybody can send any id: it is right for analytics, and never for access to anything
       # @param trusted_proxies [Integer] how many proxies are in front that add the address of their peer to
       #   X-Forwarded-For. $ip is then the address that the outermost of them has added. With 0 the header is not read
-      # @param capture_exceptions [Client, nil] captures exceptions that end a request, which then go on
+      # @param capture_exceptions [Client, nil] captures exceptions that end a request, and raises them again
       def initialize(app, use_tracing_headers: true, trusted_proxies: 0, capture_exceptions: nil)
         @app = app
         @use_tracing_headers = use_tracing_headers
