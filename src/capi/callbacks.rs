@@ -9,7 +9,7 @@ use super::report::phc_report;
 use super::rules;
 use super::status::{phc_status, status_of};
 use super::text::c_string;
-use crate::client::{LogFunction, ReportFunction};
+use crate::client::{Inside, LogFunction, ReportFunction, inside};
 use crate::runtime::fork_epoch;
 
 /// Called with each report of failures, on a thread of the client's own: events that were lost;
@@ -92,7 +92,7 @@ pub unsafe extern "C" fn phc_set_log_callback(
     user_data: *mut c_void,
     free_user_data: phc_free_callback,
 ) -> phc_status {
-    guard(&rules::phc_set_log_callback, || {
+    let status = guard(&rules::phc_set_log_callback, || {
         let function = callback.map(|callback| -> LogFunction {
             let user_data = UserData::new(user_data, free_user_data);
             Box::new(move |level, line| {
@@ -101,13 +101,20 @@ pub unsafe extern "C" fn phc_set_log_callback(
                 // SAFETY: the host vouches that its callback may be called from another
                 // thread with its user data, and that it does not unwind.
                 unsafe { callback(level.number(), line.as_ptr(), user_data.pointer) };
-                free_deferred();
+                // Otherwise functions further up on this thread may still be using the client.
+                if inside() == Inside::Callback {
+                    free_deferred();
+                }
             })
         });
         // SAFETY: the caller passes NULL or a live client.
         let client = unsafe { share(client, "client") };
         status_of(client.and_then(|client| client.set_log_callback(function)))
-    })
+    });
+    if inside() == Inside::Nothing {
+        free_deferred();
+    }
+    status
 }
 
 fn report_function(

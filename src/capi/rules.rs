@@ -40,7 +40,7 @@ impl Rule {
         let (allowed, place) = match inside {
             Inside::Nothing => (true, ""),
             Inside::BeforeSend => (self.in_before_send, "before_send"),
-            Inside::Callback => (self.in_callback, "a callback"),
+            Inside::Callback | Inside::LogCallbackAtOnce => (self.in_callback, "a callback"),
         };
         (!allowed).then(|| {
             let name = self.name;

@@ -39,8 +39,10 @@ pub(crate) enum Inside {
     Nothing,
     /// `before_send`.
     BeforeSend,
-    /// The error, delivery or log callback.
+    /// The error, delivery or log callback, on the client's thread for them.
     Callback,
+    /// The log callback, which is called by the function that sets it.
+    LogCallbackAtOnce,
 }
 
 thread_local! {

@@ -12,6 +12,7 @@ use crate::event::timestamp::Timestamp;
 use crate::event::uuid::UuidSource;
 use crate::runtime;
 use crate::spool::{Moment, UnixDisk, boot_id};
+use crate::status::Status;
 
 /// The thread's name, as `ps -T` shows it.
 const NAME: &str = "phc-disk";
@@ -86,7 +87,7 @@ impl Drop for Exit<'_> {
 
 impl Delivery {
     /// Ends what is pending, in memory and on disk; returns how many events that were, once their files are removed.
-    pub(super) fn discard(&self, deadline: Option<Instant>) -> Option<u64> {
+    pub(super) fn discard(&self, deadline: Option<Instant>) -> Result<u64, Status> {
         let lost = |state: &DeliveryState| {
             state.stats().lost.get(LossReason::Discarded.index()).copied().unwrap_or_default()
         };
@@ -95,14 +96,11 @@ impl Delivery {
             let (order, wake) = state.ask_discard();
             ((before, order), wake)
         });
-        self.wait_for(Signal::Settled, |state| {
-            if state.is_discarded(order) {
-                Wait::Done(Some(lost(state) - before), Wake::NONE)
-            } else if has_passed(deadline) {
-                Wait::Done(None, Wake::NONE)
-            } else {
-                Wait::Until(deadline)
-            }
+        self.wait_for(Signal::Settled, |state| match state.discarded(order) {
+            Some(Status::OK) => Wait::Done(Ok(lost(state) - before), Wake::NONE),
+            Some(status) => Wait::Done(Err(status), Wake::NONE),
+            None if has_passed(deadline) => Wait::Done(Err(Status::TIMEOUT), Wake::NONE),
+            None => Wait::Until(deadline),
         })
     }
 }

@@ -190,7 +190,7 @@ impl Client {
             BeforeSend::Replace(json) => json,
         };
         let none = SuperProperties::default();
-        let was_repaired = encoder.encoded().repaired;
+        let shown = *encoder.encoded();
         encoder.encode(&EventInput::Json(&json), &none, self.config.max_event_bytes).map_err(|error| {
             if error.status == Status::OUT_OF_RESOURCES {
                 return error;
@@ -201,9 +201,7 @@ impl Client {
                 format_args!("before_send returned an event that is refused: {text}"),
             )
         })?;
-        if was_repaired {
-            encoder.set_repaired();
-        }
+        encoder.add_mended(&shown);
         Ok(())
     }
 
@@ -300,7 +298,7 @@ impl Client {
     pub(crate) fn set_log_callback(&self, function: Option<LogFunction>) -> Result<(), Error> {
         if let Some(function) = function.as_ref().filter(|_| self.config.is_disabled()) {
             let line = "there is no project key: no event is taken and nothing is sent";
-            run_inside(Inside::Callback, || function(LogLevel::Warning, line));
+            run_inside(Inside::LogCallbackAtOnce, || function(LogLevel::Warning, line));
         }
         let replaced = self.slots.log.replace(function);
         if let Some(process) = self.process.get() {

@@ -12,7 +12,7 @@ use super::callbacks::CallbackSlots;
 #[cfg(all(unix, feature = "spool"))]
 use super::disk_thread::DiskThread;
 use crate::config::Config;
-use crate::delivery::{Delivery, SendLoop, Signal};
+use crate::delivery::{Delivery, DeliveryState, SendLoop, Signal};
 use crate::runtime::exit::{FlushAtExit, flush_at_exit};
 use crate::runtime::{DeferredCancellation, IoThreadGuard};
 use crate::status::{Error, Status};
@@ -76,6 +76,10 @@ impl ProcessState {
         // It reads files, so it comes before the lock.
         let transport = Arc::new(Transport::new(config)?);
         let mut threads = self.threads();
+        // A close that has begun in the meantime ends what runs by now, and nothing that would start after it.
+        if let Some(status) = self.delivery.read(DeliveryState::why_shut) {
+            return Err(status.into());
+        }
         if threads.io.is_none() {
             let io = IoThreadGuard::take()?;
             io.spawn(SendLoop::new(Arc::clone(&self.delivery), Arc::clone(&transport), config).run());

@@ -64,7 +64,13 @@ impl Client {
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
         let process = self.process();
         process.start(&self.config, &self.slots)?;
-        process.delivery.discard(deadline).ok_or_else(|| Status::TIMEOUT.into())
+        process.delivery.discard(deadline).map_err(|status| match status {
+            Status::SPOOL => {
+                let text = "the disk did not remove everything, and the log says why: call it again";
+                Error::new(Status::SPOOL, text)
+            }
+            other => other.into(),
+        })
     }
 
     /// Begins to send everything that ended processes have left for this host and key, without waiting for the time at

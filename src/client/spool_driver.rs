@@ -16,8 +16,8 @@ use crate::event::timestamp::Timestamp;
 use crate::event::uuid::UuidSource;
 use crate::memory::NoMemory;
 use crate::spool::{
-    Destination, Disk, ErrorKind, Health, Identity, LostOnDisk, Moment, Notice, Recovered, SegmentId,
-    Settings, Store,
+    Destination, Disk, ErrorKind, Health, Identity, LostEvents, LostOnDisk, Moment, Notice, Recovered,
+    SegmentId, Settings, Store,
 };
 use crate::status::Status;
 
@@ -51,7 +51,7 @@ pub(super) struct SpoolDriver<D: Disk> {
     lend_at: u64,
     lent_bytes: u64,
     begin_within: Duration,
-    /// A segment that was taken over, and for which there was no memory.
+    /// A segment that was taken over, and for which there was no memory, or no use when it had been read.
     held: Option<Recovered>,
     uuids: UuidSource,
     /// Memory that is used again.
@@ -105,6 +105,8 @@ where
     pub(super) fn turn(&mut self, delivery: &Delivery, now: Moment) -> Turn {
         let Some(mut store) = self.store.take() else { return Turn::Closed };
         let mut orders = delivery.read(DeliveryState::disk_orders);
+        // Who waits for a sync gets it: the next turn closes.
+        orders.close = orders.close.filter(|_| orders.persist.is_none());
         let is_asked = orders.persist.or(orders.close).or(orders.discard).is_some();
         let was_able = store.health() == Health::Ok;
         let (is_able, notices) = store.revive(is_asked, now);
@@ -118,23 +120,22 @@ where
         let with_events =
             is_able && (orders.write_now || is_asked || self.write_at.is_some_and(|at| at <= now.boot_ms));
         self.seen = self.give(&mut store, delivery, with_events).unwrap_or(self.seen);
+        let (mut persisted, mut discarded, mut is_rewritten) = (Status::OK, Status::OK, false);
         if orders.discard.is_some() {
-            let (_, notices) = store.discard(now);
-            Self::apply(delivery, notices);
+            let (done, notices) = store.discard(self.held.take(), now);
+            is_rewritten |= Self::apply(delivery, notices);
+            discarded = if done { Status::OK } else { Status::SPOOL };
         }
         if orders.close.is_some() {
             let (_, notices) = store.close(now);
             Self::apply(delivery, notices);
-            delivery.update(|state| ((), state.orders_done(&orders, Status::OK)));
+            delivery.update(|state| ((), state.orders_done(&orders, persisted, discarded)));
             return Turn::Closed;
         }
-        let (mut persisted, mut is_rewritten) = (Status::OK, false);
         if orders.persist.is_some() {
             let (done, notices) = store.persist(now);
             is_rewritten |= Self::apply(delivery, notices);
-            if !(done && with_events) {
-                persisted = Status::SPOOL;
-            }
+            persisted = if done && with_events { Status::OK } else { Status::SPOOL };
         }
         store.seek(orders.drain.is_some(), now);
         if orders.is_crowded {
@@ -154,7 +155,7 @@ where
             // What is written again is written when that is done, in the next turn.
             let orders = Orders { write: orders.write.filter(|_| !(is_able && is_rewritten)), ..orders };
             let wake = state.written_through(if is_able { self.seen } else { 0 }, is_able);
-            ((), wake | state.orders_done(&orders, persisted))
+            ((), wake | state.orders_done(&orders, persisted, discarded))
         });
         // To send what is on disk is what frees it. What may be loaded has changed in the meantime.
         let orders = delivery.read(DeliveryState::disk_orders);
@@ -162,7 +163,7 @@ where
         if !is_able {
             self.write_at = None;
         }
-        let turn = if has_loaded || (is_able && !was_able) {
+        let turn = if has_loaded || (is_able && !was_able) || delivery.read(DeliveryState::may_release) {
             Turn::Again
         } else {
             let has_left = self.held.is_some() || store.waiting() > 0;
@@ -267,8 +268,8 @@ where
                         state.segment_failed(segment);
                         Wake::NONE
                     }
-                    Notice::Lost { segment, events, uuids, reason } => {
-                        state.lost_on_disk(segment, events, &uuids, loss(reason))
+                    Notice::Lost { segment, events, reason } => {
+                        state.lost_on_disk(segment, &events, loss(reason))
                     }
                     Notice::Health(Health::Ok, text) | Notice::Log(text) => state.log(LogLevel::Info, text),
                     Notice::Health(_, text) => {
@@ -305,9 +306,9 @@ where
             }
         };
         let added = self.with_contents(&recovered, |loaded| {
-            delivery.update(|state| match state.add_recovered(recovered.segment, loaded) {
-                Ok(()) => (true, Wake { sender: true, ..Wake::NONE }),
-                Err(NoMemory) => (false, Wake::NONE),
+            delivery.update(|state| {
+                let added = state.add_recovered(recovered.segment, loaded);
+                (added, Wake { sender: added, ..Wake::NONE })
             })
         });
         if added != Some(true) {
@@ -335,7 +336,9 @@ where
                 store.release(id);
                 self.load_at = now.boot_ms + LOAD_AGAIN_MS;
             }
-            None => delivery.update(|state| ((), state.lost_on_disk(Some(id), 0, &[], LossReason::Corrupt))),
+            None => delivery.update(|state| {
+                ((), state.lost_on_disk(Some(id), &LostEvents::default(), LossReason::Corrupt))
+            }),
         }
         false
     }

@@ -343,6 +343,11 @@ impl DeliveryState {
         Wake { sender: true, ..Wake::NONE }
     }
 
+    /// Why it takes no events any more; `None` as long as it does.
+    pub(crate) fn why_shut(&self) -> Option<Status> {
+        self.shut
+    }
+
     /// Whether the client is shut and nothing is pending any more.
     pub(crate) fn is_finished(&self) -> bool {
         self.shut.is_some() && self.stats.pending_events == 0

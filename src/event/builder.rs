@@ -207,12 +207,24 @@ impl EventBuilder {
         let slice = |range| sound.text.get(range).unwrap_or_default();
         for (key, value) in found {
             let (key, value) = (unescape(slice(key)), slice(value));
-            if !except.contains(&&*key) {
+            if except.contains(&&*key) {
+                continue;
+            }
+            if key.is_empty() && self.depth == 0 {
+                // As in a capture of JSON text. Only a function that sets one property takes no such key.
+                self.properties.begin_member(&mut self.text, b"", value.len())?;
+                self.text.extend_from_slice(value);
+            } else {
                 self.set(Some(key.as_bytes()), value.len(), |out| out.extend_from_slice(value))?;
             }
         }
         self.repaired |= sound.repaired;
         Ok(())
+    }
+
+    /// Notes that text which is in the event was repaired before it was set.
+    pub(crate) fn set_repaired(&mut self) {
+        self.repaired = true;
     }
 
     /// Fails with [`Status::INVALID_EVENT`] while an object or array is open.

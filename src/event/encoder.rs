@@ -78,9 +78,10 @@ impl Encoder {
         &self.writer.encoded
     }
 
-    /// Notes that the text of the last event had to be repaired, perhaps before it was given to the encoder.
-    pub fn set_repaired(&mut self) {
-        self.writer.encoded.repaired = true;
+    /// Notes what had to be mended in another event, in whose place the last one was encoded.
+    pub fn add_mended(&mut self, other: &EncodedEvent) {
+        self.writer.encoded.repaired |= other.repaired;
+        self.writer.encoded.uuid_replaced |= other.uuid_replaced;
     }
 
     /// Checks the event and writes its wire bytes: [`Encoder::wire`] and [`Encoder::encoded`] return what was

@@ -61,6 +61,8 @@ pub(crate) struct Exception {
     texts: [Vec<u8>; EVENT_TEXTS.len()],
     /// Of all texts and frames.
     bytes: usize,
+    /// Whether a frame that was given as JSON had to be repaired.
+    repaired: bool,
 }
 
 /// What [`Exception::set`] sets of the event, and the property that it becomes.
@@ -98,6 +100,7 @@ impl Exception {
             handled: true,
             texts: Default::default(),
             bytes: 0,
+            repaired: false,
         };
         exception.add_cause(kind, value, b"")?;
         Ok(exception)
@@ -193,7 +196,9 @@ impl Exception {
             let text = "frame: `platform` is missing, by which the server knows how to read a frame";
             return Err(Error::new(Status::INVALID_JSON, text));
         }
-        Ok(self.push(Frame::Json(copied(&sound.text, 0)?))?)
+        self.push(Frame::Json(copied(&sound.text, 0)?))?;
+        self.repaired |= sound.repaired;
+        Ok(())
     }
 
     /// Adds the next frame further out as the address of an instruction in this process.
@@ -254,6 +259,9 @@ impl Exception {
             if !value.is_empty() {
                 text(event, property, value)?;
             }
+        }
+        if self.repaired {
+            event.set_repaired();
         }
         text(event, "$exception_level", self.level.as_bytes())?;
         event.begin_array(Some(b"$exception_list"))?;

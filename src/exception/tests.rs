@@ -29,6 +29,28 @@ fn an_exception_without_frames_is_one_entry() {
     assert_eq!((&event["event"], &event["distinct_id"]), (&json!("$exception"), &json!("user")));
 }
 
+/// As in a capture of the same object.
+#[test]
+fn a_property_may_have_an_empty_key() {
+    let exception = Exception::new(b"A", b"a").unwrap();
+    let event = sent(&exception, Some(b"user"), Some(b"{\"\":1,\"b\":2}"));
+    assert_eq!((&event["properties"][""], &event["properties"]["b"]), (&json!(1), &json!(2)));
+}
+
+#[test]
+fn a_frame_that_is_repaired_is_counted() {
+    for (frame, repaired) in [(&b"{\"platform\":\"a\xFF\"}"[..], true), (b"{\"platform\":\"a\"}", false)] {
+        let mut exception = Exception::new(b"A", b"a").unwrap();
+        exception.add_frame_json(frame).unwrap();
+        let event = exception.event(None, None).unwrap();
+        let mut encoder = Encoder::take(crate::runtime::fork_epoch());
+        encoder.encode(&EventInput::Built(&event), &SuperProperties::default(), 900 * 1024).unwrap();
+        assert_eq!(encoder.encoded().repaired, repaired);
+        encoder.keep();
+        event.keep();
+    }
+}
+
 #[test]
 fn causes_follow_with_their_parents() {
     let mut exception = Exception::new(b"A", b"a").unwrap();

@@ -42,7 +42,9 @@ pub use instance::Liveness;
 pub(crate) use moment::Moment;
 pub(crate) use record::{AttemptRecord, BatchRecord, EVENT_OVERHEAD, ParkedRecord, VerdictRecord};
 pub(crate) use root::{Destination, open_root};
-pub(crate) use store::{Health, Identity, LostOnDisk, Notice, Recovered, SegmentId, Settings, Store};
+pub(crate) use store::{
+    Health, Identity, LostEvents, LostOnDisk, Notice, Recovered, SegmentId, Settings, Store,
+};
 #[cfg(feature = "internals")]
 pub use summary::{SegmentSummary, read_segment};
 pub(crate) use unix_disk::{UnixDisk, boot_id, boot_ms};

@@ -57,10 +57,8 @@ pub(crate) enum Notice {
     Lost {
         /// The segment, unless it was never handed out.
         segment: Option<SegmentId>,
-        /// How many events.
-        events: u32,
-        /// The uuids of those that could be read.
-        uuids: Vec<Uuid>,
+        /// The events.
+        events: LostEvents,
         /// Why.
         reason: LostOnDisk,
     },
@@ -68,6 +66,32 @@ pub(crate) enum Notice {
     Health(Health, String),
     /// Something for the log.
     Log(String),
+}
+
+/// Events that have ended on disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LostEvents {
+    /// How many.
+    pub(crate) count: u32,
+    /// The uuids of those that could be read.
+    pub(crate) uuids: Vec<Uuid>,
+    /// Whether the server may have stored them: a process has ended before it had the response to an attempt, or had
+    /// none.
+    pub(crate) maybe_delivered: bool,
+}
+
+impl LostEvents {
+    /// The events of a segment that are pending or missing.
+    fn pending(contents: &Contents<'_>) -> Self {
+        let uuids: Vec<_> = contents.pending.iter().map(|event| event.uuid).collect();
+        let count = u32::try_from(uuids.len()).unwrap_or(u32::MAX).saturating_add(contents.missing);
+        LostEvents { count, uuids, maybe_delivered: contents.maybe_delivered }
+    }
+
+    /// Events of a segment that cannot be read.
+    fn missing(contents: &Contents<'_>) -> Self {
+        LostEvents { uuids: Vec::new(), count: contents.missing, maybe_delivered: contents.maybe_delivered }
+    }
 }
 
 /// Why events on disk have ended.
@@ -272,9 +296,14 @@ impl<D: Disk> Store<D> {
         }
     }
 
-    /// Ends what dead processes have left, which it takes over first. The client has ended its own segments before.
-    /// Returns whether all of it is removed.
-    pub(crate) fn discard(&mut self, now: Moment) -> (bool, Vec<Notice>) {
+    /// Ends what dead processes have left, which it takes over first, and a segment that was recovered and whose events
+    /// the client has not taken. The client has ended its own segments before. Returns whether all of it is removed.
+    pub(crate) fn discard(&mut self, held: Option<Recovered>, now: Moment) -> (bool, Vec<Notice>) {
+        if let Some(held) = held {
+            let lost = held.contents().map(|contents| LostEvents::pending(&contents)).unwrap_or_default();
+            self.note_lost(lost, LostOnDisk::Discarded);
+            self.end(held.segment);
+        }
         if !self.may_try(now) || !self.open_home(now) {
             return (false, std::mem::take(&mut self.notices));
         }
@@ -286,8 +315,8 @@ impl<D: Disk> Store<D> {
                 break;
             }
             for waiting in waiting {
-                let (events, uuids) = self.read_waiting(&waiting);
-                self.note_lost(events, uuids, LostOnDisk::Discarded);
+                let lost = self.read_waiting(&waiting).unwrap_or_default();
+                self.note_lost(lost, LostOnDisk::Discarded);
                 self.end_waiting(waiting);
             }
         }

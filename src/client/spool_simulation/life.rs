@@ -101,7 +101,7 @@ impl World {
         let order = process.delivery.update(DeliveryState::ask_discard);
         self.run_disk(at);
         let process = &mut self.processes[at];
-        assert!(process.delivery.read(|state| state.is_discarded(order)), "nothing came of it");
+        assert!(process.delivery.read(|state| state.discarded(order)).is_some(), "nothing came of it");
         assert_eq!(process.delivery.read(|state| state.stats().pending_events), 0);
         self.read_reports(at);
         self.discarded_without_uuid += self.lost_without_uuid - before;

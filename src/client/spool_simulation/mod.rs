@@ -5,6 +5,7 @@
 //! `PHC_SPOOL_SEEDS` sets the number of histories.
 
 mod life;
+mod orders;
 mod promises;
 mod sending;
 

@@ -203,6 +203,8 @@ pub(crate) struct Segments {
     /// What came of the last one.
     pub(super) persisted: Status,
     pub(super) discard: Order,
+    /// What came of the last one.
+    pub(super) discarded: Status,
     /// Everything that ended processes have left is to be sent now.
     pub(super) drain: Order,
     /// The last such order for which the disk thread was kept from sleeping.
@@ -250,6 +252,7 @@ impl Segments {
             persist: Order::default(),
             persisted: Status::OK,
             discard: Order::default(),
+            discarded: Status::OK,
             drain: Order::default(),
             drain_noticed: 0,
             close: Order::default(),
@@ -500,6 +503,12 @@ impl Segments {
     /// The oldest segment whose events are on disk only.
     pub(super) fn oldest_on_disk_only(&self) -> Option<&Track> {
         self.tracks.iter().find(|track| track.is_on_disk_only())
+    }
+
+    /// Whether events that dead processes have left may come from the disk: none does that is to be discarded, or kept
+    /// for a later client.
+    pub(super) fn takes_recovered(&self) -> bool {
+        !self.is_frozen && !self.discard.is_open()
     }
 
     /// Whether one more segment may be brought into memory.

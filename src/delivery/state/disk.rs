@@ -17,7 +17,7 @@ use crate::delivery::segments::{Handed, Order, RECOVERED, Segments, Track};
 use crate::delivery::wake::Wake;
 use crate::event::timestamp::Timestamp;
 use crate::memory::{NoMemory, reserve};
-use crate::spool::{Contents, SegmentId, StoredEvent};
+use crate::spool::{Contents, LostEvents, SegmentId, StoredEvent};
 use crate::status::Status;
 
 /// How many wire bytes are copied at most while the state is locked.
@@ -78,7 +78,7 @@ impl DeliveryState {
             // A capture that has begun before the close appends its event first.
             close: asked(segments.close).filter(|_| segments.writers() == 0),
             has_ended: !segments.ended.is_empty() || !segments.released.is_empty(),
-            may_load: !segments.is_frozen && segments.may_load() && !self.is_crowded(),
+            may_load: segments.takes_recovered() && segments.may_load() && !self.is_crowded(),
             load,
         }
     }
@@ -104,8 +104,10 @@ impl DeliveryState {
     pub(crate) fn disk_stopped(&mut self) -> Wake {
         (self.segments.is_able, self.segments.is_stopped) = (false, true);
         self.segments.stop_appending();
+        // Also of orders that come later.
+        (self.segments.persisted, self.segments.discarded) = (Status::SPOOL, Status::SPOOL);
         let orders = self.disk_orders();
-        self.orders_done(&orders, Status::SPOOL) | Wake { settled: true, ..Wake::NONE }
+        self.orders_done(&orders, Status::SPOOL, Status::SPOOL) | Wake { settled: true, ..Wake::NONE }
     }
 
     /// Whether the disk thread was woken since it went to sleep.
@@ -116,9 +118,8 @@ impl DeliveryState {
     /// Takes what has become of segments. `with_events` says that the disk is able to take events. Returns whether
     /// there is more.
     pub(crate) fn take_changes(&mut self, with_events: bool, changes: &mut Changes) -> bool {
-        if self.segments.is_crowded {
-            self.release_full();
-        }
+        // Here only: the store learns of it before it does anything else to these segments.
+        self.release_full();
         changes.ended.append(&mut self.segments.ended);
         changes.released.append(&mut self.segments.released);
         self.segments.take_appending(&mut changes.retired, &mut changes.failed);
@@ -151,24 +152,22 @@ impl DeliveryState {
         self.stats.pending_events > self.easy_events || self.stats.pending_bytes > self.easy_bytes
     }
 
-    /// Lets the oldest waiting batches leave memory, if they are on disk and memory is short.
+    /// Whether memory is short, and the oldest waiting batch is on disk, so that it may leave memory.
+    pub(crate) fn may_release(&self) -> bool {
+        let Some(oldest) = self.queue.oldest_full().filter(|_| self.is_crowded()) else { return false };
+        let last = oldest.spans.last().map_or(0, |last| last.seq);
+        // It may have grown since the disk thread was given it.
+        self.segments.track(oldest.mark).is_some_and(|track| {
+            track.place(last) < track.stored && track.is_whole() && track.handed.ended == track.ended_count()
+        })
+    }
+
+    /// Lets the oldest waiting batches leave memory, as long as they may.
     fn release_full(&mut self) {
-        while self.is_crowded() {
-            let Some(oldest) = self.queue.oldest_full() else { break };
-            let mark = oldest.mark;
-            let last = oldest.spans.last().map_or(0, |last| last.seq);
-            // It may have grown since the disk thread was given it.
-            let is_whole = |track: &Track| {
-                track.place(last) < track.stored
-                    && track.is_whole()
-                    && track.handed.ended == track.ended_count()
-            };
-            if !self.segments.track(mark).is_some_and(is_whole) {
-                break;
-            }
+        while self.may_release() {
             // The oldest batch is the full one.
             let Some(batch) = self.queue.take_batch() else { break };
-            let (bytes, events) = (batch.cost(), batch.len() as u64);
+            let (mark, bytes, events) = (batch.mark, batch.cost(), batch.len() as u64);
             self.queue.recycle(batch);
             if let Some(track) = self.segments.track_mut(mark) {
                 track.users = 0;
@@ -194,9 +193,6 @@ impl DeliveryState {
     pub(crate) fn segment_stored(&mut self, id: SegmentId) {
         if let Some(track) = self.segments.track_mut(Mark(Some(id))) {
             track.stored = track.handed.places;
-        }
-        if self.segments.is_crowded {
-            self.release_full();
         }
     }
 
@@ -229,8 +225,9 @@ impl DeliveryState {
         self.segments.seen
     }
 
-    /// What `phc_persist` and others asked for is done.
-    pub(crate) fn orders_done(&mut self, orders: &Orders, persisted: Status) -> Wake {
+    /// What `phc_persist` and others asked for is done: this came of the orders to persist and to discard, if there
+    /// were any.
+    pub(crate) fn orders_done(&mut self, orders: &Orders, persisted: Status, discarded: Status) -> Wake {
         let Segments { write, persist, discard, drain, close, .. } = &mut self.segments;
         let all = [
             (write, orders.write),
@@ -243,15 +240,25 @@ impl DeliveryState {
         for (order, number) in all {
             order.done = number.unwrap_or(order.done);
         }
-        self.segments.persisted = persisted;
+        // A turn without such an order says nothing of the last one, which its caller may not have seen yet.
+        if orders.persist.is_some() {
+            self.segments.persisted = persisted;
+        }
+        if orders.discard.is_some() {
+            self.segments.discarded = discarded;
+        }
         Wake { settled: any, ..Wake::NONE }
     }
 
     // -- events that come from the disk
 
-    /// Events that a dead process has left become a batch of this client, under the id that was taken for them.
-    /// Without memory for them, nothing has changed.
-    pub(crate) fn add_recovered(&mut self, id: SegmentId, loaded: &Loaded<'_>) -> Result<(), NoMemory> {
+    /// Events that a dead process has left become a batch of this client, under the id that was taken for them. Returns
+    /// whether they did: without memory for them, and while everything is discarded or closed, nothing has changed.
+    pub(crate) fn add_recovered(&mut self, id: SegmentId, loaded: &Loaded<'_>) -> bool {
+        self.segments.takes_recovered() && self.try_add_recovered(id, loaded).is_ok()
+    }
+
+    fn try_add_recovered(&mut self, id: SegmentId, loaded: &Loaded<'_>) -> Result<(), NoMemory> {
         let contents = loaded.contents;
         let open = opened(&contents.pending, RECOVERED)?;
         let pending: u64 = open.len() as u64;
@@ -293,7 +300,7 @@ impl DeliveryState {
         self.count_on_disk_only(0, before);
         let bytes = open.cost();
         self.stats.pending_bytes += bytes;
-        let wake = self.lose_on_disk(mark, &missing, &[], LossReason::Corrupt);
+        let wake = self.lose_on_disk(mark, &missing, &LostEvents::default(), LossReason::Corrupt);
         if open.is_empty() {
             self.segments.remove(mark);
         } else {
@@ -335,36 +342,37 @@ impl DeliveryState {
     pub(crate) fn lost_on_disk(
         &mut self,
         id: Option<SegmentId>,
-        events: u32,
-        uuids: &[Uuid],
+        events: &LostEvents,
         reason: LossReason,
     ) -> Wake {
         let mark = Mark(id);
         if let Some(track) = self.segments.track(mark) {
             let seqs: Vec<u64> = track.pending_seqs().collect();
             self.count_on_disk_only(0, seqs.len() as u64);
-            let wake = self.lose_on_disk(mark, &seqs, uuids, reason);
+            let wake = self.lose_on_disk(mark, &seqs, events, reason);
             self.segments.remove(mark);
             return wake;
         }
         if id.is_some() {
             return Wake::NONE;
         }
-        self.stats.recovered += u64::from(events);
-        self.stats.pending_events += u64::from(events);
-        let seqs: Vec<u64> = (0..u64::from(events)).map(|_| RECOVERED).collect();
-        self.segments.recovered_pending += u64::from(events);
-        let wake = self.lose_on_disk(mark, &seqs, uuids, reason);
-        self.segments.recovered_pending -= u64::from(events);
+        let count = u64::from(events.count);
+        self.stats.recovered += count;
+        self.stats.pending_events += count;
+        let seqs: Vec<u64> = (0..count).map(|_| RECOVERED).collect();
+        self.segments.recovered_pending += count;
+        let wake = self.lose_on_disk(mark, &seqs, events, reason);
+        self.segments.recovered_pending -= count;
         wake
     }
 
-    fn lose_on_disk(&mut self, mark: Mark, seqs: &[u64], uuids: &[Uuid], reason: LossReason) -> Wake {
+    fn lose_on_disk(&mut self, mark: Mark, seqs: &[u64], events: &LostEvents, reason: LossReason) -> Wake {
         if seqs.is_empty() {
             return Wake::NONE;
         }
         let track = self.segments.track_mut(mark);
-        let maybe_delivered = track.as_ref().is_some_and(|track| track.handed.response_unknown);
+        let is_unknown = track.as_ref().is_some_and(|track| track.handed.response_unknown);
+        let maybe_delivered = events.maybe_delivered || is_unknown;
         if let Some(track) = track {
             for seq in seqs {
                 track.end(*seq);
@@ -375,7 +383,7 @@ impl DeliveryState {
             self.stats.pending_events -= 1;
             self.stats.count_lost(reason, maybe_delivered);
             self.flushes.settle(*seq, false);
-            match uuids.get(position) {
+            match events.uuids.get(position) {
                 Some(uuid) => self.report_event(&mut report, *uuid, Some(reason), maybe_delivered, None),
                 None => report.missed_events += 1,
             }
@@ -414,16 +422,16 @@ impl DeliveryState {
     pub(crate) fn ask_discard(&mut self) -> (u64, Wake) {
         let mut wake = Wake::NONE;
         while let Some(id) = self.segments.oldest_on_disk_only().map(|track| track.id) {
-            wake = wake | self.lost_on_disk(Some(id), 0, &[], LossReason::Discarded);
+            wake = wake | self.lost_on_disk(Some(id), &LostEvents::default(), LossReason::Discarded);
         }
         wake = wake | self.fail_all_pending(LossReason::Discarded);
         self.segments.wake();
         (self.segments.discard.ask(self.segments.is_stopped), wake)
     }
 
-    /// Whether an order to discard was carried out.
-    pub(crate) fn is_discarded(&self, order: u64) -> bool {
-        self.segments.discard.done >= order
+    /// What came of an order to discard; `None` while it is not carried out.
+    pub(crate) fn discarded(&self, order: u64) -> Option<Status> {
+        (self.segments.discard.done >= order).then_some(self.segments.discarded)
     }
 
     /// Has everything that ended processes have left taken over and sent now; returns the number of this order.

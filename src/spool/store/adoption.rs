@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use super::parts::{Adopted, Ended, SegmentState, Waiting};
-use super::{LostOnDisk, Notice, Recovered, SegmentId, Store};
+use super::{LostEvents, LostOnDisk, Notice, Recovered, SegmentId, Store};
 use crate::spool::contents::{Contents, Unreadable};
 use crate::spool::disk::{Disk, DiskError, ErrorKind};
 use crate::spool::instance::{Instance, SegmentFile};
@@ -37,24 +35,16 @@ const OUTLIVED_MS: u64 = 1000;
 enum Found {
     /// Its events are sent by this process.
     Pending { events: u32 },
-    /// It is removed; so many events were lost with it.
-    Done { lost: u32, uuids: Vec<Uuid>, reason: LostOnDisk },
+    /// It is removed, and these events are lost with it.
+    Done { lost: LostEvents, reason: LostOnDisk },
     /// It is kept apart.
-    Bad { events: u32, uuids: Vec<Uuid> },
+    Bad { lost: LostEvents },
     /// It is not for this version, and stays as it is.
     LeftAlone,
     /// This process has not lived for long enough to take it over; it is read again at this time.
     TooEarly { until: u64 },
     /// It is read again later: the process has no descriptors or no memory left, or the disk failed.
     Later(DiskError),
-}
-
-fn done(lost: u32, uuids: Vec<Uuid>, reason: LostOnDisk) -> Found {
-    Found::Done { lost, uuids, reason }
-}
-
-fn uuids_of(contents: &Contents<'_>) -> Vec<Uuid> {
-    contents.pending.iter().map(|event| event.uuid).collect()
 }
 
 impl<D: Disk> Store<D> {
@@ -126,11 +116,10 @@ impl<D: Disk> Store<D> {
         self.janitor_at = (!is_idle).then(|| now.boot_ms.saturating_add(wait));
     }
 
-    /// How many events a segment has that no one has taken over yet, and the uuids of those that can be read.
-    pub(super) fn read_waiting(&self, waiting: &Waiting) -> (u32, Vec<Uuid>) {
-        let adopted = self.adopted.iter().find(|adopted| adopted.key == waiting.from);
-        adopted
-            .map_or((0, Vec::new()), |adopted| self.read_events(&adopted.instance.folder, &waiting.file.name))
+    /// The events of a segment that no one has taken over yet; `None` if it cannot be read now, or not by this version.
+    pub(super) fn read_waiting(&self, waiting: &Waiting) -> Option<LostEvents> {
+        let adopted = self.adopted.iter().find(|adopted| adopted.key == waiting.from)?;
+        self.read_events(&adopted.instance.folder, &waiting.file.name)
     }
 
     /// Reads the next segment that a dead process left, and takes it over under this id. What is too old, damaged or
@@ -170,13 +159,13 @@ impl<D: Disk> Store<D> {
                     recovered = Some(Recovered { segment: id, bytes });
                     break;
                 }
-                Found::Done { lost, uuids, reason } => {
-                    self.note_lost(lost, uuids, reason);
+                Found::Done { lost, reason } => {
+                    self.note_lost(lost, reason);
                     self.end_waiting(waiting);
                 }
-                Found::Bad { events, uuids } => {
+                Found::Bad { lost } => {
                     if self.put_into_bad(&waiting) {
-                        self.note_lost(events, uuids, LostOnDisk::Corrupt);
+                        self.note_lost(lost, LostOnDisk::Corrupt);
                     }
                 }
                 Found::LeftAlone => self.set_aside(&waiting, true),
@@ -212,19 +201,20 @@ impl<D: Disk> Store<D> {
     fn examine(&mut self, folder: &D::Folder, file: &SegmentFile, bytes: &[u8], now: Moment) -> Found {
         let contents = match Contents::read(bytes) {
             Ok(contents) => contents,
-            Err(Unreadable::Empty) => return done(0, Vec::new(), LostOnDisk::Corrupt),
-            Err(Unreadable::Damaged) => return Found::Bad { events: 0, uuids: Vec::new() },
+            Err(Unreadable::Empty) => {
+                return Found::Done { lost: LostEvents::default(), reason: LostOnDisk::Corrupt };
+            }
+            Err(Unreadable::Damaged) => return Found::Bad { lost: LostEvents::default() },
             Err(Unreadable::Foreign | Unreadable::Newer) => return Found::LeftAlone,
         };
-        let pending = u32::try_from(contents.pending.len()).unwrap_or(u32::MAX);
-        if pending == 0 {
-            return done(contents.missing, Vec::new(), LostOnDisk::Corrupt);
+        if contents.pending.is_empty() {
+            return Found::Done { lost: LostEvents::missing(&contents), reason: LostOnDisk::Corrupt };
         }
         if contents.header.begun.age(now, contents.first_takeover_ms) > self.settings.max_age {
-            return done(pending + contents.missing, uuids_of(&contents), LostOnDisk::Expired);
+            return Found::Done { lost: LostEvents::pending(&contents), reason: LostOnDisk::Expired };
         }
         if contents.takeovers >= MAX_TAKEOVERS {
-            return Found::Bad { events: pending + contents.missing, uuids: uuids_of(&contents) };
+            return Found::Bad { lost: LostEvents::pending(&contents) };
         }
         if contents.takeovers >= SUSPECT_TAKEOVERS {
             let until = self.begun_ms + (OUTLIVED_MS << contents.takeovers);
@@ -239,7 +229,7 @@ impl<D: Disk> Store<D> {
             // What cannot be written to cannot be removed either, and would be sent by every process.
             Err(error) => return Found::Later(error),
         }
-        self.note_lost(contents.missing, Vec::new(), LostOnDisk::Corrupt);
+        self.note_lost(LostEvents::missing(&contents), LostOnDisk::Corrupt);
         Found::Pending { events: contents.events }
     }
 
@@ -285,11 +275,16 @@ impl<D: Disk> Store<D> {
     }
 
     /// Removes the oldest segment whose events are on disk only; returns whether there was one. Events that are in
-    /// memory are not lost for the sake of others.
+    /// memory are not lost for the sake of others. A segment of a dead process that cannot be read, or not by this
+    /// version, is left alone: what is lost with it could not be counted.
     pub(super) fn evict_oldest(&mut self) -> bool {
-        if let Some(waiting) = self.waiting.pop_front() {
-            let (events, uuids) = self.read_waiting(&waiting);
-            self.note_lost(events, uuids, LostOnDisk::Evicted);
+        let mut readable =
+            self.waiting.iter().enumerate().map(|(at, waiting)| (at, self.read_waiting(waiting)));
+        let oldest = readable.find_map(|(at, lost)| Some((at, lost?)));
+        if let Some((at, lost)) = oldest
+            && let Some(waiting) = self.waiting.remove(at)
+        {
+            self.note_lost(lost, LostOnDisk::Evicted);
             return self.end_waiting_now(waiting);
         }
         let on_disk = self.segments.iter().find(|(_, segment)| !segment.in_memory && segment.name.is_some());
@@ -297,23 +292,20 @@ impl<D: Disk> Store<D> {
         let (id, home) = (*id, self.home.as_ref().map(|home| &home.instance.folder));
         let (folder, name) = (segment.folder.as_ref().or(home), segment.name.as_ref());
         let read = folder.zip(name).map(|(folder, name)| self.read_events(folder, name));
-        let (events, uuids) = read.unwrap_or_default();
+        let events = read.flatten().unwrap_or_default();
         self.end(id);
-        self.notices.push(Notice::Lost { segment: Some(id), events, uuids, reason: LostOnDisk::Evicted });
+        self.notices.push(Notice::Lost { segment: Some(id), events, reason: LostOnDisk::Evicted });
         self.remove_last_ended()
     }
 
-    fn read_events(&self, folder: &D::Folder, name: &str) -> (u32, Vec<Uuid>) {
-        let bytes = self.disk.read(folder, name, MAX_BYTES + 1).unwrap_or_default();
-        Contents::read(&bytes).map_or((0, Vec::new()), |contents| {
-            let uuids = uuids_of(&contents);
-            (u32::try_from(uuids.len()).unwrap_or(u32::MAX) + contents.missing, uuids)
-        })
+    fn read_events(&self, folder: &D::Folder, name: &str) -> Option<LostEvents> {
+        let bytes = self.disk.read(folder, name, MAX_BYTES + 1).ok()?;
+        Contents::read(&bytes).ok().map(|contents| LostEvents::pending(&contents))
     }
 
-    pub(super) fn note_lost(&mut self, events: u32, uuids: Vec<Uuid>, reason: LostOnDisk) {
-        if events > 0 {
-            self.notices.push(Notice::Lost { segment: None, events, uuids, reason });
+    pub(super) fn note_lost(&mut self, events: LostEvents, reason: LostOnDisk) {
+        if events.count > 0 {
+            self.notices.push(Notice::Lost { segment: None, events, reason });
         }
     }
 

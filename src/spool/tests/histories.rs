@@ -258,7 +258,7 @@ impl World {
                     }
                 }
                 Notice::Rewrite(segment) => self.rewrite(at, segment),
-                Notice::Lost { segment: None, events, .. } => self.lost += events,
+                Notice::Lost { segment: None, events, .. } => self.lost += events.count,
                 Notice::Lost { segment: Some(id), .. } => self.end(at, id, false),
                 Notice::Health(health, text) => self.health = format!("{health:?}: {text}"),
                 Notice::Log(_) => {}

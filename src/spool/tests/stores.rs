@@ -7,7 +7,8 @@ use super::sim_disk::SimDisk;
 use crate::config::SpoolSafety;
 use crate::spool::root::open_root;
 use crate::spool::{
-    AttemptRecord, ErrorKind, Health, LostOnDisk, Moment, Notice, Recovered, SegmentId, Settings, Store,
+    AttemptRecord, ErrorKind, Health, LostEvents, LostOnDisk, Moment, Notice, Recovered, SegmentId, Settings,
+    Store,
 };
 
 pub(super) const START: Moment = Moment { wall_ms: 1_790_000_000_000, boot_ms: 10_000, boot_id: 3 };
@@ -61,20 +62,22 @@ pub(super) fn events(recovered: &[Recovered]) -> usize {
     recovered.iter().map(|recovered| recovered.contents().unwrap().pending.len()).sum()
 }
 
-/// The notices without what the uuids are; each event has one that can be read, unless it is corrupt.
+/// The notices without what the uuids are, and whether the server may have the events; each event has a uuid that can be
+/// read, unless it is corrupt.
 pub(super) fn without_uuids(notices: Vec<Notice>) -> Vec<Notice> {
     let mut notices = notices;
     for notice in &mut notices {
-        if let Notice::Lost { events, uuids, reason, .. } = notice {
-            assert!(uuids.len() == *events as usize || *reason == LostOnDisk::Corrupt, "{uuids:?}");
+        if let Notice::Lost { events: LostEvents { count, uuids, maybe_delivered }, reason, .. } = notice {
+            assert!(uuids.len() == *count as usize || *reason == LostOnDisk::Corrupt, "{uuids:?}");
             uuids.clear();
+            *maybe_delivered = false;
         }
     }
     notices
 }
 
-pub(super) fn lost(events: u32, reason: LostOnDisk) -> Notice {
-    Notice::Lost { segment: None, events, uuids: Vec::new(), reason }
+pub(super) fn lost(count: u32, reason: LostOnDisk) -> Notice {
+    Notice::Lost { segment: None, events: LostEvents { count, ..LostEvents::default() }, reason }
 }
 
 /// Whether a path is that of a segment.
@@ -339,8 +342,8 @@ fn the_quota_holds_for_all_processes_together() {
     // A segment that has left memory may go.
     store.release(SegmentId(1));
     let notices = without_uuids(store.step(later(START, 8200)));
-    let (events, reason) = (20, LostOnDisk::Evicted);
-    let first = Notice::Lost { segment: Some(SegmentId(1)), events, uuids: Vec::new(), reason };
+    let events = LostEvents { count: 20, ..LostEvents::default() };
+    let first = Notice::Lost { segment: Some(SegmentId(1)), events, reason: LostOnDisk::Evicted };
     assert_eq!(notices[0], first);
     assert!(store.load(SegmentId(1)).is_err());
 }

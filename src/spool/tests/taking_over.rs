@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::histories::{identity, settings};
-use super::reading::segment;
+use super::reading::{HEADER, segment};
 use super::sim_disk::SimDisk;
 use super::stores::{
     DAY_MS, START, add, adopting, events, files, is_segment, later, leave, lost, recover_all, store,
@@ -12,12 +12,13 @@ use super::stores::{
 use crate::config::SpoolSafety;
 use crate::spool::disk::Disk;
 use crate::spool::instance::{Instance, Taking};
-use crate::spool::record::Record;
+use crate::spool::record::{Header, Record};
 use crate::spool::root::open_root;
+use crate::spool::segment::begin;
 use crate::spool::store::MAX_READS;
 use crate::spool::{
     AttemptRecord, BatchRecord, Destination, ErrorKind, Health, Identity, LostOnDisk, Moment, Notice,
-    ParkedRecord, SegmentId, Store, VerdictRecord,
+    ParkedRecord, SegmentId, Settings, Store, VerdictRecord,
 };
 
 #[test]
@@ -421,11 +422,53 @@ fn a_discard_leaves_nothing() {
     leave(&disk, 3, &[5]);
     store.end(SegmentId(1));
     store.end(SegmentId(9));
-    let (done, notices) = store.discard(later(START, 3000));
+    let (done, notices) = store.discard(None, later(START, 3000));
     assert!(done);
     let expected = [lost(4, LostOnDisk::Discarded), lost(5, LostOnDisk::Discarded)];
     assert_eq!(without_uuids(notices), expected);
     assert_eq!(files(&disk).len(), 0);
+}
+
+/// The client has refused it, because the discard was asked for while it was read.
+#[test]
+fn a_discard_ends_a_segment_that_was_recovered_and_not_taken() {
+    let disk = SimDisk::new(1);
+    leave(&disk, 1, &[3]);
+    let (mut store, _) = adopting(&disk, settings(SpoolSafety::Crash), START);
+    let (recovered, _) = store.recover(SegmentId(9), START);
+    let (done, notices) = store.discard(recovered, later(START, 3000));
+    assert!(done);
+    let [Notice::Lost { events, .. }] = &notices[..] else { panic!("{notices:?}") };
+    // Its process was killed before it let go of it.
+    assert!(events.maybe_delivered);
+    assert_eq!(without_uuids(notices), [lost(3, LostOnDisk::Discarded)]);
+    assert_eq!(files(&disk).len(), 0);
+}
+
+/// What is lost with it could not be counted, and what a later version has written is left as it is.
+#[test]
+fn a_segment_that_cannot_be_read_makes_no_space() {
+    for is_newer in [true, false] {
+        let disk = SimDisk::new(1);
+        (1..=2).for_each(|pid| leave(&disk, pid, &[20]));
+        if is_newer {
+            let mut newer = Vec::new();
+            begin(&mut newer, &Header { format: 9, oldest_reader: 9, ..HEADER }).unwrap();
+            let oldest = files(&disk).into_iter().min().unwrap();
+            disk.change_at(&oldest, |bytes| *bytes = newer);
+        }
+        let quota = Settings { max_bytes: disk.used() + 200, evicts: true, ..settings(SpoolSafety::Crash) };
+        let (mut store, _) = adopting(&disk, quota, START);
+        if !is_newer {
+            disk.faults(|faults| faults.reads = Some((100, ErrorKind::Other)));
+        }
+        add(&mut store, 1, 20);
+        let notices = without_uuids(store.step(later(START, 3000)));
+        assert_eq!(notices.contains(&lost(20, LostOnDisk::Evicted)), is_newer, "{notices:?}");
+        assert_eq!(store.waiting(), if is_newer { 1 } else { 2 });
+        let is_left = |path: &String| path.contains("/i-1-") && is_segment(path);
+        assert!(files(&disk).iter().any(is_left), "{:?}", files(&disk));
+    }
 }
 
 #[test]
