@@ -915,7 +915,8 @@ PHC_API phc_status phc_persist(struct phc_client *client, uint32_t timeout_ms);
  * logout; events of other processes that run are left to them. Waits for at most timeout_ms
  * (0: does not wait, PHC_NO_LIMIT: without a limit) until the files are removed. discarded
  * (NULL is accepted) gets the number of events. Returns PHC_OK, PHC_TIMEOUT if the files are not
- * removed yet, PHC_SPOOL if the client has no spool, PHC_CLOSED after a close.
+ * removed yet, PHC_SPOOL if the disk does not remove all of them, or if the client has no spool,
+ * PHC_CLOSED after a close.
  */
 PHC_API
 phc_status phc_spool_discard(struct phc_client *client,

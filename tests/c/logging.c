@@ -107,11 +107,16 @@ static void an_eviction_is_logged_while_nothing_is_sent(void) {
     }
 }
 
-static void a_disabled_client_logs_it_once(void) {
-    log_lines log = LOG;
+static phc_client *without_key(void) {
     phc_config *config = phc_config_new("");
     phc_client *client = phc_client_new(config, NULL);
     phc_config_free(config);
+    return client;
+}
+
+static void a_disabled_client_logs_it_once(void) {
+    log_lines log = LOG;
+    phc_client *client = without_key();
     CHECK_EQ(phc_set_log_callback(client, on_log, &log, NULL), PHC_OK);
     CHECK_EQ(phc_capture(client, "user", "a", NULL), PHC_DISABLED);
     CHECK_EQ(log.lines, 1);
@@ -119,6 +124,53 @@ static void a_disabled_client_logs_it_once(void) {
     CHECK_HAS(log.last, "project key");
     CHECK_EQ(thread_count("phc-"), 0);
     phc_client_free(client);
+}
+
+typedef struct {
+    phc_client *client;
+    int lines, frees;
+} freeing;
+
+static void free_client_of(phc_log_level level, const char *line, void *user_data) {
+    (void)level;
+    (void)line;
+    freeing *of = user_data;
+    of->lines++;
+    phc_client_free(of->client);
+    /* It is freed when the function that has called this one has ended. */
+    CHECK_EQ(of->frees, 0);
+}
+
+static void count_free(void *user_data) { ((freeing *)user_data)->frees++; }
+
+static void a_disabled_client_may_be_freed_in_its_line(void) {
+    freeing of = {.client = without_key()};
+    CHECK_EQ(phc_set_log_callback(of.client, free_client_of, &of, count_free), PHC_OK);
+    CHECK_EQ(of.lines, 1);
+    CHECK_EQ(of.frees, 1);
+}
+
+static int32_t free_and_set(phc_outgoing *event, void *user_data) {
+    freeing *of = user_data;
+    phc_client_free(of->client);
+    /* It logs at once, on this thread, which is inside a capture of the client that was freed. */
+    log_lines log = LOG;
+    phc_client *disabled = without_key();
+    CHECK_EQ(phc_set_log_callback(disabled, on_log, &log, NULL), PHC_OK);
+    CHECK_EQ(log.lines, 1);
+    phc_client_free(disabled);
+    CHECK_EQ(of->frees, 0);
+    size_t len = 0;
+    CHECK_HAS(phc_outgoing_json(event, &len), "last");
+    return PHC_BEFORE_SEND_KEEP;
+}
+
+static void a_free_in_before_send_waits_for_the_end_of_the_capture(void) {
+    freeing of = {.client = make_client("shutdown_timeout_ms", "20000", NULL)};
+    CHECK_EQ(phc_set_before_send_callback(of.client, free_and_set, &of, count_free), PHC_OK);
+    CHECK_EQ(phc_capture(of.client, "user", "last", NULL), PHC_OK);
+    CHECK_EQ(of.frees, 1);
+    CHECK_EQ(summary("accepted"), 1);
 }
 
 static void a_key_that_is_not_a_projects_is_logged_once(void) {
@@ -343,6 +395,8 @@ int main(int argc, char **argv) {
         TEST(an_error_callback_stands_in_for_the_lines_about_losses),
         TEST(an_eviction_is_logged_while_nothing_is_sent),
         TEST(a_disabled_client_logs_it_once),
+        TEST(a_disabled_client_may_be_freed_in_its_line),
+        TEST(a_free_in_before_send_waits_for_the_end_of_the_capture),
         TEST(a_change_of_codec_is_logged),
         TEST(a_key_that_is_not_a_projects_is_logged_once),
         TEST(each_kind_of_remark_is_logged_once),

@@ -1,6 +1,8 @@
 /* Pending events on disk: what outlives the end of a client and of a process. */
 #include "spooling.h"
 
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +66,43 @@ static void without_time_a_close_writes_and_goes(void) {
     CHECK_EQ(summary("requests"), 0);
     CHECK_EQ(segments(), 1);
     next_delivers(5, 6);
+}
+
+/* Released twice: when before_send runs, and when it may go on. */
+static sem_t in_before_send, may_go_on;
+
+static int32_t wait_in_before_send(phc_outgoing *event, void *user_data) {
+    (void)event;
+    (void)user_data;
+    sem_post(&in_before_send);
+    while (sem_wait(&may_go_on) != 0) continue;
+    return PHC_BEFORE_SEND_KEEP;
+}
+
+static void *capture_once(void *client) {
+    CHECK_EQ(phc_capture(client, "user", "late", NULL), PHC_CLOSED);
+    return NULL;
+}
+
+/* The capture has begun before the close and has not started any thread yet. */
+static void a_close_during_the_first_capture(void) {
+    folder = new_folder();
+    sem_init(&in_before_send, 0, 0);
+    sem_init(&may_go_on, 0, 0);
+    phc_client *client = SPOOLING("crash", NULL);
+    CHECK_EQ(phc_set_before_send_callback(client, wait_in_before_send, NULL, NULL), PHC_OK);
+    pthread_t thread;
+    CHECK_EQ(pthread_create(&thread, NULL, capture_once, client), 0);
+    while (sem_wait(&in_before_send) != 0) continue;
+    CHECK_EQ(phc_client_close(client, 20000), PHC_OK);
+    sem_post(&may_go_on);
+    pthread_join(thread, NULL);
+    CHECK_EQ(thread_count("phc-"), 0);
+    /* It would wait for a thread that no close has ended. */
+    phc_client_free(client);
+    CHECK_EQ(segments(), 0);
+    sem_destroy(&in_before_send);
+    sem_destroy(&may_go_on);
 }
 
 static void exit_with_pending_events(void) {
@@ -192,6 +231,7 @@ int main(int argc, char **argv) {
     const test_case tests[] = {
         TEST(a_close_leaves_what_the_next_client_delivers),
         TEST(without_time_a_close_writes_and_goes),
+        TEST(a_close_during_the_first_capture),
         TEST(an_exit_writes_what_is_pending),
         TEST(what_an_exit_still_delivers_is_not_left),
         TEST(nothing_is_left_of_what_was_delivered),
