@@ -239,7 +239,7 @@ module PostHogPhc
       end
 
       def shown_reads
-        Flags::ShownReads.new(@handle.pointer, @before_send, @notes, @logger, @is_server)
+        Flags::ShownReads.new(@handle.pointer, @before_send, @notes, @log, @is_server)
       end
 
       def flags_of(snapshot, distinct_id, groups)

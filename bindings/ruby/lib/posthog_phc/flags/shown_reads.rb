@@ -17,7 +17,7 @@ module PostHogPhc
       # @param client [FFI::Pointer]
       # @param before_send [BeforeSend]
       # @param notes [Notes]
-      # @param logger [#error]
+      # @param logger [SafeLogger]
       # @param is_server [Boolean]
       def initialize(client, before_send, notes, logger, is_server)
         @before_send = before_send
