@@ -82,6 +82,7 @@ module PostHogPhc
       @shows_messages = !(@before_send || @test_queue).nil?
       @is_direct = !@disabled && !@shows_messages && @handle.direct?
       @is_server = options.server?
+      @reads = shown_reads if @before_send && !@disabled
       @sync_mode = options[:sync_mode] && !options.test_mode?
       @not_captured = 0
       log_options(options)
@@ -375,6 +376,10 @@ module PostHogPhc
 
       @log.error("the client is disabled and captures nothing: #{e.message}")
       DisabledHandle.new
+    end
+
+    def shown_reads
+      Flags::ShownReads.new(@handle.pointer, @before_send, @notes, @log, @is_server)
     end
 
     def log_options(options)
