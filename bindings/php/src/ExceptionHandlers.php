@@ -150,11 +150,16 @@ final class ExceptionHandlers
         (self::$previousExceptionHandler)($exception);
     }
 
-    /** An exception that the handler before throws is not captured here: it ends in that of exceptions, or is caught. */
+    /**
+     * An exception that the handler before throws is not captured here: it ends in that of exceptions, or is caught. It
+     * gets errors of all levels, because PHP does not tell for which ones it was set.
+     *
+     * @return bool false leaves the error to PHP. A handler does so by exactly false: most others return nothing.
+     */
     private static function error(int $severity, string $message, string $file = '', int $line = 0): bool
     {
         $isHandled = self::$previousErrorHandler !== null
-            && (self::$previousErrorHandler)($severity, $message, $file, $line);
+            && (self::$previousErrorHandler)($severity, $message, $file, $line) !== false;
         $reported = Host::has('error_reporting') ? error_reporting() : E_ALL;
         $isShown = ($severity & $reported) !== 0 && ($severity & self::FATAL) === 0;
         $error = new \ErrorException($message, 0, $severity, $file, $line);

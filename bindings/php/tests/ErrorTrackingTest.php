@@ -183,6 +183,67 @@ final class ErrorTrackingTest extends TestCase
         self::assertStringContainsString('PHP Warning:  two', $script->errors);
     }
 
+    /**
+     * PHP handles an error itself only if the handler returns exactly false.
+     *
+     * @dataProvider results
+     */
+    public function testTheErrorHandlerThatWasThereBeforeHandlesUnlessItReturnsFalse(string $handler, bool $isHandled): void
+    {
+        $before = "set_error_handler($handler);";
+        $code = 'trigger_error("one", E_USER_WARNING); echo $missing; trigger_error("two", E_USER_ERROR); echo "goes on";';
+        $without = Script::run("$before\n$code", ['-d', 'display_errors=1']);
+        [$script, $printed, $events] = self::script($code, $before, [], ['-d', 'display_errors=1']);
+        self::assertSame($isHandled, str_ends_with($without->output, 'goes on'));
+        self::assertSame($isHandled, str_ends_with($printed, 'goes on'), $printed);
+        self::assertSame([$without->status, $isHandled ? 0 : 255], [$script->status, $script->status]);
+        // Shown and logged is the same: where there is a handler, nothing.
+        $plain = static fn (string $text): string => (string) preg_replace('~\S*/phc\w+|on line \d+~', 'X', $text);
+        self::assertSame($plain($without->output), $plain($printed));
+        self::assertSame($plain($without->errors), $plain($script->errors));
+        self::assertSame(['one', 'Undefined variable $missing', 'two'], array_map(
+            static fn (array $event): string => self::facts($event)[1],
+            $events,
+        ));
+        self::assertSame([true, true, $isHandled], array_map(
+            static fn (array $event): bool => self::facts($event)[2],
+            $events,
+        ));
+    }
+
+    /** @return array<string, array{string, bool}> */
+    public static function results(): array
+    {
+        return [
+            'nothing' => ['function (int $level, string $text): void { echo "mine: $text\n"; }', true],
+            'null' => ['fn () => null', true],
+            'zero' => ['fn () => 0', true],
+            'an empty text' => ["fn () => ''", true],
+            'true' => ['fn () => true', true],
+            'false' => ['fn () => false', false],
+            'no handler' => ['null', false],
+        ];
+    }
+
+    /** PHP has no function that tells for which levels a handler was set. One that looks is as it was. */
+    public function testTheErrorHandlerThatWasThereBeforeGetsAllLevels(): void
+    {
+        [, $printed] = self::script(
+            'trigger_error("warning", E_USER_WARNING); trigger_error("old", E_USER_DEPRECATED); @trigger_error("hidden");',
+            'error_reporting(E_ALL & ~E_USER_DEPRECATED);'
+            . ' set_error_handler(function (int $level, string $text): void { echo "$text "; }, E_USER_WARNING);',
+        );
+        self::assertSame('warning old hidden ', $printed);
+        $before = 'error_reporting(E_ALL & ~E_USER_DEPRECATED); set_error_handler(function (int $level, string $text) {'
+            . ' if (!($level & E_USER_WARNING)) { return false; } echo "$text "; }, E_USER_WARNING);';
+        $code = 'trigger_error("warning", E_USER_WARNING); trigger_error("old", E_USER_DEPRECATED); trigger_error("note");';
+        $without = Script::run("$before\n$code");
+        [$script, $printed, $events] = self::script($code, $before);
+        self::assertSame([$without->output, 'warning '], [$printed, $printed]);
+        self::assertStringContainsString('PHP Notice:  note', $script->errors);
+        self::assertSame(['warning', 'note'], array_map(static fn (array $event): string => self::facts($event)[1], $events));
+    }
+
     public function testAnErrorThatAHandlerMakesAnExceptionIsOneOnlyIfNothingCatchesIt(): void
     {
         $before = 'set_error_handler(function (int $n, string $text, string $file, int $line): never {'

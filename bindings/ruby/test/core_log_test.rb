@@ -132,6 +132,78 @@ class CoreLogTest < PhcTest
     end
   end
 
+  # A logger of which every method raises.
+  def broken
+    logger = Object.new
+    %i[debug info warn error].each do |level|
+      logger.define_singleton_method(level) { |_line| raise IOError, "the logger is broken" }
+    end
+    logger
+  end
+
+  def thread_runs?(posthog)
+    posthog.instance_variable_get(:@handle).instance_variable_get(:@callback_thread).running?
+  end
+
+  def test_a_logger_that_raises_leaves_the_thread_and_all_calls
+    errors = Queue.new
+    _, err = capture_io do
+      [{}, { on_error: ->(*) { (errors << 1) && raise("no") } }].each_with_index do |options, number|
+        posthog = client(logger: broken, **options)
+        2.times do |time|
+          sink.script(steps: [{ status: 401 }])
+          capture_one(posthog, "#{number} #{time}")
+          posthog.poll
+          assert thread_runs?(posthog)
+        end
+        refute posthog.shutdown
+      end
+    end
+    assert_equal 2, errors.size
+    lines = err.lines.grep(/\[posthog-ruby-phc\] .*the logger raised IOError: the logger is broken/)
+    assert_equal [2, 2], [lines.grep(/1 event lost/).size, lines.grep(/on_error raised RuntimeError: no/).size], err
+    assert_equal lines, err.lines
+  end
+
+  def test_a_logger_that_raises_leaves_what_logs_on_the_calling_thread
+    _, err = capture_io do
+      posthog = recording_client(logger: broken, before_send: ->(event) { raise "no" if event[:event] == "raises" })
+      refute posthog.capture(distinct_id: "u", event: "raises")
+      refute posthog.capture(distinct_id: "u", event: "nil", unknown: 1)
+      refute recording_client(logger: broken).capture(distinct_id: "u" * 300, event: "e")
+      refute_predicate PostHog::Client.new(logger: broken), :enabled?
+      refute_predicate PostHog::Client.new(logger: broken, api_key: "k", host: "http//x"), :enabled?
+    end
+    [/before_send raised/, /before_send discarded nil/, /unknown/, /1 event was not captured/, /api_key is empty/,
+     /the client is disabled/].each { |line| assert_match(/\[posthog-ruby-phc\] .*#{line}.*the logger raised IOError/, err) }
+  end
+
+  def test_a_logger_that_raises_leaves_a_request
+    before = PostHogPhc::Logging.logger
+    PostHogPhc::Logging.logger = broken
+    env = Object.new
+    def env.[](_name)
+      raise KeyError, "no such variable"
+    end
+    _, err = capture_io { assert_equal :response, PostHog::Rack::RequestContext.new(->(_) { :response }).call(env) }
+    assert_match(/a request has no context: KeyError.*the logger raised IOError/, err)
+  ensure
+    PostHogPhc::Logging.logger = before
+  end
+
+  def test_a_logger_that_raises_leaves_the_end_of_a_process
+    sink.script(steps: [{ status: 401 }])
+    pid = ruby(<<~CODE)
+      $stderr.reopen(File::NULL)
+      logger = Object.new
+      def logger.error(_line) = raise("broken")
+      posthog = PostHog::Client.new(api_key: "phc_ruby", host: ENV.fetch("PHC_HOST"), logger: logger)
+      posthog.capture(distinct_id: "u", event: "e")
+      Thread.list.each { |thread| thread.kill.join if thread.name == "phc-callback" }
+    CODE
+    assert_equal 0, reap(pid).exitstatus
+  end
+
   # More lines than libphc keeps.
   def test_lines_that_are_left_out_are_counted
     output, input = IO.pipe

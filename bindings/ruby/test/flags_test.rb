@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require "minitest/mock"
 require_relative "helper"
 
 # Feature flags: the methods of posthog-ruby and the snapshot, by definitions and by the server.
@@ -245,6 +246,44 @@ class FlagsTest < PhcTest
     end
   end
 
+  # One thread has set the callback and another one is about to. If each of them set one of its own, that of the first
+  # one would be called after it was collected.
+  def test_threads_that_evaluate_first_set_one_callback
+    shown, set = Queue.new, Queue.new
+    posthog = with_definitions(before_send: ->(event) { event.tap { shown << event[:distinct_id] } })
+    original = PostHogPhc::Native.method(:phc_set_before_send_callback)
+    slow = ->(*given) { original.call(*given).tap { (set << given[1].address) && sleep(0.05) } }
+    PostHogPhc::Native.stub(:phc_set_before_send_callback, slow) do
+      Array.new(8) { |number| Thread.new { posthog.get_feature_flag("here", "u#{number}") } }.each(&:join)
+      posthog.get_feature_flag("here", "later")
+    end
+    assert_equal 1, set.size
+    5.times { GC.start }
+    # It is still there, and libphc calls it.
+    assert_equal PostHogPhc::Flags::ShownReads.callback.address, set.pop
+    GC.stress = true
+    posthog.get_feature_flag("here", "stress")
+    GC.stress = false
+    pid = fork { exit!(posthog.get_feature_flag("here", "child") && shown.size == 11 && posthog.shutdown ? 0 : 1) }
+    assert_predicate reap(pid), :success?
+    assert posthog.shutdown
+    assert_equal ["later", "stress", *"u0".."u7"], Array.new(10) { shown.pop(true) }.sort
+    assert_equal ["child", "later", "stress", *"u0".."u7"], called.map { |event| event["distinct_id"] }.sort
+  ensure
+    GC.stress = false
+  end
+
+  # libphc's callback is made by the first evaluation only, because ffi starts a thread with it.
+  def test_a_client_with_before_send_starts_no_thread
+    pid = ruby(<<~CODE)
+      before = Thread.list.size
+      posthog = PostHog::Client.new(api_key: "phc_ruby", test_mode: true, before_send: ->(event) { event })
+      posthog.capture(distinct_id: "u", event: "e")
+      exit!(Thread.list.size - before)
+    CODE
+    assert_predicate reap(pid), :success?
+  end
+
   def test_before_send_may_capture_and_read
     posthog = nil
     inside = lambda do |event|
@@ -256,6 +295,23 @@ class FlagsTest < PhcTest
     posthog.get_feature_flag("here", "u")
     assert posthog.shutdown
     assert_equal(%w[inside u], called.map { |event| event["distinct_id"] }.sort)
+  end
+
+  # The second event of a read, after before_send has read a flag itself.
+  def test_before_send_sees_all_events_of_a_read_in_which_it_reads
+    metadata = { id: 12, version: 4, config_version: 2, rule_type: "experiment", variant_key: "red",
+                 rule_id: "018f4f9e-0000-7000-8000-000000000001" }
+    sink.flags("button" => { key: "button", value: "red", reason: { code: "experiment_split" }, metadata: metadata })
+    posthog, shown = nil, []
+    inside = lambda do |event|
+      posthog.get_feature_flag("here", "inside", only_evaluate_locally: true)
+      event.tap { shown << event[:event] }
+    end
+    posthog = with_definitions(before_send: inside, flags_request_version: 4)
+    assert_equal "red", posthog.get_feature_flag("button", "u")
+    assert posthog.shutdown
+    assert_equal ["$feature_flag_called", "$experiment_exposure"], shown
+    assert_equal shown.sort, sink.events.map { |event| event["event"] }.sort
   end
 
   def test_definitions_are_fetched_by_the_first_evaluation

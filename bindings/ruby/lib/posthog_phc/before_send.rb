@@ -7,7 +7,7 @@ module PostHogPhc
   # @api private
   class BeforeSend
     # @param callback [#call]
-    # @param logger [#warn, #error]
+    # @param logger [SafeLogger]
     def initialize(callback, logger)
       @callback = callback
       @logger = logger

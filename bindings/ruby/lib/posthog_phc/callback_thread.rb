@@ -17,7 +17,7 @@ module PostHogPhc
 
     # @param pointer [FFI::Pointer] the client
     # @param options [Options]
-    # @param logger [#debug, #error]
+    # @param logger [SafeLogger]
     def initialize(pointer, options, logger)
       @pointer = pointer
       @on_error = options[:on_error]

@@ -68,19 +68,21 @@ module PostHogPhc
     def initialize(options = {})
       options = Options.new(options)
       @logger = logger_from(options[:logger])
-      @notes = Notes.new(@logger)
+      @log = SafeLogger.new(@logger)
+      @notes = Notes.new(@log)
       flags = Flags::EventFlags.new(@notes) { |id, with| evaluate_flags(id, **with) }
       @event = Event.new(@notes, flags)
       @exceptions = Exceptions::EventProperties.new(options[:source_lines])
       @lost_value = @notes.method(:once)
       @handle = handle(options)
       @disabled = options.without_key? || @handle.is_a?(DisabledHandle)
-      @before_send = options[:before_send] && BeforeSend.new(options[:before_send], @logger)
+      @before_send = options[:before_send] && BeforeSend.new(options[:before_send], @log)
       @test_queue = TestQueue.new(@handle) if options.test_mode?
       # What before_send and test mode show is put together for each event.
       @shows_messages = !(@before_send || @test_queue).nil?
       @is_direct = !@disabled && !@shows_messages && @handle.direct?
       @is_server = options.server?
+      @reads = shown_reads if @before_send && !@disabled
       @sync_mode = options[:sync_mode] && !options.test_mode?
       @not_captured = 0
       log_options(options)
@@ -365,23 +367,27 @@ module PostHogPhc
     # What a deployment gives (the library, the key, the host) does not keep an application from starting.
     def handle(options)
       Native.load(options[:library])
-      handle = Handle.new(options, @logger)
+      handle = Handle.new(options, @log)
       ObjectSpace.define_finalizer(self, Handle.finaliser(handle.address))
       handle
     rescue LibraryError, Unavailable, InvalidCall => e
       is_mistake = e.is_a?(InvalidCall) && NativeClient.accepts?(options[:api_key], options.settings["host"])
       raise if is_mistake || options[:strict]
 
-      @logger.error("the client is disabled and captures nothing: #{e.message}")
+      @log.error("the client is disabled and captures nothing: #{e.message}")
       DisabledHandle.new
+    end
+
+    def shown_reads
+      Flags::ShownReads.new(@handle.pointer, @before_send, @notes, @log, @is_server)
     end
 
     def log_options(options)
       if options.without_key? && !options[:silence_disabled_client_error]
-        @logger.error("api_key is empty: nothing will be captured")
+        @log.error("api_key is empty: nothing will be captured")
       end
-      options.notes.each { |note| @logger.warn(note) }
-      Extension.note(@logger)
+      options.notes.each { |note| @log.warn(note) }
+      Extension.note(@log)
     end
 
     # The arguments of a capture with what {PostHogPhc.with_context} adds.
@@ -442,7 +448,7 @@ module PostHogPhc
 
       @last_log = now
       events = @not_captured == 1 ? "1 event was" : "#{@not_captured} events were"
-      @logger.error("#{events} not captured; the last: #{capture_error(status)}")
+      @log.error("#{events} not captured; the last: #{capture_error(status)}")
       @not_captured = 0
     end
 

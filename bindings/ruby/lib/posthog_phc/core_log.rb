@@ -13,7 +13,7 @@ module PostHogPhc
     private_constant :METHODS, :FIRST_SIZE
 
     # @param pointer [FFI::Pointer] the client
-    # @param logger [#error, #warn, #info, #debug]
+    # @param logger [SafeLogger] libphc has forgotten a line by the time it is written
     def initialize(pointer, logger)
       @pointer = pointer
       @logger = logger
@@ -26,23 +26,11 @@ module PostHogPhc
     # @return [void]
     def write
       while (line = next_line(@buffer))
-        write_line(METHODS.fetch(@level.read_int32, :info), line)
+        @logger.public_send(METHODS.fetch(@level.read_int32, :info), line)
       end
     end
 
     private
-
-    # libphc has forgotten the line by now. So if the logger fails, standard error gets it, and if that fails too,
-    # for example because it is closed, nothing does: that costs no other line.
-    def write_line(method, line)
-      @logger.public_send(method, line)
-    rescue StandardError, ScriptError => e
-      begin
-        Kernel.warn("[posthog-ruby-phc] #{line} (the logger raised #{e.class}: #{e.message})")
-      rescue StandardError
-        nil
-      end
-    end
 
     # libphc removes a line that fits.
     def next_line(buffer)

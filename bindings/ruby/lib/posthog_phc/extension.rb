@@ -35,7 +35,7 @@ module PostHogPhc
 
       # Logs that it is not used, once in a process.
       #
-      # @param logger [#info]
+      # @param logger [SafeLogger]
       # @return [void]
       def note(logger)
         return if used? || @noted

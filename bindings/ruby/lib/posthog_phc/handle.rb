@@ -62,7 +62,7 @@ module PostHogPhc
     attr_reader :exit_limit
 
     # @param options [Options]
-    # @param logger [#debug, #warn, #error]
+    # @param logger [SafeLogger]
     # @raise [InvalidCall] if a setting is not accepted
     # @raise [Unavailable]
     def initialize(options, logger)

@@ -43,6 +43,39 @@ module PostHogPhc
     end
   end
 
+  # Passes lines to the logger of the host. A logger that raises stops neither a call nor the thread that writes: the
+  # line goes to standard error, and if that fails too, for example because it is closed, nowhere.
+  #
+  # @api private
+  class SafeLogger
+    # @param logger [#debug, #info, #warn, #error]
+    def initialize(logger)
+      @logger = logger
+    end
+
+    # @!method debug(line)
+    # @!method info(line)
+    # @!method warn(line)
+    # @!method error(line)
+    #   @param line [String]
+    #   @return [void]
+    %i[debug info warn error].each do |level|
+      define_method(level) { |line| write(level, line) }
+    end
+
+    private
+
+    def write(level, line)
+      @logger.public_send(level, line)
+    rescue StandardError, ScriptError => e
+      begin
+        Kernel.warn("[posthog-ruby-phc] #{line} (the logger raised #{e.class}: #{e.message})")
+      rescue StandardError
+        nil
+      end
+    end
+  end
+
   # The logger of clients that are not given one: Rails' own, else standard output from
   # level WARN on.
   module Logging
@@ -53,6 +86,12 @@ module PostHogPhc
       # @return [#debug, #info, #warn, #error]
       def logger
         @logger ||= PrefixedLogger.new(base, "[posthog-ruby-phc]")
+      end
+
+      # @api private
+      # @return [SafeLogger] the gem's own way to {logger}
+      def safe
+        SafeLogger.new(logger)
       end
 
       # As in posthog-ruby, a class that includes this module has a method +logger+ itself.

@@ -70,7 +70,7 @@ module PostHogPhc
       [:phc_binding_next_test_event, %i[pointer pointer size_t], :size_t],
       [:phc_persist, %i[pointer uint32], :int32, BLOCKING],
       [:phc_spool_discard, %i[pointer uint32 pointer], :int32, BLOCKING],
-      [:phc_set_before_send_callback, %i[pointer pointer pointer pointer], :int32],
+      [:phc_set_before_send_callback, %i[pointer pointer pointer pointer], :int32, BLOCKING],
       [:phc_outgoing_json, %i[pointer pointer], :pointer],
       [:phc_outgoing_replace, %i[pointer buffer_in size_t], :int32],
       # Queries and snapshots are addresses: an FFI::Pointer for each would take longer than most of these functions.

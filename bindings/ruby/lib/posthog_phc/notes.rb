@@ -10,7 +10,7 @@ module PostHogPhc
     # Of further kinds there is no line.
     MAX_KINDS = 100
 
-    # @param logger [#warn]
+    # @param logger [SafeLogger]
     def initialize(logger)
       @logger = logger
       @kinds = {}

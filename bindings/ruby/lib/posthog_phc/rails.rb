@@ -52,7 +52,7 @@ module PostHogPhc
         # What cannot be an id does not cost the exception.
         PostHogPhc.capture_exception(exception, ContextText.id(distinct_id), properties, mechanism: mechanism)
       rescue StandardError, ScriptError, SystemStackError => e
-        Logging.logger.error("an exception is not captured: #{e.class}: #{e.message}")
+        Logging.safe.error("an exception is not captured: #{e.class}: #{e.message}")
       end
     end
   end

@@ -212,7 +212,7 @@ module PostHogPhc
 
       def evaluate(distinct_id, keys, options)
         check_keywords(options)
-        @reads = shown_reads if @before_send && !@reads
+        @reads&.start
         seconds = options[:only_evaluate_locally] ? 0 : time_limit(options[:timeout])
         evaluated = @handle.flags.evaluate(distinct_id, keys, options, seconds, @lost_value)
         @handle.watch_reports
@@ -236,10 +236,6 @@ module PostHogPhc
         return if evaluated.error.nil? || evaluated.error.empty?
 
         @notes.each_second(:flags, "feature flags have no value from the server: #{evaluated.error}")
-      end
-
-      def shown_reads
-        Flags::ShownReads.new(@handle.pointer, @before_send, @notes, @logger, @is_server)
       end
 
       def flags_of(snapshot, distinct_id, groups)

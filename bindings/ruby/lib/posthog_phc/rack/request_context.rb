@@ -45,7 +45,7 @@ module PostHogPhc
         data.update(request.ids) if @use_tracing_headers
         Context.of(data, nil)
       rescue StandardError => e
-        Logging.logger.error("a request has no context: #{e.class}: #{e.message}")
+        Logging.safe.error("a request has no context: #{e.class}: #{e.message}")
         Context.of(nil, nil)
       end
 
@@ -71,7 +71,7 @@ module PostHogPhc
         @client.capture_exception(exception, nil, { "$exception_source" => "rack", "$response_status_code" => status },
                                   mechanism: { "type" => "rack", "handled" => false })
       rescue *FAILURES => e
-        Logging.logger.error("an exception of a request is not captured: #{e.class}: #{e.message}")
+        Logging.safe.error("an exception of a request is not captured: #{e.class}: #{e.message}")
       end
     end
   end

@@ -20,7 +20,7 @@ module PostHogPhc
         name = [config.user_id_method, *METHODS].compact.find { |method| user.respond_to?(method) }
         name ? user.public_send(name) : user.to_s
       rescue StandardError => e
-        Logging.logger.warn("the user of an exception is not found: #{e.class}: #{e.message}")
+        Logging.safe.warn("the user of an exception is not found: #{e.class}: #{e.message}")
         nil
       end
 
