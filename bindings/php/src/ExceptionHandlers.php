@@ -152,7 +152,7 @@ final class ExceptionHandlers
 
     /**
      * An exception that the handler before throws is not captured here: it ends in that of exceptions, or is caught. It
-     * gets errors of all levels, because PHP does not tell for which ones it was set.
+     * gets errors of all levels, because PHP does not say for which ones it was set.
      *
      * @return bool false leaves the error to PHP. A handler does so by exactly false: most others return nothing.
      */

@@ -225,7 +225,7 @@ final class ErrorTrackingTest extends TestCase
         ];
     }
 
-    /** PHP has no function that tells for which levels a handler was set. One that looks is as it was. */
+    /** PHP has no function that says for which levels a handler was set. One that looks is as it was. */
     public function testTheErrorHandlerThatWasThereBeforeGetsAllLevels(): void
     {
         [, $printed] = self::script(
