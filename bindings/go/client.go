@@ -176,7 +176,7 @@ func NewWithConfig(apiKey string, config Config) (Client, error) {
 		shutdownTimeout: config.shutdownTimeout(),
 		disabled:        strings.TrimSpace(apiKey) == "",
 		hasCallback:     config.Callback != nil,
-		hasSecretKey:    lastValue(settings, "secret_key") != "" && lastValue(settings, "local_evaluation") != "false",
+		hasSecretKey:    strings.TrimSpace(lastValue(settings, "secret_key")) != "" && isOn(settings, "local_evaluation", true),
 		log:             callbacks{logger: config.logger()},
 		closed:          make(chan struct{}),
 		flushes:         make(chan struct{}, maxFlushes),
