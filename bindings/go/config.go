@@ -113,7 +113,9 @@ const (
 //
 // The read of a feature flag is a message, too: a Capture of $feature_flag_called.
 // BeforeSend must not call Enqueue of the same client, and read flags only with
-// SendFeatureFlagEvents false.
+// SendFeatureFlagEvents false. It may call all other methods, of which Flush and Close
+// return ErrReentrant during a read. Like a Callback it must not wait for another
+// goroutine that closes the client: Close waits for the reads that are under way.
 type BeforeSendFunc func(Message) Message
 
 // Config configures a client. The zero value of a field is its default. The fields have
