@@ -31,8 +31,8 @@ func newBeforeSend(config *Config, settings []setting) *beforeSend {
 	return &beforeSend{
 		function:     config.BeforeSend,
 		callbacks:    callbacks{logger: config.logger()},
-		isServer:     lastValue(settings, "is_server") == "true",
-		disableGeoIP: lastValue(settings, "disable_geoip") == "true",
+		isServer:     isOn(settings, "is_server", false),
+		disableGeoIP: isOn(settings, "disable_geoip", false),
 		uuids:        &uuidSource{},
 		registered:   Properties{},
 	}

@@ -4,7 +4,9 @@ package posthog
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log"
 	"strings"
@@ -154,6 +156,43 @@ func TestBeforeSendSeesWhatIsSent(t *testing.T) {
 		must(t, without.Close())
 		must(t, with.Close())
 	}
+}
+
+// A setting that is true or false has the same value with a BeforeSend as without one.
+func TestSettingsMeanTheSameWithABeforeSend(t *testing.T) {
+	for value, want := range map[string]string{
+		"true": "true", "1": "true", " 1\n": "true", "\u00a0true\t": "true", "false": "false", "0": "false", " 0 ": "false",
+		"": "refused", "TRUE": "refused", "yes": "refused", "01": "refused", "t": "refused", "\u200btrue": "refused",
+	} {
+		for _, beforeSend := range []BeforeSendFunc{nil, func(m Message) Message { return m }} {
+			for key, property := range map[string]string{"is_server": "$is_server", "disable_geoip": "$geoip_disable", "local_evaluation": ""} {
+				got := meaning(t, Config{BeforeSend: beforeSend, SecretKey: "phs_x", Settings: map[string]string{key: value}}, property)
+				if got != want {
+					t.Errorf("BeforeSend %v: %s = %q is %s, not %s", beforeSend != nil, key, value, got, want)
+				}
+			}
+		}
+	}
+}
+
+// meaning returns what a setting does to a property, or to the use of the secret key.
+func meaning(t *testing.T, config Config, property string) string {
+	t.Helper()
+	config.TestMode = true
+	made, err := NewWithConfig("k", config)
+	var wrong ConfigError
+	if errors.As(err, &wrong) && strings.HasPrefix(wrong.Field, "Settings[") {
+		return "refused"
+	}
+	must(t, err)
+	defer made.Close()
+	if property == "" {
+		return fmt.Sprint(made.(*client).hasSecretKey)
+	}
+	must(t, made.Enqueue(Capture{Event: "e", DistinctId: "u"}))
+	var e event
+	mustRead(t, string(made.NextTestEvent()), &e)
+	return cmp.Or(e.property(property), "false")
 }
 
 // added are what an event has besides what the caller gave, unless the caller says otherwise.

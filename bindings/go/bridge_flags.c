@@ -56,8 +56,10 @@ static const char *only_key(const char *texts, const bridge_query *about) {
     return texts;
 }
 
-phc_status bridge_evaluate_flag_calling(phc_client *client, const char *texts, const bridge_query *about,
-                                        bridge_evaluation *out, char *error, size_t size) {
+typedef phc_flag_kind reader(phc_flags *flags, const char *key, const char **variant);
+
+static phc_status evaluate_flag(reader *read, phc_client *client, const char *texts,
+                                const bridge_query *about, bridge_evaluation *out, char *error, size_t size) {
     phc_status status = bridge_evaluate(client, texts, about, out, error, size);
     if (out->flags == NULL || (status == PHC_WOULD_WAIT && !about->is_final)) {
         phc_flags_free(out->flags);
@@ -66,7 +68,7 @@ phc_status bridge_evaluate_flag_calling(phc_client *client, const char *texts, c
         return status;
     }
     const char *key = only_key(texts, about);
-    out->kind = bridge_read_flag_calling(out->flags, key, 0, &out->variant);
+    out->kind = read(out->flags, key, &out->variant);
     out->payload = phc_flags_payload(out->flags, key, &out->payload_len);
     out->unresolved = "";
     if (out->kind == PHC_FLAG_ABSENT) {
@@ -81,9 +83,19 @@ phc_status bridge_evaluate_flag_calling(phc_client *client, const char *texts, c
     return status;
 }
 
+/* Go has declared that this one never calls it. A callback may be set nevertheless, for reads in a context. */
 phc_status bridge_evaluate_flag(phc_client *client, const char *texts, const bridge_query *about,
                                 bridge_evaluation *out, char *error, size_t size) {
-    return bridge_evaluate_flag_calling(client, texts, about, out, error, size);
+    return evaluate_flag(bridge_read_flag, client, texts, about, out, error, size);
+}
+
+static phc_flag_kind read_calling(phc_flags *flags, const char *key, const char **variant) {
+    return bridge_read_flag_calling(flags, key, 0, variant);
+}
+
+phc_status bridge_evaluate_flag_calling(phc_client *client, const char *texts, const bridge_query *about,
+                                        bridge_evaluation *out, char *error, size_t size) {
+    return evaluate_flag(read_calling, client, texts, about, out, error, size);
 }
 
 /* Whether this thread reads a flag, and in which context. */
@@ -107,10 +119,12 @@ static int32_t on_before_send(phc_outgoing *event, void *handle) {
     if (!is_reading) return PHC_BEFORE_SEND_KEEP;
     size_t len = 0;
     const char *json = phc_outgoing_json(event, &len);
-    /* The code of the host may read another flag on this thread. */
+    /* The code of the host may read another flag on this thread, in another context. */
+    uintptr_t around = context;
     is_reading = 0;
-    int32_t decision = phcGoBeforeSend((uintptr_t)handle, context, event, (char *)json, len);
+    int32_t decision = phcGoBeforeSend((uintptr_t)handle, around, event, (char *)json, len);
     is_reading = 1;
+    context = around;
     return decision;
 }
 

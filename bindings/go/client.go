@@ -120,10 +120,10 @@ type client struct {
 	// captures is locked shared by every capture. Close locks it exclusively to wait
 	// for those that are under way.
 	captures sync.RWMutex
-	// handle is locked shared by every other call of the library, and exclusively to
-	// remove the library, which is nil once the client is closed.
-	handle  sync.RWMutex
+	// library is nil only of a client that never had one. Every other call of it is one of
+	// the uses, and it is freed after the last one.
 	library native
+	uses    uses
 	// closed is closed when the Close is done.
 	closed chan struct{}
 
@@ -156,6 +156,7 @@ func New(apiKey string) Client {
 func failed(err error) *client {
 	c := &client{failure: err, closed: make(chan struct{})}
 	c.closing.Store(true)
+	c.uses.end()
 	close(c.closed)
 	return c
 }
@@ -176,9 +177,10 @@ func NewWithConfig(apiKey string, config Config) (Client, error) {
 		shutdownTimeout: config.shutdownTimeout(),
 		disabled:        strings.TrimSpace(apiKey) == "",
 		hasCallback:     config.Callback != nil,
-		hasSecretKey:    lastValue(settings, "secret_key") != "" && lastValue(settings, "local_evaluation") != "false",
+		hasSecretKey:    strings.TrimSpace(lastValue(settings, "secret_key")) != "" && isOn(settings, "local_evaluation", true),
 		log:             callbacks{logger: config.logger()},
 		closed:          make(chan struct{}),
+		uses:            uses{idle: make(chan struct{}, 1)},
 		flushes:         make(chan struct{}, maxFlushes),
 	}
 	if config.BeforeSend != nil {
@@ -284,11 +286,10 @@ func (c *client) closedError() error {
 
 // withLibrary calls the library, unless the client is closed.
 func (c *client) withLibrary(call func(native)) bool {
-	c.handle.RLock()
-	defer c.handle.RUnlock()
-	if c.library == nil {
+	if !c.uses.begin() {
 		return false
 	}
+	defer c.uses.done()
 	call(c.library)
 	return true
 }
@@ -384,7 +385,5 @@ func (c *client) NextReport(ctx context.Context) (Report, bool) {
 	}
 }
 
-func (c *client) insideCallback() (inside bool) {
-	c.withLibrary(func(library native) { inside = library.insideCallback() })
-	return inside
-}
+// insideCallback also knows it while a Close waits for the callback.
+func (c *client) insideCallback() bool { return c.library != nil && c.library.insideCallback() }

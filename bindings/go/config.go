@@ -113,7 +113,9 @@ const (
 //
 // The read of a feature flag is a message, too: a Capture of $feature_flag_called.
 // BeforeSend must not call Enqueue of the same client, and read flags only with
-// SendFeatureFlagEvents false.
+// SendFeatureFlagEvents false. It may call all other methods, of which Flush and Close
+// return ErrReentrant during a read. Like a Callback it must not wait for another
+// goroutine that closes the client: Close waits for the reads that are under way.
 type BeforeSendFunc func(Message) Message
 
 // Config configures a client. The zero value of a field is its default. The fields have
@@ -393,12 +395,24 @@ func lastValue(settings []setting, key string) (value string) {
 	return value
 }
 
+// isOn returns the value that counts of a setting that is true or false, as libphc reads it;
+// otherwise if it is not set. What is neither libphc refuses.
+func isOn(settings []setting, key string, otherwise bool) bool {
+	switch strings.TrimSpace(lastValue(settings, key)) {
+	case "true", "1":
+		return true
+	case "false", "0":
+		return false
+	}
+	return otherwise
+}
+
 // hasNUL reports whether a text would end early in C.
 func hasNUL(text string) bool { return strings.IndexByte(text, 0) >= 0 }
 
 // shutdownTimeout returns how long Close waits; negative means without a limit.
 func (c *Config) shutdownTimeout() time.Duration {
-	if ms, err := strconv.ParseInt(c.Settings["shutdown_timeout_ms"], 10, 64); err == nil {
+	if ms, err := strconv.ParseInt(strings.TrimSpace(c.Settings["shutdown_timeout_ms"]), 10, 64); err == nil {
 		return time.Duration(ms) * time.Millisecond
 	}
 	if c.ShutdownTimeout == 0 {

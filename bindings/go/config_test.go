@@ -90,7 +90,7 @@ func TestEachFieldBecomesItsSetting(t *testing.T) {
 	if config.shutdownTimeout() >= 0 {
 		t.Error("a negative ShutdownTimeout is a limit")
 	}
-	config.Settings["shutdown_timeout_ms"] = "70"
+	config.Settings["shutdown_timeout_ms"] = " 70 "
 	if got := config.shutdownTimeout(); got != 70*time.Millisecond {
 		t.Errorf("Close waits %v", got)
 	}

@@ -107,8 +107,7 @@ func (e *encoder) member(name string, object map[string]interface{}) error {
 
 // object writes the members in the order of their keys: events with the same keys then
 // have the same text but for the values, which compresses better than the random order
-// of a map. Members of an object with new keys are written as they come, and then put into
-// order.
+// of a map. Members with new keys are written as they come, and then put into order.
 func (e *encoder) object(object map[string]interface{}, depth int) error {
 	switch {
 	case len(object) == 0:
@@ -117,26 +116,7 @@ func (e *encoder) object(object map[string]interface{}, depth int) error {
 	case e.keysFirst:
 		return e.objectByKeys(object, depth)
 	}
-	shape := e.shapes.find(len(object), depth)
-	if e.objectOf(shape, object, depth) {
-		return nil
-	}
-	first := len(e.members)
-	e.json = append(e.json, '{')
-	start := len(e.json)
-	for key, value := range object {
-		if err := e.pair(key, value, depth); err != nil {
-			e.members = e.members[:first]
-			return err
-		}
-	}
-	e.order(e.members[first:], start)
-	if e.shapes.wants(shape) {
-		shape.learn(e.members[first:], e.json[start:])
-	}
-	e.members = e.members[:first]
-	e.json[len(e.json)-1] = '}'
-	return nil
+	return e.objectOf(e.shapes.find(len(object), depth), object, depth)
 }
 
 func (e *encoder) objectByKeys(object map[string]interface{}, depth int) error {

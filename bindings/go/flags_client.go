@@ -241,12 +241,17 @@ func (c *client) evaluateFlags(ctx context.Context, subject *flagSubject) (*Feat
 	}
 	ms, mayEnd := firstLimit(ctx, subject.onlyLocally)
 	var result evaluation
+	var unseen *Error
 	open := c.withLibrary(func(library native) {
 		if q.around != nil {
-			c.showReads(library)
+			// Has libphc show the reads in a context before they are captured.
+			unseen = library.showReads(c.log)
 		}
 		flags.native, result = library.evaluate(&q, ms)
 	})
+	if unseen != nil {
+		c.log.log(logError, "reads of feature flags are captured without what their context has: "+unseen.Error())
+	}
 	if !open {
 		q.release()
 		return flags, c.closedError()
@@ -264,13 +269,6 @@ func (c *client) evaluateFlags(ctx context.Context, subject *flagSubject) (*Feat
 		return flags, err
 	}
 	return flags, flagError(ctx, result)
-}
-
-// showReads has libphc show the reads in a context before they are captured.
-func (c *client) showReads(library native) {
-	if err := library.showReads(c.log); err != nil {
-		c.log.log(logError, "reads of feature flags are captured without what their context has: "+err.Error())
-	}
 }
 
 // flagQuery makes a query of a subject, unless the client cannot evaluate it.

@@ -183,3 +183,74 @@ func TestReadsHaveWhatTheContextOfTheirSnapshotHas(t *testing.T) {
 		}
 	}
 }
+
+// Once reads in a context are shown to this package, those of a client without a BeforeSend still
+// are not: their calls of C never call Go.
+func TestReadsWithoutAContextAfterOneInAContext(t *testing.T) {
+	client := evaluating(t, Config{})
+	before, err := client.EvaluateFlags(EvaluateFlagsPayload{DistinctId: "before"})
+	must(t, err)
+	ctx := WithRequestContext(context.Background(), RequestContext{SessionId: "s"})
+	flags, err := client.EvaluateFlagsWithContext(ctx, EvaluateFlagsPayload{DistinctId: "context"})
+	must(t, err)
+	after, err := client.EvaluateFlags(EvaluateFlagsPayload{DistinctId: "after"})
+	must(t, err)
+	for _, flags := range []*FeatureFlagEvaluations{before, after, after.Only([]string{"off"}), after.OnlyAccessed()} {
+		_, _, _ = flags.IsEnabled("on"), flags.GetFlagPayload("on"), flags.GetFlagDetail("on")
+	}
+	one := FeatureFlagPayload{Key: "layout", DistinctId: "value"}
+	if value, err := client.GetFeatureFlag(one); value != "compact" || err != nil {
+		t.Error(value, err)
+	}
+	one.DistinctId = "enabled"
+	if value, err := client.IsFeatureEnabled(one); value != "compact" || err != nil {
+		t.Error(value, err)
+	}
+	one.DistinctId = "payload"
+	if payload, err := client.GetFeatureFlagPayload(one); payload != "[1, 2]" || err != nil {
+		t.Error(payload, err)
+	}
+	one.DistinctId = "result"
+	if result, err := client.GetFeatureFlagResult(one); err != nil || result.Variant == nil {
+		t.Error(result, err)
+	}
+	_, err = client.GetAllFlags(FeatureFlagPayloadNoKey{DistinctId: "all"})
+	must(t, err)
+	must(t, client.Enqueue(Capture{Event: "e", DistinctId: "event", SendFeatureFlags: SendFeatureFlags(true)}))
+	_ = flags.IsEnabled("on")
+	var seen []string
+	for _, e := range testEvents(t, client) {
+		seen = append(seen, e.DistinctID+string(e.SessionID))
+	}
+	if want := "before after after value enabled payload result event context\"s\""; strings.Join(seen, " ") != want {
+		t.Errorf("%s", seen)
+	}
+}
+
+// One read can be two events. What BeforeSend reads at the first one leaves the second its context.
+func TestAReadInsideOfARead(t *testing.T) {
+	n := newNamespace(t)
+	n.flags(`{"a":{"key":"a","value":"red","reason":{"code":"experiment_split"},"metadata":{"id":12,"version":4,"config_version":2,
+		"rule_type":"experiment","rule_id":"018f4f9e-0000-7000-8000-000000000001","variant_key":"red"}}}`)
+	var other *FeatureFlagEvaluations
+	client := n.client(Config{Settings: map[string]string{"flags_request_version": "4"}, BeforeSend: func(m Message) Message {
+		_ = other.IsEnabled("a")
+		return m
+	}})
+	snapshot := func(session string) *FeatureFlagEvaluations {
+		ctx := WithRequestContext(context.Background(), RequestContext{DistinctId: session, SessionId: session})
+		flags, err := client.EvaluateFlagsWithContext(ctx, EvaluateFlagsPayload{})
+		must(t, err)
+		return flags
+	}
+	flags := snapshot("one")
+	other = snapshot("other")
+	_ = flags.IsEnabled("a")
+	must(t, client.FlushWithContext(background))
+	events := n.events()
+	for _, name := range []string{"$feature_flag_called", "$experiment_exposure"} {
+		if e := events[name]; e.DistinctID != "one" || string(e.SessionID) != `"one"` {
+			t.Errorf("%s of %s has the session %s", name, e.DistinctID, e.SessionID)
+		}
+	}
+}

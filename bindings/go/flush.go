@@ -199,27 +199,35 @@ func (c *client) waitLastFlush(ctx context.Context) {
 
 // closeLibrary closes the library, keeps its counters and reports, and frees it.
 func (c *client) closeLibrary() *Error {
-	// This ends the waits of other goroutines, which hold the handle.
+	// This ends the waits of other goroutines.
 	err := c.library.close()
-	c.handle.Lock()
-	library := c.library
-	c.library = nil
+	// From here on they find what is kept.
 	c.last.Lock()
-	c.last.stats = library.stats()
+	c.uses.end()
+	c.keepLast()
+	c.last.Unlock()
+	c.uses.wait()
+	// What was under way may have counted something.
+	c.last.Lock()
+	c.keepLast()
+	c.last.Unlock()
+	// Before the free, which waits for callbacks: one of them may wait for a goroutine that
+	// waits for this channel.
+	close(c.closed)
+	c.library.free()
+	return err
+}
+
+// keepLast keeps the counters and the reports of the closed library.
+func (c *client) keepLast() {
+	c.last.stats = c.library.stats()
 	for !c.hasCallback {
-		report, ok := library.poll(0)
+		report, ok := c.library.poll(0)
 		if !ok {
 			break
 		}
 		c.last.reports = append(c.last.reports, report)
 	}
-	c.last.Unlock()
-	c.handle.Unlock()
-	// Before the free, which waits for callbacks: one of them may call Close and wait
-	// for this channel.
-	close(c.closed)
-	library.free()
-	return err
 }
 
 // libraryStats returns the counters of the library, also after the Close.

@@ -226,9 +226,9 @@ func (l *library) waitFlush(flush uint64, ms uint32) (FlushResult, *Error) {
 func (l *library) endFlush(flush uint64) { C.phc_flush_end(l.client, C.uint64_t(flush)) }
 
 func (l *library) insideCallback() bool {
-	// No flush has the number 0, so this neither waits nor changes anything. Outside
+	// Without a client, which may be freed, this neither waits nor changes anything. Outside
 	// of callbacks it returns PHC_INVALID_ARGUMENT.
-	return C.phc_flush_wait(l.client, 0, 0, nil, 0) == C.PHC_REENTRANT
+	return C.phc_flush_wait(nil, 0, 0, nil, 0) == C.PHC_REENTRANT
 }
 
 func (l *library) close() *Error {

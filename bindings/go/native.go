@@ -3,7 +3,7 @@ package posthog
 import "math"
 
 // native is a client of libphc. Its methods may be called from any goroutine,
-// except for free, which must be the last call.
+// except for free, which must be the last call but for insideCallback.
 type native interface {
 	// capture passes on the text in e.json and writes the event's uuid into
 	// e.uuid.
@@ -18,7 +18,7 @@ type native interface {
 	waitFlush(flush uint64, ms uint32) (FlushResult, *Error)
 	endFlush(flush uint64)
 	// insideCallback reports whether the current goroutine is inside a callback of libphc, where Flush
-	// and Close are refused.
+	// and Close are refused. It may be called after free.
 	insideCallback() bool
 	// close cancels what is in flight and counts what is pending as lost.
 	close() *Error

@@ -62,24 +62,104 @@ func (s *shape) learn(members []member, text []byte) {
 	s.keys, s.ends = string(keys), ends
 }
 
-// objectOf writes an object as the shape is. It writes nothing, and returns false, if the
-// object has other keys, or a value that cannot be written.
-func (e *encoder) objectOf(s *shape, object map[string]interface{}, depth int) bool {
-	if len(s.ends) != len(object) {
-		return false
+// objectOf writes an object as the shape in this slot is, if it has the same keys.
+func (e *encoder) objectOf(slot *shape, object map[string]interface{}, depth int) error {
+	// Read once: an object in a value may have the same slot, and take it.
+	keys, ends := slot.keys, slot.ends
+	if len(ends) != len(object) {
+		return e.otherObject(slot, shape{}, object, depth, len(e.json))
 	}
 	before, start := len(e.json), 0
-	for _, end := range s.ends {
-		key := s.keys[start:end]
+	for i, end := range ends {
+		key := keys[start:end]
 		value, has := object[key[len(`,"`):len(key)-len(`":`)]]
+		if !has {
+			return e.otherObject(slot, shape{keys, ends[:i]}, object, depth, before)
+		}
 		e.json = append(e.json, key...)
-		if !has || e.value(value, depth) != nil {
-			e.json = e.json[:before]
-			return false
+		if err := e.value(value, depth); err != nil {
+			return within(key[len(`,"`):len(key)-len(`":`)], err)
 		}
 		start = end
 	}
 	e.json[before] = '{'
 	e.json = append(e.json, '}')
-	return true
+	return nil
+}
+
+// otherObject writes an object that is not as remembered. The members of written are at the end
+// of the text already. They stay there: to write their values again would take twice as long on
+// each level of a nested object.
+func (e *encoder) otherObject(slot *shape, written shape, object map[string]interface{}, depth, before int) error {
+	first := len(e.members)
+	e.keep(written, before)
+	for key, value := range object {
+		if written.has(key) {
+			continue
+		}
+		if err := e.pair(key, value, depth); err != nil {
+			e.members = e.members[:first]
+			return err
+		}
+	}
+	e.order(e.members[first:], before+1)
+	if e.shapes.wants(slot) {
+		slot.learn(e.members[first:], e.json[before+1:])
+	}
+	e.members = e.members[:first]
+	e.json[len(e.json)-1] = '}'
+	return nil
+}
+
+// keep begins an object with the members that are written from before on. Where each of them
+// ends was not noted: it would have cost the objects that are as remembered.
+func (e *encoder) keep(written shape, before int) {
+	e.json = append(e.json, ',')
+	e.json[before] = '{'
+	start := before + 1
+	for i := range written.ends {
+		end := start + memberSize(e.json[start:])
+		e.members = append(e.members, member{prefix(written.name(i)), start, end})
+		start = end
+	}
+}
+
+// memberSize returns the size of the first member of a text, with the comma after it.
+func memberSize(text []byte) int {
+	depth, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			depth--
+		case c == ',' && depth == 0:
+			return i + 1
+		}
+	}
+	return len(text)
+}
+
+// name returns a key of the shape.
+func (s *shape) name(i int) string {
+	start := 0
+	if i > 0 {
+		start = s.ends[i-1]
+	}
+	return s.keys[start+len(`,"`) : s.ends[i]-len(`":`)]
+}
+
+// has reports whether a key is one of the shape.
+func (s *shape) has(key string) bool {
+	for i := range s.ends {
+		if s.name(i) == key {
+			return true
+		}
+	}
+	return false
 }

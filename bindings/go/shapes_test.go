@@ -1,6 +1,8 @@
 package posthog
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -8,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // plainObject has keys that mostly can be remembered.
@@ -20,7 +23,9 @@ func plainObject(random *rand.Rand, depth int) map[string]interface{} {
 			object[key] = key
 		case value == 5 && depth > 0:
 			object[key] = plainObject(random, depth-1)
-		case value == 6 && depth == 0:
+		case value == 6 && depth > 0:
+			object[key] = []interface{}{plainObject(random, depth-1), `]},"`, []interface{}{`\`}}
+		case value == 6:
 			object[key+`"`] = nil
 		default:
 			object[key] = value
@@ -69,6 +74,119 @@ func TestWhatIsRememberedChangesNoText(t *testing.T) {
 	}
 	if e.shapes.misses > objects*2/3 {
 		t.Errorf("%d of %d objects were not as remembered", e.shapes.misses, objects)
+	}
+}
+
+// An object in a value may be remembered in the place of the one that is being written.
+func TestWhatIsRememberedIsNotReplacedWhileItIsRead(t *testing.T) {
+	type object = map[string]interface{}
+	e := &encoder{}
+	for name := range 200 {
+		for i := range 40 {
+			for kind, properties := range []Properties{
+				{"total": 9.5, "items": []interface{}{object{"sku": "A", "qty": i}}},
+				{"b": object{"x": object{"a": i, "b": 2}}, "c": 1},
+				{"a": []interface{}{[]interface{}{object{"x": []interface{}{object{"p": i, "q": 2}}, "y": 1}}}, "b": 1},
+				{"a": object{"b": object{"c": object{"d": object{"e": i}}}}},
+			} {
+				e.json = e.json[:0]
+				event := "event " + strconv.Itoa(name*4+kind)
+				if err := (Capture{Event: event, DistinctId: "u", Properties: properties}).write(e); err != nil {
+					t.Fatal(err)
+				}
+				var got struct{ Properties json.RawMessage }
+				err := json.Unmarshal(e.json, &got)
+				want, _ := json.Marshal(properties)
+				if err != nil || string(got.Properties) != string(want) {
+					t.Fatalf("%s, %d: %v: %s is not %s", event, i, err, e.json, want)
+				}
+			}
+		}
+	}
+}
+
+// counted counts how often it is written. That fails if it has an error.
+type counted struct {
+	times *int
+	err   error
+}
+
+func (c counted) MarshalJSON() ([]byte, error) { *c.times++; return []byte("1"), c.err }
+
+// chain is an object in an object, and so on; the innermost has the value. Each has another key
+// too, which comes after that of the object.
+func chain(depth int, other string, value interface{}) map[string]interface{} {
+	object := map[string]interface{}{"a": value, other: 1}
+	for range depth - 1 {
+		object = map[string]interface{}{"a": object, other: 1}
+	}
+	return object
+}
+
+// written returns what an encoder writes of the properties.
+func written(t *testing.T, e *encoder, properties Properties) (string, error) {
+	t.Helper()
+	e.json, e.keysFirst = e.json[:0], false
+	done := make(chan error, 1)
+	go func() { done <- Capture{Event: "e", DistinctId: "u", Properties: properties}.write(e) }()
+	select {
+	case err := <-done:
+		return string(e.json), err
+	case <-time.After(10 * time.Second):
+		t.Fatal("it is being written again and again")
+		return "", nil
+	}
+}
+
+func TestAValueThatCannotBeWrittenIsTriedTwice(t *testing.T) {
+	cyclic := map[string]interface{}{"id": 1}
+	cyclic["parent"] = cyclic
+	times := 0
+	for name, c := range map[string]struct {
+		known, bad interface{}
+		key        string
+	}{
+		"a number":        {chain(60, "b", 1), chain(60, "b", math.NaN()), "p" + strings.Repeat(".a", 60)},
+		"in lists":        {[]interface{}{chain(60, "b", 1)}, []interface{}{chain(60, "b", math.NaN())}, "p[0]" + strings.Repeat(".a", 60)},
+		"a cycle":         {map[string]interface{}{"id": 1, "parent": chain(60, "b", 1)}, cyclic, "p" + strings.Repeat(".parent", maxDepth-1) + ".id"},
+		"code of a value": {chain(60, "b", 1), chain(60, "b", counted{&times, errors.New("no")}), "p" + strings.Repeat(".a", 60)},
+	} {
+		e := &encoder{}
+		for range 20 {
+			if _, err := written(t, e, Properties{"p": c.known}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		times = 0
+		_, err := written(t, e, Properties{"p": c.bad})
+		tried := times
+		_, want := written(t, &encoder{}, Properties{"p": c.bad})
+		var property *PropertyError
+		if !errors.As(err, &property) || property.Key != c.key || err.Error() != want.Error() {
+			t.Errorf("%s: %v, not %v", name, err, want)
+		}
+		if tried > 2 {
+			t.Errorf("%s: it was tried %d times", name, tried)
+		}
+	}
+}
+
+func TestAValueIsWrittenOnceWhateverIsRemembered(t *testing.T) {
+	e, times := &encoder{}, 0
+	for i := range 20 {
+		for _, other := range []string{"y", "z"} {
+			times = 0
+			got, err := written(t, e, Properties{"p": chain(60, other, counted{&times, nil})})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if times != 1 {
+				t.Fatalf("%d: it was written %d times", i, times)
+			}
+			if want, _ := written(t, &encoder{}, Properties{"p": chain(60, other, 1)}); got != want {
+				t.Fatalf("%s is not %s", got, want)
+			}
+		}
 	}
 }
 
