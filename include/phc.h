@@ -1393,7 +1393,8 @@ phc_status phc_flags_query_set_person_json(struct phc_flags_query *query,
 /**
  * Puts the person into a group: phc_flags_query_set_group(query, "company", "acme", "{}"). If a
  * type is set again, the last group counts. properties_json has the properties of the group as one
- * JSON object; with NULL the group has only $group_key.
+ * JSON object; with NULL the group has only $group_key. With an empty group_key, conditions for
+ * groups of the type do not apply, as for a person who is in none.
  */
 PHC_API
 phc_status phc_flags_query_set_group(struct phc_flags_query *query,

@@ -62,13 +62,14 @@ phc_flag_kind phc_binding_flags_peek(const phc_flags *flags,
  * Notes that the value of a flag was read, as phc_flags_get does, and writes the next event that is to
  * be captured for it into a buffer of len bytes, NUL included: bindings add properties to it, run
  * before_send in their own language, and call again until it returns 0 ($experiment_exposure comes
- * after $feature_flag_called). They set PHC_FLAGS_NO_EVENTS on their queries, which this
- * function does not heed, so that phc_flags_get captures nothing. The text is one JSON object with
- * the members event, distinct_id, properties and is_minimal; if the last one is true, the server
- * wants no further properties but those of the client's settings. Returns the length of the whole
- * text without the NUL, like snprintf; the read counts as captured only if it fits. Returns 0 if
- * there is nothing to capture: such a read was before, the distinct_id is empty, the client is closed
- * or opted out, or its setting flags_called_events is false. Never waits.
+ * after $feature_flag_called; a snapshot has each of them once for a flag). They set
+ * PHC_FLAGS_NO_EVENTS on their queries, which this function does not heed, so that phc_flags_get
+ * captures nothing. The text is one JSON object with the members event, distinct_id, properties and
+ * is_minimal; if the last one is true, the server wants no further properties but those of the
+ * client's settings. Returns the length of the whole text without the NUL, like snprintf; the read
+ * counts as captured only if it fits. Returns 0 if there is nothing to capture: such a read was
+ * before, the distinct_id is empty, the client is closed or opted out, or its setting
+ * flags_called_events is false. Never waits.
  */
 PHC_API
 size_t phc_binding_flags_read(phc_flags *flags,

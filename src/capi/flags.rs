@@ -16,7 +16,7 @@ use super::handle::{Boxed, borrow, borrow_mut, fill, share, take, write};
 use super::rules;
 use super::status::{phc_status, status_of};
 use super::text::{bad_argument, copy_out, required, set_last_error, sized};
-use crate::client::flags::Reporter;
+use crate::client::flags::{HandedOut, Reporter};
 use crate::client::{Inside, inside};
 use crate::flags::{Found, Query, Snapshot};
 use crate::json::repair;
@@ -31,14 +31,19 @@ pub struct phc_flags {
     snapshot: Snapshot,
     /// Where reads are reported, if they are.
     reporter: Option<Arc<Reporter>>,
+    handed_out: HandedOut,
 }
 
 impl Boxed for phc_flags {}
 
 impl phc_flags {
+    fn new(snapshot: Snapshot, reporter: Option<Arc<Reporter>>) -> Self {
+        phc_flags { snapshot, reporter, handed_out: HandedOut::default() }
+    }
+
     /// Another snapshot of the same evaluation.
     fn copy(&self, snapshot: Snapshot) -> *mut Self {
-        phc_flags { snapshot, reporter: self.reporter.clone() }.into_raw()
+        Self::new(snapshot, self.reporter.clone()).into_raw()
     }
 
     /// The flag with this key, whose value is not read.
@@ -59,7 +64,7 @@ impl phc_flags {
     pub(super) fn hand_out(&self, key: &str, take: impl FnMut(&[u8]) -> bool) {
         self.snapshot.read(key);
         if let Some(reporter) = &self.reporter {
-            reporter.hand_out(&self.snapshot, key, take);
+            reporter.hand_out(&self.snapshot, &self.handed_out, key, take);
         }
     }
 }
@@ -170,7 +175,7 @@ pub unsafe extern "C" fn phc_flags_evaluate(
             let (snapshot, status) = client.evaluate_flags_within(&query.0, timeout);
             let reporter = client.flag_reporter();
             // SAFETY: the caller passes a place for a pointer.
-            unsafe { write(out, phc_flags { snapshot, reporter }.into_raw(), "out")? };
+            unsafe { write(out, phc_flags::new(snapshot, reporter).into_raw(), "out")? };
             status
         };
         status_of(evaluate())

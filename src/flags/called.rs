@@ -84,10 +84,14 @@ impl<'a> Read<'a> {
         found.is_some_and(|found| self.snapshot.is_minimal(found.is_local()))
     }
 
+    /// Whether there is a value, and it was evaluated here.
+    fn is_local(&self) -> bool {
+        self.found.is_some_and(|found| found.is_local() && found.is_enabled().is_some())
+    }
+
     /// What the server returned, if the value is not one that was evaluated here.
     fn response(&self) -> Option<&'a Remote> {
-        let is_local = self.found.is_some_and(|found| found.is_local() && found.is_enabled().is_some());
-        self.snapshot.remote().filter(|_| !is_local)
+        self.snapshot.remote().filter(|_| !self.is_local())
     }
 
     /// Why there is no value, or perhaps not the right one, in the words of `$feature_flag_error`; empty if nothing is
@@ -145,7 +149,7 @@ impl<'a> Read<'a> {
         if kind == Kind::Called && !is_minimal {
             out.raw(&format!("$feature/{}", self.key), &value);
         }
-        out.raw("locally_evaluated", truth(self.found.is_some_and(|found| found.is_local())));
+        out.raw("locally_evaluated", truth(self.is_local()));
         if let Some(found) = self.found {
             for (name, number) in
                 [("$feature_flag_id", found.id()), ("$feature_flag_version", found.version())]
@@ -217,7 +221,7 @@ impl<'a> Read<'a> {
         if let Some(has_experiment) = found.has_experiment() {
             out.raw("$feature_flag_has_experiment", truth(has_experiment));
         }
-        if found.is_local()
+        if self.is_local()
             && let Some(at) = self.snapshot.definitions_loaded_at().filter(|_| !is_minimal)
         {
             out.number("$feature_flag_definitions_loaded_at", at);
@@ -318,9 +322,13 @@ mod tests {
             "$device_id": "d",
         });
         assert_eq!(properties(&snapshot, "a"), expected);
-        let unresolved = properties(&snapshot, "s");
-        assert_eq!(unresolved["$feature_flag_error"], "local_evaluation_inconclusive");
-        assert_eq!(unresolved["$feature_flag_response"], Json::Null);
+        // A flag that has no value was not evaluated.
+        let unresolved = json!({
+            "$feature_flag": "s", "$feature_flag_response": null, "$feature/s": null, "locally_evaluated": false,
+            "$feature_flag_error": "local_evaluation_inconclusive", "$groups": {"company": "acme"},
+            "$geoip_disable": true, "$device_id": "d",
+        });
+        assert_eq!(properties(&snapshot, "s"), unresolved);
         assert_eq!(properties(&snapshot, "x")["$feature_flag_error"], "flag_missing");
         assert_eq!(properties(&snapshot, "x")["locally_evaluated"], false);
     }

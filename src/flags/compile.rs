@@ -269,32 +269,39 @@ impl Compiler {
     pub(super) fn filter(&mut self, value: &Value<'_>, aggregation: Option<Aggregation>) -> Filter {
         let unsupported = Filter::Unknown(Unknown::UNSUPPORTED);
         let kind = match value.get("type") {
-            None => "person",
-            Some(Value::Text(kind)) => kind,
+            None => None,
+            Some(Value::Text(kind)) => Some(&**kind),
             Some(_) => return unsupported,
         };
         match (kind, aggregation) {
-            ("cohort", _) => self.cohort_filter(value),
-            ("flag", _) => self.flag_filter(value),
-            ("person", None | Some(Aggregation::Person)) => self.property_filter(value, false),
-            // In a condition of a group all properties are the group's.
-            ("person", Some(_)) => self.property_filter(value, true),
-            ("group", Some(Aggregation::Group(own))) => {
-                match optional(value, "group_type_index", Value::as_whole) {
-                    Ok(None) => self.property_filter(value, true),
-                    Ok(Some(number)) if self.group_numbers.get(&*number.to_string()) == Some(&own) => {
-                        self.property_filter(value, true)
-                    }
-                    _ => unsupported,
-                }
-            }
+            (Some("cohort"), _) => self.cohort_filter(value),
+            (Some("flag"), _) => self.flag_filter(value),
+            // As in definitions from before there were types.
+            (None, _) => self.property_filter(value, aggregation.unwrap_or(Aggregation::Person)),
+            // The type says whose properties count, and not the condition: PropertyContext::resolve_for_filter of the
+            // server (PostHog/posthog#52503).
+            (Some("person"), _) => self.property_filter(value, Aggregation::Person),
+            (Some("group"), Some(own)) => match self.group_of_filter(value, own) {
+                Some(of) => self.property_filter(value, of),
+                None => unsupported,
+            },
             // A column of the server's table of persons, not among their properties.
-            ("person_metadata", _) => Filter::Unknown(Unknown::MISSING),
+            (Some("person_metadata"), _) => Filter::Unknown(Unknown::MISSING),
             _ => unsupported,
         }
     }
 
-    fn property_filter(&mut self, value: &Value<'_>, of_group: bool) -> Filter {
+    /// The group whose properties a filter of the type `group` compares: of the type that it names, else the one of its
+    /// condition. `None` if that is not known.
+    fn group_of_filter(&self, value: &Value<'_>, own: Aggregation) -> Option<Aggregation> {
+        let of = match optional(value, "group_type_index", Value::as_whole).ok()? {
+            Some(number) => Aggregation::Group(*self.group_numbers.get(&*number.to_string())?),
+            None => own,
+        };
+        matches!(of, Aggregation::Group(_)).then_some(of)
+    }
+
+    fn property_filter(&mut self, value: &Value<'_>, of: Aggregation) -> Filter {
         let unsupported = Filter::Unknown(Unknown::UNSUPPORTED);
         let Some(key) = value.get("key").and_then(Value::as_text) else { return unsupported };
         let known = match value.get("operator") {
@@ -307,7 +314,7 @@ impl Compiler {
             (Comparison::InCohort | Comparison::FlagEvaluatesTo, _) | (_, None) => return Filter::Never,
             (comparison, Some(value)) => Test::new(comparison, value, self.by_text, &mut self.out.kept),
         };
-        Filter::Property { name: self.name(key), test, negated, of_group }
+        Filter::Property { name: self.name(key), test, negated, of }
     }
 
     fn flag_filter(&mut self, value: &Value<'_>) -> Filter {

@@ -49,7 +49,7 @@ pub(super) enum Gate {
     Unresolved(Unresolved),
 }
 
-/// Who is put into the rollout: the person, or the group of a type.
+/// Who is put into the rollout, or has a property: the person, or the group of a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Aggregation {
     Person,
@@ -113,8 +113,8 @@ pub(super) enum Filter {
         name: Name,
         test: Test,
         negated: bool,
-        /// Of a condition's group, if not of the person.
-        of_group: bool,
+        /// Whose property it is.
+        of: Aggregation,
     },
     Cohort {
         index: u32,

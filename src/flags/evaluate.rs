@@ -102,9 +102,16 @@ impl Truth {
     }
 }
 
-/// Puts two unknown results together: whether it is final says the first one, why says the more important reason.
+/// Puts two unknown results together: whether it is final says the first one, why says the more important reason. So
+/// posthog-python treats the filters of a condition.
 fn both(first: Option<Unknown>, second: Unknown) -> Unknown {
     first.map_or(second, |first| Unknown { reason: first.reason.min(second.reason), ..first })
+}
+
+/// The same of the parts of a cohort, where the official libraries end the flag by any one that is final.
+fn either(first: Option<Unknown>, second: Unknown) -> Unknown {
+    let is_final = second.is_final || first.is_some_and(|first| first.is_final);
+    Unknown { is_final, ..both(first, second) }
 }
 
 /// What an evaluation takes from its client.
@@ -123,7 +130,7 @@ pub(super) struct Evaluation<'a> {
     contexts: &'a [String],
     now: Nanoseconds,
     /// By position; there is none until the first dependency, or when all flags are evaluated.
-    known: Vec<Option<Outcome>>,
+    known: Vec<Option<Result<Outcome, Unknown>>>,
 }
 
 impl<'a> Evaluation<'a> {
@@ -143,14 +150,17 @@ impl<'a> Evaluation<'a> {
         !flag.is_client_only && (wanted.is_empty() || flag.contexts.is_empty() || shares())
     }
 
-    /// The outcome of a flag. Those that others may depend on are remembered.
+    /// The outcome of a flag.
     pub(super) fn outcome(&mut self, position: u32) -> Outcome {
+        self.result(position).unwrap_or_else(|unknown| Outcome::unresolved(unknown.reason))
+    }
+
+    /// The outcome of a flag, or why it is unresolved. Those that others may depend on are remembered.
+    fn result(&mut self, position: u32) -> Result<Outcome, Unknown> {
         if let Some(Some(outcome)) = self.known.get(position as usize) {
             return *outcome;
         }
-        let Some(flag) = self.definitions.flag(position) else {
-            return Outcome::unresolved(Unresolved::UnsupportedDefinition);
-        };
+        let flag = self.definitions.flag(position).ok_or(Unknown::UNSUPPORTED)?;
         let outcome = self.evaluate(flag);
         if let Some(place) = self.known.get_mut(position as usize) {
             *place = Some(outcome);
@@ -158,38 +168,37 @@ impl<'a> Evaluation<'a> {
         outcome
     }
 
-    fn evaluate(&mut self, flag: &'a Flag) -> Outcome {
+    fn evaluate(&mut self, flag: &'a Flag) -> Result<Outcome, Unknown> {
         match flag.gate {
-            Gate::Inactive => return Outcome::plain(Value::False, Reason::FlagDisabled),
-            Gate::Unresolved(reason) => return Outcome::unresolved(reason),
+            Gate::Inactive => return Ok(Outcome::plain(Value::False, Reason::FlagDisabled)),
+            Gate::Unresolved(reason) => return Err(Unknown::new(reason)),
             Gate::Open => {}
         }
         if let Some(name) = flag.enrollment {
             let key = self.definitions.text(name.key);
-            let Some(property) = self.query.person().get(key, name.fingerprint) else {
-                return Outcome::unresolved(Unresolved::MissingContext);
-            };
+            let property = self.query.person().get(key, name.fingerprint).ok_or(Unknown::MISSING)?;
             let value = if property.text == "true" { Value::True } else { Value::False };
-            return Outcome::plain(value, Reason::SuperCondition);
+            return Ok(Outcome::plain(value, Reason::SuperCondition));
         }
-        if let Some(outcome) = self.holdout(flag) {
-            return outcome;
+        if let Some(outcome) = self.holdout(flag)? {
+            return Ok(outcome);
         }
         self.conditions(flag)
     }
 
-    fn holdout(&self, flag: &Flag) -> Option<Outcome> {
-        let holdout = flag.holdout?;
+    fn holdout(&self, flag: &Flag) -> Result<Option<Outcome>, Unknown> {
+        let Some(holdout) = flag.holdout else { return Ok(None) };
         let id = match self.subject(flag, flag.aggregation) {
-            Subject::Known { id, .. } => id,
-            Subject::NoGroup => return None,
-            Subject::Unknown(unknown) => return Some(Outcome::unresolved(unknown.reason)),
+            Subject::Known(id) => id,
+            // The server hashes an empty key here.
+            Subject::NoGroup => "",
+            Subject::Unknown(unknown) => return Err(unknown),
         };
         let is_member = holdout.share >= 1.0 || hash(["holdout-", id, "", ""]) <= holdout.share;
-        is_member.then(|| Outcome::plain(Value::Variant(holdout.variant), Reason::Holdout))
+        Ok(is_member.then(|| Outcome::plain(Value::Variant(holdout.variant), Reason::Holdout)))
     }
 
-    fn conditions(&mut self, flag: &'a Flag) -> Outcome {
+    fn conditions(&mut self, flag: &'a Flag) -> Result<Outcome, Unknown> {
         let mut unknown = None;
         let mut best = (Reason::NoConditionMatch, None);
         let conditions = flag.conditions.of(&self.definitions.conditions);
@@ -198,12 +207,12 @@ impl<'a> Evaluation<'a> {
         for (index, condition) in (0_u32..).zip(conditions) {
             match self.condition(flag, condition) {
                 ControlFlow::Break(Ok(value)) => {
-                    return Outcome { value, reason: Reason::ConditionMatch, condition: Some(index) };
+                    return Ok(Outcome { value, reason: Reason::ConditionMatch, condition: Some(index) });
                 }
                 ControlFlow::Break(Err(new)) => {
-                    let all = both(unknown, new);
+                    let all = either(unknown, new);
                     if new.is_final {
-                        return Outcome::unresolved(all.reason);
+                        return Err(all);
                     }
                     unknown = Some(all);
                 }
@@ -219,8 +228,8 @@ impl<'a> Evaluation<'a> {
             }
         }
         match unknown {
-            Some(unknown) => Outcome::unresolved(unknown.reason),
-            None => Outcome { value: Value::False, reason: best.0, condition: best.1 },
+            Some(unknown) => Err(unknown),
+            None => Ok(Outcome { value: Value::False, reason: best.0, condition: best.1 }),
         }
     }
 
@@ -230,21 +239,19 @@ impl<'a> Evaluation<'a> {
         flag: &'a Flag,
         condition: &'a Condition,
     ) -> ControlFlow<Result<Value, Unknown>, Reason> {
-        let subject = self.subject(flag, condition.aggregation);
-        let properties = match subject {
-            Subject::Known { properties, .. } => properties,
+        let id = match self.subject(flag, condition.aggregation) {
+            Subject::Known(id) => Ok(id),
             Subject::NoGroup => return ControlFlow::Continue(Reason::NoGroupType),
-            Subject::Unknown(_) => self.query.person(),
+            Subject::Unknown(unknown) => Err(unknown),
         };
-        match self.all(condition.filters.of(&self.definitions.filters), properties) {
+        match self.all(condition.filters.of(&self.definitions.filters)) {
             Truth::No => return ControlFlow::Continue(Reason::NoConditionMatch),
             Truth::Unknown(unknown) => return ControlFlow::Break(Err(unknown)),
             Truth::Yes => {}
         }
-        let id = match subject {
-            Subject::Known { id, .. } => id,
-            Subject::Unknown(unknown) => return ControlFlow::Break(Err(unknown)),
-            Subject::NoGroup => "",
+        let id = match id {
+            Ok(id) => id,
+            Err(unknown) => return ControlFlow::Break(Err(unknown)),
         };
         let variants = flag.variants.of(&self.definitions.variants);
         let needs_hash = condition.rollout.is_some() || (condition.variant.is_none() && !variants.is_empty());
@@ -270,26 +277,41 @@ impl<'a> Evaluation<'a> {
     fn subject(&self, flag: &Flag, aggregation: Aggregation) -> Subject<'a> {
         match aggregation {
             Aggregation::Person => {
-                let (id, properties) = (self.query.person_id(flag.by_device), self.query.person());
+                let id = self.query.person_id(flag.by_device);
                 if id.is_empty() && flag.by_device {
                     return Subject::Unknown(Unknown::MISSING);
                 }
-                Subject::Known { id, properties }
+                Subject::Known(id)
             }
             Aggregation::Group(position) => {
-                let kind = self.definitions.group_types.get(position as usize);
-                let group = kind.and_then(|kind| self.query.group(self.definitions.text(*kind)));
-                group.map_or(Subject::NoGroup, |(id, properties)| Subject::Known { id, properties })
+                // The server counts a group without a key as not given.
+                let group = self.group(position).filter(|(key, _)| !key.is_empty());
+                group.map_or(Subject::NoGroup, |(key, _)| Subject::Known(key))
             }
             Aggregation::UnknownGroup => Subject::NoGroup,
         }
     }
 
+    /// The key and the properties of the person's group of this type.
+    fn group(&self, position: u32) -> Option<(&'a str, &'a Properties)> {
+        let kind = self.definitions.group_types.get(position as usize)?;
+        self.query.group(self.definitions.text(*kind))
+    }
+
+    /// Whose properties a filter compares; `None` if they were not given.
+    fn properties(&self, of: Aggregation) -> Option<&'a Properties> {
+        match of {
+            Aggregation::Person => Some(self.query.person()),
+            Aggregation::Group(position) => self.group(position).map(|(_, properties)| properties),
+            Aggregation::UnknownGroup => None,
+        }
+    }
+
     /// Whether all filters match. One that certainly does not decides, whatever is unknown of the others.
-    fn all(&mut self, filters: &'a [Filter], properties: &Properties) -> Truth {
+    fn all(&mut self, filters: &'a [Filter]) -> Truth {
         let mut unknown = None;
         for filter in filters {
-            match self.filter(filter, properties) {
+            match self.filter(filter) {
                 Truth::Yes => {}
                 Truth::No => return Truth::No,
                 Truth::Unknown(new) => unknown = Some(both(unknown, new)),
@@ -298,14 +320,14 @@ impl<'a> Evaluation<'a> {
         unknown.map_or(Truth::Yes, Truth::Unknown)
     }
 
-    fn filter(&mut self, filter: &'a Filter, properties: &Properties) -> Truth {
+    fn filter(&mut self, filter: &'a Filter) -> Truth {
         match filter {
             Filter::Never => Truth::No,
             Filter::Unknown(unknown) => Truth::Unknown(*unknown),
-            Filter::Property { name, test, negated, of_group } => {
-                let properties = if *of_group { properties } else { self.query.person() };
+            Filter::Property { name, test, negated, of } => {
                 let key = self.definitions.text(name.key);
-                let Some(property) = properties.get(key, name.fingerprint) else {
+                let properties = self.properties(*of);
+                let Some(property) = properties.and_then(|all| all.get(key, name.fingerprint)) else {
                     return Truth::Unknown(Unknown::MISSING);
                 };
                 match test.matches(&property, &self.definitions.kept, self.now) {
@@ -331,9 +353,8 @@ impl<'a> Evaluation<'a> {
             Node::Always => return Truth::Yes,
             Node::Unknown(unknown) => return Truth::Unknown(unknown),
             Node::Filter { index, negated } => {
-                let (definitions, query) = (self.definitions, self.query);
-                let filter = definitions.filters.get(index as usize);
-                let truth = filter.map_or(Truth::No, |filter| self.filter(filter, query.person()));
+                let filter = self.definitions.filters.get(index as usize);
+                let truth = filter.map_or(Truth::No, |filter| self.filter(filter));
                 return truth.negated_if(negated);
             }
             Node::All(span) => (span, Truth::No),
@@ -343,7 +364,7 @@ impl<'a> Evaluation<'a> {
         for part in span.of(&self.definitions.nodes) {
             match self.node(*part) {
                 truth if truth == decisive => return decisive,
-                Truth::Unknown(new) => unknown = Some(both(unknown, new)),
+                Truth::Unknown(new) => unknown = Some(either(unknown, new)),
                 Truth::Yes | Truth::No => {}
             }
         }
@@ -354,12 +375,15 @@ impl<'a> Evaluation<'a> {
         if self.known.is_empty() {
             self.remember();
         }
+        let mut value = Value::False;
         for link in chain.iter().chain([&target]) {
-            if matches!(self.outcome(*link).value, Value::Unresolved(_)) {
-                return Truth::Unknown(Unknown::new(Unresolved::UnresolvedDependency));
-            }
+            value = match self.value_for_others(*link) {
+                Ok(value) => value,
+                Err(unknown) => {
+                    return Truth::Unknown(Unknown { reason: Unresolved::UnresolvedDependency, ..unknown });
+                }
+            };
         }
-        let value = self.outcome(target).value;
         Truth::of(match (expected, value) {
             (Expected::Enabled, value) => value != Value::False,
             (Expected::Disabled, value) => value == Value::False,
@@ -368,6 +392,16 @@ impl<'a> Evaluation<'a> {
             }
             (Expected::Variant(_) | Expected::Never, _) => false,
         })
+    }
+
+    /// The value of a flag for those that depend on it. One that does not exist for the query is off: the server counts
+    /// those that it leaves out as false before it evaluates the others.
+    fn value_for_others(&mut self, position: u32) -> Result<Value, Unknown> {
+        if self.exists(position) {
+            self.result(position).map(|outcome| outcome.value)
+        } else {
+            Ok(Value::False)
+        }
     }
 
     /// Remembers outcomes from now on.
@@ -383,13 +417,10 @@ impl<'a> Evaluation<'a> {
     }
 }
 
-/// Who is put into a rollout, and whose properties count.
+/// Who is put into a rollout, by their id.
 #[derive(Clone, Copy)]
 enum Subject<'a> {
-    Known {
-        id: &'a str,
-        properties: &'a Properties,
-    },
+    Known(&'a str),
     /// The person is in no group of the type.
     NoGroup,
     Unknown(Unknown),

@@ -164,10 +164,10 @@ impl<'a> Found<'a> {
         self.texts().get(text)
     }
 
-    /// The reason in the words of the server, or that it was evaluated here.
+    /// The reason in the words of the server, or that it was evaluated here, if it has a value.
     pub(crate) fn reason_description(&self) -> &'a str {
         match self.source {
-            Source::Local(..) => "Evaluated locally",
+            Source::Local(..) => self.is_enabled().map_or("", |_| "Evaluated locally"),
             Source::Remote(remote, flag) => flag.description.map_or("", |text| remote.texts.get(text)),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::property::{Properties, fingerprint};
+use super::property::{Kind, Properties, fingerprint};
 use super::tree;
 use crate::json::{SyntaxError, write_string};
 
@@ -169,10 +169,12 @@ impl Query {
             return &self.device_id;
         }
         let key = "$device_id";
-        self.person.get(key, fingerprint(key)).map_or("", |property| property.text)
+        // The server takes no other kind of value for a device.
+        let property = self.person.get(key, fingerprint(key)).filter(|property| property.kind == Kind::Text);
+        property.map_or("", |property| property.text)
     }
 
-    /// The key and the properties of the group of this type.
+    /// The key, which may be empty, and the properties of the group of this type.
     pub(super) fn group(&self, kind: &str) -> Option<(&str, &Properties)> {
         let group = self.groups.iter().find(|group| group.kind == kind)?;
         Some((&group.key, &group.properties))

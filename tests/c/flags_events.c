@@ -178,6 +178,22 @@ static void a_binding_gets_the_event_of_a_read_once(void) {
     phc_flags_free(later);
 }
 
+/* A binding asks until there is nothing. */
+static void a_binding_gets_it_once_also_where_no_read_is_remembered(void) {
+    phc_client *client = make_client("test_mode", "true", "flags_called_cache", "0", NULL);
+    define(client, "{" BOTH "}");
+    for (int i = 0; i < 2; i++) {
+        phc_flags *flags = evaluated(client, "user");
+        char event[1000];
+        CHECK(phc_binding_flags_read(flags, "on", event, sizeof event) > 0);
+        CHECK_EQ(phc_binding_flags_read(flags, "on", event, sizeof event), 0);
+        CHECK(phc_binding_flags_read(flags, "nothing", event, sizeof event) > 0);
+        CHECK_EQ(phc_binding_flags_read(flags, "nothing", event, sizeof event), 0);
+        phc_flags_free(flags);
+    }
+    finish(client);
+}
+
 static void few_properties_where_the_server_wants_few(void) {
     phc_client *client = make_client("test_mode", "true", "is_server", "true", NULL);
     define(client, "{" BOTH ",\"minimal_flag_called_events\":true}");
@@ -404,6 +420,7 @@ int main(int argc, char **argv) {
         TEST(a_read_is_captured_once),
         TEST(reads_are_captured_only_where_they_are_wanted),
         TEST(a_binding_gets_the_event_of_a_read_once),
+        TEST(a_binding_gets_it_once_also_where_no_read_is_remembered),
         TEST(few_properties_where_the_server_wants_few),
         TEST(a_value_of_the_server_is_named_as_such),
         TEST(the_variant_of_an_experiment_is_exposed_once),

@@ -177,6 +177,19 @@ final class FlagsTest extends TestCase
         self::assertSame([['layout', 'compact'], ['missing', null], ['on', true]], $responses);
     }
 
+    public function testReadsAreCapturedAlsoWhereNoneIsRemembered(): void
+    {
+        $client = $this->client(['settings' => ['test_mode' => true, 'flags_called_cache' => 0]]);
+        self::define($client, [self::ON]);
+        $flags = $client->evaluateFlags('u');
+        self::assertTrue($flags->getFlag('on'));
+        self::assertTrue($flags->getFlag('on'));
+        self::assertNull($flags->getFlag('missing'));
+        self::assertTrue($client->getFeatureFlag('on', 'u'));
+        $read = array_map(static fn (array $event): string => $event['properties']['$feature_flag'], self::events($client));
+        self::assertSame(['on', 'missing', 'on'], $read);
+    }
+
     public function testAReadPassesBeforeSend(): void
     {
         $seen = [];

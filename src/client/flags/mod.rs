@@ -24,8 +24,8 @@ use crate::flags::{Definitions, OfClient, Query, Snapshot};
 use crate::runtime::PerProcess;
 use crate::status::{Error, Status};
 use process::{FlagProcess, now_ms};
-pub(crate) use reads::Reporter;
 use reads::Reporting;
+pub(crate) use reads::{HandedOut, Reporter};
 
 /// The definitions of a client, if it has any, and what its evaluations share.
 pub(super) struct Flags {

@@ -36,6 +36,28 @@ struct Reads {
     keys: RandomState,
 }
 
+/// One event of the reads of a flag, and the key of that.
+type Event = (Kind, Box<str>);
+
+/// Which events a binding got for the reads of one snapshot. It asks until there is none, so each is handed out once,
+/// also where reads are not remembered or are forgotten meanwhile.
+#[derive(Default)]
+pub(crate) struct HandedOut {
+    /// Lock order: no other lock is taken while it is held.
+    events: PerProcess<Mutex<Vec<Event>>>,
+}
+
+impl HandedOut {
+    fn has(&self, kind: Kind, key: &str) -> bool {
+        let Some(events) = self.events.get() else { return false };
+        recover(events.lock()).iter().any(|known| known.0 == kind && *known.1 == *key)
+    }
+
+    fn add(&self, kind: Kind, key: &str) {
+        recover(self.events.get_or_make(Mutex::default).lock()).push((kind, key.into()));
+    }
+}
+
 /// What a client needs to report reads.
 pub(in super::super) struct Reporting {
     reporter: Option<Arc<Reporter>>,
@@ -137,12 +159,27 @@ impl Reporter {
 
     /// The same for a binding, which captures the events itself: `take` gets the first that was not captured before, and
     /// returns whether it could take it.
-    pub(crate) fn hand_out(&self, snapshot: &Snapshot, key: &str, mut take: impl FnMut(&[u8]) -> bool) {
+    pub(crate) fn hand_out(
+        &self,
+        snapshot: &Snapshot,
+        handed_out: &HandedOut,
+        key: &str,
+        mut take: impl FnMut(&[u8]) -> bool,
+    ) {
         let read = Read::new(snapshot, key);
         if read.is_of_person() {
             self.with_client(|client| {
                 if !client.is_closed() && !client.kept.load().opted_out {
-                    read.kinds().any(|kind| client.flag_was_read(&read, kind, || take(&read.event(kind))));
+                    let mut left = read.kinds().filter(|kind| !handed_out.has(*kind, key));
+                    left.any(|kind| {
+                        client.flag_was_read(&read, kind, || {
+                            let is_taken = take(&read.event(kind));
+                            if is_taken {
+                                handed_out.add(kind, key);
+                            }
+                            is_taken
+                        })
+                    });
                 }
             });
         }
@@ -157,6 +194,67 @@ impl Reporter {
         let Ok(_open) = self.gate.get_or_make(RwLock::default).try_read() else { return };
         if let Some(client) = self.client.get().and_then(Weak::upgrade) {
             call(&client);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::remote::{Decision, Exchange, decide};
+    use crate::flags::{OfClient, Query};
+
+    /// A typed record of a flag that an experiment has split.
+    const SPLIT: &str = r#"{"flags":{"a":{"value":"red","reason":{"code":"experiment_split"},"metadata":{"id":12,
+        "version":4,"config_version":2,"rule_type":"experiment","variant_key":"red",
+        "rule_id":"018f4f9e-0000-7000-8000-000000000001"}}}}"#;
+
+    fn snapshot(query: &Query) -> Snapshot {
+        let body = SPLIT.as_bytes().to_vec();
+        let exchange = Exchange::Response { status: 200, body, etag: None, retry_after: None };
+        let Decision::Known(remote) = decide(&exchange) else { panic!("the response has values") };
+        Snapshot::new(None, query, OfClient { contexts: &[], now: 0 }).with_server(query, Ok(remote))
+    }
+
+    #[test]
+    fn a_binding_that_asks_until_there_is_nothing_gets_each_event_once() {
+        for remembered in [0, 50_000] {
+            let config =
+                Config { flags_called_cache: remembered, test_mode: true, ..Config::new("phc_conformance") };
+            let client = Client::new(config).unwrap().shared();
+            let reporter = client.flag_reporter().unwrap();
+            let query = Query::new("user");
+            let all_of = |snapshot: &Snapshot, handed_out: &HandedOut, key: &str| {
+                let mut events: Vec<String> = Vec::new();
+                loop {
+                    let before = events.len();
+                    reporter.hand_out(snapshot, handed_out, key, |event| {
+                        let event: serde_json::Value = serde_json::from_slice(event).unwrap();
+                        events.push(event["event"].as_str().unwrap().to_owned());
+                        true
+                    });
+                    assert!(events.len() < 5, "{events:?}");
+                    if events.len() == before {
+                        return events.join(" ");
+                    }
+                }
+            };
+            let (first, handed_out) = (snapshot(&query), HandedOut::default());
+            // What did not fit is handed out again.
+            let mut refused = 0;
+            for _ in 0..2 {
+                reporter.hand_out(&first, &handed_out, "a", |_| {
+                    refused += 1;
+                    false
+                });
+            }
+            assert_eq!(refused, 2);
+            assert_eq!(all_of(&first, &handed_out, "a"), "$feature_flag_called $experiment_exposure");
+            assert_eq!(all_of(&first, &handed_out, "nothing"), "$feature_flag_called");
+            assert_eq!(all_of(&first, &handed_out, "a"), "");
+            // Without a memory, another snapshot has them once more.
+            let again = if remembered == 0 { "$feature_flag_called $experiment_exposure" } else { "" };
+            assert_eq!(all_of(&snapshot(&query), &HandedOut::default(), "a"), again);
         }
     }
 }

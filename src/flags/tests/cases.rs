@@ -121,13 +121,68 @@ fn groups_are_put_into_rollouts_by_their_key() {
         (key_filter, member("org-9", Value::Null), on()),
         (json!({"aggregation_group_type_index": null, "rollout_percentage": 100}), user("u"), on()),
         (json!({"aggregation_group_type_index": 5}), member("org-9", json!({})), off()),
+        // A group without a key counts as not given.
+        (json!({"rollout_percentage": 100}), member("", json!({})), off()),
+        (plan.clone(), member("", json!({"plan": "pro"})), off()),
     ] {
         assert_eq!(value(&of_group(more.clone()), &person, "org-dashboard"), expected, "{more} {person}");
     }
     let unknown_type = flag("f", &json!({"aggregation_group_type_index": 3, "groups": [{}]}));
     assert_eq!(value(&unknown_type, &member("x", json!({})), "f"), UNSUPPORTED);
-    let no_group = snapshot(&of_group(json!({})), &query(&user("u")));
-    assert_eq!(no_group.get("org-dashboard").unwrap().outcome.reason.name(), c"no_group_type");
+    for person in [user("u"), member("", json!({}))] {
+        let no_group = snapshot(&of_group(json!({})), &query(&person));
+        assert_eq!(no_group.get("org-dashboard").unwrap().outcome.reason.name(), c"no_group_type");
+    }
+    // The hash of a holdout is made of an empty key, too.
+    let held = |share: i64| json!({"aggregation_group_type_index": 0, "holdout": {"id": 4, "exclusion_percentage": share}, "groups": []});
+    for person in [user("u"), member("", json!({}))] {
+        assert_eq!(value(&flag("f", &held(92)), &person, "f"), off());
+        assert_eq!(value(&flag("f", &held(93)), &person, "f"), variant("holdout-4"));
+    }
+}
+
+#[test]
+fn a_filter_compares_the_properties_of_its_own_type() {
+    let definitions = |aggregation: Value, filter: Value| {
+        let mut definitions = one_flag(&json!({"groups": [
+            {"aggregation_group_type_index": aggregation, "properties": [filter]}]}));
+        definitions["group_type_mapping"] = json!({"0": "org", "1": "team"});
+        definitions
+    };
+    let filter = |value: &str, more: Value| {
+        let mut filter = json!({"key": "plan", "value": value, "operator": "exact"});
+        filter.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        filter
+    };
+    let person = json!({"distinct_id": "u", "properties": {"plan": "person's"}, "groups": {
+        "org": {"key": "o", "properties": {"plan": "org's"}}, "team": {"key": "t", "properties": {"plan": "team's"}}}});
+    let without = |kind: &str| {
+        let mut person = person.clone();
+        person["groups"].as_object_mut().unwrap().remove(kind);
+        person
+    };
+    let (of_person, of_group) = (json!({"type": "person"}), json!({"type": "group"}));
+    let of_team = json!({"type": "group", "group_type_index": 1});
+    for (aggregation, filter, person, expected) in [
+        (json!(0), filter("person's", of_person.clone()), &person, on()),
+        (json!(0), filter("org's", of_person.clone()), &person, off()),
+        (json!(0), filter("org's", json!({})), &person, on()),
+        (json!(0), filter("org's", of_group.clone()), &person, on()),
+        (json!(0), filter("team's", of_team.clone()), &person, on()),
+        (json!(0), filter("org's", of_team.clone()), &person, off()),
+        (json!(null), filter("person's", json!({})), &person, on()),
+        (json!(null), filter("person's", of_person), &person, on()),
+        (json!(null), filter("team's", of_team.clone()), &person, on()),
+        // A group that is not given may have any properties; that the person is in none decides before that.
+        (json!(null), filter("team's", of_team.clone()), &without("team"), MISSING),
+        (json!(0), filter("team's", of_team.clone()), &without("team"), MISSING),
+        (json!(0), filter("team's", of_team), &without("org"), off()),
+        (json!(null), filter("org's", of_group), &person, UNSUPPORTED),
+        (json!(0), filter("org's", json!({"type": "group", "group_type_index": 7})), &person, UNSUPPORTED),
+    ] {
+        let found = value(&definitions(aggregation.clone(), filter.clone()), person, "f");
+        assert_eq!(found, expected, "{aggregation} {filter} {person}");
+    }
 }
 
 #[test]
@@ -138,6 +193,9 @@ fn devices_are_put_into_rollouts_by_their_own_id() {
         (json!({"distinct_id": "u", "device_id": "user-105"}), on()),
         (json!({"distinct_id": "user-105", "properties": {"$device_id": "user-105"}}), on()),
         (json!({"distinct_id": "user-105", "device_id": ""}), MISSING),
+        (json!({"distinct_id": "user-105", "properties": {"$device_id": 105}}), MISSING),
+        (json!({"distinct_id": "user-105", "properties": {"$device_id": null}}), MISSING),
+        (json!({"distinct_id": "user-105", "properties": {"$device_id": ""}}), MISSING),
         (user("user-105"), MISSING),
     ] {
         assert_eq!(value(&definitions, &person, "beta-search-rollout"), expected, "{person}");
@@ -259,7 +317,10 @@ fn cohorts_are_as_certain_as_their_parts_allow() {
         (and(json!([unknown, pro])), false, later.clone()),
         (or(json!([unknown, not_pro])), true, later.clone()),
         (and(json!([cohort(json!("static")), pro])), false, UNSUPPORTED),
-        (and(json!([unknown, cohort(json!("static"))])), false, later.clone()),
+        (and(json!([unknown, cohort(json!("static"))])), false, UNSUPPORTED),
+        (and(json!([cohort(json!("static")), unknown])), false, UNSUPPORTED),
+        (or(json!([not_pro, or(json!([unknown, cohort(json!("static"))]))])), false, UNSUPPORTED),
+        (or(json!([unknown, cohort(json!("static"))])), true, UNSUPPORTED),
         (json!({"type": "XOR", "values": [pro]}), false, UNSUPPORTED),
         (json!({"type": "AND", "values": 5}), false, UNSUPPORTED),
         (json!("text"), false, UNSUPPORTED),
@@ -335,6 +396,23 @@ fn a_flag_can_depend_on_others() {
         let definitions = base(flag("f", on_flag(key, wanted.clone(), chain.clone())));
         assert_eq!(value(&definitions, &user("u"), "f"), expected, "{key} {wanted} {chain}");
     }
+    // Neither does a static cohort behind a dependency leave the flag to a later condition.
+    let later = json!({"variant": "later"});
+    let variants = json!({"variants": [{"key": "later", "rollout_percentage": 0}]});
+    let of = |unknown: Value| flag("unknown", json!({"groups": [{"properties": [unknown]}]}));
+    for (unknown, expected) in [
+        (json!({"key": "id", "type": "cohort", "value": 9}), Expected::Unknown("unresolved_dependency")),
+        (json!({"key": "x", "value": 1}), variant("later")),
+    ] {
+        for (target, chain) in [("unknown", json!(["unknown"])), ("middle", json!(["unknown", "middle"]))] {
+            let mut filters = on_flag(target, json!(true), chain);
+            filters["groups"].as_array_mut().unwrap().push(later.clone());
+            filters["multivariate"] = variants.clone();
+            let middle = flag("middle", on_flag("unknown", json!(true), json!(["unknown"])));
+            let definitions = json!({"flags": [flag("f", filters.clone()), middle, of(unknown.clone())]});
+            assert_eq!(value(&definitions, &user("u"), "f"), expected, "{unknown} {filters}");
+        }
+    }
     let other_operator = json!({"groups": [{"properties": [{"type": "flag", "key": "on", "operator": "exact", "value": true}]}]});
     assert_eq!(value(&base(flag("f", other_operator)), &user("u"), "f"), off());
     // A chain of a hundred flags is left to the server as a whole, its first half is not.
@@ -379,14 +457,20 @@ fn contexts_and_runtimes_decide_which_flags_exist() {
         flag.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         flag
     };
+    let on_flag = |key: &str, value: bool, link: &str| {
+        json!({"evaluation_contexts": ["web"], "filters": {"groups": [{"properties": [
+            {"type": "flag", "key": key, "operator": "flag_evaluates_to", "value": value, "dependency_chain": [link, key]}]}]}})
+    };
     let definitions = json!({"flags": [
         flag("plain", json!({})),
         flag("web", json!({"evaluation_contexts": ["web", "docs"]})),
         flag("app", json!({"evaluation_tags": ["app"]})),
         flag("client", json!({"evaluation_runtime": "client"})),
         flag("server", json!({"evaluation_runtime": "server"})),
-        flag("depends", json!({"evaluation_contexts": ["web"], "filters": {"groups": [{"properties": [
-            {"type": "flag", "key": "client", "operator": "flag_evaluates_to", "value": true, "dependency_chain": ["client"]}]}]}})),
+        flag("on client", on_flag("client", true, "client")),
+        flag("not on client", on_flag("client", false, "client")),
+        flag("not on app", on_flag("app", false, "app")),
+        flag("behind client", on_flag("plain", true, "client")),
     ]});
     let keys = |contexts: &[&str]| {
         let mut query = Query::new("u");
@@ -395,11 +479,23 @@ fn contexts_and_runtimes_decide_which_flags_exist() {
         }
         let all = snapshot(&definitions, &query);
         assert!(all.is_complete());
-        (0..all.len()).map(|i| all.at(i).unwrap().key().to_owned()).collect::<Vec<_>>().join(" ")
+        (0..all.len()).map(|i| all.at(i).unwrap().key().to_owned()).collect::<Vec<_>>().join(", ")
     };
-    assert_eq!(keys(&[]), "plain web app server depends");
-    assert_eq!(keys(&["web"]), "plain web server depends");
-    assert_eq!(keys(&["x", "app"]), "plain app server");
+    let dependent = "on client, not on client, not on app, behind client";
+    assert_eq!(keys(&[]), format!("plain, web, app, server, {dependent}"));
+    assert_eq!(keys(&["web"]), format!("plain, web, server, {dependent}"));
+    assert_eq!(keys(&["x", "app"]), "plain, app, server");
+    // One that does not exist is off for those that depend on it, whatever its rules are.
+    for (contexts, not_on_app) in [(&[][..], off()), (&["web"], on()), (&["web", "app"], off())] {
+        let mut query = Query::new("u");
+        for context in contexts {
+            query.add_context(context);
+        }
+        let all = snapshot(&definitions, &query);
+        let values = ["on client", "not on client", "not on app", "behind client"];
+        let values = values.map(|key| value_of(&all.get(key).unwrap()));
+        assert_eq!(values, [off(), on(), not_on_app, on()], "{contexts:?}");
+    }
     // It is known not to exist, so there is nothing to ask the server.
     let mut query = Query::new("u");
     query.add_key("client");

@@ -65,7 +65,13 @@ fn simple(random: &mut Random) -> Value {
 fn wanted(random: &mut Random, operator: &str) -> Value {
     let text = match operator {
         "regex" | "not_regex" => {
-            random.one_of(&["^p", "(?i)PRO", "o$", "[", r"\d+", "(?<=a)n", r"(.)\1", "^(a|b)*$", "", r"\w+@"])
+            let here = ["^p", "(?i)PRO", "o$", r"\d+", "^(a|b)*$", "", r"\w+@", "(?:(?i)p)R", "[*+]?1"];
+            let there = ["[", "(?<=a)n", r"(.)\1", r"\bpro\b", r"\B", r"\<p", r"o\>"];
+            // Read in two ways, or valid for one of the two engines only.
+            let differently =
+                ["a**", "a+*b", ".*+x", "1{1}{2}", "((?i)P)ro", "(?x)[a b]", "(?:)*", "(?-u)a", "(?R)a"];
+            let patterns = random.one_of(&[&here[..], &here, &there, &differently]);
+            random.one_of(patterns)
         }
         "semver_tilde" | "semver_caret" | "semver_eq" | "semver_neq" | "semver_gt" | "semver_gte"
         | "semver_lt" | "semver_lte" => {
@@ -130,8 +136,11 @@ fn filter(random: &mut Random, in_cohort: bool, before: u64) -> Value {
             .clone();
         }
         6 => {
-            let kind = random.one_of(&["group", "person_metadata", "behavioral"]);
+            let kind = random.one_of(&["group", "group", "person_metadata", "behavioral"]);
             filter.insert("type".into(), json!(kind));
+            if random.percent(60) {
+                filter.insert("group_type_index".into(), json!(random.one_of(&[0, 1, 1, 7])));
+            }
         }
         7..12 => _ = filter.insert("type".into(), json!("person")),
         _ => {}
@@ -200,6 +209,12 @@ fn flag(random: &mut Random, position: u64) -> Value {
     if random.percent(15) {
         flag["bucketing_identifier"] = json!("device_id");
     }
+    if random.percent(8) {
+        flag["evaluation_runtime"] = json!(random.one_of(&["client", "server"]));
+    }
+    if random.percent(10) {
+        flag["evaluation_contexts"] = json!([random.one_of(&["web", "docs"])]);
+    }
     flag
 }
 
@@ -252,15 +267,14 @@ pub(super) fn person(random: &mut Random) -> Value {
         }
     }
     if random.percent(30) {
-        of_person.insert("$device_id".into(), json!("device"));
+        of_person
+            .insert("$device_id".into(), random.one_of(&[&json!("device"), &json!(7), &json!("")]).clone());
     }
     let mut groups = Map::new();
     for kind in ["company", "team"] {
         if random.percent(60) {
-            groups.insert(
-                kind.into(),
-                json!({"key": format!("g{}", random.below(20)), "properties": properties(random)}),
-            );
+            let key = if random.percent(10) { String::new() } else { format!("g{}", random.below(20)) };
+            groups.insert(kind.into(), json!({"key": key, "properties": properties(random)}));
         }
     }
     let mut person = json!({"distinct_id": format!("user-{}", random.below(1000)), "properties": of_person, "groups": groups});

@@ -63,37 +63,48 @@ impl Naive<'_> {
         Some((text(&group["key"]), properties))
     }
 
-    pub(super) fn flag(&self, key: &str) -> Expected {
-        self.flag_at(key, 0)
+    /// Whether the flag exists for servers in the context `web`.
+    pub(super) fn exists(&self, key: &str) -> bool {
+        let flag = self.definition(key).unwrap();
+        let contexts = flag["evaluation_contexts"].as_array();
+        flag["evaluation_runtime"] != "client"
+            && contexts.is_none_or(|all| all.is_empty() || all.contains(&json!("web")))
     }
 
-    fn flag_at(&self, key: &str, depth: usize) -> Expected {
+    pub(super) fn flag(&self, key: &str) -> Expected {
+        match self.flag_at(key, 0) {
+            Ok(value) => Expected::Value(value),
+            Err((reason, _)) => Expected::Unknown(reason),
+        }
+    }
+
+    fn flag_at(&self, key: &str, depth: usize) -> Result<Value, (&'static str, bool)> {
         let flag = self.definition(key).unwrap();
         if flag["active"] != true || flag["deleted"] == true {
-            return Expected::Value(json!(false));
+            return Ok(json!(false));
         }
         if flag["ensure_experience_continuity"] == true {
-            return Expected::Unknown("experience_continuity");
+            return Err(("experience_continuity", false));
         }
         let filters = &flag["filters"];
         let version = &filters["version"];
         if !(version.is_null() || *version == 1) || depth > 30 {
-            return Expected::Unknown("unsupported_definition");
+            return Err(("unsupported_definition", false));
         }
         if filters["super_groups"].as_array().is_some_and(|groups| !groups.is_empty()) {
-            return Expected::Unknown("unsupported_definition");
+            return Err(("unsupported_definition", false));
         }
         let own = &filters["aggregation_group_type_index"];
         if !own.is_null() && self.definitions["group_type_mapping"].get(own.to_string()).is_none() {
-            return Expected::Unknown("unsupported_definition");
+            return Err(("unsupported_definition", false));
         }
         if filters["feature_enrollment"] == true {
             if !own.is_null() {
-                return Expected::Unknown("unsupported_definition");
+                return Err(("unsupported_definition", false));
             }
             return match self.properties().get(&format!("$feature_enrollment/{key}")) {
-                None => Expected::Unknown("missing_context"),
-                Some(value) => Expected::Value(json!(*value == true || *value == "true")),
+                None => Err(("missing_context", false)),
+                Some(value) => Ok(json!(*value == true || *value == "true")),
             };
         }
         let by_device = flag["bucketing_identifier"] == "device_id";
@@ -103,7 +114,8 @@ impl Naive<'_> {
             }
             let device = || {
                 let given = self.person["device_id"].as_str().map(str::to_owned).filter(|id| !id.is_empty());
-                given.or_else(|| self.properties().get("$device_id").map(text).filter(|id| !id.is_empty()))
+                let property = || self.properties().get("$device_id")?.as_str().map(str::to_owned);
+                given.or_else(|| property().filter(|id| !id.is_empty()))
             };
             if by_device {
                 Some(device())
@@ -113,13 +125,12 @@ impl Naive<'_> {
         };
         let holdout = &filters["holdout"];
         if !holdout.is_null() {
-            match id_of(own) {
-                None => {}
-                Some(None) => return Expected::Unknown("missing_context"),
-                Some(Some(id)) => {
+            match id_of(own).unwrap_or(Some(String::new())) {
+                None => return Err(("missing_context", false)),
+                Some(id) => {
                     let share = holdout["exclusion_percentage"].as_f64().unwrap().clamp(0.0, 100.0);
                     if share >= 100.0 || place(&format!("holdout-{id}")) <= share / 100.0 {
-                        return Expected::Value(json!(format!("holdout-{}", text(&holdout["id"]))));
+                        return Ok(json!(format!("holdout-{}", text(&holdout["id"]))));
                     }
                 }
             }
@@ -128,14 +139,16 @@ impl Naive<'_> {
         for condition in filters["groups"].as_array().unwrap() {
             let aggregation = condition.get("aggregation_group_type_index").unwrap_or(own);
             let group = self.group(aggregation);
-            if !aggregation.is_null() && group.is_none() {
+            if !aggregation.is_null() && group.as_ref().is_none_or(|(key, _)| key.is_empty()) {
                 continue;
             }
             let properties = group.map_or_else(|| self.properties(), |(_, properties)| properties);
             let empty = Vec::new();
             let list = condition["properties"].as_array().unwrap_or(&empty);
-            let results: Vec<Logic> =
-                list.iter().map(|filter| self.filter(filter, &properties, aggregation, depth)).collect();
+            let results: Vec<Logic> = list
+                .iter()
+                .map(|filter| self.filter(filter, &properties, aggregation, false, depth))
+                .collect();
             if results.contains(&Ok(false)) {
                 continue;
             }
@@ -144,7 +157,7 @@ impl Naive<'_> {
                 let reason = unknowns.iter().map(|one| one.0).reduce(worse).unwrap();
                 let reason = unknown.map_or(reason, |before| worse(before, reason));
                 if first.1 {
-                    return Expected::Unknown(reason);
+                    return Err((reason, true));
                 }
                 unknown = Some(reason);
                 continue;
@@ -168,19 +181,19 @@ impl Naive<'_> {
                 continue;
             }
             if let Some(variant) = wanted {
-                return Expected::Value(variant["key"].clone());
+                return Ok(variant["key"].clone());
             }
             let mut end = 0.0;
             let h = place(&format!("{key}.{id}variant"));
             for variant in &variants {
                 end += variant["rollout_percentage"].as_f64().unwrap() / 100.0;
                 if h < end {
-                    return Expected::Value(variant["key"].clone());
+                    return Ok(variant["key"].clone());
                 }
             }
-            return Expected::Value(json!(true));
+            return Ok(json!(true));
         }
-        unknown.map_or(Expected::Value(json!(false)), Expected::Unknown)
+        unknown.map_or(Ok(json!(false)), |reason| Err((reason, false)))
     }
 
     fn filter(
@@ -188,9 +201,11 @@ impl Naive<'_> {
         filter: &Value,
         properties: &Map<String, Value>,
         aggregation: &Value,
+        in_cohort: bool,
         depth: usize,
     ) -> Logic {
-        match filter["type"].as_str().unwrap_or("person") {
+        let by_text = self.definitions["property_matching_version"] == 2;
+        match filter["type"].as_str().unwrap_or("") {
             "cohort" => {
                 let negated = match filter["operator"].as_str() {
                     None if filter["operator"].is_null() => false,
@@ -205,12 +220,17 @@ impl Naive<'_> {
                 result.map(|is_in| is_in != negated)
             }
             "flag" => self.dependency(filter, depth),
-            "person" => compare(filter, properties, self.definitions["property_matching_version"] == 2),
-            "group"
-                if !aggregation.is_null()
-                    && filter.get("group_type_index").is_none_or(|own| own == aggregation) =>
-            {
-                compare(filter, properties, self.definitions["property_matching_version"] == 2)
+            "" => compare(filter, properties, by_text),
+            "person" => compare(filter, &self.properties(), by_text),
+            "group" if !in_cohort => {
+                let index = filter.get("group_type_index").unwrap_or(aggregation);
+                if self.definitions["group_type_mapping"].get(index.to_string()).is_none() {
+                    return Err(("unsupported_definition", false));
+                }
+                match self.group(index) {
+                    Some((_, properties)) => compare(filter, &properties, by_text),
+                    None => compare(filter, &Map::new(), by_text),
+                }
             }
             "person_metadata" => Err(("missing_context", false)),
             _ => Err(("unsupported_definition", false)),
@@ -229,10 +249,11 @@ impl Naive<'_> {
         }
         let mut last = json!(false);
         for key in keys {
-            match self.flag_at(key, depth + 1) {
-                Expected::Unknown(_) => return Err(("unresolved_dependency", false)),
-                Expected::Value(value) => last = value,
-            }
+            last = if self.exists(key) {
+                self.flag_at(key, depth + 1).map_err(|(_, ends)| ("unresolved_dependency", ends))?
+            } else {
+                json!(false)
+            };
         }
         Ok(match &filter["value"] {
             Value::Bool(true) => last != false,
@@ -263,13 +284,13 @@ impl Naive<'_> {
                 return Ok(!all);
             }
             let unknowns: Vec<_> = results.into_iter().filter_map(Result::err).collect();
-            let Some(first) = unknowns.first() else { return Ok(all) };
-            return Err((unknowns.iter().map(|one| one.0).reduce(worse).unwrap(), first.1));
+            let Some(reason) = unknowns.iter().map(|one| one.0).reduce(worse) else { return Ok(all) };
+            return Err((reason, unknowns.iter().any(|one| one.1)));
         }
         let result = if kind == Some("flag") {
             Err(("unsupported_definition", false))
         } else {
-            self.filter(part, &self.properties(), &Value::Null, depth)
+            self.filter(part, &self.properties(), &Value::Null, true, depth)
         };
         result.map(|is_true| is_true != (part["negation"] == true))
     }
@@ -385,7 +406,10 @@ fn compare(filter: &Value, properties: &Map<String, Value>, by_text: bool) -> Lo
     // What the server's engine has beyond the one that the library uses, and what that one refuses.
     let pattern = text(wanted);
     let regex = RegexBuilder::new(&pattern).backtrack_limit(10_000).build();
-    let is_foreign = pattern.starts_with('{') || ["(?<", r"\1"].iter().any(|part| pattern.contains(part));
+    let is_foreign = pattern.starts_with('{')
+        || ["(?<", r"\1", ".*+", r"\b", r"\B", r"\<", r"\>", "((?i)", "(?x)", "}{"]
+            .iter()
+            .any(|part| pattern.contains(part));
     if ["regex", "not_regex"].contains(&operator) && (is_foreign || regex.is_err()) {
         return Err(("unsupported_definition", false));
     }
