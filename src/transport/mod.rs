@@ -218,11 +218,20 @@ impl Transport {
                 progress.set_responding();
                 read(response, request.events).await
             }
-            Err(error) => match shortage::of_error(&error).filter(|_| error.is_connect()) {
-                Some(shortage) => Ok(unsent(shortage)),
-                None => Err(Failure::of_request(error, !self.config.proxy.is_empty())),
-            },
+            Err(error) if error.is_connect() => {
+                match shortage::of_connecting(&error, || self.resolver.has_source(&self.connects_to())) {
+                    Some(shortage) => Ok(unsent(shortage)),
+                    None => Err(Failure::of_request(error, !self.config.proxy.is_empty())),
+                }
+            }
+            Err(error) => Err(Failure::of_request(error, !self.config.proxy.is_empty())),
         }
+    }
+
+    /// The host to which connections are made: the proxy if there is one.
+    fn connects_to(&self) -> String {
+        let proxy = Url::parse(&self.config.proxy).ok();
+        proxy.as_ref().unwrap_or(&self.url).host_str().unwrap_or_default().to_owned()
     }
 
     fn build(&self) -> Result<Client, String> {
