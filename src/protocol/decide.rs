@@ -135,6 +135,16 @@ fn is_refusal(status: u16) -> bool {
     matches!(status, 300..=399 | 401..=404 | 407)
 }
 
+/// Whether a gateway says that it has no response of the server, which may have stored the events: 502 and 504 always
+/// say that, and so may each 5xx or 408 that is no error of Capture v1, as a 503 or 520 after a connection was lost.
+fn is_of_a_gateway(status: u16, body: &[u8]) -> bool {
+    match status {
+        502 | 504 => true,
+        408 | 500..=599 => response::error_members(body).is_empty(),
+        _ => false,
+    }
+}
+
 /// Why the protocol gives up on an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -223,8 +233,7 @@ pub fn decide(result: &AttemptResult, attempt: &Attempt<'_>, policy: &RetryPolic
             decision.status = *status;
             decision.retry_after = *retry_after;
             decision.host = HostSign::of_status(*status);
-            // A gateway sends these when it lost the server's own response.
-            decision.response_unknown = matches!(status, 502 | 504);
+            decision.response_unknown = is_of_a_gateway(*status, body);
             let again = again(decision.host, *retry_after);
             match classify(*status, &policy.retry_statuses) {
                 Class::Success => decision.read_verdicts(body, attempt, again),
@@ -425,7 +434,9 @@ mod tests {
     fn every_status_is_decided_by_its_class() {
         for status in 100..=599_u16 {
             let decision = decided(status, "{}", 2, 1);
-            assert_eq!(decision.response_unknown, matches!(status, 200..=299 | 502 | 504));
+            assert_eq!(decision.response_unknown, matches!(status, 200..=299 | 408 | 500..=599));
+            let by_the_server = decided(status, r#"{"error":"server_error","error_uri":null}"#, 2, 1);
+            assert_eq!(by_the_server.response_unknown, matches!(status, 200..=299 | 502 | 504), "{status}");
             let expected = match status {
                 200..=299 => Failure::MalformedResponse,
                 408 | 500 | 502 | 503 | 504 => {
