@@ -31,18 +31,18 @@ impl Compressor {
         Compressor { level, gzip: None, deflate: None, zstd: None }
     }
 
-    /// RFC 1952.
+    /// RFC 1952. Also `None` soon after `is_cancelled` is true, for a large body may take seconds.
     #[inline(never)]
-    pub fn gzip(&mut self, body: &[u8]) -> Option<Vec<u8>> {
+    pub fn gzip(&mut self, body: &[u8], is_cancelled: &dyn Fn() -> bool) -> Option<Vec<u8>> {
         let level = self.zlib_level();
-        deflated(self.gzip.get_or_insert_with(|| Compress::new_gzip(level, 15)), body)
+        deflated(self.gzip.get_or_insert_with(|| Compress::new_gzip(level, 15)), body, is_cancelled)
     }
 
-    /// RFC 1950: deflate in the format of zlib.
+    /// RFC 1950: deflate in the format of zlib. `is_cancelled` as for gzip.
     #[inline(never)]
-    pub fn deflate(&mut self, body: &[u8]) -> Option<Vec<u8>> {
+    pub fn deflate(&mut self, body: &[u8], is_cancelled: &dyn Fn() -> bool) -> Option<Vec<u8>> {
         let level = self.zlib_level();
-        deflated(self.deflate.get_or_insert_with(|| Compress::new(level, true)), body)
+        deflated(self.deflate.get_or_insert_with(|| Compress::new(level, true)), body, is_cancelled)
     }
 
     fn zlib_level(&self) -> Compression {
@@ -76,18 +76,28 @@ impl Compressor {
     }
 }
 
-fn deflated(compress: &mut Compress, body: &[u8]) -> Option<Vec<u8>> {
+/// How much zlib is given at a time: at its slowest, at level 9, it takes some 30 ms for that.
+const PIECE: usize = 64 * 1024;
+
+fn deflated(compress: &mut Compress, body: &[u8], is_cancelled: &dyn Fn() -> bool) -> Option<Vec<u8>> {
     compress.reset();
     let mut out = Vec::new();
     out.try_reserve(body.len() / 4 + 128).ok()?;
-    loop {
+    while !is_cancelled() {
         let consumed = usize::try_from(compress.total_in()).ok()?;
         let rest = body.get(consumed..)?;
-        match compress.compress_vec(rest, &mut out, FlushCompress::Finish).ok()? {
+        let (piece, flush) = match rest.get(..PIECE) {
+            Some(piece) if rest.len() > PIECE => (piece, FlushCompress::None),
+            _ => (rest, FlushCompress::Finish),
+        };
+        match compress.compress_vec(piece, &mut out, flush).ok()? {
             Status::StreamEnd => return Some(out),
+            // All of the piece was taken.
+            Status::Ok if out.len() < out.capacity() => {}
             Status::Ok | Status::BufError => out.try_reserve(out.capacity().max(128)).ok()?,
         }
     }
+    None
 }
 
 #[cfg(test)]
@@ -100,11 +110,15 @@ mod tests {
 
     /// Each codec with a decoder that is not this crate's.
     const CODINGS: &[Coding] = &[
-        ("gzip", Compressor::gzip, |bytes| read(flate2::read::GzDecoder::new(bytes))),
-        ("deflate", Compressor::deflate, |bytes| {
-            assert_eq!(bytes[0], 0x78);
-            read(flate2::read::ZlibDecoder::new(bytes))
-        }),
+        ("gzip", |c, body| c.gzip(body, &|| false), |bytes| read(flate2::read::GzDecoder::new(bytes))),
+        (
+            "deflate",
+            |c, body| c.deflate(body, &|| false),
+            |bytes| {
+                assert_eq!(bytes[0], 0x78);
+                read(flate2::read::ZlibDecoder::new(bytes))
+            },
+        ),
         ("zstd", Compressor::zstd, |bytes| zstd::decode_all(bytes).unwrap()),
         #[cfg(feature = "brotli")]
         (
@@ -141,6 +155,32 @@ mod tests {
                 assert!(compress(&mut compressor, &text).unwrap().len() < text.len() / 2, "{name} {level}");
             }
         }
+    }
+
+    /// What zlib is slowest at: runs that are a little longer than the longest match.
+    #[test]
+    fn gzip_and_deflate_end_soon_after_they_are_cancelled() {
+        let body: Vec<u8> = [[b'a'; 257].as_slice(), b"b"].concat().repeat(8 * PIECE / 258);
+        let asked = std::cell::Cell::new(0);
+        let cancelled_at = |last| {
+            asked.set(0);
+            move |asked: &std::cell::Cell<u32>| {
+                asked.set(asked.get() + 1);
+                asked.get() >= last
+            }
+        };
+        let mut compressor = Compressor::new(9);
+        for last in [1, 3, 8] {
+            let is_cancelled = cancelled_at(last);
+            assert_eq!(compressor.gzip(&body, &|| is_cancelled(&asked)), None);
+            assert_eq!(asked.get(), last);
+            let is_cancelled = cancelled_at(last);
+            assert_eq!(compressor.deflate(&body, &|| is_cancelled(&asked)), None);
+            assert_eq!(asked.get(), last);
+        }
+        // The next body is whole.
+        let whole = compressor.gzip(&body, &|| false).unwrap();
+        assert!(read(flate2::read::GzDecoder::new(&whole[..])) == body);
     }
 
     #[cfg(not(feature = "brotli"))]

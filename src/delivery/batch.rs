@@ -11,8 +11,8 @@ use super::report::Report;
 use crate::event::timestamp::Timestamp;
 use crate::failpoint;
 use crate::memory::{NoMemory, copied};
-use crate::protocol::AttemptDecision;
 use crate::protocol::envelope::{FRONT, back, front};
+use crate::protocol::{AttemptDecision, HostSign};
 #[cfg(all(unix, feature = "spool"))]
 use crate::spool::{AttemptRecord, Contents, ParkedRecord};
 use crate::transport::AttemptRequest;
@@ -89,6 +89,8 @@ pub(super) struct Batch {
     sent_before_ms: i64,
     /// Attempts that count against `max_retries`.
     used: u32,
+    /// How many of them were refused. They count in this process only: another one may have another key.
+    refused: u32,
     in_flight: bool,
     /// How many times its budget was spent and began anew.
     times_parked: u32,
@@ -160,6 +162,7 @@ impl Batch {
             sent_at_ms: 0,
             sent_before_ms: 0,
             used: 0,
+            refused: 0,
             in_flight: false,
             times_parked: 0,
             parked_until_ms: 0,
@@ -209,8 +212,9 @@ impl Batch {
         self.in_flight = false;
         self.response_unknown |= decision.response_unknown;
         self.used -= u32::from(decision.refund);
+        self.refused += u32::from(decision.host == HostSign::Refuses && !decision.refund);
         if decision.park {
-            self.used = 0;
+            (self.used, self.refused) = (0, 0);
             self.times_parked += 1;
             let wait = i64::try_from(decision.wait.as_millis()).unwrap_or(i64::MAX);
             self.parked_until_ms = self.sent_at_ms.saturating_add(wait);
@@ -253,7 +257,11 @@ impl Batch {
         BatchFacts {
             request_id: self.request_id,
             created_at_ms: self.created_at.unix_ms(),
-            attempt: AttemptRecord { attempt: self.attempt, sent_at_ms: self.sent_at_ms, used: self.used },
+            attempt: AttemptRecord {
+                attempt: self.attempt,
+                sent_at_ms: self.sent_at_ms,
+                used: self.used.saturating_sub(self.refused),
+            },
             in_flight: self.in_flight,
             response_unknown: self.response_unknown,
             parked: (self.times_parked > 0).then_some(parked),

@@ -30,6 +30,8 @@ pub(crate) struct Backlog {
     pub(crate) ready: bool,
     /// When one can be taken at the latest; `None` if no event waits.
     pub(crate) due_at: Option<Duration>,
+    /// Whether batches that have begun, which cannot leave memory, use a large part of it.
+    pub(crate) is_crowded: bool,
 }
 
 /// Requests in flight, batches in back-off, the circuit breaker, and the shortage that this
@@ -41,13 +43,16 @@ pub(crate) struct Scheduler {
     backoff: Backoff,
     in_flight: usize,
     in_back_off: Vec<(Duration, BatchId)>,
-    /// Batches whose budget is spent while others succeed. They never are the probe, and keep no other waiting.
+    /// Batches whose budget is spent while others succeed. They keep no other waiting.
     parked: Vec<(Duration, BatchId)>,
     /// Batches that came from the disk and have not been tried yet.
     loaded: Vec<(Duration, BatchId)>,
     /// Whether the last batch that was begun came from the disk.
     last_was_loaded: bool,
     breaker: CircuitBreaker,
+    /// While the circuit is open and failures cost nothing: how many batches in back-off probe before another batch
+    /// does. `None` where failures cost attempts, so that an outage spends those of few batches.
+    turns: Option<usize>,
     shortage: Shortage,
     /// Until when a timer is kept although no event waits: while events flow, the first
     /// event of each batch need not wake the send loop to have its timer set.
@@ -67,6 +72,7 @@ impl Scheduler {
             loaded: Vec::new(),
             last_was_loaded: false,
             breaker: CircuitBreaker::default(),
+            turns: None,
             shortage: Shortage::default(),
             timer_kept_until: Duration::ZERO,
         }
@@ -75,7 +81,10 @@ impl Scheduler {
     /// Decides the next step. Retries that are due go before new batches, the one due
     /// first before the others. A batch from the disk goes when nothing else is to be done,
     /// and else in turn with new ones. While the circuit is open or the machine is short of
-    /// something, one probe at a time goes, a batch that has begun before a new one.
+    /// something, one probe at a time goes, a batch that has begun before others. But where a
+    /// failure costs nothing it may be the batch that fails and not the host: so, when each in
+    /// back-off has failed once more, another one probes. Their number grows with the root of
+    /// that of the probes only, because a batch that has begun stays in memory.
     pub(crate) fn next(&mut self, now: Duration, backlog: Backlog) -> Step {
         let probe_at = self.next_probe();
         let open = probe_at.is_some();
@@ -84,17 +93,19 @@ impl Scheduler {
             return Step::Sleep { until: None, wake_on: WakeOn::default() };
         }
         let not_before = probe_at.unwrap_or_default();
+        let is_turn_of_others = self.breaker.is_open() && self.is_turn_of_others(backlog);
+        let may_begin = !open || self.in_back_off.is_empty() || is_turn_of_others;
         let retry = first(&self.in_back_off, not_before);
-        let parked = first(&self.parked, not_before).filter(|_| !open);
-        for (due, batch) in [retry, parked].into_iter().flatten() {
-            if due <= now {
-                return self.start(batch);
-            }
+        let [parked, loaded] =
+            [&self.parked, &self.loaded].map(|list| first(list, not_before).filter(|_| may_begin));
+        let is_due = |waiting: &(Duration, BatchId)| waiting.0 <= now;
+        if let Some((_, batch)) = retry.filter(|retry| is_due(retry) && !is_turn_of_others) {
+            return self.start_again(batch);
         }
-        let may_begin = !open || self.in_back_off.is_empty();
-        let loaded = first(&self.loaded, not_before).filter(|_| may_begin);
-        if let Some((due, batch)) = loaded
-            && due <= now
+        if let Some((_, batch)) = parked.filter(|parked| is_due(parked) && !open) {
+            return self.start(batch);
+        }
+        if let Some((_, batch)) = loaded.filter(is_due)
             && !(self.last_was_loaded && backlog.ready)
         {
             self.last_was_loaded = true;
@@ -102,9 +113,15 @@ impl Scheduler {
         }
         if may_begin && backlog.ready && not_before <= now {
             self.last_was_loaded = false;
-            self.in_flight += 1;
+            self.begin_other();
             self.timer_kept_until = now + self.flush_interval;
             return Step::TakeBatch;
+        }
+        if let Some((_, batch)) = parked.filter(is_due) {
+            return self.start(batch);
+        }
+        if let Some((_, batch)) = retry.filter(is_due) {
+            return self.start_again(batch);
         }
         let mut until = retry.map(|(due, _)| due);
         let mut sooner = |time: Duration| until = Some(until.map_or(time, |until| until.min(time)));
@@ -124,18 +141,43 @@ impl Scheduler {
         let timer_in_time = until.is_some_and(|until| until <= now + self.flush_interval);
         let wake_on = WakeOn {
             first_event: may_begin && backlog.due_at.is_none() && !timer_in_time,
-            full_batch: may_begin && not_before <= now,
+            // Also while the time of the probe has not come: it is not timed for a batch that may not be full by then.
+            full_batch: may_begin && !backlog.ready,
         };
         Step::Sleep { until, wake_on }
     }
 
-    /// Begins an attempt of a batch that waited.
-    fn start(&mut self, batch: BatchId) -> Step {
-        for list in [&mut self.in_back_off, &mut self.parked, &mut self.loaded] {
-            list.retain(|(_, other)| *other != batch);
+    /// Whether the next probe is to be a batch that is not in back-off, if there is one. Where those in back-off use
+    /// much of the memory they stay among themselves, but for one that is alone.
+    fn is_turn_of_others(&self, backlog: Backlog) -> bool {
+        self.turns == Some(0) && (!backlog.is_crowded || self.in_back_off.len() < 2)
+    }
+
+    /// Begins an attempt of a batch that was in back-off.
+    fn start_again(&mut self, batch: BatchId) -> Step {
+        self.in_back_off.retain(|(_, other)| *other != batch);
+        if self.breaker.is_open() {
+            self.turns = self.turns.map(|turns| turns.saturating_sub(1));
         }
         self.in_flight += 1;
         Step::StartAttempt(batch)
+    }
+
+    /// Begins an attempt of a batch that was parked or came from the disk.
+    fn start(&mut self, batch: BatchId) -> Step {
+        for list in [&mut self.parked, &mut self.loaded] {
+            list.retain(|(_, other)| *other != batch);
+        }
+        self.begin_other();
+        Step::StartAttempt(batch)
+    }
+
+    /// An attempt of a batch begins that was not in back-off: those that are have their turns after it.
+    fn begin_other(&mut self) {
+        if self.breaker.is_open() {
+            self.turns = self.turns.map(|_| self.in_back_off.len());
+        }
+        self.in_flight += 1;
     }
 
     /// A batch came from the disk. It is begun at this time or later.
@@ -170,11 +212,18 @@ impl Scheduler {
             HostSign::Fails => {
                 self.breaker.request_failed(now, &self.backoff, random, decision.retry_after);
             }
-            HostSign::Refuses => self.breaker.host_refused(now, &self.backoff),
+            HostSign::Refuses => self.breaker.host_refused(now, &self.backoff, decision.retry_after),
             HostSign::None => {}
         }
         let list = if decision.park { &mut self.parked } else { &mut self.in_back_off };
         list.extend(again.iter().map(|batch| (now + decision.wait, *batch)));
+        if !self.breaker.is_open() {
+            // When it opens again, it is sooner a batch that fails: another one probes at once.
+            self.turns = self.turns.map(|_| 0);
+        } else if decision.refund || decision.host == HostSign::Refuses {
+            // The others in back-off probe first: where several have failed, it is probably the host.
+            self.turns.get_or_insert(self.in_back_off.len().saturating_sub(1));
+        }
     }
 
     /// A step was not carried out: its batch had been settled in the meantime.
@@ -221,8 +270,8 @@ mod tests {
     use super::*;
     use crate::config::Config;
 
-    const READY: Backlog = Backlog { ready: true, due_at: Some(Duration::ZERO) };
-    const EMPTY: Backlog = Backlog { ready: false, due_at: None };
+    const READY: Backlog = Backlog { ready: true, due_at: Some(Duration::ZERO), is_crowded: false };
+    const EMPTY: Backlog = Backlog { ready: false, due_at: None, is_crowded: false };
 
     /// A scheduler whose batches the test chooses.
     fn scheduler(max_in_flight: usize) -> Scheduler {
@@ -317,7 +366,7 @@ mod tests {
         let second = Duration::from_secs(1);
         let backoff = Backoff { initial: second, max: 30 * second, retry_after_max: 30 * second };
         let mut scheduler = Scheduler::new(1, 3600 * second, backoff);
-        let backlog = Backlog { ready: true, due_at: Some(3600 * second) };
+        let backlog = Backlog { ready: true, due_at: Some(3600 * second), is_crowded: false };
         for _ in 0..3 {
             assert_eq!(scheduler.next(Duration::ZERO, backlog), Step::TakeBatch);
             scheduler.attempt_ended(Duration::ZERO, &failed(Duration::ZERO), 0, &[]);
@@ -327,6 +376,140 @@ mod tests {
         };
         assert_eq!(until, 4 * second);
         assert_eq!(scheduler.next(until, backlog), Step::TakeBatch);
+    }
+
+    /// The same with a spool, while the circuit is open.
+    fn held(wait: Duration) -> AttemptDecision {
+        AttemptDecision { refund: true, ..failed(wait) }
+    }
+
+    /// Has the circuit opened by three failures in a row of one batch.
+    fn opened_by_one(scheduler: &mut Scheduler, kept: bool) -> Duration {
+        let mut now = Duration::ZERO;
+        assert_eq!(scheduler.next(now, READY), Step::TakeBatch);
+        for refund in [false, false, false, kept] {
+            let decision = AttemptDecision { refund, ..failed(Duration::from_millis(200)) };
+            scheduler.attempt_ended(now, &decision, 0, &[1]);
+            let Step::Sleep { until: Some(until), .. } = scheduler.next(now, EMPTY) else {
+                panic!("no wait")
+            };
+            now = until;
+            if scheduler.is_circuit_open() && scheduler.turns.is_some() == kept {
+                return now;
+            }
+            assert_eq!(scheduler.next(now, EMPTY), Step::StartAttempt(1));
+        }
+        panic!("the circuit is closed");
+    }
+
+    #[test]
+    fn where_failures_cost_nothing_another_batch_probes_after_each_round() {
+        let mut scheduler = scheduler(4);
+        let mut now = opened_by_one(&mut scheduler, true);
+        let (mut probes, mut last) = (String::new(), 1);
+        for _ in 0..14 {
+            let batch = match scheduler.next(now, READY) {
+                Step::StartAttempt(batch) => batch,
+                Step::TakeBatch => {
+                    last += 1;
+                    last
+                }
+                Step::Sleep { .. } => panic!("no probe"),
+            };
+            probes += &batch.to_string();
+            scheduler.attempt_ended(now, &held(Duration::from_millis(200)), 0, &[batch]);
+            let Step::Sleep { until: Some(until), .. } = scheduler.next(now, READY) else {
+                panic!("two probes")
+            };
+            now = until;
+        }
+        assert_eq!(probes, "21321432154321");
+        // When those that have begun use much of the memory, they go on among themselves, unless one is alone.
+        let crowded = Backlog { is_crowded: true, ..READY };
+        for batch in [5, 4, 3, 2, 1, 5] {
+            assert_eq!(scheduler.next(now, crowded), Step::StartAttempt(batch));
+            scheduler.attempt_ended(now, &held(Duration::from_millis(200)), 0, &[batch]);
+            now += Duration::from_secs(30);
+        }
+        let mut scheduler = super::tests::scheduler(4);
+        let now = opened_by_one(&mut scheduler, true);
+        assert_eq!(scheduler.next(now, crowded), Step::TakeBatch);
+        // Without a spool, the batches that have begun spend their attempts, and no others.
+        let mut scheduler = super::tests::scheduler(4);
+        let now = opened_by_one(&mut scheduler, false);
+        assert_eq!(scheduler.next(now, READY), Step::StartAttempt(1));
+    }
+
+    #[test]
+    fn an_open_batch_is_not_sealed_to_be_a_probe() {
+        let mut scheduler = scheduler(4);
+        let now = opened_by_one(&mut scheduler, true);
+        let not_ready =
+            Backlog { ready: false, due_at: Some(now + Duration::from_secs(1)), is_crowded: false };
+        assert_eq!(scheduler.next(now, not_ready), Step::StartAttempt(1));
+    }
+
+    #[test]
+    fn a_refusal_has_another_batch_probe() {
+        let mut scheduler = scheduler(4);
+        assert_eq!(scheduler.next(Duration::ZERO, READY), Step::TakeBatch);
+        let refused = AttemptDecision { host: HostSign::Refuses, ..failed(Duration::from_secs(30)) };
+        scheduler.attempt_ended(Duration::ZERO, &refused, 0, &[1]);
+        let Step::Sleep { until: Some(until), .. } = scheduler.next(Duration::ZERO, READY) else { panic!() };
+        assert_eq!(until, Duration::from_secs(30));
+        assert_eq!(scheduler.next(until, READY), Step::TakeBatch);
+    }
+
+    #[test]
+    fn a_batch_that_is_parked_probes_when_nothing_else_could() {
+        let mut scheduler = scheduler(4);
+        assert_eq!(scheduler.next(Duration::ZERO, READY), Step::TakeBatch);
+        let parked = AttemptDecision { park: true, wait: Duration::from_secs(60), ..succeeded() };
+        scheduler.attempt_ended(Duration::ZERO, &parked, 0, &[1]);
+        // Three others fail for good.
+        let mut now = Duration::from_secs(50);
+        for _ in 0..3 {
+            assert_eq!(scheduler.next(now, READY), Step::TakeBatch);
+            scheduler.attempt_ended(now, &failed(Duration::ZERO), 0, &[]);
+        }
+        assert!(scheduler.is_circuit_open());
+        while let Step::Sleep { until, .. } = scheduler.next(now, EMPTY) {
+            now = until.expect("there is a probe some time");
+        }
+        scheduler.attempt_ended(now, &AttemptDecision { host: HostSign::None, ..parked }, 0, &[1]);
+        assert_eq!(now, Duration::from_secs(60));
+        now += Duration::from_secs(60);
+        assert_eq!(scheduler.next(now, READY), Step::TakeBatch, "there is another");
+        scheduler.step_cancelled();
+        assert_eq!(scheduler.next(now, EMPTY), Step::StartAttempt(1));
+    }
+
+    #[test]
+    fn a_batch_that_is_full_too_early_for_the_probe_is_the_probe_in_time() {
+        let second = Duration::from_secs(1);
+        let backoff = Backoff { initial: second, max: 30 * second, retry_after_max: 30 * second };
+        for decision in
+            [failed(Duration::ZERO), AttemptDecision { unsent: true, host: HostSign::None, ..succeeded() }]
+        {
+            let mut scheduler = Scheduler::new(1, 3600 * second, backoff);
+            for _ in 0..3 {
+                assert_eq!(scheduler.next(30 * second, READY), Step::TakeBatch);
+                scheduler.attempt_ended(30 * second, &decision, 0, &[]);
+                if decision.unsent {
+                    break;
+                }
+            }
+            let some = Backlog { ready: false, due_at: Some(3600 * second), is_crowded: false };
+            let Step::Sleep { until, wake_on } = scheduler.next(30 * second, some) else { panic!("no wait") };
+            assert!(wake_on.full_batch && until == Some(3600 * second));
+            // Now it is full, which wakes once.
+            let full = Backlog { ready: true, ..some };
+            let Step::Sleep { until: Some(until), wake_on } = scheduler.next(30 * second, full) else {
+                panic!("no wait")
+            };
+            assert!(!wake_on.full_batch && until <= 34 * second);
+            assert_eq!(scheduler.next(until, full), Step::TakeBatch);
+        }
     }
 
     #[test]

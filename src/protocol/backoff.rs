@@ -24,8 +24,12 @@ impl Backoff {
         let doublings = retry.saturating_sub(1).min(31);
         let plain = self.initial.saturating_mul(1 << doublings).min(self.max);
         let jitter = plain.mul_f64(f64::from(random) / f64::from(u16::MAX) / 2.0);
-        let ours = plain.saturating_add(jitter).min(self.max);
-        ours.max(retry_after.unwrap_or_default().min(self.retry_after_max))
+        self.at_least(plain.saturating_add(jitter).min(self.max), retry_after)
+    }
+
+    /// Returns this wait, or a longer one that the server asks for, within the bound for that.
+    pub(super) fn at_least(&self, wait: Duration, retry_after: Option<Duration>) -> Duration {
+        wait.max(retry_after.unwrap_or_default().min(self.retry_after_max))
     }
 }
 

@@ -50,9 +50,9 @@ impl CircuitBreaker {
     }
 
     /// The host refuses what this client sends: the circuit opens at once, and the probes are as rare as they get.
-    pub(crate) fn host_refused(&mut self, now: Duration, backoff: &Backoff) {
+    pub(crate) fn host_refused(&mut self, now: Duration, backoff: &Backoff, retry_after: Option<Duration>) {
         self.failures = self.failures.max(THRESHOLD);
-        self.next_probe = now.saturating_add(backoff.max);
+        self.next_probe = now.saturating_add(backoff.at_least(backoff.max, retry_after));
     }
 }
 
@@ -85,5 +85,17 @@ mod tests {
         assert_eq!(breaker.next_probe().as_secs(), 30);
         breaker.host_responded();
         assert!(!breaker.is_open());
+    }
+
+    #[test]
+    fn a_refusal_opens_it_for_as_long_as_the_server_asks() {
+        let second = Duration::from_secs(1);
+        let backoff = Backoff { initial: second, max: 30 * second, retry_after_max: 60 * second };
+        for (retry_after, wait) in [(None, 30), (Some(9), 30), (Some(45), 45), (Some(3600), 60)] {
+            let mut breaker = CircuitBreaker::default();
+            breaker.host_refused(second, &backoff, retry_after.map(|seconds| seconds * second));
+            assert!(breaker.is_open());
+            assert_eq!(breaker.next_probe(), (1 + wait) * second, "{retry_after:?}");
+        }
     }
 }

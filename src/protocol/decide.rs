@@ -121,6 +121,7 @@ impl Again {
             _ if attempt.used <= budget => Some(Again { wait, refund: false, park: false }),
             Some(Keeping { times_parked, .. }) if times_parked < MAX_PARKED => {
                 let wait = FIRST_PARKED.saturating_mul(1 << times_parked).min(LONGEST_PARKED);
+                let wait = policy.backoff.at_least(wait, retry_after);
                 Some(Again { wait, refund: false, park: true })
             }
             _ => None,
@@ -132,6 +133,16 @@ impl Again {
 /// the plan. With a spool its events are held then, and not lost.
 fn is_refusal(status: u16) -> bool {
     matches!(status, 300..=399 | 401..=404 | 407)
+}
+
+/// Whether a gateway says that it has no response of the server, which may have stored the events: 502 and 504 always
+/// say that, and so may each 5xx or 408 that is no error of Capture v1, as a 503 or 520 after a connection was lost.
+fn is_of_a_gateway(status: u16, body: &[u8]) -> bool {
+    match status {
+        502 | 504 => true,
+        408 | 500..=599 => response::error_members(body).is_empty(),
+        _ => false,
+    }
 }
 
 /// Why the protocol gives up on an event.
@@ -222,8 +233,7 @@ pub fn decide(result: &AttemptResult, attempt: &Attempt<'_>, policy: &RetryPolic
             decision.status = *status;
             decision.retry_after = *retry_after;
             decision.host = HostSign::of_status(*status);
-            // A gateway sends these when it lost the server's own response.
-            decision.response_unknown = matches!(status, 502 | 504);
+            decision.response_unknown = is_of_a_gateway(*status, body);
             let again = again(decision.host, *retry_after);
             match classify(*status, &policy.retry_statuses) {
                 Class::Success => decision.read_verdicts(body, attempt, again),
@@ -236,10 +246,8 @@ pub fn decide(result: &AttemptResult, attempt: &Attempt<'_>, policy: &RetryPolic
                     decision.retry_all(attempt, Duration::ZERO);
                 }
                 Class::Retryable => decision.retry_or_lose(attempt, again, Failure::Rejected),
-                Class::Terminal if attempt.keeping.is_some() && is_refusal(*status) => {
-                    decision.host = HostSign::Refuses;
-                    decision.refund = true;
-                    decision.retry_all(attempt, policy.backoff.max);
+                Class::Terminal if is_refusal(*status) => {
+                    decision.refused(attempt, policy, again);
                 }
                 _ => decision.retry_or_lose(attempt, None, Failure::Rejected),
             }
@@ -294,6 +302,26 @@ impl AttemptDecision {
                 self.park = again.park;
             }
             None => self.dispositions = vec![Disposition::Lost(failure); attempt.uuids.len()],
+        }
+    }
+
+    /// Whether the host refuses all that is sent, or this batch only, shows in the others: the first refusal opens the
+    /// circuit, and what closes it is another batch. So a batch that was refused, and is again while the circuit is
+    /// closed, is itself the reason, and that counts.
+    fn refused(&mut self, attempt: &Attempt<'_>, policy: &RetryPolicy, again: Option<Again>) {
+        let wait = policy.backoff.at_least(policy.backoff.max, self.retry_after);
+        match attempt.keeping {
+            None => self.retry_or_lose(attempt, None, Failure::Rejected),
+            Some(keeping) if keeping.host_is_down || attempt.used <= 1 => {
+                self.host = HostSign::Refuses;
+                self.refund = keeping.host_is_down;
+                self.retry_all(attempt, wait);
+            }
+            Some(_) => {
+                self.host = HostSign::None;
+                let again = again.map(|again| Again { wait: wait.max(again.wait), ..again });
+                self.retry_or_lose(attempt, again, Failure::Rejected);
+            }
         }
     }
 
@@ -406,7 +434,9 @@ mod tests {
     fn every_status_is_decided_by_its_class() {
         for status in 100..=599_u16 {
             let decision = decided(status, "{}", 2, 1);
-            assert_eq!(decision.response_unknown, matches!(status, 200..=299 | 502 | 504));
+            assert_eq!(decision.response_unknown, matches!(status, 200..=299 | 408 | 500..=599));
+            let by_the_server = decided(status, r#"{"error":"server_error","error_uri":null}"#, 2, 1);
+            assert_eq!(by_the_server.response_unknown, matches!(status, 200..=299 | 502 | 504), "{status}");
             let expected = match status {
                 200..=299 => Failure::MalformedResponse,
                 408 | 500 | 502 | 503 | 504 => {
@@ -527,9 +557,59 @@ mod tests {
             let decision = decided(&response(status, ""), 1, false, 0);
             let is_held = matches!(status, 300..=399 | 401..=404 | 407);
             assert_eq!(decision.host == HostSign::Refuses, is_held, "{status}");
-            assert!(
-                !is_held || (retries(&decision) && decision.refund && decision.wait == policy().backoff.max)
-            );
+            assert!(!is_held || (retries(&decision) && decision.wait == policy().backoff.max));
+        }
+    }
+
+    #[test]
+    fn a_refusal_counts_when_others_have_succeeded_since_the_last_one() {
+        let uuids = uuids(2);
+        let decided = |status, used, host_is_down, times_parked| {
+            let keeping = Some(Keeping { host_is_down, times_parked });
+            let attempt = Attempt { uuids: &uuids, used, can_change_codec: false, random: 0, keeping };
+            decide(&response(status, ""), &attempt, &policy())
+        };
+        for status in [301, 401, 402, 403, 404, 407] {
+            // The circuit is open: it may be the host, whatever was before.
+            for used in [1, 2, 99] {
+                let held = decided(status, used, true, 8);
+                assert!(retries(&held) && held.refund && !held.park && held.host == HostSign::Refuses);
+            }
+            let first = decided(status, 1, false, 8);
+            assert!(retries(&first) && !first.refund && first.host == HostSign::Refuses);
+            for used in [2, 3] {
+                let counted = decided(status, used, false, 0);
+                assert!(retries(&counted) && !counted.refund && !counted.park);
+                assert_eq!((counted.host, counted.wait), (HostSign::None, policy().backoff.max));
+            }
+            let parked = decided(status, 4, false, 2);
+            assert!(retries(&parked) && parked.park && parked.wait == Duration::from_secs(240));
+            assert_eq!(decided(status, 4, false, 8).dispositions, [Disposition::Lost(Failure::Rejected); 2]);
+        }
+    }
+
+    #[test]
+    fn what_is_held_or_parked_waits_for_as_long_as_the_server_asks() {
+        let policy = RetryPolicy {
+            backoff: Backoff { retry_after_max: Duration::from_secs(90), ..policy().backoff },
+            ..policy()
+        };
+        let uuids = uuids(1);
+        let wait = |status, used, seconds| {
+            let result = AttemptResult::Response {
+                status,
+                retry_after: Some(Duration::from_secs(seconds)),
+                location: None,
+                body: Vec::new(),
+            };
+            let keeping = Some(Keeping::default());
+            let attempt = Attempt { uuids: &uuids, used, can_change_codec: false, random: 0, keeping };
+            decide(&result, &attempt, &policy).wait.as_secs()
+        };
+        // Refused first, refused again, parked.
+        for (status, used, least) in [(403, 1, 30), (403, 2, 30), (403, 4, 60), (503, 4, 60)] {
+            let waits = [1, 80, 3600].map(|seconds| wait(status, used, seconds));
+            assert_eq!(waits, [least, 80, 90], "{status} {used}");
         }
     }
 

@@ -53,12 +53,12 @@ const HINTS: [(RangeInclusive<u16>, When, &str); 11] = [
     (
         415..=415,
         When::Always,
-        "the server does not know the codec of the body: set compression to gzip or none",
+        "the server does not know the codec of the body, or a proxy has changed it: gzip and none are the settings of compression that every server of Capture v1 takes",
     ),
     (
         429..=429,
         When::Always,
-        "probably a proxy before the server limits the rate, as Capture v1 itself asks for a pause by 503; to have these batches sent again, add 429 to retry_statuses",
+        "probably a proxy before the server limits the rate, as Capture v1 itself asks for a pause by 503; such batches are sent again only if 429 is in retry_statuses",
     ),
     (400..=499, When::Page, NO_CAPTURE_V1),
     (502..=504, When::Always, "a proxy cannot reach the server, or the server is overloaded or restarting"),
@@ -197,6 +197,15 @@ mod tests {
 
     fn text_of_status(code: u16, body: &str) -> String {
         status(code, None, body.as_bytes())
+    }
+
+    /// The hints do not know the settings, so they must not ask for what may be set already.
+    #[test]
+    fn no_hint_asks_for_a_setting_that_may_be_set_already() {
+        let hints = HINTS.iter().map(|(_, _, hint)| hint);
+        assert!(hints.clone().all(|hint| !hint.contains("set compression") && !hint.contains("add 429")));
+        assert!(text_of_status(429, "").contains("only if 429 is in retry_statuses"));
+        assert!(text_of_status(415, "").contains("gzip and none"));
     }
 
     #[test]

@@ -56,15 +56,22 @@ pub(crate) struct Shortage {
     pub(crate) meaning: &'static str,
     /// Whether connections that are closed help.
     pub(crate) of_descriptors: bool,
+    /// Whether it may also mean that the machine has no address at all to reach the host from, which is none.
+    pub(crate) of_addresses: bool,
 }
 
 impl Shortage {
     const fn new(number: i32, name: &'static str, meaning: &'static str) -> Self {
-        Shortage { number, name, meaning, of_descriptors: false }
+        Shortage { number, name, meaning, of_descriptors: false, of_addresses: false }
     }
 
     const fn of_descriptors(number: i32, name: &'static str, meaning: &'static str) -> Self {
-        Shortage { number, name, meaning, of_descriptors: true }
+        Shortage { of_descriptors: true, ..Self::new(number, name, meaning) }
+    }
+
+    #[cfg(unix)]
+    const fn of_addresses(number: i32, name: &'static str, meaning: &'static str) -> Self {
+        Shortage { of_addresses: true, ..Self::new(number, name, meaning) }
     }
 }
 

@@ -138,7 +138,7 @@ async fn read(response: Response, call: &FlagCall) -> Result<Exchange, String> {
         FlagCall::Definitions { .. } => MAX_DEFINITIONS,
         FlagCall::RemoteConfig { .. } => MAX_CONFIG,
     };
-    match reading(response, bound).await {
+    match reading(response, bound, None).await {
         Body::TooLong(_) if status == 200 => Err(format!("the response has more than {} MiB", bound >> 20)),
         Body::CutOff(_, error) if status == 200 => {
             Err(format!("the response was cut off: {}", error_chain(&error.without_url())))

@@ -17,12 +17,13 @@ mod tls;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use phc_compression::Compressor;
 use reqwest::header::{CONTENT_ENCODING, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response, Url};
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use crate::config::{Codec, Config, LogLevel, host};
@@ -44,6 +45,8 @@ use tls::Tls;
 
 /// The body of an error response is read up to this many bytes.
 const MAX_ERROR_BODY: usize = 64 * 1024;
+/// And for so long at most: its status is what counts, and that has arrived.
+const MAX_ERROR_TIME: Duration = Duration::from_secs(1);
 
 /// The request of one attempt.
 #[derive(Clone, Debug)]
@@ -196,6 +199,7 @@ impl Transport {
         body: Bytes,
         progress: &Progress,
     ) -> Result<AttemptResult, Failure> {
+        let begun = Instant::now();
         let mut request_headers = self.headers.clone();
         for (name, value) in headers::of_attempt(request.request_id, request.attempt, Timestamp::now()) {
             if let Ok(value) = HeaderValue::try_from(value) {
@@ -216,13 +220,24 @@ impl Transport {
         match sending(post).await {
             Ok(response) => {
                 progress.set_responding();
-                read(response, request.events).await
+                // Half of what is left, so that the limit of the whole attempt does not come first.
+                let left = self.config.request_timeout.saturating_sub(begun.elapsed());
+                read(response, request.events, MAX_ERROR_TIME.min(left / 2)).await
             }
-            Err(error) => match shortage::of_error(&error).filter(|_| error.is_connect()) {
-                Some(shortage) => Ok(unsent(shortage)),
-                None => Err(Failure::of_request(error, !self.config.proxy.is_empty())),
-            },
+            Err(error) if error.is_connect() => {
+                match shortage::of_connecting(&error, || self.resolver.has_source(&self.connects_to())) {
+                    Some(shortage) => Ok(unsent(shortage)),
+                    None => Err(Failure::of_request(error, !self.config.proxy.is_empty())),
+                }
+            }
+            Err(error) => Err(Failure::of_request(error, !self.config.proxy.is_empty())),
         }
+    }
+
+    /// The host to which connections are made: the proxy if there is one.
+    fn connects_to(&self) -> String {
+        let proxy = Url::parse(&self.config.proxy).ok();
+        proxy.as_ref().unwrap_or(&self.url).host_str().unwrap_or_default().to_owned()
     }
 
     fn build(&self) -> Result<Client, String> {
@@ -297,19 +312,32 @@ fn sending(
 /// The body of a response.
 enum Body {
     Whole(Vec<u8>),
-    /// It is longer than it may be; what was read of it.
+    /// It is longer than it may be, or takes longer; what was read of it.
     TooLong(Vec<u8>),
     /// It was cut off; what was read of it.
     CutOff(Vec<u8>, reqwest::Error),
 }
 
-/// Reads the body of a response, up to so many bytes. It is boxed for the same reason.
+/// Reads the body of a response, up to so many bytes and, if there is a time, for so long. It is boxed for the same
+/// reason.
 #[inline(never)]
-fn reading(mut response: Response, bound: usize) -> Pin<Box<dyn Future<Output = Body> + Send>> {
+fn reading(
+    mut response: Response,
+    bound: usize,
+    time: Option<Duration>,
+) -> Pin<Box<dyn Future<Output = Body> + Send>> {
     Box::pin(async move {
+        let deadline = time.map(|time| Instant::now() + time);
         let mut body = Vec::new();
         loop {
-            match response.chunk().await {
+            let chunk = match deadline {
+                None => response.chunk().await,
+                Some(deadline) => match timeout_at(deadline, response.chunk()).await {
+                    Ok(chunk) => chunk,
+                    Err(_) => return Body::TooLong(body),
+                },
+            };
+            match chunk {
                 Ok(Some(chunk)) if body.len() + chunk.len() <= bound => body.extend_from_slice(&chunk),
                 Ok(Some(_)) => return Body::TooLong(body),
                 Ok(None) => return Body::Whole(body),
@@ -319,8 +347,8 @@ fn reading(mut response: Response, bound: usize) -> Pin<Box<dyn Future<Output = 
     })
 }
 
-/// Reads the response, up to its bound.
-async fn read(response: Response, events: usize) -> Result<AttemptResult, Failure> {
+/// Reads the response, up to its bound, and for so long if it is an error.
+async fn read(response: Response, events: usize, error_time: Duration) -> Result<AttemptResult, Failure> {
     let status = response.status().as_u16();
     let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     let retry_after =
@@ -328,7 +356,7 @@ async fn read(response: Response, events: usize) -> Result<AttemptResult, Failur
     let location = text(LOCATION).map(str::to_owned);
     let success = response.status().is_success();
     let bound = if success { response::max_bytes(events) } else { MAX_ERROR_BODY };
-    match reading(response, bound).await {
+    match reading(response, bound, (!success).then_some(error_time)).await {
         Body::TooLong(_) if success => Ok(AttemptResult::Oversized { status }),
         Body::CutOff(_, error) if success => {
             let reason = error_chain(&error.without_url());
@@ -344,4 +372,57 @@ async fn read(response: Response, events: usize) -> Result<AttemptResult, Failur
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     recover(mutex.lock())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    /// What comes of one attempt at a server that responds so and then falls silent.
+    fn attempted(response: &'static str) -> AttemptResult {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut config = Config::new("key");
+        config.host = format!("http://{}", listener.local_addr().unwrap());
+        config.request_timeout = Duration::from_secs(2);
+        let server = thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            let mut request = [0; 4096];
+            assert!(connection.read(&mut request).unwrap() > 0);
+            connection.write_all(response.as_bytes()).unwrap();
+            // Until the client gives up.
+            while connection.read(&mut request).is_ok_and(|bytes| bytes > 0) {}
+        });
+        let transport = Transport::new(&config).unwrap();
+        let request = AttemptRequest {
+            request_id: Uuid::from_u128(1),
+            attempt: 1,
+            body: Bytes::from_static(b"{}"),
+            events: 1,
+            sdk_info: None,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let result = runtime.block_on(transport.send(&request, Codec::None, request.body.clone()));
+        drop((transport, runtime));
+        server.join().unwrap();
+        result
+    }
+
+    #[test]
+    fn an_error_whose_body_stalls_keeps_its_status_and_its_retry_after() {
+        let head = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 4\r\nContent-Length: 99\r\n\r\nbusy";
+        let AttemptResult::Response { status, retry_after, body, .. } = attempted(head) else {
+            panic!("the status is lost");
+        };
+        assert_eq!((status, retry_after, body.as_slice()), (503, Some(Duration::from_secs(4)), &b"busy"[..]));
+    }
+
+    #[test]
+    fn a_success_whose_body_stalls_is_none() {
+        let result = attempted("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{");
+        assert!(matches!(result, AttemptResult::NoResponse { maybe_sent: true, .. }), "{result:?}");
+    }
 }

@@ -13,6 +13,8 @@ pub(super) struct Shortage {
     pub(super) message: String,
     /// Whether connections that are closed help.
     pub(super) of_descriptors: bool,
+    /// Whether it is none where this machine has no address to reach the host from.
+    pub(super) of_addresses: bool,
 }
 
 /// How an error of the system ends as a text.
@@ -40,7 +42,7 @@ pub(super) fn of_text(text: &str) -> Option<Shortage> {
 fn of_one(error: &(dyn Error + 'static)) -> Option<Shortage> {
     if let Some(rustls::Error::FailedToGetRandomBytes) = error.downcast_ref() {
         let message = "the system has no randomness for a TLS connection".to_owned();
-        return Some(Shortage { message, of_descriptors: false });
+        return Some(Shortage { message, of_descriptors: false, of_addresses: false });
     }
     let error = error.downcast_ref::<io::Error>()?;
     match error.raw_os_error() {
@@ -52,7 +54,16 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<Shortage> {
 fn of_number(number: i32) -> Option<Shortage> {
     let known = SHORTAGES.iter().find(|known| known.number == number)?;
     let message = format!("{} ({})", known.meaning, known.name);
-    Some(Shortage { message, of_descriptors: known.of_descriptors })
+    Some(Shortage { message, of_descriptors: known.of_descriptors, of_addresses: known.of_addresses })
+}
+
+/// The shortage behind an error in the making of a connection to a host. `has_source` says whether this machine has an
+/// address to reach it from: one without IPv6 has the same error for an address of IPv6 as one without free ports.
+pub(super) fn of_connecting(
+    error: &(dyn Error + 'static),
+    has_source: impl FnOnce() -> bool,
+) -> Option<Shortage> {
+    of_error(error).filter(|shortage| !shortage.of_addresses || has_source())
 }
 
 #[cfg(test)]
@@ -90,6 +101,14 @@ mod tests {
         }
         let random = io::Error::other(rustls::Error::FailedToGetRandomBytes);
         assert!(of_error(&Layer(Box::new(random))).unwrap().message.contains("randomness"));
+    }
+
+    #[test]
+    fn an_address_that_is_lacking_is_none_where_there_is_no_way_to_the_host() {
+        let system = |number| Layer(Box::new(io::Error::from_raw_os_error(number)));
+        let of = |number, has_source| of_connecting(&system(number), || has_source).is_some();
+        assert!(of(libc::EADDRNOTAVAIL, true) && !of(libc::EADDRNOTAVAIL, false));
+        assert!(of(libc::EMFILE, true) && of(libc::EMFILE, false));
     }
 
     #[test]

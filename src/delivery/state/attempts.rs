@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::DeliveryState;
 use crate::config::Reports;
-use crate::delivery::batch::{Batch, BatchId, OpenAttempt};
+use crate::delivery::batch::{Batch, BatchId, OpenAttempt, Payload};
 use crate::delivery::loss::LossReason;
 use crate::delivery::report::Report;
 use crate::delivery::scheduler::{Backlog, Scheduler, Step};
@@ -15,7 +15,7 @@ use crate::event::timestamp::Timestamp;
 use crate::failpoint;
 use crate::memory::{NoMemory, reserve};
 use crate::protocol::response::one_line;
-use crate::protocol::{AttemptDecision, Disposition};
+use crate::protocol::{AttemptDecision, Disposition, HostSign};
 
 impl DeliveryState {
     /// Decides the next step of the send loop; `None` when the client is shut and nothing
@@ -28,7 +28,8 @@ impl DeliveryState {
         for (batch, wait) in std::mem::take(&mut self.loaded) {
             scheduler.batch_loaded(now + wait, batch);
         }
-        let backlog = Backlog { ready: self.queue.is_ready(now), due_at: self.queue.due_at() };
+        let is_crowded = scheduler.is_circuit_open() && self.is_crowded_by_batches();
+        let backlog = Backlog { ready: self.queue.is_ready(now), due_at: self.queue.due_at(), is_crowded };
         let step = scheduler.next(now, backlog);
         if let Step::Sleep { until, wake_on } = step {
             self.wake_on = wake_on;
@@ -37,6 +38,15 @@ impl DeliveryState {
             }
         }
         Some(step)
+    }
+
+    /// Whether batches that have begun, and those that came from the disk, use a quarter of the queue. Others leave
+    /// memory when half of it is used.
+    fn is_crowded_by_batches(&self) -> bool {
+        let payloads = || self.batches.values().map(Batch::payload);
+        let events: u64 = payloads().map(|payload| payload.uuids().len() as u64).sum();
+        let bytes: u64 = payloads().map(Payload::body_bytes).sum();
+        events > self.max_events / 4 || bytes > self.max_bytes / 4
     }
 
     /// Makes a batch of the oldest waiting events.
@@ -145,7 +155,8 @@ impl DeliveryState {
             }
             batch.refund_attempt();
         }
-        if decision.park {
+        if decision.park || matches!(decision.host, HostSign::Fails | HostSign::Refuses) {
+            // Another one may come from the disk: it may be this one that fails, and not the host.
             self.segments.parked(batch.mark());
         }
         batch.retain(decision.retries());
@@ -176,6 +187,37 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::event::EncodedEvent;
+
+    #[cfg(all(unix, feature = "spool"))]
+    #[test]
+    fn a_batch_from_the_disk_that_fails_lets_another_one_come() {
+        use crate::delivery::mark::Mark;
+
+        for host in [HostSign::Fails, HostSign::Refuses, HostSign::Responds] {
+            let mut config = Config::new("key");
+            config.spool_dir = "/spool".to_owned();
+            let mut state = DeliveryState::new(&config);
+            for number in 1..=2 {
+                let uuid = Uuid::from_u128(number);
+                let event = EncodedEvent { uuid, caller_uuid: false, repaired: false, uuid_replaced: false };
+                assert_eq!(state.enqueue(b"{}", &event, || Duration::ZERO).0, Ok(()));
+                let at = Timestamp::from_unix_ms(1).unwrap();
+                let batch = state.take_batch(uuid, at).unwrap();
+                let mark = Mark(Some(state.segments.add(1, 1).unwrap().id));
+                state.batches.get_mut(&batch).unwrap().set_mark(mark);
+                state.segments.loaded(mark);
+                assert!(state.begin_attempt(batch, at).unwrap().is_some());
+            }
+            assert!(!state.segments.may_load());
+            let mut decision = AttemptDecision {
+                host,
+                dispositions: vec![Disposition::Retry],
+                ..AttemptDecision::default()
+            };
+            assert_eq!(state.complete_attempt(1, &mut decision, 0, || None).0, [1]);
+            assert_eq!(state.segments.may_load(), host != HostSign::Responds, "{host:?}");
+        }
+    }
 
     #[test]
     fn an_attempt_of_which_nothing_was_sent_leaves_no_trace() {

@@ -1,4 +1,5 @@
 //! Tests of the parts of this module together.
 
+mod poisoned;
 mod simulation;
 mod staging;

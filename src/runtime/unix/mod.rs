@@ -93,7 +93,7 @@ pub(crate) const SHORTAGES: &[Shortage] = &[
     ),
     Shortage::new(libc::ENOMEM, "ENOMEM", "the machine has no memory left for connections"),
     Shortage::new(libc::ENOBUFS, "ENOBUFS", "the machine has no buffers left for connections"),
-    Shortage::new(
+    Shortage::of_addresses(
         libc::EADDRNOTAVAIL,
         "EADDRNOTAVAIL",
         "the machine has no local port or address left for connections to the host",

@@ -58,6 +58,14 @@ impl Resolver {
     pub(super) fn lookups(&self) -> Arc<impl Resolve + 'static> {
         Arc::clone(&self.lookups)
     }
+
+    /// Whether this machine has an address to reach a host from: a literal address, or else that of the last look-up.
+    /// Also true where that cannot be found out.
+    pub(super) fn has_source(&self, host: &str) -> bool {
+        let literal = host.trim_start_matches('[').trim_end_matches(']').parse();
+        let addresses = literal.map_or_else(|_| self.lookups.0.state().last.clone(), |address| vec![address]);
+        addresses.is_empty() || order::any_reachable(&addresses)
+    }
 }
 
 struct Lookups(Arc<Inner>);
@@ -80,6 +88,8 @@ struct State {
     cache: Cache,
     /// The number of look-ups by DNS, for `options rotate`.
     turn: usize,
+    /// What the last look-up has found.
+    last: Vec<IpAddr>,
 }
 
 impl Resolve for Lookups {
@@ -106,11 +116,14 @@ impl Inner {
     }
 
     async fn find(&self, name: &str, deadline: Instant) -> Result<Vec<SocketAddr>, Reason> {
-        if let Some(system) = &self.system {
-            return system.look_up(name, deadline, self.limit).await;
-        }
-        let addresses = self.find_built_in(name, deadline).await?;
-        Ok(order::sorted(addresses).into_iter().map(|address| SocketAddr::new(address, 0)).collect())
+        let found: Vec<_> = if let Some(system) = &self.system {
+            order::usable(system.look_up(name, deadline, self.limit).await?)
+        } else {
+            let sorted = order::sorted(self.find_built_in(name, deadline).await?);
+            sorted.into_iter().map(|address| SocketAddr::new(address, 0)).collect()
+        };
+        self.state().last = found.iter().map(SocketAddr::ip).collect();
+        Ok(found)
     }
 
     async fn find_built_in(&self, name: &str, deadline: Instant) -> Result<Vec<IpAddr>, Reason> {
@@ -154,6 +167,18 @@ fn special(name: &str) -> Option<Result<Vec<IpAddr>, Reason>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whether_the_machine_has_a_source_is_asked_of_what_was_found() {
+        let resolver = Resolver::new(&Config::new("key"));
+        assert!(resolver.has_source("127.0.0.1") && resolver.has_source("not.looked.up"));
+        // No ordinary socket leads to this one.
+        assert!(!resolver.has_source("255.255.255.255"));
+        for (found, has_source) in [(Ipv4Addr::LOCALHOST, true), (Ipv4Addr::BROADCAST, false)] {
+            resolver.lookups.0.state().last = vec![found.into()];
+            assert_eq!(resolver.has_source("looked.up"), has_source);
+        }
+    }
 
     #[test]
     fn special_names_need_no_server() {

@@ -2,7 +2,7 @@
 //! that can be reached from here from those that cannot, and IPv6 from IPv4.
 
 use std::cmp::Reverse;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 /// Finding a source costs four system calls an address.
 const MAX_PROBED: usize = 32;
@@ -19,12 +19,26 @@ enum Source {
     Unknown,
 }
 
-/// The addresses, the best first; equally good ones stay in their order.
+/// The addresses, the best first; equally good ones stay in their order. Without those that cannot be reached from here
+/// where others can: the HTTP client reports the error of the last one that it has tried.
 pub(super) fn sorted(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
     if addresses.len() < 2 {
         return addresses;
     }
     sorted_by(addresses, source)
+}
+
+/// The same in the order that they have.
+pub(super) fn usable(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    if addresses.len() < 2 {
+        return addresses;
+    }
+    // An address of one link is known to the link only.
+    let source = |address: &SocketAddr| match address {
+        SocketAddr::V6(address) if address.scope_id() != 0 => Source::Unknown,
+        _ => source(address.ip()),
+    };
+    with_sources(addresses, source).into_iter().map(|(_, address)| address).collect()
 }
 
 /// Whether the machine has a route to one of them.
@@ -33,14 +47,22 @@ pub(super) fn any_reachable(addresses: &[IpAddr]) -> bool {
 }
 
 fn sorted_by(addresses: Vec<IpAddr>, source: impl Fn(IpAddr) -> Source) -> Vec<IpAddr> {
-    let mut ranked: Vec<_> = (addresses.into_iter().enumerate())
-        .map(|(at, address)| {
-            let source = if at < MAX_PROBED { source(address) } else { Source::Unknown };
-            (rank(address, source), address)
-        })
+    let mut ranked: Vec<_> = (with_sources(addresses, |address| source(*address)).into_iter())
+        .map(|(source, address)| (rank(address, source), address))
         .collect();
     ranked.sort_by_key(|(rank, _)| *rank);
     ranked.into_iter().map(|(_, address)| address).collect()
+}
+
+/// Each address with its source, without those that have none if another one has.
+fn with_sources<T>(addresses: Vec<T>, source: impl Fn(&T) -> Source) -> Vec<(Source, T)> {
+    let mut found: Vec<_> = (addresses.into_iter().enumerate())
+        .map(|(at, address)| (if at < MAX_PROBED { source(&address) } else { Source::Unknown }, address))
+        .collect();
+    if found.iter().any(|(source, _)| matches!(source, Source::Address(_))) {
+        found.retain(|(source, _)| *source != Source::None);
+    }
+    found
 }
 
 /// Rules 1, 2, 5, 6 and 8 of section 6; less is better.
@@ -114,9 +136,9 @@ mod tests {
         let v6 = ("2001:db8::1", "2001:db8::9");
         let both = ["10.0.0.1", "2001:db8::1"];
         assert_eq!(order(&both, &[v4, v6]), ["2001:db8::1", "10.0.0.1"]);
-        assert_eq!(order(&both, &[v4]), both, "without a route of IPv6");
-        assert_eq!(order(&["2001:db8::1", "10.0.0.1"], &[v4]), both);
-        assert_eq!(order(&both, &[v6]), ["2001:db8::1", "10.0.0.1"], "with IPv6 only");
+        assert_eq!(order(&both, &[v4]), ["10.0.0.1"], "without a route of IPv6");
+        assert_eq!(order(&["2001:db8::1", "10.0.0.1"], &[v4]), ["10.0.0.1"]);
+        assert_eq!(order(&both, &[v6]), ["2001:db8::1"], "with IPv6 only");
         assert_eq!(order(&both, &[]), ["2001:db8::1", "10.0.0.1"]);
         // A private network of IPv6 does not lead to the world.
         assert_eq!(order(&both, &[v4, ("2001:db8::1", "fd00::9")]), both);
@@ -142,5 +164,22 @@ mod tests {
         let local = IpAddr::from(Ipv4Addr::LOCALHOST);
         assert_eq!(source(local), Source::Address(local));
         assert!(any_reachable(&[local]) && !any_reachable(&[]));
+        let local = SocketAddr::new(local, 9);
+        assert_eq!(usable(vec![local, local]), [local, local]);
+    }
+
+    #[test]
+    fn what_has_no_source_is_left_out_where_another_address_has_one() {
+        let addresses =
+            || ["2001:db8::1", "10.0.0.1", "2001:db8::2"].map(|text| text.parse().unwrap()).to_vec();
+        let kept = |v4: Source, v6: Source| {
+            let source = |address: &IpAddr| if address.is_ipv4() { v4 } else { v6 };
+            with_sources(addresses(), source).len()
+        };
+        let some = Source::Address("10.0.0.9".parse().unwrap());
+        assert_eq!((kept(some, Source::None), kept(Source::None, some)), (1, 2));
+        assert_eq!((kept(some, some), kept(Source::None, Source::None)), (3, 3));
+        // What is not known is no reason.
+        assert_eq!((kept(some, Source::Unknown), kept(Source::Unknown, Source::None)), (3, 3));
     }
 }
