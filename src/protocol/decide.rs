@@ -136,7 +136,7 @@ fn is_refusal(status: u16) -> bool {
 }
 
 /// Whether a gateway says that it has no response of the server, which may have stored the events: 502 and 504 always
-/// say that, and so may each 5xx or 408 that is no error of Capture v1, as a 503 or 520 after a connection was lost.
+/// say that, and so may each 5xx or 408 whose body is not an error of Capture v1, as a 503 or 520 after a connection was lost.
 fn is_of_a_gateway(status: u16, body: &[u8]) -> bool {
     match status {
         502 | 504 => true,

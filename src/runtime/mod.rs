@@ -56,7 +56,8 @@ pub(crate) struct Shortage {
     pub(crate) meaning: &'static str,
     /// Whether connections that are closed help.
     pub(crate) of_descriptors: bool,
-    /// Whether it may also mean that the machine has no address at all to reach the host from, which is none.
+    /// Whether it may also mean that the machine has no address at all to reach the host from, which is not a
+    /// shortage.
     pub(crate) of_addresses: bool,
 }
 

@@ -13,7 +13,7 @@ pub(super) struct Shortage {
     pub(super) message: String,
     /// Whether connections that are closed help.
     pub(super) of_descriptors: bool,
-    /// Whether it is none where this machine has no address to reach the host from.
+    /// Whether it is not a shortage where this machine has no address to reach the host from.
     pub(super) of_addresses: bool,
 }
 

@@ -179,7 +179,7 @@ mod tests {
         let some = Source::Address("10.0.0.9".parse().unwrap());
         assert_eq!((kept(some, Source::None), kept(Source::None, some)), (1, 2));
         assert_eq!((kept(some, some), kept(Source::None, Source::None)), (3, 3));
-        // What is not known is no reason.
+        // What is not known excludes nothing.
         assert_eq!((kept(some, Source::Unknown), kept(Source::Unknown, Source::None)), (3, 3));
     }
 }
