@@ -106,7 +106,7 @@ impl Scheduler {
             return self.start(batch);
         }
         if let Some((_, batch)) = loaded.filter(is_due)
-            && !(self.last_was_loaded && backlog.ready)
+            && (backlog.is_crowded || !(self.last_was_loaded && backlog.ready))
         {
             self.last_was_loaded = true;
             return self.start(batch);

@@ -532,6 +532,13 @@ impl Segments {
         }
     }
 
+    /// A batch has begun that waits while memory is short: its place is one of those for what comes from the disk.
+    pub(super) fn takes_place(&mut self, mark: Mark) {
+        if let Some(track) = self.track_mut(mark) {
+            track.is_loaded = true;
+        }
+    }
+
     /// How many pending events are on disk.
     pub(crate) fn spooled(&self) -> u64 {
         self.tracks.iter().map(|track| u64::from(track.stored.saturating_sub(track.ended_count))).sum()

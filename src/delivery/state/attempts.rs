@@ -40,20 +40,25 @@ impl DeliveryState {
         Some(step)
     }
 
-    /// Whether batches that have begun, and those that came from the disk, use a quarter of the queue. Others leave
+    /// Whether batches that have begun, and those that came from the disk, use an eighth of the queue. Others leave
     /// memory when half of it is used.
     fn is_crowded_by_batches(&self) -> bool {
         let payloads = || self.batches.values().map(Batch::payload);
         let events: u64 = payloads().map(|payload| payload.uuids().len() as u64).sum();
         let bytes: u64 = payloads().map(Payload::body_bytes).sum();
-        events > self.max_events / 4 || bytes > self.max_bytes / 4
+        events > self.max_events / 8 || bytes > self.max_bytes / 8
     }
 
     /// Makes a batch of the oldest waiting events.
     pub(crate) fn take_batch(&mut self, request_id: Uuid, now: Timestamp) -> Option<BatchId> {
         let open = self.queue.take_batch()?;
         self.segments.changed();
-        Some(self.add_batch(Batch::new(open, request_id, now, self.historical_migration)))
+        let mark = open.mark;
+        let batch = self.add_batch(Batch::new(open, request_id, now, self.historical_migration));
+        if self.segments.is_holding && self.is_crowded_by_batches() {
+            self.segments.takes_place(mark);
+        }
+        Some(batch)
     }
 
     pub(super) fn add_batch(&mut self, batch: Batch) -> BatchId {
@@ -155,12 +160,18 @@ impl DeliveryState {
             }
             batch.refund_attempt();
         }
-        if decision.park || matches!(decision.host, HostSign::Fails | HostSign::Refuses) {
-            // Another one may come from the disk: it may be this one that fails, and not the host.
-            self.segments.parked(batch.mark());
-        }
+        let mark = batch.mark();
         batch.retain(decision.retries());
         self.batches.insert(id, batch);
+        match decision.host {
+            _ if decision.park => self.segments.parked(mark),
+            HostSign::Fails | HostSign::Refuses if self.is_crowded_by_batches() => {
+                self.segments.takes_place(mark);
+            }
+            // Another one may come from the disk: it may be this one that fails, and not the host.
+            HostSign::Fails | HostSign::Refuses => self.segments.parked(mark),
+            HostSign::Responds | HostSign::None => {}
+        }
         (vec![id], wake)
     }
 
@@ -193,9 +204,16 @@ mod tests {
     fn a_batch_from_the_disk_that_fails_lets_another_one_come() {
         use crate::delivery::mark::Mark;
 
-        for host in [HostSign::Fails, HostSign::Refuses, HostSign::Responds] {
+        for (host, queue, comes) in [
+            (HostSign::Fails, 100, true),
+            (HostSign::Refuses, 100, true),
+            (HostSign::Responds, 100, false),
+            // Two batches are a large part of it: more do not fit beside what is captured.
+            (HostSign::Fails, 4, false),
+        ] {
             let mut config = Config::new("key");
             config.spool_dir = "/spool".to_owned();
+            config.queue_max_events = queue;
             let mut state = DeliveryState::new(&config);
             for number in 1..=2 {
                 let uuid = Uuid::from_u128(number);
@@ -215,7 +233,7 @@ mod tests {
                 ..AttemptDecision::default()
             };
             assert_eq!(state.complete_attempt(1, &mut decision, 0, || None).0, [1]);
-            assert_eq!(state.segments.may_load(), host != HostSign::Responds, "{host:?}");
+            assert_eq!(state.segments.may_load(), comes, "{host:?} {queue}");
         }
     }
 
