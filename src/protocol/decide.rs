@@ -135,8 +135,9 @@ fn is_refusal(status: u16) -> bool {
     matches!(status, 300..=399 | 401..=404 | 407)
 }
 
-/// Whether a gateway says that it has no response of the server, which may have stored the events: 502 and 504 always
-/// say that, and so may each 5xx or 408 whose body is not an error of Capture v1, as a 503 or 520 after a connection was lost.
+/// Whether a gateway says that it has no response of the server, which may have stored the events. A 502 and a 504
+/// always say that. Each other 5xx and a 408 may say it, unless the body is an error of Capture v1: some gateways send
+/// 503 or 520 when they have lost the connection.
 fn is_of_a_gateway(status: u16, body: &[u8]) -> bool {
     match status {
         502 | 504 => true,
