@@ -38,6 +38,12 @@ impl Segments {
     #[inline]
     pub(super) fn changed(&mut self) {}
 
+    pub(super) fn takes_place(&mut self, _: Mark) {}
+
+    pub(super) fn is_holding(&self) -> bool {
+        false
+    }
+
     pub(super) fn set_holding(&mut self, _: bool) {}
 
     pub(super) fn crowded(&mut self) {}

@@ -194,7 +194,7 @@ pub(crate) struct Segments {
     /// Some have since captures that wait for that were woken.
     pub(super) has_made_room: bool,
     /// The server does not respond, or refuses: what waits is written.
-    pub(super) is_holding: bool,
+    is_holding: bool,
     /// More than half of the queue is used: what waits is written, and leaves memory.
     pub(super) is_crowded: bool,
     /// Everything that is in memory is to be written, and for `persist` synced.
@@ -346,6 +346,11 @@ impl Segments {
     }
 
     /// Whether the server does not respond, or refuses.
+    pub(super) fn is_holding(&self) -> bool {
+        self.is_holding
+    }
+
+    /// Sets that.
     pub(super) fn set_holding(&mut self, is_holding: bool) {
         if self.is_on && self.is_holding != is_holding {
             self.is_holding = is_holding;

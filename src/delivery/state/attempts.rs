@@ -55,7 +55,7 @@ impl DeliveryState {
         self.segments.changed();
         let mark = open.mark;
         let batch = self.add_batch(Batch::new(open, request_id, now, self.historical_migration));
-        if self.segments.is_holding && self.is_crowded_by_batches() {
+        if self.segments.is_holding() && self.is_crowded_by_batches() {
             self.segments.takes_place(mark);
         }
         Some(batch)

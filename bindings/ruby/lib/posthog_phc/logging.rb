@@ -53,14 +53,24 @@ module PostHogPhc
       @logger = logger
     end
 
-    # @!method debug(line)
-    # @!method info(line)
-    # @!method warn(line)
-    # @!method error(line)
-    #   @param line [String]
-    #   @return [void]
-    %i[debug info warn error].each do |level|
-      define_method(level) { |line| write(level, line) }
+    # @param line [String]
+    def debug(line)
+      write(:debug, line)
+    end
+
+    # @param line [String]
+    def info(line)
+      write(:info, line)
+    end
+
+    # @param line [String]
+    def warn(line)
+      write(:warn, line)
+    end
+
+    # @param line [String]
+    def error(line)
+      write(:error, line)
     end
 
     private
