@@ -92,7 +92,7 @@ pub unsafe extern "C" fn phc_set_log_callback(
     user_data: *mut c_void,
     free_user_data: phc_free_callback,
 ) -> phc_status {
-    let status = guard(&rules::phc_set_log_callback, || {
+    guard(&rules::phc_set_log_callback, || {
         let function = callback.map(|callback| -> LogFunction {
             let user_data = UserData::new(user_data, free_user_data);
             Box::new(move |level, line| {
@@ -110,11 +110,7 @@ pub unsafe extern "C" fn phc_set_log_callback(
         // SAFETY: the caller passes NULL or a live client.
         let client = unsafe { share(client, "client") };
         status_of(client.and_then(|client| client.set_log_callback(function)))
-    });
-    if inside() == Inside::Nothing {
-        free_deferred();
-    }
-    status
+    })
 }
 
 fn report_function(

@@ -87,7 +87,7 @@ pub(super) fn guard_or<T>(
         Ok(result) => result,
         Err(payload) => failure(panicked(payload)),
     };
-    if rule.is_restricted() && ANY_DEFERRED.get() && inside() == Inside::Nothing {
+    if (rule.is_restricted() || rule.may_wait) && ANY_DEFERRED.get() && inside() == Inside::Nothing {
         free_deferred();
     }
     result
@@ -104,7 +104,7 @@ fn panicked(payload: Box<dyn Any + Send>) -> Status {
 
 thread_local! {
     /// Clients that were freed from inside a callback of this thread. The function that
-    /// runs the callback frees them when it ends; its rule is a restricted one.
+    /// runs the callback frees them when it ends; its rule is a restricted one, or it may wait.
     static DEFERRED: RefCell<Vec<Arc<Client>>> = const { RefCell::new(Vec::new()) };
     /// Whether there are any. It has no destructor, so that every call can read it.
     static ANY_DEFERRED: Cell<bool> = const { Cell::new(false) };
