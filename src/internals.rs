@@ -10,8 +10,8 @@ pub use crate::config::{Config, settings_page};
 pub use crate::event::{EncodedEvent, Encoder, EventBuilder, EventInput, SuperProperties};
 pub use crate::protocol::retry_after::parse as parse_retry_after;
 pub use crate::protocol::{
-    Attempt, AttemptDecision, AttemptResult, Backoff, Disposition, Failure, HostSign, Keeping, RetryPolicy,
-    Verdict, decide,
+    Attempt, AttemptDecision, AttemptResult, Backoff, Disposition, Failure, HostSign, RetryPolicy,
+    SpooledBatch, Verdict, decide,
 };
 pub use crate::status::{Error, Message, Status};
 

@@ -36,7 +36,7 @@ pub fn run(data: &[u8]) {
         used: u32::from(attempt % 6 + 1),
         can_change_codec: attempt & 0x80 != 0,
         random: u16::from(*attempt) << 8,
-        keeping: None,
+        spooled: None,
     };
     let policy = RetryPolicy {
         max_retries: 3,

@@ -134,7 +134,7 @@ fn make_batches(count: u32) {
     let wire = vec![b'x'; 480];
     let decision = decide(
         &response(&uuids),
-        &Attempt { uuids: &uuids, used: 1, can_change_codec: false, random: 0, keeping: None },
+        &Attempt { uuids: &uuids, used: 1, can_change_codec: false, random: 0, spooled: None },
         &config.retry_policy(),
     );
     let now = Timestamp::from_unix_ms(1_790_000_000_000).unwrap();
@@ -163,7 +163,7 @@ fn mixed(mut uuids: Vec<Uuid>) -> Vec<Uuid> {
 fn read_responses(count: u32, order: &[Uuid]) {
     let (config, uuids) = (config(), uuids());
     let (result, policy) = (response(order), config.retry_policy());
-    let attempt = Attempt { uuids: &uuids, used: 1, can_change_codec: false, random: 0, keeping: None };
+    let attempt = Attempt { uuids: &uuids, used: 1, can_change_codec: false, random: 0, spooled: None };
     for _ in 0..count / BATCH {
         black_box(decide(black_box(&result), &attempt, &policy));
     }

@@ -203,8 +203,8 @@ where
                 if let Some(verdicts) = change.verdicts() {
                     store.add_verdicts(id, verdicts);
                 }
-                if let Some(parked) = change.parked {
-                    store.add_parked(id, parked);
+                if let Some(postponed) = change.postponed {
+                    store.add_postponed(id, postponed);
                 }
             }
             for Released { id, appended } in changes.released.drain(..) {

@@ -14,7 +14,7 @@ use crate::memory::{NoMemory, copied};
 use crate::protocol::envelope::{FRONT, back, front};
 use crate::protocol::{AttemptDecision, HostSign};
 #[cfg(all(unix, feature = "spool"))]
-use crate::spool::{AttemptRecord, Contents, ParkedRecord};
+use crate::spool::{AttemptRecord, Contents, PostponedRecord};
 use crate::transport::AttemptRequest;
 
 /// Names a batch within its client.
@@ -68,8 +68,8 @@ pub(crate) struct OpenAttempt {
     pub(crate) payload: Arc<Payload>,
     /// Attempts of the budget that are used, this one included.
     pub(crate) used: u32,
-    /// How many times the batch was parked.
-    pub(crate) times_parked: u32,
+    /// How many times the batch was postponed.
+    pub(crate) times_postponed: u32,
 }
 
 /// A batch between its first attempt and its end.
@@ -93,9 +93,9 @@ pub(super) struct Batch {
     refused: u32,
     in_flight: bool,
     /// How many times its budget was spent and began anew.
-    times_parked: u32,
+    times_postponed: u32,
     /// When it may be sent again after the last time, in milliseconds since 1970.
-    parked_until_ms: i64,
+    postponed_until_ms: i64,
     /// Who captured its events, if that was another SDK than the client's.
     origin: Option<Arc<str>>,
     /// The segment that its events are in, on disk.
@@ -120,7 +120,7 @@ pub(super) struct BatchFacts {
     pub(super) attempt: AttemptRecord,
     pub(super) in_flight: bool,
     pub(super) response_unknown: bool,
-    pub(super) parked: Option<ParkedRecord>,
+    pub(super) postponed: Option<PostponedRecord>,
 }
 
 impl Batch {
@@ -164,8 +164,8 @@ impl Batch {
             used: 0,
             refused: 0,
             in_flight: false,
-            times_parked: 0,
-            parked_until_ms: 0,
+            times_postponed: 0,
+            postponed_until_ms: 0,
             origin: None,
             mark: Mark::default(),
             #[cfg(all(unix, feature = "spool"))]
@@ -203,7 +203,7 @@ impl Batch {
             },
             payload: Arc::clone(&self.payload),
             used: self.used,
-            times_parked: self.times_parked,
+            times_postponed: self.times_postponed,
         })
     }
 
@@ -213,11 +213,11 @@ impl Batch {
         self.response_unknown |= decision.response_unknown;
         self.used -= u32::from(decision.refund);
         self.refused += u32::from(decision.host == HostSign::Refuses && !decision.refund);
-        if decision.park {
+        if decision.postpone {
             (self.used, self.refused) = (0, 0);
-            self.times_parked += 1;
+            self.times_postponed += 1;
             let wait = i64::try_from(decision.wait.as_millis()).unwrap_or(i64::MAX);
-            self.parked_until_ms = self.sent_at_ms.saturating_add(wait);
+            self.postponed_until_ms = self.sent_at_ms.saturating_add(wait);
         }
     }
 
@@ -253,7 +253,8 @@ impl Batch {
     /// What of it goes to disk, besides its events.
     #[cfg(all(unix, feature = "spool"))]
     pub(super) fn facts(&self) -> BatchFacts {
-        let parked = ParkedRecord { times: self.times_parked, not_before_ms: self.parked_until_ms };
+        let postponed =
+            PostponedRecord { times: self.times_postponed, not_before_ms: self.postponed_until_ms };
         BatchFacts {
             request_id: self.request_id,
             created_at_ms: self.created_at.unix_ms(),
@@ -264,7 +265,7 @@ impl Batch {
             },
             in_flight: self.in_flight,
             response_unknown: self.response_unknown,
-            parked: (self.times_parked > 0).then_some(parked),
+            postponed: (self.times_postponed > 0).then_some(postponed),
         }
     }
 
@@ -274,8 +275,8 @@ impl Batch {
         if let Some(attempt) = contents.attempt.filter(|_| contents.batch.is_some()) {
             (self.attempt, self.used, self.sent_at_ms) = (attempt.attempt, attempt.used, attempt.sent_at_ms);
         }
-        if let Some(parked) = contents.parked {
-            (self.times_parked, self.parked_until_ms) = (parked.times, parked.not_before_ms);
+        if let Some(postponed) = contents.postponed {
+            (self.times_postponed, self.postponed_until_ms) = (postponed.times, postponed.not_before_ms);
         }
         self.response_unknown = contents.maybe_delivered;
         self.origin = origin;
@@ -386,7 +387,7 @@ impl Batch {
             Batch {
                 response_unknown: self.response_unknown,
                 is_packed: false,
-                times_parked: self.times_parked,
+                times_postponed: self.times_postponed,
                 origin: self.origin.clone(),
                 mark: self.mark,
                 #[cfg(all(unix, feature = "spool"))]

@@ -14,6 +14,7 @@ mod loss;
 mod mark;
 mod monitor;
 mod open_batch;
+mod probe_turns;
 mod queue;
 mod report;
 mod report_queue;

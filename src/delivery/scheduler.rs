@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::batch::BatchId;
+use super::probe_turns::ProbeTurns;
 use super::wake::WakeOn;
 use crate::protocol::{AttemptDecision, Backoff, CircuitBreaker, HostSign, Shortage};
 
@@ -44,15 +45,13 @@ pub(crate) struct Scheduler {
     in_flight: usize,
     in_back_off: Vec<(Duration, BatchId)>,
     /// Batches whose budget is spent while others succeed. They keep no other waiting.
-    parked: Vec<(Duration, BatchId)>,
+    postponed: Vec<(Duration, BatchId)>,
     /// Batches that came from the disk and have not been tried yet.
     loaded: Vec<(Duration, BatchId)>,
     /// Whether the last batch that was begun came from the disk.
     last_was_loaded: bool,
     breaker: CircuitBreaker,
-    /// While the circuit is open and failures cost nothing: how many batches in back-off probe before another batch
-    /// does. `None` where failures cost attempts, so that an outage spends those of few batches.
-    turns: Option<usize>,
+    turns: ProbeTurns,
     shortage: Shortage,
     /// Until when a timer is kept although no event waits: while events flow, the first
     /// event of each batch need not wake the send loop to have its timer set.
@@ -68,11 +67,11 @@ impl Scheduler {
             backoff,
             in_flight: 0,
             in_back_off: Vec::new(),
-            parked: Vec::new(),
+            postponed: Vec::new(),
             loaded: Vec::new(),
             last_was_loaded: false,
             breaker: CircuitBreaker::default(),
-            turns: None,
+            turns: ProbeTurns::default(),
             shortage: Shortage::default(),
             timer_kept_until: Duration::ZERO,
         }
@@ -81,10 +80,8 @@ impl Scheduler {
     /// Decides the next step. Retries that are due go before new batches, the one due
     /// first before the others. A batch from the disk goes when nothing else is to be done,
     /// and else in turn with new ones. While the circuit is open or the machine is short of
-    /// something, one probe at a time goes, a batch that has begun before others. But where a
-    /// failure costs nothing it may be the batch that fails and not the host: so, when each in
-    /// back-off has failed once more, another one probes. Their number grows with the root of
-    /// that of the probes only, because a batch that has begun stays in memory.
+    /// something, one probe at a time goes, a batch that has begun before others unless it is
+    /// their turn.
     pub(crate) fn next(&mut self, now: Duration, backlog: Backlog) -> Step {
         let probe_at = self.next_probe();
         let open = probe_at.is_some();
@@ -93,16 +90,17 @@ impl Scheduler {
             return Step::Sleep { until: None, wake_on: WakeOn::default() };
         }
         let not_before = probe_at.unwrap_or_default();
-        let is_turn_of_others = self.breaker.is_open() && self.is_turn_of_others(backlog);
+        let is_turn_of_others = self.breaker.is_open()
+            && self.turns.is_turn_of_others(self.in_back_off.len(), backlog.is_crowded);
         let may_begin = !open || self.in_back_off.is_empty() || is_turn_of_others;
         let retry = first(&self.in_back_off, not_before);
-        let [parked, loaded] =
-            [&self.parked, &self.loaded].map(|list| first(list, not_before).filter(|_| may_begin));
+        let [postponed, loaded] =
+            [&self.postponed, &self.loaded].map(|list| first(list, not_before).filter(|_| may_begin));
         let is_due = |waiting: &(Duration, BatchId)| waiting.0 <= now;
         if let Some((_, batch)) = retry.filter(|retry| is_due(retry) && !is_turn_of_others) {
             return self.start_again(batch);
         }
-        if let Some((_, batch)) = parked.filter(|parked| is_due(parked) && !open) {
+        if let Some((_, batch)) = postponed.filter(|postponed| is_due(postponed) && !open) {
             return self.start(batch);
         }
         if let Some((_, batch)) = loaded.filter(is_due)
@@ -117,7 +115,7 @@ impl Scheduler {
             self.timer_kept_until = now + self.flush_interval;
             return Step::TakeBatch;
         }
-        if let Some((_, batch)) = parked.filter(is_due) {
+        if let Some((_, batch)) = postponed.filter(is_due) {
             return self.start(batch);
         }
         if let Some((_, batch)) = retry.filter(is_due) {
@@ -125,7 +123,7 @@ impl Scheduler {
         }
         let mut until = retry.map(|(due, _)| due);
         let mut sooner = |time: Duration| until = Some(until.map_or(time, |until| until.min(time)));
-        for (due, _) in parked.into_iter().chain(loaded) {
+        for (due, _) in postponed.into_iter().chain(loaded) {
             sooner(due);
         }
         if may_begin {
@@ -147,35 +145,29 @@ impl Scheduler {
         Step::Sleep { until, wake_on }
     }
 
-    /// Whether the next probe is to be a batch that is not in back-off, if there is one. Where those in back-off use
-    /// much of the memory they stay among themselves, but for one that is alone.
-    fn is_turn_of_others(&self, backlog: Backlog) -> bool {
-        self.turns == Some(0) && (!backlog.is_crowded || self.in_back_off.len() < 2)
-    }
-
     /// Begins an attempt of a batch that was in back-off.
     fn start_again(&mut self, batch: BatchId) -> Step {
         self.in_back_off.retain(|(_, other)| *other != batch);
         if self.breaker.is_open() {
-            self.turns = self.turns.map(|turns| turns.saturating_sub(1));
+            self.turns.take();
         }
         self.in_flight += 1;
         Step::StartAttempt(batch)
     }
 
-    /// Begins an attempt of a batch that was parked or came from the disk.
+    /// Begins an attempt of a batch that was postponed or came from the disk.
     fn start(&mut self, batch: BatchId) -> Step {
-        for list in [&mut self.parked, &mut self.loaded] {
+        for list in [&mut self.postponed, &mut self.loaded] {
             list.retain(|(_, other)| *other != batch);
         }
         self.begin_other();
         Step::StartAttempt(batch)
     }
 
-    /// An attempt of a batch begins that was not in back-off: those that are have their turns after it.
+    /// An attempt of a batch begins that was not in back-off.
     fn begin_other(&mut self) {
         if self.breaker.is_open() {
-            self.turns = self.turns.map(|_| self.in_back_off.len());
+            self.turns.begin_round(self.in_back_off.len());
         }
         self.in_flight += 1;
     }
@@ -215,14 +207,12 @@ impl Scheduler {
             HostSign::Refuses => self.breaker.host_refused(now, &self.backoff, decision.retry_after),
             HostSign::None => {}
         }
-        let list = if decision.park { &mut self.parked } else { &mut self.in_back_off };
+        let list = if decision.postpone { &mut self.postponed } else { &mut self.in_back_off };
         list.extend(again.iter().map(|batch| (now + decision.wait, *batch)));
         if !self.breaker.is_open() {
-            // When it opens again, it is sooner a batch that fails: another one probes at once.
-            self.turns = self.turns.map(|_| 0);
+            self.turns.circuit_closed();
         } else if decision.refund || decision.host == HostSign::Refuses {
-            // The others in back-off probe first: where several have failed, it is probably the host.
-            self.turns.get_or_insert(self.in_back_off.len().saturating_sub(1));
+            self.turns.failed_at_no_cost(self.in_back_off.len());
         }
     }
 
@@ -256,7 +246,8 @@ impl Scheduler {
 
     /// Whether nothing is in flight or in back-off.
     pub(crate) fn is_idle(&self) -> bool {
-        self.in_flight == 0 && [&self.in_back_off, &self.parked, &self.loaded].into_iter().all(Vec::is_empty)
+        self.in_flight == 0
+            && [&self.in_back_off, &self.postponed, &self.loaded].into_iter().all(Vec::is_empty)
     }
 }
 
@@ -384,17 +375,17 @@ mod tests {
     }
 
     /// Has the circuit opened by three failures in a row of one batch.
-    fn opened_by_one(scheduler: &mut Scheduler, kept: bool) -> Duration {
+    fn opened_by_one(scheduler: &mut Scheduler, has_spool: bool) -> Duration {
         let mut now = Duration::ZERO;
         assert_eq!(scheduler.next(now, READY), Step::TakeBatch);
-        for refund in [false, false, false, kept] {
+        for refund in [false, false, false, has_spool] {
             let decision = AttemptDecision { refund, ..failed(Duration::from_millis(200)) };
             scheduler.attempt_ended(now, &decision, 0, &[1]);
             let Step::Sleep { until: Some(until), .. } = scheduler.next(now, EMPTY) else {
                 panic!("no wait")
             };
             now = until;
-            if scheduler.is_circuit_open() && scheduler.turns.is_some() == kept {
+            if scheduler.is_circuit_open() && (refund || !has_spool) {
                 return now;
             }
             assert_eq!(scheduler.next(now, EMPTY), Step::StartAttempt(1));
@@ -461,11 +452,11 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_is_parked_probes_when_nothing_else_could() {
+    fn a_batch_that_is_postponed_probes_when_nothing_else_could() {
         let mut scheduler = scheduler(4);
         assert_eq!(scheduler.next(Duration::ZERO, READY), Step::TakeBatch);
-        let parked = AttemptDecision { park: true, wait: Duration::from_secs(60), ..succeeded() };
-        scheduler.attempt_ended(Duration::ZERO, &parked, 0, &[1]);
+        let postponed = AttemptDecision { postpone: true, wait: Duration::from_secs(60), ..succeeded() };
+        scheduler.attempt_ended(Duration::ZERO, &postponed, 0, &[1]);
         // Three others fail for good.
         let mut now = Duration::from_secs(50);
         for _ in 0..3 {
@@ -476,7 +467,7 @@ mod tests {
         while let Step::Sleep { until, .. } = scheduler.next(now, EMPTY) {
             now = until.expect("there is a probe some time");
         }
-        scheduler.attempt_ended(now, &AttemptDecision { host: HostSign::None, ..parked }, 0, &[1]);
+        scheduler.attempt_ended(now, &AttemptDecision { host: HostSign::None, ..postponed }, 0, &[1]);
         assert_eq!(now, Duration::from_secs(60));
         now += Duration::from_secs(60);
         assert_eq!(scheduler.next(now, READY), Step::TakeBatch, "there is another");

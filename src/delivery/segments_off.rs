@@ -33,7 +33,7 @@ impl Segments {
 
     pub(super) fn batch_split(&mut self, _: Mark) {}
 
-    pub(super) fn parked(&mut self, _: Mark) {}
+    pub(super) fn leaves_place(&mut self, _: Mark) {}
 
     #[inline]
     pub(super) fn changed(&mut self) {}

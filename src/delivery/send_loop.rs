@@ -20,7 +20,7 @@ use crate::event::uuid::UuidSource;
 use crate::failpoint;
 use crate::memory::NoMemory;
 use crate::protocol::{
-    Attempt, AttemptDecision, AttemptResult, Disposition, HostSign, Keeping, RetryPolicy, decide,
+    Attempt, AttemptDecision, AttemptResult, Disposition, HostSign, RetryPolicy, SpooledBatch, decide,
 };
 use crate::status::Error;
 use crate::transport::Transport;
@@ -62,7 +62,7 @@ struct InFlight {
     request_id: Uuid,
     attempt: u32,
     used: u32,
-    times_parked: u32,
+    times_postponed: u32,
     payload: Arc<Payload>,
 }
 
@@ -170,14 +170,14 @@ impl SendLoop {
             let sent_bytes = body.len() as u64;
             (transport.send(&request, codec, body).await, codec, sent_bytes)
         });
-        let OpenAttempt { used, times_parked, payload, .. } = open;
-        let in_flight = InFlight { batch, request_id, attempt, used, times_parked, payload };
+        let OpenAttempt { used, times_postponed, payload, .. } = open;
+        let in_flight = InFlight { batch, request_id, attempt, used, times_postponed, payload };
         self.in_flight.insert(task.id(), in_flight);
     }
 
     fn end_attempt(&mut self, id: Id, (result, codec, sent_bytes): Sent) {
         let Some(ended) = self.in_flight.remove(&id) else { return };
-        let InFlight { batch, request_id, attempt, used, times_parked, payload } = ended;
+        let InFlight { batch, request_id, attempt, used, times_postponed, payload } = ended;
         let can_change_codec = !matches!(codec, Codec::None | Codec::Gzip);
         if can_change_codec && matches!(result, AttemptResult::Response { status: 415, .. }) {
             self.transport.fall_back_to_gzip();
@@ -191,8 +191,8 @@ impl SendLoop {
         let random = self.random();
         let decision = {
             let host_is_down = self.scheduler.is_circuit_open();
-            let keeping = self.has_spool.then_some(Keeping { host_is_down, times_parked });
-            let attempt = Attempt { uuids: payload.uuids(), used, can_change_codec, random, keeping };
+            let spooled = self.has_spool.then_some(SpooledBatch { host_is_down, times_postponed });
+            let attempt = Attempt { uuids: payload.uuids(), used, can_change_codec, random, spooled };
             decide(&result, &attempt, &self.policy)
         };
         if !decision.unsent {

@@ -14,6 +14,27 @@ use super::backoff::Backoff;
 /// Failures in a row that open the circuit.
 pub(super) const THRESHOLD: u32 = 3;
 
+/// What an attempt says about the host, for the circuit breaker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HostSign {
+    /// It responds.
+    #[default]
+    Responds,
+    /// It fails: there was no response on a new connection, or a 5xx.
+    Fails,
+    /// It refuses whatever this client sends, for now.
+    Refuses,
+    /// Nothing: the request has probably not reached it.
+    None,
+}
+
+impl HostSign {
+    /// What a response with this status says.
+    pub(super) fn of_status(status: u16) -> Self {
+        if status >= 500 { HostSign::Fails } else { HostSign::Responds }
+    }
+}
+
 /// Whether the host is considered down. Times are since the client's start.
 #[derive(Debug, Default)]
 pub(crate) struct CircuitBreaker {

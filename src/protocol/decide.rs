@@ -3,137 +3,13 @@
 
 use std::time::Duration;
 
-use uuid::Uuid;
-
-use super::backoff::Backoff;
-use super::circuit_breaker::THRESHOLD;
+use super::attempt::{Attempt, AttemptResult, RetryPolicy};
+use super::circuit_breaker::HostSign;
+use super::resend::Resend;
 use super::statuses::{Class, classify};
 use super::verdict::Verdict;
 use super::{explain, response};
 use crate::failpoint;
-
-/// What one attempt resulted in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AttemptResult {
-    /// A complete response.
-    Response {
-        /// The HTTP status.
-        status: u16,
-        /// The wait that `Retry-After` asks for.
-        retry_after: Option<Duration>,
-        /// The target of a redirect.
-        location: Option<String>,
-        /// The body.
-        body: Vec<u8>,
-    },
-    /// A response with a body over [`response::max_bytes`].
-    Oversized {
-        /// The HTTP status.
-        status: u16,
-    },
-    /// No response, or one that was cut off.
-    NoResponse {
-        /// What happened, for people.
-        message: String,
-        /// Whether the request may have reached the server.
-        maybe_sent: bool,
-    },
-    /// A connection that was kept from an earlier request failed before a response began: it
-    /// had probably died unnoticed. The next attempt makes a new one.
-    StaleConnection {
-        /// What happened, for people.
-        message: String,
-    },
-    /// Nothing was sent: this machine has no descriptor, port, memory or randomness for it.
-    LocalShortage {
-        /// What is lacking, for people.
-        message: String,
-    },
-}
-
-/// The rules for retries that settings can change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RetryPolicy {
-    /// Attempts after the first one (`max_retries`).
-    pub max_retries: u32,
-    /// The waits between attempts.
-    pub backoff: Backoff,
-    /// HTTP statuses after which another attempt is made (`retry_statuses`).
-    pub retry_statuses: Vec<u16>,
-}
-
-/// The attempt that is decided on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Attempt<'a> {
-    /// The uuids of its events, in order.
-    pub uuids: &'a [Uuid],
-    /// Attempts of the budget that are used, this one included.
-    pub used: u32,
-    /// Whether another codec remains to be tried after a 415.
-    pub can_change_codec: bool,
-    /// Spreads the wait before the next attempt.
-    pub random: u16,
-    /// What is known of a batch whose events are on disk, so that no outage ends them; `None` without a spool.
-    pub keeping: Option<Keeping>,
-}
-
-/// A batch that outlives outages, because the client has a spool.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Keeping {
-    /// Whether the circuit is open: the failure is the host's and not the batch's, and spends none of its budget.
-    pub host_is_down: bool,
-    /// How many times it was parked.
-    pub times_parked: u32,
-}
-
-/// How many times a batch with a spent budget is parked before its events are lost.
-const MAX_PARKED: u32 = 8;
-/// How long it is parked first. The time doubles up to [`LONGEST_PARKED`].
-const FIRST_PARKED: Duration = Duration::from_secs(60);
-const LONGEST_PARKED: Duration = Duration::from_secs(3600);
-
-/// How the events of an attempt are sent again.
-#[derive(Clone, Copy)]
-struct Again {
-    wait: Duration,
-    /// The attempt does not count.
-    refund: bool,
-    /// The batch is parked.
-    park: bool,
-}
-
-impl Again {
-    /// `None` when the budget of the batch is spent.
-    fn after(
-        attempt: &Attempt<'_>,
-        policy: &RetryPolicy,
-        host: HostSign,
-        retry_after: Option<Duration>,
-    ) -> Option<Again> {
-        let wait = policy.backoff.wait(attempt.used, attempt.random, retry_after);
-        // Until the circuit opens, it is not known whether the host fails or the batch.
-        let is_undecided = attempt.keeping.is_some() && host == HostSign::Fails;
-        let budget = if is_undecided { policy.max_retries.max(THRESHOLD) } else { policy.max_retries };
-        match attempt.keeping {
-            Some(Keeping { host_is_down: true, .. }) if host == HostSign::Fails => {
-                Some(Again { wait, refund: true, park: false })
-            }
-            _ if attempt.used <= budget => Some(Again { wait, refund: false, park: false }),
-            Some(Keeping { times_parked, .. }) if times_parked < MAX_PARKED => {
-                let wait = FIRST_PARKED.saturating_mul(1 << times_parked).min(LONGEST_PARKED);
-                let wait = policy.backoff.at_least(wait, retry_after);
-                Some(Again { wait, refund: false, park: true })
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Whether a whole batch with this status is refused for what the host can change: the key, the proxy, the address,
-/// the plan. With a spool its events are held then, and not lost.
-fn is_refusal(status: u16) -> bool {
-    matches!(status, 300..=399 | 401..=404 | 407)
-}
 
 /// Whether a gateway says that it has no response of the server, which may have stored the events. A 502 and a 504
 /// always say that. Each other 5xx and a 408 may say it, unless the body is an error of Capture v1: some gateways send
@@ -172,26 +48,6 @@ pub enum Disposition {
     Retry,
 }
 
-/// What an attempt says about the host, for the circuit breaker.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum HostSign {
-    /// It responds.
-    #[default]
-    Responds,
-    /// It fails: there was no response on a new connection, or a 5xx.
-    Fails,
-    /// It refuses whatever this client sends, for now.
-    Refuses,
-    /// Nothing: the request has probably not reached it.
-    None,
-}
-
-impl HostSign {
-    fn of_status(status: u16) -> Self {
-        if status >= 500 { HostSign::Fails } else { HostSign::Responds }
-    }
-}
-
 /// The decision on one attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AttemptDecision {
@@ -207,7 +63,7 @@ pub struct AttemptDecision {
     /// Whether the attempt does not count against the budget.
     pub refund: bool,
     /// Whether the budget is spent and begins anew after the wait, while other batches go on.
-    pub park: bool,
+    pub postpone: bool,
     /// Whether nothing was sent, so that there was no attempt at all. Then every event is sent
     /// again, as soon as this machine can.
     pub unsent: bool,
@@ -228,29 +84,32 @@ pub struct AttemptDecision {
 pub fn decide(result: &AttemptResult, attempt: &Attempt<'_>, policy: &RetryPolicy) -> AttemptDecision {
     failpoint::pass("protocol");
     let mut decision = AttemptDecision::default();
-    let again = |host, retry_after| Again::after(attempt, policy, host, retry_after);
+    let resend = |host, retry_after| Resend::after(attempt, policy, host, retry_after);
     match result {
         AttemptResult::Response { status, retry_after, location, body } => {
             decision.status = *status;
             decision.retry_after = *retry_after;
             decision.host = HostSign::of_status(*status);
             decision.response_unknown = is_of_a_gateway(*status, body);
-            let again = again(decision.host, *retry_after);
+            let resend = resend(decision.host, *retry_after);
             match classify(*status, &policy.retry_statuses) {
-                Class::Success => decision.read_verdicts(body, attempt, again),
+                Class::Success => decision.read_verdicts(body, attempt, resend),
                 Class::TooLarge if attempt.uuids.len() > 1 => {
                     decision.split = true;
-                    decision.retry_all(attempt, Duration::ZERO);
+                    decision.resend_all(attempt, Resend::AT_ONCE);
                 }
                 Class::UnknownCodec if attempt.can_change_codec => {
-                    decision.refund = true;
-                    decision.retry_all(attempt, Duration::ZERO);
+                    decision.resend_all(attempt, Resend { refund: true, ..Resend::AT_ONCE });
                 }
-                Class::Retryable => decision.retry_or_lose(attempt, again, Failure::Rejected),
-                Class::Terminal if is_refusal(*status) => {
-                    decision.refused(attempt, policy, again);
+                Class::Retryable => decision.resend_or_lose(attempt, resend, Failure::Rejected),
+                Class::Refused => {
+                    let (host, resend) = Resend::after_refusal(attempt, policy, *retry_after);
+                    decision.host = host;
+                    decision.resend_or_lose(attempt, resend, Failure::Rejected);
                 }
-                _ => decision.retry_or_lose(attempt, None, Failure::Rejected),
+                Class::TooLarge | Class::UnknownCodec | Class::Terminal => {
+                    decision.lose_all(attempt, Failure::Rejected);
+                }
             }
             if !matches!(status, 200..=299) {
                 decision.error = explain::status(*status, location.as_deref(), body);
@@ -261,24 +120,22 @@ pub fn decide(result: &AttemptResult, attempt: &Attempt<'_>, policy: &RetryPolic
             decision.host = HostSign::of_status(*status);
             decision.response_unknown = matches!(status, 200..=299);
             decision.error = explain::oversized(*status, response::max_bytes(attempt.uuids.len()));
-            decision.retry_or_lose(attempt, None, Failure::MalformedResponse);
+            decision.lose_all(attempt, Failure::MalformedResponse);
         }
         AttemptResult::NoResponse { message, maybe_sent } => {
             decision.host = HostSign::Fails;
-            decision.no_response(message, *maybe_sent, attempt, again(HostSign::Fails, None));
+            decision.no_response(message, *maybe_sent, attempt, resend(HostSign::Fails, None));
         }
         AttemptResult::StaleConnection { message } => {
             decision.host = HostSign::None;
             // Only the next attempt shows how the host is.
-            let at_once =
-                |again: Again| if again.park { again } else { Again { wait: Duration::ZERO, ..again } };
-            decision.no_response(message, true, attempt, again(HostSign::None, None).map(at_once));
+            let at_once = |resend: Resend| if resend.postpone { resend } else { Resend::AT_ONCE };
+            decision.no_response(message, true, attempt, resend(HostSign::None, None).map(at_once));
         }
         AttemptResult::LocalShortage { message } => {
             decision.host = HostSign::None;
             decision.unsent = true;
-            let at_once = Again { wait: Duration::ZERO, refund: false, park: false };
-            decision.no_response(message, false, attempt, Some(at_once));
+            decision.no_response(message, false, attempt, Some(Resend::AT_ONCE));
         }
     }
     decision
@@ -290,78 +147,70 @@ impl AttemptDecision {
         self.dispositions.iter().map(|disposition| *disposition == Disposition::Retry)
     }
 
-    fn retry_all(&mut self, attempt: &Attempt<'_>, wait: Duration) {
+    fn resend_all(&mut self, attempt: &Attempt<'_>, resend: Resend) {
         self.dispositions = vec![Disposition::Retry; attempt.uuids.len()];
-        self.wait = wait;
+        self.wait = resend.wait;
+        self.refund = resend.refund;
+        self.postpone = resend.postpone;
     }
 
-    fn retry_or_lose(&mut self, attempt: &Attempt<'_>, again: Option<Again>, failure: Failure) {
-        match again {
-            Some(again) => {
-                self.retry_all(attempt, again.wait);
-                self.refund = again.refund;
-                self.park = again.park;
-            }
-            None => self.dispositions = vec![Disposition::Lost(failure); attempt.uuids.len()],
-        }
+    fn lose_all(&mut self, attempt: &Attempt<'_>, failure: Failure) {
+        self.dispositions = vec![Disposition::Lost(failure); attempt.uuids.len()];
     }
 
-    /// Whether the host refuses all that is sent, or this batch only, shows in the others: the first refusal opens the
-    /// circuit, and what closes it is another batch. So a batch that was refused, and is again while the circuit is
-    /// closed, is itself the reason, and that counts.
-    fn refused(&mut self, attempt: &Attempt<'_>, policy: &RetryPolicy, again: Option<Again>) {
-        let wait = policy.backoff.at_least(policy.backoff.max, self.retry_after);
-        match attempt.keeping {
-            None => self.retry_or_lose(attempt, None, Failure::Rejected),
-            Some(keeping) if keeping.host_is_down || attempt.used <= 1 => {
-                self.host = HostSign::Refuses;
-                self.refund = keeping.host_is_down;
-                self.retry_all(attempt, wait);
-            }
-            Some(_) => {
-                self.host = HostSign::None;
-                let again = again.map(|again| Again { wait: wait.max(again.wait), ..again });
-                self.retry_or_lose(attempt, again, Failure::Rejected);
-            }
+    fn resend_or_lose(&mut self, attempt: &Attempt<'_>, resend: Option<Resend>, failure: Failure) {
+        match resend {
+            Some(resend) => self.resend_all(attempt, resend),
+            None => self.lose_all(attempt, failure),
         }
     }
 
     /// Out of line, so that what is decided for each event of a response stays in one place.
     #[cold]
     #[inline(never)]
-    fn no_response(&mut self, message: &str, maybe_sent: bool, attempt: &Attempt<'_>, again: Option<Again>) {
+    fn no_response(
+        &mut self,
+        message: &str,
+        maybe_sent: bool,
+        attempt: &Attempt<'_>,
+        resend: Option<Resend>,
+    ) {
         self.response_unknown = maybe_sent;
         message.clone_into(&mut self.error);
-        self.retry_or_lose(attempt, again, Failure::Transport);
+        self.resend_or_lose(attempt, resend, Failure::Transport);
     }
 
-    fn read_verdicts(&mut self, body: &[u8], attempt: &Attempt<'_>, again: Option<Again>) {
+    fn read_verdicts(&mut self, body: &[u8], attempt: &Attempt<'_>, resend: Option<Resend>) {
         self.verdicts = match response::verdicts(body, attempt.uuids) {
             Ok(verdicts) => verdicts,
             // A broken success must not loop, so it is final.
             Err(reason) => {
                 self.error = explain::malformed(&reason, body);
                 self.response_unknown = true;
-                return self.retry_or_lose(attempt, None, Failure::MalformedResponse);
+                return self.lose_all(attempt, Failure::MalformedResponse);
             }
         };
         let disposition =
             |verdict: &Option<Box<Verdict>>| match verdict.as_deref().map(|verdict| verdict.code.as_ref()) {
                 Some("drop") => Disposition::Lost(Failure::Dropped),
-                Some("retry") if again.is_some() => Disposition::Retry,
+                Some("retry") if resend.is_some() => Disposition::Retry,
                 Some("retry") => Disposition::Lost(Failure::RetryExhausted),
                 _ => Disposition::Delivered,
             };
         self.dispositions = self.verdicts.iter().map(disposition).collect();
-        if let Some(again) = again {
-            self.wait = again.wait;
-            self.park = again.park;
+        if let Some(resend) = resend {
+            self.wait = resend.wait;
+            self.postpone = resend.postpone;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
+    use super::super::attempt::SpooledBatch;
+    use super::super::backoff::Backoff;
     use super::*;
 
     fn policy() -> RetryPolicy {
@@ -380,14 +229,17 @@ mod tests {
         (1..=count).map(Uuid::from_u128).collect()
     }
 
+    fn attempt(uuids: &[Uuid], used: u32) -> Attempt<'_> {
+        Attempt { uuids, used, can_change_codec: false, random: 0, spooled: None }
+    }
+
     fn response(status: u16, body: &str) -> AttemptResult {
         AttemptResult::Response { status, retry_after: None, location: None, body: body.into() }
     }
 
     fn decided(status: u16, body: &str, count: u128, used: u32) -> AttemptDecision {
         let uuids = uuids(count);
-        let attempt = Attempt { uuids: &uuids, used, can_change_codec: false, random: 0, keeping: None };
-        decide(&response(status, body), &attempt, &policy())
+        decide(&response(status, body), &attempt(&uuids, used), &policy())
     }
 
     fn body(codes: &[&str]) -> String {
@@ -460,7 +312,7 @@ mod tests {
     fn another_codec_is_tried_only_while_there_is_one() {
         let uuids = uuids(1);
         for can_change_codec in [true, false] {
-            let attempt = Attempt { uuids: &uuids, used: 4, can_change_codec, random: 0, keeping: None };
+            let attempt = Attempt { can_change_codec, ..attempt(&uuids, 4) };
             let decision = decide(&response(415, ""), &attempt, &policy());
             assert_eq!((retries(&decision), decision.refund), (can_change_codec, can_change_codec));
             assert_eq!(decision.wait, Duration::ZERO);
@@ -475,9 +327,7 @@ mod tests {
             location: Some("https://elsewhere/".into()),
             body: Vec::new(),
         };
-        let attempt =
-            Attempt { uuids: &uuids(1), used: 1, can_change_codec: false, random: 0, keeping: None };
-        let decision = decide(&result, &attempt, &policy());
+        let decision = decide(&result, &attempt(&uuids(1), 1), &policy());
         assert!(decision.error.contains("https://elsewhere/"), "{}", decision.error);
         assert!(!retries(&decision));
     }
@@ -486,13 +336,7 @@ mod tests {
     fn transport_errors_count_as_attempts() {
         let result = AttemptResult::NoResponse { message: "refused".into(), maybe_sent: false };
         let uuids = uuids(1);
-        let used = |used| {
-            decide(
-                &result,
-                &Attempt { uuids: &uuids, used, can_change_codec: false, random: 0, keeping: None },
-                &policy(),
-            )
-        };
+        let used = |used| decide(&result, &attempt(&uuids, used), &policy());
         assert_eq!(used(2).wait, Duration::from_millis(400));
         assert_eq!(used(4).dispositions, [Disposition::Lost(Failure::Transport)]);
         assert!(used(1).host == HostSign::Fails && !used(1).response_unknown);
@@ -502,13 +346,7 @@ mod tests {
     fn a_stale_connection_costs_an_attempt_and_no_wait() {
         let result = AttemptResult::StaleConnection { message: "reset".into() };
         let uuids = uuids(2);
-        let used = |used| {
-            decide(
-                &result,
-                &Attempt { uuids: &uuids, used, can_change_codec: false, random: 9, keeping: None },
-                &policy(),
-            )
-        };
+        let used = |used| decide(&result, &Attempt { random: 9, ..attempt(&uuids, used) }, &policy());
         for attempt in 1..=3 {
             let decision = used(attempt);
             assert_eq!(decision.dispositions, [Disposition::Retry; 2]);
@@ -522,38 +360,39 @@ mod tests {
     }
 
     #[test]
-    fn with_a_spool_an_outage_spends_nothing_and_a_spent_budget_is_parked() {
+    fn with_a_spool_an_outage_spends_nothing_and_a_spent_budget_is_postponed() {
         let uuids = uuids(2);
-        let decided = |result: &AttemptResult, used, host_is_down, times_parked| {
-            let keeping = Some(Keeping { host_is_down, times_parked });
-            let attempt = Attempt { uuids: &uuids, used, can_change_codec: false, random: 0, keeping };
+        let decided = |result: &AttemptResult, used, host_is_down, times_postponed| {
+            let spooled = Some(SpooledBatch { host_is_down, times_postponed });
+            let attempt = Attempt { spooled, ..attempt(&uuids, used) };
             decide(result, &attempt, &policy())
         };
         let refused = AttemptResult::NoResponse { message: "refused".into(), maybe_sent: false };
         for result in [&refused, &response(503, "")] {
             let decision = decided(result, 99, true, 0);
-            assert!(retries(&decision) && decision.refund && !decision.park);
+            assert!(retries(&decision) && decision.refund && !decision.postpone);
             // While others succeed, it counts, and the budget begins anew after a while: 1, 2, 4, ... 60 minutes.
             assert!(!decided(result, 3, false, 0).refund);
-            for (times_parked, minutes) in [(0, 1), (1, 2), (5, 32), (6, 60), (7, 60)] {
-                let decision = decided(result, 4, false, times_parked);
-                assert!(retries(&decision) && decision.park && !decision.refund);
+            for (times_postponed, minutes) in [(0, 1), (1, 2), (5, 32), (6, 60), (7, 60)] {
+                let decision = decided(result, 4, false, times_postponed);
+                assert!(retries(&decision) && decision.postpone && !decision.refund);
                 assert_eq!(decision.wait, Duration::from_secs(60 * minutes));
             }
             assert!(!retries(&decided(result, 4, false, 8)));
         }
-        // With fewer retries than failures open the circuit, the batch is not parked before.
+        // With fewer retries than failures open the circuit, the batch is not postponed before.
         let none = RetryPolicy { max_retries: 0, ..policy() };
-        for (result, used, park) in [(&refused, 3, false), (&refused, 4, true), (&response(408, ""), 1, true)]
+        for (result, used, postpone) in
+            [(&refused, 3, false), (&refused, 4, true), (&response(408, ""), 1, true)]
         {
-            let keeping = Some(Keeping::default());
-            let attempt = Attempt { uuids: &uuids, used, can_change_codec: false, random: 0, keeping };
-            assert_eq!(decide(result, &attempt, &none).park, park, "{result:?} {used}");
+            let spooled = Some(SpooledBatch::default());
+            let attempt = Attempt { spooled, ..attempt(&uuids, used) };
+            assert_eq!(decide(result, &attempt, &none).postpone, postpone, "{result:?} {used}");
         }
         let again = response(200, &body(&["retry", "ok"]));
         let decision = decided(&again, 4, false, 0);
         assert_eq!(decision.dispositions, [Disposition::Retry, Disposition::Delivered]);
-        assert!(decision.park);
+        assert!(decision.postpone);
         for status in 300..=599 {
             let decision = decided(&response(status, ""), 1, false, 0);
             let is_held = matches!(status, 300..=399 | 401..=404 | 407);
@@ -565,32 +404,32 @@ mod tests {
     #[test]
     fn a_refusal_counts_when_others_have_succeeded_since_the_last_one() {
         let uuids = uuids(2);
-        let decided = |status, used, host_is_down, times_parked| {
-            let keeping = Some(Keeping { host_is_down, times_parked });
-            let attempt = Attempt { uuids: &uuids, used, can_change_codec: false, random: 0, keeping };
+        let decided = |status, used, host_is_down, times_postponed| {
+            let spooled = Some(SpooledBatch { host_is_down, times_postponed });
+            let attempt = Attempt { spooled, ..attempt(&uuids, used) };
             decide(&response(status, ""), &attempt, &policy())
         };
         for status in [301, 401, 402, 403, 404, 407] {
             // The circuit is open: it may be the host, whatever was before.
             for used in [1, 2, 99] {
                 let held = decided(status, used, true, 8);
-                assert!(retries(&held) && held.refund && !held.park && held.host == HostSign::Refuses);
+                assert!(retries(&held) && held.refund && !held.postpone && held.host == HostSign::Refuses);
             }
             let first = decided(status, 1, false, 8);
             assert!(retries(&first) && !first.refund && first.host == HostSign::Refuses);
             for used in [2, 3] {
                 let counted = decided(status, used, false, 0);
-                assert!(retries(&counted) && !counted.refund && !counted.park);
+                assert!(retries(&counted) && !counted.refund && !counted.postpone);
                 assert_eq!((counted.host, counted.wait), (HostSign::None, policy().backoff.max));
             }
-            let parked = decided(status, 4, false, 2);
-            assert!(retries(&parked) && parked.park && parked.wait == Duration::from_secs(240));
+            let postponed = decided(status, 4, false, 2);
+            assert!(retries(&postponed) && postponed.postpone && postponed.wait == Duration::from_secs(240));
             assert_eq!(decided(status, 4, false, 8).dispositions, [Disposition::Lost(Failure::Rejected); 2]);
         }
     }
 
     #[test]
-    fn what_is_held_or_parked_waits_for_as_long_as_the_server_asks() {
+    fn what_is_held_or_postponed_waits_for_as_long_as_the_server_asks() {
         let policy = RetryPolicy {
             backoff: Backoff { retry_after_max: Duration::from_secs(90), ..policy().backoff },
             ..policy()
@@ -603,11 +442,11 @@ mod tests {
                 location: None,
                 body: Vec::new(),
             };
-            let keeping = Some(Keeping::default());
-            let attempt = Attempt { uuids: &uuids, used, can_change_codec: false, random: 0, keeping };
+            let spooled = Some(SpooledBatch::default());
+            let attempt = Attempt { spooled, ..attempt(&uuids, used) };
             decide(&result, &attempt, &policy).wait.as_secs()
         };
-        // Refused first, refused again, parked.
+        // Refused first, refused again, postponed.
         for (status, used, least) in [(403, 1, 30), (403, 2, 30), (403, 4, 60), (503, 4, 60)] {
             let waits = [1, 80, 3600].map(|seconds| wait(status, used, seconds));
             assert_eq!(waits, [least, 80, 90], "{status} {used}");
@@ -619,8 +458,7 @@ mod tests {
         let result = AttemptResult::LocalShortage { message: "no descriptors".into() };
         let uuids = uuids(2);
         for used in [1, 4, 99] {
-            let attempt = Attempt { uuids: &uuids, used, can_change_codec: false, random: 0, keeping: None };
-            let decision = decide(&result, &attempt, &policy());
+            let decision = decide(&result, &attempt(&uuids, used), &policy());
             assert_eq!(decision.dispositions, [Disposition::Retry; 2]);
             assert!(decision.unsent && decision.host == HostSign::None && !decision.response_unknown);
         }

@@ -16,6 +16,8 @@ pub(crate) enum Class {
     UnknownCodec,
     /// Another attempt may succeed.
     Retryable,
+    /// The host refuses whatever this client sends until the key, the proxy, the address or the plan changes.
+    Refused,
     /// No attempt will succeed.
     Terminal,
 }
@@ -27,6 +29,7 @@ pub(crate) fn classify(status: u16, retryable: &[u16]) -> Class {
         413 => Class::TooLarge,
         415 => Class::UnknownCodec,
         _ if retryable.contains(&status) => Class::Retryable,
+        300..=399 | 401..=404 | 407 => Class::Refused,
         _ => Class::Terminal,
     }
 }
@@ -44,6 +47,7 @@ mod tests {
                 408 | 500 | 502 | 503 | 504 => Class::Retryable,
                 413 => Class::TooLarge,
                 415 => Class::UnknownCodec,
+                300..=399 | 401 | 402 | 403 | 404 | 407 => Class::Refused,
                 _ => Class::Terminal,
             };
             assert_eq!(classify(status, &by_default), expected, "{status}");

@@ -94,7 +94,7 @@ impl World {
         let results: Vec<_> = uuids.iter().map(|uuid| format!("\"{uuid}\":{{\"result\":\"ok\"}}")).collect();
         let body = format!("{{\"results\":{{{}}}}}", results.join(",")).into_bytes();
         let result = AttemptResult::Response { status: 200, retry_after: None, location: None, body };
-        let about = Attempt { uuids, used: attempt.used, can_change_codec: false, random: 0, keeping: None };
+        let about = Attempt { uuids, used: attempt.used, can_change_codec: false, random: 0, spooled: None };
         let decision = decide(&result, &about, &self.config.retry_policy());
         let events = uuids.len() as u64;
         drop(attempt);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::record::{
-    AttemptRecord, BatchRecord, Header, MAX_EVENTS, Meaning, ParkedRecord, Record, VerdictRecord,
+    AttemptRecord, BatchRecord, Header, MAX_EVENTS, Meaning, PostponedRecord, Record, VerdictRecord,
 };
 use super::segment::{Damage, FORMAT, LONGEST_BEGINNING, MAGIC, MAX_BYTES, Reader};
 
@@ -29,8 +29,8 @@ pub(crate) struct Contents<'a> {
     pub(crate) attempt: Option<AttemptRecord>,
     /// Whether the server may have stored an event that is still pending.
     pub(crate) maybe_delivered: bool,
-    /// When and how often it was parked last.
-    pub(crate) parked: Option<ParkedRecord>,
+    /// When and how often it was postponed last.
+    pub(crate) postponed: Option<PostponedRecord>,
     /// How many processes took it over in a row without letting go of it in order.
     pub(crate) takeovers: u32,
     /// When it was taken over for the first time, in milliseconds since 1970.
@@ -129,7 +129,7 @@ struct Sum<'a> {
     /// The last attempt has begun, and it is not known how it ended.
     is_open: bool,
     response_unknown: bool,
-    parked: Option<ParkedRecord>,
+    postponed: Option<PostponedRecord>,
     takeovers: u32,
     first_takeover_ms: Option<i64>,
     sealed: Option<u32>,
@@ -154,7 +154,7 @@ impl<'a> Sum<'a> {
                 self.is_open = true;
             }
             Record::Verdicts(verdicts) => self.add_verdicts(&verdicts),
-            Record::Parked(parked) => self.parked = Some(parked),
+            Record::Postponed(postponed) => self.postponed = Some(postponed),
             // The process that took it over has outlived that.
             Record::TakenOver { times: 0, .. } => self.takeovers = 0,
             Record::TakenOver { at_ms, .. } => {
@@ -218,7 +218,7 @@ impl<'a> Sum<'a> {
                 || damaged > 0
                 || damage.has_gaps
                 || self.batch.is_some_and(|batch| batch.maybe_delivered),
-            parked: self.parked,
+            postponed: self.postponed,
             takeovers: self.takeovers,
             first_takeover_ms: self.first_takeover_ms,
             damaged,

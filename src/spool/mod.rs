@@ -40,7 +40,7 @@ pub use inspect::{
 #[cfg(feature = "internals")]
 pub use instance::Liveness;
 pub(crate) use moment::Moment;
-pub(crate) use record::{AttemptRecord, BatchRecord, EVENT_OVERHEAD, ParkedRecord, VerdictRecord};
+pub(crate) use record::{AttemptRecord, BatchRecord, EVENT_OVERHEAD, PostponedRecord, VerdictRecord};
 pub(crate) use root::{Destination, open_root};
 pub(crate) use store::{
     Health, Identity, LostEvents, LostOnDisk, Notice, Recovered, SegmentId, Settings, Store,

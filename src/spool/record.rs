@@ -134,8 +134,8 @@ pub(crate) struct VerdictRecord<'a> {
 
 /// A batch that waits, because others succeed and it does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ParkedRecord {
-    /// How often it was parked, this time included.
+pub(crate) struct PostponedRecord {
+    /// How often it was postponed, this time included.
     pub(crate) times: u32,
     /// Until when it waits, in milliseconds since 1970.
     pub(crate) not_before_ms: i64,
@@ -154,7 +154,7 @@ pub(super) enum Record<'a> {
     Batch(BatchRecord),
     Attempt(AttemptRecord),
     Verdicts(VerdictRecord<'a>),
-    Parked(ParkedRecord),
+    Postponed(PostponedRecord),
     /// Another process sends what is here from now on.
     TakenOver {
         times: u32,
@@ -175,7 +175,7 @@ enum Kind {
     Batch,
     Attempt,
     Verdicts,
-    Parked,
+    Postponed,
     TakenOver,
     Sealed,
 }
@@ -186,7 +186,7 @@ const KINDS: [(u8, Kind); 8] = [
     (b'B', Kind::Batch),
     (b'A', Kind::Attempt),
     (b'V', Kind::Verdicts),
-    (b'P', Kind::Parked),
+    (b'P', Kind::Postponed),
     (b'T', Kind::TakenOver),
     (b'S', Kind::Sealed),
 ];
@@ -227,7 +227,9 @@ impl Kind {
                 response_unknown: flags & UNKNOWN != 0,
                 ended: Some(payload).filter(|bits| bits.len() <= MAX_EVENTS as usize / 8)?,
             }),
-            Kind::Parked => Record::Parked(ParkedRecord { times: index, not_before_ms: fields.i64()? }),
+            Kind::Postponed => {
+                Record::Postponed(PostponedRecord { times: index, not_before_ms: fields.i64()? })
+            }
             Kind::TakenOver => Record::TakenOver { times: index, at_ms: fields.i64()? },
             Kind::Sealed => Record::Sealed {
                 events: fields.u32().filter(|events| *events <= MAX_EVENTS)?,
@@ -287,8 +289,8 @@ impl Record<'_> {
                 let ended = if verdicts.ended.is_empty() { &[0] } else { verdicts.ended };
                 frame(out, b'V', unknown, verdicts.attempt, &[ended])
             }
-            Record::Parked(parked) => {
-                frame(out, b'P', 0, parked.times, &[&parked.not_before_ms.to_le_bytes()])
+            Record::Postponed(postponed) => {
+                frame(out, b'P', 0, postponed.times, &[&postponed.not_before_ms.to_le_bytes()])
             }
             Record::TakenOver { times, at_ms } => frame(out, b'T', 0, *times, &[&at_ms.to_le_bytes()]),
             Record::Sealed { events, bytes } => {

@@ -23,7 +23,7 @@ use super::disk::{Disk, DiskError, ErrorKind};
 use super::instance::Instance;
 use super::janitor::Janitor;
 use super::moment::Moment;
-use super::record::{AttemptRecord, BatchRecord, ParkedRecord, Record, VerdictRecord};
+use super::record::{AttemptRecord, BatchRecord, PostponedRecord, Record, VerdictRecord};
 use super::segment::MAX_BYTES;
 use crate::config::SpoolSafety;
 #[cfg(test)]
@@ -261,8 +261,8 @@ impl<D: Disk> Store<D> {
     }
 
     /// Adds that the batch waits because others succeed and it does not.
-    pub(crate) fn add_parked(&mut self, segment: SegmentId, parked: ParkedRecord) -> bool {
-        self.add(segment, &Record::Parked(parked))
+    pub(crate) fn add_postponed(&mut self, segment: SegmentId, postponed: PostponedRecord) -> bool {
+        self.add(segment, &Record::Postponed(postponed))
     }
 
     fn add(&mut self, id: SegmentId, record: &Record<'_>) -> bool {

@@ -22,8 +22,8 @@ pub struct SegmentSummary {
     pub batch: Option<(Uuid, i64)>,
     /// The last attempt, and how many count against the budget.
     pub attempt: Option<(u32, u32)>,
-    /// How often it was put aside because others succeeded, and until when, in milliseconds since 1970.
-    pub parked: Option<(u32, i64)>,
+    /// How often it was postponed because others succeeded, and until when, in milliseconds since 1970.
+    pub postponed: Option<(u32, i64)>,
     /// Whether the server may have stored a pending event.
     pub maybe_delivered: bool,
     /// How many processes took it over in a row without letting go of it in order.
@@ -58,7 +58,7 @@ pub fn read_segment(bytes: &[u8]) -> Result<SegmentSummary, Unreadable> {
         missing: contents.missing,
         batch: contents.batch.map(|batch| (batch.request_id, batch.created_at_ms)),
         attempt: contents.attempt.map(|attempt| (attempt.attempt, attempt.used)),
-        parked: contents.parked.map(|parked| (parked.times, parked.not_before_ms)),
+        postponed: contents.postponed.map(|postponed| (postponed.times, postponed.not_before_ms)),
         maybe_delivered: contents.maybe_delivered,
         takeovers: contents.takeovers,
         damaged: contents.damaged,

@@ -339,7 +339,7 @@ static void leave_one_with_spent_retries(void) {
     finish(client);
 }
 
-static void a_parked_event_holds_up_no_other(void) {
+static void a_postponed_event_holds_up_no_other(void) {
     folder = new_folder();
     script("{\"then\":{\"verdicts\":{\"again\":\"retry\",\"*\":\"ok\"}}}");
     for (int i = 0; i < 3; i++) CHECK_EQ(in_process(leave_one_with_spent_retries), 0);
@@ -372,7 +372,7 @@ int main(int argc, char **argv) {
         TEST(what_the_server_does_not_want_is_lost),
         TEST(a_close_that_leaves_events_ends_the_flushes_of_other_threads),
         TEST(a_flush_does_not_wait_for_what_others_have_left),
-        TEST(a_parked_event_holds_up_no_other),
+        TEST(a_postponed_event_holds_up_no_other),
     };
     return RUN_TESTS(tests);
 }

@@ -88,14 +88,14 @@ fn list_segment(
 
 /// What else is known of a segment, each part after two spaces.
 fn remarks(summary: &SegmentSummary) -> String {
-    let parked = summary.parked.map(|(times, until)| {
+    let postponed = summary.postponed.map(|(times, until)| {
         let until = Timestamp::from_millisecond(until).map(|until| format!(" until {until:.0}"));
-        format!("put aside {}{}", counted(u64::from(times), "time"), until.unwrap_or_default())
+        format!("postponed {}{}", counted(u64::from(times), "time"), until.unwrap_or_default())
     });
     let parts = [
         summary.batch.map(|(request, _)| format!("batch {request}")),
         summary.attempt.map(|(attempt, _)| format!("attempt {attempt}")),
-        parked,
+        postponed,
         summary.maybe_delivered.then(|| "may have been delivered".to_owned()),
         (summary.takeovers > 0)
             .then(|| format!("taken over {}", counted(u64::from(summary.takeovers), "time"))),

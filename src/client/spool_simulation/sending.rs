@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::World;
 use crate::delivery::{BatchId, DeliveryState, OpenAttempt, Step, Wake};
 use crate::event::timestamp::Timestamp;
-use crate::protocol::{Attempt, AttemptResult, Keeping, decide};
+use crate::protocol::{Attempt, AttemptResult, SpooledBatch, decide};
 
 #[derive(Default)]
 pub(super) struct Server {
@@ -159,7 +159,7 @@ impl World {
             used: attempt.used,
             can_change_codec: false,
             random,
-            keeping: Some(Keeping { host_is_down, times_parked: attempt.times_parked }),
+            spooled: Some(SpooledBatch { host_is_down, times_postponed: attempt.times_postponed }),
         };
         let mut decision = decide(&result, &about, &process.policy);
         let ids = [self.random.next(), self.random.next()].map(|half| Uuid::from_u64_pair(half, 1));

@@ -12,7 +12,7 @@ use crate::delivery::batch::{Batch, Payload};
 use crate::delivery::mark::Mark;
 use crate::delivery::open_batch::{OpenBatch, Span};
 use crate::memory::{NoMemory, copied};
-use crate::spool::{Append, AttemptRecord, BatchRecord, ParkedRecord, SegmentId, VerdictRecord};
+use crate::spool::{Append, AttemptRecord, BatchRecord, PostponedRecord, SegmentId, VerdictRecord};
 
 /// What has become of segments since the disk thread looked last. Its memory is used again.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ pub(crate) struct SegmentChange {
     pub(crate) id: SegmentId,
     pub(crate) batch: Option<BatchRecord>,
     pub(crate) attempt: Option<AttemptRecord>,
-    pub(crate) parked: Option<ParkedRecord>,
+    pub(crate) postponed: Option<PostponedRecord>,
     pub(crate) appended: Option<Appended>,
     events: NewEvents,
     /// The last attempt that has ended, whether one of them went without a response, and a bit for each event that
@@ -68,7 +68,7 @@ impl SegmentChange {
             id,
             batch: None,
             attempt: None,
-            parked: None,
+            postponed: None,
             appended: None,
             events: NewEvents::None,
             verdicts: None,
@@ -165,9 +165,9 @@ pub(in crate::delivery) fn change_of_batch(
     }
     let closes = change.attempt.is_some() && !facts.in_flight;
     change.verdicts = verdicts(track, ended_attempt, response_unknown, closes);
-    if facts.parked != before.parked {
-        change.parked = facts.parked;
-        track.handed.parked = facts.parked;
+    if facts.postponed != before.postponed {
+        change.postponed = facts.postponed;
+        track.handed.postponed = facts.postponed;
     }
     // Of two batches in one segment, the second adds events only.
     let has_events = !matches!(change.events, NewEvents::None);

@@ -16,7 +16,7 @@ use super::mark::Mark;
 use super::open_batch::Span;
 use crate::config::{Config, SpoolSafety};
 use crate::memory::reserve;
-use crate::spool::{AttemptRecord, ParkedRecord, SegmentId};
+use crate::spool::{AttemptRecord, PostponedRecord, SegmentId};
 use crate::status::Status;
 use lending::{Appending, Released};
 
@@ -72,7 +72,7 @@ pub(super) struct Handed {
     pub(super) batch: bool,
     pub(super) response_unknown: bool,
     pub(super) attempt: Option<AttemptRecord>,
-    pub(super) parked: Option<ParkedRecord>,
+    pub(super) postponed: Option<PostponedRecord>,
 }
 
 impl Track {
@@ -529,7 +529,7 @@ impl Segments {
     }
 
     /// A batch waits for long: its place in memory is not one of those for what comes from the disk.
-    pub(super) fn parked(&mut self, mark: Mark) {
+    pub(super) fn leaves_place(&mut self, mark: Mark) {
         if let Some(track) = self.track_mut(mark)
             && std::mem::take(&mut track.is_loaded)
         {

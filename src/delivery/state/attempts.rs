@@ -164,12 +164,12 @@ impl DeliveryState {
         batch.retain(decision.retries());
         self.batches.insert(id, batch);
         match decision.host {
-            _ if decision.park => self.segments.parked(mark),
+            _ if decision.postpone => self.segments.leaves_place(mark),
             HostSign::Fails | HostSign::Refuses if self.is_crowded_by_batches() => {
                 self.segments.takes_place(mark);
             }
             // Another one may come from the disk: it may be this one that fails, and not the host.
-            HostSign::Fails | HostSign::Refuses => self.segments.parked(mark),
+            HostSign::Fails | HostSign::Refuses => self.segments.leaves_place(mark),
             HostSign::Responds | HostSign::None => {}
         }
         (vec![id], wake)

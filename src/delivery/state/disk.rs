@@ -274,7 +274,7 @@ impl DeliveryState {
             batch: contents.batch.is_some(),
             response_unknown: contents.maybe_delivered,
             attempt: contents.attempt,
-            parked: contents.parked,
+            postponed: contents.postponed,
         };
         self.stats.recovered += pending;
         self.stats.pending_events += pending;
@@ -322,11 +322,11 @@ impl DeliveryState {
         );
         let origin = contents.header.origin;
         batch.resume(contents, (origin != loaded.sdk_info).then(|| Arc::from(origin)));
-        let wait = contents.parked.map_or(0, |parked| parked.not_before_ms - loaded.now.unix_ms());
+        let wait = contents.postponed.map_or(0, |postponed| postponed.not_before_ms - loaded.now.unix_ms());
         let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(0)).min(LONGEST_WAIT);
         self.segments.loaded(mark);
         if !wait.is_zero() {
-            self.segments.parked(mark);
+            self.segments.leaves_place(mark);
         }
         let batch = self.add_batch(batch);
         self.loaded.push((batch, wait));

@@ -12,7 +12,7 @@ use super::super::state::DeliveryState;
 use crate::config::{Config, Reports};
 use crate::event::EncodedEvent;
 use crate::event::timestamp::Timestamp;
-use crate::protocol::{Attempt, AttemptResult, Keeping, RetryPolicy, decide};
+use crate::protocol::{Attempt, AttemptResult, RetryPolicy, SpooledBatch, decide};
 use crate::random::Random;
 
 /// What a poisoned batch gets.
@@ -146,7 +146,9 @@ impl World {
             used: attempt.used,
             can_change_codec: false,
             random,
-            keeping: self.has_spool.then_some(Keeping { host_is_down, times_parked: attempt.times_parked }),
+            spooled: self
+                .has_spool
+                .then_some(SpooledBatch { host_is_down, times_postponed: attempt.times_postponed }),
         };
         let mut decision = decide(&result, &about, &self.policy);
         drop(attempt);
@@ -203,7 +205,7 @@ fn a_poisoned_batch_holds_no_other_up_and_is_lost_in_the_end() {
             assert!(world.slowest() < 75 * SECOND, "{context}: {:?}", world.slowest());
             assert_eq!(world.reasons(), [Some(reason(poison))], "{context}");
             let took = world.ended[world.poisoned.iter().next().unwrap()].0;
-            assert!(!has_spool || took > 3 * HOUR, "{context}: it was not parked, {took:?}");
+            assert!(!has_spool || took > 3 * HOUR, "{context}: it was not postponed, {took:?}");
         }
     }
 }
@@ -221,7 +223,7 @@ fn several_poisoned_batches_hold_others_up_only_until_each_has_probed() {
             }
         }
         world.pass(world.now + 10 * 60 * SECOND);
-        // A backlog, since one event in some time limits of the poisoned ones is sent until they are parked.
+        // A backlog, since one event in some time limits of the poisoned ones is sent until they are postponed.
         assert!(world.slowest() < HOUR / 2, "seed {seed} {poison:?}: {:?}", world.slowest());
         assert_eq!(world.reasons(), vec![Some(reason(poison)); 5], "seed {seed} {poison:?}");
     }

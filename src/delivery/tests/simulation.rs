@@ -193,7 +193,7 @@ impl World {
             used: attempt.used,
             can_change_codec: false,
             random,
-            keeping: None,
+            spooled: None,
         };
         let mut decision = decide(&result, &about, &self.policy);
         let ids = [self.uuid(), self.uuid()];

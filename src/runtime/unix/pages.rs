@@ -44,12 +44,16 @@ mod tests {
                 usage.ru_minflt
             }
         };
-        let mut memory: Vec<u8> = Vec::with_capacity(1 << 22);
         // SAFETY: the call looks at whether the kernel knows the advice.
         let known = unsafe { libc::madvise(std::ptr::null_mut(), 0, libc::MADV_POPULATE_WRITE) } == 0;
-        provide_pages(memory.spare_capacity_mut());
-        let before = minor_faults();
-        memory.resize(1 << 22, 1);
-        assert!(!known || minor_faults() - before < 100);
+        let faults = || {
+            let mut memory: Vec<u8> = Vec::with_capacity(1 << 22);
+            provide_pages(memory.spare_capacity_mut());
+            let before = minor_faults();
+            memory.resize(1 << 22, 1);
+            minor_faults() - before
+        };
+        // Where another test forks in between, the pages are shared with the child and fault once more.
+        assert!(!known || (0..20).any(|_| faults() < 100));
     }
 }

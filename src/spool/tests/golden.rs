@@ -9,7 +9,7 @@ use crate::spool::record::Header;
 use crate::spool::record::Record;
 use crate::spool::segment::FORMAT;
 use crate::spool::segment::begin;
-use crate::spool::{AttemptRecord, BatchRecord, Contents, ParkedRecord, VerdictRecord};
+use crate::spool::{AttemptRecord, BatchRecord, Contents, PostponedRecord, VerdictRecord};
 
 const WAITING: &[u8] = include_bytes!("../../../tests/spool/format-1/waiting.phs");
 const RETRIED: &[u8] = include_bytes!("../../../tests/spool/format-1/retried.phs");
@@ -65,7 +65,7 @@ fn retried() -> Vec<u8> {
             Record::Batch(batch),
             Record::Attempt(attempt(1)),
             Record::Verdicts(ended),
-            Record::Parked(ParkedRecord { times: 1, not_before_ms: 1_790_000_060_000 }),
+            Record::Postponed(PostponedRecord { times: 1, not_before_ms: 1_790_000_060_000 }),
             Record::Sealed { events: 3, bytes: 700 },
             Record::TakenOver { times: 1, at_ms: 1_790_000_070_000 },
             Record::Attempt(attempt(2)),
@@ -93,7 +93,7 @@ fn segments_of_format_1_are_read() {
     assert_eq!((batch.events, batch.maybe_delivered), (3, true));
     assert_eq!(contents.attempt.map(|attempt| (attempt.attempt, attempt.used)), Some((2, 2)));
     assert_eq!((contents.takeovers, contents.first_takeover_ms), (1, Some(1_790_000_070_000)));
-    assert_eq!(contents.parked.map(|parked| parked.not_before_ms), Some(1_790_000_060_000));
+    assert_eq!(contents.postponed.map(|postponed| postponed.not_before_ms), Some(1_790_000_060_000));
     assert!(contents.maybe_delivered);
 
     // Cut in its second event, and taken over.

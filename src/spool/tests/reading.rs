@@ -6,7 +6,9 @@ use super::naive::{self, Naive};
 use crate::random::Random;
 use crate::spool::contents::{Contents, Unreadable};
 use crate::spool::moment::Moment;
-use crate::spool::record::{AttemptRecord, BatchRecord, Header, ParkedRecord, Record, VerdictRecord, frame};
+use crate::spool::record::{
+    AttemptRecord, BatchRecord, Header, PostponedRecord, Record, VerdictRecord, frame,
+};
 use crate::spool::segment::{FORMAT, MAGIC, Reader, begin, whole};
 
 pub(super) const HEADER: Header<'static> = Header {
@@ -85,7 +87,7 @@ fn what_is_written_is_read() {
         Record::Batch(batch(20)),
         Record::Attempt(AttemptRecord { attempt: 1, sent_at_ms: 43, used: 1 }),
         Record::Verdicts(VerdictRecord { attempt: 1, response_unknown: false, ended: &ended }),
-        Record::Parked(ParkedRecord { times: 2, not_before_ms: 77 }),
+        Record::Postponed(PostponedRecord { times: 2, not_before_ms: 77 }),
         Record::Sealed { events: 20, bytes: 1 },
     ]);
     let bytes = segment(&all);
@@ -94,7 +96,7 @@ fn what_is_written_is_read() {
     assert_eq!((contents.events, contents.ended, contents.missing, contents.damaged), (20, 3, 0, 0));
     assert_eq!(contents.batch, Some(batch(20)));
     assert_eq!(contents.attempt, Some(AttemptRecord { attempt: 1, sent_at_ms: 43, used: 1 }));
-    assert_eq!(contents.parked, Some(ParkedRecord { times: 2, not_before_ms: 77 }));
+    assert_eq!(contents.postponed, Some(PostponedRecord { times: 2, not_before_ms: 77 }));
     assert!(!contents.maybe_delivered);
     let expected: Vec<_> = (0..20).filter(|index| ![0, 2, 19].contains(index)).collect();
     assert_eq!(pending(&bytes), expected);

@@ -18,7 +18,7 @@ use crate::spool::segment::begin;
 use crate::spool::store::MAX_READS;
 use crate::spool::{
     AttemptRecord, BatchRecord, Destination, ErrorKind, Health, Identity, LostOnDisk, Moment, Notice,
-    ParkedRecord, SegmentId, Settings, Store, VerdictRecord,
+    PostponedRecord, SegmentId, Settings, Store, VerdictRecord,
 };
 
 #[test]
@@ -84,15 +84,15 @@ fn a_batch_is_taken_over_as_it_was() {
     let ended = [0b010];
     let verdicts = VerdictRecord { attempt: 1, response_unknown: false, ended: &ended };
     assert!(first.add_verdicts(SegmentId(1), verdicts));
-    let parked = ParkedRecord { times: 1, not_before_ms: 90 };
-    assert!(first.add_parked(SegmentId(1), parked));
+    let postponed = PostponedRecord { times: 1, not_before_ms: 90 };
+    assert!(first.add_postponed(SegmentId(1), postponed));
     let (kept, _) = first.close(START);
     assert_eq!((kept.segments, kept.incomplete), (1, 0));
     let (mut second, _) = adopting(&disk, settings(SpoolSafety::Crash), START);
     let (recovered, _) = recover_all(&mut second, START);
     let contents = recovered[0].contents().unwrap();
     assert_eq!((contents.batch, contents.attempt.unwrap().attempt), (Some(batch), 1));
-    assert_eq!((contents.maybe_delivered, contents.parked), (false, Some(parked)));
+    assert_eq!((contents.maybe_delivered, contents.postponed), (false, Some(postponed)));
     let pending: Vec<_> = contents.pending.iter().map(|event| (event.index, event.wire)).collect();
     assert_eq!(pending, [(0, b"\"1 0\"".as_slice()), (2, b"\"1 2\"")]);
     // It goes on from there, and the instance goes with its last segment.
