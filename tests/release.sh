@@ -114,6 +114,17 @@ refuse_part() {
     ok "signing it" "$there/scripts/dist/sign.sh" "$there/dist/$now" "$work/releaser.key" "$there/release.pub"
     ok "the end of a dry run" "$run" --from tag "$now" "$work/releaser.key"
     ok "no tag came of that either" test -z "$(git -C "$there" tag)"
+    # Packed again at this commit, from libraries of another one.
+    printf '\n[x86_64-linux-gnu]\ncommit: 0123\n' >>"$there/dist/$now/BUILDINFO"
+    (cd "$there/dist/$now" && sha256sum BUILDINFO go/list libphc-9.8.7.tar.xz >SHA256SUMS)
+    ok "signing that" "$there/scripts/dist/sign.sh" "$there/dist/$now" "$work/releaser.key" "$there/release.pub"
+    refuses "libraries of another commit" "built from another commit" "$run" --from tag "$now" "$work/releaser.key"
+    sed -i '/^.x86_64/,$d' "$there/dist/$now/BUILDINFO"
+    (cd "$there/dist/$now" && sha256sum BUILDINFO go/list libphc-9.8.7.tar.xz >SHA256SUMS)
+    ok "signing it again" "$there/scripts/dist/sign.sh" "$there/dist/$now" "$work/releaser.key" "$there/release.pub"
+    ok "the end of a dry run, again" "$run" --from tag "$now" "$work/releaser.key"
+    refuses "a platform without a suite" "are tried nowhere" \
+        env PHC_RELEASE_TARGETS=x86_64-macos "$run" --from test "$now" "$work/releaser.key"
     echo more >>"$there/README.md"
     commit "$there" more
     refuses "packages of another commit" "built from another commit" "$run" --tag --from tag "$now" "$work/releaser.key"

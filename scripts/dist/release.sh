@@ -3,7 +3,7 @@
 #
 #   check      the version is that of every package and of CHANGELOG.md, all is committed, and no such tag is there
 #   dist       dist.sh: every package, for PHC_RELEASE_TARGETS, by default those that are proved
-#   test       test.sh: each package in clean systems; one that cannot run is a failure here
+#   test       test.sh: each package of these platforms in clean systems; one that cannot run is a failure here
 #   sign       sign.sh, with the minisign key KEY
 #   rehearse   rehearse.sh and `tags.sh --dry-run`: the packages from local registries and from tags in a clone
 #   tag        tags.sh: the tags, in this repository; only with --tag
@@ -12,6 +12,8 @@
 # signed by release.pub. What a human must do is printed at the end; docs/releasing.md describes it all.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. scripts/dist/targets.sh
+. scripts/dist/suites.sh
 steps=(check dist test sign rehearse tag)
 
 usage() { echo "usage: release.sh [--tag] [--from $(IFS='|'; echo "${steps[*]}")] VERSION KEY" >&2; exit 2; }
@@ -51,7 +53,12 @@ dist() {
     read -ra targets <<<"${PHC_RELEASE_TARGETS:-}"
     env -u PHC_QUICK_PROGRAMS scripts/dist/dist.sh "${targets[@]}"
 }
-test_() { scripts/dist/test.sh || refuse "a package failed, or could not be tried (exit $?)"; }
+test_() {
+    local suites
+    read -ra suites <<<"$(dist_suites_of "${PHC_RELEASE_TARGETS:-$dist_default}")"
+    [ ${#suites[@]} -gt 0 ] || refuse "the packages for $PHC_RELEASE_TARGETS are tried nowhere (scripts/dist/suites.sh)"
+    scripts/dist/test.sh "${suites[@]}" || refuse "a package failed, or could not be tried (exit $?)"
+}
 sign() { scripts/dist/sign.sh "$out" "$key" "$public"; }
 rehearse() {
     scripts/dist/sign.sh verify "$out" "$public"
@@ -60,8 +67,14 @@ rehearse() {
 }
 tag_() {
     scripts/dist/sign.sh verify "$out" "$public"
-    grep -qx "commit: $(git rev-parse HEAD)" "$out/BUILDINFO" ||
-        refuse "$out was built from another commit, or with changes that are not committed"
+    # One line is of the packages, and one of the libraries of each platform.
+    if ! grep -q '^commit: ' "$out/BUILDINFO" ||
+        grep '^commit: ' "$out/BUILDINFO" | grep -qvx "commit: $(git rev-parse HEAD)"; then
+        refuse "$out was built from another commit, or with changes that are not committed:"$'\n'"$(
+            grep -E '^(\[|commit: )' "$out/BUILDINFO")"
+    fi
+    ! grep -q '^programs: not optimised' "$out/BUILDINFO" ||
+        refuse "the programs in $out are not optimised; run this without --from"
     if [ "$tag" = no ]; then
         echo "release: that was the dry run; everything went well. For the tags: add --tag (make release … TAG=1)"
         return

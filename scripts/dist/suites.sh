@@ -22,3 +22,8 @@ dist_refusals='
 bullseye   gem       requires Ruby version >= [0-9.]*
 bullseye   composer  has a PHP requirement incompatible with your PHP version
 '
+
+# dist_suites_of TARGET…: the suites that try the packages of these targets.
+dist_suites_of() {
+    awk -v targets=" $* " 'NF && index(targets, " " $3 " ") { printf "%s ", $1 }' <<<"$dist_suites"
+}

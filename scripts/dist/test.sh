@@ -27,9 +27,7 @@ runner=$PWD/target/debug/phc-conformance
 jobs=${JOBS:-2}
 
 known=$(awk 'NF { print $1 }' <<<"$dist_suites")
-read -ra suites <<<"${*:-$(awk 'NF { print $1, $3 }' <<<"$dist_suites" | while read -r suite target; do
-    [ "$(dist_name "$target" proof)" != proved ] || printf '%s ' "$suite"
-done)}"
+read -ra suites <<<"${*:-$(dist_suites_of "$dist_default")}"
 for suite in "${suites[@]}"; do
     grep -qx "$suite" <<<"$known" ||
         { echo "there is no suite $suite; the suites are: $(tr '\n' ' ' <<<"$known")" >&2; exit 2; }

@@ -28,7 +28,10 @@ documentation() { # documentation FOLDER
     local page
     mkdir -p "$1/docs"
     cp README.md CHANGELOG.md SECURITY.md "$1"
-    cp -r examples "$1"
+    # Those of other languages are for a checkout, with the packages in bindings/.
+    mkdir -p "$1/examples/c" "$1/examples/cpp"
+    cp examples/c/quickstart.c "$1/examples/c"
+    cp examples/cpp/quickstart.cpp "$1/examples/cpp"
     for page in $pages; do [ ! -f "docs/$page.md" ] || cp "docs/$page.md" "$1/docs"; done
 }
 
