@@ -222,8 +222,8 @@ impl<'a> Sorter<'a> {
         let stays = if key.escaped || self.text.get(key.inside.start) == Some(&b'$') {
             self.ranges.sort(self.text, key.inside, key.escaped, value, self.super_properties) == Place::Stays
         } else {
-            let key = self.text.get(key.inside).unwrap_or_default();
-            if self.super_properties.may_have_plain(key) {
+            if self.super_properties.may_have_plain(key.inside.len()) {
+                let key = self.text.get(key.inside).unwrap_or_default();
                 self.super_properties.mark_overridden(key, &mut self.ranges.overridden);
             }
             true

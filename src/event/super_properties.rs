@@ -112,11 +112,11 @@ impl SuperProperties {
         !self.members.is_empty()
     }
 
-    /// Whether a key that does not begin with `$` may be one of those in `members`. Most are excluded by their
-    /// length alone; the bindings add only keys that do begin with `$`.
+    /// Whether a key of this length that does not begin with `$` may be one of those in `members`. Most are
+    /// excluded by their length alone; the bindings add only keys that do begin with `$`.
     #[inline]
-    pub(super) fn may_have_plain(&self, key: &[u8]) -> bool {
-        self.plain_lengths & length_bit(key.len()) != 0
+    pub(super) fn may_have_plain(&self, length: usize) -> bool {
+        self.plain_lengths & length_bit(length) != 0
     }
 
     /// Sets `overridden`, by position in `members`, where the caller's key takes precedence.
