@@ -9,6 +9,7 @@
 mod brotli_body;
 
 use flate2::{Compress, Compression, FlushCompress, Status};
+use zstd::zstd_safe::{CCtx, CParameter, compress_bound};
 
 /// The highest level of zstd: .cargo/config.toml leaves out what higher ones need.
 pub const ZSTD_MAX_LEVEL: u32 = 3;
@@ -21,7 +22,7 @@ pub struct Compressor {
     level: u32,
     gzip: Option<Compress>,
     deflate: Option<Compress>,
-    zstd: Option<zstd::bulk::Compressor<'static>>,
+    zstd: Option<CCtx<'static>>,
 }
 
 impl Compressor {
@@ -52,13 +53,17 @@ impl Compressor {
     /// RFC 8878, in one frame.
     #[inline(never)]
     pub fn zstd(&mut self, body: &[u8]) -> Option<Vec<u8>> {
-        if self.zstd.is_none() {
+        let context = if let Some(context) = &mut self.zstd {
+            context
+        } else {
             let level = i32::try_from(self.level.clamp(1, ZSTD_MAX_LEVEL)).unwrap_or(1);
-            self.zstd = zstd::bulk::Compressor::new(level).ok();
-        }
+            let mut context = CCtx::try_create()?;
+            context.set_parameter(CParameter::CompressionLevel(level)).ok()?;
+            self.zstd.insert(context)
+        };
         let mut out = Vec::new();
-        out.try_reserve_exact(zstd::zstd_safe::compress_bound(body.len())).ok()?;
-        self.zstd.as_mut()?.compress_to_buffer(body, &mut out).ok()?;
+        out.try_reserve_exact(compress_bound(body.len())).ok()?;
+        context.compress2(&mut out, body).ok()?;
         Some(out)
     }
 

@@ -156,7 +156,8 @@ pub unsafe extern "C" fn phc_exception_add_frame_json(
 /// Adds the next frame of the stack, the innermost first, as a return address, such as backtrace(3)
 /// returns. The event gets the build id of the program or library that has the address
 /// ($debug_images): where its debug symbols were uploaded, PostHog shows functions, files and
-/// lines. The linker writes a build id with -Wl,--build-id.
+/// lines. The linker writes a build id with -Wl,--build-id. The library that has the address must not
+/// be unloaded during the call (dlclose).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_exception_add_address(
     exception: *mut phc_exception,

@@ -84,14 +84,36 @@ pub(super) fn parsed(text: &str, default_scheme: &'static str) -> Result<(String
     Ok((with_scheme, url))
 }
 
-/// Returns an address as an error may show it: quoted, without name and password.
+/// Returns an address as an error may show it: quoted, without name and password, also where its host is forgotten.
 pub(super) fn shown(address: &str) -> String {
-    let start = address.find("://").map_or(0, |at| at + 3);
-    let end = address.rfind('@').filter(|at| *at > start);
-    match (address.get(..start), end.and_then(|at| address.get(at..))) {
-        (Some(scheme), Some(host)) => format!("{:?}", format!("{scheme}\u{2026}{host}")),
-        _ => format!("{address:?}"),
+    let (scheme, rest) = address.split_at(scheme_bytes(address));
+    let is_ipv6 = |name: &str| name.chars().all(|c| c.is_ascii_hexdigit() || c == '[');
+    let has_password = |(name, port): &(&str, &str)| {
+        let port = port.split(['/', '?', '#']).next().unwrap_or_default();
+        !is_ipv6(name) && !port.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    match rest.split_once(':').filter(has_password) {
+        Some((name, _)) if !rest.contains('@') => format!("{:?}", format!("{scheme}{name}:\u{2026}")),
+        _ => without_userinfo(address),
     }
+}
+
+/// Returns a text as an error may show it: quoted, without name and password if it is an address.
+pub(super) fn without_userinfo(text: &str) -> String {
+    let (scheme, rest) = text.split_at(scheme_bytes(text));
+    match rest.rfind('@').filter(|at| *at > 0).and_then(|at| rest.get(at..)) {
+        Some(host) => format!("{:?}", format!("{scheme}\u{2026}{host}")),
+        None => format!("{text:?}"),
+    }
+}
+
+/// How many bytes at the beginning are the scheme of an address, perhaps mistyped.
+fn scheme_bytes(address: &str) -> usize {
+    let name = address.bytes().take_while(u8::is_ascii_alphanumeric).count();
+    let (name, rest) = address.split_at(name);
+    let slashes = rest.bytes().skip(1).take_while(|byte| *byte == b'/').count();
+    let is_http = name.eq_ignore_ascii_case("http") || name.eq_ignore_ascii_case("https");
+    if rest.starts_with(':') && (is_http || slashes >= 2) { name.len() + 1 + slashes } else { 0 }
 }
 
 fn did_you_mean(address: &str) -> String {
@@ -235,10 +257,11 @@ fn port_out_of_range(written: &Written<'_>) -> Option<String> {
     let is_port =
         port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
     if !is_port && written.path.contains('@') {
-        // This is not a port but the beginning of a password, which is not shown.
         return Some("the characters / ? and # in a password are written %2F, %3F and %23".to_owned());
     }
-    (!is_port).then(|| format!("{port:?} is not a port; a number from 1 to 65535 is expected"))
+    // It is not shown: it may be a password, or the beginning of one.
+    (!is_port)
+        .then(|| "what follows the colon is not a port; a number from 1 to 65535 is expected".to_owned())
 }
 
 /// What no name of a host has, such as `{host}`, `$HOST` and `a..b`. The names of
@@ -384,7 +407,7 @@ mod tests {
             ("x:0", "1 to 65535"),
             ("http://x:65536", "1 to 65535"),
             ("http://x:99999999999", "1 to 65535"),
-            ("http://x:port", "\"port\" is not a port"),
+            ("http://x:port", "is not a port"),
             ("http://[::1]:0", "1 to 65535"),
             ("http://x:80:80", "the port"),
             ("http://[::1", "not a URL"),

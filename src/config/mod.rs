@@ -116,7 +116,8 @@ impl Config {
         failpoint::pass("config");
         let invalid = |text: String| Error::new(Status::INVALID_SETTING, text);
         if let Some(name) = key.strip_prefix(HEADER_PREFIX) {
-            let rejected = |reason| invalid(format!("{key} = {value:?}: {reason}"));
+            // The value may be a credential.
+            let rejected = |reason| invalid(format!("{key}: {reason}"));
             let name = syntax::header_name(name).map_err(rejected)?;
             let value = syntax::header_value(value).map_err(rejected)?;
             self.headers.retain(|(existing, _)| *existing != name);

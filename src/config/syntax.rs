@@ -44,29 +44,28 @@ pub(super) fn proxy(text: &str) -> Result<String, String> {
     address::parsed(text, "http").map(|(with_scheme, _)| with_scheme)
 }
 
-/// Checks the path of a file; empty means none. The text of a PEM file in its place is
-/// refused, and not repeated: it may hold a key.
+/// Checks a path, and makes it independent of the current folder of later; empty means none. The text of a PEM file
+/// in its place is refused, and not repeated: it may hold a key.
 pub(super) fn path(text: &str) -> Result<String, String> {
     if text.contains(PEM_MARK) {
         return Err("the path of a file is expected, not what is in it".to_owned());
     }
-    Ok(text.to_owned())
-}
-
-/// Checks the path of the spool's folder, and makes it independent of the current folder of later.
-pub(super) fn spool_dir(text: &str) -> Result<String, String> {
-    if cfg!(not(all(unix, feature = "spool"))) && !text.is_empty() {
-        return Err("this libphc was built without the spool, which keeps events on disk".to_owned());
-    }
     if text.is_empty() {
         return Ok(String::new());
     }
-    let absolute = std::path::absolute(path(text)?)
-        .map_err(|error| format!("the path of a folder is expected ({error})"))?;
+    let absolute = std::path::absolute(text).map_err(|error| format!("a path is expected ({error})"))?;
     absolute
         .into_os_string()
         .into_string()
         .map_err(|_| "the current folder has a name that is not UTF-8".to_owned())
+}
+
+/// Checks the path of the spool's folder.
+pub(super) fn spool_dir(text: &str) -> Result<String, String> {
+    if cfg!(not(all(unix, feature = "spool"))) && !text.is_empty() {
+        return Err("this libphc was built without the spool, which keeps events on disk".to_owned());
+    }
+    path(text)
 }
 
 /// With this begins what a PEM file holds.
@@ -84,7 +83,10 @@ pub(super) fn shown(key: &str, value: &str) -> String {
     if value.contains(PEM_MARK) {
         return "(the text of a PEM file)".to_owned();
     }
-    address::shown(value)
+    match key {
+        "host" | "proxy" => address::shown(value),
+        _ => address::without_userinfo(value),
+    }
 }
 
 /// How keys begin that are not those of projects, and what they are.
@@ -135,6 +137,7 @@ pub(super) fn key_warning(key: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     #[test]
     fn a_key_that_can_never_be_right_is_refused() {
@@ -175,6 +178,16 @@ mod tests {
     }
 
     #[test]
+    fn a_relative_path_is_that_from_the_folder_of_now() {
+        let now = std::env::current_dir().unwrap();
+        for (text, expected) in
+            [("c.pem", now.join("c.pem")), ("/etc/c.pem", "/etc/c.pem".into()), ("", "".into())]
+        {
+            assert_eq!(std::path::PathBuf::from(path(text).unwrap()), expected);
+        }
+    }
+
+    #[test]
     fn an_error_shows_no_password_and_no_key() {
         for (value, expected) in [
             ("https://x", "\"https://x\""),
@@ -184,6 +197,10 @@ mod tests {
             ("@", "\"@\""),
             ("http://@x", "\"http://@x\""),
             ("", "\"\""),
+            ("http://me:secret", "\"http://me:\u{2026}\""),
+            ("http://x:80/a:b", "\"http://x:80/a:b\""),
+            ("http://fe80::1", "\"http://fe80::1\""),
+            ("http:/x", "\"http:/x\""),
         ] {
             assert_eq!(shown("proxy", value), expected, "{value:?}");
         }
@@ -199,9 +216,21 @@ mod tests {
             "http://me:secret@proxy:0",
             "http://me:secret@::1",
             "me:secret@proxy://",
+            "me:secret@proxy:3128,http://other:3128",
+            "http://me:secret@proxy:3128,http://me:secret@other:3128",
+            "\"me:secret@proxy\" http://x",
+            "me:secret@proxy:3128/http://x y",
+            "me:secret://@proxy:3128",
+            "socks5:me:secret@proxy://x",
+            "http://me:secret",
+            "http:/me:secret",
+            "http:me:secret",
+            "me:secret",
         ] {
-            let reason = proxy(refused).unwrap_err();
+            let reason = Config::new("key").set("proxy", refused).unwrap_err().to_string();
             assert!(!reason.contains("secret"), "{refused}: {reason}");
         }
+        let credential = Config::new("key").set("header.Proxy-Authorization", "Basic secret\n").unwrap_err();
+        assert!(!credential.to_string().contains("secret"), "{credential}");
     }
 }

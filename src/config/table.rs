@@ -231,7 +231,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "retry_statuses",
         default: RETRYABLE,
-        doc: "HTTP statuses after which another attempt is made; replaces the default set. A 413 always splits the batch, and a 2xx is always read for verdicts.",
+        doc: "HTTP statuses after which another attempt is made; replaces the default set. A 413 always splits the batch, a 415 first has another codec tried, and a 2xx is always read for verdicts.",
         slot: |c| Slot::Statuses(&mut c.retry_statuses),
     },
     Setting {
@@ -315,7 +315,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "ca_file",
         default: "",
-        doc: "A file of the certificates to trust instead of the system's; see [below](#certificates).",
+        doc: "A file of the certificates to trust instead of the system's; see [below](#certificates). A relative path is that from the folder which is current when it is set.",
         slot: |c| Slot::Text(&mut c.ca_file, syntax::path),
     },
     Setting {

@@ -101,6 +101,9 @@ pub fn decide(result: &AttemptResult, attempt: &Attempt<'_>, policy: &RetryPolic
                 Class::UnknownCodec if attempt.can_change_codec => {
                     decision.resend_all(attempt, Resend { refund: true, ..Resend::AT_ONCE });
                 }
+                Class::UnknownCodec if policy.retry_statuses.contains(status) => {
+                    decision.resend_or_lose(attempt, resend, Failure::Rejected);
+                }
                 Class::Retryable => decision.resend_or_lose(attempt, resend, Failure::Rejected),
                 Class::Refused => {
                     let (host, resend) = Resend::after_refusal(attempt, policy, *retry_after);
@@ -316,6 +319,11 @@ mod tests {
             let decision = decide(&response(415, ""), &attempt, &policy());
             assert_eq!((retries(&decision), decision.refund), (can_change_codec, can_change_codec));
             assert_eq!(decision.wait, Duration::ZERO);
+        }
+        let policy = RetryPolicy { retry_statuses: vec![415], ..policy() };
+        for (used, again) in [(3, true), (4, false)] {
+            let decision = decide(&response(415, ""), &attempt(&uuids, used), &policy);
+            assert_eq!((retries(&decision), decision.refund), (again, false));
         }
     }
 

@@ -3,6 +3,8 @@
 
 use std::ffi::{c_int, c_void};
 
+use super::system;
+
 // What unwinds panics can walk a stack as well. std links it.
 unsafe extern "C" {
     fn _Unwind_Backtrace(visit: extern "C" fn(*mut c_void, *mut c_void) -> c_int, data: *mut c_void)
@@ -22,7 +24,12 @@ struct Walk<'a> {
 
 /// Writes the addresses to which the functions on the stack will return, the innermost first; returns how many. The
 /// walk begins at the caller of the function whose frame has the address `above` in it, `skip` frames further out.
+/// There are none in a child that has inherited the loader's lock.
 pub(crate) fn walk_stack(above: usize, skip: usize, addresses: &mut [usize]) -> usize {
+    // Unwinders list the files that are loaded.
+    if !system::can_list_images() {
+        return 0;
+    }
     let most = addresses.len();
     let mut walk = Walk { above, skip, addresses: addresses.iter_mut() };
     // SAFETY: the callback does not unwind, and gets the walk, which outlives the call.

@@ -39,7 +39,8 @@ impl Disk for UnixDisk {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(failure("making it", error)),
         }
-        let folder = fs::open(path, FOLDER, Mode::empty()).map_err(|error| failure("opening it", error))?;
+        let folder = OwnDescriptor::open(|| fs::open(path, FOLDER, Mode::empty()))
+            .map_err(|error| failure("opening it", error))?;
         let stat = fs::fstat(&folder).map_err(|error| failure("looking at it", error))?;
         let (owner, mode) = (stat.st_uid, Mode::from_raw_mode(stat.st_mode));
         let user = process::geteuid().as_raw();
@@ -55,11 +56,11 @@ impl Disk for UnixDisk {
             );
             return Err(DiskError::new(ErrorKind::Foreign, text));
         }
-        Ok(Arc::new(folder.into()))
+        Ok(Arc::new(folder))
     }
 
     fn open_folder(&self, parent: &Self::Folder, name: &str) -> Result<Self::Folder, DiskError> {
-        let folder = fs::openat(parent, name, FOLDER, Mode::empty())
+        let folder = OwnDescriptor::open(|| fs::openat(parent, name, FOLDER, Mode::empty()))
             .map_err(|error| failed("opening", name, error))?;
         let stat = fs::fstat(&folder).map_err(|error| failed("looking at", name, error))?;
         if stat.st_uid != process::geteuid().as_raw() {
@@ -68,7 +69,7 @@ impl Disk for UnixDisk {
                 format!("{name} belongs to user {}", stat.st_uid),
             ));
         }
-        Ok(Arc::new(folder.into()))
+        Ok(Arc::new(folder))
     }
 
     fn make_folder(&self, parent: &Self::Folder, name: &str) -> Result<(), DiskError> {
@@ -108,8 +109,7 @@ impl Disk for UnixDisk {
 
     fn create(&self, folder: &Self::Folder, name: &str) -> Result<Self::File, DiskError> {
         let flags = FILE | OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL;
-        fs::openat(folder, name, flags, FILE_MODE)
-            .map(OwnDescriptor::from)
+        OwnDescriptor::open(|| fs::openat(folder, name, flags, FILE_MODE))
             .map_err(|error| failed("making", name, error))
     }
 
@@ -242,14 +242,14 @@ fn retried<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 
 /// Opens a file, if it is a regular one of this user with one name.
 fn own_file(folder: &OwnDescriptor, name: &str, flags: OFlags) -> Result<OwnDescriptor, DiskError> {
-    let file =
-        fs::openat(folder, name, FILE | flags, FILE_MODE).map_err(|error| failed("opening", name, error))?;
+    let file = OwnDescriptor::open(|| fs::openat(folder, name, FILE | flags, FILE_MODE))
+        .map_err(|error| failed("opening", name, error))?;
     let stat = fs::fstat(&file).map_err(|error| failed("looking at", name, error))?;
     let is_own = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
         && stat.st_uid == process::geteuid().as_raw()
         && stat.st_nlink == 1;
     if is_own {
-        return Ok(file.into());
+        return Ok(file);
     }
     if stat.st_nlink == 0 {
         // It was removed just now.

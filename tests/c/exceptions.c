@@ -3,9 +3,12 @@
 
 #include <link.h>
 #include <phc_binding.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static phc_client *client;
 
@@ -227,6 +230,48 @@ static void more_than_fits_is_left_out(void) {
     finish(client);
 }
 
+static int begun[2], let_go[2];
+
+/* glibc holds the lock of its list meanwhile. */
+static int while_one_file_is_looked_at(struct dl_phdr_info *info, size_t size, void *data) {
+    (void)info, (void)size, (void)data;
+    char byte;
+    CHECK_EQ(write(begun[1], "x", 1), 1);
+    CHECK_EQ(read(let_go[0], &byte, 1), 1);
+    return 1;
+}
+
+static void *list_files(void *unused) {
+    dl_iterate_phdr(while_one_file_is_looked_at, NULL);
+    return unused;
+}
+
+/* The lock of the list is no one's in the child, for ever. */
+static void a_child_that_was_forked_while_files_were_listed_goes_on(void) {
+    in_test_mode();
+    char byte;
+    pthread_t lister;
+    CHECK(pipe(begun) == 0 && pipe(let_go) == 0);
+    CHECK_EQ(pthread_create(&lister, NULL, list_files, NULL), 0);
+    CHECK_EQ(read(begun[0], &byte, 1), 1);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(20);
+        phc_exception *exception = phc_exception_new("Error", "in a child");
+        int failed = phc_exception_add_stack(exception, 0) != PHC_OK;
+        failed |= phc_exception_add_address(exception, (const void *)(size_t)list_files) != PHC_OK;
+        failed |= phc_capture_exception(client, "user", exception, NULL, NULL) != PHC_OK;
+        _exit(failed);
+    }
+    int status = -1;
+    waitpid(pid, &status, 0);
+    CHECK_EQ(status, 0);
+    CHECK_EQ(write(let_go[1], "x", 1), 1);
+    pthread_join(lister, NULL);
+    finish(client);
+}
+
 int main(int argc, char **argv) {
     const test_case tests[] = {
         TEST(an_exception_with_a_cause),
@@ -236,6 +281,7 @@ int main(int argc, char **argv) {
         TEST(a_stack_begins_at_the_caller_and_names_its_image),
         TEST(addresses_of_nothing_are_sent_as_they_are),
         TEST(more_than_fits_is_left_out),
+        TEST(a_child_that_was_forked_while_files_were_listed_goes_on),
     };
     return RUN_TESTS(tests);
 }

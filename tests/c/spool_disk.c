@@ -525,6 +525,47 @@ static void the_disk_has_a_thread_only_where_there_is_a_spool(void) {
     CHECK_EQ(descriptors_of_folder(), 0);
 }
 
+/* Whether the number is that of something in the folder. */
+static int is_of_the_folder(int descriptor) {
+    char path[64], target[4096] = "";
+    snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
+    return readlink(path, target, sizeof target - 1) > 0 && strncmp(target, folder, strlen(folder)) == 0;
+}
+
+/* Each number that the host closes is the lowest one, which the next file gets. */
+static void close_standard_descriptors(void) {
+    static const char *const safeties[] = {"call", "crash"};
+    for (int i = 0; i < 2; i++) {
+        for (int standard = 0; standard < 3; standard++) close(standard);
+        phc_client *client = SPOOLING(safeties[i], "flush_at", "10", "retry_initial_ms", "60000", "retry_max_ms",
+                                      "60000", "shutdown_timeout_ms", "0", NULL);
+        for (unsigned failures = 1; failures <= 3; failures++) {
+            capture_n(client, 10);
+            AWAIT(client, requests, failures);
+        }
+        /* After three failures it makes no connections for a minute. */
+        usleep(200000);
+        await_sleep(thread_id("phc-io"));
+        for (int round = 0; round < 200; round++) {
+            for (int standard = 0; standard < 3; standard++) {
+                if (is_of_the_folder(standard)) _exit(2 + i);
+                close(standard);
+            }
+            for (int j = 0; j < 15; j++)
+                if (phc_capture(client, "user", "event", NULL) != PHC_OK) _exit(4);
+            usleep(500);
+        }
+        if (phc_persist(client, 20000) != PHC_OK) _exit(5);
+        phc_client_free(client);
+    }
+}
+
+static void no_file_of_the_spool_is_a_standard_descriptor(void) {
+    script(DOWN);
+    folder = new_folder();
+    CHECK_EQ(in_process(close_standard_descriptors), 0);
+}
+
 int main(int argc, char **argv) {
     const test_case tests[] = {
         TEST(persist_returns_what_is_true),
@@ -539,6 +580,7 @@ int main(int argc, char **argv) {
         TEST(a_disk_without_free_space_is_said_once_and_loses_nothing),
         TEST(captures_do_not_wait_for_a_disk_that_takes_nothing),
         TEST(without_descriptors_events_stay_in_memory),
+        TEST(no_file_of_the_spool_is_a_standard_descriptor),
         TEST(a_full_disk_loses_nothing_and_recovers),
         TEST(a_folder_that_goes_away_costs_nothing),
         TEST(the_quota_bounds_what_is_on_disk),

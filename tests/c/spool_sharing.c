@@ -1,12 +1,14 @@
 /* Pending events on disk that several processes share: who sends what is left, living processes and their children. */
 #include "spooling.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -271,6 +273,50 @@ static void what_a_dead_parent_has_left_is_taken_over_while_its_child_lives(void
     }
 }
 
+/* As daemons do it: what was inherited is closed, and the process has files of its own under those numbers. A child
+ * of it keeps them. */
+static void close_all_and_fork(void) {
+    enum { FILES = 200 };
+    int own[FILES], gone = 0, status = -1;
+    for (int i = 3; i < FILES; i++) close(i);
+    for (int i = 3; i < FILES; i++) own[i] = open("/dev/zero", O_RDONLY);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        for (int i = 3; i < FILES; i++) gone += fcntl(own[i], F_GETFD) < 0;
+        _exit(gone < 100 ? gone : 100);
+    }
+    waitpid(pid, &status, 0);
+    /* This process may be the one that captured, whose library is without its descriptors now. */
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 101);
+}
+
+static void capture_close_all_and_fork(void) {
+    phc_client *client = SPOOLING("crash", NULL);
+    capture_n(client, 5);
+    AWAIT(client, spooled, 5);
+    CHECK(descriptors_of_folder() > 0);
+    close_all_and_fork();
+}
+
+static void files_of_a_host_that_closes_everything_stay_open_in_its_children(void) {
+    folder = new_folder();
+    CHECK_EQ(in_process(capture_close_all_and_fork), 0);
+    /* A child that was made without fork handlers has inherited all. */
+    phc_client *client = SPOOLING("crash", NULL);
+    capture_n(client, 5);
+    AWAIT(client, spooled, 5);
+    fflush(NULL);
+    pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    if (pid == 0) {
+        alarm(40);
+        close_all_and_fork();
+    }
+    CHECK_EQ(end_of(pid), 0);
+    CHECK_EQ(phc_flush(client, 20000, NULL, 0), PHC_OK);
+    finish(client);
+}
+
 int main(int argc, char **argv) {
     const test_case tests[] = {
         TEST(what_many_processes_have_left_is_delivered),
@@ -281,6 +327,7 @@ int main(int argc, char **argv) {
         TEST(a_forked_child_leaves_its_parents_files_alone),
         TEST(children_of_many_clients_have_none_of_their_descriptors),
         TEST(what_a_dead_parent_has_left_is_taken_over_while_its_child_lives),
+        TEST(files_of_a_host_that_closes_everything_stay_open_in_its_children),
     };
     return RUN_TESTS(tests);
 }

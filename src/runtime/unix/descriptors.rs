@@ -6,10 +6,13 @@
 //! [`apart_from_forks`]. A child that was made in another way than by `fork` keeps them until it runs another program.
 #![allow(unsafe_code)]
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use rustix::io::{self, fcntl_dupfd_cloexec};
+
+use super::occupy_standard_descriptors;
 use crate::runtime::fork::drawn_epoch;
 use crate::runtime::fork_epoch;
 use crate::status::{Error, Status};
@@ -18,7 +21,13 @@ use crate::status::{Error, Status};
 const PLACES: usize = 1024;
 /// A place holds a descriptor plus 1 in its lower half, and what is left of the epoch of its process in the upper half.
 static OPEN: [AtomicU64; PLACES] = [const { AtomicU64::new(0) }; PLACES];
+/// Which file each is: the host may have closed it, and have another one under its number.
+static FILES: [AtomicU64; PLACES] = [const { AtomicU64::new(0) }; PLACES];
+/// Holds a place while a descriptor is put into it.
+const TAKEN: u64 = u64::MAX;
 static WATCHING: AtomicBool = AtomicBool::new(false);
+/// The epoch of this process when it forked last.
+static FORKING_EPOCH: AtomicU64 = AtomicU64::new(0);
 /// Forks of this process that have begun, and those of them that are over.
 static BEGUN: AtomicU32 = AtomicU32::new(0);
 static OVER: AtomicU32 = AtomicU32::new(0);
@@ -43,6 +52,7 @@ pub(crate) fn close_in_children() -> Result<(), Error> {
 
 extern "C" fn fork_begins() {
     BEGUN.fetch_add(1, Ordering::SeqCst);
+    FORKING_EPOCH.store(drawn_epoch(), Ordering::Relaxed);
 }
 
 extern "C" fn fork_is_over() {
@@ -76,8 +86,9 @@ pub(crate) fn apart_from_forks<T>(mut open: impl FnMut() -> T, mut undo: impl Fn
 extern "C" fn close_inherited() {
     // The thread that was forked is the only one here, and what other threads had begun is not.
     OVER.store(BEGUN.load(Ordering::SeqCst), Ordering::SeqCst);
-    let own = place_of(drawn_epoch(), 0) & EPOCH;
-    for place in &OPEN {
+    let [own, parents] =
+        [drawn_epoch(), FORKING_EPOCH.load(Ordering::Relaxed)].map(|epoch| place_of(epoch, 0) & EPOCH);
+    for (place, file) in OPEN.iter().zip(&FILES) {
         let held = place.load(Ordering::Relaxed);
         // What this child has opened itself, in an earlier handler, is its own.
         if held == 0 || held & EPOCH == own {
@@ -85,9 +96,13 @@ extern "C" fn close_inherited() {
         }
         place.store(0, Ordering::Relaxed);
         let descriptor = i32::try_from((held & !EPOCH) - 1).unwrap_or(-1);
-        // SAFETY: the descriptor was inherited from the parent, in which a value owned it. No value owns it here: what
-        // the parent had is never used or dropped in a child.
-        unsafe { libc::close(descriptor) };
+        // What the parent had inherited itself, by a call that runs no handlers, it may have closed. And a host that
+        // closes everything has files of its own under these numbers afterwards.
+        if held & EPOCH == parents && file_of(descriptor) == Some(file.load(Ordering::Relaxed)) {
+            // SAFETY: the descriptor was inherited from the parent, in which a value owned it. No value owns it here:
+            // what the parent had is never used or dropped in a child.
+            unsafe { libc::close(descriptor) };
+        }
     }
 }
 
@@ -97,6 +112,16 @@ fn place_of(epoch: u64, descriptor: i32) -> u64 {
     epoch << 32 | (u64::from(descriptor.unsigned_abs()) + 1)
 }
 
+/// A number that differs between most files; `None` if the descriptor is not open. Async-signal-safe.
+fn file_of(descriptor: RawFd) -> Option<u64> {
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: the call writes to a place of ours, or fails.
+    let stat = unsafe { (libc::fstat(descriptor, stat.as_mut_ptr()) == 0).then(|| stat.assume_init()) }?;
+    #[allow(clippy::cast_lossless, clippy::cast_sign_loss, reason = "the types differ between systems")]
+    let [device, inode] = [stat.st_dev as u64, stat.st_ino as u64];
+    Some(device.rotate_left(32) ^ inode)
+}
+
 /// An open descriptor that children close.
 #[derive(Debug)]
 pub(crate) struct OwnDescriptor {
@@ -104,13 +129,40 @@ pub(crate) struct OwnDescriptor {
     place: Option<usize>,
 }
 
-impl From<OwnedFd> for OwnDescriptor {
-    fn from(descriptor: OwnedFd) -> Self {
-        let held = place_of(fork_epoch(), descriptor.as_raw_fd());
-        let free =
-            |place: &AtomicU64| place.compare_exchange(0, held, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        OwnDescriptor { place: OPEN.iter().position(free), descriptor }
+impl OwnDescriptor {
+    /// Opens something, which does not become standard input, output or error where the host has closed these.
+    pub(crate) fn open(open: impl FnOnce() -> io::Result<OwnedFd>) -> io::Result<Self> {
+        // Without descriptors it is the next step that fails.
+        let _ = occupy_standard_descriptors();
+        let descriptor = above_standard(open()?)?;
+        let number = descriptor.as_raw_fd();
+        let free = |place: &AtomicU64| {
+            place.compare_exchange(0, TAKEN, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        };
+        let place = OPEN.iter().position(free);
+        if let Some((open, file)) = place.and_then(|place| OPEN.get(place).zip(FILES.get(place))) {
+            // A child that is forked before the last line keeps it open.
+            file.store(file_of(number).unwrap_or_default(), Ordering::Relaxed);
+            open.store(place_of(fork_epoch(), number), Ordering::Release);
+        }
+        Ok(OwnDescriptor { descriptor, place })
     }
+}
+
+/// The descriptor, or a copy of it whose number is above 2 if the host has closed one of these just now: what the host
+/// writes to its standard error, and what it opens as that, must not meet a file of the spool.
+fn above_standard(descriptor: OwnedFd) -> io::Result<OwnedFd> {
+    if descriptor.as_raw_fd() > libc::STDERR_FILENO {
+        return Ok(descriptor);
+    }
+    let copy = fcntl_dupfd_cloexec(&descriptor, libc::STDERR_FILENO + 1);
+    let number = descriptor.into_raw_fd();
+    // The host may have another file there by now, which stays.
+    if copy.as_ref().map_or(true, |copy| file_of(copy.as_raw_fd()) == file_of(number)) {
+        // SAFETY: nothing owns the number any more.
+        unsafe { libc::close(number) };
+    }
+    copy
 }
 
 impl AsFd for OwnDescriptor {
@@ -135,7 +187,7 @@ mod tests {
     use super::*;
 
     fn try_lock(path: &std::path::Path) -> Option<OwnDescriptor> {
-        let file = OwnDescriptor::from(OwnedFd::from(File::create(path).unwrap()));
+        let file = OwnDescriptor::open(|| Ok(File::create(path).unwrap().into())).unwrap();
         // SAFETY: the descriptor is open.
         let locked = unsafe { libc::flock(file.descriptor.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0;
         locked.then_some(file)

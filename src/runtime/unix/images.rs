@@ -5,6 +5,7 @@ use std::ffi::CStr;
 use std::os::unix::ffi::OsStringExt;
 use std::slice;
 
+use super::loader::can_list_images;
 use crate::memory::copied;
 use crate::runtime::LoadedImage;
 
@@ -19,6 +20,9 @@ struct Search {
 
 /// The file of machine code that has this address, if there is one, and memory for its name.
 pub(crate) fn loaded_image(address: usize) -> Option<LoadedImage> {
+    if !can_list_images() {
+        return None;
+    }
     let mut search = Search { address, found: None };
     // SAFETY: the callback does not unwind, and gets the search, which outlives the call.
     unsafe { libc::dl_iterate_phdr(Some(look_at), (&raw mut search).cast()) };

@@ -8,6 +8,8 @@ mod descriptors;
 #[cfg(target_os = "linux")]
 mod images;
 #[cfg(target_os = "linux")]
+mod loader;
+#[cfg(target_os = "linux")]
 mod pages;
 #[cfg(target_os = "linux")]
 mod scheduling;
@@ -31,6 +33,8 @@ pub(crate) use descriptors::{OwnDescriptor, apart_from_forks, close_in_children}
 #[cfg(target_os = "linux")]
 pub(crate) use images::loaded_image;
 #[cfg(target_os = "linux")]
+pub(super) use loader::can_list_images;
+#[cfg(target_os = "linux")]
 pub(crate) use pages::provide_pages;
 #[cfg(target_os = "linux")]
 pub(super) use scheduling::become_ordinary;
@@ -48,6 +52,12 @@ pub(super) fn become_ordinary() {}
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn loaded_image(_: usize) -> Option<super::LoadedImage> {
     None
+}
+
+/// The loader's locks are made anew in a child.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn can_list_images() -> bool {
+    true
 }
 
 /// The system provides pages as they are touched.

@@ -28,6 +28,7 @@ fn take_policy(main: libc::pid_t) {
     // As system calls: musl's functions of these names do nothing.
     // SAFETY: it only reads a number.
     let of_main = unsafe { libc::syscall(libc::SYS_sched_getscheduler, main) };
+    let of_main = of_main & !libc::c_long::from(libc::SCHED_RESET_ON_FORK);
     let same = ORDINARY.into_iter().find(|policy| libc::c_long::from(*policy) == of_main);
     let policy = same.unwrap_or(libc::SCHED_OTHER);
     // SAFETY: all zeros are a valid value: a priority of 0, the only one of these policies.

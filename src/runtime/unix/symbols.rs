@@ -16,7 +16,8 @@ pub(crate) fn with_symbol<T>(address: usize, read: impl FnOnce(&[u8], usize) -> 
     if !found || info.dli_sname.is_null() {
         return None;
     }
-    // SAFETY: the name ends in NUL, and stays while its library is loaded, whose function is on the stack.
+    // SAFETY: the name ends in NUL, and stays while its library is loaded: its function is on the stack, or the host has
+    // promised so (`phc_exception_add_address`).
     let name = unsafe { CStr::from_ptr(info.dli_sname) };
     Some(read(name.to_bytes(), info.dli_saddr as usize))
 }

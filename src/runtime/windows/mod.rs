@@ -99,6 +99,11 @@ pub(super) fn occupy_standard_descriptors() -> std::io::Result<()> {
     Ok(())
 }
 
+/// There are no children that inherit locks.
+pub(super) fn can_list_images() -> bool {
+    true
+}
+
 /// There are no children that inherit memory.
 #[allow(clippy::unnecessary_wraps, reason = "on other systems it can fail")]
 pub(super) fn empty_in_children<T: Sync>(_: &'static T, _: extern "C" fn()) -> Result<(), Error> {

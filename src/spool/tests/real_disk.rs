@@ -247,7 +247,7 @@ fn a_folder_that_is_removed_in_the_middle_is_made_again() {
 #[test]
 fn errors_of_the_system_have_their_kinds() {
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let file = OwnDescriptor::from(std::os::fd::OwnedFd::from(full));
+    let file = OwnDescriptor::open(|| Ok(full.into())).unwrap();
     assert_eq!(UnixDisk.append(&file, b"x", &[]).unwrap_err().kind, ErrorKind::Full);
     let place = Place::new();
     let folder = open_root(&UnixDisk, &place.spool()).unwrap();
