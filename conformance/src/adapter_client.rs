@@ -3,12 +3,15 @@
 //! It translates calls into requests of the adapter protocol. What that protocol cannot express is
 //! reported as unsupported, so that the case counts neither as passed nor as failed.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
 use crate::adapter_server::LOCAL_FLAGS;
 use crate::case::Settings;
 use crate::driver::{CallResult, Driver, Hello, Response};
 use crate::json::{Tree, members};
+use crate::worker::RESPONSE_TIMEOUT;
 
 /// The only form in which an adapter can be given an event.
 pub(crate) const FORM: &str = "adapter";
@@ -25,13 +28,30 @@ pub(crate) struct AdapterClient {
     has_local_flags: bool,
 }
 
+/// An HTTP client whose calls end within this time.
+fn agent(limit: Duration) -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(limit)).build().new_agent()
+}
+
+/// Why there is no response to a call.
+fn no_response(path: &str, error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Timeout(_) => format!(
+            "{path}: the adapter has not responded within {} s. Look into its log for what it waits for, and start it \
+             again",
+            RESPONSE_TIMEOUT.as_secs()
+        ),
+        error => format!("{path}: {error}"),
+    }
+}
+
 impl AdapterClient {
     /// Reads the adapter's `/health`. Each `test_id` selects a client of its own, if the adapter can do that.
     ///
     /// # Errors
     /// When no adapter responds there.
     pub(crate) fn connect(base: &str, test_id: &str) -> Result<AdapterClient, String> {
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+        let agent = agent(RESPONSE_TIMEOUT);
         let base = base.trim_end_matches('/').to_owned();
         let mut adapter = AdapterClient {
             base,
@@ -76,7 +96,7 @@ impl AdapterClient {
     fn get(&self, path: &str) -> Result<Tree, String> {
         let response = self.agent.get(self.url(path)).call();
         let text = response.and_then(|mut response| response.body_mut().read_to_string());
-        Tree::parse(&text.map_err(|error| format!("{}{path}: {error}", self.base))?)
+        Tree::parse(&text.map_err(|error| no_response(&format!("{}{path}", self.base), &error))?)
     }
 
     /// The body of a 2xx, or the text of any other response.
@@ -93,8 +113,8 @@ impl AdapterClient {
             Some(body) => request.content_type("application/json").send(body),
             None => request.send_empty(),
         };
-        let mut response = response.map_err(|error| format!("{path}: {error}"))?;
-        let text = response.body_mut().read_to_string().map_err(|error| format!("{path}: {error}"))?;
+        let mut response = response.map_err(|error| no_response(path, &error))?;
+        let text = response.body_mut().read_to_string().map_err(|error| no_response(path, &error))?;
         Ok((response.status().as_u16(), text))
     }
 
@@ -197,4 +217,33 @@ fn done(response: Result<Tree, String>) -> CallResult {
         },
         Err(message) => Response { status: "refused".to_owned(), message, ..Response::default() },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{IntoFuture, pending};
+    use std::sync::mpsc::channel;
+
+    use axum::Router;
+    use axum::routing::{get, post};
+
+    use super::*;
+
+    #[test]
+    fn a_call_that_is_never_responded_to_ends_with_an_error() {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router =
+            Router::new().route("/health", get(|| async { "{}" })).route("/flush", post(pending::<String>));
+        runtime.spawn(axum::serve(listener, router).into_future());
+        let mut adapter = AdapterClient::connect(&url, "").unwrap();
+        assert_eq!(adapter.agent.config().timeouts().global, Some(RESPONSE_TIMEOUT));
+        adapter.agent = agent(Duration::from_millis(100));
+        let (sender, ended) = channel();
+        std::thread::spawn(move || sender.send(adapter.call("flush", FORM, "{}")));
+        let error = ended.recv_timeout(Duration::from_secs(60)).unwrap().unwrap_err();
+        assert!(error.starts_with("/flush: the adapter has not responded within"), "{error}");
+    }
 }

@@ -135,16 +135,30 @@ impl Adapter {
             settings.insert("header.X-Test-Id".to_owned(), test_id.to_owned());
         }
         self.with(test_id, |session| {
-            let mut worker = match session.worker.take() {
-                Some(worker) => worker,
-                None => Worker::start(&self.options.worker)?,
-            };
-            let response = worker.init(key, &settings, &Settings::new());
-            *session = Session { worker: Some(worker), ..Session::default() };
-            successful(response?)?;
+            let kept = std::mem::take(session).worker;
+            let (worker, result) = self.worker_with_client(kept, key, &settings)?;
+            session.worker = Some(worker);
+            successful(result)?;
             session.running = true;
             Ok(json!({"success": true}))
         })
+    }
+
+    /// The worker that was there, or a new one if that has ended since its last call, after it has created a client.
+    fn worker_with_client(
+        &self,
+        kept: Option<Worker>,
+        key: &str,
+        settings: &Settings,
+    ) -> Result<(Worker, CallResult), String> {
+        if let Some(mut worker) = kept
+            && let Ok(result) = worker.init(key, settings, &Settings::new())
+        {
+            return Ok((worker, result));
+        }
+        let mut worker = Worker::start(&self.options.worker)?;
+        let result = worker.init(key, settings, &Settings::new())?;
+        Ok((worker, result))
     }
 
     fn settings(&self, wanted: &Map<String, Value>) -> Result<Settings, String> {
@@ -257,7 +271,8 @@ impl Adapter {
 
     fn reset(&self, test_id: &str, _: &str) -> Reply {
         self.with(test_id, |session| {
-            if session.running {
+            // The client of a worker that has ended is silent.
+            if session.running && session.worker.is_some() {
                 session.call("reset", "{}")?;
             }
             let worker = session.worker.take();
@@ -284,15 +299,17 @@ impl Session {
         if !self.running {
             return Err(format!("/{name} needs a client; call /init first"));
         }
-        let worker = self.worker.as_mut().ok_or("the worker has ended; call /init again")?;
+        let mut worker = self.worker.take().ok_or("the worker has ended; call /init again")?;
         // What cannot be given in the first form is given in the next.
         let mut result = CallResult::Unsupported("the worker has no form for events".to_owned());
         for form in worker.hello().forms.clone() {
+            // A worker without a response is not asked again: the next line could be that of this call. It ends here.
             result = worker.call(name, &form, argument)?;
             if matches!(result, CallResult::Done(_)) {
                 break;
             }
         }
+        self.worker = Some(worker);
         Ok(result)
     }
 
@@ -327,5 +344,81 @@ fn successful(result: CallResult) -> Result<CallResponse, String> {
         }
         CallResult::Done(response) => Err(format!("{}: {}", response.status, response.message)),
         CallResult::Unsupported(reason) => Err(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A worker in sh: a uuid is the name of its event, which also says what the worker does. After `late`, the response
+    /// comes before that of the next call.
+    const WORKER: &str = r#"
+        read hello; echo '{"sdk_name":"x","sdk_version":"1","forms":["json"]}'
+        while read -r request; do
+            event=${request#*'"event":"'}; event=${event%%'"'*}
+            case $request in *'"capture"'*) ;; *) event= ;; esac
+            if [ -n "$late" ]; then echo '{"status":"ok","uuid":"late"}'; late=; fi
+            case $event in
+                end-before) exit ;;
+                late) late=1 ;;
+                *) echo '{"status":"ok","uuid":"'$event'"}' ;;
+            esac
+            case $event in end-after) exit ;; esac
+        done"#;
+
+    fn adapter() -> (Adapter, std::path::PathBuf) {
+        static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let name = format!("phc-adapter-{}-{number}.sh", std::process::id());
+        let file = std::env::temp_dir().join(name);
+        std::fs::write(&file, WORKER).unwrap();
+        let options = Options { worker: format!("sh {}", file.display()), compression: "gzip".to_owned() };
+        (Adapter { options, sessions: Mutex::default() }, file)
+    }
+
+    fn init(adapter: &Adapter) -> Reply {
+        adapter.init("", r#"{"api_key":"k"}"#)
+    }
+
+    fn capture(adapter: &Adapter, event: &str) -> Result<Value, String> {
+        Ok(adapter.capture("", &json!({"event": event, "distinct_id": "u"}).to_string())?["uuid"].clone())
+    }
+
+    #[test]
+    fn a_worker_that_has_ended_is_replaced_by_the_next_init() {
+        let (adapter, file) = adapter();
+        for event in ["end-before", "end-after"] {
+            init(&adapter).unwrap();
+            assert_eq!(capture(&adapter, event).is_ok(), event == "end-after");
+            while capture(&adapter, "e").is_ok() {}
+            assert_eq!(capture(&adapter, "e").unwrap_err(), "the worker has ended; call /init again");
+            // Nothing of it is sent any more, so that a reset has nothing to do.
+            adapter.reset("", "").unwrap();
+            init(&adapter).unwrap();
+            assert_eq!(capture(&adapter, "e").unwrap(), "e");
+            // One that has ended since its last call, without another one that failed.
+            capture(&adapter, "end-after").unwrap();
+            init(&adapter).unwrap();
+        }
+        let _ = std::fs::remove_file(file);
+    }
+
+    #[test]
+    fn a_late_response_is_not_that_of_the_next_call() {
+        let (adapter, file) = adapter();
+        init(&adapter).unwrap();
+        let short = |session: &mut Session| {
+            session.worker.as_mut().unwrap().wait_at_most(Duration::from_millis(10));
+            Ok(())
+        };
+        adapter.with("", short).unwrap();
+        let error = capture(&adapter, "late").unwrap_err();
+        assert!(error.starts_with("no response from the worker"), "{error}");
+        init(&adapter).unwrap();
+        assert_eq!(capture(&adapter, "e").unwrap(), "e");
+        let _ = std::fs::remove_file(file);
     }
 }

@@ -167,6 +167,10 @@ pub(crate) struct Expected {
     pub(crate) accepted: Option<Vec<String>>,
     /// Members of stored events, by their names.
     pub(crate) events: BTreeMap<String, Box<RawValue>>,
+    /// How far apart the timestamps of two events are.
+    pub(crate) apart: Option<Apart>,
+    /// The names of events whose timestamp is the same instant in every request.
+    pub(crate) same_timestamp: Vec<String>,
     /// Every request of feature flags that the server received, in order.
     pub(crate) flag_requests: Option<Vec<ExpectedFlagRequest>>,
     /// The least and the largest value for the most requests that were open at once.
@@ -181,6 +185,16 @@ pub(crate) struct Expected {
     pub(crate) report_count: Option<usize>,
     /// Rules of the sink that the case breaks on purpose.
     pub(crate) violations: BTreeSet<String>,
+}
+
+/// How far apart the timestamps of two events are.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Apart {
+    /// The names of the earlier and of the later one.
+    pub(crate) events: [String; 2],
+    /// The least time between them, in ms.
+    pub(crate) at_least_ms: i64,
 }
 
 /// What is expected of one request.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use phc_sink::{FlagRecord, Namespace, RequestRecord};
 
-use crate::case::{Expected, ExpectedFlagRequest, ExpectedReport, ExpectedRequest};
+use crate::case::{Apart, Expected, ExpectedFlagRequest, ExpectedReport, ExpectedRequest};
 use crate::json::{Extent, Tree, difference};
 use crate::levels::Level;
 use crate::run_rules::RunRules;
@@ -106,6 +106,12 @@ fn check_server(expect: &Expected, namespace: &Namespace, late: &mut Vec<String>
     }
     for (name, wanted) in &expect.events {
         check_event(name, wanted.get(), namespace)?;
+    }
+    if let Some(wanted) = &expect.apart {
+        check_apart(wanted, namespace)?;
+    }
+    for name in &expect.same_timestamp {
+        check_same_timestamp(name, &timestamps(name, namespace)?)?;
     }
     if let Some(wanted) = &expect.flag_requests {
         check_flag_requests(wanted, namespace.flag_requests())?;
@@ -259,6 +265,38 @@ fn check_event(name: &str, wanted: &str, namespace: &Namespace) -> Result<(), St
     check_members(name, wanted, &Tree::parse(found)?)
 }
 
+/// The timestamps of the events of this name, in the order in which they were received.
+fn timestamps(name: &str, namespace: &Namespace) -> Result<Vec<jiff::Timestamp>, String> {
+    let texts = namespace.events().iter().map(|event| event.event.get());
+    let events = texts.filter(|text| event_name(text) == name);
+    let found = events.map(|text| timestamp(&Tree::parse(text)?)).collect::<Result<Vec<_>, _>>()?;
+    if found.is_empty() { Err(format!("no event {name} was received")) } else { Ok(found) }
+}
+
+fn timestamp(event: &Tree) -> Result<jiff::Timestamp, String> {
+    let text = event.get("timestamp").and_then(Tree::text).unwrap_or_default();
+    text.parse().map_err(|_| format!("the timestamp {text:?} is not an instant"))
+}
+
+fn check_apart(wanted: &Apart, namespace: &Namespace) -> Result<(), String> {
+    let [earlier, later] = &wanted.events;
+    let first =
+        |name| Ok::<_, String>(timestamps(name, namespace)?.first().map_or(0, |at| at.as_millisecond()));
+    let apart = first(later)? - first(earlier)?;
+    if apart >= wanted.at_least_ms {
+        return Ok(());
+    }
+    let least = wanted.at_least_ms;
+    Err(format!("the timestamp of {later} is {apart} ms after that of {earlier}, expected at least {least}"))
+}
+
+fn check_same_timestamp(name: &str, found: &[jiff::Timestamp]) -> Result<(), String> {
+    if found.windows(2).all(|two| two.first() == two.last()) {
+        return Ok(());
+    }
+    Err(format!("{name} has another timestamp when it is sent again: {found:?}"))
+}
+
 fn check_flag_requests(wanted: &[ExpectedFlagRequest], found: &[FlagRecord]) -> Result<(), String> {
     if wanted.len() != found.len() {
         let list: Vec<_> = found.iter().map(|one| (one.endpoint, one.status, &one.body)).collect();
@@ -339,6 +377,11 @@ fn list(reports: &[Tree]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
+    use axum::http::{HeaderMap, Uri};
+    use phc_sink::{IncomingRequest, Options};
+
     use super::*;
 
     fn tree(text: &str) -> Tree {
@@ -370,6 +413,46 @@ mod tests {
         let error = check(r#"{"group_properties": {}}"#).unwrap_err();
         assert!(error.starts_with("group_properties: expected {}, found"), "{error}");
         assert!(check(r#"{"geoip_disable": false}"#).is_err());
+    }
+
+    /// A namespace that has received these events, each in a request of its own: name and timestamp.
+    fn received(events: &[(&str, &str)]) -> Namespace {
+        let options = Options { api_key: None, max_body: 1 << 20, max_wire_body: 1 << 20 };
+        let (headers, uri) = (HeaderMap::new(), Uri::from_static("/i/v1/analytics/events"));
+        let mut namespace = Namespace::default();
+        for (name, timestamp) in events {
+            let event = format!(
+                r#"{{"event":"{name}","uuid":"0190a5b4-7c3d-7abc-8def-0123456789ab","timestamp":"{timestamp}"}}"#
+            );
+            let body = format!(r#"{{"created_at":"2026-01-02T03:04:05Z","batch":[{event}]}}"#);
+            let request =
+                IncomingRequest { headers: &headers, uri: &uri, body: body.as_bytes(), connection: 1 };
+            namespace.receive(&request, &options, Instant::now());
+        }
+        namespace
+    }
+
+    #[test]
+    fn timestamps_are_compared_as_instants() {
+        let namespace = received(&[
+            ("a", "2026-01-02T03:04:05.000Z"),
+            ("b", "2026-01-02T04:04:06.400+01:00"),
+            ("a", "2026-01-02T03:04:05Z"),
+            ("b", "2026-01-02T03:04:07.000Z"),
+        ]);
+        let apart =
+            |at_least_ms| check_apart(&Apart { events: ["a".into(), "b".into()], at_least_ms }, &namespace);
+        apart(1400).unwrap();
+        assert_eq!(
+            apart(1401).unwrap_err(),
+            "the timestamp of b is 1400 ms after that of a, expected at least 1401"
+        );
+        let same = |name| check_same_timestamp(name, &timestamps(name, &namespace)?);
+        same("a").unwrap();
+        assert!(same("b").unwrap_err().starts_with("b has another timestamp when it is sent again"));
+        assert_eq!(same("c").unwrap_err(), "no event c was received");
+        let error = timestamps("a", &received(&[("a", "now")])).unwrap_err();
+        assert_eq!(error, "the timestamp \"now\" is not an instant");
     }
 
     #[test]

@@ -15,8 +15,8 @@ use crate::case::Settings;
 use crate::driver::{CallResult, Driver, Hello, Response};
 use crate::json::Tree;
 
-/// A worker that sends no line for this long is broken. No call of a case waits as long.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(45);
+/// A worker or an adapter that does not respond for this long is broken. No call of a case waits as long.
+pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// A running worker.
 pub(crate) struct Worker {
@@ -25,6 +25,8 @@ pub(crate) struct Worker {
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
     hello: Hello,
+    /// The longest wait for a line.
+    limit: Duration,
 }
 
 /// A line from the worker. An unknown member is an error, so that a worker of another version of the
@@ -66,7 +68,8 @@ impl Worker {
                 }
             }
         });
-        let mut worker = Worker { child, stdin: Some(stdin), lines, hello: Hello::default() };
+        let (stdin, hello, limit) = (Some(stdin), Hello::default(), RESPONSE_TIMEOUT);
+        let mut worker = Worker { child, stdin, lines, hello, limit };
         let line = worker.exchange("{\"do\":\"hello\"}")?;
         if line.forms.is_empty() {
             return Err(format!("{command}: its response to hello must name at least one of its forms"));
@@ -85,7 +88,7 @@ impl Worker {
         writeln!(stdin, "{request}").map_err(|error| format!("the worker has ended: {error}"))?;
         let line = self
             .lines
-            .recv_timeout(RESPONSE_TIMEOUT)
+            .recv_timeout(self.limit)
             .map_err(|error| format!("no response from the worker to {request:.200}: {error}"))?;
         serde_json::from_str(&line).map_err(|error| {
             format!("the worker's line is not a response ({error}; see docs/conformance.md): {line:.200}")
@@ -130,6 +133,12 @@ impl Driver for Worker {
 }
 
 impl Worker {
+    /// Lets the calls that follow wait for this long only.
+    #[cfg(test)]
+    pub(crate) fn wait_at_most(&mut self, limit: Duration) {
+        self.limit = limit;
+    }
+
     /// Closes the worker's input, and returns whether it ended within this time.
     pub(crate) fn ends_within(mut self, limit: Duration) -> bool {
         self.stdin = None;

@@ -96,24 +96,26 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         _ => None,
     };
     if arguments.exit_with_stdin {
-        std::thread::spawn(|| {
+        let sink = Arc::clone(&sink);
+        std::thread::spawn(move || {
             let _ = std::io::stdin().read_to_end(&mut Vec::new());
+            sink.finish_printing();
             std::process::exit(0);
         });
     }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let listener = TcpListener::bind(arguments.listen)
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", arguments.listen))?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         let scheme = if tls.is_some() { "https" } else { "http" };
-        println!("phc-sink listening on {scheme}://{address}");
+        let mut text = format!("phc-sink listening on {scheme}://{address}\n");
         if arguments.snippets {
-            print!("{}", snippets(&format!("{scheme}://{address}")));
+            text += &snippets(&format!("{scheme}://{address}"));
         }
-        std::io::stdout().flush().map_err(|error| error.to_string())?;
+        print_first(&text);
         if let Some(file) = &arguments.port_file {
             write_port(file, address.port())?;
         }
@@ -122,7 +124,15 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             ended = terminated() => ended.map_err(|error| error.to_string()),
             _ = tokio::signal::ctrl_c() => Ok(()),
         }
-    })
+    });
+    sink.finish_printing();
+    ended
+}
+
+/// Prints where the sink listens, before anything else. A program that does not read it has the port from a file.
+fn print_first(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// Waits until the process is asked to end.

@@ -189,9 +189,9 @@ impl Namespace {
         self.epoch = next_epoch();
     }
 
-    /// Makes it as it was when it was new.
+    /// Makes it as it was when it was new. That is another script, too: responses that wait for one are sent.
     pub(crate) fn reset(&mut self) {
-        *self = Self::new(self.memory);
+        *self = Self { script_number: self.script_number + 1, ..Self::new(self.memory) };
     }
 
     /// About how many bytes of memory it uses.

@@ -30,6 +30,8 @@ fn unscripted(event: &Event) -> Value {
         json!({"result": "drop", "details": "missing_distinct_id"})
     } else if event.raw.len() > MAX_EVENT {
         json!({"result": "drop", "details": "event_too_big"})
+    } else if event.is_dropped {
+        json!({"result": "drop"})
     } else if is_placeholder(&event.distinct_id) {
         json!({"result": "ok", "details": "person_processing_disabled"})
     } else {

@@ -28,6 +28,7 @@ use crate::connections::{ConnectionLimits, Connections, OpenConnection};
 use crate::flags::remote_config;
 use crate::namespace::{MEMORY, Namespace, Options};
 use crate::namespaces::Namespaces;
+use crate::printer::Printer;
 use crate::script::{Endpoint, MAX_SCRIPT, Script};
 use crate::transmit::{self, CutConnection};
 use crate::{origin, page, terminal, view};
@@ -43,6 +44,8 @@ const FLAG_PATHS: [(&str, &str, Endpoint); 3] = [
 
 /// The longest head of a request; a longer one gets a 431.
 const MAX_HEAD: usize = 128 << 10;
+/// How long the end of the process waits for lines that are still to be printed.
+const FINISH_PRINTING: Duration = Duration::from_secs(1);
 const CONNECTION_LIMITS: ConnectionLimits = ConnectionLimits { connections: 1000, body_bytes: 256 << 20 };
 
 /// The sink with all its namespaces.
@@ -58,7 +61,7 @@ pub struct Sink {
     /// own memory.
     pub(crate) readers: Semaphore,
     connection_count: AtomicU64,
-    terminal: Option<Terminal>,
+    terminal: Option<(Terminal, Printer)>,
 }
 
 /// How requests are printed on the terminal.
@@ -100,7 +103,7 @@ impl Sink {
             connections: Connections::new(CONNECTION_LIMITS),
             readers: Semaphore::new(2),
             connection_count: AtomicU64::new(0),
-            terminal,
+            terminal: terminal.map(|terminal| (terminal, Printer::new(io::stdout()))),
         })
     }
 
@@ -140,13 +143,22 @@ impl Sink {
 
     /// Prints the last request of a namespace on the terminal, if there is one.
     pub(crate) fn print_last_request(&self, namespace: &Namespace) {
-        let (Some(terminal), Some(request)) = (self.terminal, namespace.requests().last()) else { return };
+        let (Some((terminal, printer)), Some(request)) = (&self.terminal, namespace.requests().last()) else {
+            return;
+        };
         let (events, violations) = (namespace.events(), namespace.violations());
         let count = request.event_count.min(events.len());
         let events: Vec<_> = events.iter().skip(events.len() - count).collect();
         let violations: Vec<_> =
             violations.iter().rev().take_while(|violation| violation.request == request.n).collect();
-        print!("{}", terminal::lines(request, &events, &violations, terminal.colour));
+        printer.print(terminal::lines(request, &events, &violations, terminal.colour));
+    }
+
+    /// Waits until what was to be printed is, if somebody reads it.
+    pub fn finish_printing(&self) {
+        if let Some((_, printer)) = &self.terminal {
+            printer.finish(FINISH_PRINTING);
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Writes readable lines about a request, for the terminal.
 
 use crate::check::Violation;
-use crate::members::Members;
 use crate::records::{EventRecord, RequestRecord};
 
 /// The most events that are listed for one request.
@@ -31,12 +30,8 @@ pub(crate) fn lines(
         request.status,
     );
     for event in events.iter().take(LISTED) {
-        let name = |key: &str| {
-            let members = Members::read(event.event.get());
-            members.ok().and_then(|members| members.string(key)).unwrap_or_default()
-        };
         let verdict = if event.verdict.is_empty() { "-" } else { &event.verdict };
-        text += &format!("    {verdict:8} {:24} {:20} {}\n", name("event"), name("distinct_id"), event.uuid);
+        text += &format!("    {verdict:8} {:24} {:20} {}\n", event.name, event.distinct_id, event.uuid);
     }
     if events.len() > LISTED {
         text += &format!("    … and {} more\n", events.len() - LISTED);

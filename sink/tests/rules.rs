@@ -1,5 +1,5 @@
 //! Every rule of the sink: a valid request breaks none; with one thing changed it breaks exactly that rule.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use std::time::{Duration, Instant};
 
@@ -142,51 +142,108 @@ fn each_part_of_the_body_has_its_rule() {
         changed.pointer_mut(parent).unwrap()[key] = value;
         changed.to_string().into_bytes()
     };
+    let without = |key: &str| {
+        let mut changed = body();
+        changed["batch"][0].as_object_mut().unwrap().remove(key);
+        changed.to_string().into_bytes()
+    };
     let text = |from: &str, to: &str| body().to_string().replacen(from, to, 1).into_bytes();
     let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
-    let table: Vec<(Vec<u8>, &str, u16)> = vec![
-        (b"\xff".to_vec(), "invalid-utf8", 400),
-        (b"{".to_vec(), "invalid-json", 400),
-        (b"[]".to_vec(), "envelope", 400),
-        (text("\"a\":1", "\"a\":\"\\ud800\""), "lone-surrogate", 400),
-        (text("\"a\":1", "\"a\":1e999"), "number-range", 400),
-        (text("\"a\":1", &format!("\"a\":{deep}")), "too-deep", 400),
-        (text("\"a\":1", &format!("\"a\":\"{KEY}\"")), "key-in-body", 200),
-        (set("/api_key", json!("x")), "legacy-key", 200),
-        (set("/other", json!(1)), "unknown-key", 200),
-        (set("/historical_migration", json!(false)), "historical-migration", 200),
-        (set("/created_at", json!("2026-01-02")), "created-at", 400),
-        (set("/created_at", json!("2026-01-02T03:04:05.006789+00:00")), "created-at-form", 200),
-        (set("/batch", json!({})), "batch", 400),
-        (set("/batch", json!([])), "empty-batch", 400),
-        (set("/batch", json!([event(1), event(1)])), "duplicate-uuid", 400),
-        (set("/batch", json!([7])), "event", 400),
-        (text("{\"batch\"", "{\"created_at\":1,\"batch\""), "duplicate-key", 200),
-        (set("/batch/0/uuid", json!("x")), "invalid-uuid", 400),
-        (set("/batch/0/uuid", json!("0190A5B4-7C3D-7ABC-8DEF-012345678901")), "uuid-form", 200),
-        (set("/batch/0/$set", json!({})), "unknown-event-key", 200),
-        (set("/batch/0/event", json!("")), "event-name", 200),
-        (set("/batch/0/distinct_id", json!("x".repeat(201))), "distinct-id", 200),
-        (set("/batch/0/distinct_id", json!("\u{3000}")), "distinct-id", 200),
-        (set("/batch/0/distinct_id", json!("user\u{a0}")), "distinct-id-white-space", 200),
-        (set("/batch/0/timestamp", json!("2026-01-02T03:04:05")), "event-timestamp", 200),
-        (set("/batch/0/timestamp", json!("2026-01-02T03:04:05Z")), "event-timestamp-form", 200),
-        (set("/batch/0/session_id", json!(null)), "session-type", 200),
-        (set("/batch/0/options", json!(null)), "options", 200),
-        (set("/batch/0/options", json!({"x": 1})), "unknown-option", 200),
-        (set("/batch/0/options", json!({"cookieless_mode": "true"})), "option-type", 200),
-        (set("/batch/0/options", json!({"product_tour_id": 1})), "option-type", 200),
-        (set("/batch/0/properties", json!([])), "properties", 200),
-        (text("\"a\":1", "\"$\\u006cib\":1"), "unlifted-sentinel", 200),
-        (set("/batch/0/properties", json!({"$groups": 1})), "groups-type", 200),
+    // What it costs to break the rule is the last column of the table in README.md.
+    let table: Vec<(Vec<u8>, &str, &str)> = vec![
+        (b"\xff".to_vec(), "invalid-utf8", "400"),
+        (b"{".to_vec(), "invalid-json", "400"),
+        (b"[]".to_vec(), "envelope", "400"),
+        (text("\"a\":1", "\"a\":\"\\ud800\""), "lone-surrogate", "400"),
+        (text("\"a\":1", "\"a\":1e999"), "number-range", "400"),
+        (text("\"a\":1", &format!("\"a\":{deep}")), "too-deep", "400"),
+        (text("\"a\":1", &format!("\"a\":\"{KEY}\"")), "key-in-body", ""),
+        (set("/api_key", json!("x")), "legacy-key", ""),
+        (set("/other", json!(1)), "unknown-key", ""),
+        (set("/historical_migration", json!(false)), "historical-migration", ""),
+        (set("/created_at", json!("2026-01-02")), "created-at", "400"),
+        (set("/created_at", json!("2026-01-02T03:04:05.006789+00:00")), "created-at-form", ""),
+        (set("/batch", json!({})), "batch", "400"),
+        (set("/batch", json!([])), "empty-batch", "400"),
+        (set("/batch", json!([event(1), event(1)])), "duplicate-uuid", "400"),
+        (set("/batch", json!([7])), "event", "400"),
+        (text("{\"batch\"", "{\"created_at\":1,\"batch\""), "duplicate-key", ""),
+        (set("/batch/0/uuid", json!("x")), "invalid-uuid", "400"),
+        (set("/batch/0/uuid", json!("0190A5B4-7C3D-7ABC-8DEF-012345678901")), "uuid-form", ""),
+        (set("/batch/0/$set", json!({})), "unknown-event-key", ""),
+        (without("event"), "members", "400"),
+        (without("distinct_id"), "members", "400"),
+        (without("timestamp"), "members", "400"),
+        (without("options"), "members", "400"),
+        (without("properties"), "members", "400"),
+        (set("/batch/0/event", json!(5)), "members", "400"),
+        (set("/batch/0/distinct_id", json!(5)), "members", "400"),
+        (set("/batch/0/timestamp", json!(null)), "members", "400"),
+        (set("/batch/0/event", json!("")), "event-name", "drop"),
+        (set("/batch/0/event", json!("x".repeat(201))), "event-name", "drop"),
+        (set("/batch/0/distinct_id", json!("x".repeat(201))), "distinct-id", "drop"),
+        (set("/batch/0/distinct_id", json!("\u{3000}")), "distinct-id", "drop"),
+        (set("/batch/0/distinct_id", json!("user\u{a0}")), "distinct-id-white-space", ""),
+        (set("/batch/0/timestamp", json!("2026-01-02T03:04:05")), "event-timestamp", "drop"),
+        (set("/batch/0/timestamp", json!("2026-01-02T03:04:05Z")), "event-timestamp-form", ""),
+        (set("/batch/0/session_id", json!(5)), "session-type", "400"),
+        (set("/batch/0/session_id", json!(null)), "session-type", "400"),
+        (set("/batch/0/window_id", json!([])), "session-type", "400"),
+        (set("/batch/0/options", json!(null)), "options", "drop"),
+        (set("/batch/0/options", json!({"x": 1})), "unknown-option", ""),
+        (set("/batch/0/options", json!({"cookieless_mode": "yes"})), "option-type", "drop"),
+        (set("/batch/0/options", json!({"process_person_profile": 1})), "option-type", "drop"),
+        (set("/batch/0/options", json!({"product_tour_id": 1})), "option-type", "drop"),
+        (set("/batch/0/properties", json!([])), "properties", "drop"),
+        (text("\"a\":1", "\"$\\u006cib\":1"), "unlifted-sentinel", ""),
+        (set("/batch/0/properties", json!({"$groups": 1})), "groups-type", ""),
     ];
-    for (body, rule, status) in table {
+    for (body, rule, cost) in table {
         let mut bench = Bench::new();
         let plan = bench.send_to("/i/v1/analytics/events", &headers(1, "1"), &body);
         let shown = String::from_utf8_lossy(&body).chars().take(200).collect::<String>();
         assert!(bench.rules().contains(&rule), "{rule}: {shown}: {:?}", bench.namespace.violations());
-        assert_eq!(plan.status, status, "{rule}: {shown}");
+        let verdict = bench.namespace.events().last().map(|event| (event.verdict.clone(), event.stored));
+        let found = match (plan.status, verdict) {
+            (400, None) => "400",
+            (400, Some((verdict, false))) if verdict.is_empty() => "400",
+            (200, Some((verdict, false))) if verdict == "drop" => "drop",
+            (200, Some((verdict, true))) if verdict == "ok" => "",
+            other => panic!("{rule}: {shown}: {other:?}"),
+        };
+        assert_eq!(found, cost, "{rule}: {shown}");
+        assert_eq!(last_column(rule), cost, "{rule} in README.md");
     }
+}
+
+/// The last column of the row of this rule in README.md.
+fn last_column(rule: &str) -> String {
+    let (_, table) = include_str!("../README.md").rsplit_once("\n## Rules\n").unwrap();
+    let mut rows = table.lines().map(|line| line.split('|').collect::<Vec<_>>());
+    let row = rows.find(|cells| cells.get(1).is_some_and(|names| names.contains(&format!("`{rule}`"))));
+    row.unwrap()[3].trim().to_owned()
+}
+
+#[test]
+fn the_server_refuses_a_batch_for_one_event_and_drops_another_by_itself() {
+    let send = |script: &str, changed: &[(&str, Value)]| {
+        let mut bench = Bench::scripted(script);
+        let mut body = with_events(&[1, 2]);
+        for (key, value) in changed {
+            body["batch"][1][key] = value.clone();
+        }
+        let status = bench.send(&headers(1, "1"), &body).status;
+        let verdicts: Vec<_> = bench.namespace.events().iter().map(|one| one.verdict.clone()).collect();
+        (status, verdicts.join(" "), bench.namespace.accepted().len())
+    };
+    let mistyped = [("options", json!({"cookieless_mode": "yes"}))];
+    let refused = [("session_id", json!(5))];
+    assert_eq!(send("{}", &mistyped), (200, "ok drop".to_owned(), 1));
+    assert_eq!(send("{}", &refused), (400, " ".to_owned(), 0));
+    // What a script says counts.
+    assert_eq!(send(r#"{"then":{"verdicts":["ok"]}}"#, &mistyped), (200, "ok ok".to_owned(), 2));
+    assert_eq!(send(r#"{"then":{"status":200}}"#, &refused), (200, "ok ok".to_owned(), 2));
+    assert_eq!(send(r#"{"then":{"status":503}}"#, &refused), (503, " ".to_owned(), 0));
 }
 
 #[test]

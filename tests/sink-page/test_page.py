@@ -246,6 +246,17 @@ class Page(unittest.TestCase):
         browser.wait("return document.getElementById('view-violations').innerText.includes('unknown-event-key')")
         self.assertIn("Broken by for example $set outside properties.", browser.text("#view-violations"))
 
+    def test_a_broken_rule_says_what_it_costs(self):
+        self.client.send([event(options={"cookieless_mode": "yes"})])
+        self.client.send([event(session_id=5)])
+        self.client.send([event(unknown=1)])
+        self.open()
+        browser.keys("3")
+        browser.wait("return document.querySelectorAll('#view-violations .rule').length === 3")
+        text = browser.run("return document.getElementById('view-violations').textContent")
+        for words in ["The server drops the event.", "The server refuses the request with 400.", "It is recorded only"]:
+            self.assertIn(words, text)
+
     def ask_for_flags(self, distinct_id, *keys):
         """As a client asks for values. Returns those that are enabled."""
         body = {"token": "phc_key", "distinct_id": distinct_id, **({"flag_keys_to_evaluate": keys} if keys else {})}

@@ -18,7 +18,19 @@ pub(crate) struct Event {
     pub(crate) distinct_id: String,
     /// Its exact bytes.
     pub(crate) raw: String,
+    /// Whether it breaks a rule for which the server drops it.
+    pub(crate) is_dropped: bool,
 }
+
+/// The rules for which the server refuses the whole batch with a 400.
+pub(crate) const REFUSED: [&str; 2] = ["members", "session-type"];
+/// The rules for which the server drops the event.
+pub(crate) const DROPPED: [&str; 6] =
+    ["distinct-id", "event-name", "event-timestamp", "option-type", "options", "properties"];
+
+/// The members of every event beside its uuid; true for those that are text, the others are objects.
+const MEMBERS: [(&str, bool); 5] =
+    [("event", true), ("distinct_id", true), ("timestamp", true), ("options", false), ("properties", false)];
 
 /// The keys of `options`; true for those that are a bool, the others are text.
 const OPTIONS: [(&str, bool); 4] = [
@@ -77,7 +89,14 @@ pub(crate) fn check(raw: &str, findings: &mut Findings) -> Option<Event> {
         findings.refuse(400, "invalid-uuid", format!("the uuid of an event is not a uuid: {given:?}"));
         return None;
     };
-    let mut broken = |rule, message: String| findings.add_event(rule, &given, message);
+    let mut is_dropped = false;
+    let mut broken = |rule, message: String| {
+        is_dropped |= DROPPED.contains(&rule);
+        if REFUSED.contains(&rule) {
+            findings.status.get_or_insert((400, rule));
+        }
+        findings.add_event(rule, &given, message);
+    };
     if uuid.hyphenated().to_string() != given {
         broken("uuid-form", format!("the uuid must be in lower case with hyphens, not {given:?}"));
     }
@@ -100,24 +119,36 @@ pub(crate) fn check(raw: &str, findings: &mut Findings) -> Option<Event> {
             broken("unknown-event-key", format!("`{key}` is not a key of an event"));
         }
     }
-    let fits = |text: &String| (1..=200).contains(&text.len());
-    if !members.string("event").is_some_and(|name| fits(&name)) {
-        broken("event-name", "`event` must be text of 1 to 200 bytes".to_owned());
+    for (name, is_text) in MEMBERS {
+        match members.get(name) {
+            None => broken("members", format!("`{name}` is missing")),
+            Some(found) if is_text && members.string(name).is_none() => {
+                broken("members", format!("`{name}` must be text, not {found}"));
+            }
+            Some(_) => {}
+        }
+    }
+    let fits = |text: &str| (1..=200).contains(&text.len());
+    let name = members.string("event");
+    if name.as_ref().is_some_and(|name| !fits(name)) {
+        broken("event-name", "`event` must have 1 to 200 bytes".to_owned());
     }
     let distinct_id = members.string("distinct_id");
-    if !distinct_id.as_ref().is_some_and(|id| fits(&id.trim().to_owned())) {
-        let message = "`distinct_id` must be text of 1 to 200 bytes without the white space around it";
-        broken("distinct-id", message.to_owned());
-    } else if distinct_id.is_some_and(|id| id != id.trim()) {
-        broken("distinct-id-white-space", "`distinct_id` has white space around it".to_owned());
+    if let Some(id) = &distinct_id {
+        if !fits(id.trim()) {
+            let message = "`distinct_id` must have 1 to 200 bytes without the white space around it";
+            broken("distinct-id", message.to_owned());
+        } else if id != id.trim() {
+            broken("distinct-id-white-space", "`distinct_id` has white space around it".to_owned());
+        }
     }
-    let timestamp = members.string("timestamp");
-    let found = members.get("timestamp").unwrap_or("absent");
-    if !timestamp.as_deref().is_some_and(is_instant) {
-        broken("event-timestamp", format!("`timestamp` must be an RFC 3339 instant, but is {found}"));
-    } else if !timestamp.as_deref().is_some_and(is_wire_time) {
-        let message = format!("`timestamp` must be UTC with milliseconds and Z, but is {found}");
-        broken("event-timestamp-form", message);
+    if let Some(timestamp) = members.string("timestamp") {
+        if !is_instant(&timestamp) {
+            broken("event-timestamp", format!("`timestamp` must be an RFC 3339 instant, not {timestamp:?}"));
+        } else if !is_wire_time(&timestamp) {
+            let message = format!("`timestamp` must be UTC with milliseconds and Z, not {timestamp:?}");
+            broken("event-timestamp-form", message);
+        }
     }
     for key in ["session_id", "window_id"] {
         if members.get(key).is_some() && members.string(key).is_none() {
@@ -128,14 +159,16 @@ pub(crate) fn check(raw: &str, findings: &mut Findings) -> Option<Event> {
     check_properties(&members, &mut broken);
     Some(Event {
         uuid,
-        name: members.string("event").unwrap_or_default(),
-        distinct_id: members.string("distinct_id").unwrap_or_default(),
+        name: name.unwrap_or_default(),
+        distinct_id: distinct_id.unwrap_or_default(),
         raw: raw.to_owned(),
+        is_dropped,
     })
 }
 
 fn check_options(members: &Members<'_>, broken: &mut impl FnMut(&'static str, String)) {
-    let Some(Ok(options)) = members.get("options").map(Members::read) else {
+    let Some(options) = members.get("options").map(Members::read) else { return };
+    let Ok(options) = options else {
         return broken("options", "`options` must be an object, {} when empty".to_owned());
     };
     for (key, value) in &options.0 {
@@ -154,7 +187,8 @@ fn check_options(members: &Members<'_>, broken: &mut impl FnMut(&'static str, St
 }
 
 fn check_properties(members: &Members<'_>, broken: &mut impl FnMut(&'static str, String)) {
-    let Some(Ok(properties)) = members.get("properties").map(Members::read) else {
+    let Some(properties) = members.get("properties").map(Members::read) else { return };
+    let Ok(properties) = properties else {
         return broken("properties", "`properties` must be an object".to_owned());
     };
     for (key, value) in &properties.0 {

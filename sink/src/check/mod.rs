@@ -13,7 +13,7 @@ use crate::text::cut;
 pub use flags::FLAG_RULES;
 
 /// The name of every rule, as in sink/README.md. `conformance/contract.json` says whose each of them is.
-pub const RULES: [&str; 56] = [
+pub const RULES: [&str; 57] = [
     "accept-encoding",
     "attempt",
     "attempt-gap",
@@ -45,6 +45,7 @@ pub const RULES: [&str; 56] = [
     "key-in-body",
     "legacy-key",
     "lone-surrogate",
+    "members",
     "number-range",
     "option-type",
     "options",

@@ -8,7 +8,8 @@ use std::sync::LazyLock;
 pub(crate) struct Rule {
     /// What breaks it.
     pub(crate) broken_by: String,
-    /// The status that refuses a request which breaks it; empty if it is recorded only.
+    /// The status that refuses a request which breaks it, or `drop` if its event is dropped; empty if it is recorded
+    /// only.
     pub(crate) status: String,
 }
 
@@ -49,6 +50,7 @@ fn table(page: &str, head: &str) -> Vec<(String, Rule)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::event::{DROPPED, REFUSED};
 
     #[test]
     fn every_row_of_the_table_is_read() {
@@ -63,6 +65,11 @@ mod tests {
             assert!(!rule(name).broken_by.is_empty(), "{name}");
         }
         assert_eq!(rule("no-such-rule"), Rule::default());
+        for (names, status) in [(&REFUSED[..], "400"), (&DROPPED[..], "drop")] {
+            for name in names {
+                assert_eq!(rule(name).status, status, "{name}");
+            }
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -35,8 +35,19 @@ impl Sink {
 
     /// Starts it from a shell that runs this first.
     pub(crate) fn start_with(shell: &str, arguments: &[&str]) -> Self {
+        Self::spawn(shell, &[&["--quiet"], arguments].concat())
+    }
+
+    /// Starts one that prints every request; also returns what it prints from the second line on.
+    pub(crate) fn start_printing() -> (Self, ChildStdout) {
+        let mut sink = Self::spawn("exec \"$0\" \"$@\"", &[]);
+        let stdout = sink.child.stdout.take().unwrap();
+        (sink, stdout)
+    }
+
+    fn spawn(shell: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new("sh")
-            .args(["-c", shell, env!("CARGO_BIN_EXE_phc-sink"), "--quiet", "--exit-with-stdin"])
+            .args(["-c", shell, env!("CARGO_BIN_EXE_phc-sink"), "--exit-with-stdin"])
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -16,8 +16,11 @@ function nothing() {
     el("p", {}, "Every request is checked against the contract of Capture v1. What does not fit is explained here."));
 }
 
+// What the server does, by the last column of the table of rules; any other value is a status.
+const CONSEQUENCES = { "": "It is recorded only: the server takes the request.", drop: "The server drops the event." };
+
 function group(rule, isOpen) {
-  const consequence = rule.status ? `The server refuses the request with ${rule.status}.` : "It is recorded only: the server takes the request.";
+  const consequence = CONSEQUENCES[rule.status] ?? `The server refuses the request with ${rule.status}.`;
   const items = rule.newest.map((one) => el("li", {}, one.message, " ",
     one.request === 0 ? "in a request of feature flags" :
       el("button", { type: "button", class: "link", click: () => showRequest(one.request) }, `request #${count(one.request)}`),
