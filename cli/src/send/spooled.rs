@@ -95,7 +95,10 @@ impl Sending<'_> {
         let mut taken = before.place.lines;
         while self.input.next_line().map_err(Stop::Failed)? {
             let (uuid, line) = with_uuid(self.input.place().lines, self.input.line());
-            if !self.import.has(uuid) {
+            if self.import.has(uuid) {
+                // An earlier command has taken it.
+                taken += 1;
+            } else {
                 match self.capture(line.as_deref())? {
                     Ok(()) => taken += 1,
                     Err(error) => {

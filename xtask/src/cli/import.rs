@@ -24,7 +24,8 @@ pub(super) fn all(test: &mut Cli) -> Outcome<()> {
     fs::write(&file, lines(LINES)?)?;
     killed(test, &sink, &file)?;
     interrupted(test, &sink, &file)?;
-    refused(test, &sink)
+    refused(test, &sink)?;
+    refused_after_a_kill(test, &sink)
 }
 
 fn lines(count: usize) -> Outcome<String> {
@@ -222,4 +223,29 @@ fn refused(test: &mut Cli, sink: &Sink) -> Outcome<()> {
     let folder = test.path("");
     let expected = ["and no file \"phc-spool\": name a folder that is empty or new"];
     test.expect("a folder that is not a spool", &with(&url, &[&folder, &file]), 2, &expected)
+}
+
+/// A kill before the place was first recorded: lines whose events are in the spool were taken, so that refused ones
+/// behind them do not look like the beginning of another file.
+fn refused_after_a_kill(test: &mut Cli, sink: &Sink) -> Outcome<()> {
+    let (url, spool) = (format!("{}/begun", sink.url()), test.path("import-begun"));
+    let file = test.path("begun.ndjson");
+    let (first, last) = (lines(300)?, lines(5)?);
+    fs::write(&file, format!("{first}{}{last}", "no\n".repeat(20)))?;
+    let arguments = with(&url, &[&spool, &file, "--set", PATIENT]);
+    sink.post("/begun/_script", r#"{"then":{"wait_for_script":true}}"#)?;
+    let running = test.spawn(&arguments)?;
+    let waited = sink.get("/begun/_wait?requests=1&timeout_ms=60000")?;
+    test.checks.that("something arrives", waited.contains("\"ok\":true"));
+    // Then everything is on disk.
+    test.checks.that("the place is recorded", is_recorded(&spool)?);
+    running.end("KILL")?;
+    // As if the kill had come before that.
+    records(&spool)?.iter().try_for_each(fs::remove_file)?;
+    sink.post("/begun/_script", "{}")?;
+    let expected = ["line 301: refused: ", "305 of 305 events delivered; 20 lines refused"];
+    test.expect("it goes on behind refused lines", &arguments, 1, &expected)?;
+    let (_, different) = stored(sink, "/begun")?;
+    test.checks.that(&format!("each other line is one event: {different} of 305"), different == 305);
+    test.expect("nothing is left in the spool", &["spool", "check", &spool], 0, &["= 0 pending"])
 }
