@@ -25,7 +25,8 @@ pub(super) fn all(test: &mut Cli) -> Outcome<()> {
     killed(test, &sink, &file)?;
     interrupted(test, &sink, &file)?;
     refused(test, &sink)?;
-    refused_after_a_kill(test, &sink)
+    refused_after_a_kill(test, &sink)?;
+    repaired(test, &sink)
 }
 
 fn lines(count: usize) -> Outcome<String> {
@@ -248,4 +249,19 @@ fn refused_after_a_kill(test: &mut Cli, sink: &Sink) -> Outcome<()> {
     let (_, different) = stored(sink, "/begun")?;
     test.checks.that(&format!("each other line is one event: {different} of 305"), different == 305);
     test.expect("nothing is left in the spool", &["spool", "check", &spool], 0, &["= 0 pending"])
+}
+
+/// What is not text, in place of a uuid, is replaced by the same one each time.
+fn repaired(test: &mut Cli, sink: &Sink) -> Outcome<()> {
+    let (url, spool) = (format!("{}/repaired", sink.url()), test.path("import-repaired"));
+    let file = test.path("repaired.ndjson");
+    let of = |value: &[u8]| [b"{\"event\":\"a\",\"distinct_id\":\"x\",\"uuid\":", value, b"}\n"].concat();
+    fs::write(&file, [of(b"\"a\xFF\""), of(b"\"\\ud800\""), of(b"[\"\xFF\"]")].concat())?;
+    // The second one begins anew.
+    for what in ["text that libphc repairs", "the same file again"] {
+        test.expect(what, &with(&url, &[&spool, &file]), 0, &["3 of 3 events delivered"])?;
+    }
+    let counts = stored(sink, "/repaired")?;
+    test.checks.that(&format!("each line has one uuid: {counts:?}"), counts == (6, 3));
+    Ok(())
 }
