@@ -8,6 +8,8 @@ use crate::outcome::Failure;
 
 /// The longest line; the library takes no event that is larger than 16 MiB.
 const MAX_LINE: u64 = 32 << 20;
+/// What some programs write before UTF-8, as PowerShell and Excel do.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// How far an input was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,7 +84,10 @@ impl Input {
                     MAX_LINE >> 20
                 )));
             }
-            if !self.line.trim_ascii().is_empty() {
+            if self.place.lines == 1 && self.line.starts_with(BYTE_ORDER_MARK) {
+                self.line.drain(..BYTE_ORDER_MARK.len());
+            }
+            if !self.line().is_empty() {
                 return Ok(true);
             }
         }
@@ -97,4 +102,39 @@ impl Input {
 /// Why a file cannot be read.
 pub(super) fn unreadable(path: &Path, error: &io::Error) -> Failure {
     Failure::Files(format!("{} cannot be read: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(bytes: &'static [u8], place: Place) -> Input {
+        Input::new(Box::new(bytes), "x".to_owned(), None, place)
+    }
+
+    /// The lines, and their numbers.
+    fn lines(mut input: Input) -> Vec<(u64, String)> {
+        let mut lines = Vec::new();
+        while input.next_line().unwrap() {
+            lines.push((input.place().lines, String::from_utf8(input.line().to_owned()).unwrap()));
+        }
+        lines
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_line() {
+        let one = |number, text: &str| (number, text.to_owned());
+        let begun = Place::default();
+        assert_eq!(lines(of(b"\xEF\xBB\xBFa\r\n b\n", begun)), [one(1, "a"), one(2, "b")]);
+        assert_eq!(lines(of(b"\xEF\xBB\xBF\n\na", begun)), [one(3, "a")]);
+        assert_eq!(lines(of(b"\xEF\xBB\xBF", begun)), []);
+        // Elsewhere it is text.
+        assert_eq!(lines(of(b"a\n\xEF\xBB\xBFb", begun)), [one(1, "a"), one(2, "\u{feff}b")]);
+        let continued = Place { bytes: 2, lines: 1 };
+        assert_eq!(lines(of(b"\xEF\xBB\xBFb", continued)), [one(2, "\u{feff}b")]);
+        // The place is that in the file.
+        let mut input = of(b"\xEF\xBB\xBFa\nb", begun);
+        assert!(input.next_line().unwrap());
+        assert_eq!(input.place(), Place { bytes: 5, lines: 1 });
+    }
 }

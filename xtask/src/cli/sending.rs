@@ -55,6 +55,9 @@ fn lines(test: &mut Cli, sink: &Sink) -> Outcome<()> {
                 {\"event\":\"d\",\"distinct_id\":\"z\"}";
     let expected = ["line 4: refused: ", "distinct_id", "3 of 3 events delivered; 1 line refused"];
     test.expect_with("standard input", &[], &with(&url, &[]), input, 1, &expected)?;
+    let marked = format!("\u{feff}{input}");
+    let marked_url = format!("{}/marked", sink.url());
+    test.expect_with("a byte order mark", &[], &with(&marked_url, &[]), &marked, 1, &expected)?;
     let names = sink.get("/lines/_events")?;
     let arrived = ["a", "b", "d"].iter().all(|name| names.contains(&format!("\"event\":\"{name}\"")));
     test.checks.that("the other lines arrive", arrived && !names.contains("\"event\":\"c\""));
