@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::Cli;
-use crate::process::Outcome;
+use crate::process::{Outcome, command, run};
 use crate::sink::Sink;
 
 /// How many lines there are: more than are pending at once.
@@ -221,6 +221,10 @@ fn refused(test: &mut Cli, sink: &Sink) -> Outcome<()> {
     test.expect("not NDJSON", &with(&url, &[&spool, &file]), 2, &expected)?;
     test.expect("no file", &with(&url, &[&spool]), 2, &["<FILE>"])?;
     test.expect("a folder", &with(&url, &[&spool, "/"]), 2, &["/ is not a regular file"])?;
+    let pipe = test.path("import-pipe");
+    run(&mut command(["mkfifo", &pipe]))?;
+    let expected = ["import-pipe is not a regular file"];
+    test.expect("a named pipe without a writer", &with(&url, &[&spool, &pipe]), 2, &expected)?;
     let folder = test.path("");
     let expected = ["and no file \"phc-spool\": name a folder that is empty or new"];
     test.expect("a folder that is not a spool", &with(&url, &[&folder, &file]), 2, &expected)
