@@ -90,8 +90,9 @@ pub(crate) struct SendArguments {
     #[cfg(unix)]
     #[arg(long, value_name = "DIR", requires = "file", conflicts_with = "event")]
     pub(crate) spool: Option<PathBuf>,
-    /// End after this time. What is still pending is lost then, or with --spool kept. Without it, each event is sent
-    /// until it is delivered or its retries are used up; with --spool, also while the server does not respond.
+    /// End after this time, also while the input stays open. What is still pending is lost then, or with --spool kept.
+    /// Without it, each event is sent until it is delivered or its retries are used up; with --spool, also while the
+    /// server does not respond.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400 * 365))]
     pub(crate) timeout: Option<u64>,
 }

@@ -6,9 +6,15 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"log"
+	"net"
 	"net/http"
 	"os"
+	"os/signal"
+	"syscall"
+	"time"
 
 	posthog "github.com/PostHog/libphc/bindings/go"
 	"github.com/gin-gonic/gin"
@@ -21,8 +27,35 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer client.Close()
-	log.Print(shop(client).Run("127.0.0.1:8080"))
+	listener, err := net.Listen("tcp", "127.0.0.1:8080")
+	if err != nil {
+		log.Fatal(err)
+	}
+	run(client, shop(client), listener)
+}
+
+// run serves until Ctrl-C or SIGTERM, and closes the client after the last request.
+func run(client posthog.Client, handler http.Handler, listener net.Listener) {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	stop, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		<-stop.Done()
+		_ = server.Shutdown(context.Background())
+	}()
+	log.Print("http://", listener.Addr())
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		log.Print(err)
+	}
+	// Serve returns when Shutdown begins, and Shutdown when the last request has ended. A second
+	// Ctrl-C ends the program at once.
+	cancel()
+	<-done
+	// What is pending is sent now.
+	if err := client.Close(); err != nil {
+		log.Print(err)
+	}
 }
 
 // requestContext makes the middleware of net/http one of Gin.

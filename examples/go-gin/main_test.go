@@ -3,10 +3,12 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -34,16 +36,7 @@ type event struct {
 
 // The shop runs, its customers come, and the sink shows what PostHog would receive.
 func TestTheShop(t *testing.T) {
-	address := os.Getenv("PHC_SINK")
-	if address == "" {
-		t.Skip("PHC_SINK does not name a sink; make test-go starts one")
-	}
-	gin.SetMode(gin.TestMode)
-	host := fmt.Sprintf("http://%s/example/%d/%d", address, os.Getpid(), time.Now().UnixNano())
-	client, err := posthog.NewWithConfig("phc_example", posthog.Config{Endpoint: host, ShutdownTimeout: time.Minute})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client, host := forTest(t)
 	server := httptest.NewServer(shop(client))
 	defer server.Close()
 	for path, status := range map[string]int{"/buy": 200, "/crash": 500} {
@@ -74,6 +67,82 @@ func TestTheShop(t *testing.T) {
 			t.Errorf("%+v", frame)
 		}
 	}
+}
+
+// A request that still runs when the program is asked to end has its event sent.
+func TestTheLastRequest(t *testing.T) {
+	client, host := forTest(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	entered, released, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	routes := shop(client)
+	slow := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(entered)
+		<-released
+		routes.ServeHTTP(w, r)
+	})
+	go func() {
+		defer close(done)
+		run(client, slow, listener)
+	}()
+	status := make(chan string)
+	go func() {
+		response, err := http.Get("http://" + listener.Addr().String() + "/buy")
+		if err != nil {
+			status <- err.Error()
+			return
+		}
+		response.Body.Close()
+		status <- response.Status
+	}()
+	<-entered
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := self.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	// From then on no other connection is accepted.
+	for {
+		connection, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			break
+		}
+		connection.Close()
+		time.Sleep(time.Millisecond)
+	}
+	select {
+	case <-done:
+		t.Error("it ends while a request runs")
+	case <-time.After(200 * time.Millisecond):
+	}
+	close(released)
+	if got := <-status; got != "200 OK" {
+		t.Error(got)
+	}
+	<-done
+	if found := received(t, host); found["/buy"].Event != "order placed" {
+		t.Errorf("%+v", found)
+	}
+}
+
+// forTest returns a client, and the namespace of the sink to which it sends.
+func forTest(t *testing.T) (posthog.Client, string) {
+	t.Helper()
+	address := os.Getenv("PHC_SINK")
+	if address == "" {
+		t.Skip("PHC_SINK does not name a sink; make test-go starts one")
+	}
+	gin.SetMode(gin.TestMode)
+	host := fmt.Sprintf("http://%s/example/%d/%d", address, os.Getpid(), time.Now().UnixNano())
+	client, err := posthog.NewWithConfig("phc_example", posthog.Config{Endpoint: host, ShutdownTimeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, host
 }
 
 // The README shows this program's adapter.

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -27,18 +28,32 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	server := &http.Server{Addr: "127.0.0.1:8080", Handler: shop(client), ReadHeaderTimeout: 10 * time.Second}
+	listener, err := net.Listen("tcp", "127.0.0.1:8080")
+	if err != nil {
+		log.Fatal(err)
+	}
+	run(client, shop(client), listener)
+}
+
+// run serves until Ctrl-C or SIGTERM, and closes the client after the last request.
+func run(client posthog.Client, handler http.Handler, listener net.Listener) {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	stop, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer cancel()
+	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		<-stop.Done()
 		_ = server.Shutdown(context.Background())
 	}()
-	log.Print("http://", server.Addr)
-	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+	log.Print("http://", listener.Addr())
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		log.Print(err)
 	}
-	// After the last request: what is pending is sent now.
+	// Serve returns when Shutdown begins, and Shutdown when the last request has ended. A second
+	// Ctrl-C ends the program at once.
+	cancel()
+	<-done
+	// What is pending is sent now.
 	if err := client.Close(); err != nil {
 		log.Print(err)
 	}

@@ -8,6 +8,7 @@ mod spool;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::arguments::Arguments;
 use crate::checks::{Checks, ensure};
@@ -88,11 +89,16 @@ impl Cli {
     }
 
     /// The same by this command, which becomes the program.
-    fn spawn_by(&self, mut program: Command, arguments: &[&str]) -> Outcome<Running> {
+    fn spawn_by(&self, program: Command, arguments: &[&str]) -> Outcome<Running> {
+        self.spawn_reading(Stdio::null(), program, arguments)
+    }
+
+    /// The same, with this standard input.
+    fn spawn_reading(&self, input: Stdio, mut program: Command, arguments: &[&str]) -> Outcome<Running> {
         let said = self.work.join("running");
         let output = std::fs::File::create(&said)?;
         program.args(arguments).env_remove("POSTHOG_HOST").env_remove("POSTHOG_API_KEY");
-        let child = program.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn()?;
+        let child = program.stdin(input).stdout(output.try_clone()?).stderr(output).spawn()?;
         Ok(Running { child, said })
     }
 
@@ -126,6 +132,18 @@ impl Running {
     fn end(self, signal: &str) -> Outcome<(Option<i32>, String)> {
         self.signal(signal)?;
         self.wait()
+    }
+
+    /// Waits so long for its end; false if it has not come.
+    fn ends_within(&mut self, limit: Duration) -> Outcome<bool> {
+        let begun = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            if begun.elapsed() > limit {
+                return Ok(false);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(true)
     }
 
     /// Waits for its end.

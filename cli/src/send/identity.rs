@@ -6,16 +6,18 @@ use std::fmt;
 use ring::digest::{Context, SHA256};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use uuid::{Builder, Uuid};
 
 /// What is looked at of a line. Of two members of one name the last counts, as for libphc.
 #[derive(Default)]
-struct Line {
+struct Line<'a> {
     is_event: bool,
-    uuid: Option<serde_json::Value>,
+    /// As it is written: serde_json does not read all text that libphc repairs.
+    uuid: Option<&'a RawValue>,
 }
 
-impl<'de> Deserialize<'de> for Line {
+impl<'de> Deserialize<'de> for Line<'de> {
     fn deserialize<D: Deserializer<'de>>(line: D) -> Result<Self, D::Error> {
         line.deserialize_map(Members)
     }
@@ -24,13 +26,13 @@ impl<'de> Deserialize<'de> for Line {
 struct Members;
 
 impl<'de> Visitor<'de> for Members {
-    type Value = Line;
+    type Value = Line<'de>;
 
     fn expecting(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
         text.write_str("an event as a JSON object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Line, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Line<'de>, A::Error> {
         let mut line = Line::default();
         while let Some(name) = members.next_key::<String>()? {
             if name == "uuid" {
@@ -47,9 +49,12 @@ impl<'de> Visitor<'de> for Members {
 /// The uuid of a line, and the line with it. A uuid that the line has itself stays; a line that is not an event stays as
 /// it is, without one: libphc says what is wrong with it.
 pub(super) fn with_uuid(number: u64, line: &[u8]) -> (Option<Uuid>, Option<Vec<u8>>) {
-    let Ok(Line { is_event: true, uuid }) = serde_json::from_slice(line) else { return (None, None) };
+    // As libphc repairs it.
+    let text = String::from_utf8_lossy(line);
+    let Ok(Line { is_event: true, uuid }) = serde_json::from_str(&text) else { return (None, None) };
+    let own: Option<String> = uuid.and_then(|value| serde_json::from_str(value.get()).ok());
     // Any spelling, as libphc reads it.
-    let own = uuid.as_ref().and_then(serde_json::Value::as_str).and_then(|text| text.trim().parse().ok());
+    let own = own.and_then(|text| text.trim().parse().ok());
     if own.is_some() {
         return (own, None);
     }
@@ -118,8 +123,33 @@ mod tests {
         {
             assert_eq!(of(1, line), (None, None), "{line}");
         }
-        // libphc repairs text.
-        let (uuid, with) = with_uuid(1, b"{\"event\":\"a\xFF\"}");
-        assert!(uuid.is_some() && with.is_some());
+    }
+
+    #[test]
+    fn text_that_libphc_repairs_is_no_obstacle() {
+        for line in [
+            &b"{\"event\":\"a\xFF\"}"[..],
+            b"{\"event\":\"a\",\"uuid\":\"a\xFF\"}",
+            b"{\"event\":\"a\",\"uuid\":\"01980000-0000-7000-8000-00000000abcd\xC3\"}",
+            b"{\"event\":\"a\",\"uuid\":[\"\xFF\"]}",
+            br#"{"event":"a","uuid":"\ud800"}"#,
+            br#"{"event":"a","uuid":"\udc00\ud800x"}"#,
+            br#"{"uuid":{"a":"\ud800"},"event":"\ud800"}"#,
+        ] {
+            let shown = line.escape_ascii();
+            let (Some(uuid), Some(with)) = with_uuid(1, line) else { panic!("{shown}") };
+            assert_eq!(uuid, uuid_of(1, line), "{shown}");
+            // The bytes stay as they are.
+            let inside = line.strip_suffix(b"}").unwrap();
+            assert_eq!(with, [inside, format!(",\"uuid\":\"{uuid}\"}}").as_bytes()].concat(), "{shown}");
+        }
+        let own = "01980000-0000-7000-8000-00000000abcd";
+        for line in [
+            format!(r#"{{"event":"\ud800","uuid":"{own}"}}"#).into_bytes(),
+            format!(r#"{{"event":"a","uuid":"\u0030{}"}}"#, &own[1..]).into_bytes(),
+            [b"{\"event\":\"\xFF\",\"uuid\":\"", own.as_bytes(), b"\"}"].concat(),
+        ] {
+            assert_eq!(with_uuid(1, &line), (own.parse().ok(), None), "{}", line.escape_ascii());
+        }
     }
 }

@@ -60,13 +60,14 @@ impl Import {
         spool: &Path,
         destination: &str,
     ) -> Result<(Self, Input, Progressed), Failure> {
-        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
-        let data = file.metadata().map_err(|error| unreadable(path, &error))?;
+        // Before it is opened: that waits for the other end of a named pipe.
+        let data = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
         if !data.is_file() {
             let text =
                 format!("{} is not a regular file: only that can be read again from a place", path.display());
             return Err(Failure::Usage(text));
         }
+        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
         // Where there are no locks, nothing says that two imports of a file run at once.
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
             let text = format!("{} is locked by another process: is it being sent already?", path.display());

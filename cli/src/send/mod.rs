@@ -1,5 +1,6 @@
 //! `phc-cli send`: events from arguments or NDJSON become events of a client, whose losses are listed as they occur.
 
+mod awaited;
 #[cfg(unix)]
 mod identity;
 #[cfg(unix)]
@@ -19,17 +20,19 @@ use crate::losses::{TICK, with_losses};
 use crate::outcome::{Failure, Outcome};
 use crate::progress::Progress;
 use crate::text::{counted, say};
-use input::Input;
+use input::{Input, Next};
 
 /// If so many lines are refused from the first one on, the input is probably not what is expected.
 const REFUSED_AT_FIRST: u64 = 20;
+/// Settings in place of the library's defaults where there is a time limit: events of a slow input that wait for others
+/// when it passes are lost.
+const LIMITED: &[(&str, &str)] = &[("flush_interval_ms", "500")];
 
 /// Sends, and waits until every event has ended.
 pub(crate) fn run(arguments: &SendArguments) -> Result<Outcome, Failure> {
+    let defaults = if arguments.timeout.is_some() { LIMITED } else { &[] };
     #[cfg(unix)]
-    let defaults = arguments.spool.as_ref().map_or(&[][..], |_| spooled::DEFAULTS);
-    #[cfg(not(unix))]
-    let defaults = &[];
+    let defaults = arguments.spool.as_ref().map_or(defaults, |_| spooled::DEFAULTS);
     let mut config = arguments.connection.config(defaults)?;
     if arguments.historical {
         config.set("historical_migration", "true")?;
@@ -46,11 +49,12 @@ pub(crate) fn run(arguments: &SendArguments) -> Result<Outcome, Failure> {
         with_losses(&client, &progress, || send_one(&client, event, arguments, deadline))?;
         return Ok(summary(&client.counts(), 0));
     }
-    let mut input = Input::open(arguments.file.as_deref())?;
+    let mut input = Input::open(arguments.file.as_deref(), deadline)?;
     let progress = Progress::of(input.length());
     let lines = with_losses(&client, &progress, || send_lines(&client, &mut input, &progress, deadline));
     progress.end();
     let outcome = summary(&client.counts(), lines.refused);
+    let outcome = if lines.is_cut { Outcome::Bad } else { outcome };
     lines.failure.map_or(Ok(outcome), Err)
 }
 
@@ -90,8 +94,25 @@ fn built(event: &str, arguments: &SendArguments) -> Result<Box<EventBuilder>, Er
 #[derive(Default)]
 struct Lines {
     refused: u64,
+    /// Whether the time limit has passed before the end of the input.
+    is_cut: bool,
     /// Why reading ended early. What was read before has been sent.
     failure: Option<Failure>,
+}
+
+impl Lines {
+    /// The time limit has passed: says what was not sent.
+    fn cut(&mut self, input: &Input, progress: &Progress) {
+        self.is_cut = true;
+        let number = input.place().lines;
+        let what = if input.line().is_empty() {
+            format!("{} was read up to line {number}, and not to its end", input.name())
+        } else {
+            self.refused += 1;
+            format!("line {number} and later ones were not sent")
+        };
+        progress.print(&format!("the time limit has passed: {what}"));
+    }
 }
 
 fn send_lines(
@@ -104,8 +125,12 @@ fn send_lines(
     let mut taken = 0_u64;
     loop {
         match input.next_line() {
-            Ok(false) => break,
-            Ok(true) => {}
+            Ok(Next::End) => break,
+            Ok(Next::Line) => {}
+            Ok(Next::Late) => {
+                lines.cut(input, progress);
+                break;
+            }
             Err(failure) => {
                 lines.failure = Some(failure);
                 break;
@@ -115,11 +140,7 @@ fn send_lines(
         match capture(client, input.line(), deadline) {
             Ok(()) => taken += 1,
             Err(error) if error.status == Status::QUEUE_FULL => {
-                progress.print(&format!(
-                    "the time limit has passed: line {} and later ones were not sent",
-                    input.place().lines
-                ));
-                lines.refused += 1;
+                lines.cut(input, progress);
                 break;
             }
             Err(error) => {

@@ -8,7 +8,7 @@ use phc::internals::{Config, Error, EventInput, Status};
 
 use super::identity::with_uuid;
 use super::import::{Import, Progressed};
-use super::input::Input;
+use super::input::{Input, Next};
 use super::{REFUSED_AT_FIRST, all_refused, summary};
 use crate::interrupt::End;
 use crate::losses::{TICK, with_losses};
@@ -93,9 +93,12 @@ impl Sending<'_> {
     fn send_lines(&mut self) -> Result<(), Stop> {
         let before = self.progressed;
         let mut taken = before.place.lines;
-        while self.input.next_line().map_err(Stop::Failed)? {
+        while self.input.next_line().map_err(Stop::Failed)? == Next::Line {
             let (uuid, line) = with_uuid(self.input.place().lines, self.input.line());
-            if !self.import.has(uuid) {
+            if self.import.has(uuid) {
+                // An earlier command has taken it.
+                taken += 1;
+            } else {
                 match self.capture(line.as_deref())? {
                     Ok(()) => taken += 1,
                     Err(error) => {

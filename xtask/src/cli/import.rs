@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::Cli;
-use crate::process::Outcome;
+use crate::process::{Outcome, command, run};
 use crate::sink::Sink;
 
 /// How many lines there are: more than are pending at once.
@@ -24,7 +24,9 @@ pub(super) fn all(test: &mut Cli) -> Outcome<()> {
     fs::write(&file, lines(LINES)?)?;
     killed(test, &sink, &file)?;
     interrupted(test, &sink, &file)?;
-    refused(test, &sink)
+    refused(test, &sink)?;
+    refused_after_a_kill(test, &sink)?;
+    repaired(test, &sink)
 }
 
 fn lines(count: usize) -> Outcome<String> {
@@ -219,7 +221,51 @@ fn refused(test: &mut Cli, sink: &Sink) -> Outcome<()> {
     test.expect("not NDJSON", &with(&url, &[&spool, &file]), 2, &expected)?;
     test.expect("no file", &with(&url, &[&spool]), 2, &["<FILE>"])?;
     test.expect("a folder", &with(&url, &[&spool, "/"]), 2, &["/ is not a regular file"])?;
+    let pipe = test.path("import-pipe");
+    run(&mut command(["mkfifo", &pipe]))?;
+    let expected = ["import-pipe is not a regular file"];
+    test.expect("a named pipe without a writer", &with(&url, &[&spool, &pipe]), 2, &expected)?;
     let folder = test.path("");
     let expected = ["and no file \"phc-spool\": name a folder that is empty or new"];
     test.expect("a folder that is not a spool", &with(&url, &[&folder, &file]), 2, &expected)
+}
+
+/// A kill before the place was first recorded: lines whose events are in the spool were taken, so that refused ones
+/// behind them do not look like the beginning of another file.
+fn refused_after_a_kill(test: &mut Cli, sink: &Sink) -> Outcome<()> {
+    let (url, spool) = (format!("{}/begun", sink.url()), test.path("import-begun"));
+    let file = test.path("begun.ndjson");
+    let (first, last) = (lines(300)?, lines(5)?);
+    fs::write(&file, format!("{first}{}{last}", "no\n".repeat(20)))?;
+    let arguments = with(&url, &[&spool, &file, "--set", PATIENT]);
+    sink.post("/begun/_script", r#"{"then":{"wait_for_script":true}}"#)?;
+    let running = test.spawn(&arguments)?;
+    let waited = sink.get("/begun/_wait?requests=1&timeout_ms=60000")?;
+    test.checks.that("something arrives", waited.contains("\"ok\":true"));
+    // Then everything is on disk.
+    test.checks.that("the place is recorded", is_recorded(&spool)?);
+    running.end("KILL")?;
+    // As if the kill had come before that.
+    records(&spool)?.iter().try_for_each(fs::remove_file)?;
+    sink.post("/begun/_script", "{}")?;
+    let expected = ["line 301: refused: ", "305 of 305 events delivered; 20 lines refused"];
+    test.expect("it goes on behind refused lines", &arguments, 1, &expected)?;
+    let (_, different) = stored(sink, "/begun")?;
+    test.checks.that(&format!("each other line is one event: {different} of 305"), different == 305);
+    test.expect("nothing is left in the spool", &["spool", "check", &spool], 0, &["= 0 pending"])
+}
+
+/// What is not text, in place of a uuid, is replaced by the same one each time.
+fn repaired(test: &mut Cli, sink: &Sink) -> Outcome<()> {
+    let (url, spool) = (format!("{}/repaired", sink.url()), test.path("import-repaired"));
+    let file = test.path("repaired.ndjson");
+    let of = |value: &[u8]| [b"{\"event\":\"a\",\"distinct_id\":\"x\",\"uuid\":", value, b"}\n"].concat();
+    fs::write(&file, [of(b"\"a\xFF\""), of(b"\"\\ud800\""), of(b"[\"\xFF\"]")].concat())?;
+    // The second one begins anew.
+    for what in ["text that libphc repairs", "the same file again"] {
+        test.expect(what, &with(&url, &[&spool, &file]), 0, &["3 of 3 events delivered"])?;
+    }
+    let counts = stored(sink, "/repaired")?;
+    test.checks.that(&format!("each line has one uuid: {counts:?}"), counts == (6, 3));
+    Ok(())
 }

@@ -1,11 +1,13 @@
 //! `phc-cli send` to the sink: what arrives, what is refused or lost, and the exit code.
 
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::io::Write as _;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use super::Cli;
 use super::spool::{Spool, segment, write};
-use crate::process::Outcome;
+use crate::process::{Outcome, command, run};
 use crate::sink::Sink;
 
 /// The words of a command line, and more of them.
@@ -18,6 +20,7 @@ pub(super) fn all(test: &mut Cli) -> Outcome<()> {
     one(test, &sink)?;
     lines(test, &sink)?;
     losses(test, &sink)?;
+    late(test, &sink)?;
     import(test, &sink)?;
     export_is_sent(test, &sink)?;
     arguments(test, &sink.url())
@@ -55,6 +58,9 @@ fn lines(test: &mut Cli, sink: &Sink) -> Outcome<()> {
                 {\"event\":\"d\",\"distinct_id\":\"z\"}";
     let expected = ["line 4: refused: ", "distinct_id", "3 of 3 events delivered; 1 line refused"];
     test.expect_with("standard input", &[], &with(&url, &[]), input, 1, &expected)?;
+    let marked = format!("\u{feff}{input}");
+    let marked_url = format!("{}/marked", sink.url());
+    test.expect_with("a byte order mark", &[], &with(&marked_url, &[]), &marked, 1, &expected)?;
     let names = sink.get("/lines/_events")?;
     let arrived = ["a", "b", "d"].iter().all(|name| names.contains(&format!("\"event\":\"{name}\"")));
     test.checks.that("the other lines arrive", arrived && !names.contains("\"event\":\"c\""));
@@ -152,6 +158,45 @@ fn losses(test: &mut Cli, sink: &Sink) -> Outcome<()> {
         "0 of 10 events delivered; 10 lost",
     ];
     test.expect_with("a time limit in a file", &[], &arguments, &many, 1, &expected)
+}
+
+/// The time limit ends the command also while it waits for its input.
+fn late(test: &mut Cli, sink: &Sink) -> Outcome<()> {
+    let line = "{\"event\":\"e\",\"distinct_id\":\"x\"}\n";
+    let url = format!("{}/late", sink.url());
+    // The library's default of 5 s would be too long for events to wait for others.
+    for (what, limit, more, events, words) in [
+        ("an input that stays open", "8", "", 1, "standard input was read up to line 1, and not to its end"),
+        ("a line without its end", "4", "{\"event\"", 2, "line 2 and later ones were not sent"),
+    ] {
+        let begun = Instant::now();
+        let arguments = with(&url, &["--timeout", limit]);
+        let mut running = test.spawn_reading(Stdio::piped(), command([&test.binary]), &arguments)?;
+        let mut input = running.child.stdin.take().ok_or("no standard input")?;
+        input.write_all(format!("{line}{more}").as_bytes())?;
+        let waited = sink.get(&format!("/late/_wait?accepted={events}&timeout_ms=60000"))?;
+        let is_so = waited.contains("\"ok\":true") && begun.elapsed() < Duration::from_secs(5);
+        test.checks.that(&format!("{what}: the lines before arrive soon"), is_so);
+        let ends = running.ends_within(Duration::from_secs(60))?;
+        test.checks.that(&format!("{what}: the command ends"), ends);
+        drop(input);
+        let (code, said) = running.wait()?;
+        let is_so = code == Some(1) && said.contains(words) && said.contains("1 of 1 event delivered");
+        test.checks.that(&format!("{what}: it says what was not sent: {code:?} {said}"), is_so);
+    }
+    let pipe = test.path("pipe");
+    run(&mut command(["mkfifo", &pipe]))?;
+    let expected = ["pipe was read up to line 0, and not to its end", "0 of 0 events delivered"];
+    let arguments = with(&url, &[&pipe, "--timeout", "1"]);
+    test.expect("a named pipe without a writer", &arguments, 1, &expected)?;
+    // An input that never ends, without an event.
+    let endless = format!("yes '' | {} \"$@\"", test.binary.display());
+    let before = ["sh", "-c", &endless, "sh"];
+    let words = [&before[..], &with(&url, &["--timeout", "1"])].concat();
+    let status = test.run(&words, "")?;
+    let is_so = status.code() == Some(1) && test.errors.contains("standard input was read up to line ");
+    test.checks.that(&format!("empty lines without an end: {status} {}", test.errors), is_so);
+    Ok(())
 }
 
 fn import(test: &mut Cli, sink: &Sink) -> Outcome<()> {
