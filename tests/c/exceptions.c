@@ -246,7 +246,7 @@ static void *list_files(void *unused) {
     return unused;
 }
 
-/* The lock of the list is no one's in the child, for ever. */
+/* The lock of the list stays locked in the child, for ever. */
 static void a_child_that_was_forked_while_files_were_listed_goes_on(void) {
     in_test_mode();
     char byte;

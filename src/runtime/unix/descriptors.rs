@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::io::{self, fcntl_dupfd_cloexec};
 
-use super::occupy_standard_descriptors;
+use super::standard_descriptors::occupy;
 use crate::runtime::fork::drawn_epoch;
 use crate::runtime::fork_epoch;
 use crate::status::{Error, Status};
@@ -133,7 +133,7 @@ impl OwnDescriptor {
     /// Opens something, which does not become standard input, output or error where the host has closed these.
     pub(crate) fn open(open: impl FnOnce() -> io::Result<OwnedFd>) -> io::Result<Self> {
         // Without descriptors it is the next step that fails.
-        let _ = occupy_standard_descriptors();
+        let _ = occupy();
         let descriptor = above_standard(open()?)?;
         let number = descriptor.as_raw_fd();
         let free = |place: &AtomicU64| {
