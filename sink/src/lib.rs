@@ -7,8 +7,9 @@
 //! A request is decompressed (`decode`), read with all its bytes (`read`, `members`), checked by itself
 //! (`check`) and against the requests before it (`history`). A `script`, or else `chaos`, says what is
 //! special about the response; `response` writes its body and `transmit` sends it, with every failure
-//! that the script asks for. Requests of feature flags take the same way by `flags`. Each URL prefix is a `namespace` with a script and records of its own, so
-//! that many tests can share one sink; `view`, `page` and `terminal` show the records, and `printer` prints the last of these.
+//! that the script asks for. Requests of feature flags take the same way by `flags`. Each URL prefix is a `namespace`
+//! with a script and records of its own, so that many tests can share one sink; `view`, `page` and `terminal` show the
+//! records, and `printer` prints the last of these.
 //!
 //! No client makes it use memory without bounds: `connections`, `namespaces`, `kept` and `recent` see to that.
 
