@@ -124,7 +124,7 @@ fn listing(test: &mut Cli) -> Outcome<()> {
         "i-1-00000000000000ff  dead",
         "i-2-00000000000000ff  alive",
         "00000001.phs       264 B       1 event  age ",
-        "batch 01980000-0000-7000-9000-000000000000  attempt 2  put aside 1 time until 2026-09-21T14:14:20Z",
+        "batch 01980000-0000-7000-9000-000000000000  attempt 2  postponed 1 time until 2026-09-21T14:14:20Z",
         "by posthog-c/",
         "4 pending events in 3 segments, 1.1 KiB",
     ];
