@@ -913,10 +913,11 @@ PHC_API phc_status phc_persist(struct phc_client *client, uint32_t timeout_ms);
  * Ends every pending event without sending it (PHC_LOSS_DISCARDED): in memory, on disk, and
  * what ended processes with the same host and key have left on disk. For an opt-out or a
  * logout; events of other processes that run are left to them. Waits for at most timeout_ms
- * (0: does not wait, PHC_NO_LIMIT: without a limit) until the files are removed. discarded
- * (NULL is accepted) gets the number of events. Returns PHC_OK, PHC_TIMEOUT if the files are not
- * removed yet, PHC_SPOOL if the disk does not remove all of them, or if the client has no spool,
- * PHC_CLOSED after a close.
+ * (0: does not wait, PHC_NO_LIMIT: without a limit) until the files are removed. Returns PHC_OK,
+ * PHC_TIMEOUT if the files are not removed yet, PHC_SPOOL if the disk does not remove all of them,
+ * or if the client has no spool, PHC_CLOSED after a close. discarded (NULL is accepted) gets the
+ * number of events that have ended by then, with each of these; what ended processes have left may
+ * end later.
  */
 PHC_API
 phc_status phc_spool_discard(struct phc_client *client,
