@@ -1018,7 +1018,9 @@ phc_status phc_identify(struct phc_client *client,
 
 /**
  * Captures $create_alias: from now on alias is the same person as distinct_id, which is the
- * canonical id. uuid_out (PHC_UUID_SIZE bytes; NULL is accepted) gets the event's uuid.
+ * canonical id. An alias is text of 1 to 200 bytes, without the white space around it, as every
+ * distinct_id is; for another one it returns PHC_INVALID_ARGUMENT. uuid_out (PHC_UUID_SIZE bytes;
+ * NULL is accepted) gets the event's uuid.
  */
 PHC_API
 phc_status phc_alias(struct phc_client *client,

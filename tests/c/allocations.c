@@ -306,7 +306,7 @@ static void an_event_that_is_refused_allocates_nothing(void) {
         ROW(broken_identify, PHC_INVALID_JSON),
         ROW(large_identify, PHC_INVALID_DISTINCT_ID),
         ROW(empty_alias, PHC_INVALID_ARGUMENT),
-        ROW(large_alias, PHC_EVENT_TOO_LARGE),
+        ROW(large_alias, PHC_INVALID_ARGUMENT),
         ROW(no_group, PHC_INVALID_ARGUMENT),
         ROW(bad_group, PHC_INVALID_JSON),
         ROW(long_group, PHC_INVALID_DISTINCT_ID),
