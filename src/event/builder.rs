@@ -8,7 +8,7 @@ use super::members::Members;
 use super::properties::{Found, PropertyRanges, is_null};
 use super::rules::refused_json;
 use super::super_properties::SuperProperties;
-use super::timestamp::{Timestamp, parse_timestamp};
+use super::timestamp::{Timestamp, not_an_instant};
 use super::uuid::GivenUuid;
 use crate::json::{
     MAX_DEPTH, Sound, escaped_length, is_plain, read_checked, repair, unescape, write_double, write_integer,
@@ -310,7 +310,8 @@ impl EventBuilder {
 
     /// Sets when the event happened, as RFC 3339 text with an offset.
     pub fn set_timestamp(&mut self, text: &[u8]) -> Result<(), Error> {
-        self.timestamp = Some(parse_timestamp(&repair(beginning(text)))?);
+        let instant = std::str::from_utf8(text).ok().and_then(Timestamp::parse);
+        self.timestamp = Some(instant.ok_or_else(|| not_an_instant(&repair(beginning(text))))?);
         Ok(())
     }
 
@@ -485,6 +486,28 @@ impl fmt::Display for Target<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_timestamp_is_read_to_its_end() {
+        let spaces = " ".repeat(600);
+        let noon = Timestamp::parse("2026-01-31T12:00:00.999Z");
+        let mut event = EventBuilder::take(b"u", b"e").unwrap();
+        for text in [
+            format!("2026-01-31T12:00:00.{}Z", "9".repeat(600)),
+            format!("{spaces}2026-01-31T12:00:00.999Z{spaces}"),
+        ] {
+            event.timestamp = None;
+            event.set_timestamp(text.as_bytes()).unwrap();
+            assert_eq!(event.timestamp(), noon);
+        }
+        for rest in [&b"x"[..], b"\xff", "\u{e9}".as_bytes()] {
+            let text = [b"2026-01-31T12:00:00Z", spaces.as_bytes(), rest].concat();
+            let error = event.set_timestamp(&text).unwrap_err();
+            assert_eq!(error.status, Status::INVALID_TIMESTAMP);
+            assert!(error.message.contains("\"2026-01-31T12:00:00Z "), "{}", error.message);
+            assert_eq!(event.timestamp(), noon, "what was set before stays");
+        }
+    }
 
     #[test]
     fn a_builder_that_is_used_again_has_nothing_of_the_event_before() {
