@@ -157,7 +157,10 @@ impl Members {
     #[inline(never)]
     fn replace_same(&mut self, text: &[u8], new: Range<usize>, fingerprint: u64) {
         let key = text.get(new.clone()).unwrap_or_default();
-        let is_same = |member: &Written| member.fingerprint == fingerprint && member.key(text) == key;
+        // One that was replaced reads as an empty key.
+        let is_same = |member: &Written| {
+            member.fingerprint == fingerprint && !member.is_replaced() && member.key(text) == key
+        };
         let same = if self.list.len() >= INDEXED_FROM && self.index.grow(&self.list, text).is_ok() {
             self.index.enter(&self.list, text, key, self.list.len())
         } else {
@@ -425,6 +428,21 @@ mod tests {
         );
         members.end(&mut text);
         assert_eq!(String::from_utf8(text).unwrap(), r#"before{"bb":9997,"$c":9998,"a":9999}"#);
+    }
+
+    #[test]
+    fn the_empty_key_is_as_any_other() {
+        for before in [0, INDEXED_FROM] {
+            let (mut members, mut text) = (Members::default(), Vec::new());
+            for n in 0..before {
+                set(&mut members, &mut text, &n.to_string(), "0");
+            }
+            for value in ["1", "2", "3", "4"] {
+                set(&mut members, &mut text, "", value);
+            }
+            let read = read(&members, &text);
+            assert_eq!((read.len(), read.last().unwrap()), (before + 1, &(String::new(), "4".to_owned())));
+        }
     }
 
     #[test]
