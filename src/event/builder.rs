@@ -185,9 +185,10 @@ impl EventBuilder {
         self.set_sound(key, &sound)
     }
 
-    /// Sets each member of a JSON object, but for those whose keys are in `except`. The text is refused as in
-    /// a capture; then nothing is set.
+    /// Sets each member of a JSON object as a property, but for those whose keys are in `except`. The text is refused
+    /// as in a capture, and so is a call while a container is open; then nothing is set.
     pub(crate) fn set_members(&mut self, json: &[u8], except: &[&str]) -> Result<(), Error> {
+        self.check_closed()?;
         if is_null(json) {
             return Ok(());
         }
@@ -204,19 +205,16 @@ impl EventBuilder {
         if no_memory {
             return Err(NoMemory.into());
         }
+        self.properties.reserve(&mut self.text, &found)?;
         let slice = |range| sound.text.get(range).unwrap_or_default();
         for (key, value) in found {
             let (key, value) = (unescape(slice(key)), slice(value));
             if except.contains(&&*key) {
                 continue;
             }
-            if key.is_empty() && self.depth == 0 {
-                // As in a capture of JSON text. Only a function that sets one property takes no such key.
-                self.properties.begin_member(&mut self.text, b"", value.len())?;
-                self.text.extend_from_slice(value);
-            } else {
-                self.set(Some(key.as_bytes()), value.len(), |out| out.extend_from_slice(value))?;
-            }
+            // A key may be empty, as in a capture of JSON text. Only a function that sets one property takes no such key.
+            self.repaired |= self.properties.begin_member(&mut self.text, key.as_bytes(), value.len())?;
+            self.text.extend_from_slice(value);
         }
         self.repaired |= sound.repaired;
         Ok(())
