@@ -12,7 +12,7 @@ mod write;
 use uuid::Uuid;
 
 use crate::event::EventBuilder;
-use crate::json::read_checked;
+use crate::json::{NO_MEMORY, read_checked};
 use crate::memory::{NoMemory, copied, reserve};
 use crate::runtime::{self, LoadedImage};
 use crate::status::{Error, Status};
@@ -191,7 +191,10 @@ impl Exception {
             // It becomes an element of an array, in an entry, in an array, in the properties, each a container.
             cursor.members(0, 5, |member| has_platform |= text.get(member.key.inside) == Some(b"platform"))
         })
-        .map_err(|error| Error::new(Status::INVALID_JSON, format_args!("frame: {error}")))?;
+        .map_err(|error| match error.what {
+            NO_MEMORY => NoMemory.into(),
+            _ => Error::new(Status::INVALID_JSON, format_args!("frame: {error}")),
+        })?;
         if !has_platform {
             let text = "frame: `platform` is missing, by which the server knows how to read a frame";
             return Err(Error::new(Status::INVALID_JSON, text));

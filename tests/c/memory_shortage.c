@@ -389,12 +389,33 @@ static void flags_are_set_on_an_event_whole_or_not_at_all(void) {
     finish(client);
 }
 
+/* A frame that must be repaired is copied for that. */
+static void a_frame_without_memory_is_refused_as_that(void) {
+    static char json[sizeof value + 100];
+    fill_value();
+    snprintf(json, sizeof json, "{\"platform\":\"ruby\",\"k\":\"%s\xff\"}", value);
+    phc_exception *exception = phc_exception_new("type", "message");
+    int refusals = 0;
+    for (int n = 0, more = 1; more && n < 200; n++) {
+        fail_from(MAIN, LARGE, n, 1);
+        phc_status status = phc_exception_add_frame_json(exception, json, strlen(json));
+        fail_no_more();
+        more = failed[MAIN] > 0;
+        check_at(status == (more ? PHC_OUT_OF_RESOURCES : PHC_OK), __FILE__, __LINE__,
+                 "allocation %d failed: %s", n, phc_status_name(status));
+        refusals += more;
+    }
+    CHECK(refusals > 0);
+    phc_exception_free(exception);
+}
+
 int main(int argc, char **argv) {
     const test_case tests[] = {
         TEST(a_capture_without_memory_is_refused_and_a_later_one_is_taken),
         TEST(a_queue_that_cannot_grow_keeps_what_it_has),
         TEST(a_batch_needs_no_memory_to_be_sent),
         TEST(flags_are_set_on_an_event_whole_or_not_at_all),
+        TEST(a_frame_without_memory_is_refused_as_that),
         TEST(a_bounded_address_space_refuses_captures),
     };
     return RUN_TESTS(tests);
