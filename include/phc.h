@@ -913,10 +913,11 @@ PHC_API phc_status phc_persist(struct phc_client *client, uint32_t timeout_ms);
  * Ends every pending event without sending it (PHC_LOSS_DISCARDED): in memory, on disk, and
  * what ended processes with the same host and key have left on disk. For an opt-out or a
  * logout; events of other processes that run are left to them. Waits for at most timeout_ms
- * (0: does not wait, PHC_NO_LIMIT: without a limit) until the files are removed. discarded
- * (NULL is accepted) gets the number of events. Returns PHC_OK, PHC_TIMEOUT if the files are not
- * removed yet, PHC_SPOOL if the disk does not remove all of them, or if the client has no spool,
- * PHC_CLOSED after a close.
+ * (0: does not wait, PHC_NO_LIMIT: without a limit) until the files are removed. Returns PHC_OK,
+ * PHC_TIMEOUT if the files are not removed yet, PHC_SPOOL if the disk does not remove all of them,
+ * or if the client has no spool, PHC_CLOSED after a close. discarded (NULL is accepted) gets the
+ * number of events that have ended by then, with each of these; what ended processes have left may
+ * end later.
  */
 PHC_API
 phc_status phc_spool_discard(struct phc_client *client,
@@ -1017,7 +1018,9 @@ phc_status phc_identify(struct phc_client *client,
 
 /**
  * Captures $create_alias: from now on alias is the same person as distinct_id, which is the
- * canonical id. uuid_out (PHC_UUID_SIZE bytes; NULL is accepted) gets the event's uuid.
+ * canonical id. An alias is text of 1 to 200 bytes, without the white space around it, as every
+ * distinct_id is; for another one it returns PHC_INVALID_ARGUMENT. uuid_out (PHC_UUID_SIZE bytes;
+ * NULL is accepted) gets the event's uuid.
  */
 PHC_API
 phc_status phc_alias(struct phc_client *client,

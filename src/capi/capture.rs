@@ -165,7 +165,9 @@ pub unsafe extern "C" fn phc_identify(
 }
 
 /// Captures $create_alias: from now on alias is the same person as distinct_id, which is the
-/// canonical id. uuid_out (PHC_UUID_SIZE bytes; NULL is accepted) gets the event's uuid.
+/// canonical id. An alias is text of 1 to 200 bytes, without the white space around it, as every
+/// distinct_id is; for another one it returns PHC_INVALID_ARGUMENT. uuid_out (PHC_UUID_SIZE bytes;
+/// NULL is accepted) gets the event's uuid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_alias(
     client: *mut phc_client,

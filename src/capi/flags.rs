@@ -480,7 +480,7 @@ pub unsafe extern "C" fn phc_event_set_flags(event: *mut phc_event, flags: *cons
             // live snapshot.
             let (event, flags) = unsafe { (borrow_mut(event, "event")?, borrow(flags, "flags")?) };
             event.builder.check_closed()?;
-            event.builder.set_members(flags.snapshot.event_properties().as_bytes(), &[])
+            event.builder.set_members(&flags.snapshot.event_properties()?, &[])
         };
         status_of(set())
     })

@@ -26,10 +26,11 @@ pub unsafe extern "C" fn phc_persist(client: *mut phc_client, timeout_ms: u32) -
 /// Ends every pending event without sending it (PHC_LOSS_DISCARDED): in memory, on disk, and
 /// what ended processes with the same host and key have left on disk. For an opt-out or a
 /// logout; events of other processes that run are left to them. Waits for at most timeout_ms
-/// (0: does not wait, PHC_NO_LIMIT: without a limit) until the files are removed. discarded
-/// (NULL is accepted) gets the number of events. Returns PHC_OK, PHC_TIMEOUT if the files are not
-/// removed yet, PHC_SPOOL if the disk does not remove all of them, or if the client has no spool,
-/// PHC_CLOSED after a close.
+/// (0: does not wait, PHC_NO_LIMIT: without a limit) until the files are removed. Returns PHC_OK,
+/// PHC_TIMEOUT if the files are not removed yet, PHC_SPOOL if the disk does not remove all of them,
+/// or if the client has no spool, PHC_CLOSED after a close. discarded (NULL is accepted) gets the
+/// number of events that have ended by then, with each of these; what ended processes have left may
+/// end later.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn phc_spool_discard(
     client: *mut phc_client,
@@ -40,12 +41,13 @@ pub unsafe extern "C" fn phc_spool_discard(
         let discard = || {
             // SAFETY: the caller passes NULL or a live client.
             let client = unsafe { share(client, "client") }?;
-            let events = discard(client, timeout_ms)?;
-            if discarded.is_null() {
-                return Ok(());
+            let mut events = 0;
+            let result = discard(client, timeout_ms, &mut events);
+            if !discarded.is_null() {
+                // SAFETY: the caller passes a place for a number.
+                unsafe { write(discarded, events, "discarded") }?;
             }
-            // SAFETY: the caller passes a place for a number.
-            unsafe { write(discarded, events, "discarded") }
+            result
         };
         status_of(discard())
     })
@@ -57,8 +59,8 @@ fn persist(client: &Client, timeout_ms: u32) -> Result<(), Error> {
 }
 
 #[cfg(all(unix, feature = "spool"))]
-fn discard(client: &Client, timeout_ms: u32) -> Result<u64, Error> {
-    client.discard_spool(super::client::timeout(timeout_ms))
+fn discard(client: &Client, timeout_ms: u32, discarded: &mut u64) -> Result<(), Error> {
+    client.discard_spool(super::client::timeout(timeout_ms), discarded)
 }
 
 #[cfg(not(all(unix, feature = "spool")))]
@@ -67,6 +69,6 @@ fn persist(_: &Client, _: u32) -> Result<(), Error> {
 }
 
 #[cfg(not(all(unix, feature = "spool")))]
-fn discard(client: &Client, timeout_ms: u32) -> Result<u64, Error> {
-    persist(client, timeout_ms).map(|()| 0)
+fn discard(client: &Client, timeout_ms: u32, _: &mut u64) -> Result<(), Error> {
+    persist(client, timeout_ms)
 }

@@ -86,8 +86,9 @@ impl Drop for Exit<'_> {
 }
 
 impl Delivery {
-    /// Ends what is pending, in memory and on disk; returns how many events that were, once their files are removed.
-    pub(super) fn discard(&self, deadline: Option<Instant>) -> Result<u64, Status> {
+    /// Ends what is pending, in memory and on disk, and waits until the files are removed. Returns how many events have
+    /// ended by then, also where the wait fails.
+    pub(super) fn discard(&self, deadline: Option<Instant>) -> (u64, Status) {
         let lost = |state: &DeliveryState| {
             state.stats().lost.get(LossReason::Discarded.index()).copied().unwrap_or_default()
         };
@@ -96,11 +97,13 @@ impl Delivery {
             let (order, wake) = state.ask_discard();
             ((before, order), wake)
         });
-        self.wait_for(Signal::Settled, |state| match state.discarded(order) {
-            Some(Status::OK) => Wait::Done(Ok(lost(state) - before), Wake::NONE),
-            Some(status) => Wait::Done(Err(status), Wake::NONE),
-            None if has_passed(deadline) => Wait::Done(Err(Status::TIMEOUT), Wake::NONE),
-            None => Wait::Until(deadline),
+        self.wait_for(Signal::Settled, |state| {
+            let done = |status| Wait::Done((lost(state) - before, status), Wake::NONE);
+            match state.discarded(order) {
+                Some(status) => done(status),
+                None if has_passed(deadline) => done(Status::TIMEOUT),
+                None => Wait::Until(deadline),
+            }
         })
     }
 }

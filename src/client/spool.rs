@@ -58,19 +58,22 @@ impl Client {
     }
 
     /// Ends everything that is pending (`discarded`): in memory, on disk, and what ended processes have left there.
-    /// Returns how many events that were; waits for the disk at most for `timeout`.
-    pub(crate) fn discard_spool(&self, timeout: Option<Duration>) -> Result<u64, Error> {
+    /// Waits for the disk at most for `timeout`. `discarded` gets how many events have ended, whatever is returned.
+    pub(crate) fn discard_spool(&self, timeout: Option<Duration>, discarded: &mut u64) -> Result<(), Error> {
         self.check_spool()?;
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
         let process = self.process();
         process.start(&self.config, &self.slots)?;
-        process.delivery.discard(deadline).map_err(|status| match status {
+        let (events, status) = process.delivery.discard(deadline);
+        *discarded = events;
+        match status {
+            Status::OK => Ok(()),
             Status::SPOOL => {
                 let text = "the disk did not remove everything, and the log says why: call it again";
-                Error::new(Status::SPOOL, text)
+                Err(Error::new(Status::SPOOL, text))
             }
-            other => other.into(),
-        })
+            other => Err(other.into()),
+        }
     }
 
     /// Begins to send everything that ended processes have left for this host and key, without waiting for the time at

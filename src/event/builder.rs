@@ -8,7 +8,7 @@ use super::members::Members;
 use super::properties::{Found, PropertyRanges, is_null};
 use super::rules::refused_json;
 use super::super_properties::SuperProperties;
-use super::timestamp::{Timestamp, parse_timestamp};
+use super::timestamp::{Timestamp, not_an_instant};
 use super::uuid::GivenUuid;
 use crate::json::{
     MAX_DEPTH, Sound, escaped_length, is_plain, read_checked, repair, unescape, write_double, write_integer,
@@ -185,9 +185,10 @@ impl EventBuilder {
         self.set_sound(key, &sound)
     }
 
-    /// Sets each member of a JSON object, but for those whose keys are in `except`. The text is refused as in
-    /// a capture; then nothing is set.
+    /// Sets each member of a JSON object as a property, but for those whose keys are in `except`. The text is refused
+    /// as in a capture, and so is a call while a container is open; then nothing is set.
     pub(crate) fn set_members(&mut self, json: &[u8], except: &[&str]) -> Result<(), Error> {
+        self.check_closed()?;
         if is_null(json) {
             return Ok(());
         }
@@ -204,19 +205,16 @@ impl EventBuilder {
         if no_memory {
             return Err(NoMemory.into());
         }
+        self.properties.reserve(&mut self.text, &found)?;
         let slice = |range| sound.text.get(range).unwrap_or_default();
         for (key, value) in found {
             let (key, value) = (unescape(slice(key)), slice(value));
             if except.contains(&&*key) {
                 continue;
             }
-            if key.is_empty() && self.depth == 0 {
-                // As in a capture of JSON text. Only a function that sets one property takes no such key.
-                self.properties.begin_member(&mut self.text, b"", value.len())?;
-                self.text.extend_from_slice(value);
-            } else {
-                self.set(Some(key.as_bytes()), value.len(), |out| out.extend_from_slice(value))?;
-            }
+            // A key may be empty, as in a capture of JSON text. Only a function that sets one property takes no such key.
+            self.repaired |= self.properties.begin_member(&mut self.text, key.as_bytes(), value.len())?;
+            self.text.extend_from_slice(value);
         }
         self.repaired |= sound.repaired;
         Ok(())
@@ -310,7 +308,8 @@ impl EventBuilder {
 
     /// Sets when the event happened, as RFC 3339 text with an offset.
     pub fn set_timestamp(&mut self, text: &[u8]) -> Result<(), Error> {
-        self.timestamp = Some(parse_timestamp(&repair(beginning(text)))?);
+        let instant = std::str::from_utf8(text).ok().and_then(Timestamp::parse);
+        self.timestamp = Some(instant.ok_or_else(|| not_an_instant(&repair(beginning(text))))?);
         Ok(())
     }
 
@@ -485,6 +484,28 @@ impl fmt::Display for Target<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_timestamp_is_read_to_its_end() {
+        let spaces = " ".repeat(600);
+        let noon = Timestamp::parse("2026-01-31T12:00:00.999Z");
+        let mut event = EventBuilder::take(b"u", b"e").unwrap();
+        for text in [
+            format!("2026-01-31T12:00:00.{}Z", "9".repeat(600)),
+            format!("{spaces}2026-01-31T12:00:00.999Z{spaces}"),
+        ] {
+            event.timestamp = None;
+            event.set_timestamp(text.as_bytes()).unwrap();
+            assert_eq!(event.timestamp(), noon);
+        }
+        for rest in [&b"x"[..], b"\xff", "\u{e9}".as_bytes()] {
+            let text = [b"2026-01-31T12:00:00Z", spaces.as_bytes(), rest].concat();
+            let error = event.set_timestamp(&text).unwrap_err();
+            assert_eq!(error.status, Status::INVALID_TIMESTAMP);
+            assert!(error.message.contains("\"2026-01-31T12:00:00Z "), "{}", error.message);
+            assert_eq!(event.timestamp(), noon, "what was set before stays");
+        }
+    }
 
     #[test]
     fn a_builder_that_is_used_again_has_nothing_of_the_event_before() {

@@ -74,6 +74,24 @@ impl Members {
         self.start = text.len();
     }
 
+    /// Makes space for all these members, of which it gets where the key and the value are in JSON text.
+    /// [`begin_member`](Self::begin_member) then finds it there for each of them.
+    pub(super) fn reserve(
+        &mut self,
+        text: &mut Vec<u8>,
+        members: &[(Range<usize>, Range<usize>)],
+    ) -> Result<(), NoMemory> {
+        // A key that is unescaped and escaped anew does not become longer. `begin_member` wants space for its bound,
+        // which is longer: there is some also at the last member, if that has the longest key.
+        let (mut bytes, mut longest) = (0, 0);
+        for (key, value) in members {
+            bytes += key.len() + value.len() + AROUND_KEY;
+            longest = longest.max(key.len());
+        }
+        reserve(text, bytes + KEY_BYTE * longest)?;
+        reserve(&mut self.list, members.len())
+    }
+
     /// Writes the key of a new member, whose value the caller writes behind it, and marks the one before that
     /// has the same key as replaced. Returns whether the key had to be repaired. The text has memory for
     /// `value_bytes` more bytes afterwards; when there is none, nothing changes.
@@ -157,7 +175,10 @@ impl Members {
     #[inline(never)]
     fn replace_same(&mut self, text: &[u8], new: Range<usize>, fingerprint: u64) {
         let key = text.get(new.clone()).unwrap_or_default();
-        let is_same = |member: &Written| member.fingerprint == fingerprint && member.key(text) == key;
+        // One that was replaced reads as an empty key.
+        let is_same = |member: &Written| {
+            member.fingerprint == fingerprint && !member.is_replaced() && member.key(text) == key
+        };
         let same = if self.list.len() >= INDEXED_FROM && self.index.grow(&self.list, text).is_ok() {
             self.index.enter(&self.list, text, key, self.list.len())
         } else {
@@ -250,9 +271,13 @@ impl Members {
 /// How many bytes a key has at most, with what stands before and behind it.
 #[inline]
 fn longest_key(key: &[u8]) -> usize {
-    // An escape has six bytes. A multiplication by eight is a shift.
-    8 * key.len() + b",\"\":".len()
+    KEY_BYTE * key.len() + AROUND_KEY
 }
+
+/// How many bytes one of a key has at most: an escape has six, and a multiplication by eight is a shift.
+const KEY_BYTE: usize = 8;
+/// How many bytes stand before and behind a key.
+const AROUND_KEY: usize = b",\"\":".len();
 
 /// A number that two different keys seldom share: of the first and the last eight bytes.
 #[inline]
@@ -367,6 +392,7 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::unescape;
 
     fn set(members: &mut Members, text: &mut Vec<u8>, key: &str, value: &str) {
         members.begin_member(text, key.as_bytes(), value.len()).unwrap();
@@ -425,6 +451,51 @@ mod tests {
         );
         members.end(&mut text);
         assert_eq!(String::from_utf8(text).unwrap(), r#"before{"bb":9997,"$c":9998,"a":9999}"#);
+    }
+
+    #[test]
+    fn what_was_reserved_is_enough() {
+        let raw = [
+            "key",
+            r#"\u0001\u001f\\\"\/\t\b"#,
+            r"\u0041\u00e9\ud83d\ude00",
+            "é",
+            "",
+            "the longest key of all of them, which is the last one",
+            "",
+        ];
+        for count in 1..=raw.len() {
+            let mut members = Members::default();
+            let (mut given, mut ranges) = (String::new(), Vec::new());
+            for key in raw.iter().take(count) {
+                let start = given.len();
+                given += key;
+                ranges.push((start..given.len(), start..start));
+            }
+            let mut text = Vec::new();
+            members.reserve(&mut text, &ranges).unwrap();
+            let reserved = (text.capacity(), members.list.capacity());
+            for (key, _) in ranges {
+                let key = unescape(given[key].as_bytes());
+                members.begin_member(&mut text, key.as_bytes(), 0).unwrap();
+                assert_eq!((text.capacity(), members.list.capacity()), reserved, "{key:?} of {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_empty_key_is_as_any_other() {
+        for before in [0, INDEXED_FROM] {
+            let (mut members, mut text) = (Members::default(), Vec::new());
+            for n in 0..before {
+                set(&mut members, &mut text, &n.to_string(), "0");
+            }
+            for value in ["1", "2", "3", "4"] {
+                set(&mut members, &mut text, "", value);
+            }
+            let read = read(&members, &text);
+            assert_eq!((read.len(), read.last().unwrap()), (before + 1, &(String::new(), "4".to_owned())));
+        }
     }
 
     #[test]

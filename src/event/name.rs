@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::rules::MAX_NAME;
-use crate::json::{is_plain, repair, unescape};
+use crate::json::{is_plain, repair, take_escape, unescaped_length};
 use crate::status::{Error, Status};
 
 /// The event's name or its distinct id.
@@ -70,10 +70,11 @@ fn check_uncommon_names(name: &Name<'_>, distinct_id: &mut Name<'_>) -> Result<(
     check_name(distinct_id, Status::INVALID_DISTINCT_ID, "distinct_id")
 }
 
-fn check_name(name: &Name<'_>, status: Status, what: &str) -> Result<(), Error> {
+/// Refuses a name or an id, called `what`, that has not the length that the server takes.
+pub(super) fn check_name(name: &Name<'_>, status: Status, what: &str) -> Result<(), Error> {
     let bytes = match name {
         Name::Text(text) => text.len(),
-        Name::Json(raw) => unescape(raw).len(),
+        Name::Json(raw) => unescaped_length(raw),
     };
     Err(match bytes {
         1..=MAX_NAME => return Ok(()),
@@ -108,8 +109,9 @@ fn trim_raw(raw: &[u8]) -> &[u8] {
             ('\\', _) => 2,
             _ => first.len_utf8(),
         };
-        let unit = raw.get(at..at + length).unwrap_or_default();
-        if !unescape(unit).chars().all(char::is_whitespace) {
+        let mut behind = raw.get(at + 1..at + length).unwrap_or_default();
+        let character = if first == '\\' { take_escape(&mut behind) } else { Some(first) };
+        if !character.is_none_or(char::is_whitespace) {
             start.get_or_insert(at);
             end = at + length;
         }
@@ -137,7 +139,7 @@ pub(super) fn whole_number(value: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::write_escaped;
+    use crate::json::{unescape, write_escaped};
     use crate::random::Random;
 
     /// White space as the server sees it, and characters beside it in every respect.

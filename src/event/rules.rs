@@ -141,10 +141,15 @@ pub(super) fn coerce(kind: Kind, value: &[u8]) -> Lifted<&[u8]> {
         }
         (Kind::Bool, Some(b'"')) => {
             let word = value.get(1..value.len() - 1).unwrap_or_default();
-            match unescape(word).trim().to_ascii_lowercase().as_str() {
-                "true" | "1" => Lifted::Bool(true),
-                "false" | "0" => Lifted::Bool(false),
-                _ => Lifted::Mistyped,
+            let text = unescape(word);
+            let is_one_of =
+                |words: [&str; 2]| words.iter().any(|word| text.trim().eq_ignore_ascii_case(word));
+            if is_one_of(["true", "1"]) {
+                Lifted::Bool(true)
+            } else if is_one_of(["false", "0"]) {
+                Lifted::Bool(false)
+            } else {
+                Lifted::Mistyped
             }
         }
         _ => Lifted::Mistyped,

@@ -2,7 +2,7 @@
 //! like any other built event.
 
 use super::builder::EventBuilder;
-use super::name::trim_bytes;
+use super::name::{Name, check_name, trim_bytes};
 use super::properties::is_null;
 use super::rules::refused_json;
 use crate::json::{Sound, read_checked};
@@ -37,6 +37,7 @@ pub(super) fn create_alias(distinct_id: &[u8], alias: &[u8]) -> Result<Box<Event
         let message = "the alias is nothing but white space, which the server removes from every id";
         return Err(Error::new(Status::INVALID_ARGUMENT, message));
     }
+    check_name(&Name::new(alias), Status::INVALID_ARGUMENT, "alias")?;
     filled(EventBuilder::take(distinct_id, b"$create_alias")?, |built| built.set_text(Some(b"alias"), alias))
 }
 

@@ -91,12 +91,16 @@ impl Timestamp {
 
 /// The instant that a text names, or an error that says what is expected.
 pub(super) fn parse_timestamp(text: &str) -> Result<Timestamp, Error> {
-    Timestamp::parse(text).ok_or_else(|| {
-        let message = format_args!(
-            "the timestamp {text:?} is not RFC 3339 with an offset (2026-01-31T12:00:00Z) in a year of four digits"
-        );
-        Error::new(Status::INVALID_TIMESTAMP, message)
-    })
+    Timestamp::parse(text).ok_or_else(|| not_an_instant(text))
+}
+
+/// The error for a text, or its beginning, that names no instant.
+#[cold]
+pub(super) fn not_an_instant(text: &str) -> Error {
+    let message = format_args!(
+        "the timestamp {text:?} is not RFC 3339 with an offset (2026-01-31T12:00:00Z) in a year of four digits"
+    );
+    Error::new(Status::INVALID_TIMESTAMP, message)
 }
 
 /// Days since 1970-01-01 in the proleptic Gregorian calendar. Years are counted

@@ -12,7 +12,7 @@ mod write;
 use uuid::Uuid;
 
 use crate::event::EventBuilder;
-use crate::json::read_checked;
+use crate::json::{NO_MEMORY, read_checked};
 use crate::memory::{NoMemory, copied, reserve};
 use crate::runtime::{self, LoadedImage};
 use crate::status::{Error, Status};
@@ -61,6 +61,8 @@ pub(crate) struct Exception {
     texts: [Vec<u8>; EVENT_TEXTS.len()],
     /// Of all texts and frames.
     bytes: usize,
+    /// Whether a cause was left out. What belongs to it, and the causes further away, are left out, too.
+    is_cut: bool,
     /// Whether a frame that was given as JSON had to be repaired.
     repaired: bool,
 }
@@ -88,6 +90,8 @@ struct Entry {
     synthetic: bool,
     /// Innermost first, as stacks are walked.
     frames: Vec<Frame>,
+    /// Whether a frame was left out, as those further out are then, too.
+    is_cut: bool,
 }
 
 impl Exception {
@@ -100,6 +104,7 @@ impl Exception {
             handled: true,
             texts: Default::default(),
             bytes: 0,
+            is_cut: false,
             repaired: false,
         };
         exception.add_cause(kind, value, b"")?;
@@ -108,18 +113,23 @@ impl Exception {
 
     /// Adds what caused the entry before. What is set or added from now on belongs to it.
     pub(crate) fn add_cause(&mut self, kind: &[u8], value: &[u8], source: &[u8]) -> Result<(), Error> {
-        if self.entries.len() >= MAX_ENTRIES {
+        if self.is_cut {
             return Ok(());
         }
         reserve(&mut self.entries, 1)?;
         let kind = if kind.trim_ascii().is_empty() { UNTYPED } else { kind };
+        let mut bytes = self.bytes;
         let entry = Entry {
-            kind: self.text(kind)?,
-            value: self.text(value)?,
-            source: self.text(source)?,
+            kind: fitting_copy(kind, &mut bytes)?,
+            source: fitting_copy(source, &mut bytes)?,
+            value: fitting_copy(value, &mut bytes)?,
             ..Entry::default()
         };
-        self.entries.push(entry);
+        self.is_cut = self.entries.len() >= MAX_ENTRIES || entry.kind.trim_ascii().is_empty();
+        if !self.is_cut {
+            self.entries.push(entry);
+            self.bytes = bytes;
+        }
         Ok(())
     }
 
@@ -128,31 +138,28 @@ impl Exception {
     /// [`Status::INVALID_ARGUMENT`].
     pub(crate) fn set(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
         if let Some(slot) = EVENT_TEXTS.iter().position(|(known, _)| *known == name) {
-            let text = self.text(value)?;
-            if let Some(slot) = self.texts.get_mut(slot) {
-                *slot = text;
-            }
-            return Ok(());
+            return match self.texts.get_mut(slot) {
+                Some(slot) => Ok(replace(slot, value, &mut self.bytes)?),
+                None => Ok(()),
+            };
         }
         match name {
             "level" => self.level = one_of(name, value, &LEVELS)?,
             "handled" => self.handled = truth(name, value)?,
             "synthetic" => {
                 let synthetic = truth(name, value)?;
-                self.latest(|entry| &mut entry.synthetic, synthetic);
+                self.latest(|entry, _| entry.synthetic = synthetic);
             }
             "mechanism" => {
-                let text = self.text(value)?;
-                self.latest(|entry| &mut entry.mechanism, text);
+                self.latest(|entry, bytes| replace(&mut entry.mechanism, value, bytes)).transpose()?;
             }
             "module" => {
-                let text = self.text(value)?;
-                self.latest(|entry| &mut entry.module, text);
+                self.latest(|entry, bytes| replace(&mut entry.module, value, bytes)).transpose()?;
             }
             "thread_id" => {
                 let number = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
                 let Some(number) = number else { return Err(bad_value(name, value, "a whole number")) };
-                self.latest(|entry| &mut entry.thread_id, Some(number));
+                self.latest(|entry, _| entry.thread_id = Some(number));
             }
             _ => {
                 let known = EVENT_TEXTS.iter().map(|(known, _)| *known).chain(OTHER_NAMES);
@@ -164,10 +171,10 @@ impl Exception {
         Ok(())
     }
 
-    fn latest<T>(&mut self, field: impl FnOnce(&mut Entry) -> &mut T, value: T) {
-        if let Some(entry) = self.entries.last_mut() {
-            *field(entry) = value;
-        }
+    /// Changes the latest entry, unless that was left out. The change also gets how many bytes there are.
+    fn latest<T>(&mut self, change: impl FnOnce(&mut Entry, &mut usize) -> T) -> Option<T> {
+        let entry = self.entries.last_mut().filter(|_| !self.is_cut)?;
+        Some(change(entry, &mut self.bytes))
     }
 
     /// Adds the next frame further out, of a language that reads its stack itself. `file` names the language.
@@ -178,8 +185,12 @@ impl Exception {
         line: u32,
         in_app: bool,
     ) -> Result<(), Error> {
-        let frame = Frame::Source { function: self.text(function)?, file: self.text(file)?, line, in_app };
-        Ok(self.push(frame)?)
+        if self.has_room() {
+            let mut bytes = self.bytes;
+            let (function, file) = (fitting_copy(function, &mut bytes)?, fitting_copy(file, &mut bytes)?);
+            self.push(Frame::Source { function, file, line, in_app }, bytes)?;
+        }
+        Ok(())
     }
 
     /// Adds the next frame further out as JSON: an object with at least `platform`.
@@ -191,12 +202,15 @@ impl Exception {
             // It becomes an element of an array, in an entry, in an array, in the properties, each a container.
             cursor.members(0, 5, |member| has_platform |= text.get(member.key.inside) == Some(b"platform"))
         })
-        .map_err(|error| Error::new(Status::INVALID_JSON, format_args!("frame: {error}")))?;
+        .map_err(|error| match error.what {
+            NO_MEMORY => NoMemory.into(),
+            _ => Error::new(Status::INVALID_JSON, format_args!("frame: {error}")),
+        })?;
         if !has_platform {
             let text = "frame: `platform` is missing, by which the server knows how to read a frame";
             return Err(Error::new(Status::INVALID_JSON, text));
         }
-        self.push(Frame::Json(copied(&sound.text, 0)?))?;
+        self.push(Frame::Json(copied(&sound.text, 0)?), self.bytes)?;
         self.repaired |= sound.repaired;
         Ok(())
     }
@@ -207,7 +221,7 @@ impl Exception {
             self.learn_image(address)?;
             let image = image_of(&self.images, address);
             let frame = Native::new(address, image)?;
-            self.push(Frame::Native(frame))?;
+            self.push(Frame::Native(frame), self.bytes)?;
         }
         Ok(())
     }
@@ -313,27 +327,24 @@ impl Exception {
         event.end()
     }
 
-    /// A copy of as much of a text as still fits.
-    fn text(&mut self, text: &[u8]) -> Result<Vec<u8>, NoMemory> {
-        let (fits, written) = fitting(text, MAX_BYTES.saturating_sub(self.bytes));
-        let copy = copied(fits, 0)?;
-        self.bytes += written;
-        Ok(copy)
-    }
-
     fn has_room(&self) -> bool {
-        self.bytes < MAX_BYTES && self.entries.last().is_some_and(|entry| entry.frames.len() < MAX_FRAMES)
+        !self.is_cut
+            && self.bytes < MAX_BYTES
+            && self.entries.last().is_some_and(|entry| !entry.is_cut && entry.frames.len() < MAX_FRAMES)
     }
 
-    fn push(&mut self, frame: Frame) -> Result<(), NoMemory> {
-        let bytes = self.bytes + frame.bytes();
+    /// Adds a frame, if it fits; `bytes` are there with the texts that were copied for it.
+    fn push(&mut self, frame: Frame, bytes: usize) -> Result<(), NoMemory> {
+        let bytes = bytes + frame.bytes();
         if self.has_room()
-            && bytes <= MAX_BYTES
             && let Some(entry) = self.entries.last_mut()
         {
-            reserve(&mut entry.frames, 1)?;
-            entry.frames.push(frame);
-            self.bytes = bytes;
+            entry.is_cut = bytes > MAX_BYTES;
+            if !entry.is_cut {
+                reserve(&mut entry.frames, 1)?;
+                entry.frames.push(frame);
+                self.bytes = bytes;
+            }
         }
         Ok(())
     }
@@ -349,6 +360,22 @@ impl Exception {
 
 fn image_of(images: &[LoadedImage], address: usize) -> Option<&LoadedImage> {
     images.iter().find(|image| image.contains(address))
+}
+
+/// A copy of as much of a text as still fits. `bytes` are there already, and then those of the copy, too.
+fn fitting_copy(text: &[u8], bytes: &mut usize) -> Result<Vec<u8>, NoMemory> {
+    let (fits, written) = fitting(text, MAX_BYTES.saturating_sub(*bytes));
+    let copy = copied(fits, 0)?;
+    *bytes += written;
+    Ok(copy)
+}
+
+/// Sets a text that may have been set before.
+fn replace(slot: &mut Vec<u8>, text: &[u8], bytes: &mut usize) -> Result<(), NoMemory> {
+    let mut others = *bytes - fitting(slot, MAX_BYTES).1;
+    *slot = fitting_copy(text, &mut others)?;
+    *bytes = others;
+    Ok(())
 }
 
 /// As many characters of a text as [`MAX_TEXT`] allows and as fit into so many bytes of JSON, and how many bytes they

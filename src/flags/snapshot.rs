@@ -9,7 +9,8 @@ use super::evaluate::{Evaluation, OfClient, Outcome, Value};
 use super::found::{Found, Source, truth, write_c};
 use super::query::{Query, Whom};
 use super::remote::{Failure, Remote};
-use crate::json::write_string;
+use crate::json::{escaped_length, write_escaped, write_string};
+use crate::memory::{NoMemory, reserve};
 
 /// One flag of a snapshot.
 #[derive(Debug)]
@@ -288,29 +289,42 @@ impl Snapshot {
     }
 
     /// The properties of an event that say which flags there are, as one JSON object.
-    pub(crate) fn event_properties(&self) -> String {
-        let mut out = b"{".to_vec();
+    pub(crate) fn event_properties(&self) -> Result<Vec<u8>, NoMemory> {
+        /// More than what stands around the texts of a flag, and at the end.
+        const AROUND: usize = 40;
+        let (mut out, mut active) = (Vec::new(), Vec::new());
         for found in self.all() {
             let Some(is_enabled) = found.is_enabled() else { continue };
-            if out.len() > 1 {
-                out.push(b',');
-            }
-            write_string(&mut out, &format!("$feature/{}", found.key()));
-            out.push(b':');
-            match found.variant() {
+            let (key, variant) = (found.key(), found.variant());
+            let texts = [key, variant.unwrap_or_default()].map(|text| escaped_length(text.as_bytes()));
+            reserve(&mut out, texts.iter().sum::<usize>() + AROUND)?;
+            out.push(if out.is_empty() { b'{' } else { b',' });
+            out.extend_from_slice(b"\"$feature/");
+            write_escaped(&mut out, key);
+            out.extend_from_slice(b"\":");
+            match variant {
                 Some(variant) => write_string(&mut out, variant),
                 None => out.extend_from_slice(truth(is_enabled)),
             }
+            if is_enabled {
+                reserve(&mut active, 1)?;
+                active.push(key);
+            }
         }
-        let mut active: Vec<&str> =
-            self.all().filter(|found| found.is_enabled() == Some(true)).map(|found| found.key()).collect();
         active.sort_unstable();
         for (i, key) in active.iter().enumerate() {
+            reserve(&mut out, escaped_length(key.as_bytes()) + AROUND)?;
             out.extend_from_slice(if i == 0 { b",\"$active_feature_flags\":[" } else { b"," });
             write_string(&mut out, key);
         }
-        out.extend_from_slice(if active.is_empty() { b"}" } else { b"]}" });
-        String::from_utf8(out).unwrap_or_default()
+        reserve(&mut out, AROUND)?;
+        let end: &[u8] = match (out.is_empty(), active.is_empty()) {
+            (true, _) => b"{}",
+            (_, true) => b"}",
+            _ => b"]}",
+        };
+        out.extend_from_slice(end);
+        Ok(out)
     }
 
     /// The whole snapshot as one JSON object.

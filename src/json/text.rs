@@ -119,20 +119,36 @@ pub(crate) fn unescape(raw: &[u8]) -> Cow<'_, str> {
             out.push(byte);
             continue;
         }
-        let Some((&kind, after)) = rest.split_first() else { break };
-        rest = after;
-        let plain = match kind {
-            b'n' => '\n',
-            b'r' => '\r',
-            b't' => '\t',
-            b'b' => '\u{8}',
-            b'f' => '\u{c}',
-            b'u' => unicode_escape(&mut rest),
-            other => char::from(other),
-        };
+        let Some(plain) = take_escape(&mut rest) else { break };
         out.extend_from_slice(plain.encode_utf8(&mut [0; 4]).as_bytes());
     }
     Cow::Owned(String::from_utf8_lossy(&out).into_owned())
+}
+
+/// How many bytes [`unescape`] returns, for text that is UTF-8.
+pub(crate) fn unescaped_length(raw: &[u8]) -> usize {
+    let (mut length, mut rest) = (0, raw);
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        length += if byte == b'\\' { take_escape(&mut rest).map_or(0, char::len_utf8) } else { 1 };
+    }
+    length
+}
+
+/// Takes what stands behind a backslash, two escapes if they are a surrogate pair; returns the character that it stands
+/// for.
+pub(crate) fn take_escape(rest: &mut &[u8]) -> Option<char> {
+    let (&kind, after) = rest.split_first()?;
+    *rest = after;
+    Some(match kind {
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'u' => unicode_escape(rest),
+        other => char::from(other),
+    })
 }
 
 /// Takes `XXXX`, or `XXXX\uYYYY` when the two are a surrogate pair.
@@ -204,6 +220,7 @@ mod tests {
         for raw in [r"plain", r#"\"\\\/\b\f\n\r\t"#, r"\u0024lib", r"\ud83d\ude00!", r"\u00e9é"] {
             let expected: String = serde_json::from_str(&format!("\"{raw}\"")).unwrap();
             assert_eq!(unescape(raw.as_bytes()), expected);
+            assert_eq!(unescaped_length(raw.as_bytes()), expected.len());
         }
         assert_eq!(unescape(br"\ud800x"), "\u{fffd}x");
         assert_eq!(unescape(br"\ud800\u0041"), "\u{fffd}A");

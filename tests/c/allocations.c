@@ -207,6 +207,14 @@ static phc_client *small_client;
 static phc_status no_id(void) { BAD_PARTS(NULL, "event", NULL); }
 static phc_status empty_id(void) { BAD_PARTS("", "event", NULL); }
 static phc_status long_id(void) { BAD_PARTS(long_text, "event", NULL); }
+static phc_status escaped_id(void) { BAD_JSON("{\"event\":\"e\",\"distinct_id\":\"\\t\\u00a0\\u2003\"}"); }
+static phc_status long_escaped_id(void) {
+    static char json[500];
+    int at = snprintf(json, sizeof json, "{\"event\":\"e\",\"distinct_id\":\"");
+    for (int i = 0; i < 201; i++) at += snprintf(json + at, sizeof json - (size_t)at, "\\\"");
+    snprintf(json + at, sizeof json - (size_t)at, "\"}");
+    BAD_JSON(json);
+}
 static phc_status no_name(void) { BAD_PARTS("user", NULL, NULL); }
 static phc_status empty_name(void) { BAD_PARTS("user", "", NULL); }
 static phc_status long_name(void) { BAD_PARTS("user", long_text, NULL); }
@@ -217,6 +225,11 @@ static phc_status groups_not_an_object(void) { BAD_PARTS("user", "event", "{\"$g
 static phc_status large_properties(void) {
     static char json[sizeof long_text + 10];
     snprintf(json, sizeof json, "{\"a\":\"%s\"}", long_text);
+    BAD_PARTS("user", "event", json);
+}
+static phc_status large_with_an_option(void) {
+    static char json[sizeof long_text + 50];
+    snprintf(json, sizeof json, "{\"$process_person_profile\":\"TRUE\",\"a\":\"%s\"}", long_text);
     BAD_PARTS("user", "event", json);
 }
 static phc_status broken_json(void) { BAD_JSON("{\"event\":"); }
@@ -263,6 +276,8 @@ static void an_event_that_is_refused_allocates_nothing(void) {
         ROW(no_id, PHC_INVALID_ARGUMENT),
         ROW(empty_id, PHC_INVALID_DISTINCT_ID),
         ROW(long_id, PHC_INVALID_DISTINCT_ID),
+        ROW(escaped_id, PHC_INVALID_DISTINCT_ID),
+        ROW(long_escaped_id, PHC_INVALID_DISTINCT_ID),
         ROW(no_name, PHC_INVALID_ARGUMENT),
         ROW(empty_name, PHC_INVALID_EVENT),
         ROW(long_name, PHC_INVALID_EVENT),
@@ -271,6 +286,7 @@ static void an_event_that_is_refused_allocates_nothing(void) {
         ROW(huge_number, PHC_INVALID_JSON),
         ROW(groups_not_an_object, PHC_INVALID_PROPERTY),
         ROW(large_properties, PHC_EVENT_TOO_LARGE),
+        ROW(large_with_an_option, PHC_EVENT_TOO_LARGE),
         ROW(broken_json, PHC_INVALID_JSON),
         ROW(no_event_in_json, PHC_INVALID_EVENT),
         ROW(number_as_name, PHC_INVALID_EVENT),
@@ -290,7 +306,7 @@ static void an_event_that_is_refused_allocates_nothing(void) {
         ROW(broken_identify, PHC_INVALID_JSON),
         ROW(large_identify, PHC_INVALID_DISTINCT_ID),
         ROW(empty_alias, PHC_INVALID_ARGUMENT),
-        ROW(large_alias, PHC_EVENT_TOO_LARGE),
+        ROW(large_alias, PHC_INVALID_ARGUMENT),
         ROW(no_group, PHC_INVALID_ARGUMENT),
         ROW(bad_group, PHC_INVALID_JSON),
         ROW(long_group, PHC_INVALID_DISTINCT_ID),
@@ -298,6 +314,7 @@ static void an_event_that_is_refused_allocates_nothing(void) {
     };
     memset(long_text, 'x', sizeof long_text - 1);
     small_client = make_client("max_event_bytes", "1024", NULL);
+    phc_event_free(phc_event_new("user", "event")); /* its memory is kept */
     for (size_t row = 0; row < sizeof table / sizeof table[0]; row++) {
         table[row].call(); /* what the first one needs is kept */
         long built = 0, before = allocations_of_main, blocks = blocks_of_main;

@@ -225,8 +225,21 @@ static void more_than_fits_is_left_out(void) {
     }
     const char *event = sent("user", exception, NULL);
     CHECK(strlen(event) < 900 * 1024);
-    CHECK(strstr(event, "\"exception_id\":49") != NULL && strstr(event, "\"exception_id\":50") == NULL);
+    /* The server takes no entry without a type. */
+    CHECK(strstr(event, "\"exception_id\":5") != NULL && strstr(event, "\"exception_id\":49") == NULL);
+    CHECK(strstr(event, "\"type\":\"\"") == NULL);
     free(text);
+    exception = phc_exception_new("type", NULL);
+    for (int cause = 1; cause < 200; cause++) {
+        CHECK_EQ(phc_exception_add_cause(exception, "type", NULL, NULL), PHC_OK);
+        char function[20];
+        snprintf(function, sizeof function, "f%d", cause);
+        CHECK_EQ(phc_exception_add_frame(exception, function, "file.c", 1, 1), PHC_OK);
+    }
+    event = sent("user", exception, NULL);
+    CHECK(strstr(event, "\"exception_id\":49") != NULL && strstr(event, "\"exception_id\":50") == NULL);
+    /* Frames of causes that were left out do not become those of another. */
+    CHECK(strstr(event, "\"f49\"") != NULL && strstr(event, "\"f50\"") == NULL);
     finish(client);
 }
 

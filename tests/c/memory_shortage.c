@@ -333,11 +333,89 @@ static void a_bounded_address_space_refuses_captures(void) {
     }
 }
 
+/* What is left of an event, as it is sent. */
+static const char *properties_of(phc_client *client, phc_event *event) {
+    static char text[200000];
+    CHECK_EQ(phc_capture_event(client, event, NULL), PHC_OK);
+    size_t size = phc_binding_next_test_event(client, text, sizeof text);
+    CHECK(size > 0 && size < sizeof text);
+    const char *properties = strstr(text, "\"properties\":");
+    return properties == NULL ? text : properties;
+}
+
+/* The properties of many flags are set, or none of them. */
+static void flags_are_set_on_an_event_whole_or_not_at_all(void) {
+    enum { FLAGS = 500 };
+    phc_client *client = make_client("test_mode", "true", NULL);
+    static char json[FLAGS * 100];
+    size_t at = (size_t)snprintf(json, sizeof json, "{\"flags\":[");
+    for (int i = 0; i < FLAGS; i++)
+        at += (size_t)snprintf(json + at, sizeof json - at,
+                               "%s{\"key\":\"flag-%d\",\"active\":true,\"filters\":{\"groups\":[{}]}}",
+                               i == 0 ? "" : ",", i);
+    snprintf(json + at, sizeof json - at, "]}");
+    CHECK_EQ(phc_flags_definitions_set(client, json, strlen(json)), PHC_OK);
+    phc_flags_query *query = phc_flags_query_new("user");
+    phc_flags *flags = NULL;
+    CHECK_EQ(phc_flags_evaluate(client, query, 0, &flags), PHC_OK);
+    int refusals = 0;
+    for (int most = 1; most <= 1000; most += 999) {
+        for (int n = 0, more = 1; more && n < 200; n++) {
+            /* An event that uses no memory again that is large enough. */
+            phc_event *others[2];
+            for (int i = 0; i < 2; i++) others[i] = phc_event_new("user", "event");
+            phc_event *event = others[1];
+            phc_event_free(others[0]);
+            CHECK_EQ(phc_event_set_string(event, "$feature/flag-7", "before"), PHC_OK);
+            fail_from(MAIN, LARGE, n, most);
+            phc_status status = phc_event_set_flags(event, flags);
+            fail_no_more();
+            more = failed[MAIN] > 0;
+            /* Without memory for what makes it faster the call may go on. */
+            int is_refused = status != PHC_OK;
+            check_at(!is_refused || (more && status == PHC_OUT_OF_RESOURCES), __FILE__, __LINE__,
+                     "allocation %d failed: %s", n, phc_status_name(status));
+            refusals += is_refused;
+            if (is_refused) CHECK_HAS(phc_last_error(), "memory");
+            const char *properties = properties_of(client, event);
+            CHECK_EQ(strstr(properties, "\"before\"") != NULL, is_refused);
+            CHECK_EQ(count(properties, "$feature/"), is_refused ? 1 : FLAGS);
+            CHECK_EQ(count(properties, "$active_feature_flags"), is_refused ? 0 : 1);
+        }
+    }
+    CHECK(refusals > 2);
+    phc_flags_query_free(query);
+    phc_flags_free(flags);
+    finish(client);
+}
+
+/* A frame that must be repaired is copied for that. */
+static void a_frame_without_memory_is_refused_as_that(void) {
+    static char json[sizeof value + 100];
+    fill_value();
+    snprintf(json, sizeof json, "{\"platform\":\"ruby\",\"k\":\"%s\xff\"}", value);
+    phc_exception *exception = phc_exception_new("type", "message");
+    int refusals = 0;
+    for (int n = 0, more = 1; more && n < 200; n++) {
+        fail_from(MAIN, LARGE, n, 1);
+        phc_status status = phc_exception_add_frame_json(exception, json, strlen(json));
+        fail_no_more();
+        more = failed[MAIN] > 0;
+        check_at(status == (more ? PHC_OUT_OF_RESOURCES : PHC_OK), __FILE__, __LINE__,
+                 "allocation %d failed: %s", n, phc_status_name(status));
+        refusals += more;
+    }
+    CHECK(refusals > 0);
+    phc_exception_free(exception);
+}
+
 int main(int argc, char **argv) {
     const test_case tests[] = {
         TEST(a_capture_without_memory_is_refused_and_a_later_one_is_taken),
         TEST(a_queue_that_cannot_grow_keeps_what_it_has),
         TEST(a_batch_needs_no_memory_to_be_sent),
+        TEST(flags_are_set_on_an_event_whole_or_not_at_all),
+        TEST(a_frame_without_memory_is_refused_as_that),
         TEST(a_bounded_address_space_refuses_captures),
     };
     return RUN_TESTS(tests);

@@ -146,6 +146,49 @@ static void a_discard_needs_no_capture_before(void) {
     CHECK_EQ(summary("requests"), 0);
 }
 
+static void a_discard_counts_also_what_has_ended_when_it_fails(void) {
+    /* The number is there also where the files are not removed: without time it does not wait for that. */
+    folder = new_folder();
+    script(DOWN);
+    phc_client *client = SPOOLING("crash", NULL);
+    phc_status status = PHC_OK;
+    uint64_t discarded, lost = 0;
+    for (int i = 0; i < 1000 && status == PHC_OK; i++) {
+        capture_n(client, 3);
+        discarded = 77;
+        status = phc_spool_discard(client, 0, &discarded);
+        CHECK_EQ(discarded, 3);
+        lost += 3;
+    }
+    CHECK_EQ(status, PHC_TIMEOUT);
+    CHECK_EQ(stats_of(client).lost_by_reason[PHC_LOSS_DISCARDED], lost);
+    CHECK_EQ(phc_spool_discard(client, 20000, &discarded), PHC_OK);
+    CHECK_EQ(discarded, 0);
+    CHECK_EQ(phc_client_close(client, 20000), PHC_LOST_EVENTS);
+    discarded = 77;
+    CHECK_EQ(phc_spool_discard(client, 20000, &discarded), PHC_CLOSED);
+    CHECK_EQ(discarded, 0);
+    finish(client);
+    /* A file is where the folder was. */
+    client = SPOOLING("crash", NULL);
+    char command[200];
+    snprintf(command, sizeof command, "rm -r '%s' && touch '%s'", folder, folder);
+    CHECK_EQ(system(command), 0);
+    capture_n(client, 4);
+    discarded = 77;
+    CHECK_EQ(phc_spool_discard(client, 20000, &discarded), PHC_SPOOL);
+    CHECK_HAS(phc_last_error(), "did not remove everything");
+    CHECK_EQ(discarded, 4);
+    finish(client);
+    /* Without a spool there is nothing to discard. */
+    client = make_client(NULL, NULL);
+    capture(client, "a");
+    discarded = 77;
+    CHECK_EQ(phc_spool_discard(client, 20000, &discarded), PHC_SPOOL);
+    CHECK_EQ(discarded, 0);
+    finish(client);
+}
+
 /* -- what cannot be sent any more */
 
 static void what_is_too_old_is_lost_and_reported(void) {
@@ -572,6 +615,7 @@ int main(int argc, char **argv) {
         TEST(a_discard_ends_everything_that_is_pending),
         TEST(what_is_captured_during_a_discard_is_written),
         TEST(a_discard_needs_no_capture_before),
+        TEST(a_discard_counts_also_what_has_ended_when_it_fails),
         TEST(what_is_too_old_is_lost_and_reported),
         TEST(a_damaged_event_costs_no_other),
         TEST(a_folder_that_is_not_ours_is_refused),

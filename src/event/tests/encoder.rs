@@ -355,6 +355,34 @@ fn identify_alias_and_group_identify_refuse_what_is_missing_or_not_an_object() {
     }
 }
 
+/// It is the distinct id of other events.
+#[test]
+fn an_alias_has_the_bounds_of_an_id() {
+    let long = "x".repeat(200);
+    let repaired = [long.as_bytes().split_at(2).1, b"\xff"].concat();
+    for (alias, bytes) in [
+        (format!(" \t{long}\u{3000}").into_bytes(), None),
+        (format!("{long}x").into_bytes(), Some(201)),
+        (format!("\n {} ", "\u{e9}".repeat(101)).into_bytes(), Some(202)),
+        // U+FFFD has three bytes.
+        (repaired.clone(), Some(201)),
+        (repaired.split_at(1).1.to_vec(), None),
+        // Escapes do not count.
+        ("\"".repeat(200).into_bytes(), None),
+    ] {
+        let result = plain(&EventInput::Alias { distinct_id: b"u", alias: &alias });
+        let Some(bytes) = bytes else {
+            let alias = result.unwrap().1["properties"]["alias"].clone();
+            assert_eq!(alias.as_str().unwrap().len(), 200, "{alias}");
+            continue;
+        };
+        let error = result.unwrap_err();
+        assert_eq!(error.status, Status::INVALID_ARGUMENT);
+        let expected = format!("the alias has {bytes} bytes; the server takes 1 to 200");
+        assert_eq!(&*error.message, expected);
+    }
+}
+
 #[test]
 fn identify_alias_and_group_identify_count_what_they_repair() {
     let (encoded, event, _) =

@@ -63,9 +63,12 @@ unsafe extern "C" fn look_at(
         // SAFETY: the name ends in NUL, and stays while the file is loaded.
         unsafe { CStr::from_ptr(info.dlpi_name) }.to_bytes()
     };
-    let build_id = headers.iter().filter(|header| header.p_type == libc::PT_NOTE).find_map(|header| {
+    // Notes may be in the file only.
+    let is_loaded = |notes: &&Header| loaded().any(|segment| is_inside(notes, segment));
+    let mut notes = headers.iter().filter(|header| header.p_type == libc::PT_NOTE).filter(is_loaded);
+    let build_id = notes.find_map(|header| {
         let notes = base.wrapping_add(usize_of(header.p_vaddr)) as *const u8;
-        // SAFETY: the segment is loaded, readable and never written to.
+        // SAFETY: the notes are in a segment that is loaded and readable, and nothing writes to notes.
         build_id_in(unsafe { slice::from_raw_parts(notes, usize_of(header.p_memsz)) })
     });
     if let (Ok(path), Ok(build_id)) = (copied(path, 0), copied(build_id.unwrap_or_default(), 0)) {
@@ -73,6 +76,13 @@ unsafe extern "C" fn look_at(
         search.found = Some(LoadedImage { start, size: end - linked_at, linked_at, path, build_id });
     }
     1
+}
+
+/// Whether these notes are in this segment, and can be read.
+fn is_inside(notes: &Header, segment: &Header) -> bool {
+    let offset = usize_of(notes.p_vaddr).checked_sub(usize_of(segment.p_vaddr));
+    let end = offset.and_then(|offset| offset.checked_add(usize_of(notes.p_memsz)));
+    segment.p_flags & libc::PF_R != 0 && end.is_some_and(|end| end <= usize_of(segment.p_memsz))
 }
 
 /// Addresses have the size of a pointer, whatever the type of the field.
@@ -136,6 +146,41 @@ mod tests {
             assert_eq!(build_id_in(&notes[..end]), None, "{end} bytes");
         }
         assert_eq!(build_id_in(&[0xFF; 64]), None);
+    }
+
+    fn header(kind: u32, flags: u32, start: usize, size: usize) -> Header {
+        // SAFETY: the fields are numbers.
+        let mut header: Header = unsafe { std::mem::zeroed() };
+        (header.p_type, header.p_flags) = (kind, flags);
+        (header.p_vaddr, header.p_memsz) = (start.try_into().unwrap(), size.try_into().unwrap());
+        header
+    }
+
+    #[test]
+    fn notes_that_are_not_loaded_are_not_read() {
+        let notes = note(OWNER, BUILD_ID, b"twenty bytes of one.");
+        let (start, size) = (notes.as_ptr().addr(), notes.len());
+        for (flags, from, to, expected) in [
+            (libc::PF_R, 0, size, true),
+            (libc::PF_R | libc::PF_W, 0, size, true),
+            (libc::PF_X, 0, size, false),
+            (libc::PF_R, 1, size, false),
+            (libc::PF_R, 0, size - 1, false),
+            (libc::PF_R, size, size + 1, false),
+        ] {
+            let headers = [
+                header(libc::PT_LOAD, flags, start + from, to - from),
+                header(libc::PT_NOTE, libc::PF_R, start, size),
+            ];
+            // SAFETY: the fields are numbers and pointers that may be NULL.
+            let mut info: libc::dl_phdr_info = unsafe { std::mem::zeroed() };
+            (info.dlpi_phdr, info.dlpi_phnum) = (headers.as_ptr(), 2);
+            let mut search = Search { address: start + from, found: None };
+            // SAFETY: the description and the search are valid during the call.
+            assert_eq!(unsafe { look_at(&raw mut info, 0, (&raw mut search).cast()) }, 1);
+            let build_id = search.found.unwrap().build_id;
+            assert_eq!(!build_id.is_empty(), expected, "{flags} {from}..{to} of {size}");
+        }
     }
 
     #[test]
