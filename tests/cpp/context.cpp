@@ -109,6 +109,23 @@ static void ids_of_a_request_are_cleaned() {
     };
     CHECK_TEXT(id_of(" us\ter-\x7f\xc2\x85\r\n1 "), "user-1");
     CHECK_TEXT(id_of("us\xc3\xa9r"), "us\xc3\xa9r");
+    // All of Unicode's white space, and what is beside it.
+    const std::string spaces[] = {" ",      "\u00a0", "\u1680", "\u2000", "\u2005", "\u200a",
+                                  "\u2028", "\u2029", "\u202f", "\u205f", "\u3000"};
+    for (const std::string &space : spaces) {
+        CHECK_TEXT(id_of(space), "before");
+        CHECK_TEXT(id_of("\n" + space + "\x01" + space), "before");
+        CHECK_TEXT(id_of(space + "\r\n" + space + "a" + space + "b\t" + space), "a" + space + "b");
+        CHECK_TEXT(id_of(space + std::string(200, 'x') + space), std::string(200, 'x'));
+        phc::request_context request;
+        request.distinct_id("user-1").session_id("s-1").session_id(space);
+        CHECK_STATUS(client.capture("", "e"), ok);
+        CHECK_IN(next(client), R"("session_id":"s-1")");
+    }
+    for (const char *other :
+         {"\u00a1", "\u1681", "\u1fff", "\u200b", "\u2030", "\u2060", "\u3001", "\ufeff", "\U00010000"}) {
+        CHECK_TEXT(id_of(other), other);
+    }
     for (const std::string_view absent : {std::string_view(""), std::string_view(" \t"),
                                           std::string_view("us\xff"
                                                            "er")}) {
