@@ -136,31 +136,6 @@ private:
 
 namespace detail {
 
-// JSON text without white space around it.
-inline std::string_view trimmed(std::string_view text) noexcept {
-    const std::size_t begin = text.find_first_not_of(" \t\r\n");
-    if (begin == std::string_view::npos) return {};
-    return text.substr(begin, text.find_last_not_of(" \t\r\n") + 1 - begin);
-}
-
-// Whether the text of a JSON object has a member with this key, which is written with its quotes.
-inline bool has_member(std::string_view object, std::string_view key) noexcept {
-    std::size_t depth = 0;
-    for (std::size_t i = 0; i < object.size(); i++) {
-        const char character = object[i];
-        if (character == '{' || character == '[') depth++;
-        else if (character == '}' || character == ']') depth--;
-        else if (character == '"') {
-            const std::size_t begin = i++;
-            while (i < object.size() && object[i] != '"') i += object[i] == '\\' ? 2 : 1;
-            if (depth != 1 || i >= object.size() || object.substr(begin, i + 1 - begin) != key) continue;
-            const std::size_t next = object.find_first_not_of(" \t\r\n", i + 1);
-            if (next != std::string_view::npos && object[next] == ':') return true;
-        }
-    }
-    return false;
-}
-
 // A uuid of version 4, which says nothing of the time. Empty if the system has no randomness.
 inline std::string random_id() {
     std::string id;

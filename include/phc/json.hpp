@@ -16,8 +16,9 @@
 namespace phc {
 inline namespace PHC_CPP_MODE {
 
-// A value that is JSON text already: set("cart", phc::raw_json(text)). It is copied as it is, without a
-// check: the capture refuses an event with malformed JSON. The text must live until it is copied.
+// A value that is JSON text already: set("cart", phc::raw_json(text)). It is copied as it is; the capture
+// refuses an event with malformed JSON, and with text that is not one value. The text must live until it is
+// copied.
 class raw_json {
 public:
     template <class Text, std::enable_if_t<std::is_convertible_v<const Text &, std::string_view>, int> = 0>
@@ -87,7 +88,7 @@ template <class T> void write(std::string &out, const T &value) {
     } else if constexpr (std::is_same_v<T, bool>) {
         out += value ? "true" : "false";
     } else if constexpr (std::is_same_v<T, raw_json>) {
-        out.append(value.text());
+        write_raw(out, value.text());
     } else if constexpr (std::is_same_v<T, object>) {
         write_object(out, value);
     } else if constexpr (std::is_same_v<T, array>) {
@@ -128,6 +129,14 @@ template <class T> void write(std::string &out, const T &value) {
             !std::is_same_v<T, T>,
             "phc: no JSON is known for this type; pass text, a number, a range, a map or phc::raw_json");
     }
+}
+
+// A value by itself, as text: of phc::raw_json the text as it was given, so that the library says what is wrong with it.
+template <class T> std::string json_of(const T &value) {
+    std::string json;
+    if constexpr (std::is_same_v<T, raw_json>) json.append(value.text());
+    else write(json, value);
+    return json;
 }
 
 // A multimap may have a key twice.

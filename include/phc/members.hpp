@@ -2,7 +2,7 @@
 #ifndef PHC_MEMBERS_HPP
 #define PHC_MEMBERS_HPP
 
-#include "text.hpp"
+#include "raw.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -27,6 +27,9 @@ static void an_event_takes_over_what_it_does_not_have() {
     CHECK_TEXT(next_properties(client), R"({"b" : "own", "c": {"a": 9}, "d": ["a"],"a":2})");
     CHECK_STATUS(client.capture("", "e", phc::raw_json("{ }")), ok);
     CHECK_TEXT(next_properties(client), R"({"a":2,"b":"outer"})");
+    CHECK_STATUS(client.capture("", "e", phc::raw_json(" null ")), ok);
+    CHECK_IN(next(client),
+             R"("distinct_id":"user-1","properties":{"a":2,"b":"outer"},"options":{},"session_id":"s-1")");
     CHECK_STATUS(client.capture_exception(phc::exception("error", "message"), "", {{"b", "own"}}), ok);
     const std::string exception = next(client);
     CHECK_IN(exception, R"("distinct_id":"user-1")");

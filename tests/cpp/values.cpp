@@ -165,6 +165,15 @@ static void raw_json_is_sent_as_it_is() {
     phc::client client = test_mode_client();
     CHECK_STATUS(client.capture("u", "e", phc::raw_json(R"({"n":1.50})")), ok);
     CHECK_TEXT(next_properties(client), R"({"n":1.50})");
+    // Brackets, commas and colons of its own, also in strings, and white space around it.
+    for (const char *text : {R"({"a":"},\"b\":[","c":[{},"\\",{"d":[1,2]}]})", R"("a,b:c}]\\")", R"([[],{}])",
+                             R"("")", "null"}) {
+        CHECK_TEXT(wire(phc::raw_json(text)), text);
+        CHECK_TEXT(wire(phc::array::of(phc::raw_json(std::string("\n ") + text + "\t\r"), 1)),
+                   std::string("[\n ") + text + "\t\r,1]");
+    }
+    CHECK_STATUS(client.capture("u", "e", phc::raw_json(" null\n")), ok);
+    CHECK_TEXT(next_properties(client), "{}");
 }
 
 static void times() {
