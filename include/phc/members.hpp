@@ -11,6 +11,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace phc {
@@ -26,12 +27,23 @@ namespace detail {
 // that strangers choose take no more steps than others.
 class member_list {
 public:
+    member_list() = default;
+    member_list(const member_list &) = default;
+    member_list(member_list &&other) noexcept { take(other); }
+    member_list &operator=(const member_list &) = default;
+    member_list &operator=(member_list &&other) noexcept {
+        clear();
+        take(other);
+        return *this;
+    }
+    ~member_list() = default;
+
     // Appends the members that count to a text.
     void write_to(std::string &out, const std::string &text) const {
         std::size_t read = 0;
         if (replaced_ > 0) {
             for (const member &each : list_) {
-                if (!each.is_replaced()) continue;
+                if (!each.is_replaced() || each.end >= text.size()) continue;
                 out.append(text, read, each.begin - read);
                 read = each.end + 1;
             }
@@ -67,8 +79,9 @@ public:
 
     // Whether there is a member with this key, which is written with its quotes.
     bool has(const std::string &text, std::string_view key) const noexcept {
+        if (open_ > 0) return false; // inside of a member the text is no event
         for (const member &each : list_) {
-            if (!each.is_replaced() && key_of(text, each) == key) return true;
+            if (key_of(text, each) == key && !each.is_replaced()) return true;
         }
         return false;
     }
@@ -87,16 +100,27 @@ private:
     struct member {
         std::size_t begin; // of its key, with the quote
         std::size_t end;
-        std::size_t key_size; // with both quotes; 0 once the member has been replaced
-        std::uint64_t fingerprint;
-        bool is_replaced() const noexcept { return key_size == 0; }
+        std::size_t key_size; // with both quotes
+        std::uint32_t fingerprint;
+        std::uint32_t replaced_by; // the index of the member with its key that came later, or `by_none`
+        bool is_replaced() const noexcept { return replaced_by != by_none; }
     };
 
     static constexpr std::size_t indexed_from = 64;
     static constexpr std::size_t none = static_cast<std::size_t>(-1);
+    static constexpr std::uint32_t by_none = static_cast<std::uint32_t>(-1);
+
+    // Leaves the other one empty, but for the members that are being written.
+    void take(member_list &other) noexcept {
+        list_.swap(other.list_);
+        index_.swap(other.index_);
+        for (std::size_t i = 0; i < 4; i++) std::swap(seen_[i], other.seen_[i]);
+        std::swap(replaced_, other.replaced_);
+        std::swap(indexed_, other.indexed_);
+    }
 
     // Of the first and the last eight bytes.
-    static std::uint64_t fingerprint(std::string_view key) noexcept {
+    static std::uint32_t fingerprint(std::string_view key) noexcept {
         std::uint64_t first = 0, last = 0;
         if (key.size() >= 8) {
             std::memcpy(&first, key.data(), 8);
@@ -104,7 +128,8 @@ private:
         } else {
             for (const char each : key) first = first << 8 | static_cast<unsigned char>(each);
         }
-        return (first ^ (last << 23 | last >> 41) ^ key.size()) * 0x9e3779b97f4a7c15;
+        return static_cast<std::uint32_t>(
+            ((first ^ (last << 23 | last >> 41) ^ key.size()) * 0x9e3779b97f4a7c15) >> 32);
     }
 
     std::string_view key_of(const std::string &text, const member &each) const noexcept {
@@ -113,12 +138,11 @@ private:
 
     // Enters a member that was written at the end of the text. What may throw comes first.
     void add(const std::string &text, std::size_t begin, std::size_t key_size) {
-        // What was entered behind its beginning is part of its value, or of one that was given up.
-        while (!list_.empty() && list_.back().end > begin) forget_last();
+        forget_from(begin);
         const std::string_view key(text.data() + begin, key_size);
-        const member added{begin, text.size(), key_size, fingerprint(key)};
-        std::uint64_t &seen = seen_[added.fingerprint >> 62];
-        const std::uint64_t bit = std::uint64_t(1) << (added.fingerprint >> 56 & 63);
+        const member added{begin, text.size(), key_size, fingerprint(key), by_none};
+        std::uint64_t &seen = seen_[added.fingerprint >> 30];
+        const std::uint64_t bit = std::uint64_t(1) << (added.fingerprint >> 24 & 63);
         if (list_.size() == list_.capacity()) list_.reserve(list_.size() < 8 ? 8 : list_.size() * 2);
         std::size_t same = none;
         if (list_.size() >= indexed_from) same = enter(text, key);
@@ -127,12 +151,13 @@ private:
         seen |= bit;
         if (same == none) return;
         replaced_ += list_[same].end - list_[same].begin;
-        list_[same].key_size = 0;
+        list_[same].replaced_by = static_cast<std::uint32_t>(list_.size() - 1);
     }
 
-    std::size_t find(const std::string &text, std::string_view key, std::uint64_t print) const noexcept {
+    std::size_t find(const std::string &text, std::string_view key, std::uint32_t print) const noexcept {
         for (std::size_t i = 0; i < list_.size(); i++) {
-            if (list_[i].fingerprint == print && key_of(text, list_[i]) == key) return i;
+            const member &each = list_[i];
+            if (each.fingerprint == print && !each.is_replaced() && key_of(text, each) == key) return i;
         }
         return none;
     }
@@ -156,10 +181,20 @@ private:
         return same;
     }
 
-    void forget_last() noexcept {
-        const member &last = list_.back();
-        if (last.is_replaced()) replaced_ -= last.end - last.begin;
-        list_.pop_back();
+    // Forgets the members that were entered behind this place: they are part of the value of a member that is being
+    // written. What they replaced counts again.
+    void forget_from(std::size_t begin) noexcept {
+        if (!list_.empty() && list_.back().end > begin) forget_some_from(begin);
+    }
+    void forget_some_from(std::size_t begin) noexcept {
+        std::size_t kept = list_.size();
+        while (kept > 0 && list_[kept - 1].end > begin) kept--;
+        for (std::size_t i = 0; i < list_.size(); i++) {
+            if (!list_[i].is_replaced() || (i < kept && list_[i].replaced_by < kept)) continue;
+            list_[i].replaced_by = by_none;
+            replaced_ -= list_[i].end - list_[i].begin;
+        }
+        list_.erase(list_.begin() + static_cast<std::ptrdiff_t>(kept), list_.end());
         indexed_ = false;
     }
 
@@ -203,10 +238,14 @@ public:
     }
     new_member(const new_member &) = delete;
     new_member &operator=(const new_member &) = delete;
-    ~new_member() { list_.open_--; }
+    ~new_member() {
+        if (!kept_) list_.forget_from(begin_);
+        list_.open_--;
+    }
     void keep() {
         list_.add(text_, begin_, key_size_);
         written_.keep();
+        kept_ = true;
     }
 
 private:
@@ -219,6 +258,7 @@ private:
     member_list &list_;
     rollback written_;
     std::size_t begin_ = 0, key_size_ = 0;
+    bool kept_ = false;
 };
 
 } // namespace detail

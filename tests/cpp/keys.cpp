@@ -129,6 +129,70 @@ static void keys_that_are_the_same_after_their_repair_are_one() {
     CHECK_EQ(client.stats().repaired(), 1);
 }
 
+// A callback that sets members of the event itself writes them into its own value; if it throws, the event is as before.
+static void a_value_that_is_given_up_takes_what_was_set_meanwhile_along() {
+    phc::client client = test_mode_client();
+    for (const int others : {0, 100}) {
+        phc::event event("u", "e");
+        event.set("a", 1).set("b", 1).set("b", 2);
+        for (int i = 0; i < others; i++) event.set("other " + std::to_string(i), i);
+        const std::string before = event.json();
+        for (int i = 0; i < 3; i++) {
+            try {
+                event.set_object("c", [&](phc::object_writer &c) {
+                    c.set("d", 1).set("d", 2);
+                    event.set("a", 2).set("b", 3).set("a", 4).set("c", 5);
+                    event.set_object("a", [&](phc::object_writer &) { event.set("a", 6); });
+                    throw std::runtime_error("of the test");
+                });
+            } catch (const std::runtime_error &) {}
+            CHECK_TEXT(event.json(), before);
+        }
+        CHECK_STATUS(client.capture(event), ok);
+        CHECK_IN(next_properties(client), R"("a":1,"b":2)");
+        CHECK_STATUS(client.capture(event.set("a", 7).set("c", 8)), ok);
+        const std::string after = next_properties(client);
+        CHECK_IN(after, R"("a":7,"c":8)");
+        CHECK_EQ(count(after.c_str(), R"("a":)"), 1);
+    }
+}
+
+static void what_a_value_takes_replaces_no_member_of_its_event() {
+    phc::event event("u", "e");
+    event.set("a", 1).set("b", 1).set("b", 2);
+    event.set_object("c", [&](phc::object_writer &) { event.set("a", 2).set("b", 3).set("c", 4); });
+    CHECK_TEXT(event.json(),
+               R"({"distinct_id":"u","event":"e","properties":{"a":1,"b":2,"c":{"a":2,"b":3,"c":4}}})");
+    event.set("b", 4).set("a", 5);
+    CHECK_TEXT(event.json(),
+               R"({"distinct_id":"u","event":"e","properties":{"c":{"a":2,"b":3,"c":4},"b":4,"a":5}})");
+}
+
+static void objects_that_were_moved_from_can_be_used_again() {
+    const auto fill = [](phc::object &object, int value) {
+        for (int i = 0; i < 70; i++) object.set("key " + std::to_string(i), value);
+    };
+    phc::object object, other;
+    fill(object, 1);
+    fill(object, 2);
+    fill(other, 3);
+    const std::string before = object.json();
+    const phc::object made(std::move(object));
+    CHECK_TEXT(made.json(), before);
+    CHECK(object.empty()); // NOLINT(bugprone-use-after-move)
+    phc::object assigned;
+    assigned.set("gone", 1);
+    assigned = std::move(other);
+    CHECK_EQ(count(assigned.json().c_str(), "\"key 0\":3"), 1);
+    CHECK_EQ(count(assigned.json().c_str(), "gone"), 0);
+    for (phc::object *each : {&object, &other, &assigned}) {
+        fill(*each, 4);
+        fill(*each, 5);
+        CHECK_EQ(count(each->json().c_str(), "\"key "), 70);
+        CHECK_EQ(count(each->json().c_str(), ":5"), 70);
+    }
+}
+
 static void random_sets_are_as_a_map() {
     std::uint32_t state = 1;
     const auto below = [&](std::uint32_t bound) {
@@ -141,6 +205,18 @@ static void random_sets_are_as_a_map() {
         for (std::uint32_t i = 0; i < sets; i++) {
             const std::string key = "key " + std::to_string(below(keys));
             const int value = static_cast<int>(i);
+            if (below(20) == 0) {
+                // It is given up, with what is set meanwhile.
+                try {
+                    object.set_object(key, [&](phc::object_writer &inner) {
+                        for (std::uint32_t n = below(4); n > 0; n--) {
+                            object.set("key " + std::to_string(below(keys)), -1);
+                            inner.set("key", -1);
+                        }
+                        throw std::runtime_error("of the test");
+                    });
+                } catch (const std::runtime_error &) {}
+            }
             model[key] = value;
             object.set(key, value);
             if (i % 50 == 0 && members_of(object.json()) != members_of(model)) {
@@ -183,6 +259,9 @@ int main(int argc, char **argv) {
         TEST(a_key_that_is_set_again_is_sent_once_with_its_last_value),
         TEST(a_key_stays_as_it_was_when_its_new_value_is_not_written),
         TEST(keys_that_are_the_same_after_their_repair_are_one),
+        TEST(a_value_that_is_given_up_takes_what_was_set_meanwhile_along),
+        TEST(what_a_value_takes_replaces_no_member_of_its_event),
+        TEST(objects_that_were_moved_from_can_be_used_again),
         TEST(random_sets_are_as_a_map),
         TEST(many_keys_that_are_set_again_take_linear_time),
     };
