@@ -101,7 +101,7 @@ public:
         detail::write_key(added.key, key);
         detail::write(added.json, value);
         for (context_of_thread::member &each : own_.members) {
-            if (each.key != added.key) continue;
+            if (!detail::is_same_key(each.key, added.key)) continue;
             each.json.swap(added.json);
             return *this;
         }

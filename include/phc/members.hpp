@@ -4,6 +4,7 @@
 
 #include "raw.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -77,13 +78,15 @@ public:
         indexed_ = false;
     }
 
-    // Whether there is a member with this key, which is written with its quotes.
-    bool has(const std::string &text, std::string_view key) const noexcept {
+    // Whether there is a member with this key, which write_key has written.
+    bool has(const std::string &text, std::string_view key) const {
         if (open_ > 0) return false; // inside of a member the text is no event
         for (const member &each : list_) {
             if (key_of(text, each) == key && !each.is_replaced()) return true;
         }
-        return false;
+        return is_ambiguous_ && std::any_of(list_.begin(), list_.end(), [&](const member &each) {
+                   return !each.is_replaced() && is_same_key(key_of(text, each), key);
+               });
     }
 
     void clear() noexcept {
@@ -91,7 +94,7 @@ public:
         index_.clear();
         for (std::uint64_t &seen : seen_) seen = 0;
         replaced_ = 0;
-        indexed_ = false;
+        indexed_ = is_ambiguous_ = false;
     }
 
 private:
@@ -117,6 +120,7 @@ private:
         for (std::size_t i = 0; i < 4; i++) std::swap(seen_[i], other.seen_[i]);
         std::swap(replaced_, other.replaced_);
         std::swap(indexed_, other.indexed_);
+        std::swap(is_ambiguous_, other.is_ambiguous_);
     }
 
     // Of the first and the last eight bytes.
@@ -136,10 +140,15 @@ private:
         return {text.data() + each.begin, each.key_size};
     }
 
+    // Enters a member that was written at the end of the text, whose key may be written in two ways.
+    void add_ambiguous(const std::string &text, std::size_t begin, std::size_t key_size) {
+        is_ambiguous_ = true;
+        add(text, begin, key_size, repaired_key({text.data() + begin, key_size}));
+    }
+
     // Enters a member that was written at the end of the text. What may throw comes first.
-    void add(const std::string &text, std::size_t begin, std::size_t key_size) {
+    void add(const std::string &text, std::size_t begin, std::size_t key_size, std::string_view key) {
         forget_from(begin);
-        const std::string_view key(text.data() + begin, key_size);
         const member added{begin, text.size(), key_size, fingerprint(key), by_none};
         std::uint64_t &seen = seen_[added.fingerprint >> 30];
         const std::uint64_t bit = std::uint64_t(1) << (added.fingerprint >> 24 & 63);
@@ -154,10 +163,11 @@ private:
         list_[same].replaced_by = static_cast<std::uint32_t>(list_.size() - 1);
     }
 
-    std::size_t find(const std::string &text, std::string_view key, std::uint32_t print) const noexcept {
+    std::size_t find(const std::string &text, std::string_view key, std::uint32_t print) const {
         for (std::size_t i = 0; i < list_.size(); i++) {
             const member &each = list_[i];
-            if (each.fingerprint == print && !each.is_replaced() && key_of(text, each) == key) return i;
+            if (each.fingerprint == print && !each.is_replaced() && is_same_key(key_of(text, each), key))
+                return i;
         }
         return none;
     }
@@ -167,7 +177,7 @@ private:
         if (!indexed_) {
             index_.clear();
             for (std::size_t i = 0; i < list_.size(); i++) {
-                if (!list_[i].is_replaced()) index_.emplace(key_of(text, list_[i]), i);
+                if (!list_[i].is_replaced()) index_.emplace(repaired_key(key_of(text, list_[i])), i);
             }
             indexed_ = true;
         }
@@ -204,6 +214,7 @@ private:
     std::size_t replaced_ = 0;   // bytes of the members that were replaced
     unsigned open_ = 0;          // members that are being written
     bool indexed_ = false;
+    bool is_ambiguous_ = false; // whether there was a key that can be written in two ways
 };
 
 // Restores the length of a text at the end of a scope, unless it is kept. Without it, an exception in the
@@ -231,7 +242,7 @@ public:
         : text_(packed(text, list)), list_(list), written_(text) {
         separate(text);
         begin_ = text.size();
-        write_key(text, key);
+        is_ambiguous_ = write_key(text, key);
         key_size_ = text.size() - begin_;
         text += ':';
         list.open_++;
@@ -243,7 +254,8 @@ public:
         list_.open_--;
     }
     void keep() {
-        list_.add(text_, begin_, key_size_);
+        if (is_ambiguous_) list_.add_ambiguous(text_, begin_, key_size_);
+        else list_.add(text_, begin_, key_size_, {text_.data() + begin_, key_size_});
         written_.keep();
         kept_ = true;
     }
@@ -258,7 +270,7 @@ private:
     member_list &list_;
     rollback written_;
     std::size_t begin_ = 0, key_size_ = 0;
-    bool kept_ = false;
+    bool is_ambiguous_ = false, kept_ = false;
 };
 
 } // namespace detail

@@ -113,20 +113,28 @@ inline bool is_ascii(std::string_view text) noexcept {
     return (all & 0x8080808080808080) == 0;
 }
 
-// Keys that are the same once the library has repaired them are written the same: where one is not UTF-8,
-// there is an escape that the library repairs, and counts.
-inline void write_key(std::string &out, std::string_view key) {
-    if (is_ascii(key)) return write_string(out, key);
+// What write_key writes where a key is not UTF-8: an escape that the library replaces by that of U+FFFD, and counts.
+constexpr std::string_view key_repair = "\\ud800";
+
+// Returns whether the key can be written in two ways: whether U+FFFD is in it, by itself or in place of something else.
+inline bool write_key(std::string &out, std::string_view key) {
+    if (is_ascii(key)) {
+        write_string(out, key);
+        return false;
+    }
+    bool is_ambiguous = key.find("\xef\xbf\xbd") != std::string_view::npos;
     out += '"';
     for (;;) {
         std::size_t invalid = 0;
         const std::size_t sound = utf8_length(key, invalid);
         write_escaped(out, key.substr(0, sound));
         if (sound == key.size()) break;
-        out += "\\ud800";
+        out += key_repair;
+        is_ambiguous = true;
         key.remove_prefix(sound + invalid);
     }
     out += '"';
+    return is_ambiguous;
 }
 
 // -- numbers --

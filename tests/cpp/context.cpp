@@ -38,6 +38,28 @@ static void an_event_takes_over_what_it_does_not_have() {
     CHECK_IN(next(client), R"("session_id":"s-2")");
 }
 
+// Keys are compared as the library reads them.
+static void a_key_that_is_written_in_another_way_is_the_same() {
+    phc::client client = test_mode_client();
+    phc::request_context request;
+    request.distinct_id("user-1").session_id("s-1");
+    for (const char *key : {"größe", "a\"\\/\n\x01", "\U0001F389", "bad \xff", "bad \xef\xbf\xbd"})
+        request.set(key, "outer");
+    const char *own = R"({"\u0024session_id":"s-2","gr\u00f6\u00DFe":1,"\u0061\u0022\\\/\u000A\u0001":2,)"
+                      R"("\ud83c\udf89":3,"bad \udead":4})";
+    CHECK_STATUS(client.capture("", "e", phc::raw_json(own)), ok);
+    const std::string event = next(client);
+    CHECK_IN(event, R"("session_id":"s-2")");
+    CHECK_EQ(count(event.c_str(), "outer"), 0);
+    // Others are not.
+    CHECK_STATUS(
+        client.capture("", "e", phc::raw_json(R"({"grosse":1,"\\u0024session_id":2,"gr\u00f6":"größe"})")),
+        ok);
+    CHECK_EQ(count(next(client).c_str(), "outer"), 4);
+    CHECK_STATUS(client.capture("", "e", {{"größe", 1}, {"bad \xfe", 2}}), ok);
+    CHECK_EQ(count(next(client).c_str(), "outer"), 2);
+}
+
 static void an_event_is_as_before_after_its_capture() {
     phc::client client = test_mode_client();
     phc::event event("", "e");
@@ -183,6 +205,7 @@ static void a_whole_event_is_taken_as_it_is() {
 int main(int argc, char **argv) {
     const test_case tests[] = {
         TEST(an_event_takes_over_what_it_does_not_have),
+        TEST(a_key_that_is_written_in_another_way_is_the_same),
         TEST(an_event_is_as_before_after_its_capture),
         TEST(contexts_nest),
         TEST(an_event_without_an_id_belongs_to_no_person),

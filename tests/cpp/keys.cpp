@@ -124,9 +124,20 @@ static void keys_that_are_the_same_after_their_repair_are_one() {
     phc::event event("u", "e");
     int value = 0;
     for (const std::string &key : keys) event.set(key, ++value);
+    // What is sent needed no repair.
     CHECK_STATUS(client.capture(event), ok);
-    CHECK_TEXT(next_properties(client), "{\"caf\\ufffd\":4,\"caf\xEF\xBF\xBD\":5}");
+    CHECK_TEXT(next_properties(client), "{\"caf\xEF\xBF\xBD\":5}");
+    CHECK_EQ(client.stats().repaired(), 0);
+    CHECK_STATUS(client.capture(event.set("caf\xE9", 6)), ok);
+    CHECK_TEXT(next_properties(client), R"({"caf\ufffd":6})");
     CHECK_EQ(client.stats().repaired(), 1);
+    // Beside other escapes, one that looks like that of a repair, and so many keys that they are looked up in a tree.
+    phc::object object;
+    for (int i = 0; i < 70; i++) object.set("key " + std::to_string(i), i);
+    for (const std::string &key : keys) object.set("\n\\ud800" + key, ++value).set("\n\\ud800caf?", 0);
+    const std::string json = object.json();
+    CHECK_EQ(count(json.c_str(), R"(\n\\ud800caf)"), 2);
+    CHECK_IN(json, ",\"\\n\\\\ud800caf\xEF\xBF\xBD\":" + std::to_string(value));
 }
 
 // A callback that sets members of the event itself writes them into its own value; if it throws, the event is as before.
