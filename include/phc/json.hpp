@@ -233,6 +233,9 @@ template <class Self> class elements {
 public:
     // Adds an element. Values are those of members::set; an empty std::optional is null.
     template <class T> Self &add(const T &value) {
+        if constexpr (std::is_same_v<T, Self>) {
+            if (&value == this) return add(T(value)); // what it holds before it grows
+        }
         rollback written(out());
         separate(out());
         write(out(), value);
@@ -305,7 +308,11 @@ private:
     friend void detail::write_object(std::string &out, const object &value);
     std::string &text() noexcept { return members_; }
     detail::member_list &list() noexcept { return list_; }
-    void write_members(std::string &out) const { list_.write_to(out, members_); }
+    void write_members(std::string &out) const {
+        if (&out != &members_) return list_.write_to(out, members_);
+        // It is set as a member of itself, which has been begun: the others are what it holds.
+        list_.write_to(out, members_.substr(0, list_.size_of_text()));
+    }
     std::string members_;
     detail::member_list list_;
 };

@@ -89,6 +89,9 @@ public:
                });
     }
 
+    // Where the last member ends that has been written in full.
+    std::size_t size_of_text() const noexcept { return list_.empty() ? 0 : list_.back().end; }
+
     void clear() noexcept {
         list_.clear();
         index_.clear();

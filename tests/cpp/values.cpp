@@ -176,6 +176,24 @@ static void raw_json_is_sent_as_it_is() {
     CHECK_TEXT(next_properties(client), "{}");
 }
 
+static void what_is_set_in_itself_is_a_copy() {
+    phc::object object{{"a", 0}, {"a", 1}};
+    object.set("self", object);
+    CHECK_TEXT(object.json(), R"({"a":1,"self":{"a":1}})");
+    object.set("self", object).set({"again", object});
+    CHECK_TEXT(object.json(),
+               R"({"a":1,"self":{"a":1,"self":{"a":1}},"again":{"a":1,"self":{"a":1,"self":{"a":1}}}})");
+    phc::object outer{{"a", 1}};
+    outer.set_object("b", [&](phc::object_writer &b) { b.set("c", 2).set("outer", outer).set("d", 3); });
+    CHECK_TEXT(outer.json(), R"({"a":1,"b":{"c":2,"outer":{"a":1},"d":3}})");
+    phc::object none;
+    CHECK_TEXT(none.set("none", none).json(), R"({"none":{}})");
+    phc::array array = phc::array::of(1, "two");
+    CHECK_TEXT(array.add(array).add(array).json(), R"([1,"two",[1,"two"],[1,"two",[1,"two"]]])");
+    object.set("array", array);
+    CHECK_TEXT(wire(object), object.json());
+}
+
 static void times() {
     using time = std::chrono::system_clock::time_point;
     CHECK_TEXT(wire(time()), R"("1970-01-01T00:00:00.000Z")");
@@ -284,6 +302,7 @@ int main(int argc, char **argv) {
         TEST(ranges_and_maps),
         TEST(nested_objects_and_arrays),
         TEST(raw_json_is_sent_as_it_is),
+        TEST(what_is_set_in_itself_is_a_copy),
         TEST(times),
         TEST(times_against_another_calendar),
         TEST(members_outside_the_properties),
