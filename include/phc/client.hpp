@@ -94,9 +94,9 @@ using before_send_callback = std::function<decision(std::string_view json)>;
 // One destination with its own queue. All calls are safe from any thread, except for a move and the
 // destructor, which must be the last thing that happens to it. It can be moved, but not copied.
 //
-// The destructor closes it, waiting for at most the setting shutdown_timeout. In a forked child it sends
-// nothing of the parent's. A client that was moved from or could not be made is false; its calls return
-// invalid_argument or nothing.
+// The destructor closes it, waiting for at most the setting shutdown_timeout, and so does an assignment of
+// another client. In a forked child it sends nothing of the parent's. A client that was moved from or could
+// not be made is false; its calls return invalid_argument or nothing.
 class client {
 public:
     // Copies the settings. Starts no thread and opens no connection: that happens at the first capture.
@@ -118,6 +118,17 @@ public:
             opened.fail(detail::nul_inside, detail::nul_inside.details());
         }
         return opened;
+    }
+
+    ~client() { end(); }
+    client(client &&other) noexcept = default;
+    client &operator=(client &&other) noexcept {
+        if (this == &other) return *this;
+        end();
+        handle_ = std::move(other.handle_);
+        status_ = other.status_;
+        error_message_ = std::move(other.error_message_);
+        return *this;
     }
 
     // Whether there is a client.
@@ -418,6 +429,12 @@ private:
     };
 
     client() = default;
+
+    // Frees the client before its handle is forgotten: callbacks that run until then may call it.
+    void end() noexcept {
+        if (handle_) phc_client_free(handle_.get());
+        static_cast<void>(handle_.release());
+    }
 
     template <class Constructor> void make(const settings &with, Constructor &&constructor) {
         if (!with.status()) {
