@@ -94,7 +94,7 @@ template <class T> void write(std::string &out, const T &value) {
     } else if constexpr (std::is_same_v<T, array>) {
         write_array(out, value);
     } else if constexpr (is_system_time<T>::value) {
-        write_time(out, std::chrono::floor<std::chrono::milliseconds>(value));
+        write_time(out, in_milliseconds(value));
     } else if constexpr (is_optional<T>::value) {
         if (value.has_value()) write(out, *value);
         else out += "null";

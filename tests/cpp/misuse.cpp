@@ -1,6 +1,7 @@
 // Misuse throws, with a text that says what to do; delivery never does. phc.hpp has the rule.
 #include "harness.hpp"
 
+#include <cmath>
 #include <stdexcept>
 
 // Checks that the body throws phc::error with this status and this text in what().
@@ -118,6 +119,26 @@ static void raw_json_that_is_not_one_value() {
     CHECK(!client.next_test_event());
 }
 
+static void times_without_a_year_of_four_digits() {
+    phc::client client = test_mode_client();
+    const auto refused = [&](auto since_1970) {
+        const std::chrono::time_point<std::chrono::system_clock, decltype(since_1970)> time(since_1970);
+        CHECK_THROWS(invalid_timestamp, "", client.capture(phc::event("u", "e").timestamp(time)));
+    };
+    refused(std::chrono::milliseconds::min());
+    refused(std::chrono::milliseconds::max());
+    refused(std::chrono::seconds::min());
+    refused(std::chrono::seconds::max());
+    refused(std::chrono::hours(std::chrono::hours::rep(5124095576030) + 496000)); // 2^64 ms and some years
+    refused(std::chrono::duration<std::int64_t, std::ratio<31556952>>::max());
+    refused(std::chrono::duration<double>(1e300));
+    refused(std::chrono::duration<double>(-HUGE_VAL));
+    refused(std::chrono::duration<float>(NAN));
+    refused(std::chrono::seconds(253402300800));
+    refused(std::chrono::milliseconds(-62167219200001));
+    CHECK(!client.next_test_event());
+}
+
 static void a_nul_where_c_cannot_take_one() {
     phc::client client = test_mode_client();
     const std::string_view nul("a\0b", 3);
@@ -188,11 +209,11 @@ static void every_status_and_loss_is_known() {
 
 int main(int argc, char **argv) {
     static const test_case tests[] = {
-        TEST(settings_that_are_not_accepted),     TEST(clients_that_cannot_be_made),
-        TEST(text_that_is_not_an_event),          TEST(raw_json_that_is_not_one_value),
-        TEST(a_nul_where_c_cannot_take_one),      TEST(a_client_that_was_moved_from),
-        TEST(opening_a_client_inside_a_callback), TEST(a_status_that_is_ok_has_no_details),
-        TEST(every_status_and_loss_is_known),
+        TEST(settings_that_are_not_accepted),      TEST(clients_that_cannot_be_made),
+        TEST(text_that_is_not_an_event),           TEST(raw_json_that_is_not_one_value),
+        TEST(times_without_a_year_of_four_digits), TEST(a_nul_where_c_cannot_take_one),
+        TEST(a_client_that_was_moved_from),        TEST(opening_a_client_inside_a_callback),
+        TEST(a_status_that_is_ok_has_no_details),  TEST(every_status_and_loss_is_known),
     };
     return RUN_TESTS(tests);
 }

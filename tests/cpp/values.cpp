@@ -204,6 +204,26 @@ static void times() {
     CHECK_TEXT(wire(time(4107542400s)), R"("2100-03-01T00:00:00.000Z")");
 }
 
+template <class Rep, class Period> static auto since_1970(std::chrono::duration<Rep, Period> duration) {
+    return std::chrono::time_point<std::chrono::system_clock, std::chrono::duration<Rep, Period>>(duration);
+}
+
+// In other units than that of system_clock.
+static void times_of_any_unit() {
+    CHECK_TEXT(wire(since_1970(-1h)), R"("1969-12-31T23:00:00.000Z")");
+    CHECK_TEXT(wire(since_1970(-1us)), R"("1969-12-31T23:59:59.999Z")");
+    CHECK_TEXT(wire(since_1970(std::chrono::duration<double>(1.25))), R"("1970-01-01T00:00:01.250Z")");
+    CHECK_TEXT(wire(since_1970(std::chrono::duration<std::int32_t, std::ratio<604800>>(2))),
+               R"("1970-01-15T00:00:00.000Z")");
+    CHECK_TEXT(wire(since_1970(-62167219200s)), R"("0000-01-01T00:00:00.000Z")");
+    CHECK_TEXT(wire(since_1970(-62167219200001ms)), R"("-0001-12-31T23:59:59.999Z")");
+    CHECK_TEXT(wire(since_1970(253402300799999ms)), R"("9999-12-31T23:59:59.999Z")");
+    CHECK_TEXT(wire(since_1970(253402300800s)), R"("10000-01-01T00:00:00.000Z")");
+    // Those that 64 bits of milliseconds may not hold.
+    CHECK_TEXT(wire(since_1970(std::chrono::seconds::max())), R"("11476-08-15T05:20:00.000Z")");
+    CHECK_TEXT(wire(since_1970(std::chrono::hours::min())), R"("-7537-05-18T18:40:00.000Z")");
+}
+
 // Every day until 64 bits of nanoseconds end, against a calendar that counts days.
 static void times_against_another_calendar() {
     phc::client client = test_mode_client();
@@ -304,6 +324,7 @@ int main(int argc, char **argv) {
         TEST(raw_json_is_sent_as_it_is),
         TEST(what_is_set_in_itself_is_a_copy),
         TEST(times),
+        TEST(times_of_any_unit),
         TEST(times_against_another_calendar),
         TEST(members_outside_the_properties),
         TEST(properties_that_the_contract_lifts),
