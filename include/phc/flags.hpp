@@ -325,7 +325,8 @@ private:
         }
         std::vector<const char *> names;
         for (const std::string &text : texts) names.push_back(text.c_str());
-        return copy(flags_ ? phc_flags_only(flags_.get(), names.data(), names.size()) : nullptr);
+        names.push_back(nullptr); // so that there is an array without keys, too
+        return copy(flags_ ? phc_flags_only(flags_.get(), names.data(), texts.size()) : nullptr);
     }
 
     flags copy(phc_flags *snapshot) const {
