@@ -12,6 +12,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace phc {
 inline namespace PHC_CPP_MODE {
@@ -85,7 +86,7 @@ template <class T> bool is_absent(const T &value) noexcept {
 template <class T> void write(std::string &out, const T &value) {
     if constexpr (std::is_same_v<T, std::nullptr_t>) {
         out += "null";
-    } else if constexpr (std::is_same_v<T, bool>) {
+    } else if constexpr (is_one_of<T, bool, std::vector<bool>::const_reference>) {
         out += value ? "true" : "false";
     } else if constexpr (std::is_same_v<T, raw_json>) {
         write_raw(out, value.text());

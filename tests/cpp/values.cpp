@@ -38,7 +38,7 @@ static void decimals() {
     for (const float value : {0.1F, -3.25F, 3.4028235e38F})
         CHECK(std::strtof(wire(value).c_str(), nullptr) == value);
     CHECK_TEXT(wire(2.5L), "2.5");
-#ifndef PHC_CPP_NO_TO_CHARS
+#if defined(__cpp_lib_to_chars) && !defined(PHC_CPP_NO_TO_CHARS)
     CHECK_TEXT(wire(0.1F), "0.1");
     CHECK_TEXT(wire(249.95), "249.95");
 #endif
