@@ -94,9 +94,9 @@ using before_send_callback = std::function<decision(std::string_view json)>;
 // One destination with its own queue. All calls are safe from any thread, except for a move and the
 // destructor, which must be the last thing that happens to it. It can be moved, but not copied.
 //
-// The destructor closes it, waiting for at most the setting shutdown_timeout. In a forked child it sends
-// nothing of the parent's. A client that was moved from or could not be made is false; its calls return
-// invalid_argument or nothing.
+// The destructor closes it, waiting for at most the setting shutdown_timeout, and so does an assignment of
+// another client. In a forked child it sends nothing of the parent's. A client that was moved from or could
+// not be made is false; its calls return invalid_argument or nothing.
 class client {
 public:
     // Copies the settings. Starts no thread and opens no connection: that happens at the first capture.
@@ -118,6 +118,17 @@ public:
             opened.fail(detail::nul_inside, detail::nul_inside.details());
         }
         return opened;
+    }
+
+    ~client() { end(); }
+    client(client &&other) noexcept = default;
+    client &operator=(client &&other) noexcept {
+        if (this == &other) return *this;
+        end();
+        handle_ = std::move(other.handle_);
+        status_ = other.status_;
+        error_message_ = std::move(other.error_message_);
+        return *this;
     }
 
     // Whether there is a client.
@@ -147,15 +158,15 @@ public:
         const auto has = [&](std::string_view key) { return with.list_.has(with.members_, key); };
         return built.with_json([this](std::string_view json) { return take(json); }, has);
     }
-    // With properties as the text of a JSON object.
+    // With properties as the text of a JSON object; null is one without members.
     receipt capture(std::string_view distinct_id, std::string_view name, raw_json with) {
         event built(distinct_id, name);
-        const std::string_view text = detail::trimmed(with.text());
-        if (text.size() < 2 || text.front() != '{' || text.back() != '}') {
-            // It is refused, and the error is about the text as it was given.
+        std::string_view text = detail::trimmed(with.text());
+        if (text == "null") text = "{}";
+        if (text.size() < 2 || text.front() != '{' || text.back() != '}' || !detail::is_one_value(text)) {
             built.text_.pop_back(); // the brace of its own properties
-            built.text_.append(with.text()) += '}';
-            return take(built.text_);
+            detail::write_raw(built.text_, with.text());
+            return take(built.text_ += '}'); // it is refused
         }
         built.text_.append(detail::trimmed(text.substr(1, text.size() - 2)));
         const auto has = [&](std::string_view key) { return detail::has_member(text, key); };
@@ -224,9 +235,7 @@ public:
     // Adds a property to every event from now on (a super property), in place of an earlier one with that
     // key. A property of the event itself has precedence.
     template <class T> phc::status register_property(std::string_view key, const T &value) {
-        std::string json;
-        detail::write(json, value);
-        const detail::c_text name(key), text(json);
+        const detail::c_text name(key), text(detail::json_of(value));
         if (!name.is_whole() || !text.is_whole())
             return detail::checked(detail::nul_inside, "register_property");
         return detail::checked(phc_register(handle_.get(), name.get(), text.get()), "register_property");
@@ -420,6 +429,12 @@ private:
     };
 
     client() = default;
+
+    // Frees the client before its handle is forgotten: callbacks that run until then may call it.
+    void end() noexcept {
+        if (handle_) phc_client_free(handle_.get());
+        static_cast<void>(handle_.release());
+    }
 
     template <class Constructor> void make(const settings &with, Constructor &&constructor) {
         if (!with.status()) {

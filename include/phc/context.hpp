@@ -32,6 +32,25 @@ inline namespace PHC_CPP_MODE {
 class client;
 class event;
 
+namespace detail {
+
+// One character of UTF-8 text each: those of Unicode's category Cc, and those with its property White_Space that are
+// not among them.
+inline bool is_control(std::string_view character) noexcept {
+    const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(character[at]); };
+    return character.size() == 1 ? byte(0) < 0x20 || byte(0) == 0x7f : byte(0) == 0xc2 && byte(1) < 0xa0;
+}
+inline bool is_space(std::string_view character) noexcept {
+    if (character.size() < 3) return character == " " || character == "\xc2\xa0";
+    if (character.substr(0, 2) == "\xe2\x80") {
+        const auto last = static_cast<unsigned char>(character[2]);
+        return last <= 0x8a || last == 0xa8 || last == 0xa9 || last == 0xaf;
+    }
+    return character == "\xe1\x9a\x80" || character == "\xe2\x81\x9f" || character == "\xe3\x80\x80";
+}
+
+} // namespace detail
+
 // For a request_context that takes nothing from the one around it.
 struct fresh_t {};
 inline constexpr fresh_t fresh{};
@@ -64,8 +83,8 @@ public:
     request_context &operator=(const request_context &) = delete;
     ~request_context() { context_of_thread::innermost = own_.around; }
 
-    // Of events that have none. Control characters and white space around it are removed. It may come from a request:
-    // one that is empty, is not UTF-8 or has more than 200 bytes changes nothing.
+    // Of events that have none. Control characters, and Unicode's white space around it, are removed. It may come from
+    // a request: one that is empty then, is not UTF-8 or has more than 200 bytes changes nothing.
     request_context &distinct_id(std::string_view id) {
         replace(own_.distinct_id, id);
         return *this;
@@ -82,7 +101,7 @@ public:
         detail::write_key(added.key, key);
         detail::write(added.json, value);
         for (context_of_thread::member &each : own_.members) {
-            if (each.key != added.key) continue;
+            if (!detail::is_same_key(each.key, added.key)) continue;
             each.json.swap(added.json);
             return *this;
         }
@@ -97,47 +116,25 @@ private:
         std::size_t invalid = 0;
         if (detail::utf8_length(id, invalid) != id.size()) return;
         std::string clean;
-        for (std::size_t i = 0; i < id.size(); i++) {
-            const auto byte = static_cast<unsigned char>(id[i]);
-            const auto next = static_cast<unsigned char>(i + 1 < id.size() ? id[i + 1] : 0);
-            if (byte == 0xc2 && next < 0xa0) i++; // U+0080 to U+009F
-            else if (byte >= 0x20 && byte != 0x7f) clean += id[i];
+        std::size_t end = 0; // of the last character that is not white space
+        for (std::size_t i = 0, size; i < id.size(); i += size) {
+            const auto lead = static_cast<unsigned char>(id[i]);
+            size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+            const std::string_view character = id.substr(i, size);
+            if (detail::is_control(character)) continue;
+            const bool is_space = detail::is_space(character);
+            if (is_space && clean.empty()) continue;
+            clean += character;
+            if (!is_space) end = clean.size();
         }
-        const std::size_t first = clean.find_first_not_of(' ');
-        if (first == std::string::npos) return;
-        clean = clean.substr(first, clean.find_last_not_of(' ') + 1 - first);
-        if (clean.size() <= longest_id) old = std::move(clean);
+        clean.resize(end);
+        if (!clean.empty() && end <= longest_id) old = std::move(clean);
     }
 
     context_of_thread::content own_;
 };
 
 namespace detail {
-
-// JSON text without white space around it.
-inline std::string_view trimmed(std::string_view text) noexcept {
-    const std::size_t begin = text.find_first_not_of(" \t\r\n");
-    if (begin == std::string_view::npos) return {};
-    return text.substr(begin, text.find_last_not_of(" \t\r\n") + 1 - begin);
-}
-
-// Whether the text of a JSON object has a member with this key, which is written with its quotes.
-inline bool has_member(std::string_view object, std::string_view key) noexcept {
-    std::size_t depth = 0;
-    for (std::size_t i = 0; i < object.size(); i++) {
-        const char character = object[i];
-        if (character == '{' || character == '[') depth++;
-        else if (character == '}' || character == ']') depth--;
-        else if (character == '"') {
-            const std::size_t begin = i++;
-            while (i < object.size() && object[i] != '"') i += object[i] == '\\' ? 2 : 1;
-            if (depth != 1 || i >= object.size() || object.substr(begin, i + 1 - begin) != key) continue;
-            const std::size_t next = object.find_first_not_of(" \t\r\n", i + 1);
-            if (next != std::string_view::npos && object[next] == ':') return true;
-        }
-    }
-    return false;
-}
 
 // A uuid of version 4, which says nothing of the time. Empty if the system has no randomness.
 inline std::string random_id() {

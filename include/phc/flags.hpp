@@ -38,9 +38,7 @@ public:
     // An empty std::optional changes nothing. A flag with a filter on a property that is not set has no value.
     template <class T> flags_query &person(std::string_view key, const T &value) {
         if (detail::is_absent(value)) return *this;
-        std::string json;
-        detail::write(json, value);
-        const detail::c_text name(key), text(json);
+        const detail::c_text name(key), text(detail::json_of(value));
         return apply("person", name.is_whole() && text.is_whole(), [&](phc_flags_query *query) {
             return phc_flags_query_set_person(query, name.get(), text.get());
         });
@@ -327,7 +325,8 @@ private:
         }
         std::vector<const char *> names;
         for (const std::string &text : texts) names.push_back(text.c_str());
-        return copy(flags_ ? phc_flags_only(flags_.get(), names.data(), names.size()) : nullptr);
+        names.push_back(nullptr); // so that there is an array without keys, too
+        return copy(flags_ ? phc_flags_only(flags_.get(), names.data(), texts.size()) : nullptr);
     }
 
     flags copy(phc_flags *snapshot) const {

@@ -12,12 +12,14 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace phc {
 inline namespace PHC_CPP_MODE {
 
-// A value that is JSON text already: set("cart", phc::raw_json(text)). It is copied as it is, without a
-// check: the capture refuses an event with malformed JSON. The text must live until it is copied.
+// A value that is JSON text already: set("cart", phc::raw_json(text)). It is copied as it is; the capture
+// refuses an event with malformed JSON, and with text that is not one value. The text must live until it is
+// copied.
 class raw_json {
 public:
     template <class Text, std::enable_if_t<std::is_convertible_v<const Text &, std::string_view>, int> = 0>
@@ -84,16 +86,16 @@ template <class T> bool is_absent(const T &value) noexcept {
 template <class T> void write(std::string &out, const T &value) {
     if constexpr (std::is_same_v<T, std::nullptr_t>) {
         out += "null";
-    } else if constexpr (std::is_same_v<T, bool>) {
+    } else if constexpr (is_one_of<T, bool, std::vector<bool>::const_reference>) {
         out += value ? "true" : "false";
     } else if constexpr (std::is_same_v<T, raw_json>) {
-        out.append(value.text());
+        write_raw(out, value.text());
     } else if constexpr (std::is_same_v<T, object>) {
         write_object(out, value);
     } else if constexpr (std::is_same_v<T, array>) {
         write_array(out, value);
     } else if constexpr (is_system_time<T>::value) {
-        write_time(out, std::chrono::floor<std::chrono::milliseconds>(value));
+        write_time(out, in_milliseconds(value));
     } else if constexpr (is_optional<T>::value) {
         if (value.has_value()) write(out, *value);
         else out += "null";
@@ -128,6 +130,14 @@ template <class T> void write(std::string &out, const T &value) {
             !std::is_same_v<T, T>,
             "phc: no JSON is known for this type; pass text, a number, a range, a map or phc::raw_json");
     }
+}
+
+// A value by itself, as text: of phc::raw_json the text as it was given, so that the library says what is wrong with it.
+template <class T> std::string json_of(const T &value) {
+    std::string json;
+    if constexpr (std::is_same_v<T, raw_json>) json.append(value.text());
+    else write(json, value);
+    return json;
 }
 
 // A multimap may have a key twice.
@@ -224,6 +234,9 @@ template <class Self> class elements {
 public:
     // Adds an element. Values are those of members::set; an empty std::optional is null.
     template <class T> Self &add(const T &value) {
+        if constexpr (std::is_same_v<T, Self>) {
+            if (&value == this) return add(T(value)); // what it holds before it grows
+        }
         rollback written(out());
         separate(out());
         write(out(), value);
@@ -296,7 +309,11 @@ private:
     friend void detail::write_object(std::string &out, const object &value);
     std::string &text() noexcept { return members_; }
     detail::member_list &list() noexcept { return list_; }
-    void write_members(std::string &out) const { list_.write_to(out, members_); }
+    void write_members(std::string &out) const {
+        if (&out != &members_) return list_.write_to(out, members_);
+        // It is set as a member of itself, which has been begun: the others are what it holds.
+        list_.write_to(out, members_.substr(0, list_.size_of_text()));
+    }
     std::string members_;
     detail::member_list list_;
 };

@@ -113,20 +113,28 @@ inline bool is_ascii(std::string_view text) noexcept {
     return (all & 0x8080808080808080) == 0;
 }
 
-// Keys that are the same once the library has repaired them are written the same: where one is not UTF-8,
-// there is an escape that the library repairs, and counts.
-inline void write_key(std::string &out, std::string_view key) {
-    if (is_ascii(key)) return write_string(out, key);
+// What write_key writes where a key is not UTF-8: an escape that the library replaces by that of U+FFFD, and counts.
+constexpr std::string_view key_repair = "\\ud800";
+
+// Returns whether the key can be written in two ways: whether U+FFFD is in it, by itself or in place of something else.
+inline bool write_key(std::string &out, std::string_view key) {
+    if (is_ascii(key)) {
+        write_string(out, key);
+        return false;
+    }
+    bool is_ambiguous = key.find("\xef\xbf\xbd") != std::string_view::npos;
     out += '"';
     for (;;) {
         std::size_t invalid = 0;
         const std::size_t sound = utf8_length(key, invalid);
         write_escaped(out, key.substr(0, sound));
         if (sound == key.size()) break;
-        out += "\\ud800";
+        out += key_repair;
+        is_ambiguous = true;
         key.remove_prefix(sound + invalid);
     }
     out += '"';
+    return is_ambiguous;
 }
 
 // -- numbers --
@@ -164,6 +172,18 @@ template <class Float> void write_number(std::string &out, Float value) {
 
 using milliseconds_since_1970 = std::chrono::time_point<std::chrono::system_clock, std::chrono::milliseconds>;
 
+// The milliseconds of a time in any unit. Of one that may not have 64 bits of them, and of what is not a number, another
+// time whose year has not four digits.
+template <class Duration>
+milliseconds_since_1970
+in_milliseconds(std::chrono::time_point<std::chrono::system_clock, Duration> time) noexcept {
+    constexpr std::int64_t most = 300000000000; // in the year 11476, and as long before 1970 in -7537
+    const double seconds = std::chrono::duration<double>(time.time_since_epoch()).count();
+    if (seconds < static_cast<double>(-most)) return milliseconds_since_1970(std::chrono::seconds(-most));
+    if (!(seconds < static_cast<double>(most))) return milliseconds_since_1970(std::chrono::seconds(most));
+    return std::chrono::floor<std::chrono::milliseconds>(time);
+}
+
 inline void write_digits(std::string &out, std::int64_t value, int width) {
     char digits[20];
     int count = 0;
@@ -176,7 +196,7 @@ inline void write_time(std::string &out, milliseconds_since_1970 time) {
     const std::int64_t ms = time.time_since_epoch().count();
     constexpr std::int64_t day_ms = 86400000;
     const std::int64_t days = ms / day_ms - (ms % day_ms < 0 ? 1 : 0);
-    const std::int64_t rest = ms - days * day_ms;
+    const std::int64_t rest = ms % day_ms + (ms % day_ms < 0 ? day_ms : 0);
     // Counted in years that begin in March, so that a leap day is the last day of its year. 0000-03-01 is
     // 719468 days before 1970.
     const std::int64_t shifted = days + 719468;

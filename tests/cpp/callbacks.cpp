@@ -158,6 +158,34 @@ static void a_callback_may_replace_itself() {
     CHECK_EQ(owned.use_count(), 1);
 }
 
+// Until the callbacks of a client have ended it is there, also if another one takes its place.
+static void callbacks_that_run_at_the_end_still_see_their_client() {
+    for (const bool is_replaced : {false, true}) {
+        tally calls;
+        {
+            phc::client client(test_settings().shutdown_timeout(0s));
+            CHECK_STATUS(client.on_error([&](const phc::report_view &report) {
+                CHECK(static_cast<bool>(client));
+                CHECK_STATUS(client.capture("u", "late"), closed);
+                CHECK_EQ(client.stats().captured(), 2);
+                calls.add(static_cast<int>(report.size()));
+            }),
+                         ok);
+            for (int i = 0; i < 2; i++) CHECK_STATUS(client.capture("u", "e"), ok);
+            if (is_replaced) {
+                client = test_mode_client();
+                CHECK_EQ(calls.count(), 2);
+                CHECK_EQ(client.stats().captured(), 0);
+                CHECK_STATUS(client.capture("u", "e"), ok);
+                phc::client &same = client;
+                client = std::move(same);
+                CHECK_EQ(client.stats().captured(), 1);
+            }
+        }
+        CHECK_EQ(calls.count(), 2);
+    }
+}
+
 static void a_client_may_be_destroyed_inside_its_callback() {
     script(R"({"then":{"verdicts":["drop"]}})");
     tally calls;
@@ -352,6 +380,7 @@ int main(int argc, char **argv) {
         TEST(an_error_callback_alone_gets_failures),
         TEST(a_callback_may_capture_and_throw_but_not_wait),
         TEST(a_callback_may_replace_itself),
+        TEST(callbacks_that_run_at_the_end_still_see_their_client),
         TEST(a_client_may_be_destroyed_inside_its_callback),
         TEST(before_send_keeps_discards_and_replaces),
         TEST(a_before_send_that_throws_discards),

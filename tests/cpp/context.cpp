@@ -27,12 +27,37 @@ static void an_event_takes_over_what_it_does_not_have() {
     CHECK_TEXT(next_properties(client), R"({"b" : "own", "c": {"a": 9}, "d": ["a"],"a":2})");
     CHECK_STATUS(client.capture("", "e", phc::raw_json("{ }")), ok);
     CHECK_TEXT(next_properties(client), R"({"a":2,"b":"outer"})");
+    CHECK_STATUS(client.capture("", "e", phc::raw_json(" null ")), ok);
+    CHECK_IN(next(client),
+             R"("distinct_id":"user-1","properties":{"a":2,"b":"outer"},"options":{},"session_id":"s-1")");
     CHECK_STATUS(client.capture_exception(phc::exception("error", "message"), "", {{"b", "own"}}), ok);
     const std::string exception = next(client);
     CHECK_IN(exception, R"("distinct_id":"user-1")");
     CHECK_IN(exception, R"({"b":"own","a":2,"$exception_)");
     CHECK_STATUS(client.capture("user-1", "e", {{"$session_id", "s-2"}}), ok);
     CHECK_IN(next(client), R"("session_id":"s-2")");
+}
+
+// Keys are compared as the library reads them.
+static void a_key_that_is_written_in_another_way_is_the_same() {
+    phc::client client = test_mode_client();
+    phc::request_context request;
+    request.distinct_id("user-1").session_id("s-1");
+    for (const char *key : {"größe", "a\"\\/\n\x01", "\U0001F389", "bad \xff", "bad \xef\xbf\xbd"})
+        request.set(key, "outer");
+    const char *own = R"({"\u0024session_id":"s-2","gr\u00f6\u00DFe":1,"\u0061\u0022\\\/\u000A\u0001":2,)"
+                      R"("\ud83c\udf89":3,"bad \udead":4})";
+    CHECK_STATUS(client.capture("", "e", phc::raw_json(own)), ok);
+    const std::string event = next(client);
+    CHECK_IN(event, R"("session_id":"s-2")");
+    CHECK_EQ(count(event.c_str(), "outer"), 0);
+    // Others are not.
+    CHECK_STATUS(
+        client.capture("", "e", phc::raw_json(R"({"grosse":1,"\\u0024session_id":2,"gr\u00f6":"größe"})")),
+        ok);
+    CHECK_EQ(count(next(client).c_str(), "outer"), 4);
+    CHECK_STATUS(client.capture("", "e", {{"größe", 1}, {"bad \xfe", 2}}), ok);
+    CHECK_EQ(count(next(client).c_str(), "outer"), 2);
 }
 
 static void an_event_is_as_before_after_its_capture() {
@@ -109,6 +134,23 @@ static void ids_of_a_request_are_cleaned() {
     };
     CHECK_TEXT(id_of(" us\ter-\x7f\xc2\x85\r\n1 "), "user-1");
     CHECK_TEXT(id_of("us\xc3\xa9r"), "us\xc3\xa9r");
+    // All of Unicode's white space, and what is beside it.
+    const std::string spaces[] = {" ",      "\u00a0", "\u1680", "\u2000", "\u2005", "\u200a",
+                                  "\u2028", "\u2029", "\u202f", "\u205f", "\u3000"};
+    for (const std::string &space : spaces) {
+        CHECK_TEXT(id_of(space), "before");
+        CHECK_TEXT(id_of("\n" + space + "\x01" + space), "before");
+        CHECK_TEXT(id_of(space + "\r\n" + space + "a" + space + "b\t" + space), "a" + space + "b");
+        CHECK_TEXT(id_of(space + std::string(200, 'x') + space), std::string(200, 'x'));
+        phc::request_context request;
+        request.distinct_id("user-1").session_id("s-1").session_id(space);
+        CHECK_STATUS(client.capture("", "e"), ok);
+        CHECK_IN(next(client), R"("session_id":"s-1")");
+    }
+    for (const char *other :
+         {"\u00a1", "\u1681", "\u1fff", "\u200b", "\u2030", "\u2060", "\u3001", "\ufeff", "\U00010000"}) {
+        CHECK_TEXT(id_of(other), other);
+    }
     for (const std::string_view absent : {std::string_view(""), std::string_view(" \t"),
                                           std::string_view("us\xff"
                                                            "er")}) {
@@ -163,6 +205,7 @@ static void a_whole_event_is_taken_as_it_is() {
 int main(int argc, char **argv) {
     const test_case tests[] = {
         TEST(an_event_takes_over_what_it_does_not_have),
+        TEST(a_key_that_is_written_in_another_way_is_the_same),
         TEST(an_event_is_as_before_after_its_capture),
         TEST(contexts_nest),
         TEST(an_event_without_an_id_belongs_to_no_person),

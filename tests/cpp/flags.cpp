@@ -101,6 +101,10 @@ static void a_query_says_what_is_evaluated() {
     CHECK_EQ(some.size(), 1);
     CHECK(some.enabled("on"));
     CHECK_EQ(later.only(std::vector<std::string>{"on", "web", "on\0"}).size(), 2);
+    for (const phc::flags &none : {later.only({}), later.only(std::vector<std::string>{})}) {
+        CHECK_EQ(none.size(), 0);
+        CHECK_IN(none.json(), R"("flags":{})");
+    }
     const phc::flags fresh = client.evaluate_flags(query);
     CHECK_EQ(fresh.only_accessed().size(), 0);
     fresh.payload("on");

@@ -1,6 +1,7 @@
 // Misuse throws, with a text that says what to do; delivery never does. phc.hpp has the rule.
 #include "harness.hpp"
 
+#include <cmath>
 #include <stdexcept>
 
 // Checks that the body throws phc::error with this status and this text in what().
@@ -64,6 +65,77 @@ static void text_that_is_not_an_event() {
     CHECK_THROWS(invalid_argument, "alias", client.alias("u", ""));
     CHECK_THROWS(invalid_argument, "group", client.group_identify("", "k"));
     CHECK_THROWS(invalid_json, "", client.register_property("k", phc::raw_json("{")));
+    CHECK(!client.next_test_event());
+}
+
+// In the place of a value it would end the object around it, or add members to that.
+static void raw_json_that_is_not_one_value() {
+    phc::client client = test_mode_client();
+    phc::request_context request;
+    request.set("p", 1); // is added behind the properties
+    const char *texts[] = {R"(1},"distinct_id":"victim","$set":{"admin":true)",
+                           R"({"a":1},"distinct_id":"victim","$set":{"b":2})",
+                           R"(null,"distinct_id":"victim")",
+                           R"(1,"b":2)",
+                           R"("x":1)",
+                           R"("x\\","b":{"x":"\\")",
+                           R"({"a":"b})",
+                           R"("a\")",
+                           "[1],[2]",
+                           "{},{}",
+                           "1]",
+                           "}",
+                           "[1",
+                           "{",
+                           "\"",
+                           "",
+                           " \t\r\n"};
+    for (const char *text : texts) {
+        const phc::raw_json raw(text);
+        CHECK_THROWS(invalid_json, "", client.capture("u", "e", raw));
+        CHECK_THROWS(invalid_json, "", client.capture("u", "e", {{"a", raw}}));
+        CHECK_THROWS(invalid_json, "", client.capture("u", "e", phc::properties{{"a", raw}}));
+        CHECK_THROWS(invalid_json, "", client.capture(phc::event("u", "e").set("a", raw)));
+        CHECK_THROWS(invalid_json, "", client.capture("u", "e", {{"a", phc::array::of(1, raw)}}));
+        CHECK_THROWS(invalid_json, "",
+                     client.capture("u", "e", {{"a", std::vector<phc::raw_json>{raw, raw}}}));
+        CHECK_THROWS(invalid_json, "", client.capture("u", "e", {{"a", std::optional<phc::raw_json>(raw)}}));
+        const auto fill = [&](phc::array_writer &list) {
+            list.add_object([&](phc::object_writer &a) { a.set("b", raw); });
+        };
+        CHECK_THROWS(invalid_json, "", client.capture(phc::event("u", "e").set_array("a", fill)));
+        CHECK_THROWS(invalid_json, "", client.identify("u", {{"a", raw}}));
+        CHECK_THROWS(invalid_json, "", client.capture_exception(phc::exception("a", "b"), "u", {{"a", raw}}));
+        CHECK_THROWS(invalid_json, "", client.register_property("a", raw));
+        CHECK_THROWS(invalid_json, "", phc::flags_query("u").person("a", raw));
+        CHECK_THROWS(invalid_json, "", phc::flags_query("u").person({{"a", raw}}));
+        CHECK_THROWS(invalid_json, "", {
+            phc::request_context inner;
+            inner.set("a", raw);
+            client.capture("u", "e");
+        });
+    }
+    CHECK_THROWS(invalid_json, "", client.capture("u", "e", phc::raw_json("{} {}")));
+    CHECK(!client.next_test_event());
+}
+
+static void times_without_a_year_of_four_digits() {
+    phc::client client = test_mode_client();
+    const auto refused = [&](auto since_1970) {
+        const std::chrono::time_point<std::chrono::system_clock, decltype(since_1970)> time(since_1970);
+        CHECK_THROWS(invalid_timestamp, "", client.capture(phc::event("u", "e").timestamp(time)));
+    };
+    refused(std::chrono::milliseconds::min());
+    refused(std::chrono::milliseconds::max());
+    refused(std::chrono::seconds::min());
+    refused(std::chrono::seconds::max());
+    refused(std::chrono::hours(std::chrono::hours::rep(5124095576030) + 496000)); // 2^64 ms and some years
+    refused(std::chrono::duration<std::int64_t, std::ratio<31556952>>::max());
+    refused(std::chrono::duration<double>(1e300));
+    refused(std::chrono::duration<double>(-HUGE_VAL));
+    refused(std::chrono::duration<float>(NAN));
+    refused(std::chrono::seconds(253402300800));
+    refused(std::chrono::milliseconds(-62167219200001));
     CHECK(!client.next_test_event());
 }
 
@@ -137,10 +209,11 @@ static void every_status_and_loss_is_known() {
 
 int main(int argc, char **argv) {
     static const test_case tests[] = {
-        TEST(settings_that_are_not_accepted),     TEST(clients_that_cannot_be_made),
-        TEST(text_that_is_not_an_event),          TEST(a_nul_where_c_cannot_take_one),
-        TEST(a_client_that_was_moved_from),       TEST(opening_a_client_inside_a_callback),
-        TEST(a_status_that_is_ok_has_no_details), TEST(every_status_and_loss_is_known),
+        TEST(settings_that_are_not_accepted),      TEST(clients_that_cannot_be_made),
+        TEST(text_that_is_not_an_event),           TEST(raw_json_that_is_not_one_value),
+        TEST(times_without_a_year_of_four_digits), TEST(a_nul_where_c_cannot_take_one),
+        TEST(a_client_that_was_moved_from),        TEST(opening_a_client_inside_a_callback),
+        TEST(a_status_that_is_ok_has_no_details),  TEST(every_status_and_loss_is_known),
     };
     return RUN_TESTS(tests);
 }

@@ -34,6 +34,9 @@ static void misuse_is_a_status() {
     CHECK(malformed.is_misuse());
     CHECK(malformed.uuid().empty());
     CHECK_IN(malformed.details(), "byte");
+    CHECK_STATUS(client.capture("u", "e", {{"a", phc::raw_json(R"(1,"distinct_id":"victim")")}}),
+                 invalid_json);
+    CHECK_STATUS(client.register_property("a", phc::raw_json("1,2")), invalid_json);
     const phc::receipt nul = client.alias("u", std::string_view("a\0b", 3));
     CHECK_STATUS(nul, invalid_argument);
     CHECK(nul.uuid().empty());

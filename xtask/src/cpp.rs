@@ -20,6 +20,7 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
     ("values", "values", "-std=c++17"),
     ("values-20", "values", "-std=c++20"),
     ("values-older", "values", "-std=c++17 -DPHC_CPP_NO_TO_CHARS"),
+    ("keys", "keys", "-std=c++17"),
     ("delivery", "delivery", "-std=c++17"),
     ("tracking", "tracking", "-std=c++17"),
     ("tracking-no-rtti", "tracking", "-std=c++20 -fno-exceptions -fno-rtti"),

@@ -17,6 +17,9 @@ final class Context
     /** The longest id in bytes. With a longer one the server drops the event. */
     private const MAX_ID = 200;
 
+    /** Unicode's White_Space. */
+    private const SPACE = '[\p{Z}\t-\r\x{85}]';
+
     /** @var \WeakMap<object, array<string, mixed>|null> by fiber; outside of fibers the key is $this */
     private \WeakMap $current;
 
@@ -118,13 +121,13 @@ final class Context
      */
     private static function clean(mixed $value): ?string
     {
-        $text = is_string($value) ? trim((string) preg_replace('/[\x00-\x1F\x7F]/', '', trim($value))) : '';
-        return self::usable($text);
+        return is_string($value) ? self::usable(preg_replace('/\p{Cc}++/u', '', $value)) : null;
     }
 
+    /** An id without white space around it, which the server does not keep; null for what is not UTF-8. */
     private static function usable(?string $id): ?string
     {
-        $isUsable = $id !== null && $id !== '' && strlen($id) <= self::MAX_ID && preg_match('//u', $id) === 1;
-        return $isUsable ? $id : null;
+        $id = (string) preg_replace('/^' . self::SPACE . '++|(?<!' . self::SPACE . ')' . self::SPACE . '++$/Du', '', $id ?? '');
+        return $id !== '' && strlen($id) <= self::MAX_ID ? $id : null;
     }
 }

@@ -108,18 +108,25 @@ final class RequestContextTest extends TestCase
     public function testIdsThatCannotBeIdsCountAsAbsent(): void
     {
         $long = str_repeat('x', 201);
-        foreach ([$long, "\xff", '', " \x07 "] as $id) {
+        $space = "\u{A0}\u{1680}\u{2003}\t\u{2028}\u{202F}\u{85}\u{3000}"; // some of Unicode's white space
+        foreach ([$long, "\xff", '', " \x07 ", $space] as $id) {
             $context = PostHog::contextFromHeaders(['X-PostHog-Distinct-Id' => [$id, 'second'], 'x-posthog-session-id' => $id]);
             self::assertSame(['second', null], [$context['distinctId'], $context['sessionId']]);
         }
         $client = self::client();
         $capture = static fn () => $client->capture(['event' => 'e']);
-        $client->withContext(['distinctId' => 'outer', 'sessionId' => 's'], static fn () => $client->withContext(
-            ['distinctId' => $long, 'sessionId' => $long],
-            $capture,
-        ));
-        $event = self::event($client);
-        self::assertSame(['outer', 's'], [$event['distinct_id'], $event['session_id']]);
+        foreach ([$long, $space] as $id) {
+            $client->withContext(['distinctId' => 'outer', 'sessionId' => 's'], static fn () => $client->withContext(
+                ['distinctId' => $id, 'sessionId' => $id],
+                $capture,
+            ));
+            $event = self::event($client);
+            self::assertSame(['outer', 's'], [$event['distinct_id'], $event['session_id']]);
+        }
+        // It is not counted.
+        $id = str_repeat('x', 200);
+        $context = PostHog::contextFromHeaders(['X-PostHog-Distinct-Id' => "\x07$space$id$space", 'X-PostHog-Session-Id' => $space . 's']);
+        self::assertSame([$id, 's'], [$context['distinctId'], $context['sessionId']]);
         $client->withContext(['distinctId' => $long], $capture);
         self::assertFalse(self::event($client)['options']['process_person_profile']);
     }

@@ -108,7 +108,7 @@ class ContextTest < PhcTest
   end
 
   def test_what_cannot_be_an_id_counts_as_absent
-    ["", " ", "u" * 201, "ü" * 101, "\xFF", Object.new.tap { |o| def o.to_s = raise("no") }].each do |id|
+    ["", " ", "\u00A0\u1680\u2003\u2028\u202F\u205F\u3000", "u" * 201, "ü" * 101, "\xFF", Object.new.tap { |o| def o.to_s = raise("no") }].each do |id|
       context = PostHog.with_context(distinct_id: id, session_id: id) { PostHog.get_context }
       assert_equal [nil, nil], context.values_at(:distinct_id, :session_id)
     end
@@ -116,6 +116,18 @@ class ContextTest < PhcTest
     assert_equal ["u-1", "s" * 200], context.values_at(:distinct_id, :session_id)
     kept = PostHog.with_context(distinct_id: "u") { PostHog.with_context(distinct_id: "x" * 201) { PostHog.get_context } }
     assert_equal "u", kept[:distinct_id]
+  end
+
+  # As long as servers take a header.
+  def test_white_space_inside_a_text_takes_linear_time
+    began = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+    ["x#{"\u00A0" * 40_000}x", "x#{" " * 80_000}\u0007x"].each do |text|
+      context = PostHog.with_context(distinct_id: text, properties: { t: text }) { PostHog.get_context }
+      assert_nil context[:distinct_id]
+      assert_equal 1000, context[:properties][:t].length
+    end
+    assert_equal "x", PostHog.with_context(distinct_id: "x#{"\u3000" * 40_000}") { PostHog.get_context[:distinct_id] }
+    assert_operator Process.clock_gettime(Process::CLOCK_MONOTONIC) - began, :<, 10
   end
 
   def test_texts_are_cleaned_and_cut
