@@ -3,11 +3,13 @@
 //! Each case gets a namespace of the sink, so that many cases can run at once. It knows nothing of clients.
 
 use std::collections::HashSet;
-use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use phc_sink::{MAX_BODY, MAX_WIRE_BODY, Namespace, Options, Sink};
+use tokio::net::TcpSocket;
 
 use crate::case::Counts;
 
@@ -97,12 +99,17 @@ impl CaseServer {
     }
 }
 
-/// Returns an address of this machine that refuses connections.
+/// Returns an address of this machine that refuses connections, to the end of this process.
 ///
 /// # Errors
 /// When no port is free.
 pub(crate) fn refused_address() -> Result<SocketAddr, String> {
-    // The port is free again when the listener is dropped at the end.
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-    listener.local_addr().map_err(|error| error.to_string())
+    /// It has its port, so that no other process gets it, and listens to nothing.
+    static BOUND: OnceLock<TcpSocket> = OnceLock::new();
+    let bind = || {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        BOUND.get_or_init(|| socket).local_addr()
+    };
+    BOUND.get().map_or_else(bind, TcpSocket::local_addr).map_err(|error: io::Error| error.to_string())
 }
