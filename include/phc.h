@@ -1329,9 +1329,12 @@ phc_status phc_exception_add_frame_json(struct phc_exception *exception,
  * Adds the next frame of the stack, the innermost first, as a return address, such as backtrace(3)
  * returns. The event gets the build id of the program or library that has the address
  * ($debug_images): where its debug symbols were uploaded, PostHog shows functions, files and
- * lines. The linker writes a build id with -Wl,--build-id.
+ * lines. The linker writes a build id with -Wl,--build-id. The library that has the address must not
+ * be unloaded during the call (dlclose).
  */
-PHC_API phc_status phc_exception_add_address(struct phc_exception *exception, const void *address);
+PHC_API
+phc_status phc_exception_add_address(struct phc_exception *exception,
+                                     const void *address);
 
 /**
  * Adds the stack of the calling thread, from the caller of this function outwards, without the

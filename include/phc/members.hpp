@@ -80,7 +80,7 @@ public:
 
     // Whether there is a member with this key, which write_key has written.
     bool has(const std::string &text, std::string_view key) const {
-        if (open_ > 0) return false; // inside of a member the text is no event
+        if (open_ > 0) return false; // inside of a member the text is not an event
         for (const member &each : list_) {
             if (key_of(text, each) == key && !each.is_replaced()) return true;
         }

@@ -580,8 +580,8 @@ static void close_standard_descriptors(void) {
     static const char *const safeties[] = {"call", "crash"};
     for (int i = 0; i < 2; i++) {
         for (int standard = 0; standard < 3; standard++) close(standard);
-        phc_client *client = SPOOLING(safeties[i], "flush_at", "10", "retry_initial_ms", "60000", "retry_max_ms",
-                                      "60000", "shutdown_timeout_ms", "0", NULL);
+        phc_client *client = SPOOLING(safeties[i], "flush_at", "10", "retry_initial_ms", "60000",
+                                      "retry_max_ms", "60000", "shutdown_timeout_ms", "0", NULL);
         for (unsigned failures = 1; failures <= 3; failures++) {
             capture_n(client, 10);
             AWAIT(client, requests, failures);

@@ -15,7 +15,7 @@ module PostHogPhc
     CONTROL = /[\u0000-\u001f\u007f-\u009f]/.freeze
     # Of text in ASCII: what would be removed.
     REMOVED = /[\x00-\x1f\x7f]|\A | \z/.freeze
-    # What follows white space is no beginning: tried at each character, a long row of them would take quadratic time.
+    # What follows white space is not a beginning: tried at each character, a long row of them would take quadratic time.
     SPACE_AROUND = /\A[[:space:]]+|(?<![[:space:]])[[:space:]]+\z/.freeze
 
     module_function
