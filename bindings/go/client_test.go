@@ -116,6 +116,7 @@ func TestARefusedEventCostsNoOther(t *testing.T) {
 		{Capture{Event: "e"}, &Error{Status: StatusInvalidDistinctID}, &field, "DistinctId"},
 		{Capture{Event: name, DistinctId: "u"}, &Error{Status: StatusInvalidEvent}, nil, "200"},
 		{Alias{DistinctId: "u"}, &Error{Status: StatusInvalidArgument}, &field, "Alias"},
+		{Alias{DistinctId: "u", Alias: name}, &Error{Status: StatusInvalidArgument}, nil, "Alias has "},
 		{GroupIdentify{Key: "k"}, &Error{Status: StatusInvalidArgument}, &field, "Type"},
 		{Capture{Event: "e", DistinctId: "u", Properties: Properties{"x": long}}, ErrMessageTooBig, nil, "max_event_bytes"},
 		{EventJSON(`{"event":`), &Error{Status: StatusInvalidJSON}, nil, "byte"},

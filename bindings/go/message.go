@@ -2,9 +2,13 @@ package posthog
 
 import (
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 )
+
+// maxID is how many bytes an id has at most. libphc checks those that it knows as ids.
+const maxID = 200
 
 // Message is what Enqueue takes: Capture, Identify, Alias, GroupIdentify, Exception,
 // EventJSON, or a pointer to one of them.
@@ -159,6 +163,10 @@ func (m Alias) write(e *encoder) error {
 	alias := strings.TrimSpace(m.Alias)
 	if alias == "" {
 		return &Error{Status: StatusInvalidArgument, Message: "Alias is nothing but white space"}
+	}
+	if bytes := len(strings.ToValidUTF8(alias, "\uFFFD")); bytes > maxID {
+		message := "Alias has " + strconv.Itoa(bytes) + " bytes; the server takes 1 to 200"
+		return &Error{Status: StatusInvalidArgument, Message: message}
 	}
 	e.begin("$create_alias", m.DistinctId, m.Uuid, m.Timestamp)
 	properties := with(m.EventProperties, Properties{"alias": alias})

@@ -160,6 +160,9 @@ final class CaptureTest extends TestCase
             $message = "an alias must be text or a number, not $type";
             self::assertSame(['invalid_argument', $message], end($this->errors));
         }
+        self::assertFalse(PostHog::alias(['distinctId' => 1, 'alias' => ' ' . str_repeat('é', 101)]));
+        $message = 'the alias has 202 bytes; the server takes 1 to 200';
+        self::assertSame(['invalid_argument', $message], end($this->errors));
         PostHog::withContext(['distinctId' => 42], fn () => PostHog::capture(['event' => 'e']));
         self::assertSame('42', $this->event()['distinct_id']);
         $client = $this->init(['before_send' => fn (array $event) => ['distinct_id' => 43] + $event]);

@@ -131,6 +131,7 @@ class CaptureTest < PhcTest
       [:capture, { distinct_id: "u", event: "e", timestamp: 17 }] => /timestamp must be a Time/,
       [:identify, { properties: {} }] => /distinct_id/,
       [:alias, { distinct_id: "u" }] => /alias must be given/,
+      [:alias, { distinct_id: "u", alias: " #{"é" * 101} " }] => /alias has 202 bytes/,
       [:group_identify, { group_type: "t" }] => /group_key/
     }.each do |(call, attrs), message|
       assert_match message, assert_raises(ArgumentError) { posthog.public_send(call, attrs) }.message

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "securerandom"
+require "posthog_phc/context_text"
 
 module PostHogPhc
   # Turns the arguments of a call into the event that libphc takes: a Hash of event,
@@ -23,7 +24,6 @@ module PostHogPhc
     COMMON = %i[distinct_id event properties].freeze
     # The property that says whether an event belongs to a person.
     PERSON = "$process_person_profile"
-    SPACE_AROUND = /\A[[:space:]]+|[[:space:]]+\z/.freeze
     # The spelling that posthog-ruby reads.
     UUID = /\A\h{8}-(\h{4}-){3}\h{12}\z/.freeze
     # Those that libphc reads.
@@ -67,6 +67,11 @@ module PostHogPhc
     def alias(given)
       given = arguments(:alias, given)
       id = stripped(text(given[:alias], "alias", :invalid_argument), "alias", :invalid_argument)
+      if id.bytesize > ContextText::MAX_ID
+        reason = "alias has #{id.bytesize} bytes; the server takes 1 to #{ContextText::MAX_ID}"
+        raise InvalidCall.new(reason, :invalid_argument)
+      end
+
       event = { event: "$create_alias", distinct_id: distinct_id(given), properties: { alias: id } }
       add_time_and_uuid(event, given)
     end
@@ -172,7 +177,7 @@ module PostHogPhc
     def stripped(id, what, status)
       return id unless id.encoding.ascii_compatible? && id.valid_encoding?
 
-      id = id.gsub(SPACE_AROUND, "")
+      id = id.gsub(ContextText::SPACE_AROUND, "")
       raise InvalidCall.new("#{what} must be more than white space", status) if id.empty?
 
       id
