@@ -70,7 +70,7 @@ type exceptionBudget int
 
 func (left *exceptionBudget) items(items []ExceptionItem) []wireItem {
 	items = items[:min(len(items), maxExceptionItems)]
-	written := make([]wireItem, len(items))
+	written := make([]wireItem, 0, len(items))
 	handled := true
 	for i, item := range items {
 		given := ExceptionMechanism{}
@@ -80,16 +80,25 @@ func (left *exceptionBudget) items(items []ExceptionItem) []wireItem {
 		if i == 0 && given.Handled != nil {
 			handled = *given.Handled
 		}
-		written[i] = wireItem{Type: left.text(item.Type), Value: left.text(item.Value)}
-		written[i].Mechanism = left.mechanism(given, i, len(items), handled)
-		if item.Stacktrace != nil {
-			written[i].Stacktrace = left.stack(*item.Stacktrace)
+		before := *left
+		next := wireItem{Type: left.text(item.Type)}
+		if next.Type == "" && item.Type != "" {
+			// The server takes no item without a type, and those further away go with it.
+			*left = before
+			break
 		}
+		given.Source = left.text(given.Source)
+		next.Value = left.text(item.Value)
+		next.Mechanism = left.mechanism(given, i, len(items), handled)
+		if item.Stacktrace != nil {
+			next.Stacktrace = left.stack(*item.Stacktrace)
+		}
+		written = append(written, next)
 	}
 	return written
 }
 
-// mechanism completes the mechanism of an item. handled is whether the exception was.
+// mechanism completes the mechanism of an item, whose source fits. handled is whether the exception was.
 func (left *exceptionBudget) mechanism(m ExceptionMechanism, id, count int, handled bool) ExceptionMechanism {
 	if m.Handled == nil {
 		m.Handled = &handled
@@ -97,7 +106,7 @@ func (left *exceptionBudget) mechanism(m ExceptionMechanism, id, count int, hand
 	if m.ExceptionID == nil && count > 1 {
 		m.ExceptionID = &id
 	}
-	m.Type, m.Source = left.text(m.Type), left.text(m.Source)
+	m.Type = left.text(m.Type)
 	if id == 0 {
 		m.Type = cmp.Or(m.Type, "generic")
 		return m
@@ -116,8 +125,11 @@ func (left *exceptionBudget) stack(stack ExceptionStacktrace) *wireStack {
 	for _, frame := range slices.Backward(stack.Frames) {
 		text, err := json.Marshal(frame)
 		size := exceptionBudget(len(text) + frameRest)
-		if err != nil || len(written.Frames) == maxFrames || size > *left {
+		if err != nil {
 			continue
+		}
+		if len(written.Frames) == maxFrames || size > *left {
+			break
 		}
 		*left -= size
 		written.Frames = append(written.Frames, text)

@@ -50,6 +50,8 @@ struct Entry {
 struct Described {
     exception: *mut phc_exception,
     entries: Vec<Entry>,
+    /// What the causes beyond the last one would be, once there is one.
+    left_out: Option<Entry>,
     level: String,
     handled: bool,
     texts: [(&'static str, String); 3],
@@ -87,6 +89,7 @@ impl Described {
         let mut described = Described {
             exception,
             entries: Vec::new(),
+            left_out: None,
             level: "error".to_owned(),
             handled: true,
             texts: ["$exception_fingerprint", "$exception_source", "$release_id"]
@@ -98,6 +101,7 @@ impl Described {
 
     fn enter(&mut self, kind: &CString, message: &CString, relation: &str) {
         if self.entries.len() == MAX_ENTRIES {
+            self.left_out = Some(Entry::default());
             return;
         }
         let name = if kind.as_bytes().trim_ascii().is_empty() { "Error".to_owned() } else { lossy(kind) };
@@ -108,7 +112,7 @@ impl Described {
     }
 
     fn latest(&mut self) -> &mut Entry {
-        self.entries.last_mut().expect("an exception has an entry")
+        self.left_out.as_mut().or(self.entries.last_mut()).expect("an exception has an entry")
     }
 
     fn add(&mut self, frame: Value) {

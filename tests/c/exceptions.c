@@ -4,6 +4,7 @@
 #include <link.h>
 #include <phc_binding.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -275,11 +276,13 @@ static void a_child_that_was_forked_while_files_were_listed_goes_on(void) {
         int failed = phc_exception_add_stack(exception, 0) != PHC_OK;
         failed |= phc_exception_add_address(exception, (const void *)(size_t)list_files) != PHC_OK;
         failed |= phc_capture_exception(client, "user", exception, NULL, NULL) != PHC_OK;
+        /* What it has inherited is a leak to valgrind, if it ends by itself. */
+        if (!failed) kill(getpid(), SIGKILL);
         _exit(failed);
     }
     int status = -1;
     waitpid(pid, &status, 0);
-    CHECK_EQ(status, 0);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     CHECK_EQ(write(let_go[1], "x", 1), 1);
     pthread_join(lister, NULL);
     finish(client);

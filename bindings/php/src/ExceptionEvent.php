@@ -74,7 +74,12 @@ final class ExceptionEvent
         $budget = new ExceptionBudget();
         $items = [];
         foreach ($chain as $id => [$type, $message, $frames]) {
-            $item = ['type' => $budget->text($type), 'value' => $budget->text($message)];
+            $item = ['type' => $budget->text($type)];
+            if ($item['type'] === '') {
+                // The server takes no item without a type, and those further away go with it.
+                break;
+            }
+            $item['value'] = $budget->text($message);
             $item['mechanism'] = ['type' => 'generic', 'handled' => true];
             if ($id === 0) {
                 $item['mechanism'] = $mechanism + $item['mechanism'];
@@ -106,9 +111,10 @@ final class ExceptionEvent
     {
         $fitting = [];
         foreach ($frames as $frame) {
-            if ($budget->frame($frame)) {
-                $fitting = [$frame, ...$fitting];
+            if (!$budget->frame($frame)) {
+                break;
             }
+            $fitting = [$frame, ...$fitting];
         }
         return $fitting;
     }

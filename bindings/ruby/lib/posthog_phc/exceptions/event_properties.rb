@@ -58,12 +58,15 @@ module PostHogPhc
 
       def items(exception, mechanism)
         budget, frames = Budget.new, Frames.new(@has_lines)
-        chain = Exceptions.chain(exception)
-        items = chain.each_with_index.map do |one, id|
-          { "type" => budget.text(Facts.type(one)), "value" => budget.text(Facts.message(one)),
-            "mechanism" => mechanism(mechanism, id, chain.size) }
+        chain, items = Exceptions.chain(exception), []
+        chain.each_with_index do |one, id|
+          type = budget.text(Facts.type(one))
+          break if type.empty? && id.positive? # the server takes none without a type
+
+          items << { "type" => type, "value" => budget.text(Facts.message(one)),
+                     "mechanism" => mechanism(mechanism, id, chain.size) }
         end
-        chain.zip(items) do |one, item|
+        items.zip(chain) do |item, one|
           calls = budget.frames(Facts.calls(one).lazy.filter_map { |call| frames.of(call) })
           item["stacktrace"] = { "type" => "raw", "frames" => calls } unless calls.empty?
         end
