@@ -139,7 +139,7 @@ func TestARefusedEventCostsNoOther(t *testing.T) {
 		t.Errorf("%v", events)
 	}
 	stats := checkStats(t, client)
-	if stats.Refused != 12 || stats.RefusedByStatus[StatusInvalidProperty] != 2 || stats.RefusedByStatus[StatusInvalidArgument] != 4 {
+	if stats.Refused != 13 || stats.RefusedByStatus[StatusInvalidProperty] != 2 || stats.RefusedByStatus[StatusInvalidArgument] != 5 {
 		t.Errorf("%+v", stats)
 	}
 	// In JSON the counters have the names of the statuses.
