@@ -479,7 +479,6 @@ pub unsafe extern "C" fn phc_event_set_flags(event: *mut phc_event, flags: *cons
             // SAFETY: the caller passes NULL or an event that only this thread uses, and NULL or a
             // live snapshot.
             let (event, flags) = unsafe { (borrow_mut(event, "event")?, borrow(flags, "flags")?) };
-            event.builder.check_closed()?;
             event.builder.set_members(&flags.snapshot.event_properties()?, &[])
         };
         status_of(set())
