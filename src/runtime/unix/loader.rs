@@ -22,16 +22,17 @@ static PROBE: PerProcess<Probe> = PerProcess::new();
 struct Probe {
     /// Whether the list was gone through in this process.
     succeeded: AtomicBool,
-    /// Whether the thread was started, and whether nothing waits for it any more.
+    /// Whether the first callers have waited, so that no other one does.
+    was_awaited: AtomicBool,
+    /// Whether the thread was started.
     began: Mutex<bool>,
-    gave_up: AtomicBool,
     ended: Condvar,
 }
 
 /// Whether `dl_iterate_phdr` returns in this process. The first call of a process waits for that, half a second at most.
 pub(crate) fn can_list_images() -> bool {
     if let Some(probe) = PROBE.get()
-        && (probe.succeeded.load(Ordering::Acquire) || probe.gave_up.load(Ordering::Relaxed))
+        && (probe.succeeded.load(Ordering::Acquire) || probe.was_awaited.load(Ordering::Relaxed))
     {
         return probe.succeeded.load(Ordering::Acquire);
     }
@@ -42,20 +43,19 @@ impl Probe {
     #[cold]
     fn wait(&'static self) -> bool {
         let mut began = self.began.lock().unwrap_or_else(PoisonError::into_inner);
-        if !*began && spawn("phc-loader", || self.run(list_images)).is_err() {
+        if !*began && spawn("phc-loader", || self.run()).is_err() {
             // Perhaps the next time.
             return false;
         }
         *began = true;
-        let succeeds = |_: &mut bool| !self.succeeded.load(Ordering::Acquire);
-        let waited = self.ended.wait_timeout_while(began, LIMIT, succeeds);
-        drop(waited);
-        self.gave_up.store(true, Ordering::Relaxed);
+        let is_listing = |_: &mut bool| !self.succeeded.load(Ordering::Acquire);
+        drop(self.ended.wait_timeout_while(began, LIMIT, is_listing));
+        self.was_awaited.store(true, Ordering::Relaxed);
         self.succeeded.load(Ordering::Acquire)
     }
 
-    fn run(&self, list: impl FnOnce()) {
-        list();
+    fn run(&self) {
+        list_images();
         self.succeeded.store(true, Ordering::Release);
         drop(self.began.lock().unwrap_or_else(PoisonError::into_inner));
         self.ended.notify_all();
