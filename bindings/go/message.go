@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// maxID is how many bytes an id has at most. libphc checks those that it knows as ids.
+// maxID is the longest id in bytes: the server drops an event with a longer one. libphc checks
+// those that it knows as ids.
 const maxID = 200
 
 // Message is what Enqueue takes: Capture, Identify, Alias, GroupIdentify, Exception,

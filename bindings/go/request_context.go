@@ -23,13 +23,8 @@ const (
 	propertyIP                   = "$ip"
 )
 
-const (
-	// maxContextID is the longest id in bytes. With a longer distinct id the server drops
-	// the event.
-	maxContextID = 200
-	// maxContextText is the longest text in characters.
-	maxContextText = 1000
-)
+// maxContextText is the longest text in characters.
+const maxContextText = 1000
 
 // RequestContext is what the events of one request have in common. EnqueueWithContext adds it
 // to captures and exceptions.
@@ -181,7 +176,7 @@ func contextID(id string) string {
 	if !utf8.ValidString(id) {
 		return ""
 	}
-	if id = withoutControls(id); len(id) > maxContextID {
+	if id = withoutControls(id); len(id) > maxID {
 		return ""
 	}
 	return id

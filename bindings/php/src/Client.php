@@ -28,9 +28,6 @@ class Client
     /** The default time limit of what waits for more than a page should. */
     private const FLUSH_MS = 10_000;
 
-    /** The longest alias in bytes, as of every distinct id. */
-    private const MAX_ID = 200;
-
     private readonly Options $options;
     private readonly Callbacks $callbacks;
     private readonly Context $context;
@@ -284,7 +281,7 @@ class Client
         }
         $alias = Message::trimmed($alias);
         self::requireMember(['alias' => $alias], 'alias', 'alias() requires an alias, not only white space');
-        if (strlen($alias) > self::MAX_ID) {
+        if (strlen($alias) > Context::MAX_ID) {
             $bytes = strlen($alias);
             $this->callbacks->refused('invalid_argument', "the alias has $bytes bytes; the server takes 1 to 200");
             return false;

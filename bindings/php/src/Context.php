@@ -15,7 +15,7 @@ final class Context
     public const NONE = ['distinctId' => null, 'sessionId' => null, 'properties' => []];
 
     /** The longest id in bytes. With a longer one the server drops the event. */
-    private const MAX_ID = 200;
+    public const MAX_ID = 200;
 
     /** Unicode's White_Space. */
     private const SPACE = '[\p{Z}\t-\r\x{85}]';
